@@ -1,0 +1,82 @@
+"""Random numbers that depend on what they are for, never on when or where they are drawn.
+
+Every generator is seeded from its purpose: (run seed, "views", round, step, ...). So
+there is no random state to save: a resumed run draws what the uninterrupted one would.
+A batch is cut into groups whose number the config fixes; each group has its own
+generator, so a sample gets the same numbers however many workers share the batch.
+Numbers are drawn on the CPU, so every device sees the same ones.
+"""
+
+from hashlib import blake2b
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Purpose = int | str
+
+
+def generator(*purpose: Purpose) -> torch.Generator:
+    """A CPU generator whose seed is a hash of its purpose.
+
+    >>> a, b = generator(0, "views", 1), generator(0, "views", 1)
+    >>> bool(torch.rand(3, generator=a).equal(torch.rand(3, generator=b)))
+    True
+    """
+    digest = blake2b(repr(purpose).encode(), digest_size=8).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+class Draws:
+    """Independent random numbers per sample, for the groups of a batch held here.
+
+    Args:
+        purpose: what the numbers are for; equal purposes give equal numbers.
+        groups: which of the global batch's groups are held here.
+        group_size: samples per group, so B = len(groups) * group_size.
+        device: where the numbers are put after they are drawn.
+    """
+
+    def __init__(
+        self,
+        *purpose: Purpose,
+        groups: range,
+        group_size: int,
+        device: torch.device | str = "cpu",
+    ):
+        self.purpose = purpose
+        self.groups = groups
+        self.group_size = group_size
+        self.device = device
+        self._generators = [generator(*purpose, group) for group in groups]
+
+    @classmethod
+    def of_size(
+        cls, num_samples: int, *purpose: Purpose, device: torch.device | str = "cpu"
+    ) -> "Draws":
+        """Draws for a batch that is not shared: one group of `num_samples`."""
+        return cls(*purpose, groups=range(1), group_size=num_samples, device=device)
+
+    def fork(self, *purpose: Purpose) -> "Draws":
+        """Fresh draws for a part of the work, independent of the parent's."""
+        return Draws(
+            *self.purpose,
+            *purpose,
+            groups=self.groups,
+            group_size=self.group_size,
+            device=self.device,
+        )
+
+    def uniform(self, low: float, high: float, *shape: int) -> Float[Tensor, "B ..."]:
+        """Uniform in [low, high), independent for every sample: [B, *shape]."""
+        unit = [
+            torch.rand(self.group_size, *shape, generator=g) for g in self._generators
+        ]
+        return (low + (high - low) * torch.cat(unit)).to(self.device)
+
+    def normal(self, *shape: int) -> Float[Tensor, "B ..."]:
+        """Standard normal, independent for every sample: [B, *shape]."""
+        parts = [
+            torch.randn(self.group_size, *shape, generator=g) for g in self._generators
+        ]
+        return torch.cat(parts).to(self.device)

@@ -1,0 +1,49 @@
+"""Letters of the shapes, and the few interfaces that rooms share.
+
+Shape legend, used in every signature:
+
+    B   samples in a batch          K   views per sample
+    C   channels                    H W image height and width
+    Y   classes                     D   features before the head, D1 = D + 1
+    T   length of tau               N   training samples
+    M   validation samples          G   batch groups
+
+Images are float, in [0, 1], channels first, wherever a network or an augmentation sees
+them; they are stored as uint8. Labels are class indices when stored and rows of
+probabilities ("soft labels") when trained on.
+"""
+
+from typing import TYPE_CHECKING, Protocol
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from infaug.randomness import Draws
+
+
+class Classifier(Protocol):
+    """F, as the other rooms see it: features, then one linear head.
+
+    `logits = head(features(x))`, with `features` of shape [B, D].
+    """
+
+    head: nn.Linear
+
+    def features(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
+        """Input of the head for each image."""
+        ...
+
+
+class Augment(Protocol):
+    """x -> x_aug: one random view of every image of a batch.
+
+    The result has the shape of `x` and values in [0, 1]. All randomness comes from
+    `draws`, so equal draws give equal views.
+    """
+
+    def __call__(
+        self, x: Float[Tensor, "B C H W"], draws: "Draws"
+    ) -> Float[Tensor, "B C H W"]:
+        """One view per image."""
+        ...

@@ -1,0 +1,90 @@
+"""The processes that train together, as the numerical code sees them.
+
+One process is a world of one; the same code runs in both. Sums, not means, cross
+process borders: whoever asks divides once by a global count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among its peers. The default is a single process.
+
+    With `size` > 1 the default `torch.distributed` process group must be initialised.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @classmethod
+    def joined(cls) -> "World":
+        """The world of the process group this process has joined, or a world of one."""
+        if not dist.is_initialized():
+            return cls()
+        return cls(rank=dist.get_rank(), size=dist.get_world_size())
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and speaks for the others."""
+        return self.rank == 0
+
+    def share(self, num_parts: int) -> range:
+        """The contiguous parts, of `num_parts` equal ones, that belong here.
+
+        Raises:
+            ValueError: if the parts cannot be shared equally.
+
+        >>> World(rank=1, size=2).share(4)
+        range(2, 4)
+        """
+        if num_parts % self.size:
+            raise ValueError(
+                f"{num_parts} batch groups cannot be shared equally by {self.size} "
+                "workers: choose a number of workers that divides batch_groups, or "
+                "another batch_groups"
+            )
+        each = num_parts // self.size
+        return range(self.rank * each, (self.rank + 1) * each)
+
+    def sum_(self, tensors: Sequence[Tensor]) -> None:
+        """Replace every tensor by its sum over processes, in place, in one message."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([t.detach().flatten() for t in tensors])
+        dist.all_reduce(flat)
+        for tensor, total in zip(
+            tensors, flat.split([t.numel() for t in tensors]), strict=True
+        ):
+            tensor.detach().copy_(total.view_as(tensor))
+
+    def gather(self, part: Tensor) -> Tensor:
+        """Rows of all processes, concatenated in rank order: the same on every rank."""
+        if self.size == 1:
+            return part
+        counts = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+        counts = [c.to(part.device) for c in counts]
+        dist.all_gather(counts, torch.tensor([len(part)], device=part.device))
+        longest = int(max(counts))
+        padded = part.new_zeros(longest, *part.shape[1:])
+        padded[: len(part)] = part
+        parts = [torch.empty_like(padded) for _ in range(self.size)]
+        dist.all_gather(parts, padded)
+        rows = [p[: int(c)] for p, c in zip(parts, counts, strict=True)]
+        return torch.cat(rows)
+
+    def agree(self, value: T) -> T:
+        """The first process's value, on every process."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
