@@ -102,8 +102,9 @@ class ClassifierConfig:
     """Peak of a cosine schedule; None: 2e-3 for adam, 0.1 for sgd."""
     weight_decay: float = 1e-4
     """Decoupled for adam; L2 for sgd."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """`auto`: bfloat16 autocast on GPUs and CPUs that have bfloat16 instructions."""
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
+    """`auto`: bfloat16 autocast where the hardware multiplies bfloat16 itself, else
+    float32. float64 is for proofs."""
     channels_last: bool = True
     """Memory format of convolutions; measured by benchmarks/precision.py."""
 

@@ -1,4 +1,4 @@
-"""Random numbers that depend on what they are for, never on when or where they are drawn.
+"""Random numbers that depend on what they are for, never on when or where drawn.
 
 Every generator is seeded from its purpose: (run seed, "views", round, step, ...). So
 there is no random state to save: a resumed run draws what the uninterrupted one would.

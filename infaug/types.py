@@ -13,15 +13,28 @@ them; they are stored as uint8. Labels are class indices when stored and rows of
 probabilities ("soft labels") when trained on.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from infaug.randomness import Draws
+from infaug.randomness import Draws
 
 
+@dataclass(frozen=True)
+class Views:
+    """What F trains on in one step: K weighted views of each of B samples.
+
+    Rows of `y` are probabilities; rows of `weights` sum to one.
+    """
+
+    x: Float[Tensor, "B K C H W"]
+    y: Float[Tensor, "B Y"]
+    weights: Float[Tensor, "B K"]
+
+
+@runtime_checkable
 class Classifier(Protocol):
     """F, as the other rooms see it: features, then one linear head.
 
@@ -35,6 +48,7 @@ class Classifier(Protocol):
         ...
 
 
+@runtime_checkable
 class Augment(Protocol):
     """x -> x_aug: one random view of every image of a batch.
 
@@ -43,7 +57,7 @@ class Augment(Protocol):
     """
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: "Draws"
+        self, x: Float[Tensor, "B C H W"], draws: Draws
     ) -> Float[Tensor, "B C H W"]:
         """One view per image."""
         ...

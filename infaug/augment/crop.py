@@ -1,0 +1,63 @@
+"""The base augmentations of colour images: random crops and horizontal flips."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from infaug.randomness import Draws
+
+
+def flip_some(x: Float[Tensor, "B C H W"], draws: Draws) -> Float[Tensor, "B C H W"]:
+    """Each image mirrored left to right with probability one half."""
+    flips = (draws.uniform(0, 1) < 0.5)[:, None, None, None]
+    return torch.where(flips, x.flip(-1), x)
+
+
+class CropFlip:
+    """Zero-pad by 4, crop back to size at random, flip: the standard on CIFAR.
+
+    He et al. (2016), section 4.2.
+    """
+
+    pad_px = 4
+
+    def __call__(
+        self, x: Float[Tensor, "B C H W"], draws: Draws
+    ) -> Float[Tensor, "B C H W"]:
+        """One crop of each image, whole pixels apart."""
+        height, width = x.shape[2:]
+        corner = draws.uniform(0, 2 * self.pad_px + 1, 2).floor().long()
+        padded = F.pad(x, (self.pad_px,) * 4)
+        rows = corner[:, :1] + torch.arange(height, device=x.device)
+        columns = corner[:, 1:] + torch.arange(width, device=x.device)
+        sample = torch.arange(len(x), device=x.device)[:, None, None]
+        # Advanced indices around a slice: the result is [B, H, W, C].
+        crops = padded[sample, :, rows[:, :, None], columns[:, None, :]]
+        return flip_some(crops.permute(0, 3, 1, 2), draws.fork("flip"))
+
+
+class ResizedCropFlip:
+    """A random part of 8-100 % of the area and aspect 3/4-4/3, resized, and a flip.
+
+    Szegedy et al. (2015), as torchvision's RandomResizedCrop draws it, except that a
+    crop that does not fit is clamped to the image instead of drawn again: ten
+    draws an image would tie the numbers of one image to another's luck.
+    """
+
+    area = (0.08, 1.0)
+    log_aspect = 0.2877  # log(4/3)
+
+    def __call__(
+        self, x: Float[Tensor, "B C H W"], draws: Draws
+    ) -> Float[Tensor, "B C H W"]:
+        """One crop of each image, bilinear, at the images' own size."""
+        area = draws.uniform(*self.area)
+        aspect = draws.uniform(-self.log_aspect, self.log_aspect).exp()
+        extent = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()], 1)
+        extent = extent.clamp(max=1)
+        centre = (1 - extent) * draws.uniform(-1, 1, 2)
+        theta = torch.cat([torch.diag_embed(extent), centre.unsqueeze(-1)], dim=-1)
+        grid = F.affine_grid(theta.to(x.dtype), list(x.shape), align_corners=False)
+        crops = F.grid_sample(x, grid, "bilinear", "reflection", align_corners=False)
+        return flip_some(crops.clamp(0, 1), draws.fork("flip"))

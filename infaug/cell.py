@@ -1,0 +1,164 @@
+"""One cell of a table: a row, a seed, and the whole state of its training."""
+
+from collections.abc import Mapping
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim import Optimizer
+
+from infaug.augment.base import build_base
+from infaug.augment.compose import Compose
+from infaug.augment.identity import Identity
+from infaug.augment.learned import Learned
+from infaug.augment.random_tau import RandomTau
+from infaug.augment.views import make_views
+from infaug.classify.batchnorm import set_groups
+from infaug.classify.fit import build_optimizer as optimizer_of_classifier
+from infaug.classify.network import build_classifier
+from infaug.config import RunConfig
+from infaug.data.batches import Batches
+from infaug.data.dataset import to_float
+from infaug.data.problem import Splits
+from infaug.estimate.fit import build_optimizer as optimizer_of_transform
+from infaug.estimate.learned_transform import build_transform
+from infaug.precision import dtype_of
+from infaug.randomness import Draws
+from infaug.rows import Row
+from infaug.types import Augment, Views
+from infaug.world import World
+
+
+class Cell:
+    """F, E, G, their optimizers and S, and the batches they see.
+
+    The initial state is a function of the config, the seed and the image shape: rows of
+    one seed begin with the same F and the same G, and draw the same base augmentation.
+
+    Args:
+        row: what F trains on.
+        seed: repetition; paired across rows.
+        splits: the images.
+        config: settled.
+        world: who shares the batches.
+        device: where everything lies.
+        generator: state of the G that random tau goes through; None for the initial.
+    """
+
+    def __init__(
+        self,
+        row: Row,
+        seed: int,
+        splits: Splits,
+        config: RunConfig,
+        world: World,
+        device: torch.device,
+        generator: Mapping[str, Tensor] | None = None,
+    ):
+        self.row, self.seed, self.config, self.world = row, seed, config, world
+        self.device, self.dtype = device, dtype_of(config.classifier.precision)
+        train = splits.train + splits.influence if row.is_pooled else splits.train
+        self.train = train.to(device)
+        self.num_classes = splits.num_classes
+        channels, height, width = train.images.shape[1:]
+        settings = config.classifier
+        self.classifier = build_classifier(
+            settings.network, channels, splits.num_classes, seed
+        )
+        self.classifier.normalise_by(to_float(train.images))
+        groups = world.share(settings.batch_groups)
+        set_groups(self.classifier, len(groups))
+        self.transform = build_transform(
+            config.transform, channels, height, width, seed
+        )
+        if generator is not None:
+            self.transform.generator.load_state_dict(generator)
+        layout = torch.channels_last if settings.channels_last else None
+        for network in (self.classifier, self.transform):
+            network.to(device, self.dtype)
+            if layout is not None:
+                network.to(memory_format=layout)
+        self.optimizers: dict[str, Optimizer] = {
+            "classifier": optimizer_of_classifier(self.classifier, settings),
+            "transform": optimizer_of_transform(self.transform, config.estimator),
+        }
+        self.s_val = torch.zeros(
+            splits.num_classes, self.classifier.head.in_features + 1,
+            device=device, dtype=self.dtype,
+        )  # fmt: skip
+        self.augments = [self._augment(view) for view in row.views]
+        self._classify = self._batches(settings.batch_size, groups, "classify")
+        self._estimate = self._batches(config.estimator.batch_size, groups, "estimate")
+
+    def _batches(self, size: int, groups: range, purpose: str) -> Batches:
+        count = self.config.classifier.batch_groups
+        return Batches(self.train, size, count, groups, self.device, self.seed, purpose)
+
+    def _augment(self, view: str) -> Augment:
+        parts: dict[str, Augment] = {
+            "identity": Identity(),
+            "base": build_base(self.config.rounds.base),
+            "random": RandomTau(self.transform.generator),
+            "learned": Learned(self.transform, self.config.estimator.tau_noise),
+        }
+        return Compose(*(parts[name] for name in view.split("+")))
+
+    def views_at(self, step: int) -> Views:
+        """What F trains on at `step`: this process's part of the batch."""
+        x, y, draws = self._classify.at(step)
+        return make_views(x.to(self.dtype), y.to(self.dtype), self.augments, draws)
+
+    def estimator_batch_at(
+        self, step: int
+    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]:
+        """What E trains on at `step`: this process's part of the batch."""
+        x, y, draws = self._estimate.at(step)
+        x, y = x.to(self.dtype), y.to(self.dtype)
+        if self.row.learns_on_base:
+            x = build_base(self.config.rounds.base)(x, draws.fork("base"))
+        return x, y, draws
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The whole state by name, for a checkpoint."""
+        state = {f"classifier/{k}": v for k, v in self.classifier.state_dict().items()}
+        state["s_val"] = self.s_val
+        kept = ["classifier"]
+        if self.row.is_learned:
+            kept.append("transform")
+            items = self.transform.state_dict().items()
+            state |= {f"transform/{k}": v for k, v in items}
+        for name in kept:
+            moments = self.optimizers[name].state_dict()["state"]
+            for index, tensors in moments.items():
+                for key, value in tensors.items():
+                    state[f"{name}_optimizer/{index}/{key}"] = value
+        return state
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what `tensors` returned."""
+        self.classifier.load_state_dict(_below("classifier", state))
+        self.s_val = state["s_val"].to(self.device)
+        kept = ["classifier"]
+        if self.row.is_learned:
+            kept.append("transform")
+            self.transform.load_state_dict(_below("transform", state))
+        for name in kept:
+            moments: dict[int, dict[str, Tensor]] = {}
+            for key, value in _below(f"{name}_optimizer", state).items():
+                index, _, moment = key.partition("/")
+                moments.setdefault(int(index), {})[moment] = value
+            optimizer = self.optimizers[name]
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+    def weights(self) -> dict[str, dict[str, Tensor]]:
+        """What is kept of a finished cell, by file."""
+        kept = {"classifier": self.classifier.state_dict()}
+        if self.row.is_learned:
+            kept["transform"] = self.transform.state_dict()
+        return kept
+
+
+def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    start = prefix + "/"
+    return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}

@@ -1,0 +1,98 @@
+"""BatchNorm whose statistics belong to fixed groups of samples, not to workers.
+
+A batch is cut into groups, as many as the config says. Each group is normalised by its
+own statistics, so a sample's output does not depend on how many workers share the
+batch. Running statistics are merged from all groups after the step. (SyncBatchNorm
+would normalise by the whole batch, but does not run on CPUs.)
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from infaug.world import World
+
+
+class GroupedBatchNorm(nn.Module):
+    """Batch normalisation over each of `num_groups` contiguous groups of the batch.
+
+    In training, group g holds rows [g*B/G, (g+1)*B/G) and is normalised by its own
+    biased variance; `merge_statistics` then moves the running statistics towards the
+    mean over all groups (unbiased variance, as torch.nn.BatchNorm2d). In evaluation
+    it equals torch.nn.BatchNorm2d. State keys are those of torch.nn.BatchNorm2d.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+    def __init__(self, num_features: int, *, momentum: float = 0.1, eps: float = 1e-5):
+        super().__init__()
+        self.momentum = momentum
+        self.eps = eps
+        self.num_groups = 1
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+        # Sums over this process's groups since the last merge: mean, variance, count.
+        self.pending: Tensor | None = None
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """Normalised `x`; in training, records the statistics of each group."""
+        if not self.training:
+            mean, var = self.running_mean, self.running_var
+            return self._normalise(x, mean, var, use_batch=False)
+        assert x.shape[0] % self.num_groups == 0, "groups must be equal"
+        outputs = []
+        total = self.weight.new_zeros(3, self.weight.numel())
+        for group in x.chunk(self.num_groups):
+            # Momentum 1 makes the call leave the group's own statistics behind.
+            mean, var = torch.zeros_like(self.bias), torch.ones_like(self.bias)
+            outputs.append(self._normalise(group, mean, var, use_batch=True))
+            total += torch.stack([mean, var, torch.ones_like(mean)])
+        self.pending = total.detach()
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+    def _normalise(self, x: Tensor, mean: Tensor, var: Tensor, use_batch: bool):
+        mean, var = mean.detach(), var.detach()
+        return F.batch_norm(
+            x, mean, var, self.weight, self.bias, use_batch, 1.0, self.eps
+        )
+
+
+def convert_batchnorm(model: nn.Module) -> nn.Module:
+    """Replace every torch.nn.BatchNorm2d of `model` by a GroupedBatchNorm."""
+    for name, child in model.named_children():
+        if isinstance(child, nn.BatchNorm2d):
+            momentum = 0.1 if child.momentum is None else child.momentum
+            grouped = GroupedBatchNorm(
+                child.num_features, momentum=momentum, eps=child.eps
+            )
+            grouped.load_state_dict(child.state_dict())
+            setattr(model, name, grouped)
+        else:
+            convert_batchnorm(child)
+    return model
+
+
+def set_groups(model: nn.Module, num_groups: int) -> None:
+    """Say into how many groups this process's part of a batch is cut."""
+    for module in model.modules():
+        if isinstance(module, GroupedBatchNorm):
+            module.num_groups = num_groups
+
+
+def merge_statistics(model: nn.Module, world: World) -> None:
+    """Move running statistics towards the mean over all groups of all processes."""
+    layers = [m for m in model.modules() if isinstance(m, GroupedBatchNorm)]
+    pending = [m.pending for m in layers if m.pending is not None]
+    assert len(pending) == len(layers), "every layer must have seen the batch"
+    world.sum_(pending)
+    for layer, total in zip(layers, pending, strict=True):
+        layer.running_mean.lerp_(total[0] / total[2], layer.momentum)
+        layer.running_var.lerp_(total[1] / total[2], layer.momentum)
+        layer.num_batches_tracked += 1
+        layer.pending = None

@@ -1,0 +1,39 @@
+"""Accuracy and loss of F on labelled images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean cross-entropy (nats) and top-1 accuracy (percent) over a split."""
+
+    loss: float
+    accuracy: float
+
+
+def evaluate(
+    logits_of: Callable[[Float[Tensor, "B C H W"]], Float[Tensor, "B Y"]],
+    images: UInt8[Tensor, "N C H W"],
+    labels: Int64[Tensor, "N"],
+    *,
+    dtype: torch.dtype = torch.float32,
+    batch_size: int = 500,
+) -> Evaluation:
+    """Loss and accuracy of `logits_of`, which must be in evaluation mode.
+
+    Sums are carried in float64 and divided once.
+    """
+    loss, correct = 0.0, 0
+    with torch.no_grad():
+        for start in range(0, len(images), batch_size):
+            part = slice(start, start + batch_size)
+            logits = logits_of((images[part].float() / 255).to(dtype)).double()
+            loss += float(F.cross_entropy(logits, labels[part], reduction="sum"))
+            correct += int((logits.argmax(dim=1) == labels[part]).sum())
+    return Evaluation(loss / len(images), 100 * correct / len(images))

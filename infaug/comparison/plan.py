@@ -1,0 +1,57 @@
+"""What `auto` means for the data at hand."""
+
+from dataclasses import replace
+
+import torch
+
+from infaug.config import Base, ClassifierConfig, Network, RunConfig
+from infaug.data.problem import Splits
+from infaug.precision import settle_precision
+
+
+def settle(config: RunConfig, splits: Splits, device: torch.device) -> RunConfig:
+    """The config with every `auto` replaced: a function of images and hardware.
+
+    Raises:
+        ValueError: if the images are too small for a network or a crop.
+    """
+    channels, height, width = splits.train.images.shape[1:]
+    size = max(height, width)
+    classifier = _settle_classifier(config.classifier, channels, size, device)
+    base = config.rounds.base
+    if base == "auto":
+        base = _base(channels, size)
+    return replace(
+        config, classifier=classifier, rounds=replace(config.rounds, base=base)
+    )
+
+
+def _settle_classifier(
+    config: ClassifierConfig, channels: int, size: int, device: torch.device
+) -> ClassifierConfig:
+    network = _network(channels, size) if config.network == "auto" else config.network
+    optimizer = config.optimizer
+    if optimizer == "auto":
+        optimizer = "adam" if network == "allconv" else "sgd"
+    rate = config.learning_rate
+    if rate is None:
+        rate = 2e-3 if optimizer == "adam" else 0.1
+    return replace(
+        config,
+        network=network,
+        optimizer=optimizer,
+        learning_rate=rate,
+        precision=settle_precision(config, device),
+    )
+
+
+def _network(channels: int, size: int) -> Network:
+    if channels == 1 and size <= 32:
+        return "allconv"
+    return "resnet56" if size <= 64 else "resnet18"
+
+
+def _base(channels: int, size: int) -> Base:
+    if channels == 1:
+        return "affine"
+    return "crop_flip" if size <= 64 else "resized_crop_flip"

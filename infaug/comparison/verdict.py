@@ -1,0 +1,108 @@
+"""Did the learned augmentation help? Paired differences, and a sentence.
+
+Each learned row is compared with every control that was run, seed by seed. A gain must
+hold against each of them, so no correction for the number of controls is needed.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+ENOUGH_SEEDS = 3
+CONFIDENCE = 0.95
+
+# What each learned row must beat; the first row that was run speaks for the run.
+CONTROLS_OF = {
+    "pooled_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
+    "base_learned": ("none", "base", "base_random", "base_tuned"),
+    "learned": ("none",),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired difference of two rows over seeds, in points of accuracy.
+
+    `low` and `high` bound the mean difference with 95 % confidence (Student's t over
+    seeds); they are infinite for fewer than two seeds.
+    """
+
+    row: str
+    control: str
+    difference: float
+    low: float
+    high: float
+    num_seeds: int
+
+
+def compare(row: str, control: str, rows: Mapping[str, Sequence[float]]) -> Comparison:
+    """`row` minus `control`, paired by seed.
+
+    >>> c = compare("a", "b", {"a": [3.0, 4.0, 5.0], "b": [2.0, 2.0, 2.0]})
+    >>> c.difference, round(c.low, 2), round(c.high, 2)
+    (2.0, -0.48, 4.48)
+    """
+    differences = np.subtract(rows[row], rows[control])
+    count = len(differences)
+    mean = float(differences.mean())
+    half = math.inf
+    if count > 1:
+        error = float(differences.std(ddof=1)) / math.sqrt(count)
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    return Comparison(row, control, mean, mean - half, mean + half, count)
+
+
+def comparisons(rows: Mapping[str, Sequence[float]]) -> list[Comparison]:
+    """Every learned row that was run against every control that was run."""
+    return [
+        compare(row, control, rows)
+        for row, controls in CONTROLS_OF.items()
+        if row in rows
+        for control in controls
+        if control in rows
+    ]
+
+
+def verdict(rows: Mapping[str, Sequence[float]]) -> str:
+    """One sentence that begins with gain, no gain or undecided.
+
+    gain: the interval lies above zero against every control that was run. no gain: some
+    control was at least as good on average. undecided: anything else, and always with
+    fewer than three seeds or without controls. What was not run is named.
+
+    >>> verdict({"base_learned": [90.0]})[:9]
+    'undecided'
+    """
+    row = next(name for name in CONTROLS_OF if name in rows)
+    made = [c for c in comparisons(rows) if c.row == row]
+    lacking = _lacking(row, rows)
+    if not made:
+        return f"undecided: {row} was compared with nothing ({lacking})"
+    closest = min(made, key=lambda c: c.difference)
+    if closest.num_seeds < ENOUGH_SEEDS:
+        word = "undecided"
+    elif all(c.low > 0 for c in made):
+        word = "gain"
+    else:
+        word = "no gain" if closest.difference <= 0 else "undecided"
+    interval = f"{closest.low:+.2f} to {closest.high:+.2f}"
+    if math.isinf(closest.low):
+        interval = "unknown"
+    seeds = f"{closest.num_seeds} seed{'s' if closest.num_seeds > 1 else ''}"
+    sentence = (
+        f"{word}: {row} is {closest.difference:+.2f} points against its closest "
+        f"control {closest.control} (95 % paired interval {interval}, {seeds})"
+    )
+    return f"{sentence}; {lacking}" if lacking else sentence
+
+
+def _lacking(row: str, rows: Mapping[str, Sequence[float]]) -> str:
+    controls = [name for name in CONTROLS_OF[row] if name not in rows]
+    seeds = len(rows[row])
+    parts = [f"controls not run: {', '.join(controls)}"] if controls else []
+    if seeds < ENOUGH_SEEDS:
+        parts.append(f"at least {ENOUGH_SEEDS - seeds} more seeds are needed")
+    return "; ".join(parts)

@@ -1,0 +1,107 @@
+"""Training batches as a function of the step alone.
+
+There is no iterator and so no position to save: a resumed run asks for its step. The
+stream is one permutation of the images after another; a batch may span two of them, so
+none is ever short.
+"""
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from infaug.data.dataset import Labelled, to_float
+from infaug.randomness import Draws, Purpose, generator
+
+
+def batch_indices(
+    num_samples: int, batch_size: int, step: int, *purpose: Purpose
+) -> Int64[Tensor, "B"]:
+    """Positions of the step-th batch in an endless stream of permuted epochs.
+
+    >>> epoch = [batch_indices(6, 2, step, 0, "doc").tolist() for step in range(3)]
+    >>> sorted(sum(epoch, []))
+    [0, 1, 2, 3, 4, 5]
+    """
+    parts, start, stop = [], step * batch_size, (step + 1) * batch_size
+    while start < stop:
+        epoch, offset = divmod(start, num_samples)
+        part = _permutation(num_samples, epoch, *purpose)[offset:][: stop - start]
+        parts.append(part)
+        start += len(part)
+    return torch.cat(parts)
+
+
+class Batches:
+    """This worker's part of each global batch, with its random numbers.
+
+    A batch of `batch_size` images is cut into `num_groups` equal groups of neighbouring
+    rows; a worker holds those in `world_groups`. A group's images and draws are the
+    same whoever holds it.
+
+    Args:
+        labelled: the images; kept as uint8 on `device`.
+        batch_size: images of the global batch; a multiple of `num_groups`.
+        num_groups: groups of the global batch, over all workers.
+        world_groups: the groups held here.
+        device: where images are kept, gathered and turned to float.
+        purpose: what the batches are for; equal purposes give equal batches.
+
+    Raises:
+        ValueError: if there are no images, or groups would not be equal or not exist.
+    """
+
+    def __init__(
+        self,
+        labelled: Labelled,
+        batch_size: int,
+        num_groups: int,
+        world_groups: range,
+        device: torch.device | str,
+        *purpose: Purpose,
+    ):
+        if len(labelled) == 0:
+            raise ValueError("batches need at least one image, got none")
+        if batch_size % num_groups:
+            raise ValueError(
+                f"batch_size must be a multiple of num_groups ({num_groups}), "
+                f"got {batch_size}"
+            )
+        if any(group not in range(num_groups) for group in world_groups):
+            raise ValueError(
+                f"world_groups must lie in 0..{num_groups - 1}, got {world_groups}"
+            )
+        self.labelled = labelled.to(device)
+        self.batch_size = batch_size
+        self.num_groups = num_groups
+        self.world_groups = world_groups
+        self.device = device
+        self.purpose = purpose
+
+    def at(
+        self, step: int
+    ) -> tuple[Float[Tensor, "b C H W"], Float[Tensor, "b Y"], Draws]:
+        """Images in [0, 1], one-hot labels and draws of a step: b rows, held here."""
+        whole = batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
+        held = whole.view(self.num_groups, -1)[list(self.world_groups)].flatten()
+        held = held.to(self.device)
+        x = to_float(self.labelled.images[held])
+        y = F.one_hot(self.labelled.labels[held], self.labelled.num_classes).float()
+        draws = Draws(
+            *self.purpose,
+            "draws",
+            step,
+            groups=self.world_groups,
+            group_size=self.batch_size // self.num_groups,
+            device=self.device,
+        )
+        return x, y, draws
+
+
+# Typed: 1 and True are equal as keys but seed different generators.
+@lru_cache(maxsize=8, typed=True)
+def _permutation(num_samples: int, epoch: int, *purpose: Purpose) -> Tensor:
+    draws = generator(*purpose, "epoch", epoch)
+    return torch.randperm(num_samples, generator=draws)

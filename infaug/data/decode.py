@@ -1,0 +1,145 @@
+"""Encoded images (PNG, JPEG, ...) to one uint8 tensor.
+
+Pixels are appended to one growing buffer that the tensor then shares, so the peak is
+one copy of the images, not two. As in torchvision, EXIF orientation is not applied and
+transparency is dropped.
+"""
+
+import struct
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Int64, UInt8
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from infaug.config import DataConfig
+
+UNREADABLE = (
+    OSError,
+    SyntaxError,  # Pillow's word for a broken PNG chunk
+    ValueError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+
+
+class Encoded(NamedTuple):
+    """One image as it lies in its file."""
+
+    name: str
+    """File, or file and row: what an error message should say."""
+    image: bytes | Path | None
+    """Encoded bytes, or the file that holds them; None if the row has none."""
+    label: int
+    """Class index."""
+
+
+class Decoder:
+    """Decodes images and holds all it has ever seen to one size and one mode.
+
+    With `image_size`, the centre square is cut out and scaled to it, bilinearly with
+    antialiasing. With `mode` L or RGB, images of any mode are converted; 16-bit ones
+    keep their upper 8 bits. One decoder serves all splits of a source, so they agree.
+    """
+
+    def __init__(self, config: DataConfig):
+        self.config = config
+        self.bad: list[str] = []
+        self._first: tuple[str, Image.Image] | None = None
+
+    def read(
+        self, items: Iterable[Encoded]
+    ) -> tuple[UInt8[Tensor, "N C H W"], Int64[Tensor, "N"]]:
+        """Images and labels of all readable items; the others are added to `bad`.
+
+        Raises:
+            ValueError: if no image could be read, more than `max_bad_images` cannot be,
+                or images differ in size or mode and the config does not settle it.
+        """
+        pixels, labels, shape = bytearray(), [], (0, 0, 0)
+        for item in items:
+            image = self._decode(item)
+            if image is not None:
+                self._check_alike(item.name, image)
+                array = _channels_first(image)
+                shape = array.shape
+                pixels += array.tobytes()
+                labels.append(item.label)
+        if not labels:
+            raise ValueError(
+                f"data.source {self.config.source!r} has a split without a readable "
+                "image: add images or remove the split"
+            )
+        images = torch.frombuffer(pixels, dtype=torch.uint8).view(-1, *shape)
+        return images, torch.tensor(labels)
+
+    def _decode(self, item: Encoded) -> Image.Image | None:
+        if item.image is None:
+            return self._note_bad(item.name, "the row holds no image bytes")
+        file = BytesIO(item.image) if isinstance(item.image, bytes) else item.image
+        try:
+            with Image.open(file) as image:
+                image.load()
+                return self._conform(image)
+        except UNREADABLE as error:
+            return self._note_bad(item.name, str(error))
+
+    def _conform(self, image: Image.Image) -> Image.Image:
+        if self.config.mode != "auto":
+            image = _eight_bits(image).convert(self.config.mode)
+        size = self.config.image_size
+        if size is not None and image.mode in ("L", "RGB"):
+            image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+        return image
+
+    def _note_bad(self, name: str, reason: str) -> None:
+        self.bad.append(f"{name}: {reason}")
+        if len(self.bad) > self.config.max_bad_images:
+            raise ValueError(
+                f"{name} cannot be read ({reason}); unreadable images so far: "
+                f"{len(self.bad)}. Repair or remove it, or skip such images with "
+                f"--data.max-bad-images {len(self.bad)} or more"
+            )
+
+    def _check_alike(self, name: str, image: Image.Image) -> None:
+        first_name, first = self._first = self._first or (name, image)
+        if image.mode not in ("L", "RGB"):
+            raise ValueError(
+                f"{name} has mode {image.mode}, neither 8-bit grey (L) nor colour "
+                "(RGB): choose one with --data.mode L or --data.mode RGB"
+            )
+        if image.mode != first.mode:
+            raise ValueError(
+                f"images differ in mode: {first_name} is {first.mode}, {name} is "
+                f"{image.mode}; convert all with --data.mode RGB"
+            )
+        if image.size != first.size:
+            raise ValueError(
+                f"images differ in size: {first_name} is {_by(first)}, {name} is "
+                f"{_by(image)} pixels; resize all with --data.image-size 64"
+            )
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("32-bit float pixels have no known range; store 8 bits")
+    if image.mode.startswith("I"):
+        # Pillow's own conversion clips at 255 instead of scaling.
+        upper = np.asarray(image).astype(np.int64) >> 8
+        return Image.fromarray(upper.clip(0, 255).astype(np.uint8))
+    return image
+
+
+def _channels_first(image: Image.Image) -> np.ndarray:
+    array = np.asarray(image)
+    return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def _by(image: Image.Image) -> str:
+    return f"{image.width}x{image.height}"

@@ -1,0 +1,163 @@
+"""Images in Parquet: encoded bytes and integer labels, a row per image.
+
+Rows are read in batches, so that of the encoded images only one batch is in memory.
+Names of the classes are read from the schema metadata key `class_names`, a JSON list.
+"""
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infaug.config import DataConfig
+from infaug.data.decode import Encoded
+
+ROWS_PER_BATCH = 256
+
+
+def parquet_parts(path: Path) -> dict[str, list[Path]]:
+    """The files of `train` and, if there are any, of `test`; empty without Parquet.
+
+    A file is all `train`. In a folder, names that begin with `train` or `test` are the
+    files (shards) of that split, in order of name; where none begins with `train`, all
+    others are `train`. Files that belong to neither are named in a warning.
+
+    Raises:
+        ValueError: if a folder has only `test` files.
+    """
+    if path.is_file():
+        return {"train": [path]} if path.suffix == ".parquet" else {}
+    files = sorted(path.glob("*.parquet"))
+    test = [file for file in files if file.name.startswith("test")]
+    named = [file for file in files if file.name.startswith("train")]
+    others = [file for file in files if file not in test and file not in named]
+    if named and others:
+        unused = ", ".join(file.name for file in others)
+        warnings.warn(
+            f"{path}: only train* and test* are used, not {unused}", stacklevel=2
+        )
+    train = named or others
+    if test and not train:
+        raise ValueError(f"{path} has test*.parquet only: add a train.parquet")
+    parts = {"train": train, "test": test}
+    return {split: files for split, files in parts.items() if files}
+
+
+def parquet_class_names(files: list[Path]) -> tuple[str, ...] | None:
+    """The class names that the files agree on, or None if none are stored.
+
+    Raises:
+        ValueError: if they are not a JSON list of strings, or files disagree.
+    """
+    names = [_stored_class_names(file) for file in files]
+    for file, found in zip(files, names, strict=True):
+        if found != names[0]:
+            raise ValueError(
+                f"{file} and {files[0]} differ in the metadata `class_names`, {found} "
+                f"and {names[0]}: write the same to every file"
+            )
+    return names[0]
+
+
+def parquet_items(
+    files: list[Path], config: DataConfig, class_names: tuple[str, ...] | None
+) -> Iterator[Encoded]:
+    """Every row of the files in order, as an encoded image with its label.
+
+    Raises:
+        ValueError: if a column is missing or of the wrong type, or a label is null,
+            negative, or names no class.
+    """
+    for file in files:
+        first_row = 0
+        for batch in _batches(file, config):
+            images = batch.column(config.image_column).to_pylist()
+            labels = batch.column(config.label_column).to_pylist()
+            for row, (image, label) in enumerate(
+                zip(images, labels, strict=True), first_row
+            ):
+                name = f"{file} row {row}"
+                _check_label(name, label, class_names)
+                yield Encoded(name, _encoded_bytes(image), label)
+            first_row += len(batch)
+
+
+def _batches(file: Path, config: DataConfig) -> Iterator[pa.RecordBatch]:
+    columns = [config.image_column, config.label_column]
+    try:
+        with pq.ParquetFile(file) as parquet:
+            _check_columns(file, parquet.schema_arrow, config)
+            yield from parquet.iter_batches(ROWS_PER_BATCH, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{file} cannot be read as Parquet: {error}") from error
+
+
+def _stored_class_names(file: Path) -> tuple[str, ...] | None:
+    try:
+        metadata = pq.read_schema(file).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{file} cannot be read as Parquet: {error}") from error
+    if b"class_names" not in metadata:
+        return None
+    text = metadata[b"class_names"].decode()
+    try:
+        names = json.loads(text)
+    except json.JSONDecodeError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise ValueError(
+            f"{file}: the metadata `class_names` must be a JSON list of strings, "
+            f"got {text[:80]!r}"
+        )
+    return tuple(names)
+
+
+def _check_columns(file: Path, schema: pa.Schema, config: DataConfig) -> None:
+    for option, column in (
+        ("--data.image-column", config.image_column),
+        ("--data.label-column", config.label_column),
+    ):
+        if schema.names.count(column) != 1:
+            raise ValueError(
+                f"{file} has no column {column!r} (or several); it has "
+                f"{', '.join(schema.names)}: choose one with {option}"
+            )
+    image, label = schema.field(config.image_column), schema.field(config.label_column)
+    if not _holds_bytes(image.type):
+        raise ValueError(
+            f"{file}: column {image.name!r} has type {image.type}, not encoded bytes "
+            "(PNG, JPEG): choose another with --data.image-column"
+        )
+    if not pa.types.is_integer(label.type):
+        raise ValueError(
+            f"{file}: column {label.name!r} has type {label.type}, not integer: choose "
+            "another with --data.label-column, or store classes as 0, 1, ..."
+        )
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return any(field.name == "bytes" and _holds_bytes(field.type) for field in kind)
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _check_label(
+    name: str, label: int | None, class_names: tuple[str, ...] | None
+) -> None:
+    if label is None:
+        raise ValueError(f"{name} has no label: remove the row or label it")
+    if label < 0:
+        raise ValueError(f"{name} has label {label}: remove it, or count from 0")
+    if class_names is not None and label >= len(class_names):
+        raise ValueError(
+            f"{name} has label {label}, but `class_names` has {len(class_names)} "
+            f"names: labels must lie in 0..{len(class_names) - 1}"
+        )
+
+
+def _encoded_bytes(image: Any) -> bytes | None:
+    return image["bytes"] if isinstance(image, dict) else image

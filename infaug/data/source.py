@@ -1,0 +1,140 @@
+"""A source by its name or path: images, labels and class names, all checked.
+
+Every fault that the files can have is found here, before any training, and told with
+the file or row at fault and with a remedy.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from infaug.config import DataConfig
+from infaug.data.dataset import Labelled
+from infaug.data.decode import Decoder
+from infaug.data.digits import digits
+from infaug.data.folder import folder_class_names, folder_items, folder_parts
+from infaug.data.parquet import parquet_class_names, parquet_items, parquet_parts
+
+# Images, labels, and the class names if they are stored.
+Part = tuple[Tensor, Tensor, tuple[str, ...] | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """All images of a source; `test` is None if it comes without a test split."""
+
+    train: Labelled
+    test: Labelled | None
+    bad: tuple[str, ...]
+    """Images that were skipped as unreadable: file or row, and the reason."""
+
+
+def load(config: DataConfig) -> Source:
+    """Read the images of `config.source`; warn if some were skipped.
+
+    Raises:
+        ValueError: if the source is missing, empty or of no known layout, or if a
+            column, image, label or class is not as it must be.
+    """
+    if config.source == "digits":
+        mode = "RGB" if config.mode == "RGB" else "L"
+        return Source(digits(image_size=config.image_size or 16, mode=mode), None, ())
+    path = Path(config.source).expanduser()
+    decoder = Decoder(config)
+    parts = _read_parts(path, config, decoder)
+    train = _numbered(path, *parts["train"])
+    test = _like_train(path, train, *parts["test"]) if "test" in parts else None
+    if decoder.bad:
+        few = "; ".join(decoder.bad[:3]) + ("; ..." if len(decoder.bad) > 3 else "")
+        warnings.warn(
+            f"{len(decoder.bad)} unreadable images were skipped: {few}", stacklevel=2
+        )
+    return Source(train, test, tuple(decoder.bad))
+
+
+def _read_parts(path: Path, config: DataConfig, decoder: Decoder) -> dict[str, Part]:
+    if not path.exists():
+        raise ValueError(
+            f"data.source {str(path)!r} was not found: looked for {path.absolute()}. "
+            "Give a Parquet file, a folder, or `digits`, which is bundled"
+        )
+    parts = {}
+    for split, files in parquet_parts(path).items():
+        names = parquet_class_names(files)
+        parts[split] = (*decoder.read(parquet_items(files, config, names)), names)
+    if parts:
+        return parts
+    for split, folder in folder_parts(path).items():
+        names = folder_class_names(folder)
+        parts[split] = (*decoder.read(folder_items(folder, names)), names)
+    if not parts:
+        is_empty = path.is_dir() and not any(path.iterdir())
+        found = "empty" if is_empty else "neither Parquet nor a folder of class folders"
+        raise ValueError(
+            f"data.source {path} is {found}: give name.parquet, a folder with "
+            "train.parquet, or a folder with class/name.jpg"
+        )
+    return parts
+
+
+def _numbered(
+    path: Path, images: Tensor, labels: Tensor, names: tuple[str, ...] | None
+) -> Labelled:
+    """Check that train has every class; without stored names, classes are numbers."""
+    present = labels.unique()
+    num_classes = len(names) if names is not None else len(present)
+    absent = _first_absent(present, num_classes)
+    if absent is not None:
+        named = f" ({names[absent]!r})" if names is not None else ""
+        raise ValueError(
+            f"{path}: no training image has class {absent}{named}, but labels go up to "
+            f"{max(int(present[-1]), num_classes - 1)}: add images of it, or number "
+            "the classes from 0 without gaps"
+        )
+    names = names or tuple(str(number) for number in range(num_classes))
+    if num_classes < 2:
+        raise ValueError(
+            f"{path}: all training images have one class, {names[0]!r}: a classifier "
+            "needs two or more"
+        )
+    return Labelled(images, labels, names)
+
+
+def _like_train(
+    path: Path,
+    train: Labelled,
+    images: Tensor,
+    labels: Tensor,
+    names: tuple[str, ...] | None,
+) -> Labelled:
+    """Check that test has exactly the classes of train."""
+    if names is not None and names != train.class_names:
+        raise ValueError(
+            f"{path}: train and test differ in classes, {_differing(train, names)}: "
+            "give both the same, or remove test so that part of train is held out"
+        )
+    present = labels.unique()
+    absent = _first_absent(present, train.num_classes)
+    if absent is not None or len(present) != train.num_classes:
+        wrong = f"no class {absent}" if absent is not None else f"class {present[-1]}"
+        raise ValueError(
+            f"{path}: train has classes 0..{train.num_classes - 1}, test has {wrong}: "
+            "give both the same, or remove test so that part of train is held out"
+        )
+    return Labelled(images, labels, train.class_names)
+
+
+def _first_absent(present: Int64[Tensor, "y"], num_classes: int) -> int | None:
+    """The least of 0..Y-1 that is not among the sorted numbers present, if any."""
+    absent = torch.isin(torch.arange(num_classes), present, invert=True).nonzero()
+    return int(absent[0]) if len(absent) else None
+
+
+def _differing(train: Labelled, names: tuple[str, ...]) -> str:
+    only_train = [name for name in train.class_names if name not in names]
+    only_test = [name for name in names if name not in train.class_names]
+    return f"only in train {only_train[:5]}, only in test {only_test[:5]}"

@@ -1,0 +1,141 @@
+"""Which image serves which purpose: indices only, no images.
+
+Images are shuffled once. Each split then takes its share class by class in the shuffled
+order: test first, then target, then labels, so what is held out does not depend on how
+many labels are used. Every fraction is of what the earlier splits left.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from infaug.config import DataConfig
+from infaug.randomness import generator
+
+
+@dataclass(frozen=True, eq=False)
+class Indices:
+    """Disjoint positions among the images of a source, ascending in each split."""
+
+    train: Int64[Tensor, "train"]
+    influence: Int64[Tensor, "influence"]
+    selection: Int64[Tensor, "selection"]
+    test: Int64[Tensor, "test"]
+    """Empty if the source brings its own."""
+    unlabelled: Int64[Tensor, "unlabelled"]
+    """All others: training images whose labels are not used."""
+
+
+def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> Indices:
+    """Divide N images as `config` asks; a pure function of its arguments.
+
+    Stratified: every split has at least one image of each class, and otherwise classes
+    in proportion to what was left. For the same seed, a smaller `labels` is a subset of
+    a larger one, and so is a smaller `target`, as influence and selection together.
+
+    Raises:
+        ValueError: if a split asks for more than is left or is too small for the
+            classes.
+    """
+    shuffled = torch.randperm(len(labels), generator=generator(config.seed, "split"))
+    test, rest = shuffled[:0], shuffled
+    if not test_given:
+        test, rest = _take("test", config.test, rest, labels, at_least=1)
+    # Two of each class: one to drive, one to choose.
+    target, rest = _take("target", config.target, rest, labels, at_least=2)
+    influence, selection = _divide(target, labels, config.influence_share)
+    train, unlabelled = _take("labels", config.labels, rest, labels, at_least=1)
+    parts = (train, influence, selection, test, unlabelled)
+    return Indices(*(part.sort().values for part in parts))
+
+
+def stratified_order(
+    labels: Int64[Tensor, "N"], *, at_least: int
+) -> Int64[Tensor, "N"]:
+    """An order whose every prefix has the classes in proportion.
+
+    The j-th image of a class with n images (j = 0, 1, ...) stands at
+    max(0, j + 1 - at_least) / n, so the first `at_least` of each class come first. Ties
+    keep the given order.
+
+    >>> stratified_order(torch.tensor([0, 0, 0, 0, 1, 1]), at_least=1).tolist()
+    [0, 4, 1, 2, 5, 3]
+    """
+    counts = labels.bincount()
+    by_class = labels.argsort(stable=True)
+    first_of_class = (counts.cumsum(0) - counts)[labels[by_class]]
+    number = torch.empty_like(labels)
+    number[by_class] = torch.arange(len(labels)) - first_of_class
+    place = (number + 1 - at_least).clamp(min=0).double() / counts[labels]
+    return place.argsort(stable=True)
+
+
+def _take(
+    name: str,
+    wanted: float | None,
+    candidates: Tensor,
+    labels: Tensor,
+    *,
+    at_least: int,
+) -> tuple[Tensor, Tensor]:
+    """The chosen candidates, and the rest in the order in which they came."""
+    size = _size(name, wanted, len(candidates))
+    order = stratified_order(labels[candidates], at_least=at_least)
+    chosen = candidates[order[:size]]
+    _check_classes(name, chosen, candidates, labels, at_least)
+    return chosen, candidates[order[size:].sort().values]
+
+
+def _size(name: str, wanted: float | None, available: int) -> int:
+    if wanted is None:
+        return available
+    if wanted >= 1 and wanted != int(wanted):
+        raise ValueError(
+            f"data.{name} must be a whole count or a fraction below 1, got {wanted}"
+        )
+    size = int(wanted) if wanted >= 1 else round(wanted * available)
+    if size > available:
+        raise ValueError(
+            f"data.{name} asks for {size} images, but {available} are left for it: "
+            "lower it, or hold out less with --data.test or --data.target"
+        )
+    return size
+
+
+def _check_classes(
+    name: str, chosen: Tensor, candidates: Tensor, labels: Tensor, at_least: int
+) -> None:
+    num_classes = int(labels.max()) + 1
+    has = labels[chosen].bincount(minlength=num_classes)
+    if int(has.min()) >= at_least:
+        return
+    left = labels[candidates].bincount(minlength=num_classes)
+    if int(left.min()) < at_least:
+        remedy = (
+            f"class {int(left.argmin())} has {int(left.min())} images left for it; add "
+            "images of that class, or hold out less with --data.test or --data.target"
+        )
+    else:
+        remedy = f"raise --data.{name} to a count of {at_least * num_classes} or more"
+    raise ValueError(
+        f"split `{name}` is too small: {len(chosen)} images for {num_classes} classes, "
+        f"of which it needs {at_least} each: {remedy}"
+    )
+
+
+def _divide(target: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Influence and selection, each with a part of every class.
+
+    What rounding owes is carried to the next class, so the sizes come out as `share`.
+    """
+    drives = torch.zeros(len(target), dtype=torch.bool)
+    owed = 0.0
+    for label in labels.unique():
+        members = (labels[target] == label).nonzero().squeeze(1)
+        owed += share * len(members)
+        taken = min(max(round(owed), 1), len(members) - 1)
+        owed -= taken
+        drives[members[:taken]] = True
+    return target[drives], target[~drives]

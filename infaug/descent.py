@@ -1,0 +1,62 @@
+"""The one step by which every network here learns."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from infaug.world import World
+
+
+def parameters_of(optimizer: Optimizer) -> list[Tensor]:
+    """All tensors the optimizer moves, in its order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def descend(
+    loss: Tensor, optimizer: Optimizer, world: World, *, name: str
+) -> tuple[float, float]:
+    """Back-propagate this process's part of a loss, sum over processes, and step.
+
+    Args:
+        loss: this process's part; the parts of all processes add up to the loss.
+        optimizer: moved only if loss and gradient are finite on all processes.
+        world: who takes part.
+        name: what is being trained, for the error.
+
+    Returns:
+        The whole loss and the norm of its gradient.
+
+    Raises:
+        ValueError: if loss or gradient is not finite; nothing has moved then.
+    """
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    moved = parameters_of(optimizer)
+    gradients = [_gradient(p) for p in moved]
+    total = loss.detach().clone()
+    world.sum_([total, *gradients])
+    norm = torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(g.float()) for g in gradients])
+    )
+    # One transfer from the device for both numbers.
+    total_value, norm_value = torch.stack([total.float(), norm]).tolist()
+    _check_finite({"loss": total_value, "gradient norm": norm_value}.items(), name)
+    optimizer.step()
+    return total_value, norm_value
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
+
+
+def _check_finite(values: Iterable[tuple[str, float]], name: str) -> None:
+    for what, value in values:
+        if not torch.isfinite(torch.tensor(value)):
+            raise ValueError(
+                f"{name}: the {what} is {value}; nothing was changed by this step. "
+                f"Lower {name}.learning_rate, or look for broken images"
+            )

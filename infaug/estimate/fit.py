@@ -1,0 +1,84 @@
+"""Training E, and G with it: the predicted influence of x_aug is minimised.
+
+F and S are constants here; the gradient flows through F into the images and on into G
+and E. E and G learn together until G is fitted adversarially.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from infaug.config import EstimatorConfig, InfluenceConfig
+from infaug.descent import descend
+from infaug.estimate.learned_transform import LearnedTransform
+from infaug.influence.gradient import with_bias
+from infaug.influence.score import relative_influence, upweight_influence
+from infaug.precision import autocast
+from infaug.randomness import Draws
+from infaug.types import Classifier
+from infaug.world import World
+
+Batch = tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]
+
+
+def build_optimizer(transform: LearnedTransform, config: EstimatorConfig) -> Optimizer:
+    """Adam for E and G; betas as the papers have them for E."""
+    return Adam(transform.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+
+
+def fit_estimator(
+    transform: LearnedTransform,
+    optimizer: Optimizer,
+    classifier: Classifier,
+    s_val: Float[Tensor, "Y D1"],
+    batch_at: Callable[[int], Batch],
+    steps: range,
+    config: EstimatorConfig,
+    influence: InfluenceConfig,
+    *,
+    precision: str,
+    world: World,
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Train E and G for `steps`, yielding after each one.
+
+    `classifier` must be in evaluation mode; it is not changed.
+
+    Yields:
+        (step, {"objective", "gradient_norm"}): the mean of the configured influence
+        over the global batch, negative where augmenting is predicted to help.
+
+    Raises:
+        ValueError: if the objective or its gradient is not finite.
+    """
+    transform.train()
+    for step in steps:
+        x, y, draws = batch_at(step)
+        noise = config.tau_noise * draws.normal(transform.config.tau_size)
+        with autocast(x.device, precision):
+            x_aug = transform(x, noise)
+            h = classifier.features(x_aug)
+        scores = influence_of(classifier, s_val, h.float(), y, influence)
+        objective, norm = descend(
+            scores.sum() / config.batch_size, optimizer, world, name="estimator"
+        )
+        yield step, {"objective": objective, "gradient_norm": norm}
+
+
+def influence_of(
+    classifier: Classifier,
+    s_val: Float[Tensor, "Y D1"],
+    h: Float[Tensor, "B D"],
+    y: Float[Tensor, "B Y"],
+    config: InfluenceConfig,
+) -> Float[Tensor, "B"]:
+    """The score E minimises, of images with features `h`: see `influence.score`."""
+    with torch.autocast(h.device.type, enabled=False):
+        probs = classifier.head(h).softmax(dim=1)
+        if config.objective == "raw":
+            return upweight_influence(s_val, probs, y, with_bias(h))
+        return relative_influence(
+            s_val, probs, y, with_bias(h), norm_floor=config.norm_floor
+        )

@@ -1,0 +1,40 @@
+"""E and G together: x -> tau -> x_aug, differentiable from end to end."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from infaug.config import TransformConfig
+from infaug.estimate.estimator import Estimator
+from infaug.randomness import Purpose, generator
+from infaug.transform.apply import apply_fields
+from infaug.transform.generator import Generator
+
+
+class LearnedTransform(nn.Module):
+    """x_aug = G(x, E(x) + noise). The noise is the caller's: zeros give E's mean view.
+
+    E and G share one size of tau; both are built for images of one size.
+    """
+
+    def __init__(self, config: TransformConfig, channels: int, height: int, width: int):
+        super().__init__()
+        self.config = config
+        self.estimator = Estimator(config.tau_size, channels, height, width)
+        self.generator = Generator(config, channels, height, width)
+
+    def forward(
+        self, x: Float[Tensor, "B C H W"], noise: Float[Tensor, "B T"]
+    ) -> Float[Tensor, "B C H W"]:
+        """One view of each image in [0, 1]; differentiable in E, G and x."""
+        fields = self.generator(self.estimator(x) + noise)
+        return apply_fields(x, fields, padding=self.config.padding)
+
+
+def build_transform(
+    config: TransformConfig, channels: int, height: int, width: int, *seed: Purpose
+) -> LearnedTransform:
+    """E and G with initial weights that are a function of `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator(*seed, "transform").initial_seed())
+        return LearnedTransform(config, channels, height, width)

@@ -1,0 +1,33 @@
+"""Files that are either the old or the new one, whatever happens in between."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write beside `path`, flush to disk, then rename over it."""
+    temporary = path.with_name(path.name + ".partial")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`value` as indented JSON; equal values give equal bytes."""
+    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Tensors as safetensors; loading them executes nothing."""
+    plain = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
+    write_bytes(path, save(plain, metadata=metadata))

@@ -1,0 +1,138 @@
+"""The run folder: what lies in it, and whose it is.
+
+RUN/asked.json             the config asked for
+RUN/config.json            the same with every `auto` settled
+RUN/metrics.jsonl          losses and influence by row, seed, round, phase, step
+RUN/timings.jsonl          seconds by phase; repeated work is listed again
+RUN/checkpoints/           the last two; removed when the run is finished
+RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
+RUN/views-*.png            images before and after
+RUN/result.json            rows, verdict, seconds: a finished run has it
+"""
+
+import contextlib
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from infaug.config import RunConfig, difference, from_dict, to_dict
+from infaug.record.atomic import write_json, write_tensors
+
+
+class RunFolder:
+    """Paths of a run, and the rules for entering and leaving it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+
+    def enter(self, asked: RunConfig) -> None:
+        """Begin a run here, or check that it is this very run that began here.
+
+        Raises:
+            ValueError: if the folder cannot be written, holds something else, or a
+                run with other settings.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / "lock").touch()
+        except OSError as error:
+            raise ValueError(
+                f"the run folder {self.path} cannot be written ({error.strerror}): "
+                "choose another --out"
+            ) from error
+        held = sorted(p.name for p in self.path.iterdir() if p.name != "lock")
+        if not held:
+            write_json(self.path / "asked.json", to_dict(asked))
+        elif "asked.json" not in held:
+            (self.path / "lock").unlink()
+            raise ValueError(
+                f"{self.path} holds {held[0]!r} and no run of infaug: nothing was "
+                "touched, choose an empty or new folder for --out"
+            )
+        else:
+            self._must_equal("asked.json", asked, "use those settings to continue it")
+
+    def settle(self, settled: RunConfig) -> None:
+        """Keep the settled config, or check that it is the one the run began with.
+
+        Raises:
+            ValueError: if other data or hardware settle it differently.
+        """
+        if (self.path / "config.json").exists():
+            remedy = "continue it on such data and hardware, or set these explicitly"
+            self._must_equal("config.json", settled, remedy)
+        else:
+            write_json(self.path / "config.json", to_dict(settled))
+
+    def _must_equal(self, name: str, config: RunConfig, remedy: str) -> None:
+        if changes := difference(self.config(name), config):
+            raise ValueError(
+                f"{self.path} holds a run with other settings "
+                f"({'; '.join(changes)}): {remedy}, or use another --out"
+            )
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes of this machine out while this one writes.
+
+        Raises:
+            ValueError: if another run is writing here.
+        """
+        with (self.path / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ValueError(
+                    f"another process is running in {self.path}: wait for it, or use "
+                    "another --out"
+                ) from error
+            yield
+
+    def config(self, name: str = "config.json") -> RunConfig:
+        """The settled config of the run, or `asked.json`, the one asked for.
+
+        Raises:
+            ValueError: if the file is missing or not one of infaug's.
+        """
+        path = self.path / name
+        try:
+            return from_dict(RunConfig, json.loads(path.read_text()))
+        except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} is no config of infaug: {error}") from error
+
+    def cell(self, name: str) -> Path:
+        """The folder of a finished cell."""
+        return self.path / "cells" / name
+
+    def cell_result(self, name: str) -> dict[str, Any] | None:
+        """What a cell found, or None while it is not finished."""
+        path = self.cell(name) / "result.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def finish_cell(
+        self,
+        name: str,
+        weights: Mapping[str, Mapping[str, Tensor]],
+        result: dict[str, Any],
+    ) -> None:
+        """Keep a cell's weights and, last, its result, which marks it finished."""
+        self.cell(name).mkdir(parents=True, exist_ok=True)
+        for part, tensors in weights.items():
+            write_tensors(self.cell(name) / f"{part}.safetensors", tensors)
+        write_json(self.cell(name) / "result.json", result)
+
+    def result(self) -> dict[str, Any] | None:
+        """The run's result, or None while it is not finished."""
+        path = self.path / "result.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Write the result and drop what only a resumed run would need."""
+        write_json(self.path / "result.json", result)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)

@@ -1,0 +1,108 @@
+"""What happens around every step: journal, checkpoint, display, and where to go on."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from torch import Tensor
+
+from infaug.config import RoundsConfig
+from infaug.record.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from infaug.record.display import Display
+from infaug.record.folder import RunFolder
+from infaug.record.journal import Journal
+from infaug.record.place import Phase, Place
+from infaug.world import World
+
+Metrics = Mapping[str, float | int | str]
+
+
+class HasTensors(Protocol):
+    """Something whose whole state is tensors by name."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state."""
+        ...
+
+
+class Recorder:
+    """Keeps the books of a run; only the first process writes.
+
+    All processes begin from the checkpoint the first one found.
+    """
+
+    def __init__(
+        self, folder: RunFolder, config: RoundsConfig, world: World, display: Display
+    ):
+        self.folder = folder
+        self.config = config
+        self.world = world
+        self.display = display
+        self.journal = Journal(folder.path) if world.is_first else None
+        found = load_checkpoint(folder.checkpoints) if world.is_first else None
+        self.start: Checkpoint | None = world.agree(found)
+        if self.journal:
+            self.journal.cut(self.start.metrics_bytes if self.start else 0)
+        self.labels: Metrics = {}
+
+    def begin_cell(self, cell: int, row: str, seed: int) -> dict[str, Tensor] | None:
+        """Announce a cell; its state if the checkpoint was taken inside it."""
+        self.cell = cell
+        self.labels = {"row": row, "seed": seed}
+        if self.start and self.start.place.cell == cell:
+            return self.start.tensors
+        return None
+
+    def left(self, round_: int, phase: Phase, num_steps: int) -> range:
+        """The steps of a phase that are still to be done."""
+        start = self.start.place if self.start else None
+        here = Place(cell=self.cell, round=round_, phase=phase, step=0)
+        if start is None or start.order[:3] < here.order[:3]:
+            done = 0
+        else:
+            done = num_steps if start.order[:3] > here.order[:3] else start.step
+        self.display.skip(self.cell, phase, done)
+        return range(done, num_steps)
+
+    def follow(
+        self,
+        round_: int,
+        phase: Phase,
+        steps: range,
+        done: Iterable[Metrics],
+        state: HasTensors,
+    ) -> None:
+        """Run through the steps of a phase, keeping the books after each."""
+        began = time.perf_counter()
+        for step, metrics in zip(steps, done, strict=True):
+            number, is_last = step + 1, step == steps.stop - 1
+            if is_last or number % self.config.log_every_steps == 0:
+                self._log(round_, phase, number, metrics)
+            self.display.step(
+                self.cell, self.labels, round_, phase, steps, number, metrics
+            )
+            if is_last or number % self.config.checkpoint_every_steps == 0:
+                place = Place(cell=self.cell, round=round_, phase=phase, step=number)
+                self._checkpoint(place, state)
+        self._time(round_, phase, len(steps), time.perf_counter() - began)
+
+    def _log(self, round_: int, phase: Phase, step: int, metrics: Metrics) -> None:
+        if self.journal:
+            where = {"round": round_, "phase": phase, "step": step}
+            self.journal.metrics({**self.labels, **where, **metrics})
+
+    def _checkpoint(self, place: Place, state: HasTensors) -> None:
+        if self.journal:
+            length = self.journal.flush()
+            save_checkpoint(self.folder.checkpoints, place, length, state.tensors())
+
+    def _time(self, round_: int, phase: Phase, steps: int, seconds: float) -> None:
+        if self.journal:
+            where = {"round": round_, "phase": phase, "steps": steps}
+            self.journal.timing({**self.labels, **where, "seconds": round(seconds, 4)})
+
+    def close(self) -> None:
+        """Leave files and terminal in order."""
+        self.display.close()
+        if self.journal:
+            self.journal.close()

@@ -1,0 +1,75 @@
+"""The rows of every table: what F trains on in each of two views.
+
+All rows have the same seeds, steps and number of views; they differ in what the views
+are and in which images are labelled.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from infaug.config import Controls
+
+View = Literal["identity", "base", "random", "learned", "base+random", "base+learned"]
+GeneratorFrom = Literal["initial", "final"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One way of training F.
+
+    Attributes:
+        name: as it appears in tables and folders.
+        views: what each view of an image goes through.
+        is_pooled: whether the influence split is also trained on.
+        generator: for random tau: G as it was initially, or as the paired
+            `base_learned` run left it.
+    """
+
+    name: str
+    views: tuple[View, View]
+    is_pooled: bool = False
+    generator: GeneratorFrom | None = None
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether E and G learn in this row."""
+        return any("learned" in view for view in self.views)
+
+    @property
+    def learns_on_base(self) -> bool:
+        """Whether E sees base-augmented images, as it will in use."""
+        return "base+learned" in self.views
+
+
+ROWS = {
+    row.name: row
+    for row in (
+        Row(name="none", views=("identity", "identity")),
+        Row(name="base", views=("base", "base")),
+        Row(name="learned", views=("identity", "learned")),
+        Row(name="base_learned", views=("base", "base+learned")),
+        Row(
+            name="base_random_initial",
+            views=("base", "base+random"),
+            generator="initial",
+        ),
+        Row(name="base_random_final", views=("base", "base+random"), generator="final"),
+        Row(name="pooled", views=("base", "base"), is_pooled=True),
+        Row(name="pooled_learned", views=("base", "base+learned"), is_pooled=True),
+    )
+}
+
+# The random-tau control is the better of these two, chosen on the selection split.
+RANDOM_ROWS = ("base_random_initial", "base_random_final")
+
+_LEARNED = ("base_learned", "pooled_learned")
+_OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
+    "none": _LEARNED,
+    "quick": ("base", "base_learned", *RANDOM_ROWS, "pooled", "pooled_learned"),
+    "full": tuple(ROWS),
+}
+
+
+def rows_of(controls: Controls) -> list[Row]:
+    """The rows that are run, in an order that has G ready when it is needed."""
+    return [ROWS[name] for name in ROWS if name in _OF_CONTROLS[controls]]

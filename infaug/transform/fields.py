@@ -1,0 +1,32 @@
+"""What G makes of tau: the four fields that warp and recolour an image."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Spatial and appearance fields of a batch; all zero is the identity.
+
+    Attributes:
+        matrix: A, the local 2x2 matrices minus the identity, row by row.
+        offset: b, local displacement in normalised coordinates (2 = one image side).
+        filter: c_w, the 1x1 colour filter minus the identity, C*C channels row by row.
+        bias: c_b, the colour bias in units of the value range.
+    """
+
+    matrix: Float[Tensor, "B 4 H W"]
+    offset: Float[Tensor, "B 2 H W"]
+    filter: Float[Tensor, "B CC H W"]
+    bias: Float[Tensor, "B C H W"]
+
+
+def num_field_channels(channels: int) -> int:
+    """Channels of all fields together: 8 for grey images, 18 for RGB.
+
+    >>> num_field_channels(1), num_field_channels(3)
+    (8, 18)
+    """
+    return 4 + 2 + channels * channels + channels

@@ -1,0 +1,93 @@
+"""G: tau -> fields, by the papers' transposed convolutions."""
+
+import itertools
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from infaug.config import TransformConfig
+from infaug.transform.fields import Fields, num_field_channels
+from infaug.transform.shape import layer_table
+
+
+class Generator(nn.Module):
+    """A transformation model: fields for every tau, bounded and smooth.
+
+    Layers are those of Lee et al. (ICLR 2019 submission, appendix A.1 and A.2) at 28x28
+    and 32x32, and the rule of `layer_table` elsewhere: linear, then 4x4 transposed
+    convolutions of stride 2, then one of stride 1 whose 8 (grey) or 18 (RGB) channels
+    are the fields. The table cannot be built to the letter: the last layer's output is
+    one crop larger than the image, and so is cropped.
+
+    Raw outputs pass through tanh times their strength and an average pool, so every
+    field stays within its strength (twice that with pooling "both").
+    """
+
+    def __init__(self, config: TransformConfig, channels: int, height: int, width: int):
+        super().__init__()
+        self.config = config
+        self.channels = channels
+        self.table = table = layer_table(height, width)
+        self.linear = nn.Linear(config.tau_size, table.bottom_features)
+        widths = table.widths[::-1]
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1)
+            for wide, narrow in itertools.pairwise(widths)
+        )
+        self.out = nn.ConvTranspose2d(widths[-1], num_field_channels(channels), 4)
+
+    def forward(self, tau: Float[Tensor, "B T"]) -> Fields:
+        """Fields of each tau."""
+        height, width = self.table.sizes[-1]
+        out = self.linear(tau).view(-1, self.table.widths[-1], height, width)
+        for layer, (height, width) in zip(
+            self.up, self.table.sizes[-2::-1], strict=True
+        ):
+            out = F.relu(layer(out))[:, :, :height, :width]
+        # Coordinates need more than bfloat16's 8 bits, whatever the layers ran in.
+        raw = self.out(out)[:, :, 1:-2, 1:-2].to(tau.dtype)
+        with torch.autocast(tau.device.type, enabled=False):
+            return self._bounded(raw)
+
+    def _bounded(self, raw: Float[Tensor, "B F H W"]) -> Fields:
+        smooth = pool(torch.tanh(raw), self.config.pooling)
+        squared = self.channels * self.channels
+        matrix, offset, filter_, bias = smooth.split([4, 2, squared, self.channels], 1)
+        return Fields(
+            matrix=self.config.matrix_strength * matrix,
+            offset=self.config.offset_strength * offset,
+            filter=self.config.filter_strength * filter_,
+            bias=self.config.bias_strength * bias,
+        )
+
+
+def pool(fields: Float[Tensor, "B F H W"], pooling: str) -> Float[Tensor, "B F H W"]:
+    """Smooth fields: local means, their global mean, or the sum of both.
+
+    The window is 9 at 28-32 px and grows with the image; pixels beyond the border are
+    left out of the mean. A global mean makes the flow an affine map (Lee et al., ICLR
+    2019 submission, section 4.1).
+    """
+    everywhere = fields.mean(dim=(2, 3), keepdim=True).expand_as(fields)
+    if pooling == "global":
+        return everywhere
+    height, width = fields.shape[2:]
+    window = 2 * (min(height, width) // 7) + 1
+    # Box means are separable and linear: two small matrix products, each way.
+    rows = box_mean(height, window, like=fields)
+    columns = box_mean(width, window, like=fields)
+    local = rows @ fields @ columns.T
+    return local if pooling == "local" else local + everywhere
+
+
+def box_mean(length: int, window: int, *, like: Tensor) -> Float[Tensor, "L L"]:
+    """Matrix that replaces each of `length` values by the mean of those around it.
+
+    >>> box_mean(3, 3, like=torch.zeros(()))[0].tolist()
+    [0.5, 0.5, 0.0]
+    """
+    place = torch.arange(length, device=like.device)
+    near = (place[:, None] - place).abs() <= window // 2
+    return (near / near.sum(dim=1, keepdim=True)).to(like.dtype)

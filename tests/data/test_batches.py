@@ -1,0 +1,77 @@
+import pytest
+import torch
+
+from infaug.data.batches import Batches, batch_indices
+from infaug.data.dataset import Labelled, to_float
+
+
+def some_images(count=10):
+    images = torch.arange(count, dtype=torch.uint8)[:, None, None, None]
+    return Labelled(
+        images.repeat(1, 1, 2, 2), torch.arange(count) % 3, ("cat", "cow", "dog")
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_samples", "batch_size"), [(10, 4), (3, 8), (8, 8), (1, 2)]
+)
+def test_the_stream_is_one_permutation_after_another(num_samples, batch_size):
+    steps = range(num_samples)
+    stream = torch.cat(
+        [batch_indices(num_samples, batch_size, step, 0, "t") for step in steps]
+    )
+    for epoch in stream.split(num_samples):
+        assert epoch.sort().values.equal(torch.arange(num_samples))
+
+
+def test_epochs_and_purposes_have_their_own_order():
+    first, second = (batch_indices(50, 50, step, 0, "a") for step in (0, 1))
+    assert not first.equal(second)
+    assert not first.equal(batch_indices(50, 50, 0, 1, "a"))
+
+
+def test_a_batch_does_not_depend_on_the_batches_before():
+    alone = batch_indices(10, 4, 7, 0, "alone")
+    for step in range(7):
+        batch_indices(10, 4, step, 0, "alone").zero_()
+    assert batch_indices(10, 4, 7, 0, "alone").equal(alone)
+
+
+def test_a_batch_pairs_images_with_their_labels():
+    data = some_images()
+    x, y, _ = Batches(data, 4, 2, range(2), "cpu", 0, "t").at(3)
+    rows = batch_indices(10, 4, 3, 0, "t")
+    assert x.equal(to_float(data.images[rows]))
+    assert y.argmax(1).equal(data.labels[rows])
+    assert y.sum(1).equal(torch.ones(4))
+
+
+@pytest.mark.parametrize("step", [0, 2])
+def test_the_parts_of_two_workers_are_the_whole_batch(step):
+    whole, left, right = (
+        Batches(some_images(), 8, 4, groups, "cpu", 0, "t").at(step)
+        for groups in (range(4), range(2), range(2, 4))
+    )
+    for i in (0, 1):
+        assert torch.cat([left[i], right[i]]).equal(whole[i])
+    numbers = [draws.uniform(-1.0, 1.0, 3) for _, _, draws in (whole, left, right)]
+    assert torch.cat(numbers[1:]).equal(numbers[0])
+
+
+def test_draws_differ_from_step_to_step():
+    batches = Batches(some_images(), 4, 2, range(2), "cpu", 0, "t")
+    one, two = (batches.at(step)[2].uniform(0.0, 1.0) for step in (0, 1))
+    assert not one.equal(two)
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "groups", "message"),
+    [
+        (0, 4, range(2), "at least one image"),
+        (5, 5, range(2), "multiple of num_groups"),
+        (5, 4, range(1, 3), r"must lie in 0\.\.1"),
+    ],
+)
+def test_impossible_batches_are_refused(count, batch_size, groups, message):
+    with pytest.raises(ValueError, match=message):
+        Batches(some_images(count), batch_size, 2, groups, "cpu", 0, "t")

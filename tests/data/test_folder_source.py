@@ -1,0 +1,100 @@
+"""Sources that are folders of images: layouts, and each fault's message."""
+
+import pytest
+
+from infaug.config import DataConfig
+from infaug.data.source import load
+
+
+def test_classes_and_files_are_taken_in_order_of_name(tmp_path, write_images, image):
+    files = {
+        "dog/2.png": image(2),
+        "dog/1.png": image(1),
+        "cat/9.JPG": image(9),
+        "cat/notes.txt": b"not named like an image",
+        ".hidden/1.png": image(7),
+    }
+    source = load(DataConfig(source=write_images(tmp_path, files)))
+    assert source.train.class_names == ("cat", "dog")
+    assert source.train.labels.tolist() == [0, 1, 1]
+    assert source.train.images[:, 0, 0, 0].tolist() == [9, 1, 2]
+    assert source.test is None
+
+
+def both_splits(image, test=("cat", "dog")):
+    files = {f"train/{name}/1.png": image(1) for name in ("cat", "dog")}
+    return files | {f"test/{name}/1.png": image(2) for name in test}
+
+
+def test_train_and_test_folders_are_splits(tmp_path, write_images, image):
+    source = load(DataConfig(source=write_images(tmp_path, both_splits(image))))
+    assert source.test is not None
+    assert source.test.images[:, 0, 0, 0].tolist() == [2, 2]
+    assert source.test.class_names == source.train.class_names == ("cat", "dog")
+
+
+def test_train_may_be_a_class(tmp_path, write_images, image):
+    files = {"train/1.png": image(), "car/1.png": image()}
+    source = load(DataConfig(source=write_images(tmp_path, files)))
+    assert source.train.class_names == ("car", "train")
+
+
+def test_folders_that_are_not_used_are_named(tmp_path, write_images, image):
+    files = both_splits(image) | {"val/cat/1.png": image()}
+    with pytest.warns(UserWarning, match="only train and test are used, not val"):
+        load(DataConfig(source=write_images(tmp_path, files)))
+
+
+def test_an_unreadable_file_is_named(tmp_path, write_images, image):
+    files = {"cat/1.png": image(), "dog/1.png": image(), "dog/2.png": b"no image"}
+    path = write_images(tmp_path, files)
+    with pytest.raises(ValueError, match=r"dog.2\.png cannot be read.*max-bad-images"):
+        load(DataConfig(source=path))
+    with pytest.warns(UserWarning, match=r"skipped: .*dog.2\.png"):
+        source = load(DataConfig(source=path, max_bad_images=1))
+    assert source.train.labels.tolist() == [0, 1]
+
+
+def test_a_class_of_which_no_image_is_readable_is_refused(
+    tmp_path, write_images, image
+):
+    files = {"cat/1.png": image(), "cow/1.png": image(), "dog/1.png": b"no image"}
+    config = DataConfig(source=write_images(tmp_path, files), max_bad_images=1)
+    with pytest.raises(ValueError, match=r"no training image has class 2 \('dog'\)"):
+        load(config)
+
+
+def test_an_empty_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="is empty"):
+        load(DataConfig(source=str(tmp_path)))
+
+
+def test_a_folder_of_other_things_is_refused(tmp_path, write_images, image):
+    path = write_images(tmp_path, {"1.png": image()})
+    with pytest.raises(ValueError, match=r"neither Parquet nor .*class/name\.jpg"):
+        load(DataConfig(source=path))
+
+
+@pytest.mark.parametrize("parent", [".", "train"])
+def test_a_class_folder_without_images_is_refused(
+    tmp_path, write_images, image, parent
+):
+    path = write_images(tmp_path, {f"{parent}/cat/1.png": image()})
+    (tmp_path / parent / "dog").mkdir()
+    with pytest.raises(ValueError, match=r"class folder .*dog holds no image"):
+        load(DataConfig(source=path))
+
+
+def test_a_single_class_folder_is_refused(tmp_path, write_images, image):
+    path = write_images(tmp_path, {"cat/1.png": image()})
+    with pytest.raises(ValueError, match="one class, 'cat'"):
+        load(DataConfig(source=path))
+
+
+@pytest.mark.parametrize("test", [("cat", "cow"), ("cat",), ("cat", "cow", "dog")])
+def test_train_and_test_folders_must_have_the_same_classes(
+    tmp_path, write_images, image, test
+):
+    path = write_images(tmp_path, both_splits(image, test))
+    with pytest.raises(ValueError, match="train and test differ in classes"):
+        load(DataConfig(source=path))

@@ -1,0 +1,237 @@
+"""Sources in Parquet: layouts, columns, labels, and each fault's message."""
+
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from infaug.config import DataConfig
+from infaug.data.source import load
+
+
+def test_a_file_is_training_images_in_row_order(tmp_path, write_rows):
+    source = load(DataConfig(source=write_rows(tmp_path / "all.parquet", [0, 1, 2, 1])))
+    assert source.test is None
+    assert source.bad == ()
+    assert source.train.labels.tolist() == [0, 1, 2, 1]
+    assert source.train.images[:, 0, 0, 0].tolist() == [0, 1, 2, 3]
+    assert source.train.class_names == ("0", "1", "2")
+
+
+def test_class_names_come_from_the_metadata(tmp_path, write_rows):
+    path = write_rows(tmp_path / "a.parquet", [1, 0], names=["cat", "dog"])
+    assert load(DataConfig(source=path)).train.class_names == ("cat", "dog")
+
+
+def test_images_may_be_structs_as_hugging_face_writes_them(tmp_path, write_rows):
+    path = write_rows(tmp_path / "a.parquet", [1, 0], like_hf=True)
+    assert load(DataConfig(source=path)).train.images.shape == (2, 1, 8, 8)
+
+
+def test_columns_may_have_other_names(tmp_path, write_rows):
+    path = write_rows(tmp_path / "a.parquet", [1, 0], columns=("img", "fine"))
+    config = DataConfig(source=path, image_column="img", label_column="fine")
+    assert load(config).train.labels.tolist() == [1, 0]
+
+
+def test_shards_are_read_in_order_of_name(tmp_path, write_rows):
+    write_rows(tmp_path / "train-00001-of-00002.parquet", [1, 1])
+    write_rows(tmp_path / "train-00000-of-00002.parquet", [0, 1])
+    write_rows(tmp_path / "test.parquet", [1, 0])
+    source = load(DataConfig(source=str(tmp_path)))
+    assert source.train.labels.tolist() == [0, 1, 1, 1]
+    assert source.test is not None
+    assert source.test.labels.tolist() == [1, 0]
+
+
+def test_a_folder_with_files_of_any_name_is_training_images(tmp_path, write_rows):
+    write_rows(tmp_path / "images.parquet", [0, 1])
+    assert load(DataConfig(source=str(tmp_path))).test is None
+
+
+def test_files_that_are_not_used_are_named(tmp_path, write_rows):
+    write_rows(tmp_path / "train.parquet", [0, 1])
+    write_rows(tmp_path / "validation.parquet", [0, 1])
+    with pytest.warns(UserWarning, match=r"not validation\.parquet"):
+        source = load(DataConfig(source=str(tmp_path)))
+    assert len(source.train) == 2
+
+
+def test_skipped_images_are_counted_and_named_in_a_warning(tmp_path, write_rows, image):
+    path = write_rows(
+        tmp_path / "a.parquet", [0, 1, 1], [image(), image(), b"not an image"]
+    )
+    with pytest.warns(UserWarning, match=r"1 unreadable .* skipped: .*a.parquet row 2"):
+        source = load(DataConfig(source=path, max_bad_images=1))
+    assert source.train.labels.tolist() == [0, 1]
+    assert len(source.bad) == 1
+
+
+def test_a_truncated_image_names_its_row(tmp_path, write_rows, noise_png):
+    images = [noise_png] * 4 + [noise_png[: len(noise_png) // 2]]
+    path = write_rows(tmp_path / "a.parquet", [0, 1, 0, 1, 0], images)
+    with pytest.raises(ValueError, match=r"a\.parquet row 4 cannot be read"):
+        load(DataConfig(source=path))
+
+
+def test_a_missing_path_says_what_was_looked_for(tmp_path):
+    path = tmp_path / "nowhere"
+    with pytest.raises(ValueError, match=r"not found: looked for .*nowhere.*`digits`"):
+        load(DataConfig(source=str(path)))
+
+
+def test_a_file_that_is_no_parquet_is_refused(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"no")
+    with pytest.raises(ValueError, match=r"a\.parquet cannot be read as Parquet"):
+        load(DataConfig(source=str(tmp_path / "a.parquet")))
+
+
+def test_a_damaged_parquet_is_named(tmp_path, write_rows, noise_png):
+    path = Path(write_rows(tmp_path / "a.parquet", [0, 1], [noise_png, noise_png]))
+    content = bytearray(path.read_bytes())
+    content[4:40] = b"\xff" * 36
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.parquet cannot be read as Parquet"):
+        load(DataConfig(source=str(path)))
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("image,label")
+    with pytest.raises(ValueError, match="neither Parquet nor"):
+        load(DataConfig(source=str(tmp_path / "a.csv")))
+
+
+def test_parquet_without_rows_is_refused(tmp_path, write_rows):
+    whole = write_rows(tmp_path / "whole.parquet", [0, 1])
+    empty = tmp_path / "empty.parquet"
+    pq.write_table(pq.read_table(whole)[:0], empty)
+    with pytest.raises(ValueError, match="without a readable image"):
+        load(DataConfig(source=str(empty)))
+
+
+def test_test_without_train_is_refused(tmp_path, write_rows):
+    write_rows(tmp_path / "test.parquet", [0, 1])
+    with pytest.raises(ValueError, match="add a train"):
+        load(DataConfig(source=str(tmp_path)))
+
+
+@pytest.mark.parametrize("kind", ["image", "label"])
+def test_a_wrong_column_is_told_with_those_present(tmp_path, write_rows, kind):
+    path = write_rows(tmp_path / "a.parquet", [0, 1])
+    config = DataConfig(source=path, **{f"{kind}_column": "other"})
+    with pytest.raises(
+        ValueError, match=rf"no column 'other'.*has image, label.*{kind}-column"
+    ):
+        load(config)
+
+
+def test_an_image_column_without_bytes_is_refused(tmp_path, write_rows):
+    path = write_rows(tmp_path / "a.parquet", [0, 1])
+    with pytest.raises(ValueError, match="column 'label' has type int64, not encoded"):
+        load(DataConfig(source=path, image_column="label"))
+
+
+@pytest.mark.parametrize("labels", [["cat", "dog"], [0.0, 1.0]])
+def test_labels_that_are_no_integers_are_refused(tmp_path, write_rows, labels):
+    path = write_rows(tmp_path / "a.parquet", labels)
+    with pytest.raises(ValueError, match=r"column 'label' has type \w+, not integer"):
+        load(DataConfig(source=path))
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (None, "row 4 has no label"),
+        (-1, "row 4 has label -1"),
+        (2, r"row 4 has label 2, but `class_names` has 2 names"),
+    ],
+)
+def test_a_wrong_label_names_its_row(tmp_path, write_rows, label, message):
+    labels = [0, 1, 0, 1, label]
+    path = write_rows(tmp_path / "a.parquet", labels, names=["cat", "dog"])
+    with pytest.raises(ValueError, match=message):
+        load(DataConfig(source=path))
+
+
+@pytest.mark.parametrize("labels", [[0, 2], [1, 2], [0, 10**12]])
+def test_gaps_in_the_labels_are_refused(tmp_path, write_rows, labels):
+    path = write_rows(tmp_path / "a.parquet", labels)
+    with pytest.raises(ValueError, match=r"no training image has class [01], .*gaps"):
+        load(DataConfig(source=path))
+
+
+def test_a_named_class_without_images_is_refused(tmp_path, write_rows):
+    path = write_rows(tmp_path / "a.parquet", [0, 1], names=["cat", "dog", "cow"])
+    with pytest.raises(ValueError, match=r"no training image has class 2 \('cow'\)"):
+        load(DataConfig(source=path))
+
+
+def test_one_class_is_refused(tmp_path, write_rows):
+    path = write_rows(tmp_path / "a.parquet", [0, 0])
+    with pytest.raises(ValueError, match="one class, '0'"):
+        load(DataConfig(source=path))
+
+
+@pytest.mark.parametrize("names", ["not json", '{"0": "cat"}', "[1, 2]"])
+def test_class_names_must_be_a_list_of_strings(tmp_path, write_rows, names):
+    path = write_rows(tmp_path / "a.parquet", [0, 1], names=names)
+    with pytest.raises(ValueError, match="`class_names` must be a JSON list"):
+        load(DataConfig(source=path))
+
+
+def test_shards_with_other_class_names_are_refused(tmp_path, write_rows):
+    write_rows(tmp_path / "train-0.parquet", [0, 1], names=["cat", "dog"])
+    write_rows(tmp_path / "train-1.parquet", [0, 1], names=["cat", "cow"])
+    with pytest.raises(ValueError, match="differ in the metadata `class_names`"):
+        load(DataConfig(source=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [([0, 2], "class 1"), ([0, 1, 2], "class 2"), ([0], "class 1")],
+)
+def test_train_and_test_must_have_the_same_classes(
+    tmp_path, write_rows, labels, message
+):
+    write_rows(tmp_path / "train.parquet", [0, 1])
+    write_rows(tmp_path / "test.parquet", labels)
+    with pytest.raises(ValueError, match=rf"train has classes 0\.\.1, .*{message}"):
+        load(DataConfig(source=str(tmp_path)))
+
+
+def test_train_and_test_must_have_the_same_class_names(tmp_path, write_rows):
+    write_rows(tmp_path / "train.parquet", [0, 1], names=["cat", "dog"])
+    write_rows(tmp_path / "test.parquet", [0, 1], names=["cat", "cow"])
+    with pytest.raises(
+        ValueError, match=r"only in train \['dog'\], only in test \['cow"
+    ):
+        load(DataConfig(source=str(tmp_path)))
+
+
+@pytest.mark.parametrize("other", [{"size": (9, 9)}, {"mode": "RGB"}])
+def test_train_and_test_must_have_the_same_size_and_mode(
+    tmp_path, write_rows, image, other
+):
+    write_rows(tmp_path / "train.parquet", [0, 1])
+    write_rows(tmp_path / "test.parquet", [0, 1], [image(**other)] * 2)
+    with pytest.raises(
+        ValueError, match=r"differ in (size|mode): .*train.parquet row 0.*test.parquet"
+    ):
+        load(DataConfig(source=str(tmp_path)))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("INFAUG_DATA" not in os.environ, reason="INFAUG_DATA is not set")
+@pytest.mark.parametrize(
+    ("name", "shape"), [("mnist", (1, 28, 28)), ("cifar10", (3, 32, 32))]
+)
+def test_public_data_sets_are_read(name, shape):
+    path = Path(os.environ.get("INFAUG_DATA", "")) / name
+    if not path.is_dir():
+        pytest.skip(f"INFAUG_DATA has no folder {name}")
+    source = load(DataConfig(source=str(path)))
+    assert source.train.images.shape[1:] == shape
+    assert source.train.num_classes == 10
+    assert source.test is not None
+    assert len(source.test) == 10_000
