@@ -169,7 +169,7 @@ class TransformConfig:
     """Bound of the entries of the colour filter c_w."""
     bias_strength: float = 0.25
     """Bound of the colour bias c_b, in units of the value range."""
-    pooling: Literal["local", "global", "both"] = "both"
+    pooling: Literal["local", "global", "both"] = "global"
     """Average-pooled fields, their global mean (an affine map), or the sum of both."""
     padding: Literal["zeros", "border", "reflection"] = "zeros"
     """What lies outside the image."""

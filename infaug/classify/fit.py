@@ -18,12 +18,23 @@ from infaug.world import World
 
 def build_optimizer(classifier: ImageClassifier, config: ClassifierConfig) -> Optimizer:
     """AdamW, or SGD with Nesterov momentum 0.9, at the peak learning rate."""
-    assert config.optimizer != "auto", "settled by the plan"
-    assert config.learning_rate is not None, "settled by the plan"
-    settings = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    parameters, decay = classifier.parameters(), config.weight_decay
     if config.optimizer == "adam":
-        return AdamW(classifier.parameters(), **settings)
-    return SGD(classifier.parameters(), momentum=0.9, nesterov=True, **settings)
+        return AdamW(parameters, lr=peak_rate(config), weight_decay=decay)
+    assert config.optimizer == "sgd", "settled by the plan"
+    return SGD(
+        parameters,
+        lr=peak_rate(config),
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=decay,
+    )
+
+
+def peak_rate(config: ClassifierConfig) -> float:
+    """The settled learning rate."""
+    assert config.learning_rate is not None, "settled by the plan"
+    return config.learning_rate
 
 
 def cosine(step: int, num_steps: int) -> float:
@@ -55,7 +66,7 @@ def fit_classifier(
     """
     classifier.train()
     for step in steps:
-        rate = config.learning_rate * cosine(step, num_steps)
+        rate = peak_rate(config) * cosine(step, num_steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
         loss, norm = classifier_step(

@@ -70,6 +70,7 @@ def _body(network: Network, channels: int) -> tuple[nn.Module, int]:
         return CifarResNet(channels, depth=56), CifarResNet.num_features
     if network in ("resnet18", "resnet50"):
         body = torchvision.models.get_model(network, weights=None)
+        assert isinstance(body.fc, nn.Linear), "torchvision's ResNets end in fc"
         num_features = body.fc.in_features
         body.fc = nn.Identity()
         if channels != 3:

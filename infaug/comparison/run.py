@@ -145,7 +145,7 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
     """
     seeds = range(config.seeds)
     found = {
-        row.name: [folder.cell_result(cell_name(row.name, s)) for s in seeds]
+        row.name: [_found(folder, row.name, seed) for seed in seeds]
         for row in rows_of(config.controls)
     }
     chosen: dict[str, list[dict[str, Any]]] = {}
@@ -165,6 +165,12 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
         "seconds": _seconds(folder),
         "comparisons": [_finite(asdict(c)) for c in comparisons(tops)],
     }
+
+
+def _found(folder: RunFolder, row: str, seed: int) -> dict[str, Any]:
+    result = folder.cell_result(cell_name(row, seed))
+    assert result is not None, "every cell is finished by now"
+    return result
 
 
 def _statistics(values: list[float]) -> dict[str, Any]:
