@@ -60,7 +60,7 @@ class Cell:
         train = splits.train + splits.influence if row.is_pooled else splits.train
         self.train = train.to(device)
         self.num_classes = splits.num_classes
-        channels, height, width = train.images.shape[1:]
+        channels, height, width = train.image_shape
         settings = config.classifier
         self.classifier = build_classifier(
             settings.network, channels, splits.num_classes, seed

@@ -56,7 +56,7 @@ class DataConfig:
     test: float = 0.3
     """Count or fraction held out for the last number, if the source has no test."""
     seed: int = 0
-    """Seed of the splits; paired runs share it."""
+    """Seed of the splits; the k-th repetition draws them with seed + k."""
     image_size: int | None = None
     """Resize to this square, pixels; needed if the images differ in size."""
     mode: Literal["auto", "L", "RGB"] = "auto"
@@ -169,8 +169,10 @@ class TransformConfig:
     """Bound of the entries of the colour filter c_w."""
     bias_strength: float = 0.25
     """Bound of the colour bias c_b, in units of the value range."""
+    initial_spread: float = 0.5
+    """Standard deviation of the initial fields over random tau, before tanh."""
     pooling: Literal["local", "global", "both"] = "global"
-    """Average-pooled fields, their global mean (an affine map), or the sum of both."""
+    """Average-pooled fields, their global mean (an affine map), or the mean of both."""
     padding: Literal["zeros", "border", "reflection"] = "zeros"
     """What lies outside the image."""
 
@@ -188,7 +190,11 @@ class EstimatorConfig:
     batch_size: int = 128
     """Images per step, over all workers."""
     learning_rate: float = 1e-3
-    """Adam's, for E and G."""
+    """Adam's, for E."""
+    generator_learning_rate: float = 1e-4
+    """Adam's, for G; 0 keeps G as it is."""
+    restraint: float = 0.01
+    """Weight of the mean squared field, which favours the identity."""
     tau_noise: float = 0.5
     """Standard deviation of the Gaussian noise added to tau, also in use."""
 

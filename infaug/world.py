@@ -4,9 +4,9 @@ One process is a world of one; the same code runs in both. Sums, not means, cros
 process borders: whoever asks divides once by a global count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -81,10 +81,22 @@ class World:
         rows = [p[: int(c)] for p, c in zip(parts, counts, strict=True)]
         return torch.cat(rows)
 
-    def agree(self, value: T) -> T:
-        """The first process's value, on every process."""
+    def first(self, act: Callable[[], T]) -> T:
+        """Let the first process act; every process returns what that returned.
+
+        Raises:
+            ValueError: on every process, if the first one's act raised it: otherwise
+                the others would wait for ever.
+        """
         if self.size == 1:
-            return value
-        box = [value]
+            return act()
+        box: list[Any] = [None, None]
+        if self.is_first:
+            try:
+                box[0] = act()
+            except ValueError as error:
+                box[1] = str(error)
         dist.broadcast_object_list(box, src=0)
+        if box[1] is not None:
+            raise ValueError(box[1])
         return box[0]

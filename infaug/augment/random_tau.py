@@ -21,5 +21,5 @@ class RandomTau:
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image, with its own tau."""
         tau = draws.uniform(-1, 1, self.generator.config.tau_size)
-        fields = self.generator(tau)
+        fields = self.generator(tau.to(x.dtype))
         return apply_fields(x, fields, padding=self.generator.config.padding)

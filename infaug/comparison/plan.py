@@ -5,17 +5,17 @@ from dataclasses import replace
 import torch
 
 from infaug.config import Base, ClassifierConfig, Network, RunConfig
-from infaug.data.problem import Splits
 from infaug.precision import settle_precision
 
 
-def settle(config: RunConfig, splits: Splits, device: torch.device) -> RunConfig:
-    """The config with every `auto` replaced: a function of images and hardware.
+def settle(
+    config: RunConfig, shape: tuple[int, int, int], device: torch.device
+) -> RunConfig:
+    """The config with every `auto` replaced: a function of image shape and hardware.
 
-    Raises:
-        ValueError: if the images are too small for a network or a crop.
+    `shape` is (C, H, W).
     """
-    channels, height, width = splits.train.images.shape[1:]
+    channels, height, width = shape
     size = max(height, width)
     classifier = _settle_classifier(config.classifier, channels, size, device)
     base = config.rounds.base

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from infaug.cell import Cell
 from infaug.comparison.plan import settle
 from infaug.comparison.verdict import comparisons, verdict
 from infaug.config import RoundsConfig, RunConfig
-from infaug.data.problem import Splits, load_splits
+from infaug.data.problem import Splits, divide
+from infaug.data.source import Source, load
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
@@ -48,29 +50,23 @@ def run(
     """
     world = world or World.joined()
     folder = RunFolder(out)
-    if world.is_first:
-        folder.enter(config)
-    if (
-        finished := world.agree(folder.result() if world.is_first else None)
-    ) is not None:
+    world.first(lambda: folder.enter(config))
+    if (finished := world.first(folder.result)) is not None:
         return finished
-    with folder.locked() if world.is_first else contextlib.nullcontext():
-        splits = load_splits(config.data)
+    with contextlib.ExitStack() as stack:
+        world.first(lambda: stack.enter_context(folder.locked()))
+        source = load(config.data)
         device = pick_device()
-        settled = settle(config, splits, device)
+        settled = settle(config, source.train.image_shape, device)
         world.share(settled.classifier.batch_groups)
-        if world.is_first:
-            folder.settle(settled)
-        _run_cells(settled, splits, folder, world, device, shown=shown)
-        result = summarise(folder, settled) if world.is_first else None
-        if result is not None:
-            folder.finish(result)
-    return world.agree(result) or {}
+        world.first(lambda: folder.settle(settled))
+        _run_cells(settled, source, folder, world, device, shown=shown)
+        return world.first(lambda: _finish(folder, settled))
 
 
 def _run_cells(
     config: RunConfig,
-    splits: Splits,
+    source: Source,
     folder: RunFolder,
     world: World,
     device: torch.device,
@@ -79,27 +75,22 @@ def _run_cells(
 ) -> None:
     cells = [(row, s) for s in range(config.seeds) for row in rows_of(config.controls)]
     steps = [_steps(row, config.rounds) for row, _ in cells]
-    display = Display(steps, shown=shown and world.is_first)
-    recorder = Recorder(folder, config.rounds, world, display)
-    try:
+    display = Display(steps, config.rounds.rounds, shown=shown and world.is_first)
+    with contextlib.closing(Recorder(folder, config.rounds, world, display)) as kept:
         for number, (row, seed) in enumerate(cells):
             name = cell_name(row.name, seed)
-            is_done = world.is_first and folder.cell_result(name) is not None
-            if world.agree(is_done):
+            if world.first(partial(folder.cell_result, name)) is not None:
                 display.skip_cell(number)
                 continue
-            generator = _generator_for(row, seed, folder) if world.is_first else None
-            generator = world.agree(generator)
+            generator = world.first(partial(_generator_for, row, seed, folder))
+            splits = divide(source, config.data, seed)
             cell = Cell(row, seed, splits, config, world, device, generator)
-            if (state := recorder.begin_cell(number, row.name, seed)) is not None:
+            if (state := kept.begin_cell(number, row.name, seed)) is not None:
                 cell.load(state)
-            run_cell(cell, splits, recorder)
+            run_cell(cell, splits, kept)
             found = _assess_all(cell, splits)
-            if world.is_first:
-                folder.finish_cell(name, cell.weights(), found)
+            world.first(partial(folder.finish_cell, name, cell.weights(), found))
             display.say(f"{name}: {found['test_top1']:.2f} % top-1 on test")
-    finally:
-        recorder.close()
 
 
 def _steps(row: Row, rounds: RoundsConfig) -> dict[str, int]:
@@ -133,6 +124,12 @@ def _assess_all(cell: Cell, splits: Splits) -> dict[str, Any]:
         "test_loss": test.loss,
         "test_top1": test.accuracy,
     }
+
+
+def _finish(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
+    result = summarise(folder, config)
+    folder.finish(result)
+    return result
 
 
 def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:

@@ -104,5 +104,5 @@ def _lacking(row: str, rows: Mapping[str, Sequence[float]]) -> str:
     seeds = len(rows[row])
     parts = [f"controls not run: {', '.join(controls)}"] if controls else []
     if seeds < ENOUGH_SEEDS:
-        parts.append(f"at least {ENOUGH_SEEDS - seeds} more seeds are needed")
+        parts.append(f"at least {ENOUGH_SEEDS - seeds} more seed(s) needed")
     return "; ".join(parts)

@@ -63,6 +63,12 @@ class Labelled:
         """Y, the number of class names."""
         return len(self.class_names)
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        channels, height, width = self.images.shape[1:]
+        return channels, height, width
+
     def select(self, indices: Int64[Tensor, "n"]) -> "Labelled":
         """The images at `indices`, in that order, with the same classes."""
         return Labelled(self.images[indices], self.labels[indices], self.class_names)

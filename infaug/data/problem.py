@@ -8,7 +8,7 @@ from torch import Tensor
 from infaug.config import DataConfig, SplitName
 from infaug.data.dataset import Labelled
 from infaug.data.shift import apply_shift
-from infaug.data.source import load
+from infaug.data.source import Source, load
 from infaug.data.splits import split
 
 
@@ -41,14 +41,24 @@ class Splits:
 
 
 def load_splits(config: DataConfig) -> Splits:
-    """Load, divide, and shift the splits in `config.shift.splits`.
-
-    Unlabelled images are training images, so they are shifted if `train` is.
+    """Load a source and `divide` it for the first seed.
 
     Raises:
         ValueError: whatever `load` and `split` refuse.
     """
-    source = load(config)
+    return divide(load(config), config)
+
+
+def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
+    """Divide a source, and shift the splits in `config.shift.splits`.
+
+    Repetitions draw different splits, so that the spread over them is that of the whole
+    experiment. Unlabelled images are training images: they are shifted if `train` is.
+
+    Raises:
+        ValueError: whatever `split` refuses.
+    """
+    config = replace(config, seed=config.seed + repetition)
     whole, own_test = source.train, source.test
     at = split(whole.labels, config, test_given=own_test is not None)
 

@@ -26,7 +26,16 @@ Batch = tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]
 
 def build_optimizer(transform: LearnedTransform, config: EstimatorConfig) -> Optimizer:
     """Adam for E and G; betas as the papers have them for E."""
-    return Adam(transform.parameters(), lr=config.learning_rate, betas=(0.9, 0.99))
+    return Adam(
+        [
+            {"params": transform.estimator.parameters(), "lr": config.learning_rate},
+            {
+                "params": transform.generator.parameters(),
+                "lr": config.generator_learning_rate,
+            },
+        ],
+        betas=(0.9, 0.99),
+    )
 
 
 def fit_estimator(
@@ -58,9 +67,12 @@ def fit_estimator(
         x, y, draws = batch_at(step)
         noise = config.tau_noise * draws.normal(transform.config.tau_size)
         with autocast(x.device, precision):
-            x_aug = transform(x, noise)
-            h = classifier.features(x_aug)
-        scores = influence_of(classifier, s_val, h.float(), y, influence)
+            fields = transform.unbounded(x, noise)
+            h = classifier.features(transform.apply(x, fields))
+        scores = influence_of(classifier, s_val, h.to(s_val.dtype), y, influence)
+        scores = scores / s_val.norm() + config.restraint * fields.square().mean(
+            (1, 2, 3)
+        )
         objective, norm = descend(
             scores.sum() / config.batch_size, optimizer, world, name="estimator"
         )

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from infaug.config import TransformConfig
 from infaug.estimate.estimator import Estimator
-from infaug.randomness import Purpose, generator
+from infaug.randomness import Draws, Purpose, generator
 from infaug.transform.apply import apply_fields
 from infaug.transform.generator import Generator
 
@@ -27,7 +27,19 @@ class LearnedTransform(nn.Module):
         self, x: Float[Tensor, "B C H W"], noise: Float[Tensor, "B T"]
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image in [0, 1]; differentiable in E, G and x."""
-        fields = self.generator(self.estimator(x) + noise)
+        return self.apply(x, self.unbounded(x, noise))
+
+    def unbounded(
+        self, x: Float[Tensor, "B C H W"], noise: Float[Tensor, "B T"]
+    ) -> Float[Tensor, "B F H W"]:
+        """Fields of each image before tanh; zero is the identity."""
+        return self.generator.unbounded(self.estimator(x) + noise.to(x.dtype))
+
+    def apply(
+        self, x: Float[Tensor, "B C H W"], unbounded: Float[Tensor, "B F H W"]
+    ) -> Float[Tensor, "B C H W"]:
+        """The images warped and recoloured by the fields, once bounded."""
+        fields = self.generator.bound(unbounded)
         return apply_fields(x, fields, padding=self.config.padding)
 
 
@@ -37,4 +49,7 @@ def build_transform(
     """E and G with initial weights that are a function of `seed`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(*seed, "transform").initial_seed())
-        return LearnedTransform(config, channels, height, width)
+        transform = LearnedTransform(config, channels, height, width)
+    tau = Draws.of_size(256, *seed, "calibrate").uniform(-1, 1, config.tau_size)
+    transform.generator.calibrate(tau)
+    return transform

@@ -20,12 +20,20 @@ class Display:
 
     Args:
         steps_of_cell: for each cell, steps of every phase.
+        num_rounds: rounds of every cell.
         shown: whether anything is printed.
     """
 
-    def __init__(self, steps_of_cell: Sequence[Mapping[str, int]], *, shown: bool):
+    def __init__(
+        self,
+        steps_of_cell: Sequence[Mapping[str, int]],
+        num_rounds: int,
+        *,
+        shown: bool,
+    ):
         self.num_cells = len(steps_of_cell)
         self.left = [dict(steps) for steps in steps_of_cell]
+        self.num_rounds = num_rounds
         self.shown = shown
         self.console = Console(stderr=True)
         self._spent: dict[str, list[float]] = {}
@@ -39,7 +47,7 @@ class Display:
     def say(self, message: str) -> None:
         """A line that stays."""
         if self.shown:
-            self.console.print(message, highlight=False)
+            self.console.print(message, highlight=False, soft_wrap=True)
 
     def skip_cell(self, cell: int) -> None:
         """A whole cell that is already finished."""
@@ -66,8 +74,8 @@ class Display:
             rate = spent[1] / max(spent[0], 1e-9)
             self._renew(
                 f"{labels['row']} seed {labels['seed']} "
-                f"[{cell + 1}/{self.num_cells}]  round {round_ + 1}  {phase} "
-                f"{step}/{steps.stop}  {rate:.0f} steps/s{self._loss}"
+                f"[{cell + 1}/{self.num_cells}]  round {round_ + 1}/{self.num_rounds}  "
+                f"{phase} {step}/{steps.stop}  {rate:.0f} steps/s{self._loss}"
                 f"  ETA {_clock(self._seconds_left())}"
             )
 
@@ -78,7 +86,7 @@ class Display:
                 self._said = self._last
         elif self._last - self._said > LOG_EVERY_S:
             self._said = self._last
-            self.console.print(line, highlight=False)
+            self.console.print(line, highlight=False, soft_wrap=True)
 
     def _seconds_left(self) -> float:
         seconds = 0.0

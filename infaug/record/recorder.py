@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -17,6 +17,7 @@ from infaug.world import World
 Metrics = Mapping[str, float | int | str]
 
 
+@runtime_checkable
 class HasTensors(Protocol):
     """Something whose whole state is tensors by name."""
 
@@ -39,11 +40,13 @@ class Recorder:
         self.world = world
         self.display = display
         self.journal = Journal(folder.path) if world.is_first else None
-        found = load_checkpoint(folder.checkpoints) if world.is_first else None
-        self.start: Checkpoint | None = world.agree(found)
+        self.start: Checkpoint | None = world.first(
+            lambda: load_checkpoint(folder.checkpoints)
+        )
         if self.journal:
             self.journal.cut(self.start.metrics_bytes if self.start else 0)
         self.labels: Metrics = {}
+        self.cell = -1
 
     def begin_cell(self, cell: int, row: str, seed: int) -> dict[str, Tensor] | None:
         """Announce a cell; its state if the checkpoint was taken inside it."""

@@ -21,8 +21,7 @@ class Generator(nn.Module):
     are the fields. The table cannot be built to the letter: the last layer's output is
     one crop larger than the image, and so is cropped.
 
-    Raw outputs pass through tanh times their strength and an average pool, so every
-    field stays within its strength (twice that with pooling "both").
+    Outputs are average-pooled, then bounded by tanh times a strength for each field.
     """
 
     def __init__(self, config: TransformConfig, channels: int, height: int, width: int):
@@ -40,6 +39,10 @@ class Generator(nn.Module):
 
     def forward(self, tau: Float[Tensor, "B T"]) -> Fields:
         """Fields of each tau."""
+        return self.bound(self.unbounded(tau))
+
+    def unbounded(self, tau: Float[Tensor, "B T"]) -> Float[Tensor, "B F H W"]:
+        """Smooth fields before tanh; zero is the identity."""
         height, width = self.table.sizes[-1]
         out = self.linear(tau).view(-1, self.table.widths[-1], height, width)
         for layer, (height, width) in zip(
@@ -49,12 +52,13 @@ class Generator(nn.Module):
         # Coordinates need more than bfloat16's 8 bits, whatever the layers ran in.
         raw = self.out(out)[:, :, 1:-2, 1:-2].to(tau.dtype)
         with torch.autocast(tau.device.type, enabled=False):
-            return self._bounded(raw)
+            return pool(raw, self.config.pooling)
 
-    def _bounded(self, raw: Float[Tensor, "B F H W"]) -> Fields:
-        smooth = pool(torch.tanh(raw), self.config.pooling)
+    def bound(self, unbounded: Float[Tensor, "B F H W"]) -> Fields:
+        """tanh, times the strength of each field."""
         squared = self.channels * self.channels
-        matrix, offset, filter_, bias = smooth.split([4, 2, squared, self.channels], 1)
+        parts = torch.tanh(unbounded).split([4, 2, squared, self.channels], dim=1)
+        matrix, offset, filter_, bias = parts
         return Fields(
             matrix=self.config.matrix_strength * matrix,
             offset=self.config.offset_strength * offset,
@@ -62,9 +66,23 @@ class Generator(nn.Module):
             bias=self.config.bias_strength * bias,
         )
 
+    @torch.no_grad()
+    def calibrate(self, tau: Float[Tensor, "B T"]) -> None:
+        """Centre the fields of these taus on the identity, with the configured spread.
+
+        Without it every tau is nearly the same transformation: means over positions of
+        random layers' outputs vary little, and about a mean that is not zero.
+        """
+        pooled = self.unbounded(tau)
+        centre = pooled.mean(dim=(0, 2, 3))
+        spread = pooled.sub(pooled.mean(dim=0)).square().mean(dim=(0, 2, 3)).sqrt()
+        scale = self.config.initial_spread / spread
+        self.out.weight.mul_(scale[None, :, None, None])
+        self.out.bias.sub_(centre).mul_(scale)
+
 
 def pool(fields: Float[Tensor, "B F H W"], pooling: str) -> Float[Tensor, "B F H W"]:
-    """Smooth fields: local means, their global mean, or the sum of both.
+    """Smooth fields: local means, their global mean, or the mean of both.
 
     The window is 9 at 28-32 px and grows with the image; pixels beyond the border are
     left out of the mean. A global mean makes the flow an affine map (Lee et al., ICLR
@@ -79,7 +97,7 @@ def pool(fields: Float[Tensor, "B F H W"], pooling: str) -> Float[Tensor, "B F H
     rows = box_mean(height, window, like=fields)
     columns = box_mean(width, window, like=fields)
     local = rows @ fields @ columns.T
-    return local if pooling == "local" else local + everywhere
+    return local if pooling == "local" else (local + everywhere) / 2
 
 
 def box_mean(length: int, window: int, *, like: Tensor) -> Float[Tensor, "L L"]:

@@ -1,0 +1,179 @@
+"""argv in, text out.
+
+Exit codes: 0 done; 2 a command line, a setting or an input that cannot work, explained
+in one line; 130 interrupted, the same command continues; 1 a fault of infaug itself.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from infaug.config import RoundsConfig, RunConfig, from_dict
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+# Short flags for the settings people change most.
+SHORT = {
+    "--data": "--data.source",
+    "--labels": "--data.labels",
+    "--target": "--data.target",
+    "--rotate": "--data.shift.rotate-deg",
+    "--translate": "--data.shift.translate-px",
+    "--contrast": "--data.shift.contrast",
+    "--brightness": "--data.shift.brightness",
+    "--network": "--classifier.network",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Train a classifier, learn an augmentation for it, and compare with controls.
+
+    Short flags: --data, --labels, --target, --rotate, --translate, --contrast,
+    --brightness (all of --data.*) and --network. Run the same command again to continue
+    an interrupted run. The last line printed is RESULT and a JSON object.
+    """
+
+    out: Path
+    """Run folder: new, empty, or that of this very run."""
+    config: Path | None = None
+    """A config.json of another run to start from; flags given beside it win."""
+    workers: int = 0
+    """Ray workers that train together; 0 trains in this process without Ray."""
+    quiet: bool = False
+    """Print nothing but the last line."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare:
+    """Download a standard data set through torchvision and write it as Parquet."""
+
+    name: tyro.conf.Positional[Literal["mnist", "cifar10", "cifar100"]]
+    """Which data set."""
+    out: tyro.conf.Positional[Path]
+    """Folder for train.parquet and test.parquet."""
+    downloads: Path = Path("downloads")
+    """Where torchvision keeps what it downloads."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The `infaug` command; returns the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    return _guarded(lambda: _dispatch(argv))
+
+
+def job(config: RunConfig, out: str, smoke: RoundsConfig) -> int:
+    """What a file in ray_jobs does: `infaug fit` with its own defaults.
+
+    `--smoke` replaces the rounds by `smoke` and runs one seed.
+    """
+    argv = sys.argv[1:]
+    if "--smoke" in argv:
+        argv.remove("--smoke")
+        config = replace(config, rounds=smoke, seeds=1)
+    default = Fit(out=Path(out), run=config)
+    return _guarded(lambda: _fit(_parse_fit(argv, default)))
+
+
+def _dispatch(argv: list[str]) -> int:
+    if argv[:1] == ["fit"]:
+        return _fit(_parse_fit(argv[1:], None))
+    if argv[:2] == ["data", "prepare"]:
+        prog = "infaug data prepare"
+        return _prepare(tyro.cli(Prepare, args=argv[2:], prog=prog))
+    print(_USAGE)
+    return 0 if argv in ([], ["--help"], ["-h"]) else BAD_INPUT
+
+
+_USAGE = """usage: infaug COMMAND [--help]
+
+  fit            learn an augmentation, compare it with controls, give a verdict
+  data prepare   download mnist, cifar10 or cifar100 and write it as Parquet"""
+
+
+def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
+    argv = [_lengthen(word) for word in argv]
+    if "--config" in argv[:-1]:
+        base = default or Fit(out=Path())
+        path = Path(argv[argv.index("--config") + 1])
+        loaded = replace(base, run=_read_config(path))
+        if "--out" not in argv and default is None:
+            raise ValueError("--out is required: the run folder")
+        default = loaded
+    if default is None:
+        return tyro.cli(Fit, args=argv, prog="infaug fit")
+    return tyro.cli(Fit, args=argv, default=default)
+
+
+def _lengthen(word: str) -> str:
+    flag, equals, value = word.partition("=")
+    return SHORT.get(flag, flag) + equals + value
+
+
+def _read_config(path: Path) -> RunConfig:
+    try:
+        return from_dict(RunConfig, json.loads(path.read_text()))
+    except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
+        raise ValueError(f"--config {path} is no config of infaug: {error}") from error
+
+
+def _fit(asked: Fit) -> int:
+    from infaug.comparison.table import table  # torch: too slow for --help
+    from infaug.report.views import draw_views
+
+    shown = not asked.quiet
+    if (asked.out / "result.json").exists() and shown:
+        print(f"{asked.out} holds a finished run; nothing is trained again.")
+    result = _run(asked, shown)
+    if shown:
+        pictures = draw_views(asked.out)
+        print(table(result))
+        print("pictures:", *pictures)
+    keys = ("unit", "rows", "verdict", "seconds")
+    print("RESULT " + json.dumps({key: result[key] for key in keys}), flush=True)
+    return 0
+
+
+def _run(asked: Fit, shown: bool) -> dict[str, Any]:
+    if asked.workers < 0:
+        raise ValueError(f"--workers must be >= 0, got {asked.workers}")
+    if asked.workers:
+        from infaug.distributed.train import fit_on_workers  # imports ray
+
+        return fit_on_workers(asked.run, asked.out, asked.workers, shown=shown)
+    from infaug.comparison.run import run
+
+    return run(asked.run, asked.out, shown=shown)
+
+
+def _prepare(asked: Prepare) -> int:
+    from infaug.data.prepare import prepare
+
+    prepare(asked.name, asked.out, asked.downloads)
+    print(f"wrote {asked.out}/train.parquet and {asked.out}/test.parquet")
+    return 0
+
+
+def _guarded(act: Callable[[], int]) -> int:
+    try:
+        return act()
+    except ValueError as error:
+        print(f"infaug: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print(
+            "infaug: interrupted; the same command continues from the last checkpoint",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The same run on several workers: one TorchTrainer around `comparison.run`.
+
+Ray places the workers, connects them, and starts them again when one dies; the run then
+continues from its own checkpoint in the run folder, which all nodes must share. So the
+folder is the same whether Ray was there or not.
+"""
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+from ray.train import FailureConfig, ScalingConfig
+from ray.train import RunConfig as RayRunConfig
+from ray.train.torch import TorchConfig, TorchTrainer
+
+from infaug.comparison.run import run
+from infaug.config import RunConfig, from_dict, to_dict
+from infaug.record.folder import RunFolder
+
+MAX_FAILURES = 3
+CONNECT_TIMEOUT_S = 60
+
+
+def fit_on_workers(
+    config: RunConfig, out: Path, workers: int, *, shown: bool = True
+) -> dict[str, Any]:
+    """`comparison.run` on `workers` Ray workers; the same result and files.
+
+    Connects to the cluster that RAY_ADDRESS names (a submitted job has it), else starts
+    one on this machine that listens on localhost only.
+
+    Raises:
+        ValueError: whatever `comparison.run` refuses; too few CPUs or GPUs.
+    """
+    out = out.absolute()
+    folder = RunFolder(out)
+    folder.enter(config)
+    if (finished := folder.result()) is not None:
+        return finished
+    if config.classifier.batch_groups % workers:
+        raise ValueError(
+            f"classifier.batch_groups ({config.classifier.batch_groups}) must be a "
+            f"multiple of the number of workers, got {workers} workers"
+        )
+    started_here = _connect(workers)
+    try:
+        return _train(config, folder, workers, shown)
+    finally:
+        if started_here:
+            ray.shutdown()
+        shutil.rmtree(out / "ray", ignore_errors=True)
+
+
+def _connect(workers: int) -> bool:
+    """Join a cluster or start one here; whether one was started."""
+    if ray.is_initialized():
+        return False
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(log_to_driver=True)
+        return False
+    ray.init(
+        num_cpus=max(workers, os.cpu_count() or 1),
+        include_dashboard=False,
+        _node_ip_address="127.0.0.1",
+    )
+    return True
+
+
+def _train(
+    config: RunConfig, folder: RunFolder, workers: int, shown: bool
+) -> dict[str, Any]:
+    have = ray.cluster_resources()
+    use_gpu = have.get("GPU", 0) >= workers
+    if have.get("CPU", 0) < workers:
+        raise ValueError(
+            f"the cluster has {have.get('CPU', 0):.0f} CPUs, {workers} workers need "
+            "one each: add nodes or lower --workers"
+        )
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config={
+            "config": to_dict(config),
+            "out": str(folder.path),
+            "shown": shown,
+        },
+        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
+        scaling_config=ScalingConfig(
+            num_workers=workers, use_gpu=use_gpu, resources_per_worker=None
+        ),
+        # A fresh name each time: Ray skips training if it finds a finished one's name.
+        run_config=RayRunConfig(
+            name=uuid.uuid4().hex,
+            storage_path=str(folder.path / "ray"),
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+        ),
+    )
+    metrics = trainer.fit().metrics or {}
+    if "error" in metrics:
+        raise ValueError(metrics["error"])
+    result = folder.result()
+    assert result is not None, "the workers end with a result or an error"
+    return result
+
+
+def _work(job: dict[str, Any]) -> None:
+    """What every worker does. A user's mistake is reported, not tried again."""
+    config = from_dict(RunConfig, job["config"])
+    try:
+        result = run(config, Path(job["out"]), shown=job["shown"])
+    except ValueError as error:
+        ray.train.report({"error": str(error)})
+    else:
+        rows = result["rows"]
+        ray.train.report({f"{name}_top1": row["mean"] for name, row in rows.items()})

@@ -1,0 +1,122 @@
+"""What every augmentation promises, and what each one alone does."""
+
+import pytest
+import torch
+import torchvision.transforms.v2.functional as TF
+
+from infaug.augment.affine import RandomAffine, inverse_affine
+from infaug.augment.base import build_base
+from infaug.augment.compose import Compose
+from infaug.augment.crop import CropFlip, ResizedCropFlip
+from infaug.augment.identity import Identity
+from infaug.augment.learned import Learned
+from infaug.augment.random_tau import RandomTau
+from infaug.augment.views import make_views
+from infaug.config import TransformConfig
+from infaug.estimate.learned_transform import build_transform
+from infaug.randomness import Draws
+
+SHAPES = [(1, 28, 28), (3, 32, 32)]
+
+
+def augmenters(shape, dtype=torch.float32):
+    transform = build_transform(TransformConfig(tau_size=8), *shape, 0).to(dtype)
+    learned = Learned(transform, tau_noise=0.5)
+    return {
+        "identity": Identity(),
+        "affine": RandomAffine(),
+        "crop_flip": CropFlip(),
+        "resized_crop_flip": ResizedCropFlip(),
+        "random_tau": RandomTau(transform.generator),
+        "learned": learned,
+        "composed": Compose(RandomAffine(), learned),
+    }
+
+
+CASES = [(name, shape) for shape in SHAPES for name in augmenters(shape)]
+
+
+def images(shape, count=4):
+    return torch.rand(count, *shape, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(("name", "shape"), CASES)
+def test_views_keep_shape_and_range(name, shape):
+    view = augmenters(shape)[name](images(shape), Draws.of_size(4, "a"))
+    assert view.shape == (4, *shape)
+    assert view.dtype == torch.float32
+    assert view.min() >= 0
+    assert view.max() <= 1
+
+
+@pytest.mark.parametrize(("name", "shape"), CASES)
+def test_equal_draws_give_equal_views_and_other_draws_others(name, shape):
+    augment, x = augmenters(shape)[name], images(shape)
+    first, again, other = (augment(x, Draws.of_size(4, p)) for p in "aab")
+    assert first.equal(again)
+    assert name == "identity" or not first.equal(other)
+
+
+@pytest.mark.parametrize(("name", "shape"), CASES)
+def test_each_image_of_a_batch_is_augmented_on_its_own(name, shape):
+    x = images(shape, 1).expand(16, -1, -1, -1)
+    views = augmenters(shape)[name](x, Draws.of_size(16, "a"))
+    num_different = len(views.flatten(1).unique(dim=0))
+    assert num_different == 1 if name == "identity" else num_different > 8
+
+
+@pytest.mark.parametrize(("name", "shape"), CASES)
+def test_two_workers_together_make_the_views_of_one(name, shape):
+    augment, x = augmenters(shape, torch.float64)[name], images(shape).double()
+    whole = augment(x, Draws("a", groups=range(2), group_size=2))
+    halves = [
+        augment(x[2 * g : 2 * g + 2], Draws("a", groups=range(g, g + 1), group_size=2))
+        for g in range(2)
+    ]
+    torch.testing.assert_close(whole, torch.cat(halves), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("angle", [-20.0, 7.0])
+@pytest.mark.parametrize("scale", [0.85, 1.1])
+def test_the_affine_map_turns_and_scales_as_torchvision(angle, scale):
+    x = images((1, 28, 28), 1).double()
+    radians = torch.deg2rad(torch.tensor([angle], dtype=torch.float64))
+    source = inverse_affine(radians, 0 * radians, torch.tensor([scale]).double())
+    theta = torch.cat([source, torch.zeros(1, 2, 1).double()], dim=-1)
+    grid = torch.nn.functional.affine_grid(theta, [1, 1, 28, 28], align_corners=False)
+    ours = torch.nn.functional.grid_sample(x, grid, align_corners=False)
+    theirs = TF.affine(
+        x,
+        angle=-angle,  # torchvision turns clockwise
+        translate=[0, 0],
+        scale=scale,
+        shear=[0.0, 0.0],
+        interpolation=TF.InterpolationMode.BILINEAR,
+    )
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+def test_a_crop_is_a_whole_pixel_shift_and_maybe_a_mirror():
+    x = images((3, 32, 32), 1)
+    padded = torch.nn.functional.pad(x, (4, 4, 4, 4))[0]
+    (view,) = CropFlip()(x, Draws.of_size(1, "a"))
+    candidates = [
+        crop
+        for i in range(9)
+        for j in range(9)
+        for crop in [padded[:, i : i + 32, j : j + 32]]
+    ]
+    assert any(view.equal(c) or view.equal(c.flip(-1)) for c in candidates)
+
+
+def test_views_stand_side_by_side_with_equal_weights():
+    x, y = images((1, 28, 28)), torch.eye(4)
+    views = make_views(x, y, [Identity(), RandomAffine()], Draws.of_size(4, "a"))
+    assert views.x.shape == (4, 2, 1, 28, 28)
+    assert views.x[:, 0].equal(x)
+    assert views.weights.eq(0.5).all()
+
+
+def test_a_base_augmentation_that_does_not_exist_is_named():
+    with pytest.raises(ValueError, match=r"rounds\.base.*auto"):
+        build_base("auto")

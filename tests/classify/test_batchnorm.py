@@ -1,0 +1,70 @@
+import pytest
+import torch
+from torch import nn
+
+from infaug.classify.batchnorm import (
+    GroupedBatchNorm,
+    convert_batchnorm,
+    merge_statistics,
+    set_groups,
+)
+from infaug.world import World
+
+
+def images(count: int = 12, seed: int = 0) -> torch.Tensor:
+    return torch.randn(
+        count, 3, 5, 5, generator=torch.Generator().manual_seed(seed)
+    ).double()
+
+
+def test_one_group_is_torchs_batchnorm_in_training_and_evaluation():
+    ours, theirs = GroupedBatchNorm(3).double(), nn.BatchNorm2d(3).double()
+    for step in range(3):
+        x = images(seed=step)
+        torch.testing.assert_close(ours(x), theirs(x))
+        merge_statistics(ours, World())
+    torch.testing.assert_close(ours.running_mean, theirs.running_mean)
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+    torch.testing.assert_close(ours.eval()(images()), theirs.eval()(images()))
+
+
+def test_groups_are_normalised_apart():
+    layer = GroupedBatchNorm(3).double()
+    set_groups(layer, 4)
+    x = images(12)
+    alone = nn.BatchNorm2d(3).double()
+    expected = torch.cat([alone(group) for group in x.chunk(4)])
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_two_workers_groups_give_the_outputs_of_one_worker():
+    whole, half = GroupedBatchNorm(3).double(), GroupedBatchNorm(3).double()
+    set_groups(whole, 4)
+    set_groups(half, 2)
+    x = images(12)
+    torch.testing.assert_close(whole(x), torch.cat([half(x[:6]), half(x[6:])]))
+
+
+def test_running_statistics_move_to_the_mean_over_groups():
+    layer = GroupedBatchNorm(3).double()
+    set_groups(layer, 2)
+    x = images(12)
+    layer(x)
+    merge_statistics(layer, World())
+    means = torch.stack([g.mean(dim=(0, 2, 3)) for g in x.chunk(2)])
+    torch.testing.assert_close(layer.running_mean, 0.1 * means.mean(dim=0))
+
+
+def test_unequal_groups_are_refused():
+    layer = GroupedBatchNorm(3)
+    set_groups(layer, 5)
+    with pytest.raises(AssertionError, match="equal"):
+        layer(images(12).float())
+
+
+def test_conversion_reaches_nested_layers_and_keeps_their_weights():
+    model = nn.Sequential(nn.Sequential(nn.BatchNorm2d(3)))
+    nn.init.constant_(model[0][0].weight, 2.0)
+    convert_batchnorm(model)
+    assert isinstance(model[0][0], GroupedBatchNorm)
+    assert model[0][0].weight.eq(2).all()

@@ -1,0 +1,86 @@
+import pytest
+import torch
+
+from infaug.classify.evaluate import evaluate
+from infaug.classify.fit import build_optimizer, fit_classifier
+from infaug.classify.network import build_classifier
+from infaug.config import ClassifierConfig
+from infaug.types import Views
+from infaug.world import World
+
+CONFIG = ClassifierConfig(
+    network="allconv",
+    batch_size=8,
+    batch_groups=1,
+    optimizer="adam",
+    learning_rate=1e-2,
+    precision="float32",
+    channels_last=False,
+)
+Y = torch.eye(2)[[0, 1] * 4]
+
+
+def two_bright_halves(step: int) -> Views:
+    """Class 0 is bright on the left, class 1 on the right."""
+    x = torch.rand(8, 2, 1, 8, 8, generator=torch.Generator().manual_seed(step)) / 4
+    x[0::2, :, :, :, :4] += 0.5
+    x[1::2, :, :, :, 4:] += 0.5
+    return Views(x, Y, torch.full((8, 2), 0.5))
+
+
+def fitted(steps: range, views=two_bright_halves, config=CONFIG):
+    classifier = build_classifier("allconv", 1, 2, 0)
+    optimizer = build_optimizer(classifier, config)
+    done = list(
+        fit_classifier(
+            classifier, optimizer, views, steps, config, num_steps=30, world=World()
+        )
+    )
+    return classifier, done
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_training_learns_a_separable_problem(optimizer):
+    config = ClassifierConfig(
+        **{**vars(CONFIG), "optimizer": optimizer, "learning_rate": 0.01}
+    )
+    classifier, done = fitted(range(30), config=config)
+    assert done[-1][1]["loss"] < done[0][1]["loss"] / 2
+    images = (two_bright_halves(99).x[:, 0] * 255).byte()
+    found = evaluate(classifier.eval(), images, Y.argmax(dim=1))
+    assert found.accuracy == 100
+
+
+def test_the_learning_rate_is_a_function_of_the_step_alone():
+    _, whole = fitted(range(6))
+    _, part = fitted(range(3, 6))
+    rates = [metrics["learning_rate"] for _, metrics in whole]
+    assert rates[3:] == [metrics["learning_rate"] for _, metrics in part]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_a_nan_is_refused_before_anything_moves():
+    def broken(step: int) -> Views:
+        views = two_bright_halves(step)
+        return Views(views.x * float("nan"), views.y, views.weights)
+
+    classifier = build_classifier("allconv", 1, 2, 0)
+    weights = [p.detach().clone() for p in classifier.parameters()]
+    optimizer = build_optimizer(classifier, CONFIG)
+    steps = fit_classifier(
+        classifier, optimizer, broken, range(1), CONFIG, num_steps=1, world=World()
+    )
+    with pytest.raises(ValueError, match=r"classifier: the loss is nan.*learning_rate"):
+        next(steps)
+    after = list(classifier.parameters())
+    assert all(a.equal(b) for a, b in zip(after, weights, strict=True))
+
+
+def test_evaluation_divides_once_so_uneven_batches_do_not_matter():
+    classifier, _ = fitted(range(2))
+    images = (torch.rand(7, 1, 8, 8) * 255).byte()
+    labels = torch.tensor([0, 1, 0, 1, 0, 1, 0])
+    whole = evaluate(classifier.eval(), images, labels)
+    parts = evaluate(classifier, images, labels, batch_size=3)
+    assert whole.loss == pytest.approx(parts.loss, rel=1e-6)
+    assert whole.accuracy == parts.accuracy

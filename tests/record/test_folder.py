@@ -1,0 +1,85 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from infaug.config import DataConfig, RunConfig
+from infaug.record.folder import RunFolder
+from infaug.record.journal import Journal, read_lines
+
+
+def test_a_new_folder_is_made_and_the_same_run_may_enter_again(tmp_path):
+    folder = RunFolder(tmp_path / "a" / "b")
+    folder.enter(RunConfig())
+    folder.enter(RunConfig())
+    assert folder.config("asked.json") == RunConfig()
+
+
+def test_other_settings_are_refused_by_name(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.enter(RunConfig())
+    with pytest.raises(ValueError, match=r"data\.target: 200 -> 300.*another --out"):
+        folder.enter(RunConfig(data=DataConfig(target=300)))
+
+
+def test_a_foreign_folder_is_refused_and_left_as_it_was(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(ValueError, match=r"thesis\.tex.*nothing was touched"):
+        RunFolder(tmp_path).enter(RunConfig())
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_way_is_refused(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ValueError, match="cannot be written"):
+        RunFolder(tmp_path / "file").enter(RunConfig())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_folder_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(ValueError, match="cannot be written"):
+        RunFolder(tmp_path / "run").enter(RunConfig())
+
+
+def test_two_processes_cannot_run_in_one_folder(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.enter(RunConfig())
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from infaug.record.folder import RunFolder\n"
+        "with RunFolder(Path(sys.argv[1])).locked(): pass"
+    )
+    with folder.locked():
+        other = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert "another process is running" in other.stderr
+
+
+def test_a_damaged_config_is_named(tmp_path):
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"config\.json is no config"):
+        RunFolder(tmp_path).config()
+
+
+def test_metrics_are_cut_back_to_a_checkpoint_and_grow_again(tmp_path):
+    journal = Journal(tmp_path)
+    journal.metrics({"step": 1})
+    length = journal.flush()
+    journal.metrics({"step": 2})
+    journal.close()
+    journal = Journal(tmp_path)
+    journal.cut(length)
+    journal.metrics({"step": 3})
+    journal.close()
+    assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 3}]
+
+
+def test_a_line_cut_short_is_left_out(tmp_path):
+    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n{"st')
+    assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}]

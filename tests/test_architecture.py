@@ -1,0 +1,66 @@
+"""The picture of the house: who may import whom."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "infaug"
+
+# Left to right; a room may import only from layers before its own.
+LAYERS: list[set[str]] = [
+    {"__init__", "config", "randomness", "world"},
+    {"types", "precision", "descent"},
+    {"data", "classify", "influence", "transform"},
+    {"estimate"},
+    {"augment"},
+    {"baselines"},
+    {"rows", "refresh", "record"},
+    {"cell"},
+    {"rounds"},
+    {"comparison"},
+    {"distributed", "report"},
+    {"cli"},
+]
+LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def imports() -> list[tuple[Path, str, str]]:
+    """(file, its room, imported room) for every import inside the package."""
+    found = []
+    for file in PACKAGE.rglob("*.py"):
+        room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{file}: imports are absolute"
+                names = [node.module or ""]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            for name in names:
+                if name.startswith("infaug."):
+                    found.append((file, room, name.split(".")[1]))
+    return found
+
+
+def test_imports_run_one_way():
+    wrong = [
+        f"{file}: {room} imports {imported}"
+        for file, room, imported in imports()
+        if room != imported and LAYER[imported] >= LAYER[room]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_everything_but_distributed_and_cli_imports_without_ray_and_tyro():
+    modules = [
+        ".".join(("infaug", *file.relative_to(PACKAGE).with_suffix("").parts))
+        for file in PACKAGE.rglob("*.py")
+    ]
+    kept = [m for m in modules if ".distributed" not in m and ".cli" not in m]
+    program = (
+        "import sys, importlib\n"
+        "sys.modules.update(ray=None, tyro=None)\n"
+        f"for name in {sorted(kept)!r}: importlib.import_module(name)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,78 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from infaug.config import TransformConfig
+from infaug.randomness import Draws
+from infaug.transform.fields import num_field_channels
+from infaug.transform.generator import Generator, pool
+
+
+def built(channels=1, height=28, width=28, **settings) -> Generator:
+    torch.manual_seed(0)
+    generator = Generator(
+        TransformConfig(tau_size=16, **settings), channels, height, width
+    )
+    generator.calibrate(random_tau(256))
+    return generator
+
+
+def random_tau(count: int) -> torch.Tensor:
+    return Draws.of_size(count, "tau").uniform(-1, 1, 16)
+
+
+def test_layers_are_the_papers_tables():
+    def table(generator: Generator) -> list[tuple[int, ...]]:
+        layers = [*generator.up, generator.out]
+        return [
+            (m.in_channels, m.out_channels, *m.kernel_size, *m.stride) for m in layers
+        ]
+
+    grey = Generator(TransformConfig(), 1, 28, 28)
+    assert grey.linear.out_features == 3136
+    assert table(grey) == [
+        (64, 32, 4, 4, 2, 2),
+        (32, 16, 4, 4, 2, 2),
+        (16, 8, 4, 4, 1, 1),
+    ]
+    colour = Generator(TransformConfig(), 3, 32, 32)
+    assert colour.linear.out_features == 2048
+    assert table(colour)[0] == (128, 64, 4, 4, 2, 2)
+    assert table(colour)[-1] == (16, 18, 4, 4, 1, 1)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (28, 28), (32, 32), (33, 47), (5, 5)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_fields_have_the_size_of_the_image(channels, size):
+    fields = built(channels, *size)(random_tau(2))
+    parts = (fields.matrix, fields.offset, fields.filter, fields.bias)
+    assert [p.shape[1] for p in parts] == [4, 2, channels**2, channels]
+    assert sum(p.shape[1] for p in parts) == num_field_channels(channels)
+    assert all(p.shape[2:] == size for p in parts)
+
+
+@pytest.mark.parametrize("pooling", ["local", "global", "both"])
+def test_fields_never_exceed_their_strength(pooling):
+    generator = built(pooling=pooling, matrix_strength=0.4, bias_strength=0.1)
+    fields = generator(100 * random_tau(8))
+    assert fields.matrix.abs().max() <= 0.4
+    assert fields.bias.abs().max() <= 0.1
+
+
+@pytest.mark.parametrize("pooling", ["local", "global", "both"])
+def test_random_tau_spreads_the_fields_as_configured(pooling):
+    generator = built(pooling=pooling, initial_spread=0.5, matrix_strength=1.0)
+    before_tanh = torch.atanh(generator(random_tau(256)).matrix)
+    spread = (before_tanh - before_tanh.mean(dim=0)).square().mean(dim=(0, 2, 3)).sqrt()
+    torch.testing.assert_close(spread, torch.full((4,), 0.5), rtol=1e-3, atol=0)
+
+
+def test_global_pooling_makes_the_flow_affine():
+    fields = built(pooling="global")(random_tau(3))
+    assert fields.matrix.std(dim=(2, 3)).max() < 1e-6
+
+
+def test_local_pooling_is_torchs_average_pool_with_the_border_left_out():
+    fields = torch.randn(2, 8, 28, 28, dtype=torch.float64)
+    expected = F.avg_pool2d(fields, 9, 1, 4, count_include_pad=False)
+    torch.testing.assert_close(pool(fields, "local"), expected)
