@@ -161,7 +161,7 @@ class TransformConfig:
 
     tau_size: int = 128
     """Length of tau."""
-    matrix_strength: float = 0.5
+    matrix_strength: float = 0.8
     """Bound of each entry of the local 2x2 matrices A."""
     offset_strength: float = 0.25
     """Bound of the local offsets b, in half image sides."""
@@ -187,12 +187,12 @@ class TransformConfig:
 class EstimatorConfig:
     """E and how it learns, together with G."""
 
-    batch_size: int = 128
+    batch_size: int = 64
     """Images per step, over all workers."""
-    learning_rate: float = 1e-3
-    """Adam's, for E."""
+    learning_rate: float = 3e-4
+    """Peak of a cosine schedule, Adam, for E."""
     generator_learning_rate: float = 1e-4
-    """Adam's, for G; 0 keeps G as it is."""
+    """The same for G; 0 keeps G as it is."""
     restraint: float = 0.01
     """Weight of the mean squared field, which favours the identity."""
     tau_noise: float = 0.5

@@ -1,5 +1,6 @@
 """The one step by which every network here learns."""
 
+import math
 from collections.abc import Iterable
 
 import torch
@@ -12,6 +13,21 @@ from infaug.world import World
 def parameters_of(optimizer: Optimizer) -> list[Tensor]:
     """All tensors the optimizer moves, in its order."""
     return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def cosine(step: int, num_steps: int) -> float:
+    """Share of the peak learning rate at `step`: 1 at the start, 0 at the end.
+
+    >>> cosine(0, 100), round(cosine(50, 100), 3), round(cosine(100, 100), 3)
+    (1.0, 0.5, 0.0)
+    """
+    return 0.5 * (1 + math.cos(math.pi * step / num_steps))
+
+
+def set_rates(optimizer: Optimizer, *rates: float) -> None:
+    """Give each parameter group its learning rate."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
 
 
 def descend(

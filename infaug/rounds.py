@@ -96,7 +96,8 @@ def refresh(
 
 def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
     """Steps of E and G; F and S stand still."""
-    first = round_ * cell.config.rounds.estimator_steps
+    rounds = cell.config.rounds
+    first = round_ * rounds.estimator_steps
     cell.classifier.eval().requires_grad_(False)
     for _, metrics in fit_estimator(
         cell.transform,
@@ -107,6 +108,7 @@ def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
         range(first + left.start, first + left.stop),
         cell.config.estimator,
         cell.config.influence,
+        num_steps=(rounds.rounds - 1) * rounds.estimator_steps,
         precision=cell.config.classifier.precision,
         world=cell.world,
     ):

@@ -1,6 +1,5 @@
 """Training F: the optimizer, its schedule, and one step."""
 
-import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -10,7 +9,7 @@ from infaug.classify.batchnorm import merge_statistics
 from infaug.classify.loss import weighted_views_loss
 from infaug.classify.network import ImageClassifier
 from infaug.config import ClassifierConfig
-from infaug.descent import descend
+from infaug.descent import cosine, descend, set_rates
 from infaug.precision import autocast
 from infaug.types import Views
 from infaug.world import World
@@ -37,15 +36,6 @@ def peak_rate(config: ClassifierConfig) -> float:
     return config.learning_rate
 
 
-def cosine(step: int, num_steps: int) -> float:
-    """Share of the peak learning rate at `step`: 1 at the start, 0 at the end.
-
-    >>> cosine(0, 100), round(cosine(50, 100), 3), round(cosine(100, 100), 3)
-    (1.0, 0.5, 0.0)
-    """
-    return 0.5 * (1 + math.cos(math.pi * step / num_steps))
-
-
 def fit_classifier(
     classifier: ImageClassifier,
     optimizer: Optimizer,
@@ -67,8 +57,7 @@ def fit_classifier(
     classifier.train()
     for step in steps:
         rate = peak_rate(config) * cosine(step, num_steps)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        set_rates(optimizer, rate)
         loss, norm = classifier_step(
             classifier, optimizer, views_at(step), config, world
         )

@@ -22,7 +22,6 @@ from infaug.config import RunConfig, from_dict, to_dict
 from infaug.record.folder import RunFolder
 
 MAX_FAILURES = 3
-CONNECT_TIMEOUT_S = 60
 
 
 def fit_on_workers(
@@ -88,9 +87,7 @@ def _train(
             "shown": shown,
         },
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
-        scaling_config=ScalingConfig(
-            num_workers=workers, use_gpu=use_gpu, resources_per_worker=None
-        ),
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
         # A fresh name each time: Ray skips training if it finds a finished one's name.
         run_config=RayRunConfig(
             name=uuid.uuid4().hex,
@@ -98,21 +95,27 @@ def _train(
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
         ),
     )
-    metrics = trainer.fit().metrics or {}
-    if "error" in metrics:
-        raise ValueError(metrics["error"])
+    trainer.fit()
+    if (mistake := _mistake_file(folder)).exists():
+        raise ValueError(mistake.read_text())
     result = folder.result()
     assert result is not None, "the workers end with a result or an error"
     return result
 
 
 def _work(job: dict[str, Any]) -> None:
-    """What every worker does. A user's mistake is reported, not tried again."""
-    config = from_dict(RunConfig, job["config"])
+    """What every worker does.
+
+    A user's mistake, which all workers find alike, is handed back and ends the work:
+    raised, it would be tried again like a lost worker.
+    """
+    folder = RunFolder(Path(job["out"]))
     try:
-        result = run(config, Path(job["out"]), shown=job["shown"])
+        run(from_dict(RunConfig, job["config"]), folder.path, shown=job["shown"])
     except ValueError as error:
-        ray.train.report({"error": str(error)})
-    else:
-        rows = result["rows"]
-        ray.train.report({f"{name}_top1": row["mean"] for name, row in rows.items()})
+        if ray.train.get_context().get_world_rank() == 0:
+            _mistake_file(folder).write_text(str(error))
+
+
+def _mistake_file(folder: RunFolder) -> Path:
+    return folder.path / "ray" / "mistake.txt"

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from infaug.config import EstimatorConfig, InfluenceConfig
-from infaug.descent import descend
+from infaug.descent import cosine, descend, set_rates
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.influence.gradient import with_bias
 from infaug.influence.score import relative_influence, upweight_influence
@@ -48,10 +48,11 @@ def fit_estimator(
     config: EstimatorConfig,
     influence: InfluenceConfig,
     *,
+    num_steps: int,
     precision: str,
     world: World,
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Train E and G for `steps`, yielding after each one.
+    """Train E and G for `steps` of a schedule of `num_steps`, yielding after each.
 
     `classifier` must be in evaluation mode; it is not changed.
 
@@ -64,6 +65,9 @@ def fit_estimator(
     """
     transform.train()
     for step in steps:
+        share = cosine(step, num_steps)
+        rates = (config.learning_rate, config.generator_learning_rate)
+        set_rates(optimizer, *(share * rate for rate in rates))
         x, y, draws = batch_at(step)
         noise = config.tau_noise * draws.normal(transform.config.tau_size)
         with autocast(x.device, precision):

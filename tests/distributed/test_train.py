@@ -1,0 +1,105 @@
+"""Several Ray workers do what one process does."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import CONFIG
+
+from infaug.comparison.run import run
+from infaug.config import ClassifierConfig, DataConfig, RoundsConfig, RunConfig
+
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.ray
+
+# Ten steps of F, then of E, then of F again, in float64.
+TEN_STEPS = replace(
+    CONFIG,
+    classifier=ClassifierConfig(batch_size=8, batch_groups=4, precision="float64"),
+    rounds=RoundsConfig(
+        rounds=2, classifier_steps=10, estimator_steps=10, log_every_steps=1
+    ),
+    controls="none",
+)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray.init(
+        num_cpus=4, include_dashboard=False, _node_ip_address="127.0.0.1",
+        log_to_driver=False,
+    )  # fmt: skip
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def both(cluster, tmp_path_factory) -> tuple[Path, Path]:
+    """The same run in one process and on two workers."""
+    from infaug.distributed.train import fit_on_workers
+
+    root = tmp_path_factory.mktemp("both")
+    run(TEN_STEPS, root / "one", shown=False)
+    fit_on_workers(TEN_STEPS, root / "two", 2, shown=False)
+    return root / "one", root / "two"
+
+
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+
+
+def test_the_first_ten_steps_of_f_and_e_agree_to_1e_5_in_float64(both):
+    one, two = (lines(folder) for folder in both)
+    assert len(one) == len(two)
+    for a, b in zip(one, two, strict=True):
+        assert a.keys() == b.keys()
+        for key, value in a.items():
+            if isinstance(value, float):
+                assert b[key] == pytest.approx(value, rel=1e-5, abs=1e-5), (a, key)
+
+
+@pytest.mark.parametrize("part", ["classifier", "transform"])
+def test_the_weights_after_them_agree_to_1e_5(both, part):
+    one, two = (
+        load_file(folder / "cells" / "base_learned-seed0" / f"{part}.safetensors")
+        for folder in both
+    )
+    for name, value in one.items():
+        torch.testing.assert_close(
+            two[name], value, atol=1e-5, rtol=1e-5, msg=f"{part} {name}"
+        )
+
+
+def test_workers_leave_the_same_files_as_one_process(both):
+    one, two = (
+        sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+        for folder in both
+    )
+    assert one == two
+
+
+def test_a_finished_run_is_returned_without_training(both):
+    from infaug.distributed.train import fit_on_workers
+
+    before = (both[1] / "result.json").stat().st_mtime_ns
+    result = fit_on_workers(TEN_STEPS, both[1], 2, shown=False)
+    assert result == json.loads((both[1] / "result.json").read_text())
+    assert (both[1] / "result.json").stat().st_mtime_ns == before
+
+
+def test_a_users_mistake_in_a_worker_is_a_value_error_here(cluster, tmp_path):
+    from infaug.distributed.train import fit_on_workers
+
+    config = RunConfig(data=DataConfig(source=str(tmp_path / "nowhere")))
+    with pytest.raises(ValueError, match="nowhere"):
+        fit_on_workers(config, tmp_path / "run", 2, shown=False)
+
+
+def test_workers_that_cannot_share_the_groups_are_refused_at_once(tmp_path):
+    from infaug.distributed.train import fit_on_workers
+
+    with pytest.raises(ValueError, match=r"batch_groups \(4\).*got 3 workers"):
+        fit_on_workers(TEN_STEPS, tmp_path / "run", 3, shown=False)

@@ -1,0 +1,73 @@
+import pytest
+import torch
+from settled import settled
+from tiny import CONFIG
+
+from infaug.cell import Cell
+from infaug.config import InfluenceConfig
+from infaug.data.problem import load_splits
+from infaug.estimate.fit import fit_estimator, influence_of
+from infaug.influence.features import head_inputs
+from infaug.rounds import classify, refresh
+from infaug.rows import ROWS
+from infaug.world import World
+
+
+@pytest.fixture(scope="module")
+def cell() -> Cell:
+    """A `base_learned` cell whose F has trained a little and whose S is fresh."""
+    config = settled(CONFIG)
+    splits = load_splits(config.data)
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
+    list(classify(cell, 0, range(6), splits.selection))
+    list(refresh(cell, 0, range(1), splits.influence))
+    return cell
+
+
+def fit(cell: Cell, steps: range, s_val: torch.Tensor):
+    return list(
+        fit_estimator(
+            cell.transform,
+            cell.optimizers["transform"],
+            cell.classifier,
+            s_val,
+            lambda step: cell.estimator_batch_at(0),
+            steps,
+            cell.config.estimator,
+            cell.config.influence,
+            num_steps=1000,
+            precision="float32",
+            world=World(),
+        )
+    )
+
+
+def test_training_e_lowers_the_predicted_influence_and_moves_nothing_else(cell):
+    weights = {k: v.clone() for k, v in cell.classifier.state_dict().items()}
+    s_val = cell.s_val.clone()
+    done = fit(cell, range(20), cell.s_val)
+    assert done[-1][1]["objective"] < done[0][1]["objective"] < 1
+    assert cell.s_val.equal(s_val)
+    assert all(v.equal(weights[k]) for k, v in cell.classifier.state_dict().items())
+
+
+def test_an_s_that_is_not_finite_is_refused_before_anything_moves(cell):
+    weights = [p.detach().clone() for p in cell.transform.parameters()]
+    with pytest.raises(ValueError, match="estimator: the loss is nan"):
+        fit(cell, range(1), cell.s_val * float("nan"))
+    after = cell.transform.parameters()
+    assert all(a.equal(b) for a, b in zip(after, weights, strict=True))
+
+
+def test_the_raw_objective_is_the_influence_and_the_relative_one_is_bounded(cell):
+    x, y, _ = cell.estimator_batch_at(0)
+    cell.classifier.eval()
+    h = cell.classifier.features(x)
+    h1, probs = head_inputs(cell.classifier, x, batch_size=len(x))
+    raw = influence_of(
+        cell.classifier, cell.s_val, h, y, InfluenceConfig(objective="raw")
+    )
+    expected = -torch.einsum("by,yd,bd->b", probs - y, cell.s_val, h1)
+    torch.testing.assert_close(raw, expected)
+    relative = influence_of(cell.classifier, cell.s_val, h, y, InfluenceConfig())
+    assert relative.abs().max() <= cell.s_val.norm()

@@ -1,0 +1,72 @@
+import pytest
+import torch
+from settled import settled
+from tiny import CONFIG
+
+from infaug.cell import Cell
+from infaug.data.problem import load_splits
+from infaug.rounds import classify, estimate, refresh
+from infaug.rows import ROWS
+from infaug.world import World
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load_splits(CONFIG.data)
+
+
+def cell_of(row: str, splits, seed: int = 0) -> Cell:
+    return Cell(ROWS[row], seed, splits, settled(CONFIG), World(), CPU)
+
+
+def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_view(
+    splits,
+):
+    cells = [cell_of(row, splits) for row in ("base", "base_learned")]
+    states = [c.classifier.state_dict() for c in cells]
+    assert all(states[0][k].equal(states[1][k]) for k in states[0])
+    views = [c.views_at(3).x[:, 0] for c in cells]
+    assert views[0].equal(views[1])
+
+
+def test_seeds_begin_with_other_networks(splits):
+    a, b = (cell_of("base", splits, seed).classifier.head.weight for seed in (0, 1))
+    assert not a.equal(b)
+
+
+def test_pooled_rows_train_on_the_influence_split_too_and_others_never(splits):
+    pooled, base = cell_of("pooled", splits), cell_of("base", splits)
+    assert len(pooled.train) == len(splits.train) + len(splits.influence)
+    assert len(base.train) == len(splits.train)
+
+
+@pytest.mark.parametrize("row", ["base", "base_learned"])
+def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
+    def go_on(cell: Cell) -> dict[str, torch.Tensor]:
+        list(classify(cell, 1, range(4), splits.selection))
+        if cell.row.is_learned:
+            list(refresh(cell, 1, range(1), splits.influence))
+            list(estimate(cell, 1, range(3)))
+        return {k: v.clone() for k, v in cell.tensors().items()}
+
+    saved = cell_of(row, splits)
+    go_on(saved)
+    state = {k: v.clone() for k, v in saved.tensors().items()}
+    loaded = cell_of(row, splits)
+    loaded.load(state)
+    a, b = go_on(saved), go_on(loaded)
+    assert a.keys() == b.keys()
+    assert all(a[k].equal(b[k]) for k in a)
+
+
+def test_random_tau_can_go_through_a_given_generator(splits):
+    learned = cell_of("base_learned", splits)
+    with torch.no_grad():
+        learned.transform.generator.linear.weight.add_(1)
+    state = learned.transform.generator.state_dict()
+    config = settled(CONFIG)
+    row = ROWS["base_random_final"]
+    control = Cell(row, 0, splits, config, World(), CPU, generator=state)
+    assert control.transform.generator.linear.weight.equal(state["linear.weight"])

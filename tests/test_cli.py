@@ -1,0 +1,173 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tiny import tiny
+
+from infaug.cli import BAD_INPUT, main
+from infaug.config import to_dict
+
+FAST = [
+    *("--labels", "60", "--target", "60", "--rotate", "40", "--seeds", "1"),
+    *("--classifier.batch-size", "8", "--classifier.batch-groups", "2"),
+    *("--estimator.batch-size", "8", "--rounds.rounds", "2"),
+    *("--rounds.classifier-steps", "3", "--rounds.estimator-steps", "2"),
+]
+
+
+def image_folder(root: Path, classes=("cat", "dog"), count=12) -> Path:
+    for label, name in enumerate(classes):
+        (root / name).mkdir(parents=True)
+        for k in range(count):
+            Image.new("L", (16, 16), 100 * label + k).save(root / name / f"{k}.png")
+    return root
+
+
+def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["fit", "--out", str(out), *FAST]) == 0
+    captured = capsys.readouterr()
+    last = captured.out.strip().splitlines()[-1]
+    assert last.startswith("RESULT {")
+    result = json.loads(last.removeprefix("RESULT "))
+    assert list(result) == ["unit", "rows", "verdict", "seconds"]
+    assert set(result["rows"]) == {
+        "none", "base", "base_random", "learned", "base_learned", "pooled",
+        "pooled_learned",
+    }  # fmt: skip
+    assert all(len(row["seeds"]) == 1 for row in result["rows"].values())
+    assert "undecided" in result["verdict"]
+    assert {"classify", "refresh", "estimate", "total"} <= set(result["seconds"])
+    with Image.open(out / "views-pooled_learned.png") as picture:
+        assert picture.width > 300
+    assert not (out / "checkpoints").exists()
+
+    # Again: reported as finished, and the same result.
+    assert main(["fit", "--out", str(out), *FAST]) == 0
+    again = capsys.readouterr().out
+    assert "holds a finished run" in again
+    assert again.strip().splitlines()[-1] == last
+
+
+def test_an_image_folder_of_ones_own_can_be_fitted(tmp_path, capsys):
+    folder = image_folder(tmp_path / "pets", count=20)
+    arguments = ["--data", str(folder), "--target", "12", "--seeds", "1"]
+    arguments += ["--controls", "none", *FAST[8:]]
+    assert main(["fit", "--out", str(tmp_path / "run"), "--quiet", *arguments]) == 0
+    assert capsys.readouterr().out.startswith("RESULT ")
+
+
+def refused(arguments: list[str], capsys) -> str:
+    """The one line an impossible command is answered with."""
+    assert main(arguments) == BAD_INPUT
+    captured = capsys.readouterr()
+    assert captured.err.startswith("infaug: ")
+    assert "Traceback" not in captured.err
+    assert "RESULT" not in captured.out
+    return captured.err
+
+
+def test_a_missing_path_is_named(tmp_path, capsys):
+    out = tmp_path / "run"
+    message = refused(
+        ["fit", "--data", str(tmp_path / "nowhere"), "--out", str(out)], capsys
+    )
+    assert "nowhere" in message
+
+
+def test_a_broken_image_is_named_with_the_remedy(tmp_path, capsys):
+    folder = image_folder(tmp_path / "pets")
+    (folder / "cat" / "3.png").write_bytes(b"not an image")
+    arguments = ["fit", "--data", str(folder), "--out", str(tmp_path / "run")]
+    message = refused(arguments, capsys)
+    assert "3.png" in message
+    assert "max-bad-images" in message
+
+
+def test_one_class_only_is_refused(tmp_path, capsys):
+    folder = image_folder(tmp_path / "pets", classes=("cat",))
+    arguments = ["fit", "--data", str(folder), "--out", str(tmp_path / "run")]
+    assert "class" in refused(arguments, capsys)
+
+
+def test_a_split_too_small_for_its_classes_is_refused(tmp_path, capsys):
+    arguments = ["fit", "--out", str(tmp_path / "run"), "--target", "5"]
+    assert "10 classes" in refused(arguments, capsys)
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    message = refused(["fit", "--out", str(tmp_path), *FAST], capsys)
+    assert "notes.txt" in message
+    assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_other_settings_in_a_folder_that_is_in_use_are_named(tmp_path, capsys):
+    (tmp_path / "asked.json").write_text(json.dumps(to_dict(tiny())))
+    message = refused(["fit", "--out", str(tmp_path), *FAST], capsys)
+    assert "rounds.classifier_steps: 6 -> 3" in message
+
+
+def test_a_learning_rate_that_explodes_is_an_error_and_no_result(tmp_path, capsys):
+    arguments = ["fit", "--out", str(tmp_path / "run"), *FAST]
+    arguments += ["--classifier.learning-rate", "1e30"]
+    message = refused(arguments, capsys)
+    assert "learning_rate" in message
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "nought"])
+def test_a_damping_that_cannot_work_is_refused_by_the_command_line(value, capsys):
+    with pytest.raises(SystemExit) as stop:
+        sys.exit(main(["fit", "--out", "x", f"--influence.damping={value}"]))
+    assert stop.value.code == BAD_INPUT
+    assert "damping" in "".join(capsys.readouterr())
+
+
+def test_a_config_file_sets_what_flags_do_not(tmp_path, capsys):
+    path = tmp_path / "best.json"
+    path.write_text(json.dumps(to_dict(tiny(controls="none"))))
+    out = str(tmp_path / "run")
+    arguments = ["fit", "--out", out, "--config", str(path), "--labels", "50"]
+    assert main([*arguments, "--quiet"]) == 0
+    asked = json.loads((tmp_path / "run" / "asked.json").read_text())
+    assert asked["data"]["labels"] == 50
+    assert asked["rounds"]["classifier_steps"] == 6
+    path.write_text("[]")
+    assert "is no config" in refused(
+        ["fit", "--out", out, "--config", str(path)], capsys
+    )
+
+
+def process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "infaug.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_mistake_in_a_real_process_exits_with_two_and_one_line(tmp_path):
+    done = process("fit", "--data", "/no/such/place", "--out", str(tmp_path / "r"))
+    assert done.returncode == BAD_INPUT
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_is_short_and_loads_nothing_heavy():
+    began = time.perf_counter()
+    done = process("--help")
+    assert done.returncode == 0
+    assert "fit" in done.stdout
+    program = (
+        "import sys; from infaug.cli import main; main(['--help']);"
+        "assert not {'torch', 'ray', 'pyarrow', 'sklearn'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert time.perf_counter() - began < 20
+
+
+def test_an_unknown_command_is_answered_with_the_usage():
+    done = process("fitt")
+    assert done.returncode == BAD_INPUT
+    assert "usage" in done.stdout

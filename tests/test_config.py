@@ -1,0 +1,58 @@
+import json
+
+import pytest
+
+from infaug import config as c
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            lambda: c.InfluenceConfig(damping=0),
+            "influence.damping must be > 0: the sof",
+        ),
+        (lambda: c.InfluenceConfig(damping=-1), "influence.damping"),
+        (lambda: c.InfluenceConfig(rtol=2), "influence.rtol"),
+        (lambda: c.ClassifierConfig(batch_size=10), "multiple of batch_groups"),
+        (lambda: c.ClassifierConfig(learning_rate=0), "classifier.learning_rate"),
+        (lambda: c.EstimatorConfig(tau_noise=-1), "estimator.tau_noise"),
+        (lambda: c.TransformConfig(tau_size=0), "transform.tau_size"),
+        (lambda: c.TransformConfig(bias_strength=-1), "transform.bias_strength"),
+        (lambda: c.RoundsConfig(rounds=0), "rounds.rounds must be >= 1, got 0"),
+        (lambda: c.DataConfig(labels=0), "data.labels"),
+        (lambda: c.DataConfig(target=-5), "data.target"),
+        (lambda: c.DataConfig(influence_share=1), "data.influence_share"),
+        (lambda: c.DataConfig(image_size=4), "data.image_size"),
+        (lambda: c.RunConfig(seeds=0), "seeds must be >= 1"),
+        (
+            lambda: c.RunConfig(classifier=c.ClassifierConfig(weight_decay=0.5)),
+            "influence.damping must be >= classifier.weight_decay",
+        ),
+        (
+            lambda: c.RunConfig(estimator=c.EstimatorConfig(batch_size=7)),
+            "estimator.batch_size must be a multiple",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_a_config_survives_json():
+    config = c.RunConfig(data=c.DataConfig(shift=c.ShiftConfig(splits=("test",))))
+    assert c.from_dict(c.RunConfig, json.loads(json.dumps(c.to_dict(config)))) == config
+
+
+def test_a_setting_that_does_not_exist_is_named():
+    with pytest.raises(ValueError, match="dampening is not a setting of Infl"):
+        c.from_dict(c.RunConfig, {"influence": {"dampening": 1}})
+
+
+def test_differences_are_listed_by_full_name():
+    new = c.RunConfig(seeds=5, influence=c.InfluenceConfig(damping=0.1))
+    assert c.difference(c.RunConfig(), new) == [
+        "influence.damping: 0.01 -> 0.1",
+        "seeds: 3 -> 5",
+    ]

@@ -1,0 +1,80 @@
+import pytest
+import torch
+from settled import settled
+from tiny import CONFIG
+from torch.nn import functional as F
+
+from infaug.cell import Cell
+from infaug.config import InfluenceConfig
+from infaug.data.dataset import to_float
+from infaug.data.problem import load_splits
+from infaug.influence.damped import Damped
+from infaug.influence.dense import dense
+from infaug.influence.features import head_inputs
+from infaug.influence.gradient import mean_head_gradient
+from infaug.influence.hessian import LastLayerHessian
+from infaug.refresh import solve_s_val
+from infaug.rows import ROWS
+from infaug.world import World
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load_splits(CONFIG.data)
+
+
+@pytest.fixture(scope="module")
+def cell(splits) -> Cell:
+    config = settled(CONFIG)
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
+    cell.classifier.eval()
+    return cell
+
+
+def solve(cell: Cell, splits, config: InfluenceConfig):
+    return solve_s_val(
+        cell.classifier,
+        cell.train,
+        splits.influence,
+        cell.augments,
+        config,
+        0,
+        "test",
+        world=World(),
+        start=torch.zeros_like(cell.s_val),
+    )
+
+
+def test_on_the_originals_s_is_the_dense_solution_of_the_plain_problem(cell, splits):
+    def inputs(split):
+        x = to_float(split.images)
+        return head_inputs(cell.classifier, x, batch_size=len(x))
+
+    h1, probs = inputs(splits.train)
+    val_h1, val_probs = inputs(splits.influence)
+    y = F.one_hot(splits.influence.labels, 10).float()
+    expected = dense(
+        Damped(LastLayerHessian(h1, probs), 0.01),
+        mean_head_gradient(val_probs, y, val_h1),
+    )
+    found = solve(cell, splits, InfluenceConfig(hessian_on="originals", rtol=1e-5))
+    assert found.converged
+    torch.testing.assert_close(found.value, expected.value, rtol=1e-3, atol=1e-4)
+
+
+def test_views_enter_the_hessian_unless_it_is_restricted_to_originals(cell, splits):
+    views = solve(cell, splits, InfluenceConfig())
+    originals = solve(cell, splits, InfluenceConfig(hessian_on="originals"))
+    assert not torch.allclose(views.value, originals.value, rtol=1e-2)
+
+
+def test_equal_purposes_give_equal_bytes(cell, splits):
+    a, b = (solve(cell, splits, InfluenceConfig()).value for _ in range(2))
+    assert a.equal(b)
+
+
+def test_a_classifier_that_is_not_deterministic_is_refused(cell, splits):
+    cell.classifier.train()
+    with pytest.raises(ValueError, match="training mode"):
+        solve(cell, splits, InfluenceConfig())
+    cell.classifier.eval()

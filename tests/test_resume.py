@@ -1,0 +1,97 @@
+"""A run that is killed and started again ends as if nothing had happened."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import tiny
+
+from infaug.config import to_dict
+
+# Runs until a given place is about to be recorded, then dies as from kill -9.
+VICTIM = """
+import json, os, signal, sys
+from pathlib import Path
+import torch
+from infaug.comparison.run import run
+from infaug.config import RunConfig, from_dict
+from infaug.record.display import Display
+
+config, out, doom = json.loads(sys.argv[1])
+torch.set_num_threads(1)
+live = Display.step
+def dying(self, cell, labels, round_, phase, steps, step, metrics):
+    here = [labels["row"], round_, phase, step]
+    if here == doom:
+        os.kill(os.getpid(), signal.SIGKILL)
+    live(self, cell, labels, round_, phase, steps, step, metrics)
+Display.step = dying
+run(from_dict(RunConfig, config), Path(out), shown=False)
+"""
+
+DOOMS = [
+    ["base_learned", 0, "classify", 5],
+    ["base_learned", 0, "refresh", 1],
+    ["base_learned", 0, "estimate", 2],
+    ["base_learned", 1, "classify", 1],
+    ["pooled_learned", 0, "estimate", 4],
+]
+
+
+def start(out: Path, doom: list | None) -> int:
+    job = json.dumps([to_dict(tiny(controls="none")), str(out), doom])
+    return subprocess.run([sys.executable, "-c", VICTIM, job], check=False).returncode
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """Every file but timings and the result's seconds."""
+    files = {}
+    for path in sorted(run.rglob("*")):
+        name = str(path.relative_to(run))
+        if path.is_file() and name not in ("timings.jsonl", "lock", "result.json"):
+            files[name] = path.read_bytes()
+    result = json.loads((run / "result.json").read_text())
+    files["result.json"] = json.dumps({**result, "seconds": None}).encode()
+    return files
+
+
+def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
+    tmp_path,
+):
+    assert start(tmp_path / "undisturbed", None) == 0
+    for doom in DOOMS:
+        assert start(tmp_path / "killed", doom) == -9, f"was to die at {doom}"
+    assert start(tmp_path / "killed", None) == 0
+    calm, killed = contents(tmp_path / "undisturbed"), contents(tmp_path / "killed")
+    assert list(calm) == list(killed)
+    different = [name for name in calm if calm[name] != killed[name]]
+    assert not different
+    assert "metrics.jsonl" in calm
+    assert "cells/pooled_learned-seed0/transform.safetensors" in calm
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("finished") / "run"
+    assert start(out, None) == 0
+    return out
+
+
+def test_metrics_are_keyed_by_row_seed_round_phase_and_step_without_clock(finished):
+    lines = [json.loads(line) for line in (finished / "metrics.jsonl").open()]
+    keys = [(m["row"], m["seed"], m["round"], m["phase"], m["step"]) for m in lines]
+    assert len(set(keys)) == len(keys)
+    assert {m["phase"] for m in lines} == {"classify", "refresh", "estimate"}
+    refresh = next(m for m in lines if m["phase"] == "refresh")
+    assert refresh["residual"] <= 1e-3
+    assert not any("second" in key for m in lines for key in m)
+
+
+def test_a_finished_run_is_returned_and_not_trained_again(finished):
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
+    assert start(finished, ["base_learned", 0, "classify", 1]) == 0
+    after = {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file()}
+    del before[finished / "lock"], after[finished / "lock"]
+    assert before == after
