@@ -60,6 +60,7 @@ def run(
         settled = settle(config, source.train.image_shape, device)
         world.share(settled.classifier.batch_groups)
         world.first(lambda: folder.settle(settled))
+        world.first(lambda: folder.list_unreadable(source.bad))
         _run_cells(settled, source, folder, world, device, shown=shown)
         return world.first(lambda: _finish(folder, settled))
 

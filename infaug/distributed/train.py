@@ -63,7 +63,9 @@ def _connect(workers: int) -> bool:
         return False
     ray.init(
         num_cpus=max(workers, os.cpu_count() or 1),
-        include_dashboard=False,
+        # Ray Train asks the dashboard who is alive; it listens on localhost only.
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
         _node_ip_address="127.0.0.1",
     )
     return True

@@ -29,7 +29,7 @@ TEN_STEPS = replace(
 @pytest.fixture(scope="module")
 def cluster():
     ray.init(
-        num_cpus=4, include_dashboard=False, _node_ip_address="127.0.0.1",
+        num_cpus=4, dashboard_host="127.0.0.1", _node_ip_address="127.0.0.1",
         log_to_driver=False,
     )  # fmt: skip
     yield
