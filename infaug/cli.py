@@ -6,6 +6,7 @@ in one line; 130 interrupted, the same command continues; 1 a fault of infaug it
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -162,6 +163,7 @@ def _prepare(asked: Prepare) -> int:
 
 
 def _guarded(act: Callable[[], int]) -> int:
+    warnings.showwarning = _show_warning
     try:
         return act()
     except ValueError as error:
@@ -173,6 +175,12 @@ def _guarded(act: Callable[[], int]) -> int:
             file=sys.stderr,
         )
         return INTERRUPTED
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    """One line for the user; those of libraries to each other are left out."""
+    if category is UserWarning:
+        print(f"infaug: warning: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

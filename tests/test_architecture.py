@@ -64,3 +64,16 @@ def test_everything_but_distributed_and_cli_imports_without_ray_and_tyro():
         f"for name in {sorted(kept)!r}: importlib.import_module(name)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_whole_run_needs_no_ray(tmp_path):
+    program = (
+        "import sys; sys.modules.update(ray=None, tyro=None)\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path; from tiny import tiny\n"
+        "from infaug.comparison.run import run\n"
+        "run(tiny(controls='none'), Path(sys.argv[2]), shown=False)"
+    )
+    tests = str(Path(__file__).parent)
+    command = [sys.executable, "-c", program, tests, str(tmp_path / "run")]
+    subprocess.run(command, check=True)

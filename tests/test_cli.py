@@ -88,6 +88,15 @@ def test_a_broken_image_is_named_with_the_remedy(tmp_path, capsys):
     assert "max-bad-images" in message
 
 
+def test_a_few_broken_images_are_skipped_counted_and_listed(tmp_path, capsys):
+    folder = image_folder(tmp_path / "pets", count=20)
+    (folder / "cat" / "3.png").write_bytes(b"not an image")
+    arguments = ["--data", str(folder), "--target", "12", "--seeds", "1"]
+    arguments += ["--controls", "none", *FAST[8:], "--data.max-bad-images", "2"]
+    assert main(["fit", "--out", str(tmp_path / "run"), *arguments]) == 0
+    assert "3.png" in (tmp_path / "run" / "unreadable.txt").read_text()
+
+
 def test_one_class_only_is_refused(tmp_path, capsys):
     folder = image_folder(tmp_path / "pets", classes=("cat",))
     arguments = ["fit", "--data", str(folder), "--out", str(tmp_path / "run")]

@@ -7,6 +7,7 @@ RUN/timings.jsonl          seconds by phase; repeated work is listed again
 RUN/checkpoints/           the last two; removed when the run is finished
 RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
 RUN/views-*.png            images before and after
+RUN/unreadable.txt         images that were skipped, if any were
 RUN/result.json            rows, verdict, seconds: a finished run has it
 """
 
@@ -14,14 +15,14 @@ import contextlib
 import fcntl
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from infaug.config import RunConfig, difference, from_dict, to_dict
-from infaug.record.atomic import write_json, write_tensors
+from infaug.record.atomic import write_bytes, write_json, write_tensors
 
 
 class RunFolder:
@@ -69,6 +70,12 @@ class RunFolder:
             self._must_equal("config.json", settled, remedy)
         else:
             write_json(self.path / "config.json", to_dict(settled))
+
+    def list_unreadable(self, names: Sequence[str]) -> None:
+        """Keep the list of images that were skipped, if there are any."""
+        if names:
+            text = "\n".join(names) + "\n"
+            write_bytes(self.path / "unreadable.txt", text.encode())
 
     def _must_equal(self, name: str, config: RunConfig, remedy: str) -> None:
         if changes := difference(self.config(name), config):
