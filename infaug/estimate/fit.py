@@ -72,7 +72,7 @@ def fit_estimator(
         noise = config.tau_noise * draws.normal(transform.config.tau_size)
         with autocast(x.device, precision):
             fields = transform.unbounded(x, noise)
-            h = classifier.features(transform.apply(x, fields))
+            h = classifier.features(transform.render(x, fields))
         scores = influence_of(classifier, s_val, h.to(s_val.dtype), y, influence)
         scores = scores / s_val.norm() + config.restraint * fields.square().mean(
             (1, 2, 3)

@@ -27,7 +27,7 @@ class LearnedTransform(nn.Module):
         self, x: Float[Tensor, "B C H W"], noise: Float[Tensor, "B T"]
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image in [0, 1]; differentiable in E, G and x."""
-        return self.apply(x, self.unbounded(x, noise))
+        return self.render(x, self.unbounded(x, noise))
 
     def unbounded(
         self, x: Float[Tensor, "B C H W"], noise: Float[Tensor, "B T"]
@@ -35,7 +35,7 @@ class LearnedTransform(nn.Module):
         """Fields of each image before tanh; zero is the identity."""
         return self.generator.unbounded(self.estimator(x) + noise.to(x.dtype))
 
-    def apply(
+    def render(
         self, x: Float[Tensor, "B C H W"], unbounded: Float[Tensor, "B F H W"]
     ) -> Float[Tensor, "B C H W"]:
         """The images warped and recoloured by the fields, once bounded."""

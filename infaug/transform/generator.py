@@ -78,6 +78,7 @@ class Generator(nn.Module):
         spread = pooled.sub(pooled.mean(dim=0)).square().mean(dim=(0, 2, 3)).sqrt()
         scale = self.config.initial_spread / spread
         self.out.weight.mul_(scale[None, :, None, None])
+        assert self.out.bias is not None
         self.out.bias.sub_(centre).mul_(scale)
 
 
