@@ -4,6 +4,7 @@ Exit codes: 0 done; 2 a command line, a setting or an input that cannot work, ex
 in one line; 130 interrupted, the same command continues; 1 a fault of infaug itself.
 """
 
+import argparse
 import json
 import sys
 import warnings
@@ -101,16 +102,13 @@ _USAGE = """usage: infaug COMMAND [--help]
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
     argv = [_lengthen(word) for word in argv]
-    if "--config" in argv[:-1]:
-        base = default or Fit(out=Path())
-        path = Path(argv[argv.index("--config") + 1])
-        loaded = replace(base, run=_read_config(path))
-        if "--out" not in argv and default is None:
-            raise ValueError("--out is required: the run folder")
-        default = loaded
-    if default is None:
-        return tyro.cli(Fit, args=argv, prog="infaug fit")
-    return tyro.cli(Fit, args=argv, default=default)
+    default = default or Fit(out=tyro.MISSING)
+    # The file gives the defaults that flags are parsed against, so it is read first.
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", type=Path)
+    if (path := parser.parse_known_args(argv)[0].config) is not None:
+        default = replace(default, run=_read_config(path))
+    return tyro.cli(Fit, args=argv, default=default, prog="infaug fit")
 
 
 def _lengthen(word: str) -> str:
@@ -133,8 +131,8 @@ def _fit(asked: Fit) -> int:
     if (asked.out / "result.json").exists() and shown:
         print(f"{asked.out} holds a finished run; nothing is trained again.")
     result = _run(asked, shown)
+    pictures = sorted(asked.out.glob("views-*.png")) or draw_views(asked.out)
     if shown:
-        pictures = draw_views(asked.out)
         print(table(result))
         print("pictures:", *pictures)
     keys = ("unit", "rows", "verdict", "seconds")
