@@ -191,8 +191,9 @@ class EstimatorConfig:
     """Images per step, over all workers."""
     learning_rate: float = 3e-4
     """Peak of a cosine schedule, Adam, for E."""
-    generator_learning_rate: float = 1e-4
-    """The same for G; 0 keeps G as it is."""
+    generator_learning_rate: float = 1e-5
+    """The same for G. Small: what E should learn does not drift into G, whose random
+    tau is the control; 0 keeps G as it is."""
     restraint: float = 0.01
     """Weight of the mean squared field, which favours the identity."""
     tau_noise: float = 0.5

@@ -1,12 +1,15 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from settled import settled
 from tiny import CONFIG
 
 from infaug.cell import Cell
+from infaug.classify.loss import soft_cross_entropy
 from infaug.config import InfluenceConfig
 from infaug.data.problem import load_splits
-from infaug.estimate.fit import fit_estimator, influence_of
+from infaug.estimate.fit import build_optimizer, fit_estimator, influence_of
 from infaug.influence.features import head_inputs
 from infaug.rounds import classify, refresh
 from infaug.rows import ROWS
@@ -16,10 +19,11 @@ from infaug.world import World
 @pytest.fixture(scope="module")
 def cell() -> Cell:
     """A `base_learned` cell whose F has trained a little and whose S is fresh."""
-    config = settled(CONFIG)
+    longer = replace(CONFIG.rounds, classifier_steps=80)
+    config = settled(replace(CONFIG, rounds=longer))
     splits = load_splits(config.data)
     cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
-    list(classify(cell, 0, range(6), splits.selection))
+    list(classify(cell, 0, range(80), splits.selection))
     list(refresh(cell, 0, range(1), splits.influence))
     return cell
 
@@ -71,3 +75,39 @@ def test_the_raw_objective_is_the_influence_and_the_relative_one_is_bounded(cell
     torch.testing.assert_close(raw, expected)
     relative = influence_of(cell.classifier, cell.s_val, h, y, InfluenceConfig())
     assert relative.abs().max() <= cell.s_val.norm()
+
+
+@pytest.mark.parametrize("objective", ["raw", "relative"])
+def test_unrestrained_extremes_win_and_restraint_keeps_the_label(cell, objective):
+    """Trap 4: what E makes of images is measured by F's own loss on them."""
+
+    def loss_on_views(restraint: float) -> float:
+        fresh = Cell(
+            cell.row, 0, load_splits(CONFIG.data), cell.config, World(), cell.device
+        )
+        fresh.load(cell.tensors())
+        settings = replace(
+            cell.config.estimator, learning_rate=1e-2, restraint=restraint
+        )
+        x, y, draws = fresh.estimator_batch_at(0)
+        list(
+            fit_estimator(
+                fresh.transform,
+                build_optimizer(fresh.transform, settings),
+                fresh.classifier.eval(),
+                fresh.s_val,
+                lambda step: (x, y, draws),
+                range(60),
+                settings,
+                replace(cell.config.influence, objective=objective),
+                num_steps=1000,
+                precision="float32",
+                world=World(),
+            )
+        )
+        noise = torch.zeros(len(x), fresh.transform.config.tau_size)
+        with torch.no_grad():
+            logits = fresh.classifier(fresh.transform(x, noise))
+        return float(soft_cross_entropy(logits, y).mean())
+
+    assert loss_on_views(restraint=0.0) > loss_on_views(restraint=1.0)
