@@ -28,11 +28,6 @@ from infaug.rows import RANDOM_ROWS, Row, rows_of
 from infaug.world import World
 
 
-def cell_name(row: str, seed: int) -> str:
-    """Name of a cell's folder."""
-    return f"{row}-seed{seed}"
-
-
 def run(
     config: RunConfig, out: Path, world: World | None = None, *, shown: bool = True
 ) -> dict[str, Any]:
@@ -79,8 +74,7 @@ def _run_cells(
     display = Display(steps, config.rounds.rounds, shown=shown and world.is_first)
     with contextlib.closing(Recorder(folder, config.rounds, world, display)) as kept:
         for number, (row, seed) in enumerate(cells):
-            name = cell_name(row.name, seed)
-            if world.first(partial(folder.cell_result, name)) is not None:
+            if world.first(partial(folder.cell_result, row.name, seed)) is not None:
                 display.skip_cell(number)
                 continue
             generator = world.first(partial(_generator_for, row, seed, folder))
@@ -90,8 +84,10 @@ def _run_cells(
                 cell.load(state)
             run_cell(cell, splits, kept)
             found = _assess_all(cell, splits)
-            world.first(partial(folder.finish_cell, name, cell.weights(), found))
-            display.say(f"{name}: {found['test_top1']:.2f} % top-1 on test")
+            world.first(partial(kept.finish_cell, cell.weights(), found))
+            display.say(
+                f"{row.name} seed {seed}: {found['test_top1']:.2f} % top-1 on test"
+            )
 
 
 def _steps(row: Row, rounds: RoundsConfig) -> dict[str, int]:
@@ -107,7 +103,7 @@ def _generator_for(row: Row, seed: int, folder: RunFolder) -> dict[str, Tensor] 
     """The G that the paired `base_learned` run ended with, where the row wants it."""
     if row.generator != "final":
         return None
-    weights = folder.cell(cell_name("base_learned", seed)) / "transform.safetensors"
+    weights = folder.cell("base_learned", seed) / "transform.safetensors"
     prefix = "generator."
     tensors = load_file(weights).items()
     return {k.removeprefix(prefix): v for k, v in tensors if k.startswith(prefix)}
@@ -166,7 +162,7 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
 
 
 def _found(folder: RunFolder, row: str, seed: int) -> dict[str, Any]:
-    result = folder.cell_result(cell_name(row, seed))
+    result = folder.cell_result(row, seed)
     assert result is not None, "every cell is finished by now"
     return result
 

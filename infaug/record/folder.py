@@ -113,26 +113,30 @@ class RunFolder:
         except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is no config of infaug: {error}") from error
 
-    def cell(self, name: str) -> Path:
+    def cell(self, row: str, seed: int) -> Path:
         """The folder of a finished cell."""
-        return self.path / "cells" / name
+        return self.path / "cells" / f"{row}-seed{seed}"
 
-    def cell_result(self, name: str) -> dict[str, Any] | None:
+    def cell_result(self, row: str, seed: int) -> dict[str, Any] | None:
         """What a cell found, or None while it is not finished."""
-        path = self.cell(name) / "result.json"
+        path = self.cell(row, seed) / "result.json"
         return json.loads(path.read_text()) if path.exists() else None
 
     def finish_cell(
-        self,
-        name: str,
-        weights: Mapping[str, Mapping[str, Tensor]],
-        result: dict[str, Any],
+        self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
     ) -> None:
         """Keep a cell's weights and, last, its result, which marks it finished."""
-        self.cell(name).mkdir(parents=True, exist_ok=True)
+        cell = self.cell(result["row"], result["seed"])
+        cell.mkdir(parents=True, exist_ok=True)
         for part, tensors in weights.items():
-            write_tensors(self.cell(name) / f"{part}.safetensors", tensors)
-        write_json(self.cell(name) / "result.json", result)
+            write_tensors(cell / f"{part}.safetensors", tensors)
+        write_json(cell / "result.json", result)
+
+    def finished_metrics_bytes(self) -> int:
+        """How much of metrics.jsonl belongs to finished cells."""
+        results = self.path.glob("cells/*/result.json")
+        lengths = [json.loads(path.read_text())["metrics_bytes"] for path in results]
+        return max(lengths, default=0)
 
     def result(self) -> dict[str, Any] | None:
         """The run's result, or None while it is not finished."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -44,7 +44,8 @@ class Recorder:
             lambda: load_checkpoint(folder.checkpoints)
         )
         if self.journal:
-            self.journal.cut(self.start.metrics_bytes if self.start else 0)
+            at_checkpoint = self.start.metrics_bytes if self.start else 0
+            self.journal.cut(max(at_checkpoint, folder.finished_metrics_bytes()))
         self.labels: Metrics = {}
         self.cell = -1
 
@@ -87,7 +88,16 @@ class Recorder:
             if is_last or number % self.config.checkpoint_every_steps == 0:
                 place = Place(cell=self.cell, round=round_, phase=phase, step=number)
                 self._checkpoint(place, state)
-        self._time(round_, phase, len(steps), time.perf_counter() - began)
+        if steps:
+            self._time(round_, phase, len(steps), time.perf_counter() - began)
+
+    def finish_cell(
+        self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
+    ) -> None:
+        """Keep what a cell found; only the first process may call this."""
+        assert self.journal is not None
+        length = self.journal.flush()
+        self.folder.finish_cell(weights, {**result, "metrics_bytes": length})
 
     def _log(self, round_: int, phase: Phase, step: int, metrics: Metrics) -> None:
         if self.journal:

@@ -11,7 +11,6 @@ from torch import Tensor
 from infaug.augment.base import build_base
 from infaug.augment.compose import Compose
 from infaug.augment.learned import Learned
-from infaug.comparison.run import cell_name
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits, load_splits
@@ -36,7 +35,7 @@ def draw_views(run: Path) -> list[Path]:
     splits = load_splits(config.data)
     drawn = []
     for row in rows_of(config.controls):
-        weights = folder.cell(cell_name(row.name, 0)) / "transform.safetensors"
+        weights = folder.cell(row.name, 0) / "transform.safetensors"
         if row.is_learned and weights.exists():
             learned = _learned(load_file(weights), splits, config)
             path = run / f"views-{row.name}.png"
