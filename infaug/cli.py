@@ -42,7 +42,7 @@ class Fit:
     an interrupted run. The last line printed is RESULT and a JSON object.
     """
 
-    out: Path
+    out: Path = Path("runs/fit")
     """Run folder: new, empty, or that of this very run."""
     config: Path | None = None
     """A config.json of another run to start from; flags given beside it win."""
@@ -102,7 +102,7 @@ _USAGE = """usage: infaug COMMAND [--help]
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
     argv = [_lengthen(word) for word in argv]
-    default = default or Fit(out=tyro.MISSING)
+    default = default or Fit()
     # The file gives the defaults that flags are parsed against, so it is read first.
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config", type=Path)

@@ -19,11 +19,13 @@ FAST = [
 ]
 
 
-def image_folder(root: Path, classes=("cat", "dog"), count=12) -> Path:
+def image_folder(root: Path, classes=("cat", "dog"), count=12, mode="L") -> Path:
     for label, name in enumerate(classes):
         (root / name).mkdir(parents=True)
         for k in range(count):
-            Image.new("L", (16, 16), 100 * label + k).save(root / name / f"{k}.png")
+            colour = 100 * label + k
+            image = Image.new(mode, (16, 16), (colour,) * len(mode))
+            image.save(root / name / f"{k}.png")
     return root
 
 
@@ -53,10 +55,11 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     assert again.strip().splitlines()[-1] == last
 
 
-def test_an_image_folder_of_ones_own_can_be_fitted(tmp_path, capsys):
-    folder = image_folder(tmp_path / "pets", count=20)
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_an_image_folder_of_ones_own_can_be_fitted(mode, tmp_path, capsys):
+    folder = image_folder(tmp_path / "pets", count=20, mode=mode)
     arguments = ["--data", str(folder), "--target", "12", "--seeds", "1"]
-    arguments += ["--controls", "none", *FAST[8:]]
+    arguments += ["--controls", "none", "--network", "allconv", *FAST[8:]]
     assert main(["fit", "--out", str(tmp_path / "run"), "--quiet", *arguments]) == 0
     assert capsys.readouterr().out.startswith("RESULT ")
 
