@@ -86,7 +86,6 @@ def test_a_submitted_job_trains_and_reports_its_result(tmp_path):
         command = [
             *ray_command, "job", "submit", "--address=http://127.0.0.1:8299",
             f"--working-dir={root}",
-            '--runtime-env-json={"excludes": [".git", ".venv", "runs"]}',
             "--", *entry.split(), str(tmp_path / "run"),
         ]  # fmt: skip
         for _ in range(30):
