@@ -279,12 +279,15 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def from_dict(kind: type, values: dict[str, Any]) -> Any:
+def from_dict(kind: type, values: Any) -> Any:
     """The config of class `kind` that `to_dict` turned into `values`.
 
     Raises:
         ValueError: if `values` has a field that `kind` lacks, or a value is refused.
+        TypeError: if `values` is no dictionary.
     """
+    if not isinstance(values, dict):
+        raise TypeError(f"{kind.__name__} is read from an object, got {values!r}")
     hints = typing.get_type_hints(kind)
     known = {f.name for f in dataclasses.fields(kind)}
     for name in values:
