@@ -102,6 +102,12 @@ _USAGE = """usage: infaug COMMAND [--help]
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
     argv = [_lengthen(word) for word in argv]
+    named = {word.partition("=")[0] for word in argv}
+    if default is None and not named & {"--data.source", "--config", "-h", "--help"}:
+        raise ValueError(
+            "--data is required: a folder of class folders, Parquet, or `digits`, the "
+            "bundled handwritten digits"
+        )
     default = default or Fit()
     # The file gives the defaults that flags are parsed against, so it is read first.
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)

@@ -12,6 +12,7 @@ from infaug.cli import BAD_INPUT, main
 from infaug.config import to_dict
 
 FAST = [
+    *("--data", "digits"),
     *("--labels", "60", "--target", "60", "--rotate", "40", "--seeds", "1"),
     *("--classifier.batch-size", "8", "--classifier.batch-groups", "2"),
     *("--estimator.batch-size", "8", "--rounds.rounds", "2"),
@@ -59,7 +60,7 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
 def test_an_image_folder_of_ones_own_can_be_fitted(mode, tmp_path, capsys):
     folder = image_folder(tmp_path / "pets", count=20, mode=mode)
     arguments = ["--data", str(folder), "--target", "12", "--seeds", "1"]
-    arguments += ["--controls", "none", "--network", "allconv", *FAST[8:]]
+    arguments += ["--controls", "none", "--network", "allconv", *FAST[10:]]
     assert main(["fit", "--out", str(tmp_path / "run"), "--quiet", *arguments]) == 0
     assert capsys.readouterr().out.startswith("RESULT ")
 
@@ -72,6 +73,10 @@ def refused(arguments: list[str], capsys) -> str:
     assert "Traceback" not in captured.err
     assert "RESULT" not in captured.out
     return captured.err
+
+
+def test_fit_asks_for_data_rather_than_train_on_something_else(capsys):
+    assert "--data is required" in refused(["fit"], capsys)
 
 
 def test_a_missing_path_is_named(tmp_path, capsys):
@@ -95,7 +100,7 @@ def test_a_few_broken_images_are_skipped_counted_and_listed(tmp_path, capsys):
     folder = image_folder(tmp_path / "pets", count=20)
     (folder / "cat" / "3.png").write_bytes(b"not an image")
     arguments = ["--data", str(folder), "--target", "12", "--seeds", "1"]
-    arguments += ["--controls", "none", *FAST[8:], "--data.max-bad-images", "2"]
+    arguments += ["--controls", "none", *FAST[10:], "--data.max-bad-images", "2"]
     assert main(["fit", "--out", str(tmp_path / "run"), *arguments]) == 0
     assert "3.png" in (tmp_path / "run" / "unreadable.txt").read_text()
 
@@ -107,7 +112,15 @@ def test_one_class_only_is_refused(tmp_path, capsys):
 
 
 def test_a_split_too_small_for_its_classes_is_refused(tmp_path, capsys):
-    arguments = ["fit", "--out", str(tmp_path / "run"), "--target", "5"]
+    arguments = [
+        "fit",
+        "--out",
+        str(tmp_path / "run"),
+        "--data",
+        "digits",
+        "--target",
+        "5",
+    ]
     assert "10 classes" in refused(arguments, capsys)
 
 
@@ -135,7 +148,7 @@ def test_a_learning_rate_that_explodes_is_an_error_and_no_result(tmp_path, capsy
 @pytest.mark.parametrize("value", ["0", "-1", "nought"])
 def test_a_damping_that_cannot_work_is_refused_by_the_command_line(value, capsys):
     with pytest.raises(SystemExit) as stop:
-        sys.exit(main(["fit", "--out", "x", f"--influence.damping={value}"]))
+        sys.exit(main(["fit", "--data", "digits", f"--influence.damping={value}"]))
     assert stop.value.code == BAD_INPUT
     assert "damping" in "".join(capsys.readouterr())
 
