@@ -1,0 +1,47 @@
+"""F and how it is trained."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from infaug.config.check import require
+
+Network = Literal["auto", "allconv", "resnet56", "resnet18", "resnet50"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """F and how it is trained."""
+
+    network: Network = "auto"
+    """`auto`: allconv up to 32 px grey, resnet56 up to 64 px, resnet18 above."""
+    batch_size: int = 64
+    """Images per step, over all workers; every image is seen in two views."""
+    batch_groups: int = 4
+    """Groups of a batch with their own BatchNorm statistics and random numbers; the
+    number of workers must divide it."""
+    optimizer: Literal["auto", "adam", "sgd"] = "auto"
+    """`auto`: adam for allconv, sgd with Nesterov momentum 0.9 for the ResNets."""
+    learning_rate: float | None = None
+    """Peak of a cosine schedule; None: 2e-3 for adam, 0.1 for sgd."""
+    weight_decay: float = 1e-4
+    """Decoupled for adam; L2 for sgd."""
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
+    """`auto`: bfloat16 autocast where the hardware multiplies bfloat16 itself, else
+    float32. float64 is for proofs."""
+    channels_last: bool = True
+    """Memory format of convolutions; measured by benchmarks/precision.py."""
+
+    def __post_init__(self):
+        size, groups = self.batch_size, self.batch_groups
+        require(groups >= 1, "classifier.batch_groups", "must be >= 1", groups)
+        require(
+            size >= groups and size % groups == 0,
+            "classifier.batch_size",
+            f"must be a multiple of batch_groups ({groups})",
+            size,
+        )
+        rate = self.learning_rate
+        if rate is not None:
+            require(rate > 0, "classifier.learning_rate", "must be > 0", rate)
+        decay = self.weight_decay
+        require(decay >= 0, "classifier.weight_decay", "must be >= 0", decay)

@@ -1,0 +1,77 @@
+"""Which images, how many labels, which splits, which shift."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from infaug.config.check import require
+
+SplitName = Literal["train", "influence", "selection", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShiftConfig:
+    """A change of the images of chosen splits, for experiments on shifted use."""
+
+    rotate_deg: float = 0.0
+    """Rotation, degrees, counter-clockwise."""
+    translate_px: float = 0.0
+    """Translation to the right and downwards, pixels."""
+    contrast: float = 1.0
+    """Factor on the deviation from mid-grey; 1 changes nothing."""
+    brightness: float = 0.0
+    """Added after contrast, in units of the value range [0, 1]."""
+    splits: tuple[SplitName, ...] = ("influence", "selection", "test")
+    """The splits whose images are shifted."""
+
+    def __post_init__(self):
+        require(self.contrast >= 0, "shift.contrast", "must be >= 0", self.contrast)
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether no image changes."""
+        still = (self.rotate_deg, self.translate_px, self.brightness) == (0, 0, 0)
+        return (still and self.contrast == 1) or not self.splits
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which images, how many labels, which splits."""
+
+    source: str = "digits"
+    """`digits` (bundled), a Parquet file, a folder of Parquet, or an image folder."""
+    labels: float | None = None
+    """Labelled training images: a count, a fraction below 1, or all that remain."""
+    target: float = 200
+    """Images held out to drive (influence) and to choose (selection); or a fraction."""
+    influence_share: float = 0.7
+    """Part of `target` that drives the influence; the rest is for selection."""
+    test: float = 0.3
+    """Count or fraction held out for the last number, if the source has no test."""
+    seed: int = 0
+    """Seed of the splits; the k-th repetition draws them with seed + k."""
+    image_size: int | None = None
+    """Resize to this square, pixels; needed if the images differ in size."""
+    mode: Literal["auto", "L", "RGB"] = "auto"
+    """Grey (L) or colour (RGB); needed if the images differ in mode."""
+    image_column: str = "image"
+    """Parquet column that holds encoded image bytes."""
+    label_column: str = "label"
+    """Parquet column that holds integer labels."""
+    max_bad_images: int = 0
+    """Unreadable images that are skipped, counted and listed before it is an error."""
+    shift: ShiftConfig = field(default_factory=ShiftConfig)
+
+    def __post_init__(self):
+        if self.labels is not None:
+            require(self.labels > 0, "data.labels", "must be > 0", self.labels)
+        require(self.target > 0, "data.target", "must be > 0", self.target)
+        require(self.test > 0, "data.test", "must be > 0", self.test)
+        share = self.influence_share
+        require(
+            0 < share < 1, "data.influence_share", "must lie between 0 and 1", share
+        )
+        bad = self.max_bad_images
+        require(bad >= 0, "data.max_bad_images", "must be >= 0", bad)
+        if self.image_size is not None:
+            size = self.image_size
+            require(size >= 8, "data.image_size", "must be >= 8 pixels", size)

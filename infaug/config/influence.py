@@ -1,0 +1,37 @@
+"""s_val and how an augmented image is scored."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from infaug.config.check import require
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfluenceConfig:
+    """s_val and how an augmented image is scored."""
+
+    damping: float = 1e-2
+    """Added to the Hessian's diagonal; at least the head's weight decay."""
+    rtol: float = 1e-3
+    """Relative residual at which conjugate gradients stops."""
+    max_products: int = 200
+    """Hessian-vector products before it stops regardless, and says so."""
+    objective: Literal["relative", "raw"] = "relative"
+    """`relative` divides by the image's own gradient norm; `raw` rewards extremes."""
+    norm_floor: float = 0.1
+    """Added to the gradient norm before dividing, nats per unit of head weight."""
+    hessian_on: Literal["views", "originals"] = "views"
+    """What the Hessian averages over: all F is trained on, or the originals only."""
+
+    def __post_init__(self):
+        require(
+            self.damping > 0,
+            "influence.damping",
+            "must be > 0: the softmax Hessian is singular",
+            self.damping,
+        )
+        require(0 < self.rtol < 1, "influence.rtol", "must be in (0, 1)", self.rtol)
+        most = self.max_products
+        require(most >= 1, "influence.max_products", "must be >= 1", most)
+        floor = self.norm_floor
+        require(floor > 0, "influence.norm_floor", "must be > 0", floor)

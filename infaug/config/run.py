@@ -1,0 +1,49 @@
+"""Everything that decides the numbers of a run."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from infaug.config.check import require
+from infaug.config.classifier import ClassifierConfig
+from infaug.config.data import DataConfig
+from infaug.config.estimator import EstimatorConfig
+from infaug.config.influence import InfluenceConfig
+from infaug.config.rounds import RoundsConfig
+from infaug.config.transform import TransformConfig
+
+Controls = Literal["full", "quick", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides the numbers of a run."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
+    influence: InfluenceConfig = field(default_factory=InfluenceConfig)
+    transform: TransformConfig = field(default_factory=TransformConfig)
+    estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
+    rounds: RoundsConfig = field(default_factory=RoundsConfig)
+    controls: Controls = "full"
+    """Rows run beside the learned ones: all, the closest, or none."""
+    seeds: int = 3
+    """Paired repetitions: seeds 0 .. seeds - 1, the same for every row."""
+
+    def __post_init__(self):
+        require(self.seeds >= 1, "seeds", "must be >= 1", self.seeds)
+        groups = self.classifier.batch_groups
+        size = self.estimator.batch_size
+        require(
+            size % groups == 0,
+            "estimator.batch_size",
+            f"must be a multiple of classifier.batch_groups ({groups})",
+            size,
+        )
+        decay, damping = self.classifier.weight_decay, self.influence.damping
+        require(
+            damping >= decay,
+            "influence.damping",
+            f"must be >= classifier.weight_decay ({decay}), which the head is "
+            "trained with",
+            damping,
+        )
