@@ -1,5 +1,6 @@
 """One cell of a table: a row, a seed, and the whole state of its training."""
 
+import copy
 from collections.abc import Mapping
 
 import torch
@@ -15,7 +16,7 @@ from infaug.augment.random_tau import RandomTau
 from infaug.augment.views import make_views
 from infaug.classify.batchnorm import set_groups
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
-from infaug.classify.network import build_classifier
+from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig
 from infaug.data.batches import Batches
 from infaug.data.dataset import to_float
@@ -86,6 +87,8 @@ class Cell:
             splits.num_classes, self.classifier.head.in_features + 1,
             device=device, dtype=self.dtype,
         )  # fmt: skip
+        # F at a snapshot whose S has not been adopted yet.
+        self.frozen: ImageClassifier | None = None
         self.augments = [self._augment(view) for view in row.views]
         self._classify = self._batches(settings.batch_size, groups, "classify")
         self._estimate = self._batches(config.estimator.batch_size, groups, "estimate")
@@ -118,10 +121,17 @@ class Cell:
             x = build_base(self.config.rounds.base)(x, draws.fork("base"))
         return x, y, draws
 
+    def freeze(self) -> None:
+        """Keep a copy of F as it stands, in evaluation mode."""
+        self.frozen = copy.deepcopy(self.classifier).eval()
+
     def tensors(self) -> dict[str, Tensor]:
         """The whole state by name, for a checkpoint."""
         state = {f"classifier/{k}": v for k, v in self.classifier.state_dict().items()}
         state["s_val"] = self.s_val
+        if self.frozen is not None:
+            items = self.frozen.state_dict().items()
+            state |= {f"frozen/{k}": v for k, v in items}
         kept = ["classifier"]
         if self.row.is_learned:
             kept.append("transform")
@@ -138,6 +148,10 @@ class Cell:
         """Continue from what `tensors` returned."""
         self.classifier.load_state_dict(_below("classifier", state))
         self.s_val = state["s_val"].to(self.device)
+        if frozen := _below("frozen", state):
+            self.freeze()
+            assert self.frozen is not None, "it was frozen just now"
+            self.frozen.load_state_dict(frozen)
         kept = ["classifier"]
         if self.row.is_learned:
             kept.append("transform")

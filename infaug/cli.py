@@ -30,6 +30,8 @@ SHORT = {
     "--contrast": "--data.shift.contrast",
     "--brightness": "--data.shift.brightness",
     "--network": "--classifier.network",
+    "--refresh": "--rounds.refresh",
+    "--refresh-lag": "--rounds.refresh-lag",
 }
 
 
@@ -38,7 +40,7 @@ class Fit:
     """Train a classifier, learn an augmentation for it, and compare with controls.
 
     Short flags: --data, --labels, --target, --rotate, --translate, --contrast,
-    --brightness (all of --data.*) and --network. Run the same command again to continue
+    --brightness (all of --data.*), --network, --refresh and --refresh-lag. Run the same command again to continue
     an interrupted run. The last line printed is RESULT and a JSON object.
     """
 

@@ -11,18 +11,24 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.config import InfluenceConfig
-from infaug.data.dataset import Labelled, to_float
+from infaug.data.dataset import Labelled
 from infaug.influence.cg import cg
 from infaug.influence.damped import Damped
-from infaug.influence.features import check_deterministic, head_inputs
-from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.operator import Operator
+from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solution import Solution
-from infaug.randomness import Draws, Purpose
+from infaug.randomness import Purpose
+from infaug.snapshot import (
+    Snapshot,
+    rows_of_chunks,
+    shards_of,
+    shared_inputs,
+    validation_gradient,
+    views_of,
+)
 from infaug.types import Augment, Classifier
 from infaug.world import World
-
-CHUNK = 250
 
 
 def solve_s_val(
@@ -48,63 +54,61 @@ def solve_s_val(
         config: damping, tolerance, what H averages over.
         purpose: what the views' random numbers are for.
         world: who shares the work.
-        start: where conjugate gradients begins.
+        start: where the solver begins.
 
     Raises:
         ValueError: if F is not deterministic or not finite.
     """
-    dtype = classifier.head.weight.dtype
-    probe = to_float(train.images[:CHUNK]).to(dtype)
-    check_deterministic(classifier, probe)
-    if config.hessian_on == "originals":
-        augments = ()
-    h1, probs = _train_inputs(classifier, train, augments, purpose, world)
-    val_h1, val_probs = _inputs(classifier, influence, world)
-    one_hot = torch.nn.functional.one_hot(influence.labels, influence.num_classes)
-    gradient = mean_head_gradient(val_probs, one_hot.to(dtype), val_h1)
-    operator = Damped(LastLayerHessian(h1, probs), config.damping)
-    return cg(
-        operator, gradient, rtol=config.rtol, max_products=config.max_products, x0=start
+    snapshot = take_snapshot(classifier, augments, config, *purpose, start=start)
+    return solve_snapshot(snapshot, train, influence, config, world)
+
+
+def take_snapshot(
+    classifier: Classifier,
+    augments: Sequence[Augment],
+    config: InfluenceConfig,
+    *purpose: Purpose,
+    start: Float[Tensor, "Y D1"],
+) -> Snapshot:
+    """F and the views that H averages over, as they are; nothing is copied."""
+    used = tuple(augments) if config.hessian_on == "views" else ()
+    return Snapshot(
+        classifier=classifier, augments=used, purpose=purpose, start=start
     )
 
 
-def _train_inputs(
-    classifier: Classifier,
+def solve_snapshot(
+    snapshot: Snapshot,
     train: Labelled,
-    augments: Sequence[Augment],
-    purpose: tuple[Purpose, ...],
+    influence: Labelled,
+    config: InfluenceConfig,
     world: World,
-) -> tuple[Tensor, Tensor]:
-    if not augments:
-        return _inputs(classifier, train, world)
-    parts = [
-        _inputs(classifier, train, world, augment, (*purpose, "view", k))
-        for k, augment in enumerate(augments)
+) -> Solution:
+    """S of a snapshot, in this process or by all of `world` together."""
+    gradient = validation_gradient(snapshot, influence, world)
+    views = [
+        shared_inputs(snapshot, train.images, world, view)
+        for view in views_of(snapshot)
     ]
-    return torch.cat([h1 for h1, _ in parts]), torch.cat([p for _, p in parts])
+    shards = []
+    for chunks in shards_of(len(train), config.shards or 1):
+        rows = rows_of_chunks(chunks)
+        h1 = torch.cat([h1[rows] for h1, _ in views])
+        shards.append(LastLayerHessian(h1, torch.cat([p[rows] for _, p in views])))
+    return solve(ShardedHessian(shards), gradient, config, snapshot.start)
 
 
-def _inputs(
-    classifier: Classifier,
-    labelled: Labelled,
-    world: World,
-    augment: Augment | None = None,
-    purpose: tuple[Purpose, ...] = (),
-) -> tuple[Tensor, Tensor]:
-    """Head inputs and probabilities of a split or of one view of it, on every rank."""
-    chunks = range(0, len(labelled), CHUNK)
-    num = len(chunks)
-    mine = range(world.rank * num // world.size, (world.rank + 1) * num // world.size)
-    weight = classifier.head.weight
-    h1 = [weight.new_zeros(0, weight.shape[1] + 1)]
-    probs = [weight.new_zeros(0, weight.shape[0])]
-    for chunk in mine:
-        first = chunks[chunk]
-        x = to_float(labelled.images[first : first + CHUNK]).to(weight.dtype)
-        if augment is not None:
-            x = augment(x, Draws.of_size(len(x), *purpose, chunk, device=x.device))
-        for held, new in zip(
-            (h1, probs), head_inputs(classifier, x, batch_size=CHUNK), strict=True
-        ):
-            held.append(new)
-    return world.gather(torch.cat(h1)), world.gather(torch.cat(probs))
+def solve(
+    hessian: Operator,
+    gradient: Float[Tensor, "Y D1"],
+    config: InfluenceConfig,
+    start: Float[Tensor, "Y D1"],
+) -> Solution:
+    """The configured solver on the damped Hessian, whoever holds its shards."""
+    return cg(
+        Damped(hessian, config.damping),
+        gradient,
+        rtol=config.rtol,
+        max_products=config.max_products,
+        x0=start,
+    )

@@ -11,12 +11,21 @@ from infaug.classify.fit import fit_classifier
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
 from infaug.estimate.fit import fit_estimator
+from infaug.overlap import Solver
 from infaug.record.recorder import Metrics, Recorder
-from infaug.refresh import solve_s_val
+from infaug.refresher import Refresher, build_refresher
 
 
-def run_cell(cell: Cell, splits: Splits, recorder: Recorder) -> None:
+def run_cell(
+    cell: Cell, splits: Splits, recorder: Recorder, solver: Solver | None = None
+) -> None:
     """Train a cell to its end, from wherever the recorder says it stands.
+
+    Args:
+        cell: the state, which is changed.
+        splits: the images.
+        recorder: told of every step.
+        solver: who solves for S; None: this process.
 
     Raises:
         ValueError: if a loss, a gradient or S is not finite.
@@ -24,18 +33,23 @@ def run_cell(cell: Cell, splits: Splits, recorder: Recorder) -> None:
     rounds = cell.config.rounds
     influence = splits.influence.to(cell.device)
     selection = splits.selection.to(cell.device)
+    refresher = build_refresher(cell, influence, solver)
     for round_ in range(rounds.rounds):
+        # Nothing would train on what E learned in the last round.
+        learns = cell.row.is_learned and round_ < rounds.rounds - 1
+
         # Train F on the views of this round.
         left = recorder.left(round_, "classify", rounds.classifier_steps)
-        steps = classify(cell, round_, left, selection)
+        steps = classify(cell, round_, left, selection, refresher if learns else None)
         recorder.follow(round_, "classify", left, steps, cell)
-        if not cell.row.is_learned or round_ == rounds.rounds - 1:
-            continue  # Nothing would train on what E learned in the last round.
+        if not learns:
+            continue
 
         # Refresh s_val for the F of this round.
         left = recorder.left(round_, "refresh", 1)
-        steps = refresh(cell, round_, left, influence)
-        recorder.follow(round_, "refresh", left, steps, cell)
+        clock: dict[str, float] = {}
+        steps = refresh(cell, round_, left, refresher, clock)
+        recorder.follow(round_, "refresh", left, steps, cell, clock)
 
         # Train E against that F and that s_val.
         left = recorder.left(round_, "estimate", rounds.estimator_steps)
@@ -44,11 +58,20 @@ def run_cell(cell: Cell, splits: Splits, recorder: Recorder) -> None:
 
 
 def classify(
-    cell: Cell, round_: int, left: range, selection: Labelled
+    cell: Cell,
+    round_: int,
+    left: range,
+    selection: Labelled,
+    refresher: Refresher | None = None,
 ) -> Iterator[Metrics]:
-    """Steps of F; the last one of a round also reports the selection split."""
+    """Steps of F; the last one of a round also reports the selection split.
+
+    `refresher` is told of every step; None: there is no refresh after them.
+    """
     rounds = cell.config.rounds
     first = round_ * rounds.classifier_steps
+    if refresher and left:
+        refresher.after(round_, left.start)
     for step, metrics in fit_classifier(
         cell.classifier,
         cell.optimizers["classifier"],
@@ -58,6 +81,8 @@ def classify(
         num_steps=rounds.rounds * rounds.classifier_steps,
         world=cell.world,
     ):
+        if refresher:
+            refresher.after(round_, step + 1 - first)
         if step == first + left.stop - 1:
             found = assess(cell, selection)
             yield metrics | {
@@ -69,29 +94,25 @@ def classify(
 
 
 def refresh(
-    cell: Cell, round_: int, left: range, influence: Labelled
+    cell: Cell,
+    round_: int,
+    left: range,
+    refresher: Refresher,
+    clock: dict[str, float],
 ) -> Iterator[Metrics]:
-    """The one step of a refresh: S of F as it stands, from the last S."""
-    cell.classifier.eval()
+    """The one step of a refresh: S is adopted. Times go to `clock`, not to metrics."""
     for _ in left:
-        solution = solve_s_val(
-            cell.classifier,
-            cell.train,
-            influence,
-            cell.augments,
-            cell.config.influence,
-            cell.seed,
-            "refresh",
-            round_,
-            world=cell.world,
-            start=cell.s_val,
-        )
-        cell.s_val = solution.value
+        new = refresher.finish(round_)
+        cell.s_val = new.solution.value.to(cell.device)
+        clock["staleness_steps"] = new.staleness
+        clock["solve_seconds"] = round(new.solve_seconds, 4)
+        clock["waited_seconds"] = round(new.waited_seconds, 4)
+        lag = {"staleness": new.staleness} if new.staleness else {}
         yield {
-            "residual": solution.residual,
-            "products": solution.num_products,
-            "status": solution.status,
-        }
+            "residual": new.solution.residual,
+            "products": new.solution.num_products,
+            "status": new.solution.status,
+        } | lag
 
 
 def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:

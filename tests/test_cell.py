@@ -5,6 +5,7 @@ from tiny import CONFIG
 
 from infaug.cell import Cell
 from infaug.data.problem import load_splits
+from infaug.refresher import build_refresher
 from infaug.rounds import classify, estimate, refresh
 from infaug.rows import ROWS
 from infaug.world import World
@@ -47,7 +48,8 @@ def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
     def go_on(cell: Cell) -> dict[str, torch.Tensor]:
         list(classify(cell, 1, range(4), splits.selection))
         if cell.row.is_learned:
-            list(refresh(cell, 1, range(1), splits.influence))
+            refresher = build_refresher(cell, splits.influence, None)
+            list(refresh(cell, 1, range(1), refresher, {}))
             list(estimate(cell, 1, range(3)))
         return {k: v.clone() for k, v in cell.tensors().items()}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import tiny
 
-from infaug.config import to_dict
+from infaug.config import RunConfig, to_dict
 
 # Runs until a given place is about to be recorded, then dies as from kill -9.
 VICTIM = """
@@ -40,8 +40,9 @@ DOOMS = [
 ]
 
 
-def start(out: Path, doom: list | None) -> int:
-    job = json.dumps([to_dict(tiny(controls="none")), str(out), doom])
+def start(out: Path, doom: list | None, config: RunConfig | None = None) -> int:
+    config = config or tiny(controls="none")
+    job = json.dumps([to_dict(config), str(out), doom])
     return subprocess.run([sys.executable, "-c", VICTIM, job], check=False).returncode
 
 

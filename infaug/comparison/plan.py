@@ -7,6 +7,8 @@ import torch
 from infaug.config import Base, ClassifierConfig, Network, RunConfig
 from infaug.precision import settle_precision
 
+OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small training set
+
 
 def settle(
     config: RunConfig, shape: tuple[int, int, int], device: torch.device
@@ -21,8 +23,14 @@ def settle(
     base = config.rounds.base
     if base == "auto":
         base = _base(channels, size)
+    shards = config.influence.shards
+    if shards is None:
+        shards = OVERLAP_SHARDS if config.rounds.refresh == "overlap" else 1
     return replace(
-        config, classifier=classifier, rounds=replace(config.rounds, base=base)
+        config,
+        classifier=classifier,
+        influence=replace(config.influence, shards=shards),
+        rounds=replace(config.rounds, base=base),
     )
 
 

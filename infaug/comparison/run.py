@@ -18,6 +18,7 @@ from infaug.comparison.verdict import comparisons, verdict
 from infaug.config import RoundsConfig, RunConfig
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
+from infaug.overlap import Solver
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
@@ -29,12 +30,18 @@ from infaug.world import World
 
 
 def run(
-    config: RunConfig, out: Path, world: World | None = None, *, shown: bool = True
+    config: RunConfig,
+    out: Path,
+    world: World | None = None,
+    *,
+    shown: bool = True,
+    solver: Solver | None = None,
 ) -> dict[str, Any]:
     """Run, or continue, everything `config` asks for; the result is also written.
 
     Every process of the world calls this with the same arguments. Finished cells are
-    kept, the unfinished one continues from its last checkpoint.
+    kept, the unfinished one continues from its last checkpoint. A `solver` given
+    solves for every S; it makes no difference to the result.
 
     Returns:
         {"unit", "rows", "verdict", "seconds", "comparisons"}; see `summarise`.
@@ -56,7 +63,7 @@ def run(
         world.share(settled.classifier.batch_groups)
         world.first(lambda: folder.settle(settled))
         world.first(lambda: folder.list_unreadable(source.bad))
-        _run_cells(settled, source, folder, world, device, shown=shown)
+        _run_cells(settled, source, folder, world, device, solver, shown=shown)
         return world.first(lambda: _finish(folder, settled))
 
 
@@ -66,6 +73,7 @@ def _run_cells(
     folder: RunFolder,
     world: World,
     device: torch.device,
+    solver: Solver | None,
     *,
     shown: bool,
 ) -> None:
@@ -82,7 +90,7 @@ def _run_cells(
             cell = Cell(row, seed, splits, config, world, device, generator)
             if (state := kept.begin_cell(number, row.name, seed)) is not None:
                 cell.load(state)
-            run_cell(cell, splits, kept)
+            run_cell(cell, splits, kept, solver)
             found = _assess_all(cell, splits)
             world.first(partial(kept.finish_cell, cell.weights(), found))
             display.say(

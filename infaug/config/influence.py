@@ -22,6 +22,9 @@ class InfluenceConfig:
     """Added to the gradient norm before dividing, nats per unit of head weight."""
     hessian_on: Literal["views", "originals"] = "views"
     """What the Hessian averages over: all F is trained on, or the originals only."""
+    shards: int | None = None
+    """Parts of the training set whose sums are added in order, so that S has the same
+    bytes for any number of solver actors; None: 1, or 8 if refreshes overlap."""
 
     def __post_init__(self):
         require(
@@ -33,5 +36,7 @@ class InfluenceConfig:
         require(0 < self.rtol < 1, "influence.rtol", "must be in (0, 1)", self.rtol)
         most = self.max_products
         require(most >= 1, "influence.max_products", "must be >= 1", most)
+        if self.shards is not None:
+            require(self.shards >= 1, "influence.shards", "must be >= 1", self.shards)
         floor = self.norm_floor
         require(floor > 0, "influence.norm_floor", "must be > 0", floor)

@@ -18,6 +18,11 @@ class RoundsConfig:
     """Steps of F in each round."""
     estimator_steps: int = 40
     """Steps of E in each round, after s_val is refreshed."""
+    refresh: Literal["sync", "overlap"] = "sync"
+    """When s_val is solved: while F waits, or while F trains on."""
+    refresh_lag: int = 20
+    """overlap: steps F trains on after the snapshot that s_val is solved for, up to
+    classifier_steps. s_val is adopted exactly then, however fast or slow the solver."""
     base: Base = "auto"
     """`auto`: affine for grey, crop_flip up to 64 px colour, else resized_crop_flip."""
     log_every_steps: int = 20
@@ -32,3 +37,21 @@ class RoundsConfig:
         for name in ("log_every_steps", "checkpoint_every_steps"):
             value = getattr(self, name)
             require(value >= 1, f"rounds.{name}", "must be >= 1", value)
+        lag = self.refresh_lag
+        most = self.classifier_steps if self.refresh == "overlap" else lag
+        require(
+            1 <= lag <= most,
+            "rounds.refresh_lag",
+            f"must lie between 1 and rounds.classifier_steps ({most})",
+            lag,
+        )
+
+    @property
+    def lag(self) -> int:
+        """Steps F trains on while s_val is solved."""
+        return self.refresh_lag if self.refresh == "overlap" else 0
+
+    @property
+    def snapshot_step(self) -> int:
+        """Steps of F done in a round when the F that s_val is solved for is reached."""
+        return self.classifier_steps - self.lag

@@ -75,8 +75,12 @@ class Recorder:
         steps: range,
         done: Iterable[Metrics],
         state: HasTensors,
+        clock: Mapping[str, float] | None = None,
     ) -> None:
-        """Run through the steps of a phase, keeping the books after each."""
+        """Run through the steps of a phase, keeping the books after each.
+
+        What the steps leave in `clock` goes to timings.jsonl with their seconds.
+        """
         began = time.perf_counter()
         for step, metrics in zip(steps, done, strict=True):
             number, is_last = step + 1, step == steps.stop - 1
@@ -89,7 +93,8 @@ class Recorder:
                 place = Place(cell=self.cell, round=round_, phase=phase, step=number)
                 self._checkpoint(place, state)
         if steps:
-            self._time(round_, phase, len(steps), time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self._time(round_, phase, len(steps), seconds, clock or {})
 
     def finish_cell(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
@@ -109,10 +114,18 @@ class Recorder:
             length = self.journal.flush()
             save_checkpoint(self.folder.checkpoints, place, length, state.tensors())
 
-    def _time(self, round_: int, phase: Phase, steps: int, seconds: float) -> None:
+    def _time(
+        self,
+        round_: int,
+        phase: Phase,
+        steps: int,
+        seconds: float,
+        clock: Mapping[str, float],
+    ) -> None:
         if self.journal:
             where = {"round": round_, "phase": phase, "steps": steps}
-            self.journal.timing({**self.labels, **where, "seconds": round(seconds, 4)})
+            times = {"seconds": round(seconds, 4), **clock}
+            self.journal.timing({**self.labels, **where, **times})
 
     def close(self) -> None:
         """Leave files and terminal in order."""

@@ -1,0 +1,244 @@
+"""SolverPool: Ray actors that solve for S while training goes on.
+
+The driver reserves the pool's place before anything else asks for resources, and owns
+its actors; whoever trains holds a `PoolSolver`, hands snapshots over and asks later.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import (
+    GetTimeoutError,
+    ObjectLostError,
+    ObjectStoreFullError,
+    OutOfDiskError,
+    RayActorError,
+    RayTaskError,
+)
+from ray.util.placement_group import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from torch import Tensor
+
+from infaug.config import InfluenceConfig
+from infaug.data.dataset import Labelled
+from infaug.distributed.pool_actor import FeatureSource, ImageSource, gradient_of
+from infaug.distributed.pool_coordinator import Coordinator, Task
+from infaug.distributed.pool_crew import FETCH_S, REVIVAL_S, SILENCE_S, PoolError
+from infaug.distributed.pool_growth import PoolShape, start_actor
+from infaug.overlap import Solved
+from infaug.snapshot import Snapshot, rows_of_chunks, shards_of
+
+RESERVE_S = 60.0
+MAX_SUBMITS = 3  # of one problem whose objects were lost
+
+
+class SolverPool:
+    """A pool in its own reserved place; close it, or leave its `with`.
+
+    Raises:
+        ValueError: if the cluster cannot reserve the least number of actors in time.
+    """
+
+    def __init__(self, shape: PoolShape, *, reserve_s: float = RESERVE_S):
+        self.shape = shape
+        self.group = placement_group([shape.resources] * shape.least, strategy="SPREAD")
+        if not self.group.wait(reserve_s):
+            remove_placement_group(self.group)
+            raise ValueError(
+                f"no room for {shape.least} solver actors of {shape.resources} within "
+                f"{reserve_s:.0f} s: the cluster has {ray.cluster_resources()}, of "
+                f"which {ray.available_resources()} is free; lower --pool or add nodes"
+            )
+        pool = uuid.uuid4().hex
+        names = [f"solver-{pool}-{place}" for place in range(shape.least)]
+        self.actors = [
+            start_actor(shape, self.group, place, name)
+            for place, name in enumerate(names)
+        ]
+        self.coordinator = self._start_coordinator(names)
+        self.solver = PoolSolver(self.coordinator)
+
+    def _start_coordinator(self, names: Sequence[str]) -> ActorHandle:
+        return (
+            ray.remote(concurrency_groups={"health": 1})(Coordinator)
+            .options(
+                num_cpus=0,  # it waits for actors most of its time
+                max_restarts=-1,
+                max_task_retries=-1,
+                scheduling_strategy=PlacementGroupSchedulingStrategy(
+                    placement_group=self.group, placement_group_bundle_index=0
+                ),
+            )
+            .remote(names, self.shape)
+        )
+
+    def close(self) -> None:
+        """End the actors and give their place back."""
+        for actor in [self.coordinator, *self.actors]:
+            ray.kill(actor)
+        remove_placement_group(self.group)
+
+    def __enter__(self) -> "PoolSolver":
+        return self.solver
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class PoolSolver:
+    """How to reach a pool; small, and may be sent to training workers."""
+
+    def __init__(self, coordinator: ActorHandle):
+        self.coordinator = coordinator
+        # Images stay the same over a cell: they are put into the store once.
+        self._kept: tuple[object, object, object] | None = None
+
+    def submit(
+        self,
+        snapshot: Snapshot,
+        train: Labelled,
+        influence: Labelled,
+        config: InfluenceConfig,
+    ) -> "InPool":
+        """Have the pool solve for S; `influence.shards` of the config are its shards.
+
+        Raises:
+            PoolError: if the object store takes no more.
+        """
+
+        def begin() -> Any:
+            images = self._images(train, config.shards or 1)
+            split = put(influence.to("cpu"))
+            ready = put(snapshot.to("cpu"))
+            key = uuid.uuid4().hex
+            sources = [
+                ImageSource(key, ready, reference, chunks)
+                for chunks, reference in images
+            ]
+            start = snapshot.start.cpu()
+            task = Task(sources, (gradient_of, (ready, split)), config, start)
+            return self.coordinator.solve.remote(task)
+
+        return InPool(self.coordinator, begin, self._forget)
+
+    def _images(self, train: Labelled, num_shards: int) -> list[tuple[range, Any]]:
+        if self._kept is None or self._kept[:2] != (train, num_shards):
+            images = train.images.cpu().numpy()
+            shards = [
+                (chunks, put(images[rows_of_chunks(chunks)]))
+                for chunks in shards_of(len(train), num_shards)
+            ]
+            self._kept = (train, num_shards, shards)
+        return self._kept[2]  # pyright: ignore[reportReturnType]
+
+    def _forget(self) -> None:
+        self._kept = None
+
+    def apply(
+        self, function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]
+    ) -> list[Any]:
+        """A pure function of the package for each job, by the actors, in order."""
+
+        def begin() -> Any:
+            return self.coordinator.apply.remote(function, list(jobs))
+
+        return InPool(self.coordinator, begin, self._forget).result()
+
+
+class InPool:
+    """An answer that the pool is working on."""
+
+    def __init__(
+        self,
+        coordinator: ActorHandle,
+        begin: Callable[[], Any],
+        forget: Callable[[], None],
+    ):
+        self.coordinator, self.begin, self.forget = coordinator, begin, forget
+        self.reference, self.submits = begin(), 1
+
+    def is_ready(self) -> bool:
+        """Whether `result` would return at once."""
+        return bool(ray.wait([self.reference], timeout=0)[0])
+
+    def result(self) -> Any:
+        """The answer, waited for while there is a coordinator that answers.
+
+        Raises:
+            ValueError: if the problem cannot be solved.
+            PoolError: if the pool cannot go on, within a minute of its fault.
+        """
+        while True:
+            if ray.wait([self.reference], timeout=SILENCE_S)[0]:
+                try:
+                    return ray.get(self.reference, timeout=FETCH_S)
+                except ObjectLostError:  # A node left with it: hand all over again.
+                    self._begin_again()
+                except RayTaskError as error:
+                    if not isinstance(error, ObjectLostError):
+                        raise _cause(error) from error
+                    self._begin_again()
+                except (RayActorError, GetTimeoutError) as error:
+                    raise PoolError(f"the pool's coordinator is gone: {error}") from error
+            self._check_coordinator()
+
+    def _begin_again(self) -> None:
+        if self.submits >= MAX_SUBMITS:
+            raise PoolError(
+                f"objects of the solver pool were lost {MAX_SUBMITS} times: look at "
+                "`ray status` for nodes that leave"
+            )
+        self.forget()
+        self.reference, self.submits = self.begin(), self.submits + 1
+
+    def _check_coordinator(self) -> None:
+        ping = self.coordinator.ping.remote()
+        try:
+            ray.get(ping, timeout=REVIVAL_S)
+        except (RayActorError, GetTimeoutError) as error:
+            raise PoolError(
+                f"the coordinator of the solver pool did not answer within "
+                f"{REVIVAL_S:.0f} s: look at `ray status` and at its log; the run "
+                "continues from its checkpoint with the same command"
+            ) from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What was raised in the first place, however many actors passed it on."""
+    while isinstance(error, RayTaskError):
+        error = error.cause
+    return error
+
+
+def put(value: Any) -> Any:
+    """A reference to `value` in the object store.
+
+    Raises:
+        PoolError: if neither memory nor disk takes it.
+    """
+    try:
+        return ray.put(value)
+    except (ObjectStoreFullError, OutOfDiskError) as error:
+        raise PoolError(
+            "Ray's object store is full, on disk too: start Ray with more "
+            "object_store_memory or a larger --temp-dir, or end what else holds objects"
+        ) from error
+
+
+def feature_sources(
+    key: str, h1: Tensor, probs: Tensor, num_shards: int
+) -> list[FeatureSource]:
+    """Shards of ready features, put into the store: for problems without images."""
+    bounds = [shard * len(h1) // num_shards for shard in range(num_shards + 1)]
+    return [
+        FeatureSource(key, put((_numpy(h1[low:high]), _numpy(probs[low:high]))))
+        for low, high in zip(bounds, bounds[1:], strict=False)
+    ]
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.cpu().numpy()

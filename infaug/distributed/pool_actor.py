@@ -1,0 +1,151 @@
+"""The actor of a solver pool: a cache around pure functions.
+
+It knows nothing that a call does not bring: what a shard is made of comes as a source,
+a few bytes that name objects in Ray's store. So every call can be repeated, by any
+actor, and one that was started again computes what it has lost.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import ray
+import torch
+from torch import Tensor
+
+from infaug.data.dataset import Labelled
+from infaug.influence.hessian import LastLayerHessian
+from infaug.snapshot import Snapshot, shard_hessian, validation_gradient
+
+FETCH_S = 60.0  # an object that does not arrive within it is lost
+
+
+@runtime_checkable
+class Source(Protocol):
+    """What a shard of the Hessian is made of; small, and the same wherever it goes."""
+
+    @property
+    def key(self) -> str:
+        """Equal for the shards of one problem; what is cached for others is dropped."""
+        ...
+
+    def load(self, device: torch.device) -> LastLayerHessian:
+        """The shard, computed or fetched."""
+        ...
+
+
+@dataclass(frozen=True)
+class FeatureSource:
+    """A shard whose h1 and p lie in the object store as two arrays."""
+
+    key: str
+    features: Any
+    """Reference to (h1, p) as numpy arrays."""
+
+    def load(self, device: torch.device) -> LastLayerHessian:
+        """Fetch the features."""
+        h1, probs = fetch(self.features)
+        return LastLayerHessian(as_tensor(h1, device), as_tensor(probs, device))
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """A shard whose images lie in the object store: F's snapshot makes its features."""
+
+    key: str
+    snapshot: Any
+    """Reference to a Snapshot on the CPU."""
+    images: Any
+    """Reference to the shard's images, uint8, a numpy array."""
+    chunks: range
+    """Their place among all chunks."""
+
+    def load(self, device: torch.device) -> LastLayerHessian:
+        """Let the images go through F."""
+        snapshot: Snapshot = fetch(self.snapshot).to(device)
+        images = as_tensor(fetch(self.images), device)
+        return shard_hessian(snapshot, images, self.chunks)
+
+
+class PoolActor:
+    """Answers for shards of a Hessian, and applies functions.
+
+    Args:
+        threads: of its matrix products; the bytes of sums depend on it.
+    """
+
+    def __init__(self, threads: int):
+        self.threads = threads
+        self.key = ""
+        self.shards: dict[int, LastLayerHessian] = {}
+
+    @ray.method(concurrency_group="health")
+    def ping(self) -> bool:
+        """Whether this actor is there; answered while it computes."""
+        return True
+
+    def weights(self, sources: dict[int, Source]) -> dict[int, float]:
+        """Load shards; the total weight of each."""
+        return {n: self._shard(n, s).total_weight for n, s in sources.items()}
+
+    def partials(
+        self, sources: dict[int, Source], method: str, v: np.ndarray
+    ) -> dict[int, np.ndarray]:
+        """A method of each shard's Hessian that maps an array to what shards add up."""
+        torch.set_num_threads(self.threads)
+        array = as_tensor(v, own_device())
+        return {
+            number: getattr(self._shard(number, source), method)(array).cpu().numpy()
+            for number, source in sources.items()
+        }
+
+    def apply(
+        self, function: Callable[..., Any], jobs: dict[int, tuple[Any, ...]]
+    ) -> dict[int, Any]:
+        """A pure function of the package, for the arguments of each job."""
+        torch.set_num_threads(self.threads)
+        return {number: function(*arguments) for number, arguments in jobs.items()}
+
+    def _shard(self, number: int, source: Source) -> LastLayerHessian:
+        torch.set_num_threads(self.threads)  # belongs to the thread a call runs in
+        if source.key != self.key:
+            self.key, self.shards = source.key, {}
+        if number not in self.shards:
+            self.shards[number] = source.load(own_device())
+        return self.shards[number]
+
+
+def own_device() -> torch.device:
+    """This actor's part of a GPU if it was given one, else the CPU."""
+    has_gpu = ray.get_runtime_context().get_accelerator_ids().get("GPU")
+    return torch.device("cuda" if has_gpu else "cpu")
+
+
+def gradient_of(snapshot: Any, influence: Any) -> Tensor:
+    """grad L_val of a snapshot and a split in the object store, on the CPU."""
+    split: Labelled = fetch(influence)
+    return validation_gradient(fetch(snapshot).to(own_device()), split).cpu()
+
+
+def whole_hessian(sources: Sequence[Source]) -> LastLayerHessian:
+    """All shards as one: what a recursion draws its minibatches from."""
+    shards = [source.load(own_device()) for source in sources]
+    return LastLayerHessian(
+        torch.cat([shard.h1 for shard in shards]),
+        torch.cat([shard.probs for shard in shards]),
+    )
+
+
+def fetch(reference: Any) -> Any:
+    """An object from the store.
+
+    Raises:
+        ray.exceptions.GetTimeoutError: if it does not arrive.
+    """
+    return ray.get(reference, timeout=FETCH_S)
+
+
+def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:
+    """A tensor of its own: arrays from the object store are read-only."""
+    return torch.from_numpy(np.array(array)).to(device)

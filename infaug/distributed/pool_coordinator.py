@@ -1,0 +1,96 @@
+"""The actor that drives the solver loop, so that no training worker has to.
+
+Its state is its arguments: started again it repeats the solve it was killed in.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+from ray.actor import ActorHandle
+from torch import Tensor
+
+from infaug.config import InfluenceConfig
+from infaug.distributed.pool_actor import Source
+from infaug.distributed.pool_crew import Crew
+from infaug.distributed.pool_growth import Growth, PoolShape
+from infaug.distributed.pool_hessian import PoolHessian
+from infaug.overlap import Solved
+from infaug.refresh import solve
+
+
+@dataclass(frozen=True)
+class Task:
+    """(H + damping I) S = gradient, the parts of it named and not held."""
+
+    sources: Sequence[Source]
+    """The shards of H, in order."""
+    gradient: tuple[Callable[..., Tensor], tuple[Any, ...]]
+    """A function of the package and its arguments; an actor evaluates it."""
+    config: InfluenceConfig
+    start: Tensor
+
+
+class Coordinator:
+    """Solves one task after another with the pool's actors.
+
+    Args:
+        names: of the reserved actors; handles would not outlive a restart.
+        shape: how many more there may be.
+    """
+
+    def __init__(self, names: Sequence[str], shape: PoolShape):
+        self.actors = [ray.get_actor(name) for name in names]
+        self.growth = Growth(shape)
+        self.crew = Crew(self.actors)
+
+    @ray.method(concurrency_group="health")
+    def ping(self) -> bool:
+        """Whether the coordinator is there; answered while it solves."""
+        return True
+
+    def solve(self, task: Task) -> Solved:
+        """S by the configured solver, its products by the actors."""
+        began = time.perf_counter()
+        torch.set_num_threads(1)
+        self._muster(len(task.sources))
+        gradient = self._gradient(task)
+        hessian = PoolHessian(self.crew, task.sources)
+        solution = solve(hessian, gradient, task.config, task.start)
+        return Solved(solution, time.perf_counter() - began)
+
+    def apply(
+        self, function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]
+    ) -> list[Any]:
+        """A pure function of the package for each job, by the actors, in order.
+
+        Whole recursions (a repeat of LiSSA with its own seed) and refits are such jobs.
+        """
+        self._muster(len(jobs))
+        return self._apply(function, dict(enumerate(jobs)))
+
+    def product(self, sources: Sequence[Source], v: Tensor) -> tuple[Tensor, int]:
+        """One product of the undamped Hessian, and the bytes that were moved for it."""
+        self._muster(len(sources))
+        hessian = PoolHessian(self.crew, sources)
+        return hessian @ v, hessian.bytes_moved
+
+    def _muster(self, num_parts: int) -> None:
+        self.crew.actors = [*self.actors, *self.growth.follow(num_parts)]
+        self.crew.muster(num_parts)
+
+    def _gradient(self, task: Task) -> Tensor:
+        function, arguments = task.gradient
+        return self._apply(function, {0: arguments})[0]
+
+    def _apply(
+        self, function: Callable[..., Any], jobs: dict[int, tuple[Any, ...]]
+    ) -> list[Any]:
+        def ask(actor: ActorHandle, share: list[int]) -> Any:
+            return actor.apply.remote(function, {n: jobs[n] for n in share})
+
+        done = self.crew.do(range(len(jobs)), ask)
+        return [done[number] for number in range(len(jobs))]

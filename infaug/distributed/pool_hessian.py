@@ -1,0 +1,58 @@
+"""The Hessian whose shards the pool's actors hold: one more operator.
+
+It equals `influence.sharded.ShardedHessian` of the same shards to the last byte: the
+same sums, added in the same order.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+import torch
+from jaxtyping import Float
+from ray.actor import ActorHandle
+from torch import Tensor
+
+from infaug.distributed.pool_actor import Source, as_tensor
+from infaug.distributed.pool_crew import Crew
+from infaug.influence.sharded import in_order
+
+
+class PoolHessian:
+    """H V = sum over shards, in shard order, over the sum of their weights.
+
+    Args:
+        crew: who holds the shards.
+        sources: what each shard is made of.
+    """
+
+    def __init__(self, crew: Crew, sources: Sequence[Source]):
+        self.crew = crew
+        self.sources = list(sources)
+        self.bytes_moved = 0
+        weights = crew.do(range(len(sources)), self._ask_weights)
+        self.total_weight = sum(weights[n] for n in range(len(sources)))
+
+    def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """H V for every array of `v`."""
+        return self.sum_of("product_sum", v) / self.total_weight
+
+    def sum_of(self, method: str, v: Tensor) -> Tensor:
+        """Sum over shards of a method of theirs that maps an array to a sum."""
+        wide = v.to(torch.promote_types(v.dtype, torch.float32))
+        reference = ray.put(wide.cpu().numpy())  # once, not once for each actor
+        before = len(self.crew.present)
+
+        def ask(actor: ActorHandle, share: list[int]) -> Any:
+            return actor.partials.remote(self._part(share), method, reference)
+
+        parts = self.crew.do(range(len(self.sources)), ask)
+        arrays = [parts[number] for number in range(len(self.sources))]
+        self.bytes_moved += before * wide.nbytes + sum(a.nbytes for a in arrays)
+        return in_order(as_tensor(a, v.device) for a in arrays)
+
+    def _ask_weights(self, actor: ActorHandle, share: list[int]) -> Any:
+        return actor.weights.remote(self._part(share))
+
+    def _part(self, share: list[int]) -> dict[int, Source]:
+        return {number: self.sources[number] for number in share}

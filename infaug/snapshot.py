@@ -1,0 +1,157 @@
+"""What s_val is computed from: F as it stood at one step, and how images are drawn.
+
+Everything here is a function of a snapshot and of images, chunk by chunk. So any
+process can do any part of it, as often as asked, and gets the same bytes.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from infaug.data.dataset import Labelled, to_float
+from infaug.influence.features import check_deterministic, head_inputs
+from infaug.influence.gradient import mean_head_gradient
+from infaug.influence.hessian import LastLayerHessian
+from infaug.randomness import Draws, Purpose
+from infaug.types import Augment, Classifier
+from infaug.world import World
+
+CHUNK = 250  # images that go through F together; fixed, so that bytes are
+ALONE = World()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Snapshot:
+    """F, in evaluation mode, and the views its training images go through."""
+
+    classifier: Classifier
+    """F; nothing of it changes while the snapshot is in use."""
+    augments: tuple[Augment, ...]
+    """The views H averages over; none: the originals."""
+    purpose: tuple[Purpose, ...]
+    """What the views' random numbers are for."""
+    start: Float[Tensor, "Y D1"]
+    """Where the solver begins, such as the last S."""
+
+    def to(self, device: torch.device | str) -> "Snapshot":
+        """A copy on a device, with networks of its own."""
+        classifier, augments = copy.deepcopy((self.classifier, self.augments))
+        for network in _networks((classifier, *augments)):
+            network.to(device)
+        return replace(
+            self,
+            classifier=classifier,
+            augments=augments,
+            start=self.start.to(device, copy=True),
+        )
+
+
+def _networks(parts: Sequence[object]) -> list[nn.Module]:
+    """The networks among `parts` and among the attributes and parts of those."""
+    found: list[nn.Module] = []
+    for part in parts:
+        if isinstance(part, nn.Module):
+            found.append(part)
+        elif isinstance(part, (tuple, list)):
+            found += _networks(part)
+        elif hasattr(part, "__dict__"):
+            found += _networks(list(vars(part).values()))
+    return found
+
+
+def shards_of(num_images: int, num_shards: int) -> list[range]:
+    """The chunks of each shard: contiguous, and no shard is empty.
+
+    >>> shards_of(1001, 2)
+    [range(0, 2), range(2, 5)]
+    >>> len(shards_of(600, 8))
+    3
+    """
+    num_chunks = len(range(0, num_images, CHUNK))
+    num = min(num_shards, num_chunks)
+    bounds = [shard * num_chunks // num for shard in range(num + 1)]
+    return [range(*pair) for pair in zip(bounds, bounds[1:], strict=False)]
+
+
+def rows_of_chunks(chunks: range) -> slice:
+    """Where the images of these chunks lie."""
+    return slice(chunks.start * CHUNK, chunks.stop * CHUNK)
+
+
+def inputs(
+    snapshot: Snapshot,
+    images: UInt8[Tensor, "n C H W"],
+    chunks: range,
+    view: int | None = None,
+) -> tuple[Float[Tensor, "n D1"], Float[Tensor, "n Y"]]:
+    """What the head sees of `images`, which are those of `chunks`: h1 and p.
+
+    Args:
+        snapshot: F.
+        images: where F is, or on the CPU.
+        chunks: the numbers of these images' chunks in the whole split.
+        view: which of the snapshot's augmentations; None: the originals.
+    """
+    weight = snapshot.classifier.head.weight
+    h1 = [weight.new_zeros(0, weight.shape[1] + 1)]
+    probs = [weight.new_zeros(0, weight.shape[0])]
+    for first, chunk in enumerate(chunks):
+        part = images[first * CHUNK : (first + 1) * CHUNK]
+        x = to_float(part).to(weight.device, weight.dtype)
+        if view is not None:
+            purpose = (*snapshot.purpose, "view", view, chunk)
+            draws = Draws.of_size(len(x), *purpose, device=x.device)
+            x = snapshot.augments[view](x, draws)
+        new_h1, new_probs = head_inputs(snapshot.classifier, x, batch_size=CHUNK)
+        h1.append(new_h1)
+        probs.append(new_probs)
+    return torch.cat(h1), torch.cat(probs)
+
+
+def views_of(snapshot: Snapshot) -> Sequence[int | None]:
+    """The views H averages over: numbers, or None for the originals."""
+    return range(len(snapshot.augments)) or (None,)
+
+
+def shard_hessian(
+    snapshot: Snapshot, images: UInt8[Tensor, "n C H W"], chunks: range
+) -> LastLayerHessian:
+    """H over all views of one shard's images."""
+    parts = [inputs(snapshot, images, chunks, view) for view in views_of(snapshot)]
+    return LastLayerHessian(
+        torch.cat([h1 for h1, _ in parts]), torch.cat([p for _, p in parts])
+    )
+
+
+def shared_inputs(
+    snapshot: Snapshot,
+    images: UInt8[Tensor, "N C H W"],
+    world: World,
+    view: int | None = None,
+) -> tuple[Float[Tensor, "N D1"], Float[Tensor, "N Y"]]:
+    """`inputs` of a whole split, computed by all processes and known to each."""
+    num = len(range(0, len(images), CHUNK))
+    mine = range(world.rank * num // world.size, (world.rank + 1) * num // world.size)
+    h1, probs = inputs(snapshot, images[rows_of_chunks(mine)], mine, view)
+    return world.gather(h1), world.gather(probs)
+
+
+def validation_gradient(
+    snapshot: Snapshot, influence: Labelled, world: World = ALONE
+) -> Float[Tensor, "Y D1"]:
+    """grad L_val: the mean over the influence split.
+
+    Raises:
+        ValueError: if two passes through F differ.
+    """
+    weight = snapshot.classifier.head.weight
+    probe = to_float(influence.images[:CHUNK]).to(weight.device, weight.dtype)
+    check_deterministic(snapshot.classifier, probe)
+    h1, probs = shared_inputs(snapshot, influence.images, world)
+    labels = influence.labels.to(weight.device)
+    one_hot = torch.nn.functional.one_hot(labels, influence.num_classes)
+    return mean_head_gradient(probs, one_hot.to(weight.dtype), h1)

@@ -1,0 +1,47 @@
+"""A cluster for the pool's tests, and the problem they solve."""
+
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from settled import settled
+from tiny import CONFIG
+
+from infaug.cell import Cell
+from infaug.data.problem import Splits, load_splits
+from infaug.refresh import take_snapshot
+from infaug.rows import ROWS
+from infaug.snapshot import Snapshot
+from infaug.world import World
+
+SHARDED = replace(
+    CONFIG,
+    data=replace(CONFIG.data, labels=1050, target=200),
+    influence=replace(CONFIG.influence, shards=4, rtol=1e-5),
+)
+
+
+@contextmanager
+def cluster(num_cpus: int = 4, **more):
+    """Ray on this machine, ended by what started it."""
+    import ray
+
+    ray.init(
+        num_cpus=num_cpus, include_dashboard=False, _node_ip_address="127.0.0.1",
+        log_to_driver=False, **more,
+    )  # fmt: skip
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def problem() -> tuple[Snapshot, Splits, Cell]:
+    """1,050 digits in five chunks, seen in two views by an untrained F."""
+    splits, config = load_splits(SHARDED.data), settled(SHARDED)
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
+    cell.classifier.eval()
+    snapshot = take_snapshot(
+        cell.classifier, cell.augments, config.influence, 0, "test", start=cell.s_val
+    )
+    return snapshot, splits, cell
