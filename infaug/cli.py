@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
 from infaug.config import RoundsConfig, RunConfig, from_dict
 
 BAD_INPUT = 2
@@ -50,6 +51,12 @@ class Fit:
     """A config.json of another run to start from; flags given beside it win."""
     workers: int = 0
     """Ray workers that train together; 0 trains in this process without Ray."""
+    pool: str | None = None
+    """MIN..MAX Ray actors that solve for s_val, beside --workers; none: whoever trains
+    solves. Makes no difference to the result."""
+    pool_resources: str = "CPU=1"
+    """What each of them takes: "CPU=1", "GPU=0.5", or a resource of your own, which a
+    pool beside elastic training needs: "CPU=1,solver=1"."""
     quiet: bool = False
     """Print nothing but the last line."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
@@ -92,14 +99,21 @@ def _dispatch(argv: list[str]) -> int:
     if argv[:2] == ["data", "prepare"]:
         prog = "infaug data prepare"
         return _prepare(tyro.cli(Prepare, args=argv[2:], prog=prog))
+    if argv[:2] == ["influence", "validate"]:
+        prog = "infaug influence validate"
+        return validate(tyro.cli(Validate, args=argv[2:], prog=prog))
+    if argv[:2] == ["influence", "rank"]:
+        return rank(tyro.cli(Rank, args=argv[2:], prog="infaug influence rank"))
     print(_USAGE)
     return 0 if argv in ([], ["--help"], ["-h"]) else BAD_INPUT
 
 
 _USAGE = """usage: infaug COMMAND [--help]
 
-  fit            learn an augmentation, compare it with controls, give a verdict
-  data prepare   download mnist, cifar10 or cifar100 and write it as Parquet"""
+  fit                  learn an augmentation, compare with controls, give a verdict
+  influence validate   compare a run's predictions with refitting the head
+  influence rank       a run's most helpful and harmful images and augmentations
+  data prepare         download mnist, cifar10 or cifar100 and write it as Parquet"""
 
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
@@ -143,6 +157,9 @@ def _fit(asked: Fit) -> int:
     if shown:
         print(table(result))
         print("pictures:", *pictures)
+    checked = list(asked.out.glob("influence-*.json")) or check_in_run(asked.out)
+    if shown:
+        print(*checked, sep="\n")
     keys = ("unit", "rows", "verdict", "seconds")
     print("RESULT " + json.dumps({key: result[key] for key in keys}), flush=True)
     return 0
@@ -151,10 +168,14 @@ def _fit(asked: Fit) -> int:
 def _run(asked: Fit, shown: bool) -> dict[str, Any]:
     if asked.workers < 0:
         raise ValueError(f"--workers must be >= 0, got {asked.workers}")
-    if asked.workers:
-        from infaug.distributed.train import fit_on_workers  # imports ray
+    if asked.workers or asked.pool:
+        from infaug.distributed.pool_growth import PoolShape  # imports ray
+        from infaug.distributed.train import fit_on_workers
 
-        return fit_on_workers(asked.run, asked.out, asked.workers, shown=shown)
+        pool = PoolShape.parse(asked.pool, asked.pool_resources) if asked.pool else None
+        return fit_on_workers(
+            asked.run, asked.out, asked.workers, shown=shown, pool=pool
+        )
     from infaug.comparison.run import run
 
     return run(asked.run, asked.out, shown=shown)

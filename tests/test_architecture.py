@@ -22,7 +22,9 @@ LAYERS: list[set[str]] = [
     {"refresher"},
     {"rounds"},
     {"comparison"},
+    {"trust"},
     {"distributed", "report"},
+    {"cli_influence"},
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

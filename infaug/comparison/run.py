@@ -85,7 +85,7 @@ def _run_cells(
             if world.first(partial(folder.cell_result, row.name, seed)) is not None:
                 display.skip_cell(number)
                 continue
-            generator = world.first(partial(_generator_for, row, seed, folder))
+            generator = world.first(partial(generator_for, row, seed, folder))
             splits = divide(source, config.data, seed)
             cell = Cell(row, seed, splits, config, world, device, generator)
             if (state := kept.begin_cell(number, row.name, seed)) is not None:
@@ -107,7 +107,7 @@ def _steps(row: Row, rounds: RoundsConfig) -> dict[str, int]:
     return steps
 
 
-def _generator_for(row: Row, seed: int, folder: RunFolder) -> dict[str, Tensor] | None:
+def generator_for(row: Row, seed: int, folder: RunFolder) -> dict[str, Tensor] | None:
     """The G that the paired `base_learned` run ended with, where the row wants it."""
     if row.generator != "final":
         return None

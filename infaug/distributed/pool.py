@@ -5,6 +5,7 @@ its actors; whoever trains holds a `PoolSolver`, hands snapshots over and asks l
 """
 
 import uuid
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ class SolverPool:
             for place, name in enumerate(names)
         ]
         self.coordinator = self._start_coordinator(names)
-        self.solver = PoolSolver(self.coordinator)
+        self.solver = PoolSolver(self.coordinator, shape.least)
 
     def _start_coordinator(self, names: Sequence[str]) -> ActorHandle:
         return (
@@ -92,8 +93,9 @@ class SolverPool:
 class PoolSolver:
     """How to reach a pool; small, and may be sent to training workers."""
 
-    def __init__(self, coordinator: ActorHandle):
+    def __init__(self, coordinator: ActorHandle, num_actors: int):
         self.coordinator = coordinator
+        self.num_actors = num_actors
         # Images stay the same over a cell: they are put into the store once.
         self._kept: tuple[object, object, object] | None = None
 
@@ -109,6 +111,15 @@ class PoolSolver:
         Raises:
             PoolError: if the object store takes no more.
         """
+
+        num_shards = len(shards_of(len(train), config.shards or 1))
+        if num_shards < self.num_actors:
+            warnings.warn(
+                f"--pool: {self.num_actors - num_shards} of {self.num_actors} solver "
+                f"actors have nothing to do, for {len(train)} images are "
+                f"{num_shards} shards: lower --pool or raise influence.shards",
+                stacklevel=2,
+            )
 
         def begin() -> Any:
             images = self._images(train, config.shards or 1)

@@ -5,9 +5,12 @@ continues from its own checkpoint in the run folder, which all nodes must share.
 folder is the same whether Ray was there or not.
 """
 
+import contextlib
+import math
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +22,25 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from infaug.comparison.run import run
 from infaug.config import RunConfig, from_dict, to_dict
+from infaug.distributed.pool import PoolSolver, SolverPool
+from infaug.distributed.pool_growth import PoolShape
 from infaug.record.folder import RunFolder
 
 MAX_FAILURES = 3
 
 
 def fit_on_workers(
-    config: RunConfig, out: Path, workers: int, *, shown: bool = True
+    config: RunConfig,
+    out: Path,
+    workers: int,
+    *,
+    shown: bool = True,
+    pool: PoolShape | None = None,
 ) -> dict[str, Any]:
     """`comparison.run` on `workers` Ray workers; the same result and files.
+
+    A pool solves for s_val beside them, in a place that is reserved before theirs.
+    With 0 workers this process trains, and only the pool is Ray's.
 
     Connects to the cluster that RAY_ADDRESS names (a submitted job has it), else starts
     one on this machine that listens on localhost only.
@@ -40,29 +53,46 @@ def fit_on_workers(
     folder.enter(config)
     if (finished := folder.result()) is not None:
         return finished
-    if config.classifier.batch_groups % workers:
+    if workers and config.classifier.batch_groups % workers:
         raise ValueError(
             f"classifier.batch_groups ({config.classifier.batch_groups}) must be a "
             f"multiple of the number of workers, got {workers} workers"
         )
-    started_here = _connect(workers)
+    started_here = _connect(workers, pool)
     try:
-        return _train(config, folder, workers, shown)
+        with contextlib.ExitStack() as stack:
+            solver = stack.enter_context(SolverPool(pool)) if pool else None
+            if not workers:
+                return run(config, out, shown=shown, solver=solver)
+            return _train(config, folder, workers, shown, solver)
     finally:
         if started_here:
             ray.shutdown()
         shutil.rmtree(out / "ray", ignore_errors=True)
 
 
-def _connect(workers: int) -> bool:
+@contextlib.contextmanager
+def pool_alone(shape: PoolShape) -> Iterator[PoolSolver]:
+    """A pool without training workers, in the cluster or in one started for it."""
+    started_here = _connect(0, shape)
+    try:
+        with SolverPool(shape) as solver:
+            yield solver
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def _connect(workers: int, pool: PoolShape | None) -> bool:
     """Join a cluster or start one here; whether one was started."""
     if ray.is_initialized():
         return False
     if os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=True)
         return False
+    actors = math.ceil(pool.most * pool.resources.get("CPU", 0)) if pool else 0
     ray.init(
-        num_cpus=max(workers, os.cpu_count() or 1),
+        num_cpus=max(workers + actors, os.cpu_count() or 1),
         # Ray Train asks the dashboard who is alive; it listens on localhost only.
         include_dashboard=True,
         dashboard_host="127.0.0.1",
@@ -72,13 +102,17 @@ def _connect(workers: int) -> bool:
 
 
 def _train(
-    config: RunConfig, folder: RunFolder, workers: int, shown: bool
+    config: RunConfig,
+    folder: RunFolder,
+    workers: int,
+    shown: bool,
+    solver: PoolSolver | None,
 ) -> dict[str, Any]:
-    have = ray.cluster_resources()
+    have = ray.available_resources()  # what the pool has reserved is not
     use_gpu = have.get("GPU", 0) >= workers
     if have.get("CPU", 0) < workers:
         raise ValueError(
-            f"the cluster has {have.get('CPU', 0):.0f} CPUs, {workers} workers need "
+            f"the cluster has {have.get('CPU', 0):.0f} free CPUs, {workers} workers need "
             "one each: add nodes or lower --workers"
         )
     trainer = TorchTrainer(
@@ -87,6 +121,7 @@ def _train(
             "config": to_dict(config),
             "out": str(folder.path),
             "shown": shown,
+            "solver": solver,
         },
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
@@ -113,7 +148,8 @@ def _work(job: dict[str, Any]) -> None:
     """
     folder = RunFolder(Path(job["out"]))
     try:
-        run(from_dict(RunConfig, job["config"]), folder.path, shown=job["shown"])
+        config, solver = from_dict(RunConfig, job["config"]), job["solver"]
+        run(config, folder.path, shown=job["shown"], solver=solver)
     except ValueError as error:
         if ray.train.get_context().get_world_rank() == 0:
             _mistake_file(folder).write_text(str(error))

@@ -1,0 +1,164 @@
+"""`infaug influence`: can the predictions of a run be trusted, and what do they say?"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validate:
+    """Compare predicted changes of the validation loss with refitting the head.
+
+    Replaces training images by their augmented views, one at a time, and refits the
+    head on F's features to convergence. F's features stand still: what training the
+    whole network on these views would do is not checked. Writes a JSON file and a
+    picture into the run's folder.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Run folder with a finished cell."""
+    row: str | None = None
+    """Row of the table; none: the learned one the verdict is about."""
+    seed: int = 0
+    """Which repetition."""
+    samples: int = 50
+    """Training images that are replaced."""
+    max_train: int | None = None
+    """Training images the head is refitted on, drawn at random; none: all."""
+    pool: str | None = None
+    """Number of Ray actors that refit side by side; none: this process alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rank:
+    """Rank training images and augmentations by their influence, as Parquet.
+
+    The columns are described in `infaug/trust/rank.py`; negative helps.
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Run folder with a finished cell."""
+    row: str | None = None
+    """Row of the table; none: the learned one the verdict is about."""
+    seed: int = 0
+    """Which repetition."""
+    draws: int = 1
+    """Augmented views of each image."""
+    top: int = 5
+    """Lines printed of each kind."""
+
+
+IN_RUN = Validate(run=Path("."), samples=20, max_train=500)
+MAX_UNKNOWNS_IN_RUN = 30_000  # of the head; refitting larger ones takes minutes
+
+
+def validate(asked: Validate) -> int:
+    """`infaug influence validate`."""
+    for line in check(asked):
+        print(line)
+    return 0
+
+
+def check(asked: Validate) -> list[str]:
+    """Check the predictions of a finished cell; lines for the user."""
+    from infaug.report.scatter import draw_scatter, measures
+    from infaug.trust.reload import reload
+
+    finished = reload(asked.run, asked.row, asked.seed)
+    trust = _check_on(finished, asked)
+    stem = asked.run / f"influence-{finished.name}"
+    draw_scatter(trust, f"{finished.name}: {asked.samples} images replaced", _png(stem))
+    found: dict[str, Any] = {
+        "row": finished.cell.row.name,
+        "seed": asked.seed,
+        "samples": asked.samples,
+        "num_train": trust.num_train,
+        "live_gradient": trust.live_gradient,
+    }
+    for name, part in (("refitted", trust.refitted), ("live", trust.live)):
+        keys = ("pearson", "spearman", "slope", "sign_agreement")
+        found[name] = {key: getattr(part, key) for key in keys}
+        found[name]["predicted"] = part.predicted.tolist()
+    found["actual"] = trust.refitted.actual.tolist()
+    _json(stem).write_text(json.dumps(found, indent=2) + "\n")
+    return [
+        f"{finished.name}: {asked.samples} of {trust.num_train} images replaced by "
+        "their views, the head refitted",
+        f"  predicted at the refitted head: {measures(trust.refitted)}",
+        f"  predicted as the run does:      {measures(trust.live)}",
+        f"  gradient norm at the live head: {trust.live_gradient:.1e} (0 in theory)",
+        f"  wrote {_json(stem)} and {_png(stem)}",
+    ]
+
+
+def check_in_run(run: Path) -> list[str]:
+    """The small check at the end of a run; lines for the user.
+
+    What keeps it from being done is told and does not fail the run.
+    """
+    from dataclasses import replace
+
+    from infaug.trust.reload import reload
+
+    head = reload(run).cell.classifier.head
+    if head.weight.numel() > MAX_UNKNOWNS_IN_RUN:
+        return [f"influence not checked: the head is large; infaug influence validate {run}"]
+    try:
+        return check(replace(IN_RUN, run=run))
+    except ValueError as error:
+        return [f"influence not checked: {error}"]
+
+
+def rank(asked: Rank) -> int:
+    """`infaug influence rank`."""
+    from infaug.trust import rank as ranking
+    from infaug.trust.reload import reload
+
+    if asked.draws < 1 or asked.top < 1:
+        raise ValueError(
+            f"--draws and --top must be >= 1, got {asked.draws} and {asked.top}"
+        )
+    finished = reload(asked.run, asked.row, asked.seed)
+    table = ranking.rank(finished, num_draws=asked.draws)
+    path = asked.run / f"influence-{finished.name}.parquet"
+    ranking.write_ranking(table, path)
+    for kind in ("image", "augmentation"):
+        helpful, harmful = ranking.extremes(table, kind, asked.top)
+        for word, rows in (("helpful", helpful), ("harmful", harmful)):
+            print(f"most {word} {kind}s (predicted change of validation loss, nats)")
+            for line in rows.to_pylist():
+                where = f"image {line['image']} (source {line['source_index']})"
+                draw = "" if line["draw"] is None else f", view {line['draw']}"
+                print(
+                    f"  {line['predicted_change']:+.2e}  {where}, class "
+                    f"{line['class_name']}{draw}"
+                )
+    print(f"wrote {path}: {len(table)} lines")
+    return 0
+
+
+def _check_on(finished: Any, asked: Validate) -> Any:
+    from infaug.trust.predictions import check_predictions
+
+    size: dict[str, Any] = {"num_samples": asked.samples, "max_train": asked.max_train}
+    if asked.pool is None:
+        return check_predictions(finished, **size)
+    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.train import pool_alone
+
+    shape = PoolShape.parse(asked.pool)
+    with pool_alone(shape) as solver:
+        return check_predictions(
+            finished, **size, num_jobs=shape.least, apply=solver.apply
+        )
+
+
+def _png(stem: Path) -> Path:
+    return stem.with_name(stem.name + ".png")
+
+
+def _json(stem: Path) -> Path:
+    return stem.with_name(stem.name + ".json")

@@ -1,0 +1,146 @@
+"""Does the influence of a finished run predict what refitting the head shows?
+
+F's features stand still: the check is of the linearisation, at the optimum of the head
+on them. What the whole network would do when trained on x_aug is not checked.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from infaug.data.dataset import Labelled, to_float
+from infaug.influence.features import head_inputs
+from infaug.influence.gradient import mean_head_gradient
+from infaug.influence.score import replace_influence
+from infaug.influence.validate import Validation, agreement, validate
+from infaug.randomness import Draws, generator
+from infaug.refresh import solve_snapshot, take_snapshot
+from infaug.snapshot import CHUNK, shared_inputs
+from infaug.trust.reload import Finished
+from infaug.world import World
+
+# Applies a function to each job, in order: here, or by the actors of a pool.
+Apply = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How far the influences of a cell can be trusted."""
+
+    refitted: Validation
+    """Predicted at the refitted head, where the theory holds, against refitting."""
+    live: Validation
+    """Predicted as the run does, with F's own head and S, against refitting."""
+    live_gradient: float
+    """Norm of the gradient of mean loss + (damping/2) |[W b]|^2 on the originals at F's
+    own head, nats per unit of head weight; 0 at the optimum that theory assumes."""
+    num_train: int
+    """Training images the head was refitted on."""
+
+
+def in_turn(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Apply a function to each job, one after another."""
+    return [function(*job) for job in jobs]
+
+
+def check_predictions(
+    finished: Finished,
+    *,
+    num_samples: int,
+    max_train: int | None = None,
+    num_jobs: int = 1,
+    apply: Apply = in_turn,
+) -> Trust:
+    """Replace some training images by x_aug, one at a time, and refit the head.
+
+    x_aug is the row's last view of an image: through E and G if the row learns. Images
+    are drawn at random with the cell's seed.
+
+    Args:
+        finished: the cell.
+        num_samples: images that are replaced; at least two.
+        max_train: training images to fit the head on, drawn at random; None: all.
+        num_jobs: parts the refits are cut into, of two images at least.
+        apply: who does them.
+
+    Raises:
+        ValueError: if a refit does not converge, or there are too few images.
+    """
+    cell, device = finished.cell, finished.cell.device
+    order = torch.randperm(len(cell.train), generator=generator(cell.seed, "validate"))
+    train = cell.train.select(order[:max_train].to(device))
+    if not 2 <= num_samples <= len(train):
+        raise ValueError(
+            f"--samples must lie between 2 and the {len(train)} training images that "
+            f"are used, got {num_samples}"
+        )
+    h1, probs = _inputs(finished, train)
+    h1_aug, probs_aug = _augmented(finished, train.select(torch.arange(num_samples)))
+    y = one_hot(train.labels, train.num_classes).to(h1.dtype)
+    influence = finished.splits.influence.to(device)
+    h1_val, _ = _inputs(finished, influence)
+    y_val = one_hot(influence.labels, influence.num_classes).to(h1.dtype)
+    damping = cell.config.influence.damping
+    jobs = [
+        (h1.cpu(), y.cpu(), h1_aug[part].cpu(), part, h1_val.cpu(), y_val.cpu(), damping)
+        for part in torch.arange(num_samples).chunk(min(num_jobs, num_samples // 2))
+    ]
+    parts = apply(refit_some, jobs)
+    actual = torch.cat([actual for _, actual in parts])
+    s_val = _live_s_val(finished, influence)
+    live = replace_influence(
+        s_val, y[:num_samples], probs[:num_samples], h1[:num_samples], probs_aug, h1_aug
+    )
+    head = cell.classifier.head
+    weights = torch.cat([head.weight, head.bias[:, None]], dim=1).to(h1.dtype)
+    gradient = mean_head_gradient(probs, y, h1) + damping * weights
+    return Trust(
+        refitted=agreement(torch.cat([predicted for predicted, _ in parts]), actual),
+        live=agreement((live / len(train)).cpu().double(), actual),
+        live_gradient=float(gradient.norm()),
+        num_train=len(train),
+    )
+
+
+def refit_some(
+    h1: Float[Tensor, "N D1"],
+    y: Float[Tensor, "N Y"],
+    h1_aug: Float[Tensor, "P D1"],
+    picked: Int64[Tensor, "P"],
+    h1_val: Float[Tensor, "M D1"],
+    y_val: Float[Tensor, "M Y"],
+    damping: float,
+) -> tuple[Float[Tensor, "P"], Float[Tensor, "P"]]:
+    """Predicted and actual changes of L_val for some of the images."""
+    found = validate(h1, y, h1_aug, picked, h1_val, y_val, damping=damping)
+    return found.predicted, found.actual
+
+
+def _inputs(finished: Finished, split: Labelled) -> tuple[Tensor, Tensor]:
+    cell = finished.cell
+    snapshot = take_snapshot(
+        cell.classifier, (), cell.config.influence, start=cell.s_val
+    )
+    return shared_inputs(snapshot, split.images, World())
+
+
+def _augmented(finished: Finished, picked: Labelled) -> tuple[Tensor, Tensor]:
+    cell = finished.cell
+    draws = Draws.of_size(len(picked), cell.seed, "validate", device=cell.device)
+    x = to_float(picked.images).to(cell.dtype)
+    x_aug = cell.augments[-1](x, draws)
+    return head_inputs(cell.classifier, x_aug, batch_size=CHUNK)
+
+
+def _live_s_val(finished: Finished, influence: Labelled) -> Tensor:
+    cell, config = finished.cell, finished.cell.config.influence
+    snapshot = take_snapshot(
+        cell.classifier, cell.augments, config,
+        cell.seed, "validate", start=cell.s_val,
+    )  # fmt: skip
+    return solve_snapshot(snapshot, cell.train, influence, config, World()).value

@@ -1,0 +1,74 @@
+"""A finished cell as it stood at its end, from the run's folder and its images."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Int64
+from safetensors.torch import load_file
+from torch import Tensor
+
+from infaug.cell import Cell
+from infaug.comparison.run import generator_for
+from infaug.comparison.verdict import CONTROLS_OF
+from infaug.data.problem import Splits, divide
+from infaug.data.source import load
+from infaug.data.splits import split
+from infaug.precision import pick_device
+from infaug.record.folder import RunFolder
+from infaug.rows import ROWS
+from infaug.world import World
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A cell with its final weights, F in evaluation mode."""
+
+    cell: Cell
+    splits: Splits
+    source_index: Int64[Tensor, "N"]
+    """Where each image F was trained on lies among the source's training images."""
+
+    @property
+    def name(self) -> str:
+        """ROW-seedK, as in the run's folder."""
+        return f"{self.cell.row.name}-seed{self.cell.seed}"
+
+
+def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
+    """A finished cell of a run; without a row, the one that the verdict is about.
+
+    Raises:
+        ValueError: if `run` is no run, or has not finished such a cell.
+    """
+    folder = RunFolder(run)
+    config = folder.config()
+    name = _finished_row(folder, row, seed)
+    source = load(config.data)
+    splits = divide(source, config.data, seed)
+    device, kind = pick_device(), ROWS[name]
+    generator = generator_for(kind, seed, folder)
+    cell = Cell(kind, seed, splits, config, World(), device, generator)
+    weights = folder.cell(name, seed)
+    cell.classifier.load_state_dict(load_file(weights / "classifier.safetensors"))
+    if kind.is_learned:
+        cell.transform.load_state_dict(load_file(weights / "transform.safetensors"))
+    cell.classifier.eval().requires_grad_(False)
+    at = split(
+        source.train.labels,
+        replace(config.data, seed=config.data.seed + seed),
+        test_given=source.test is not None,
+    )
+    parts = [at.train, at.influence] if kind.is_pooled else [at.train]
+    return Finished(cell, splits, torch.cat(parts))
+
+
+def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
+    finished = [name for name in ROWS if folder.cell_result(name, seed) is not None]
+    wanted = [row] if row else [name for name in CONTROLS_OF if name in finished]
+    if not wanted or wanted[0] not in finished:
+        raise ValueError(
+            f"{folder.path} has no finished cell of row {row or 'any learned one'} "
+            f"with seed {seed}: it has {', '.join(finished) or 'none'}"
+        )
+    return wanted[0]

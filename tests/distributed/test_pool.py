@@ -1,0 +1,145 @@
+"""The pool's S is the local S, whoever computes it; its faults are told."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_resume import contents
+from tiny import CONFIG, tiny
+
+from infaug.comparison.run import run
+from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.sharded import ShardedHessian
+from infaug.refresh import solve_snapshot
+from infaug.world import World
+
+from .pool_cases import cluster, problem
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def ray():
+    with cluster() as ray:
+        yield ray
+
+
+@pytest.fixture(scope="module")
+def pool(ray):
+    from infaug.distributed.pool import SolverPool
+    from infaug.distributed.pool_growth import PoolShape
+
+    pool = SolverPool(PoolShape(least=2, most=2))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture(scope="module")
+def given():
+    return problem()
+
+
+@pytest.fixture(scope="module")
+def local(given):
+    snapshot, splits, cell = given
+    config = cell.config.influence
+    return solve_snapshot(snapshot, cell.train, splits.influence, config, World())
+
+
+def submit(pool, given):
+    snapshot, splits, cell = given
+    config = cell.config.influence
+    return pool.solver.submit(snapshot, cell.train, splits.influence, config)
+
+
+def test_two_actors_give_the_bytes_of_the_local_solution(pool, given, local):
+    solved = submit(pool, given).result()
+    assert solved.solution.value.equal(local.value)
+    assert solved.solution.residual == local.residual
+    assert solved.seconds > 0
+
+
+def test_a_product_of_given_features_has_the_bytes_of_its_local_twin(pool):
+    import ray
+
+    from infaug.distributed.pool import feature_sources
+
+    draws = torch.Generator().manual_seed(0)
+    h1 = torch.randn(1000, 33, generator=draws)
+    probs = torch.randn(1000, 7, generator=draws).softmax(1)
+    v = torch.randn(7, 33, generator=draws)
+    sources = feature_sources("given", h1, probs, 3)
+    product, num_bytes = ray.get(
+        pool.coordinator.product.remote(sources, v), timeout=60
+    )
+    bounds = [0, 333, 666, 1000]
+    shards = [  # clones, for the bytes of a product depend on the operands' alignment
+        LastLayerHessian(h1[low:high].clone(), probs[low:high].clone())
+        for low, high in zip(bounds, bounds[1:], strict=False)
+    ]
+    assert product.equal(ShardedHessian(shards) @ v)
+    assert num_bytes == (2 + 3) * v.nbytes
+    torch.testing.assert_close(product, LastLayerHessian(h1, probs) @ v)
+
+
+def test_whole_recursions_run_side_by_side_and_come_back_in_order(pool):
+    import numpy
+
+    found = pool.solver.apply(numpy.full, [((2,), float(seed)) for seed in range(5)])
+    assert np.array_equal(np.array(found)[:, 0], np.arange(5.0))
+
+
+def test_what_a_snapshot_lacks_is_a_value_error_here(pool, given):
+    snapshot, splits, cell = given
+    snapshot.classifier.train()
+    try:
+        with pytest.raises(ValueError, match="training mode"):
+            submit(pool, given).result()
+    finally:
+        snapshot.classifier.eval()
+
+
+def test_a_pool_that_does_not_fit_is_refused_with_what_is_free(ray):
+    from infaug.distributed.pool import SolverPool
+    from infaug.distributed.pool_growth import PoolShape
+
+    with pytest.raises(ValueError, match="no room for 9 solver actors"):
+        SolverPool(PoolShape(least=9, most=9), reserve_s=2)
+
+
+def test_an_overlapped_run_with_a_pool_has_the_bytes_of_the_run_alone(pool, tmp_path):
+    rounds = replace(CONFIG.rounds, refresh="overlap", refresh_lag=4)
+    config = tiny(controls="none", rounds=rounds)
+    run(config, tmp_path / "alone", shown=False)
+    with pytest.warns(UserWarning, match="1 of 2 solver actors have nothing to do"):
+        run(config, tmp_path / "pool", shown=False, solver=pool.solver)
+    assert contents(tmp_path / "alone") == contents(tmp_path / "pool")
+    timings = [json.loads(s) for s in (tmp_path / "pool" / "timings.jsonl").open()]
+    assert all("waited_seconds" in t for t in timings if t["phase"] == "refresh")
+
+
+@pytest.mark.slow
+def test_training_workers_with_a_pool_end_with_the_bytes_of_those_without(
+    ray, pool, tmp_path
+):
+    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.train import fit_on_workers
+
+    pool.close()  # its CPUs are needed
+    rounds = replace(CONFIG.rounds, refresh="overlap", refresh_lag=4)
+    config = tiny(controls="none", rounds=rounds)
+    fit_on_workers(config, tmp_path / "without", 2, shown=False)
+    shape = PoolShape(least=1, most=2)
+    fit_on_workers(config, tmp_path / "with", 2, shown=False, pool=shape)
+    assert contents(tmp_path / "without") == contents(tmp_path / "with")
+
+
+@pytest.mark.parametrize("text", ["0", "3..2", "two", "1..x"])
+def test_a_shape_that_is_none_is_refused(text):
+    from infaug.distributed.pool_growth import PoolShape
+
+    with pytest.raises(ValueError, match="--pool must be MIN..MAX"):
+        PoolShape.parse(text)
