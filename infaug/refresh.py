@@ -61,7 +61,9 @@ def solve_s_val(
     h1, probs = _train_inputs(classifier, train, augments, purpose, world)
     val_h1, val_probs = _inputs(classifier, influence, world)
     one_hot = torch.nn.functional.one_hot(influence.labels, influence.num_classes)
-    gradient = mean_head_gradient(val_probs, one_hot.to(dtype), val_h1)
+    one_hot = one_hot.to(dtype)
+    weights = (1 - (val_probs * one_hot).sum(dim=1)) ** config.focus
+    gradient = mean_head_gradient(val_probs, one_hot, val_h1, weights)
     operator = Damped(LastLayerHessian(h1, probs), config.damping)
     return cg(
         operator, gradient, rtol=config.rtol, max_products=config.max_products, x0=start

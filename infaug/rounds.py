@@ -13,6 +13,7 @@ from infaug.data.problem import Splits
 from infaug.estimate.fit import fit_estimator
 from infaug.record.recorder import Metrics, Recorder
 from infaug.refresh import solve_s_val
+from infaug.review import review
 
 
 def run_cell(cell: Cell, splits: Splits, recorder: Recorder) -> None:
@@ -31,6 +32,9 @@ def run_cell(cell: Cell, splits: Splits, recorder: Recorder) -> None:
         recorder.follow(round_, "classify", left, steps, cell)
         if not cell.row.is_learned or round_ == rounds.rounds - 1:
             continue  # Nothing would train on what E learned in the last round.
+        if cell.strength == 0:
+            recorder.pass_over(refresh=1, estimate=rounds.estimator_steps, review=1)
+            continue  # The view was given up: F goes on with what it is laid upon.
 
         # Refresh s_val for the F of this round.
         left = recorder.left(round_, "refresh", 1)
@@ -42,6 +46,11 @@ def run_cell(cell: Cell, splits: Splits, recorder: Recorder) -> None:
         steps = estimate(cell, round_, left)
         recorder.follow(round_, "estimate", left, steps, cell)
 
+        # Review the view that the next round would train on.
+        left = recorder.left(round_, "review", 1)
+        steps = review(cell, round_, left, selection)
+        recorder.follow(round_, "review", left, steps, cell)
+
 
 def classify(
     cell: Cell, round_: int, left: range, selection: Labelled
@@ -49,6 +58,7 @@ def classify(
     """Steps of F; the last one of a round also reports the selection split."""
     rounds = cell.config.rounds
     first = round_ * rounds.classifier_steps
+    cell.begin_round(round_)
     for step, metrics in fit_classifier(
         cell.classifier,
         cell.optimizers["classifier"],
@@ -86,7 +96,8 @@ def refresh(
             world=cell.world,
             start=cell.s_val,
         )
-        cell.s_val = solution.value
+        memory = cell.config.influence.memory if round_ > 0 else 0.0
+        cell.s_val = memory * cell.s_val + (1 - memory) * solution.value
         yield {
             "residual": solution.residual,
             "products": solution.num_products,

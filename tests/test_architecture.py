@@ -17,6 +17,7 @@ LAYERS: list[set[str]] = [
     {"baselines"},
     {"rows", "refresh", "record"},
     {"cell"},
+    {"review"},
     {"rounds"},
     {"comparison"},
     {"distributed", "report"},

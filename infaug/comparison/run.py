@@ -96,6 +96,7 @@ def _steps(row: Row, rounds: RoundsConfig) -> dict[str, int]:
     if row.is_learned:
         steps["refresh"] = rounds.rounds - 1
         steps["estimate"] = (rounds.rounds - 1) * rounds.estimator_steps
+        steps["review"] = rounds.rounds - 1
     return steps
 
 
@@ -113,9 +114,11 @@ def _assess_all(cell: Cell, splits: Splits) -> dict[str, Any]:
     """What a finished cell found; the only place where test images are looked at."""
     selection = assess(cell, splits.selection.to(cell.device))
     test = assess(cell, splits.test.to(cell.device))
+    strength = {"strength": cell.strength} if cell.row.is_learned else {}
     return {
         "row": cell.row.name,
         "seed": cell.seed,
+        **strength,
         "selection_loss": selection.loss,
         "selection_top1": selection.accuracy,
         "test_loss": test.loss,

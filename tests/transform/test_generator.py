@@ -61,7 +61,9 @@ def test_fields_never_exceed_their_strength(pooling):
 
 @pytest.mark.parametrize("pooling", ["local", "global", "both"])
 def test_random_tau_spreads_the_fields_as_configured(pooling):
-    generator = built(pooling=pooling, initial_spread=0.5, matrix_strength=1.0)
+    generator = built(
+        pooling=pooling, initial_spread=0.5, matrix_strength=1.0, flow_bound=None
+    )
     before_tanh = torch.atanh(generator(random_tau(256)).matrix)
     spread = (before_tanh - before_tanh.mean(dim=0)).square().mean(dim=(0, 2, 3)).sqrt()
     torch.testing.assert_close(spread, torch.full((4,), 0.5), rtol=1e-3, atol=0)
