@@ -192,7 +192,8 @@ class Cell:
             moments: dict[int, dict[str, Tensor]] = {}
             for key, value in _below(f"{name}_optimizer", state).items():
                 index, _, moment = key.partition("/")
-                moments.setdefault(int(index), {})[moment] = value
+                # The optimizer would go on to change the caller's tensors in place.
+                moments.setdefault(int(index), {})[moment] = value.clone()
             optimizer = self.optimizers[name]
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": moments, "param_groups": groups})

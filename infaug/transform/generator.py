@@ -10,7 +10,12 @@ from torch.nn import functional as F
 from infaug.config import TransformConfig
 from infaug.transform.fields import Fields, num_field_channels
 from infaug.transform.shape import layer_table
-from infaug.transform.spatial import flow_of, pixel_grid, stretch
+from infaug.transform.spatial import (
+    flow_of,
+    pixel_grid,
+    spectral_norm,
+    stretch,
+)
 
 
 class Generator(nn.Module):
@@ -68,8 +73,7 @@ class Generator(nn.Module):
         matrix = self.config.matrix_strength * matrix
         offset = self.config.offset_strength * offset
         if self.config.flow_bound is not None:
-            flow = flow_of(matrix, offset)
-            most = stretch(flow - pixel_grid(*flow.shape[1:3], like=flow))
+            most = self._stretch(matrix, offset)
             share = (self.config.flow_bound / most).clamp_max(1)[:, None, None, None]
             matrix, offset = share * matrix, share * offset
         return Fields(
@@ -78,6 +82,13 @@ class Generator(nn.Module):
             filter=self.config.filter_strength * filter_,
             bias=self.config.bias_strength * bias,
         )
+
+    def _stretch(self, matrix: Tensor, offset: Tensor) -> Float[Tensor, "B"]:
+        if self.config.pooling == "global":
+            # An affine map stretches by its matrix, everywhere.
+            return spectral_norm(matrix[:, [0, 2], 0, 0], matrix[:, [1, 3], 0, 0])
+        flow = flow_of(matrix, offset)
+        return stretch(flow - pixel_grid(*flow.shape[1:3], like=flow))
 
     @torch.no_grad()
     def calibrate(self, tau: Float[Tensor, "B T"]) -> None:
