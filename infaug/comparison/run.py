@@ -154,11 +154,15 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
             chosen["base_random"] = [
                 max(pair, key=lambda result: result["selection_top1"]) for pair in pairs
             ]
+    given_up = {
+        name: [r["seed"] for r in results if r.get("strength") == 0]
+        for name, results in chosen.items()
+    }
     tops = {name: [r["test_top1"] for r in rs] for name, rs in chosen.items()}
     return {
         "unit": "percent",
         "rows": {name: _statistics(values) for name, values in tops.items()},
-        "verdict": verdict(tops),
+        "verdict": verdict(tops, given_up),
         "seconds": _seconds(folder),
         "comparisons": [_finite(asdict(c)) for c in comparisons(tops)],
     }
