@@ -13,7 +13,7 @@ from infaug.augment.compose import Compose
 from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
 from infaug.augment.random_tau import RandomTau
-from infaug.augment.views import make_views
+from infaug.augment.views import choose_view, make_views, weigh_views
 from infaug.classify.batchnorm import set_groups
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.network import ImageClassifier, build_classifier
@@ -22,8 +22,9 @@ from infaug.data.batches import Batches
 from infaug.data.dataset import to_float
 from infaug.data.problem import Splits
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
+from infaug.estimate.fit import influence_of
 from infaug.estimate.learned_transform import build_transform
-from infaug.precision import dtype_of
+from infaug.precision import autocast, dtype_of
 from infaug.randomness import Draws
 from infaug.rows import Row
 from infaug.types import Augment, Views
@@ -89,6 +90,8 @@ class Cell:
         )  # fmt: skip
         # F at a snapshot whose S has not been adopted yet.
         self.frozen: ImageClassifier | None = None
+        self.learned = Learned(self.transform, config.estimator.tau_noise)
+        self.cleared_until = 0
         self.augments = [self._augment(view) for view in row.views]
         self._classify = self._batches(settings.batch_size, groups, "classify")
         self._estimate = self._batches(config.estimator.batch_size, groups, "estimate")
@@ -102,14 +105,50 @@ class Cell:
             "identity": Identity(),
             "base": build_base(self.config.rounds.base),
             "random": RandomTau(self.transform.generator),
-            "learned": Learned(self.transform, self.config.estimator.tau_noise),
+            "learned": self.learned,
         }
         return Compose(*(parts[name] for name in view.split("+")))
+
+    def begin_round(self, round_: int) -> None:
+        """Set the share of images that the learned view changes in this round."""
+        settings = self.config.estimator
+        grown = min(1.0, round_ / max(settings.warmup_rounds, 1))
+        share = grown if settings.warmup_rounds else 1.0
+        self.learned.probability = share * settings.probability
 
     def views_at(self, step: int) -> Views:
         """What F trains on at `step`: this process's part of the batch."""
         x, y, draws = self._classify.at(step)
-        return make_views(x.to(self.dtype), y.to(self.dtype), self.augments, draws)
+        x, y = x.to(self.dtype), y.to(self.dtype)
+        settings = self.config.estimator
+        augments = self.augments
+        if self.row.is_learned and settings.candidates > 1:
+            augments = [*augments[:-1], self._chosen(y)]
+        views = make_views(x, y, augments, draws)
+        if self.row.is_learned and settings.view_temperature is not None:
+            views = weigh_views(views, self.judge, settings.view_temperature)
+        return views
+
+    def _chosen(self, y: Float[Tensor, "B Y"]) -> Augment:
+        def choose(x: Tensor, draws: Draws) -> Tensor:
+            many = self.config.estimator.candidates
+            return choose_view(x, y, self.augments[-1], draws, self.judge, many)
+
+        return choose
+
+    @torch.no_grad()
+    def judge(
+        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"]
+    ) -> Float[Tensor, "B"]:
+        """Predicted influence of images on F as it stands, over |S|; 0 without S."""
+        was_training = self.classifier.training
+        self.classifier.eval()
+        with autocast(x.device, self.config.classifier.precision):
+            h = self.classifier.features(x).to(self.s_val.dtype)
+        self.classifier.train(was_training)
+        settings = self.config.influence
+        scores = influence_of(self.classifier, self.s_val, h, y, settings)
+        return scores / self.s_val.norm().clamp_min(torch.finfo(scores.dtype).tiny)
 
     def estimator_batch_at(
         self, step: int
@@ -125,6 +164,11 @@ class Cell:
         """Keep a copy of F as it stands, in evaluation mode."""
         self.frozen = copy.deepcopy(self.classifier).eval()
 
+    @property
+    def strength(self) -> float:
+        """What is left of the learned view: 1, less once backed off, 0 given up."""
+        return float(self.transform.strength)
+
     def tensors(self) -> dict[str, Tensor]:
         """The whole state by name, for a checkpoint."""
         state = {f"classifier/{k}": v for k, v in self.classifier.state_dict().items()}
@@ -137,6 +181,7 @@ class Cell:
             kept.append("transform")
             items = self.transform.state_dict().items()
             state |= {f"transform/{k}": v for k, v in items}
+            state["cleared_until"] = torch.tensor(self.cleared_until)
         for name in kept:
             moments = self.optimizers[name].state_dict()["state"]
             for index, tensors in moments.items():
@@ -147,7 +192,7 @@ class Cell:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Continue from what `tensors` returned."""
         self.classifier.load_state_dict(_below("classifier", state))
-        self.s_val = state["s_val"].to(self.device)
+        self.s_val = state["s_val"].to(self.device, copy=True)
         if frozen := _below("frozen", state):
             self.freeze()
             assert self.frozen is not None, "it was frozen just now"
@@ -156,11 +201,13 @@ class Cell:
         if self.row.is_learned:
             kept.append("transform")
             self.transform.load_state_dict(_below("transform", state))
+            self.cleared_until = int(state["cleared_until"])
         for name in kept:
             moments: dict[int, dict[str, Tensor]] = {}
             for key, value in _below(f"{name}_optimizer", state).items():
                 index, _, moment = key.partition("/")
-                moments.setdefault(int(index), {})[moment] = value
+                # The optimizer would go on to change the caller's tensors in place.
+                moments.setdefault(int(index), {})[moment] = value.clone()
             optimizer = self.optimizers[name]
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": moments, "param_groups": groups})

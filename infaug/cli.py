@@ -41,8 +41,8 @@ class Fit:
     """Train a classifier, learn an augmentation for it, and compare with controls.
 
     Short flags: --data, --labels, --target, --rotate, --translate, --contrast,
-    --brightness (all of --data.*), --network, --refresh and --refresh-lag. Run the same command again to continue
-    an interrupted run. The last line printed is RESULT and a JSON object.
+    --brightness (all of --data.*), --network, --refresh and --refresh-lag. Run the
+    same command again to continue an interrupted run. The last line printed is RESULT and a JSON object.
     """
 
     out: Path = Path("runs/fit")

@@ -105,7 +105,9 @@ def check_in_run(run: Path) -> list[str]:
 
     head = reload(run).cell.classifier.head
     if head.weight.numel() > MAX_UNKNOWNS_IN_RUN:
-        return [f"influence not checked: the head is large; infaug influence validate {run}"]
+        return [
+            f"influence not checked: the head is large; infaug influence validate {run}"
+        ]
     try:
         return check(replace(IN_RUN, run=run))
     except ValueError as error:

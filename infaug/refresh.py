@@ -73,7 +73,11 @@ def take_snapshot(
     """F and the views that H averages over, as they are; nothing is copied."""
     used = tuple(augments) if config.hessian_on == "views" else ()
     return Snapshot(
-        classifier=classifier, augments=used, purpose=purpose, start=start
+        classifier=classifier,
+        augments=used,
+        purpose=purpose,
+        start=start,
+        focus=config.focus,
     )
 
 
@@ -95,7 +99,8 @@ def solve_snapshot(
         rows = rows_of_chunks(chunks)
         h1 = torch.cat([h1[rows] for h1, _ in views])
         shards.append(LastLayerHessian(h1, torch.cat([p[rows] for _, p in views])))
-    return solve(ShardedHessian(shards), gradient, config, snapshot.start)
+    hessian = ShardedHessian(shards)
+    return solve(hessian, gradient, config, snapshot.start, *snapshot.purpose)
 
 
 def solve(
@@ -103,8 +108,12 @@ def solve(
     gradient: Float[Tensor, "Y D1"],
     config: InfluenceConfig,
     start: Float[Tensor, "Y D1"],
+    *seed: Purpose,
 ) -> Solution:
-    """The configured solver on the damped Hessian, whoever holds its shards."""
+    """The configured solver on the damped Hessian, whoever holds its shards.
+
+    `seed` is for solvers that draw random numbers.
+    """
     return cg(
         Damped(hessian, config.damping),
         gradient,

@@ -122,7 +122,9 @@ class HandedOver:
         return self.pending.result()
 
 
-def build_refresher(cell: Cell, influence: Labelled, solver: Solver | None) -> Refresher:
+def build_refresher(
+    cell: Cell, influence: Labelled, solver: Solver | None
+) -> Refresher:
     """The refresher that `rounds.refresh` names; a given solver is used by both."""
     if solver is None and cell.config.rounds.refresh == "sync":
         return Sync(cell, influence)

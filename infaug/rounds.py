@@ -14,6 +14,7 @@ from infaug.estimate.fit import fit_estimator
 from infaug.overlap import Solver
 from infaug.record.recorder import Metrics, Recorder
 from infaug.refresher import Refresher, build_refresher
+from infaug.review import review
 
 
 def run_cell(
@@ -35,14 +36,19 @@ def run_cell(
     selection = splits.selection.to(cell.device)
     refresher = build_refresher(cell, influence, solver)
     for round_ in range(rounds.rounds):
-        # Nothing would train on what E learned in the last round.
-        learns = cell.row.is_learned and round_ < rounds.rounds - 1
+        # Nothing would train on what E learned in the last round; and a view that was
+        # given up leaves F to what it is laid upon.
+        is_last = round_ == rounds.rounds - 1
+        learns = cell.row.is_learned and not is_last and cell.strength > 0
 
         # Train F on the views of this round.
         left = recorder.left(round_, "classify", rounds.classifier_steps)
         steps = classify(cell, round_, left, selection, refresher if learns else None)
         recorder.follow(round_, "classify", left, steps, cell)
         if not learns:
+            if cell.strength == 0 and not is_last:
+                skipped = {"refresh": 1, "estimate": rounds.estimator_steps}
+                recorder.pass_over(**skipped, review=1)
             continue
 
         # Refresh s_val for the F of this round.
@@ -55,6 +61,11 @@ def run_cell(
         left = recorder.left(round_, "estimate", rounds.estimator_steps)
         steps = estimate(cell, round_, left)
         recorder.follow(round_, "estimate", left, steps, cell)
+
+        # Review the view that the next round would train on.
+        left = recorder.left(round_, "review", 1)
+        steps = review(cell, round_, left, selection)
+        recorder.follow(round_, "review", left, steps, cell)
 
 
 def classify(
@@ -70,6 +81,7 @@ def classify(
     """
     rounds = cell.config.rounds
     first = round_ * rounds.classifier_steps
+    cell.begin_round(round_)
     if refresher and left:
         refresher.after(round_, left.start)
     for step, metrics in fit_classifier(
@@ -103,7 +115,9 @@ def refresh(
     """The one step of a refresh: S is adopted. Times go to `clock`, not to metrics."""
     for _ in left:
         new = refresher.finish(round_)
-        cell.s_val = new.solution.value.to(cell.device)
+        memory = cell.config.influence.memory if round_ > 0 else 0.0
+        s_val = new.solution.value.to(cell.device)
+        cell.s_val = memory * cell.s_val + (1 - memory) * s_val
         clock["staleness_steps"] = new.staleness
         clock["solve_seconds"] = round(new.solve_seconds, 4)
         clock["waited_seconds"] = round(new.waited_seconds, 4)

@@ -36,6 +36,8 @@ class Snapshot:
     """What the views' random numbers are for."""
     start: Float[Tensor, "Y D1"]
     """Where the solver begins, such as the last S."""
+    focus: float = 0.0
+    """Influence images weigh (1 - p_y)^focus."""
 
     def to(self, device: torch.device | str) -> "Snapshot":
         """A copy on a device, with networks of its own."""
@@ -143,7 +145,7 @@ def shared_inputs(
 def validation_gradient(
     snapshot: Snapshot, influence: Labelled, world: World = ALONE
 ) -> Float[Tensor, "Y D1"]:
-    """grad L_val: the mean over the influence split.
+    """grad L_val: the mean over the influence split, weighted by `focus`.
 
     Raises:
         ValueError: if two passes through F differ.
@@ -154,4 +156,6 @@ def validation_gradient(
     h1, probs = shared_inputs(snapshot, influence.images, world)
     labels = influence.labels.to(weight.device)
     one_hot = torch.nn.functional.one_hot(labels, influence.num_classes)
-    return mean_head_gradient(probs, one_hot.to(weight.dtype), h1)
+    one_hot = one_hot.to(weight.dtype)
+    weights = (1 - (probs * one_hot).sum(dim=1)) ** snapshot.focus
+    return mean_head_gradient(probs, one_hot, h1, weights)

@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"refresh"},
     {"rows", "overlap", "record"},
     {"cell"},
-    {"refresher"},
+    {"refresher", "review"},
     {"rounds"},
     {"comparison"},
     {"trust"},

@@ -87,7 +87,9 @@ def test_staleness_is_a_metric_and_waiting_a_timing(overlapped):
     assert [line["staleness"] for line in lines("metrics.jsonl")] == [4, 4]
     for line in lines("timings.jsonl"):
         assert line["staleness_steps"] == 4
-        assert 0 <= line["waited_seconds"] <= line["seconds"] + line["solve_seconds"] + 1
+        assert (
+            0 <= line["waited_seconds"] <= line["seconds"] + line["solve_seconds"] + 1
+        )
 
 
 @pytest.mark.slow

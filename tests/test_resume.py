@@ -35,6 +35,7 @@ DOOMS = [
     ["base_learned", 0, "classify", 5],
     ["base_learned", 0, "refresh", 1],
     ["base_learned", 0, "estimate", 2],
+    ["base_learned", 0, "review", 1],
     ["base_learned", 1, "classify", 1],
     ["pooled_learned", 0, "estimate", 4],
 ]
@@ -84,7 +85,7 @@ def test_metrics_are_keyed_by_row_seed_round_phase_and_step_without_clock(finish
     lines = [json.loads(line) for line in (finished / "metrics.jsonl").open()]
     keys = [(m["row"], m["seed"], m["round"], m["phase"], m["step"]) for m in lines]
     assert len(set(keys)) == len(keys)
-    assert {m["phase"] for m in lines} == {"classify", "refresh", "estimate"}
+    assert {m["phase"] for m in lines} == {"classify", "refresh", "estimate", "review"}
     refresh = next(m for m in lines if m["phase"] == "refresh")
     assert refresh["residual"] <= 1e-3
     assert not any("second" in key for m in lines for key in m)

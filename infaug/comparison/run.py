@@ -104,6 +104,7 @@ def _steps(row: Row, rounds: RoundsConfig) -> dict[str, int]:
     if row.is_learned:
         steps["refresh"] = rounds.rounds - 1
         steps["estimate"] = (rounds.rounds - 1) * rounds.estimator_steps
+        steps["review"] = rounds.rounds - 1
     return steps
 
 
@@ -121,9 +122,11 @@ def _assess_all(cell: Cell, splits: Splits) -> dict[str, Any]:
     """What a finished cell found; the only place where test images are looked at."""
     selection = assess(cell, splits.selection.to(cell.device))
     test = assess(cell, splits.test.to(cell.device))
+    strength = {"strength": cell.strength} if cell.row.is_learned else {}
     return {
         "row": cell.row.name,
         "seed": cell.seed,
+        **strength,
         "selection_loss": selection.loss,
         "selection_top1": selection.accuracy,
         "test_loss": test.loss,
@@ -159,11 +162,15 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
             chosen["base_random"] = [
                 max(pair, key=lambda result: result["selection_top1"]) for pair in pairs
             ]
+    given_up = {
+        name: [r["seed"] for r in results if r.get("strength") == 0]
+        for name, results in chosen.items()
+    }
     tops = {name: [r["test_top1"] for r in rs] for name, rs in chosen.items()}
     return {
         "unit": "percent",
         "rows": {name: _statistics(values) for name, values in tops.items()},
-        "verdict": verdict(tops),
+        "verdict": verdict(tops, given_up),
         "seconds": _seconds(folder),
         "comparisons": [_finite(asdict(c)) for c in comparisons(tops)],
     }

@@ -66,8 +66,14 @@ def comparisons(rows: Mapping[str, Sequence[float]]) -> list[Comparison]:
     ]
 
 
-def verdict(rows: Mapping[str, Sequence[float]]) -> str:
+def verdict(
+    rows: Mapping[str, Sequence[float]],
+    given_up: Mapping[str, Sequence[int]] | None = None,
+) -> str:
     """One sentence that begins with gain, no gain or undecided.
+
+    `given_up` holds, by row, the seeds whose learned view was given up during training
+    (see `infaug.review`); where that is all of them the answer is no gain.
 
     gain: the interval lies above zero against every control that was run. no gain: some
     control was at least as good on average. undecided: anything else, and always with
@@ -78,6 +84,12 @@ def verdict(rows: Mapping[str, Sequence[float]]) -> str:
     """
     row = next(name for name in CONTROLS_OF if name in rows)
     made = [c for c in comparisons(rows) if c.row == row]
+    seeds_given_up = (given_up or {}).get(row, ())
+    if len(seeds_given_up) == len(rows[row]):
+        return (
+            f"no gain: keep the base augmentation; the learned view of {row} was given "
+            "up on every seed, as selection images suffered from it"
+        )
     lacking = _lacking(row, rows)
     if not made:
         return f"undecided: {row} was compared with nothing ({lacking})"
@@ -96,6 +108,9 @@ def verdict(rows: Mapping[str, Sequence[float]]) -> str:
         f"{word}: {row} is {closest.difference:+.2f} points against its closest "
         f"control {closest.control} (95 % paired interval {interval}, {seeds})"
     )
+    if seeds_given_up:
+        listed = ", ".join(str(seed) for seed in seeds_given_up)
+        sentence += f"; the learned view was given up on seed {listed}"
     return f"{sentence}; {lacking}" if lacking else sentence
 
 

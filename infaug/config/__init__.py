@@ -5,6 +5,7 @@ folder holds the settled config. Nothing heavy is imported: the command line rea
 to print its help.
 """
 
+from infaug.config.backoff import BackoffConfig
 from infaug.config.check import require
 from infaug.config.classifier import ClassifierConfig, Network
 from infaug.config.data import DataConfig, ShiftConfig, SplitName
@@ -16,6 +17,7 @@ from infaug.config.run import Controls, RunConfig
 from infaug.config.transform import TransformConfig
 
 __all__ = [
+    "BackoffConfig",
     "Base",
     "ClassifierConfig",
     "Controls",

@@ -20,10 +20,32 @@ class EstimatorConfig:
     """Weight of the mean squared field, which favours the identity."""
     tau_noise: float = 0.5
     """Standard deviation of the Gaussian noise added to tau, also in use."""
+    probability: float = 1.0
+    """Share of images that the learned view changes; the others pass as they are."""
+    warmup_rounds: int = 0
+    """Rounds over which that share grows from 0 to `probability`."""
+    label_guard: float = 0.0
+    """Weight of the excess of an augmented image's loss over `label_guard_nats`."""
+    label_guard_nats: float = 2.0
+    """Loss, nats, from which on the label of x_aug counts as endangered."""
+    candidates: int = 1
+    """Draws of the noise among which the one of least predicted influence is used."""
+    view_temperature: float | None = None
+    """Views weigh softmax(-influence / (|S| temperature)); None: equally."""
 
     def __post_init__(self):
         rate, noise = self.learning_rate, self.tau_noise
         require(rate > 0, "estimator.learning_rate", "must be > 0", rate)
         require(noise >= 0, "estimator.tau_noise", "must be >= 0", noise)
+        share = self.probability
+        require(0 <= share <= 1, "estimator.probability", "must be in [0, 1]", share)
+        for name in ("warmup_rounds", "label_guard", "label_guard_nats"):
+            value = getattr(self, name)
+            require(value >= 0, f"estimator.{name}", "must be >= 0", value)
+        many = self.candidates
+        require(many >= 1, "estimator.candidates", "must be >= 1", many)
+        heat = self.view_temperature
+        if heat is not None:
+            require(heat > 0, "estimator.view_temperature", "must be > 0", heat)
         size = self.batch_size
         require(size >= 1, "estimator.batch_size", "must be >= 1", size)

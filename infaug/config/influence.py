@@ -20,6 +20,10 @@ class InfluenceConfig:
     """`relative` divides by the image's own gradient norm; `raw` rewards extremes."""
     norm_floor: float = 0.1
     """Added to the gradient norm before dividing, nats per unit of head weight."""
+    memory: float = 0.0
+    """Share of the last S that stays in the next: an average over refreshes."""
+    focus: float = 0.0
+    """Influence images weigh (1 - p_y)^focus: above 0, the hard ones drive S."""
     hessian_on: Literal["views", "originals"] = "views"
     """What the Hessian averages over: all F is trained on, or the originals only."""
     shards: int | None = None
@@ -40,3 +44,7 @@ class InfluenceConfig:
             require(self.shards >= 1, "influence.shards", "must be >= 1", self.shards)
         floor = self.norm_floor
         require(floor > 0, "influence.norm_floor", "must be > 0", floor)
+        require(
+            0 <= self.memory < 1, "influence.memory", "must be in [0, 1)", self.memory
+        )
+        require(self.focus >= 0, "influence.focus", "must be >= 0", self.focus)

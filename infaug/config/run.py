@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from infaug.config.backoff import BackoffConfig
 from infaug.config.check import require
 from infaug.config.classifier import ClassifierConfig
 from infaug.config.data import DataConfig
@@ -23,6 +24,7 @@ class RunConfig:
     influence: InfluenceConfig = field(default_factory=InfluenceConfig)
     transform: TransformConfig = field(default_factory=TransformConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
+    backoff: BackoffConfig = field(default_factory=BackoffConfig)
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
     controls: Controls = "full"
     """Rows run beside the learned ones: all, the closest, or none."""

@@ -20,6 +20,9 @@ class TransformConfig:
     """Bound of the entries of the colour filter c_w."""
     bias_strength: float = 0.25
     """Bound of the colour bias c_b, in units of the value range."""
+    flow_bound: float | None = 0.95
+    """Largest stretch of the displacement, per unit of distance: below 1 a flow cannot
+    fold and has an inverse. None: unbounded."""
     initial_spread: float = 0.5
     """Standard deviation of the initial fields over random tau, before tanh."""
     pooling: Literal["local", "global", "both"] = "global"
@@ -32,3 +35,6 @@ class TransformConfig:
         for name in ("matrix", "offset", "filter", "bias"):
             value = getattr(self, f"{name}_strength")
             require(value >= 0, f"transform.{name}_strength", "must be >= 0", value)
+        bound = self.flow_bound
+        if bound is not None:
+            require(bound > 0, "transform.flow_bound", "must be > 0", bound)

@@ -130,8 +130,8 @@ class PoolSolver:
                 ImageSource(key, ready, reference, chunks)
                 for chunks, reference in images
             ]
-            start = snapshot.start.cpu()
-            task = Task(sources, (gradient_of, (ready, split)), config, start)
+            gradient, start = (gradient_of, (ready, split)), snapshot.start.cpu()
+            task = Task(sources, gradient, config, start, snapshot.purpose)
             return self.coordinator.solve.remote(task)
 
         return InPool(self.coordinator, begin, self._forget)
@@ -194,7 +194,9 @@ class InPool:
                         raise _cause(error) from error
                     self._begin_again()
                 except (RayActorError, GetTimeoutError) as error:
-                    raise PoolError(f"the pool's coordinator is gone: {error}") from error
+                    raise PoolError(
+                        f"the pool's coordinator is gone: {error}"
+                    ) from error
             self._check_coordinator()
 
     def _begin_again(self) -> None:

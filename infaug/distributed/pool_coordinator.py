@@ -19,6 +19,7 @@ from infaug.distributed.pool_crew import Crew
 from infaug.distributed.pool_growth import Growth, PoolShape
 from infaug.distributed.pool_hessian import PoolHessian
 from infaug.overlap import Solved
+from infaug.randomness import Purpose
 from infaug.refresh import solve
 
 
@@ -32,6 +33,8 @@ class Task:
     """A function of the package and its arguments; an actor evaluates it."""
     config: InfluenceConfig
     start: Tensor
+    seed: tuple[Purpose, ...]
+    """For solvers that draw random numbers."""
 
 
 class Coordinator:
@@ -59,7 +62,7 @@ class Coordinator:
         self._muster(len(task.sources))
         gradient = self._gradient(task)
         hessian = PoolHessian(self.crew, task.sources)
-        solution = solve(hessian, gradient, task.config, task.start)
+        solution = solve(hessian, gradient, task.config, task.start, *task.seed)
         return Solved(solution, time.perf_counter() - began)
 
     def apply(

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
+from infaug.classify.loss import soft_cross_entropy
 from infaug.config import EstimatorConfig, InfluenceConfig
 from infaug.descent import cosine, descend, set_rates
 from infaug.estimate.learned_transform import LearnedTransform
@@ -73,10 +75,14 @@ def fit_estimator(
         with autocast(x.device, precision):
             fields = transform.unbounded(x, noise)
             h = classifier.features(transform.render(x, fields))
-        scores = influence_of(classifier, s_val, h.to(s_val.dtype), y, influence)
-        scores = scores / s_val.norm() + config.restraint * fields.square().mean(
-            (1, 2, 3)
-        )
+        h = h.to(s_val.dtype)
+        scores = influence_of(classifier, s_val, h, y, influence) / s_val.norm()
+        scores = scores + config.restraint * fields.square().mean((1, 2, 3))
+        if config.label_guard > 0:
+            loss = soft_cross_entropy(classifier.head(h), y)
+            scores = scores + config.label_guard * F.relu(
+                loss - config.label_guard_nats
+            )
         objective, norm = descend(
             scores.sum() / config.batch_size, optimizer, world, name="estimator"
         )

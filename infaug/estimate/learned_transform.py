@@ -14,14 +14,18 @@ from infaug.transform.generator import Generator
 class LearnedTransform(nn.Module):
     """x_aug = G(x, E(x) + noise). The noise is the caller's: zeros give E's mean view.
 
-    E and G share one size of tau; both are built for images of one size.
+    E and G share one size of tau; both are built for images of one size. All fields are
+    multiplied by `strength`, a part of the saved state: 1, until it is backed off.
     """
+
+    strength: Tensor
 
     def __init__(self, config: TransformConfig, channels: int, height: int, width: int):
         super().__init__()
         self.config = config
         self.estimator = Estimator(config.tau_size, channels, height, width)
         self.generator = Generator(config, channels, height, width)
+        self.register_buffer("strength", torch.ones(()))
 
     def forward(
         self, x: Float[Tensor, "B C H W"], noise: Float[Tensor, "B T"]
@@ -39,7 +43,7 @@ class LearnedTransform(nn.Module):
         self, x: Float[Tensor, "B C H W"], unbounded: Float[Tensor, "B F H W"]
     ) -> Float[Tensor, "B C H W"]:
         """The images warped and recoloured by the fields, once bounded."""
-        fields = self.generator.bound(unbounded)
+        fields = self.generator.bound(unbounded).scaled(self.strength)
         return apply_fields(x, fields, padding=self.config.padding)
 
 

@@ -68,6 +68,11 @@ class Recorder:
         self.display.skip(self.cell, phase, done)
         return range(done, num_steps)
 
+    def pass_over(self, **steps: int) -> None:
+        """Steps of phases that will not be taken."""
+        for phase, count in steps.items():
+            self.display.skip(self.cell, phase, count)
+
     def follow(
         self,
         round_: int,

@@ -22,6 +22,15 @@ class Fields:
     filter: Float[Tensor, "B CC H W"]
     bias: Float[Tensor, "B C H W"]
 
+    def scaled(self, strength: Float[Tensor, ""]) -> "Fields":
+        """Fields nearer to the identity by this factor."""
+        return Fields(
+            matrix=strength * self.matrix,
+            offset=strength * self.offset,
+            filter=strength * self.filter,
+            bias=strength * self.bias,
+        )
+
 
 def num_field_channels(channels: int) -> int:
     """Channels of all fields together: 8 for grey images, 18 for RGB.

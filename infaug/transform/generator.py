@@ -10,6 +10,12 @@ from torch.nn import functional as F
 from infaug.config import TransformConfig
 from infaug.transform.fields import Fields, num_field_channels
 from infaug.transform.shape import layer_table
+from infaug.transform.spatial import (
+    flow_of,
+    pixel_grid,
+    spectral_norm,
+    stretch,
+)
 
 
 class Generator(nn.Module):
@@ -55,16 +61,34 @@ class Generator(nn.Module):
             return pool(raw, self.config.pooling)
 
     def bound(self, unbounded: Float[Tensor, "B F H W"]) -> Fields:
-        """tanh, times the strength of each field."""
+        """tanh, times the strength of each field; a flow that would fold is reduced.
+
+        Where the displacement stretches by more than `flow_bound` it is scaled down to
+        it as a whole. The identity plus a contraction is one-to-one, so below 1 the
+        flow cannot fold, and fixed-point iteration inverts it.
+        """
         squared = self.channels * self.channels
         parts = torch.tanh(unbounded).split([4, 2, squared, self.channels], dim=1)
         matrix, offset, filter_, bias = parts
+        matrix = self.config.matrix_strength * matrix
+        offset = self.config.offset_strength * offset
+        if self.config.flow_bound is not None:
+            most = self._stretch(matrix, offset)
+            share = (self.config.flow_bound / most).clamp_max(1)[:, None, None, None]
+            matrix, offset = share * matrix, share * offset
         return Fields(
-            matrix=self.config.matrix_strength * matrix,
-            offset=self.config.offset_strength * offset,
+            matrix=matrix,
+            offset=offset,
             filter=self.config.filter_strength * filter_,
             bias=self.config.bias_strength * bias,
         )
+
+    def _stretch(self, matrix: Tensor, offset: Tensor) -> Float[Tensor, "B"]:
+        if self.config.pooling == "global":
+            # An affine map stretches by its matrix, everywhere.
+            return spectral_norm(matrix[:, [0, 2], 0, 0], matrix[:, [1, 3], 0, 0])
+        flow = flow_of(matrix, offset)
+        return stretch(flow - pixel_grid(*flow.shape[1:3], like=flow))
 
     @torch.no_grad()
     def calibrate(self, tau: Float[Tensor, "B T"]) -> None:

@@ -31,6 +31,40 @@ def flow_of(
     return torch.stack([source_x, source_y], dim=-1)
 
 
+def stretch(displacement: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B"]:
+    """Lipschitz constant of a displacement between pixels, by bilinear interpolation.
+
+    The largest spectral norm of its Jacobian. Inside a cell of four pixels each column
+    of the Jacobian lies between differences along two opposite edges, and the norm is
+    convex, so the largest is found where one edge along x meets one along y.
+    """
+    height, width = displacement.shape[1:3]
+    along_x = displacement.diff(dim=2) * (width / 2)
+    along_y = displacement.diff(dim=1) * (height / 2)
+    norms = [
+        spectral_norm(in_x, in_y)
+        for in_x in (along_x[:, :-1], along_x[:, 1:])
+        for in_y in (along_y[:, :, :-1], along_y[:, :, 1:])
+    ]
+    return torch.stack(norms).amax(dim=(0, 2, 3))
+
+
+def spectral_norm(
+    first: Float[Tensor, "*B 2"], second: Float[Tensor, "*B 2"]
+) -> Float[Tensor, "*B"]:
+    """Largest singular value of the 2x2 matrices with these columns.
+
+    Half of |(a + d, c - b)| + |(a - d, b + c)|: a 2x2 matrix is a turn times a scale
+    plus a mirrored turn times a scale.
+    """
+    (a, c), (b, d) = first.unbind(-1), second.unbind(-1)
+    # The gradient of a root is infinite at zero, where the identity begins.
+    tiny = torch.finfo(a.dtype).tiny
+    turned = ((a + d).square() + (c - b).square()).clamp_min(tiny).sqrt()
+    mirrored = ((a - d).square() + (b + c).square()).clamp_min(tiny).sqrt()
+    return (turned + mirrored) / 2
+
+
 def warp(
     x: Float[Tensor, "B C H W"], flow: Float[Tensor, "B H W 2"], *, padding: str
 ) -> Float[Tensor, "B C H W"]:

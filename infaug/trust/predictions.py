@@ -87,7 +87,15 @@ def check_predictions(
     y_val = one_hot(influence.labels, influence.num_classes).to(h1.dtype)
     damping = cell.config.influence.damping
     jobs = [
-        (h1.cpu(), y.cpu(), h1_aug[part].cpu(), part, h1_val.cpu(), y_val.cpu(), damping)
+        (
+            h1.cpu(),
+            y.cpu(),
+            h1_aug[part].cpu(),
+            part,
+            h1_val.cpu(),
+            y_val.cpu(),
+            damping,
+        )
         for part in torch.arange(num_samples).chunk(min(num_jobs, num_samples // 2))
     ]
     parts = apply(refit_some, jobs)

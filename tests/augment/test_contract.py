@@ -11,7 +11,7 @@ from infaug.augment.crop import CropFlip, ResizedCropFlip
 from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
 from infaug.augment.random_tau import RandomTau
-from infaug.augment.views import make_views
+from infaug.augment.views import choose_view, make_views, weigh_views
 from infaug.config import TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
@@ -120,3 +120,43 @@ def test_views_stand_side_by_side_with_equal_weights():
 def test_a_base_augmentation_that_does_not_exist_is_named():
     with pytest.raises(ValueError, match=r"rounds\.base.*auto"):
         build_base("auto")
+
+
+def test_the_learned_view_changes_the_configured_share_of_images():
+    x = images((1, 16, 16), 400)
+    learned = Learned(build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0), 0.5)
+    learned.probability = 0.25
+    view = learned(x, Draws.of_size(400, "a"))
+    same = (view == x).flatten(1).all(dim=1)
+    assert 0.7 < same.float().mean() < 0.8
+    learned.probability = 1.0
+    whole = learned(x, Draws.of_size(400, "a"))
+    assert view[~same].equal(whole[~same])
+
+
+def test_a_transform_without_strength_leaves_images_as_they_are():
+    x = images((3, 16, 16))
+    transform = build_transform(TransformConfig(tau_size=8), 3, 16, 16, 0)
+    transform.strength.fill_(0)
+    torch.testing.assert_close(Learned(transform, 0.5)(x, Draws.of_size(4, "a")), x)
+
+
+def brightness(x, y):
+    return x.mean(dim=(1, 2, 3))
+
+
+def test_of_several_views_the_one_that_is_judged_least_is_chosen():
+    x, y, draws = images((1, 28, 28)), torch.eye(4), Draws.of_size(4, "a")
+    views = [RandomAffine()(x, draws.fork("candidate", k)) for k in range(3)]
+    chosen = choose_view(x, y, RandomAffine(), draws, brightness, 3)
+    least = torch.stack([brightness(v, y) for v in views]).amin(dim=0)
+    torch.testing.assert_close(brightness(chosen, y), least)
+
+
+def test_views_weigh_the_softmax_of_minus_their_scores():
+    x, y, draws = images((1, 8, 8)), torch.eye(4), Draws.of_size(4, "a")
+    views = make_views(x, y, [Identity(), lambda x, _: x / 2], draws)
+    weights = weigh_views(views, brightness, temperature=0.5).weights
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(4))
+    odds = (weights[:, 1] / weights[:, 0]).log()
+    torch.testing.assert_close(odds, brightness(x, y) / 2 / 0.5)

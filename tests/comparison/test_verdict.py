@@ -61,3 +61,10 @@ def test_pooled_learned_speaks_for_the_run_and_must_beat_pooling():
     made = {(c.row, c.control) for c in comparisons(rows)}
     assert ("base_learned", "base_random") in made
     assert ("pooled_learned", "base") in made
+
+
+def test_a_view_that_was_given_up_everywhere_is_no_gain_whatever_the_numbers():
+    rows = {"base": [90.0, 90.0, 90.0], "base_learned": [95.0, 95.0, 95.1]}
+    said = verdict(rows, {"base_learned": [0, 1, 2]})
+    assert said.startswith("no gain: keep the base augmentation")
+    assert "seed 1" in verdict(rows, {"base_learned": [1]})

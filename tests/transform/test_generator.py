@@ -6,6 +6,7 @@ from infaug.config import TransformConfig
 from infaug.randomness import Draws
 from infaug.transform.fields import num_field_channels
 from infaug.transform.generator import Generator, pool
+from infaug.transform.spatial import flow_of, pixel_grid, stretch
 
 
 def built(channels=1, height=28, width=28, **settings) -> Generator:
@@ -61,10 +62,32 @@ def test_fields_never_exceed_their_strength(pooling):
 
 @pytest.mark.parametrize("pooling", ["local", "global", "both"])
 def test_random_tau_spreads_the_fields_as_configured(pooling):
-    generator = built(pooling=pooling, initial_spread=0.5, matrix_strength=1.0)
+    generator = built(
+        pooling=pooling, initial_spread=0.5, matrix_strength=1.0, flow_bound=None
+    )
     before_tanh = torch.atanh(generator(random_tau(256)).matrix)
     spread = (before_tanh - before_tanh.mean(dim=0)).square().mean(dim=(0, 2, 3)).sqrt()
     torch.testing.assert_close(spread, torch.full((4,), 0.5), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("pooling", ["local", "global", "both"])
+def test_a_bounded_flow_never_folds_and_one_within_the_bound_is_left_alone(pooling):
+    wild = {"pooling": pooling, "initial_spread": 5.0, "matrix_strength": 1.0}
+    free, bounded = built(**wild, flow_bound=None), built(**wild, flow_bound=0.9)
+    tau = random_tau(64)
+    flows = [flow_of(f.matrix, f.offset) for f in (free(tau), bounded(tau))]
+    before, after = (stretch(flow - pixel_grid(28, 28, flow)) for flow in flows)
+    assert before.max() > 1, "the free one folds"
+    torch.testing.assert_close(after, before.clamp(max=0.9))
+
+
+def test_the_bound_has_a_gradient_at_the_identity():
+    generator = built(flow_bound=0.9)
+    unbounded = torch.zeros(1, 8, 28, 28, requires_grad=True)
+    generator.bound(unbounded).matrix.sum().backward()
+    assert unbounded.grad is not None
+    assert unbounded.grad.isfinite().all()
+    assert unbounded.grad.abs().max() > 0
 
 
 def test_global_pooling_makes_the_flow_affine():

@@ -6,7 +6,13 @@ from torch.nn import functional as F
 
 from infaug.transform.apply import apply_fields
 from infaug.transform.fields import Fields
-from infaug.transform.spatial import flow_of, pixel_grid, warp
+from infaug.transform.spatial import (
+    flow_of,
+    pixel_grid,
+    spectral_norm,
+    stretch,
+    warp,
+)
 
 
 def zero_fields(batch: int, channels: int, height: int, width: int) -> Fields:
@@ -60,3 +66,34 @@ def test_the_warped_image_is_differentiable_in_the_fields():
     assert torch.autograd.gradcheck(
         lambda *p: apply_fields(0.3 + 0.3 * x, Fields(*p), padding="border"), parts
     )
+
+
+def test_the_spectral_norm_is_the_largest_singular_value():
+    matrices = torch.randn(50, 2, 2, dtype=torch.float64)
+    found = spectral_norm(matrices[:, :, 0], matrices[:, :, 1])
+    torch.testing.assert_close(found, torch.linalg.matrix_norm(matrices, ord=2))
+
+
+def test_stretch_bounds_how_far_the_displacement_of_any_two_points_differs():
+    torch.manual_seed(0)
+    displacement = torch.randn(3, 6, 9, 2, dtype=torch.float64)
+    most = stretch(displacement)
+    points = torch.rand(3, 400, 2, dtype=torch.float64) * 1.6 - 0.8
+    other = points + 1e-4 * torch.randn_like(points)
+    a, b = (
+        F.grid_sample(
+            displacement.movedim(-1, 1), p[:, :, None], align_corners=False
+        ).movedim(1, -1)[:, :, 0]
+        for p in (points, other)
+    )
+    slope = (a - b).norm(dim=-1) / (points - other).norm(dim=-1)
+    assert (slope <= most[:, None] * (1 + 1e-6)).all()
+    assert (slope.amax(dim=1) > 0.5 * most).all(), "the bound is not idle"
+
+
+def test_the_stretch_of_an_affine_map_is_the_norm_of_its_matrix():
+    matrix = torch.tensor([[0.3, -0.5, 0.2, 0.1]], dtype=torch.float64)
+    fields = matrix[:, :, None, None].expand(-1, -1, 5, 8)
+    flow = flow_of(fields, torch.zeros(1, 2, 5, 8, dtype=torch.float64))
+    expected = torch.linalg.matrix_norm(matrix.view(1, 2, 2), ord=2)
+    torch.testing.assert_close(stretch(flow - pixel_grid(5, 8, flow)), expected)

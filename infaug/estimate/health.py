@@ -1,0 +1,68 @@
+"""Signs of collapse, read off a batch of augmented images."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from infaug.classify.loss import soft_cross_entropy
+from infaug.estimate.learned_transform import LearnedTransform
+from infaug.randomness import Draws
+from infaug.types import Classifier
+from infaug.world import World
+
+SATURATED = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """Of images x and their augmented views x_aug, means over a global batch.
+
+    Attributes:
+        saturation: share of |tau| above 0.95: E has reached its bounds.
+        accuracy: of F on x, a share.
+        accuracy_aug: of F on x_aug, a share.
+        loss_aug: cross-entropy of F on x_aug, nats.
+        field_square: mean squared field before tanh: how strong x_aug is.
+    """
+
+    saturation: float
+    accuracy: float
+    accuracy_aug: float
+    loss_aug: float
+    field_square: float
+
+    def metrics(self) -> dict[str, float]:
+        """By name."""
+        return asdict(self)
+
+
+@torch.no_grad()
+def health_of(
+    transform: LearnedTransform,
+    classifier: Classifier,
+    x: Float[Tensor, "B C H W"],
+    y: Float[Tensor, "B Y"],
+    draws: Draws,
+    tau_noise: float,
+    world: World,
+) -> Health:
+    """Health of E's views of this process's part of a batch; F in evaluation mode."""
+    tau = transform.estimator(x)
+    noise = tau_noise * draws.normal(transform.config.tau_size)
+    unbounded = transform.unbounded(x, noise)
+    logits = [
+        classifier.head(classifier.features(images))
+        for images in (x, transform.render(x, unbounded))
+    ]
+    right = [(z.argmax(dim=1) == y.argmax(dim=1)).to(x.dtype) for z in logits]
+    columns = [
+        (tau.abs() > SATURATED).to(x.dtype).mean(dim=1),
+        *right,
+        soft_cross_entropy(logits[1], y).to(x.dtype),
+        unbounded.square().mean(dim=(1, 2, 3)).to(x.dtype),
+    ]
+    means = world.gather(torch.stack(columns, dim=1)).double().mean(dim=0).tolist()
+    names = ("saturation", "accuracy", "accuracy_aug", "loss_aug", "field_square")
+    return Health(**dict(zip(names, means, strict=True)))
