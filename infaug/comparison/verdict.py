@@ -76,7 +76,9 @@ def verdict(rows: Mapping[str, Sequence[float]]) -> str:
     >>> verdict({"base_learned": [90.0]})[:9]
     'undecided'
     """
-    row = next(name for name in CONTROLS_OF if name in rows)
+    row = next((name for name in CONTROLS_OF if name in rows), None)
+    if row is None:
+        return "undecided: no learned row was run"
     made = [c for c in comparisons(rows) if c.row == row]
     lacking = _lacking(row, rows)
     if not made:

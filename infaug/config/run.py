@@ -10,6 +10,7 @@ from infaug.config.estimator import EstimatorConfig
 from infaug.config.influence import InfluenceConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.transform import TransformConfig
+from infaug.config.tuning import TuningConfig
 
 Controls = Literal["full", "quick", "none"]
 
@@ -24,8 +25,11 @@ class RunConfig:
     transform: TransformConfig = field(default_factory=TransformConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
+    tuning: TuningConfig = field(default_factory=TuningConfig)
     controls: Controls = "full"
     """Rows run beside the learned ones: all, the closest, or none."""
+    rows: tuple[str, ...] = ()
+    """Names of the rows to run, whatever `controls` says."""
     seeds: int = 3
     """Paired repetitions: seeds 0 .. seeds - 1, the same for every row."""
 

@@ -122,6 +122,12 @@ class RunFolder:
         path = self.cell(row, seed) / "result.json"
         return json.loads(path.read_text()) if path.exists() else None
 
+    def found(self, row: str, seed: int) -> dict[str, Any]:
+        """What a finished cell found."""
+        result = self.cell_result(row, seed)
+        assert result is not None, f"{row} seed {seed} is finished by now"
+        return result
+
     def finish_cell(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
     ) -> None:
