@@ -87,6 +87,7 @@ def rows_of(config: RunConfig) -> list[Row]:
     """
     if config.rows:
         return _named(config)
+    assert config.controls != "auto", "settled by the run"
     names = set(_OF_CONTROLS[config.controls])
     if not config.data.shift.divides_use_from_training:
         names -= {"oracle"}

@@ -2,11 +2,13 @@
 
 import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from rich.console import Console
 
 from infaug.cell import Cell
 from infaug.comparison.cells import (
@@ -16,9 +18,10 @@ from infaug.comparison.cells import (
     generator_for,
     plan_cells,
 )
+from infaug.comparison.controls import choose_controls
 from infaug.comparison.plan import settle
 from infaug.comparison.summary import summarise
-from infaug.config import RunConfig
+from infaug.config import Controls, RunConfig
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
@@ -49,6 +52,8 @@ def run(
     """
     world = world or World.joined()
     folder = RunFolder(out)
+    if config.rows:
+        rows_of(config)  # Names that do not exist are refused before a folder is made.
     world.first(lambda: folder.enter(config))
     if (finished := world.first(folder.result)) is not None:
         return finished
@@ -58,10 +63,30 @@ def run(
         device = pick_device()
         settled = settle(config, source.train.image_shape, device)
         world.share(settled.classifier.batch_groups)
+        if config.controls == "auto" and not config.rows:
+            pick = partial(_pick, settled, source, folder, device, world.size, shown)
+            settled = replace(settled, controls=world.first(pick))
         world.first(lambda: folder.settle(settled))
         world.first(lambda: folder.list_unreadable(source.bad))
         _run_cells(settled, source, folder, world, device, shown=shown)
         return world.first(lambda: _finish(folder, settled))
+
+
+def _pick(
+    config: RunConfig,
+    source: Source,
+    folder: RunFolder,
+    device: torch.device,
+    workers: int,
+    shown: bool,
+) -> Controls:
+    """The controls this run began with, or those it has time for."""
+    if folder.is_settled:
+        return folder.config().controls
+    controls, why = choose_controls(config, source, device, workers)
+    if shown:
+        Console(stderr=True).print(why, highlight=False, soft_wrap=True)
+    return controls
 
 
 def _run_cells(

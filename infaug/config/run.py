@@ -12,7 +12,7 @@ from infaug.config.rounds import RoundsConfig
 from infaug.config.transform import TransformConfig
 from infaug.config.tuning import TuningConfig
 
-Controls = Literal["full", "quick", "none"]
+Controls = Literal["auto", "full", "quick", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,10 @@ class RunConfig:
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
-    controls: Controls = "full"
-    """Rows run beside the learned ones: all, the closest, or none."""
+    controls: Controls = "auto"
+    """Rows run beside the learned ones: all (full), the closest (quick), or none.
+    `auto`: full if a few timed steps say that it takes under half an hour, else quick.
+    """
     rows: tuple[str, ...] = ()
     """Names of the rows to run, whatever `controls` says."""
     seeds: int = 3

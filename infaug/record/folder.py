@@ -59,13 +59,18 @@ class RunFolder:
         else:
             self._must_equal("asked.json", asked, "use those settings to continue it")
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether a run has begun here and its `auto` settings are decided."""
+        return (self.path / "config.json").exists()
+
     def settle(self, settled: RunConfig) -> None:
         """Keep the settled config, or check that it is the one the run began with.
 
         Raises:
             ValueError: if other data or hardware settle it differently.
         """
-        if (self.path / "config.json").exists():
+        if self.is_settled:
             remedy = "continue it on such data and hardware, or set these explicitly"
             self._must_equal("config.json", settled, remedy)
         else:
