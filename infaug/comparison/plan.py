@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from infaug.config import Base, ClassifierConfig, Network, RunConfig
+from infaug.augment.base import build_base
+from infaug.comparison.tuning import candidates_for
+from infaug.config import ClassifierConfig, Network, RunConfig
 from infaug.precision import settle_precision
 
 
@@ -14,6 +16,9 @@ def settle(
     """The config with every `auto` replaced: a function of image shape and hardware.
 
     `shape` is (C, H, W).
+
+    Raises:
+        ValueError: for a base augmentation that cannot be built.
     """
     channels, height, width = shape
     size = max(height, width)
@@ -21,8 +26,14 @@ def settle(
     base = config.rounds.base
     if base == "auto":
         base = _base(channels, size)
+    candidates = config.tuning.candidates or candidates_for(base)
+    for name in (base, *candidates):
+        build_base(name)
     return replace(
-        config, classifier=classifier, rounds=replace(config.rounds, base=base)
+        config,
+        classifier=classifier,
+        rounds=replace(config.rounds, base=base),
+        tuning=replace(config.tuning, candidates=candidates),
     )
 
 
@@ -51,7 +62,7 @@ def _network(channels: int, size: int) -> Network:
     return "resnet56" if size <= 64 else "resnet18"
 
 
-def _base(channels: int, size: int) -> Base:
+def _base(channels: int, size: int) -> str:
     if channels == 1:
         return "affine"
     return "crop_flip" if size <= 64 else "resized_crop_flip"

@@ -1,11 +1,8 @@
 """The alternation of F, s_val and E."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from infaug.config.check import require
-
-Base = Literal["auto", "none", "affine", "crop_flip", "resized_crop_flip"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +15,9 @@ class RoundsConfig:
     """Steps of F in each round."""
     estimator_steps: int = 40
     """Steps of E in each round, after s_val is refreshed."""
-    base: Base = "auto"
-    """`auto`: affine for grey, crop_flip up to 64 px colour, else resized_crop_flip."""
+    base: str = "auto"
+    """`auto`: affine for grey, crop_flip up to 64 px colour, else resized_crop_flip;
+    or any that `infaug.augment.base` can build, such as `crop_flip+trivial`."""
     log_every_steps: int = 20
     """Steps between lines of metrics.jsonl."""
     checkpoint_every_steps: int = 200
