@@ -122,11 +122,6 @@ def test_views_stand_side_by_side_with_equal_weights():
     assert views.weights.eq(0.5).all()
 
 
-def test_a_base_augmentation_that_does_not_exist_is_named():
-    with pytest.raises(ValueError, match=r"rounds\.base.*auto"):
-        build_base("auto")
-
-
 def test_the_learned_view_changes_the_configured_share_of_images():
     x = images((1, 16, 16), 400)
     learned = Learned(build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0), 0.5)
