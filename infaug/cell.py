@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -17,10 +18,11 @@ from infaug.augment.views import choose_view, make_views, weigh_views
 from infaug.classify.batchnorm import set_groups
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.network import ImageClassifier, build_classifier
-from infaug.config import RunConfig
+from infaug.config import RunConfig, ShiftConfig
 from infaug.data.batches import Batches
-from infaug.data.dataset import to_float
+from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
+from infaug.data.shift import apply_shift
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.fit import influence_of
 from infaug.estimate.learned_transform import build_transform
@@ -59,7 +61,7 @@ class Cell:
     ):
         self.row, self.seed, self.config, self.world = row, seed, config, world
         self.device, self.dtype = device, dtype_of(config.classifier.precision)
-        train = splits.train + splits.influence if row.is_pooled else splits.train
+        train = _trained_on(row, splits, config.data.shift)
         self.train = train.to(device)
         self.num_classes = splits.num_classes
         channels, height, width = train.image_shape
@@ -218,6 +220,14 @@ class Cell:
         if self.row.is_learned:
             kept["transform"] = self.transform.state_dict()
         return kept
+
+
+def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled:
+    if row.is_pooled:
+        return splits.train + splits.influence
+    if row.is_oracle:
+        return replace(splits.train, images=apply_shift(splits.train.images, shift))
+    return splits.train
 
 
 def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

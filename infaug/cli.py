@@ -42,7 +42,8 @@ class Fit:
 
     Short flags: --data, --labels, --target, --rotate, --translate, --contrast,
     --brightness (all of --data.*), --network, --refresh and --refresh-lag. Run the
-    same command again to continue an interrupted run. The last line printed is RESULT and a JSON object.
+    same command again to continue an interrupted run. The last line printed is RESULT
+    and a JSON object.
     """
 
     out: Path = Path("runs/fit")

@@ -7,7 +7,7 @@ are and in which images are labelled.
 from dataclasses import dataclass
 from typing import Literal
 
-from infaug.config import Controls
+from infaug.config import Controls, RunConfig
 
 View = Literal["identity", "base", "random", "learned", "base+random", "base+learned"]
 GeneratorFrom = Literal["initial", "final"]
@@ -21,6 +21,8 @@ class Row:
         name: as it appears in tables and folders.
         views: what each view of an image goes through.
         is_pooled: whether the influence split is also trained on.
+        is_tuned: whether the base augmentation is chosen on the selection split.
+        is_oracle: whether the training images are shifted as the test images are.
         generator: for random tau: G as it was initially, or as the paired
             `base_learned` run left it.
     """
@@ -28,6 +30,8 @@ class Row:
     name: str
     views: tuple[View, View]
     is_pooled: bool = False
+    is_tuned: bool = False
+    is_oracle: bool = False
     generator: GeneratorFrom | None = None
 
     @property
@@ -46,6 +50,7 @@ ROWS = {
     for row in (
         Row(name="none", views=("identity", "identity")),
         Row(name="base", views=("base", "base")),
+        Row(name="base_tuned", views=("base", "base"), is_tuned=True),
         Row(name="learned", views=("identity", "learned")),
         Row(name="base_learned", views=("base", "base+learned")),
         Row(
@@ -56,6 +61,7 @@ ROWS = {
         Row(name="base_random_final", views=("base", "base+random"), generator="final"),
         Row(name="pooled", views=("base", "base"), is_pooled=True),
         Row(name="pooled_learned", views=("base", "base+learned"), is_pooled=True),
+        Row(name="oracle", views=("base", "base"), is_oracle=True),
     )
 }
 
@@ -70,6 +76,36 @@ _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
 }
 
 
-def rows_of(controls: Controls) -> list[Row]:
-    """The rows that are run, in an order that has G ready when it is needed."""
-    return [ROWS[name] for name in ROWS if name in _OF_CONTROLS[controls]]
+def rows_of(config: RunConfig) -> list[Row]:
+    """The rows that are run, in an order that has G ready when it is needed.
+
+    The oracle is among all of them only where use differs from training by a shift
+    that is known.
+
+    Raises:
+        ValueError: if `config.rows` names a row that there is not.
+    """
+    if config.rows:
+        return _named(config)
+    assert config.controls != "auto", "settled by the run"
+    names = set(_OF_CONTROLS[config.controls])
+    if not config.data.shift.divides_use_from_training:
+        names -= {"oracle"}
+    return [row for row in ROWS.values() if row.name in names]
+
+
+def _named(config: RunConfig) -> list[Row]:
+    names = set(config.rows)
+    if unknown := names - set(ROWS):
+        raise ValueError(
+            f"rows: there is no row {sorted(unknown)[0]!r}: choose among "
+            f"{', '.join(ROWS)}"
+        )
+    if "oracle" in names and not config.data.shift.divides_use_from_training:
+        raise ValueError(
+            "rows: the oracle trains on images shifted as the test images are: set "
+            "--data.shift, or leave the oracle out"
+        )
+    if any(ROWS[name].generator == "final" for name in names):
+        names.add("base_learned")
+    return [row for row in ROWS.values() if row.name in names]

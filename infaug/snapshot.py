@@ -7,6 +7,7 @@ process can do any part of it, as often as asked, and gets the same bytes.
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, UInt8
@@ -76,7 +77,7 @@ def shards_of(num_images: int, num_shards: int) -> list[range]:
     num_chunks = len(range(0, num_images, CHUNK))
     num = min(num_shards, num_chunks)
     bounds = [shard * num_chunks // num for shard in range(num + 1)]
-    return [range(*pair) for pair in zip(bounds, bounds[1:], strict=False)]
+    return [range(*pair) for pair in pairwise(bounds)]
 
 
 def rows_of_chunks(chunks: range) -> slice:
@@ -145,7 +146,7 @@ def shared_inputs(
 def validation_gradient(
     snapshot: Snapshot, influence: Labelled, world: World = ALONE
 ) -> Float[Tensor, "Y D1"]:
-    """grad L_val: the mean over the influence split, weighted by `focus`.
+    """Gradient of L_val: the mean over the influence split, weighted by `focus`.
 
     Raises:
         ValueError: if two passes through F differ.

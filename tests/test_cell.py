@@ -5,6 +5,7 @@ from tiny import CONFIG
 
 from infaug.cell import Cell
 from infaug.data.problem import load_splits
+from infaug.data.shift import apply_shift
 from infaug.refresher import build_refresher
 from infaug.rounds import classify, estimate, refresh
 from infaug.rows import ROWS
@@ -41,6 +42,14 @@ def test_pooled_rows_train_on_the_influence_split_too_and_others_never(splits):
     pooled, base = cell_of("pooled", splits), cell_of("base", splits)
     assert len(pooled.train) == len(splits.train) + len(splits.influence)
     assert len(base.train) == len(splits.train)
+
+
+def test_the_oracle_trains_on_images_shifted_as_the_test_images_are(splits):
+    oracle, base = cell_of("oracle", splits), cell_of("base", splits)
+    expected = apply_shift(splits.train.images, CONFIG.data.shift)
+    assert oracle.train.images.equal(expected)
+    assert oracle.train.labels.equal(base.train.labels)
+    assert not oracle.train.images.equal(base.train.images)
 
 
 @pytest.mark.parametrize("row", ["base", "base_learned"])

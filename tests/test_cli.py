@@ -40,7 +40,7 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     assert list(result) == ["unit", "rows", "verdict", "seconds"]
     assert set(result["rows"]) == {
         "none", "base", "base_random", "learned", "base_learned", "pooled",
-        "pooled_learned",
+        "pooled_learned", "base_tuned", "oracle",
     }  # fmt: skip
     assert all(len(row["seeds"]) == 1 for row in result["rows"].values())
     assert "undecided" in result["verdict"]

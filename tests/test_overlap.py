@@ -1,4 +1,4 @@
-"""Refreshes that overlap with training: which F they see, and that timing is nothing."""
+"""Refreshes that overlap with training: what F they see, whatever the timing."""
 
 import json
 from dataclasses import replace
@@ -87,9 +87,8 @@ def test_staleness_is_a_metric_and_waiting_a_timing(overlapped):
     assert [line["staleness"] for line in lines("metrics.jsonl")] == [4, 4]
     for line in lines("timings.jsonl"):
         assert line["staleness_steps"] == 4
-        assert (
-            0 <= line["waited_seconds"] <= line["seconds"] + line["solve_seconds"] + 1
-        )
+        assert line["waited_seconds"] > 0
+        assert line["solve_seconds"] > 0
 
 
 @pytest.mark.slow

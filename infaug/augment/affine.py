@@ -11,15 +11,28 @@ from infaug.transform.spatial import flow_of, warp
 class RandomAffine:
     """Rotation, translation, scale and shear, drawn for each image on its own.
 
-    The ranges are those of torchvision's RandomAffine(degrees=20, translate=0.075,
-    scale=(0.85, 1.15), shear=11), which are fixed for all tables; torchvision draws
-    once a batch, this draws once an image. Outside lies zero.
+    The default ranges are those of torchvision's RandomAffine(degrees=20,
+    translate=0.075, scale=(0.85, 1.15), shear=11), which `base` has in all tables;
+    torchvision draws once a batch, this draws once an image. Outside lies zero.
+
+    Args:
+        degrees: rotation lies within plus and minus this.
+        strength: factor on the ranges of translation, scale and shear, at most 5.
+
+    Raises:
+        ValueError: if a range is negative or would turn the image inside out.
     """
 
-    degrees = 20.0
-    translate = 0.075  # of the image side
-    scale = (0.85, 1.15)
-    shear_deg = 11.0
+    def __init__(self, degrees: float = 20.0, strength: float = 1.0):
+        if not (0 <= degrees <= 180 and 0 <= strength <= 5):
+            raise ValueError(
+                "degrees must lie in 0..180 and strength in 0..5, "
+                f"got {degrees} and {strength}"
+            )
+        self.degrees = degrees
+        self.translate = 0.075 * strength  # of the image side
+        self.scale = (1 - 0.15 * strength, 1 + 0.15 * strength)
+        self.shear_deg = 11.0 * strength
 
     def __call__(
         self, x: Float[Tensor, "B C H W"], draws: Draws

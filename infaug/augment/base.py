@@ -1,24 +1,52 @@
-"""The base augmentation by name; each is fixed across all tables."""
+"""The base augmentation by name.
+
+A name is parts joined by `+`, each with its numbers: `affine`, `affine:40` (degrees),
+`affine:40x1.5` (and strength), `crop_flip`, `resized_crop_flip`, `randaugment:9`
+(magnitude), `trivial`, `none`.
+"""
+
+from collections.abc import Callable
 
 from infaug.augment.affine import RandomAffine
+from infaug.augment.compose import Compose
 from infaug.augment.crop import CropFlip, ResizedCropFlip
 from infaug.augment.identity import Identity
-from infaug.config import Base
+from infaug.augment.rand_augment import RandAugment
+from infaug.augment.trivial_augment import TrivialAugment
 from infaug.types import Augment
 
+_KINDS: dict[str, Callable[..., Augment]] = {
+    "none": Identity,
+    "affine": RandomAffine,
+    "crop_flip": CropFlip,
+    "resized_crop_flip": ResizedCropFlip,
+    "randaugment": RandAugment,
+    "trivial": TrivialAugment,
+}
 
-def build_base(name: Base) -> Augment:
+
+def build_base(name: str) -> Augment:
     """The base augmentation called `name`.
 
+    >>> type(build_base("affine:40x1.5")).__name__
+    'RandomAffine'
+
     Raises:
-        ValueError: if `name` is `auto`, which the plan must settle first.
+        ValueError: if a part of `name` is no augmentation, as `auto` is none until the
+            plan has settled it, or its numbers do not fit.
     """
-    kinds: dict[str, type] = {
-        "none": Identity,
-        "affine": RandomAffine,
-        "crop_flip": CropFlip,
-        "resized_crop_flip": ResizedCropFlip,
-    }
-    if name not in kinds:
-        raise ValueError(f"rounds.base: {name!r} is not an augmentation")
-    return kinds[name]()
+    parts = [_part(word, name) for word in name.split("+")]
+    return parts[0] if len(parts) == 1 else Compose(*parts)
+
+
+def _part(word: str, name: str) -> Augment:
+    kind, _, numbers = word.partition(":")
+    if kind not in _KINDS:
+        raise ValueError(
+            f"rounds.base: {kind!r} in {name!r} is not an augmentation: use one of "
+            f"{', '.join(_KINDS)}, or several joined by +"
+        )
+    try:
+        return _KINDS[kind](*(float(n) for n in numbers.split("x") if numbers))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"rounds.base: {word!r} in {name!r}: {error}") from error

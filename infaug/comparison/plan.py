@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import torch
 
-from infaug.config import Base, ClassifierConfig, Network, RunConfig
+from infaug.augment.base import build_base
+from infaug.comparison.tuning import candidates_for
+from infaug.config import ClassifierConfig, Network, RunConfig
 from infaug.precision import settle_precision
 
 OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small training set
@@ -16,6 +18,9 @@ def settle(
     """The config with every `auto` replaced: a function of image shape and hardware.
 
     `shape` is (C, H, W).
+
+    Raises:
+        ValueError: for a base augmentation that cannot be built.
     """
     channels, height, width = shape
     size = max(height, width)
@@ -23,6 +28,9 @@ def settle(
     base = config.rounds.base
     if base == "auto":
         base = _base(channels, size)
+    candidates = config.tuning.candidates or candidates_for(base)
+    for name in (base, *candidates):
+        build_base(name)
     shards = config.influence.shards
     if shards is None:
         shards = OVERLAP_SHARDS if config.rounds.refresh == "overlap" else 1
@@ -31,6 +39,7 @@ def settle(
         classifier=classifier,
         influence=replace(config.influence, shards=shards),
         rounds=replace(config.rounds, base=base),
+        tuning=replace(config.tuning, candidates=candidates),
     )
 
 
@@ -59,7 +68,7 @@ def _network(channels: int, size: int) -> Network:
     return "resnet56" if size <= 64 else "resnet18"
 
 
-def _base(channels: int, size: int) -> Base:
+def _base(channels: int, size: int) -> str:
     if channels == 1:
         return "affine"
     return "crop_flip" if size <= 64 else "resized_crop_flip"

@@ -82,7 +82,9 @@ def verdict(
     >>> verdict({"base_learned": [90.0]})[:9]
     'undecided'
     """
-    row = next(name for name in CONTROLS_OF if name in rows)
+    row = next((name for name in CONTROLS_OF if name in rows), None)
+    if row is None:
+        return "undecided: no learned row was run"
     made = [c for c in comparisons(rows) if c.row == row]
     seeds_given_up = (given_up or {}).get(row, ())
     if len(seeds_given_up) == len(rows[row]):

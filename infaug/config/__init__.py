@@ -12,13 +12,13 @@ from infaug.config.data import DataConfig, ShiftConfig, SplitName
 from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
 from infaug.config.influence import InfluenceConfig
-from infaug.config.rounds import Base, RoundsConfig
+from infaug.config.rounds import RoundsConfig
 from infaug.config.run import Controls, RunConfig
 from infaug.config.transform import TransformConfig
+from infaug.config.tuning import TuningConfig
 
 __all__ = [
     "BackoffConfig",
-    "Base",
     "ClassifierConfig",
     "Controls",
     "DataConfig",
@@ -30,6 +30,7 @@ __all__ = [
     "ShiftConfig",
     "SplitName",
     "TransformConfig",
+    "TuningConfig",
     "difference",
     "from_dict",
     "require",

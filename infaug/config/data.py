@@ -32,6 +32,12 @@ class ShiftConfig:
         still = (self.rotate_deg, self.translate_px, self.brightness) == (0, 0, 0)
         return (still and self.contrast == 1) or not self.splits
 
+    @property
+    def divides_use_from_training(self) -> bool:
+        """Whether test images are changed and training images are not."""
+        is_so = "test" in self.splits and "train" not in self.splits
+        return is_so and not self.is_identity
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:

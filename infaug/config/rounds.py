@@ -5,8 +5,6 @@ from typing import Literal
 
 from infaug.config.check import require
 
-Base = Literal["auto", "none", "affine", "crop_flip", "resized_crop_flip"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class RoundsConfig:
@@ -23,8 +21,9 @@ class RoundsConfig:
     refresh_lag: int = 20
     """overlap: steps F trains on after the snapshot that s_val is solved for, up to
     classifier_steps. s_val is adopted exactly then, however fast or slow the solver."""
-    base: Base = "auto"
-    """`auto`: affine for grey, crop_flip up to 64 px colour, else resized_crop_flip."""
+    base: str = "auto"
+    """`auto`: affine for grey, crop_flip up to 64 px colour, else resized_crop_flip;
+    or any that `infaug.augment.base` can build, such as `crop_flip+trivial`."""
     log_every_steps: int = 20
     """Steps between lines of metrics.jsonl."""
     checkpoint_every_steps: int = 200

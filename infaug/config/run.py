@@ -11,8 +11,9 @@ from infaug.config.estimator import EstimatorConfig
 from infaug.config.influence import InfluenceConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.transform import TransformConfig
+from infaug.config.tuning import TuningConfig
 
-Controls = Literal["full", "quick", "none"]
+Controls = Literal["auto", "full", "quick", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +27,13 @@ class RunConfig:
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     backoff: BackoffConfig = field(default_factory=BackoffConfig)
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
-    controls: Controls = "full"
-    """Rows run beside the learned ones: all, the closest, or none."""
+    tuning: TuningConfig = field(default_factory=TuningConfig)
+    controls: Controls = "auto"
+    """Rows run beside the learned ones: all (full), the closest (quick), or none.
+    `auto`: full if a few timed steps say that it takes under half an hour, else quick.
+    """
+    rows: tuple[str, ...] = ()
+    """Names of the rows to run, whatever `controls` says."""
     seeds: int = 3
     """Paired repetitions: seeds 0 .. seeds - 1, the same for every row."""
 

@@ -1,8 +1,10 @@
 """Which image serves which purpose: indices only, no images.
 
-Images are shuffled once. Each split then takes its share class by class in the shuffled
-order: test first, then target, then labels, so what is held out does not depend on how
-many labels are used. Every fraction is of what the earlier splits left.
+Images are shuffled once. Each split then takes its share class by class: test first,
+then target, from the front of the shuffled order, then labels, from its back. So what
+is held out does not depend on how many labels are used, and which images are trained on
+does not depend on how many are held out as target, unless together they exhaust a
+class. Every fraction is of what the earlier splits left.
 """
 
 from dataclasses import dataclass
@@ -33,7 +35,8 @@ def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> I
 
     Stratified: every split has at least one image of each class, and otherwise classes
     in proportion to what was left. For the same seed, a smaller `labels` is a subset of
-    a larger one, and so is a smaller `target`, as influence and selection together.
+    a larger one, and so is a smaller `target`, as influence and selection together. A
+    count of labels draws the same images for any target that leaves enough of a class.
 
     Raises:
         ValueError: if a split asks for more than is left or is too small for the
@@ -44,9 +47,9 @@ def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> I
     if not test_given:
         test, rest = _take("test", config.test, rest, labels, at_least=1)
     # Two of each class: one to drive, one to choose.
-    target, rest = _take("target", config.target, rest, labels, at_least=2)
+    target, _ = _take("target", config.target, rest, labels, at_least=2)
     influence, selection = _divide(target, labels, config.influence_share)
-    train, unlabelled = _take("labels", config.labels, rest, labels, at_least=1)
+    train, unlabelled = _take_labels(config.labels, rest, target, labels)
     parts = (train, influence, selection, test, unlabelled)
     return Indices(*(part.sort().values for part in parts))
 
@@ -86,6 +89,22 @@ def _take(
     chosen = candidates[order[:size]]
     _check_classes(name, chosen, candidates, labels, at_least)
     return chosen, candidates[order[size:].sort().values]
+
+
+def _take_labels(
+    wanted: float | None, rest: Tensor, target: Tensor, labels: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Of `rest` without `target`: the training images, and what remains.
+
+    The order is that of all of `rest` from its back, and `target` is left out of it
+    afterwards: its images are the last ones of each class.
+    """
+    backwards = rest.flip(0)
+    order = backwards[stratified_order(labels[backwards], at_least=1)]
+    left = order[torch.isin(order, target, invert=True)]
+    size = _size("labels", wanted, len(left))
+    _check_classes("labels", left[:size], left, labels, at_least=1)
+    return left[:size], left[size:]
 
 
 def _size(name: str, wanted: float | None, available: int) -> int:

@@ -7,6 +7,7 @@ its actors; whoever trains holds a `PoolSolver`, hands snapshots over and asks l
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,7 @@ from infaug.data.dataset import Labelled
 from infaug.distributed.pool_actor import FeatureSource, ImageSource, gradient_of
 from infaug.distributed.pool_coordinator import Coordinator, Task
 from infaug.distributed.pool_crew import FETCH_S, REVIVAL_S, SILENCE_S, PoolError
-from infaug.distributed.pool_growth import PoolShape, start_actor
-from infaug.overlap import Solved
+from infaug.distributed.pool_growth import PoolShape, start_actor, with_health
 from infaug.snapshot import Snapshot, rows_of_chunks, shards_of
 
 RESERVE_S = 60.0
@@ -65,7 +65,7 @@ class SolverPool:
 
     def _start_coordinator(self, names: Sequence[str]) -> ActorHandle:
         return (
-            ray.remote(concurrency_groups={"health": 1})(Coordinator)
+            with_health(Coordinator)
             .options(
                 num_cpus=0,  # it waits for actors most of its time
                 max_restarts=-1,
@@ -111,7 +111,6 @@ class PoolSolver:
         Raises:
             PoolError: if the object store takes no more.
         """
-
         num_shards = len(shards_of(len(train), config.shards or 1))
         if num_shards < self.num_actors:
             warnings.warn(
@@ -249,7 +248,7 @@ def feature_sources(
     bounds = [shard * len(h1) // num_shards for shard in range(num_shards + 1)]
     return [
         FeatureSource(key, put((_numpy(h1[low:high]), _numpy(probs[low:high]))))
-        for low, high in zip(bounds, bounds[1:], strict=False)
+        for low, high in pairwise(bounds)
     ]
 
 

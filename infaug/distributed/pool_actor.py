@@ -123,7 +123,7 @@ def own_device() -> torch.device:
 
 
 def gradient_of(snapshot: Any, influence: Any) -> Tensor:
-    """grad L_val of a snapshot and a split in the object store, on the CPU."""
+    """Gradient of L_val, of a snapshot and a split in the object store, on the CPU."""
     split: Labelled = fetch(influence)
     return validation_gradient(fetch(snapshot).to(own_device()), split).cpu()
 

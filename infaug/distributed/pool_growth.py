@@ -11,6 +11,7 @@ from typing import Any
 
 import ray
 from ray.actor import ActorHandle
+from ray.exceptions import GetTimeoutError, RayActorError
 from ray.util.placement_group import (
     PlacementGroup,
     placement_group,
@@ -65,13 +66,19 @@ class PoolShape:
         return cls(least=numbers[0], most=numbers[1], resources=taken)
 
 
+def with_health(kind: type) -> Any:
+    """An actor class that answers `ping` in a thread of its own, while it computes."""
+    options: Any = {"concurrency_groups": {"health": 1}}
+    return ray.remote(**options)(kind)
+
+
 def start_actor(
     shape: PoolShape, group: PlacementGroup, bundle: int, name: str | None = None
 ) -> ActorHandle:
     """An actor in a reserved place; Ray starts it again whenever it dies."""
     own = {k: v for k, v in shape.resources.items() if k not in ("CPU", "GPU")}
     return (
-        ray.remote(concurrency_groups={"health": 1})(PoolActor)
+        with_health(PoolActor)
         .options(
             name=name,
             num_cpus=shape.resources.get("CPU", 0),
@@ -125,5 +132,5 @@ class Growth:
 def _is_there(actor: Any) -> bool:
     try:
         return ray.get(actor.ping.remote(), timeout=PLACING_S)
-    except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
+    except (RayActorError, GetTimeoutError):
         return False

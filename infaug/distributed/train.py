@@ -112,8 +112,8 @@ def _train(
     use_gpu = have.get("GPU", 0) >= workers
     if have.get("CPU", 0) < workers:
         raise ValueError(
-            f"the cluster has {have.get('CPU', 0):.0f} free CPUs, {workers} workers need "
-            "one each: add nodes or lower --workers"
+            f"the cluster has {have.get('CPU', 0):.0f} free CPUs, {workers} workers "
+            "need one each: add nodes or lower --workers"
         )
     trainer = TorchTrainer(
         _work,

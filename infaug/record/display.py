@@ -20,14 +20,14 @@ class Display:
 
     Args:
         steps_of_cell: for each cell, steps of every phase.
-        num_rounds: rounds of every cell.
+        num_rounds: for each cell, its rounds.
         shown: whether anything is printed.
     """
 
     def __init__(
         self,
         steps_of_cell: Sequence[Mapping[str, int]],
-        num_rounds: int,
+        num_rounds: Sequence[int],
         *,
         shown: bool,
     ):
@@ -74,8 +74,9 @@ class Display:
             rate = spent[1] / max(spent[0], 1e-9)
             self._renew(
                 f"{labels['row']} seed {labels['seed']} "
-                f"[{cell + 1}/{self.num_cells}]  round {round_ + 1}/{self.num_rounds}  "
-                f"{phase} {step}/{steps.stop}  {rate:.0f} steps/s{self._loss}"
+                f"[{cell + 1}/{self.num_cells}]  "
+                f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} "
+                f"{step}/{steps.stop}  {rate:.0f} steps/s{self._loss}"
                 f"  ETA {_clock(self._seconds_left())}"
             )
 

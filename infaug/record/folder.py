@@ -59,13 +59,18 @@ class RunFolder:
         else:
             self._must_equal("asked.json", asked, "use those settings to continue it")
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether a run has begun here and its `auto` settings are decided."""
+        return (self.path / "config.json").exists()
+
     def settle(self, settled: RunConfig) -> None:
         """Keep the settled config, or check that it is the one the run began with.
 
         Raises:
             ValueError: if other data or hardware settle it differently.
         """
-        if (self.path / "config.json").exists():
+        if self.is_settled:
             remedy = "continue it on such data and hardware, or set these explicitly"
             self._must_equal("config.json", settled, remedy)
         else:
@@ -121,6 +126,12 @@ class RunFolder:
         """What a cell found, or None while it is not finished."""
         path = self.cell(row, seed) / "result.json"
         return json.loads(path.read_text()) if path.exists() else None
+
+    def found(self, row: str, seed: int) -> dict[str, Any]:
+        """What a finished cell found."""
+        result = self.cell_result(row, seed)
+        assert result is not None, f"{row} seed {seed} is finished by now"
+        return result
 
     def finish_cell(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]

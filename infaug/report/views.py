@@ -34,7 +34,7 @@ def draw_views(run: Path) -> list[Path]:
     config = folder.config()
     splits = load_splits(config.data)
     drawn = []
-    for row in rows_of(config.controls):
+    for row in rows_of(config):
         weights = folder.cell(row.name, 0) / "transform.safetensors"
         if row.is_learned and weights.exists():
             learned = _learned(load_file(weights), splits, config)

@@ -20,6 +20,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from torch import Tensor
@@ -131,6 +132,6 @@ def _about(finished: Finished, solution: Solution, num_draws: int) -> dict[str, 
 
 def extremes(table: pa.Table, kind: str, top: int) -> tuple[pa.Table, pa.Table]:
     """The `top` most helpful and most harmful lines of a kind, the extreme first."""
-    rows = table.filter(pa.compute.equal(table["kind"], kind))
+    rows = table.filter(pc.equal(table["kind"], kind))
     worst = torch.arange(len(rows) - 1, max(-1, len(rows) - 1 - top), -1)
     return rows.slice(0, top), rows.take(worst.tolist())

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.cell import Cell
-from infaug.comparison.run import generator_for
+from infaug.comparison.cells import Planned, config_for, generator_for
 from infaug.comparison.verdict import CONTROLS_OF
 from infaug.data.problem import Splits, divide
 from infaug.data.source import load
@@ -46,9 +46,11 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     name = _finished_row(folder, row, seed)
     source = load(config.data)
     splits = divide(source, config.data, seed)
-    device, kind = pick_device(), ROWS[name]
-    generator = generator_for(kind, seed, folder)
-    cell = Cell(kind, seed, splits, config, World(), device, generator)
+    kind = ROWS[name]
+    planned = Planned(row=kind, seed=seed, config=config)
+    generator = generator_for(planned, folder)
+    config = config_for(planned, folder)
+    cell = Cell(kind, seed, splits, config, World(), pick_device(), generator)
     weights = folder.cell(name, seed)
     cell.classifier.load_state_dict(load_file(weights / "classifier.safetensors"))
     if kind.is_learned:

@@ -10,7 +10,9 @@ from infaug.augment.compose import Compose
 from infaug.augment.crop import CropFlip, ResizedCropFlip
 from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
+from infaug.augment.rand_augment import RandAugment
 from infaug.augment.random_tau import RandomTau
+from infaug.augment.trivial_augment import TrivialAugment
 from infaug.augment.views import choose_view, make_views, weigh_views
 from infaug.config import TransformConfig
 from infaug.estimate.learned_transform import build_transform
@@ -25,6 +27,9 @@ def augmenters(shape, dtype=torch.float32):
     return {
         "identity": Identity(),
         "affine": RandomAffine(),
+        "wide_affine": RandomAffine(degrees=60, strength=1.5),
+        "rand_augment": RandAugment(magnitude=9),
+        "trivial_augment": TrivialAugment(),
         "crop_flip": CropFlip(),
         "resized_crop_flip": ResizedCropFlip(),
         "random_tau": RandomTau(transform.generator),
@@ -117,11 +122,6 @@ def test_views_stand_side_by_side_with_equal_weights():
     assert views.weights.eq(0.5).all()
 
 
-def test_a_base_augmentation_that_does_not_exist_is_named():
-    with pytest.raises(ValueError, match=r"rounds\.base.*auto"):
-        build_base("auto")
-
-
 def test_the_learned_view_changes_the_configured_share_of_images():
     x = images((1, 16, 16), 400)
     learned = Learned(build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0), 0.5)
@@ -160,3 +160,46 @@ def test_views_weigh_the_softmax_of_minus_their_scores():
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(4))
     odds = (weights[:, 1] / weights[:, 0]).log()
     torch.testing.assert_close(odds, brightness(x, y) / 2 / 0.5)
+
+
+def test_the_policies_leave_torch_s_own_random_state_alone():
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    RandAugment()(images((3, 32, 32)), Draws.of_size(4, "a"))
+    assert torch.rand(3).equal(expected)
+
+
+def test_a_base_is_parts_with_their_numbers():
+    x, draws = images((1, 28, 28)), Draws.of_size(4, "a")
+    assert build_base("affine")(x, draws).equal(RandomAffine()(x, draws.fork()))
+    wide = build_base("affine:60x1.5")(x, draws.fork())
+    assert wide.equal(RandomAffine(60, 1.5)(x, draws.fork()))
+    both = build_base("crop_flip+randaugment:5")(x, draws.fork())
+    composed = Compose(CropFlip(), RandAugment(5))(x, draws.fork())
+    assert both.equal(composed)
+
+
+def test_a_magnitude_of_zero_keeps_most_images_almost_as_they_are():
+    x = images((3, 32, 32), 64)
+    mild, strong = (
+        (RandAugment(m)(x, Draws.of_size(64, "a")) - x).abs().mean((1, 2, 3)).median()
+        for m in (0, 20)
+    )
+    assert mild < strong / 3
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("auto", r"rounds\.base: 'auto' in 'auto' is not an augmentation"),
+        ("affine+cutout", "'cutout' in 'affine.cutout' is not an augmentation"),
+        ("trivial:3", "'trivial:3'"),
+        ("affine:wide", "'affine:wide'.*wide"),
+        ("affine:20x9", "strength in 0..5"),
+        ("randaugment:31", "magnitude must be one of 0..30"),
+    ],
+)
+def test_a_base_augmentation_that_does_not_exist_is_named(name, message):
+    with pytest.raises(ValueError, match=message):
+        build_base(name)

@@ -50,6 +50,13 @@ def test_without_controls_nothing_is_claimed():
     assert "none, base, base_random" in words
 
 
+def test_the_oracle_is_no_control_and_without_learned_rows_nothing_is_claimed():
+    rows = {**CONTROLS, "oracle": [99.0, 99.0, 99.0]}
+    assert verdict(rows) == "undecided: no learned row was run"
+    learned = {**rows, "base_learned": [80.0, 80.5, 80.2]}
+    assert verdict(learned).startswith("gain")
+
+
 def test_pooled_learned_speaks_for_the_run_and_must_beat_pooling():
     rows = {
         **CONTROLS,

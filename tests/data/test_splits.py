@@ -113,6 +113,18 @@ def test_a_smaller_target_is_a_subset_and_leaves_test_alone(labels):
         assert small.test.equal(large.test)
 
 
+@BOTH
+def test_training_images_do_not_depend_on_how_many_are_held_out_as_target(labels):
+    wanted = 20.0 if labels is SKEWED else 100.0
+    config = replace(CONFIG, labels=wanted)
+    found = [
+        split(labels, replace(config, target=size), False) for size in (20.0, 60.0, 0.5)
+    ]
+    for one, other in pairwise(found):
+        assert one.train.equal(other.train)
+        assert len(one.influence) < len(other.influence)
+
+
 @pytest.mark.parametrize(
     ("name", "size", "needed"),
     [("test", 9.0, 10), ("target", 19.0, 20), ("labels", 9.0, 10), ("labels", 1.0, 10)],

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_a_product_of_given_features_has_the_bytes_of_its_local_twin(pool):
     bounds = [0, 333, 666, 1000]
     shards = [  # clones, for the bytes of a product depend on the operands' alignment
         LastLayerHessian(h1[low:high].clone(), probs[low:high].clone())
-        for low, high in zip(bounds, bounds[1:], strict=False)
+        for low, high in pairwise(bounds)
     ]
     assert product.equal(ShardedHessian(shards) @ v)
     assert num_bytes == (2 + 3) * v.nbytes
@@ -93,7 +94,7 @@ def test_whole_recursions_run_side_by_side_and_come_back_in_order(pool):
 
 
 def test_what_a_snapshot_lacks_is_a_value_error_here(pool, given):
-    snapshot, splits, cell = given
+    snapshot, *_ = given
     snapshot.classifier.train()
     try:
         with pytest.raises(ValueError, match="training mode"):
@@ -141,5 +142,5 @@ def test_training_workers_with_a_pool_end_with_the_bytes_of_those_without(
 def test_a_shape_that_is_none_is_refused(text):
     from infaug.distributed.pool_growth import PoolShape
 
-    with pytest.raises(ValueError, match="--pool must be MIN..MAX"):
+    with pytest.raises(ValueError, match=r"--pool must be MIN\.\.MAX"):
         PoolShape.parse(text)

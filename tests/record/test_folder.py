@@ -96,6 +96,6 @@ def test_metrics_of_finished_cells_stay_when_there_is_no_checkpoint(tmp_path):
     folder.finish_cell({}, found)
     journal.metrics({"step": 2})
     journal.close()
-    display = Display([{}], 1, shown=False)
+    display = Display([{}], [1], shown=False)
     Recorder(folder, RoundsConfig(), World(), display).close()
     assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}]

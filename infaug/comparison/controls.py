@@ -1,0 +1,118 @@
+"""Which controls there is time for, where the user leaves it open.
+
+A few real steps are timed. They decide nothing but the rows that are run, and the run
+folder keeps the choice, so a resumed run does not choose again.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+import torch
+
+from infaug.cell import Cell
+from infaug.comparison.cells import Planned, plan_cells
+from infaug.config import Controls, RunConfig
+from infaug.data.problem import Splits, divide
+from infaug.data.source import Source
+from infaug.rounds import assess, classify, estimate
+from infaug.rows import ROWS, rows_of
+from infaug.world import World
+
+FULL_UNDER_S = 30 * 60
+TIMED_STEPS = 5
+TIMED_IMAGES = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds on this machine, of one process.
+
+    Attributes:
+        base_step: a step of F on base views.
+        learned_step: a step of F with a view through G.
+        estimator_step: a step of E and G.
+        image: F's forward pass of one image.
+    """
+
+    base_step: float
+    learned_step: float
+    estimator_step: float
+    image: float
+
+
+def choose_controls(
+    config: RunConfig, source: Source, device: torch.device, workers: int
+) -> tuple[Controls, str]:
+    """`full` if that is estimated to take under half an hour, else `quick`; and why."""
+    splits = divide(source, config.data)
+    pace = measure(config, splits, device)
+    full, quick = (
+        estimated_seconds(replace(config, controls=controls), splits, pace) / workers
+        for controls in ("full", "quick")
+    )
+    chosen: Controls = "full" if full < FULL_UNDER_S else "quick"
+    return chosen, (
+        f"estimate from a few timed steps: {_said(full)} with full controls, "
+        f"{_said(quick)} with quick ones; running {chosen} (--controls decides)"
+    )
+
+
+def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
+    """Time a few steps of F and E; nothing of them is kept."""
+    # In a single round E would learn nothing and have no schedule.
+    rounds = replace(config.rounds, rounds=max(config.rounds.rounds, 2))
+    config = replace(config, rounds=rounds)
+    cell = Cell(ROWS["base"], 0, splits, config, World(), device)
+    base_step = _seconds_a_step(classify(cell, 0, range(TIMED_STEPS), splits.selection))
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
+    selection = splits.selection.to(device)
+    learned_step = _seconds_a_step(classify(cell, 0, range(TIMED_STEPS), selection))
+    cell.s_val = torch.ones_like(cell.s_val)  # Any S but zero takes as long.
+    estimator_step = _seconds_a_step(estimate(cell, 0, range(TIMED_STEPS)))
+    some = splits.train.select(torch.arange(len(splits.train))[:TIMED_IMAGES])
+    began = time.perf_counter()
+    assess(cell, some.to(device))
+    return Pace(
+        base_step=base_step,
+        learned_step=learned_step,
+        estimator_step=estimator_step,
+        image=(time.perf_counter() - began) / len(some),
+    )
+
+
+def _seconds_a_step(steps: Iterator[Any]) -> float:
+    """The median; the first step also warms up, the last of F also assesses."""
+    ends = [time.perf_counter() for _ in steps][:-1]
+    return median(later - earlier for earlier, later in pairwise(ends))
+
+
+def estimated_seconds(config: RunConfig, splits: Splits, pace: Pace) -> float:
+    """What all cells of a run take; conjugate gradients are left out as small."""
+    cells = plan_cells(config, rows_of(config), range(config.seeds))
+    return sum(_of_cell(cell, splits, pace) for cell in cells)
+
+
+def _of_cell(cell: Planned, splits: Splits, pace: Pace) -> float:
+    steps, row = cell.steps, cell.row
+    through_g = row.is_learned or row.generator is not None
+    num_views = len(cell.row.views)
+    refreshed = num_views * len(splits.train) + len(splits.influence)
+    assessed = cell.config.rounds.rounds * len(splits.selection) + len(splits.test)
+    return (
+        steps["classify"] * (pace.learned_step if through_g else pace.base_step)
+        + steps.get("estimate", 0) * pace.estimator_step
+        + (steps.get("refresh", 0) * refreshed + assessed) * pace.image
+    )
+
+
+def _said(seconds: float) -> str:
+    """Minutes, or seconds below two of them.
+
+    >>> _said(90.4), _said(3600)
+    ('90 seconds', '60 minutes')
+    """
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

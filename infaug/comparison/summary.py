@@ -1,0 +1,112 @@
+"""What came of a run whose cells are all finished: rows, choices, verdict, seconds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from infaug.comparison.tuning import TRIAL
+from infaug.comparison.verdict import comparisons, verdict
+from infaug.config import RunConfig
+from infaug.record.folder import RunFolder
+from infaug.record.journal import read_lines
+from infaug.rows import RANDOM_ROWS, rows_of
+
+LEAST_GAP = 3.0  # points; the share of a smaller gap would be noise
+
+
+def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
+    """Rows, verdict and seconds of a folder whose cells are all finished.
+
+    `rows` maps each row to the mean, standard deviation (None for one seed) and values
+    of its top-1 accuracy on test, percent, by seed. `base_random` is, for each seed,
+    the better of random tau through the initial and the final G on the selection split.
+    `tuned` lists, by seed, what `base_tuned` chose from; `gap_closed` see there.
+    `seconds` sums the timings by phase; work that a crash made run twice counts twice.
+    """
+    seeds = range(config.seeds)
+    found = {
+        row.name: [folder.found(row.name, seed) for seed in seeds]
+        for row in rows_of(config)
+    }
+    chosen = with_best_random(found)
+    tops = {
+        name: [result["test_top1"] for result in results]
+        for name, results in chosen.items()
+    }
+    given_up = {
+        name: [r["seed"] for r in results if r.get("strength") == 0]
+        for name, results in chosen.items()
+    }
+    return {
+        "unit": "percent",
+        "rows": {name: statistics(values) for name, values in tops.items()},
+        "verdict": verdict(tops, given_up),
+        "seconds": _seconds(folder),
+        "comparisons": [_finite(asdict(c)) for c in comparisons(tops)],
+        "tuned": [_choice(result) for result in found.get("base_tuned", [])],
+        "gap_closed": gap_closed(tops),
+    }
+
+
+def with_best_random(
+    found: Mapping[str, Sequence[dict[str, Any]]],
+) -> dict[str, Sequence[dict[str, Any]]]:
+    """Results by row and seed, the two rows of random tau replaced by `base_random`."""
+    chosen: dict[str, Sequence[dict[str, Any]]] = {}
+    for name, results in found.items():
+        if name not in RANDOM_ROWS:
+            chosen[name] = results
+        elif "base_random" not in chosen and all(r in found for r in RANDOM_ROWS):
+            pairs = zip(*(found[r] for r in RANDOM_ROWS), strict=True)
+            chosen["base_random"] = [
+                max(pair, key=lambda result: result["selection_top1"]) for pair in pairs
+            ]
+    return chosen
+
+
+def statistics(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, standard deviation (None for one value) and the values."""
+    spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "std": spread, "seeds": list(values)}
+
+
+def gap_closed(rows: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """How far each row goes from `base` to `oracle`, percent of the way, by the means.
+
+    Empty if one of the two was not run or they are less than 3 points apart.
+
+    >>> gap_closed({"base": [70.0], "oracle": [90.0], "pooled": [85.0]})
+    {'pooled': 75.0}
+    """
+    if not {"base", "oracle"} <= set(rows):
+        return {}
+    base, oracle = np.mean(rows["base"]), np.mean(rows["oracle"])
+    if oracle - base < LEAST_GAP:
+        return {}
+    return {
+        name: float(100 * (np.mean(values) - base) / (oracle - base))
+        for name, values in rows.items()
+        if name not in ("none", "base", "oracle")
+    }
+
+
+def _choice(result: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: result[name] for name in ("seed", "base", "candidates")}
+
+
+def _seconds(folder: RunFolder) -> dict[str, float]:
+    """By phase; what choosing for `base_tuned` took stands apart."""
+    seconds: dict[str, float] = {}
+    for line in read_lines(folder.path / "timings.jsonl"):
+        phase = "tuning" if line["row"].startswith(TRIAL) else line["phase"]
+        seconds[phase] = round(seconds.get(phase, 0.0) + line["seconds"], 3)
+    return seconds | {"total": round(sum(seconds.values()), 3)}
+
+
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity: an unknown bound is null."""
+    bad = (math.inf, -math.inf)
+    return {k: None if v in bad else v for k, v in values.items()}

@@ -1,0 +1,77 @@
+"""How long steps take may choose the controls, once, and nothing else."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from settled import settled
+from tiny import CONFIG
+
+from infaug.comparison import controls, run
+from infaug.comparison.controls import Pace, choose_controls, estimated_seconds
+from infaug.data.problem import divide
+from infaug.data.source import load
+
+FAST = Pace(base_step=1e-4, learned_step=2e-4, estimator_step=1e-4, image=1e-6)
+SLOW = Pace(base_step=20.0, learned_step=40.0, estimator_step=20.0, image=1e-3)
+OPEN = replace(CONFIG, controls="auto")
+
+
+def choice_at(pace: Pace, monkeypatch, workers: int = 1) -> tuple[str, str]:
+    monkeypatch.setattr(controls, "measure", lambda *_: pace)
+    config = settled(OPEN)
+    return choose_controls(config, load(config.data), torch.device("cpu"), workers)
+
+
+def test_full_controls_if_they_take_under_half_an_hour_else_quick(monkeypatch):
+    assert choice_at(FAST, monkeypatch)[0] == "full"
+    chosen, why = choice_at(SLOW, monkeypatch)
+    assert chosen == "quick"
+    assert "minutes with full controls" in why
+    assert "running quick" in why
+
+
+def test_many_workers_take_less_time(monkeypatch):
+    assert choice_at(SLOW, monkeypatch, workers=10)[0] == "full"
+
+
+def test_the_estimate_counts_every_step_of_every_cell():
+    config = settled(replace(CONFIG, rows=("base", "learned"), seeds=2))
+    splits = divide(load(config.data), config.data)
+    pace = Pace(base_step=1.0, learned_step=100.0, estimator_step=1e4, image=0.0)
+    # Two rounds of six steps of F; E learns after the first, for four steps.
+    assert estimated_seconds(config, splits, pace) == 2 * (12 + 1200 + 4e4)
+
+
+def test_real_steps_are_timed():
+    config = settled(CONFIG)
+    splits = divide(load(config.data), config.data)
+    pace = controls.measure(config, splits, torch.device("cpu"))
+    assert min(vars(pace).values()) > 0
+
+
+@pytest.mark.parametrize("pace", [FAST, SLOW])
+def test_the_folder_keeps_the_choice_and_a_resumed_run_does_not_choose_again(
+    pace, tmp_path: Path, monkeypatch
+):
+    chosen = "full" if pace is FAST else "quick"
+    monkeypatch.setattr(controls, "measure", lambda *_: pace)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "run_planned", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.run(OPEN, tmp_path / "run", shown=False)
+    kept = [json.loads((tmp_path / "run" / f"{n}.json").read_text())["controls"]
+            for n in ("asked", "config")]  # fmt: skip
+    assert kept == ["auto", chosen]
+
+    monkeypatch.setattr(run, "choose_controls", interrupted)
+    seen = []
+    monkeypatch.setattr(run, "run_planned", lambda cells, *_, **__: seen.extend(cells))
+    monkeypatch.setattr(run, "summarise", lambda *_: {})
+    run.run(OPEN, tmp_path / "run", shown=False)
+    assert any(cell.candidate for cell in seen) == (chosen == "full")
