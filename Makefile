@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= runs/demo
 
-.PHONY: install demo test test-all lint clean
+.PHONY: install demo test test-all chaos lint clean
 
 install: .venv/installed
 
@@ -25,6 +25,11 @@ test: lint
 
 test-all: lint
 	$(BIN)/pytest
+
+# Solver actors killed at random moments; the tally is the last line.
+chaos: install
+	$(BIN)/pytest tests/distributed/test_pool_faults.py -s > chaos.log 2>&1; status=$$?; \
+	  tail -n 3 chaos.log; grep -o 'CHAOS .*' chaos.log | tail -n 1; exit $$status
 
 clean:
 	rm -rf .venv runs .pytest_cache .ruff_cache

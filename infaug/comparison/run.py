@@ -107,7 +107,7 @@ def _run_cells(
     shown: bool,
 ) -> None:
     cells = plan_cells(config, rows_of(config), range(config.seeds))
-    run_planned(cells, source, folder, world, device, shown=shown)
+    run_planned(cells, source, folder, world, device, solver, shown=shown)
 
 
 def run_planned(
@@ -116,6 +116,7 @@ def run_planned(
     folder: RunFolder,
     world: World,
     device: torch.device,
+    solver: Solver | None = None,
     *,
     shown: bool,
 ) -> None:

@@ -3,6 +3,7 @@
 Its state is its arguments: started again it repeats the solve it was killed in.
 """
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -55,6 +56,11 @@ class Coordinator:
         """Whether the coordinator is there; answered while it solves."""
         return True
 
+    @ray.method(concurrency_group="health")
+    def pid(self) -> int:
+        """The process, to find it in `top`, or to end it in a test."""
+        return os.getpid()
+
     def solve(self, task: Task) -> Solved:
         """S by the configured solver, its products by the actors."""
         began = time.perf_counter()
@@ -75,11 +81,22 @@ class Coordinator:
         self._muster(len(jobs))
         return self._apply(function, dict(enumerate(jobs)))
 
-    def product(self, sources: Sequence[Source], v: Tensor) -> tuple[Tensor, int]:
-        """One product of the undamped Hessian, and the bytes that were moved for it."""
+    def products(
+        self, sources: Sequence[Source], v: Tensor, num: int
+    ) -> tuple[Tensor, float, int]:
+        """The undamped Hessian times `v`, `num` times over.
+
+        Returns:
+            The product, the seconds and the bytes moved for each.
+        """
         self._muster(len(sources))
         hessian = PoolHessian(self.crew, sources)
-        return hessian @ v, hessian.bytes_moved
+        result, began = hessian @ v, time.perf_counter()
+        before = hessian.bytes_moved
+        for _ in range(num):
+            result = hessian @ v
+        seconds = time.perf_counter() - began
+        return result, seconds / num, (hessian.bytes_moved - before) // num
 
     def _muster(self, num_parts: int) -> None:
         self.crew.actors = [*self.actors, *self.growth.follow(num_parts)]

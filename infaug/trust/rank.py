@@ -132,6 +132,6 @@ def _about(finished: Finished, solution: Solution, num_draws: int) -> dict[str, 
 
 def extremes(table: pa.Table, kind: str, top: int) -> tuple[pa.Table, pa.Table]:
     """The `top` most helpful and most harmful lines of a kind, the extreme first."""
-    rows = table.filter(pc.equal(table["kind"], kind))
+    rows = table.filter(pc.field("kind") == kind)
     worst = torch.arange(len(rows) - 1, max(-1, len(rows) - 1 - top), -1)
     return rows.slice(0, top), rows.take(worst.tolist())

@@ -1,0 +1,279 @@
+"""What does the solver pool gain, what does it cost, and where does it stop paying?
+
+Sizes are those of benchmarks/s_val.py: b has N = 20,000, D = 512, Y = 100, c has N =
+10,000, D = 2,048, Y = 1,000. Two actors are timed against one, each on one thread, runs
+interleaved. Then: are the bytes those of the local twin, how far are other partitions,
+how many bytes does a product move, and a model of time against actors, fitted to these
+measurements, at ImageNet's size. The model is an extrapolation; it says what it is made
+of.
+
+    python benchmarks/pool.py            # a table
+    python benchmarks/pool.py --json     # one line
+"""
+
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+import tyro
+from scipy.optimize import nnls
+from torch import Tensor
+
+from infaug.config import InfluenceConfig
+from infaug.distributed.pool import InPool, SolverPool, feature_sources
+from infaug.distributed.pool_coordinator import Task
+from infaug.distributed.pool_growth import PoolShape
+from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.sharded import ShardedHessian
+from infaug.randomness import generator
+from infaug.refresh import solve
+
+IMAGENET = {"N": 1_281_167, "D": 2048, "Y": 1000}
+ACTORS = [2**k for k in range(9)]
+WAIT_S = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is timed."""
+
+    sizes: tuple[str, ...] = ("b", "c")
+    """Of b, c and tiny (which is for trying this file out)."""
+    repeats: int = 7
+    """Interleaved pairs; medians with their range over bootstraps are reported."""
+    products: int = 4
+    """Products in each timing."""
+    shards: int = 2
+    """Of the training set; the actors share them."""
+    json: bool = False
+    """Print one JSON line and nothing else."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """N samples, D features, Y classes."""
+
+    N: int
+    D: int
+    Y: int
+
+    @property
+    def head_bytes(self) -> int:
+        """Of one float32 array of the head's shape."""
+        return 4 * self.Y * (self.D + 1)
+
+    @property
+    def work(self) -> float:
+        """Multiply-adds of a product: two matrix products per sample."""
+        return 2.0 * self.N * self.Y * (self.D + 1)
+
+
+SIZES = {
+    "b": Size(20_000, 512, 100),
+    "c": Size(10_000, 2048, 1000),
+    "tiny": Size(4_000, 64, 10),
+}
+
+
+def problem(size: Size) -> tuple[Tensor, Tensor, Tensor]:
+    """h1, p and a right-hand side: features and a head drawn at random."""
+    draws = generator("benchmark of the pool")
+    h1 = torch.randn(size.N, size.D + 1, generator=draws).relu_()
+    h1[:, -1] = 1
+    head = torch.randn(size.Y, size.D + 1, generator=draws) / math.sqrt(size.D)
+    b = torch.randn(size.Y, size.D + 1, generator=draws)
+    return h1, (2 * h1 @ head.T).softmax(1), b - b.mean(0)
+
+
+def local_twin(h1: Tensor, probs: Tensor, num_shards: int) -> ShardedHessian:
+    """The same shards in this process, in memory aligned as the actors' is."""
+    bounds = [shard * len(h1) // num_shards for shard in range(num_shards + 1)]
+    return ShardedHessian(
+        [
+            LastLayerHessian(h1[low:high].clone(), probs[low:high].clone())
+            for low, high in pairwise(bounds)
+        ]
+    )
+
+
+def time_products(pool: SolverPool, sources: Sequence[Any], v: Tensor, num: int):
+    """Seconds per product, the bytes it moved, and the product."""
+    ask = pool.coordinator.products.remote
+    result, seconds, num_bytes = ray.get(ask(sources, v, num), timeout=WAIT_S)
+    return seconds, num_bytes, result
+
+
+def measure(name: str, pools: dict[int, SolverPool], asked: Settings) -> dict[str, Any]:
+    """One size: times of one and two actors, and how products agree."""
+    size = SIZES[name]
+    h1, probs, v = problem(size)
+    sources = feature_sources(f"{name}", h1, probs, asked.shards)
+    times: dict[int, list[float]] = {1: [], 2: []}
+    num_bytes, product = {}, {}
+    for pool in pools.values():
+        time_products(pool, sources, v, 1)  # Warm up: features are fetched.
+    for _ in range(asked.repeats):
+        for count, pool in pools.items():
+            found = time_products(pool, sources, v, asked.products)
+            times[count].append(found[0])
+            num_bytes[count], product[count] = found[1], found[2]
+    expected = local_twin(h1, probs, asked.shards) @ v
+    whole = LastLayerHessian(h1, probs) @ v
+    ratios = np.array(times[1]) / np.array(times[2])
+    low, high = interval(ratios)
+    return {
+        "size": name,
+        "one_s": float(np.median(times[1])),
+        "two_s": float(np.median(times[2])),
+        "ratio": float(np.median(ratios)),
+        "ratio_low": low,
+        "ratio_high": high,
+        "bytes_per_product": num_bytes,
+        "same_bytes_as_local": all(p.equal(expected) for p in product.values()),
+        "other_shards_error": float((product[1] - whole).norm() / whole.norm()),
+        "work": size.work,
+        "head_bytes": size.head_bytes,
+        "times": times,
+    }
+
+
+def interval(values: np.ndarray, num: int = 1000) -> tuple[float, float]:
+    """95 % interval of the median, by bootstrap."""
+    draws = np.random.default_rng(0).choice(values, (num, len(values)))
+    low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def solutions_agree(pool: SolverPool) -> float:
+    """Relative difference of float64 solutions at rtol 1e-10 of two partitions."""
+    size = Size(4000, 64, 10)
+    h1, probs, b = (x.double() for x in problem(size))
+    config = InfluenceConfig(damping=1e-3, rtol=1e-10, max_products=2000)
+
+    def solved(num_shards: int) -> Tensor:
+        sources = feature_sources(f"float64 {num_shards}", h1, probs, num_shards)
+        task = Task(sources, (torch.clone, (b,)), config, torch.zeros_like(b), ())
+        ask = pool.coordinator.solve.remote
+        return InPool(pool.coordinator, lambda: ask(task), list).result().solution.value
+
+    here = solve(local_twin(h1, probs, 1), b, config, torch.zeros_like(b)).value
+    return max(float((solved(n) - here).norm() / here.norm()) for n in (2, 3, 5))
+
+
+def fit_model(rows: list[dict[str, Any]], latency_s: float) -> dict[str, float]:
+    """Seconds of a product = latency + work / actors * a + bytes * b, fitted.
+
+    `latency` is that of a product of a tiny problem; a and b are fitted to the
+    measured times by least squares, none of them negative.
+    """
+    lines, times = [], []
+    for row in rows:
+        for count in (1, 2):
+            lines.append([row["work"] / count, row["bytes_per_product"][count]])
+            times.append(max(0.0, float(np.median(row["times"][count])) - latency_s))
+    scale = np.max(lines, axis=0)
+    (per_work, per_byte), _ = nnls(np.array(lines) / scale, np.array(times))
+    return {
+        "latency_s": latency_s,
+        "s_per_multiply_add": per_work / scale[0],
+        "s_per_byte": per_byte / scale[1],
+    }
+
+
+def predict(model: dict[str, float], size: Size, actors: int) -> float:
+    """Seconds of a product with as many shards as actors, by the model.
+
+    Every actor is on its own node: v is sent to each, each sends its sum, and the
+    coordinator's link carries all of it; every call costs it some latency.
+    """
+    moved = 2 * actors * size.head_bytes
+    return (
+        model["latency_s"] * max(1.0, actors / 2)
+        + model["s_per_multiply_add"] * size.work / actors
+        + model["s_per_byte"] * moved
+    )
+
+
+def scaling(model: dict[str, float]) -> dict[str, Any]:
+    """Predicted seconds of a product at ImageNet's size, and the best number."""
+    size = Size(**IMAGENET)
+    seconds = {count: predict(model, size, count) for count in ACTORS}
+    pays = [
+        count for count in ACTORS[1:] if seconds[count // 2] / seconds[count] >= 1.25
+    ]
+    return {
+        "size": IMAGENET,
+        "seconds_by_actors": seconds,
+        "doubling_pays_until": max(pays, default=1),
+        "best": min(seconds, key=seconds.__getitem__),
+    }
+
+
+def run(asked: Settings) -> dict[str, Any]:
+    """Everything, in one record."""
+    torch.set_num_threads(1)
+    ray.init(
+        num_cpus=max(3, os.cpu_count() or 1), include_dashboard=False,
+        _node_ip_address="127.0.0.1", log_to_driver=False,
+    )  # fmt: skip
+    try:
+        pools = {n: SolverPool(PoolShape(least=n, most=n)) for n in (1, 2)}
+        rows = [measure(name, pools, asked) for name in asked.sizes]
+        h1, probs, v = problem(Size(100, 8, 4))
+        tiny = feature_sources("latency", h1, probs, 2)
+        time_products(pools[2], tiny, v, 1)
+        latency_s = time_products(pools[2], tiny, v, 20)[0]
+        agree = solutions_agree(pools[2])
+    finally:
+        ray.shutdown()
+    model = fit_model(rows, latency_s)
+    return {
+        "rows": rows,
+        "float64_solutions_difference": agree,
+        "model": model,
+        "imagenet": scaling(model),
+    }
+
+
+def main(asked: Settings) -> None:
+    """Measure and print."""
+    began = time.perf_counter()
+    found = run(asked)
+    if asked.json:
+        print(json.dumps({"settings": asdict(asked), **found}))
+        return
+    print(
+        "size  1 actor   2 actors  ratio (95 %)          MB moved  bytes  other shards"
+    )
+    for row in found["rows"]:
+        print(
+            f"{row['size']:<5} {row['one_s']:7.3f} s {row['two_s']:7.3f} s  "
+            f"{row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
+            f"   {row['bytes_per_product'][2] / 1e6:8.1f}  "
+            f"{'same' if row['same_bytes_as_local'] else 'DIFFER'}   "
+            f"{row['other_shards_error']:.0e}"
+        )
+    difference = found["float64_solutions_difference"]
+    print(f"float64 solutions of other partitions differ by {difference:.0e}")
+    print("model:", ", ".join(f"{k} {v:.2e}" for k, v in found["model"].items()))
+    far = found["imagenet"]
+    print("ImageNet's size, seconds a product by actors (extrapolated):")
+    print(
+        "  " + "  ".join(f"{n}: {s:.2f}" for n, s in far["seconds_by_actors"].items())
+    )
+    print(
+        f"  doubling gains 1.25x or more up to {far['doubling_pays_until']} actors, "
+        f"the fastest is {far['best']}; {time.perf_counter() - began:.0f} s measured"
+    )
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

@@ -1,0 +1,120 @@
+"""What a finished run says of its influences, and that refitting agrees."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from tiny import CONFIG, tiny
+
+from infaug.cli import BAD_INPUT, main
+from infaug.cli_influence import check_in_run
+from infaug.comparison.run import run
+from infaug.trust.predictions import check_predictions
+from infaug.trust.rank import SCHEMA, extremes, rank
+from infaug.trust.reload import reload
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory) -> Path:
+    """600 digits for training: few enough to be quick, enough to be linear."""
+    out = tmp_path_factory.mktemp("trust") / "run"
+    data = replace(CONFIG.data, labels=600, target=200)
+    influence = replace(CONFIG.influence, damping=0.1)
+    run(tiny(controls="none", data=data, influence=influence), out, shown=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def finished(finished_run):
+    return reload(finished_run, "base_learned")
+
+
+def test_a_cell_is_reloaded_as_it_was_when_it_was_finished(finished_run, finished):
+    from infaug.rounds import assess
+
+    found = json.loads(
+        (finished_run / "cells" / "base_learned-seed0" / "result.json").read_text()
+    )
+    again = assess(finished.cell, finished.splits.test)
+    assert again.loss == found["test_loss"]
+    assert not finished.cell.classifier.training
+
+
+def test_pooled_images_are_found_again_in_the_source(finished_run):
+    from infaug.data.source import load
+
+    pooled = reload(finished_run, "pooled_learned")
+    source = load(pooled.cell.config.data)
+    labels = source.train.labels[pooled.source_index]
+    assert labels.equal(pooled.cell.train.labels)
+    own = len(pooled.splits.train)
+    images = source.train.images[pooled.source_index[:own]]
+    assert images.equal(pooled.cell.train.images[:own])
+
+
+def test_predictions_agree_with_refitting_and_parts_change_nothing(finished):
+    trust = check_predictions(finished, num_samples=8)
+    assert trust.refitted.pearson > 0.99
+    assert abs(trust.refitted.slope - 1) < 0.1
+    assert trust.live_gradient > 0
+    parts = check_predictions(finished, num_samples=8, num_jobs=3)
+    assert parts.refitted.actual.equal(trust.refitted.actual)
+
+
+def test_too_many_samples_are_refused(finished):
+    with pytest.raises(ValueError, match="--samples must lie between 2 and the 100"):
+        check_predictions(finished, num_samples=101, max_train=100)
+
+
+def test_a_ranking_has_every_image_and_view_and_sums_as_the_theory_says(finished):
+    table = rank(finished, num_draws=2)
+    num = len(finished.cell.train)
+    assert table.schema.equals(SCHEMA)
+    kinds = table["kind"].to_pylist()
+    assert [kinds.count(kind) for kind in ("image", "augmentation")] == [num, 2 * num]
+    for kind in ("image", "augmentation"):
+        helpful, harmful = extremes(table, kind, 3)
+        low, high = helpful["influence"].to_pylist(), harmful["influence"].to_pylist()
+        assert low == sorted(low)
+        assert high == sorted(high, reverse=True)
+        assert low[0] < 0 < high[0]
+    changes = torch.tensor(table["predicted_change"].to_pylist())
+    torch.testing.assert_close(
+        changes * num, torch.tensor(table["influence"].to_pylist())
+    )
+
+
+def test_commands_write_what_they_say(finished_run, capsys):
+    arguments = [str(finished_run), "--row", "base_learned"]
+    more = ["--samples", "4", "--max-train", "100"]
+    assert main(["influence", "validate", *arguments, *more]) == 0
+    said = capsys.readouterr().out
+    assert "Pearson" in said
+    assert "gradient norm at the live head" in said
+    found = json.loads((finished_run / "influence-base_learned-seed0.json").read_text())
+    assert len(found["actual"]) == 4
+    with Image.open(finished_run / "influence-base_learned-seed0.png") as picture:
+        assert picture.width > 300
+    assert main(["influence", "rank", *arguments, "--top", "2"]) == 0
+    assert capsys.readouterr().out.count("most helpful") == 2
+    file = finished_run / "influence-base_learned-seed0.parquet"
+    assert pq.read_schema(file).names == SCHEMA.names
+    assert b"damping" in pq.read_schema(file).metadata[b"infaug"]
+
+
+def test_the_check_at_the_end_of_a_run_is_small_and_never_fails_it(
+    finished_run, monkeypatch
+):
+    from infaug import cli_influence
+
+    monkeypatch.setattr(cli_influence, "MAX_UNKNOWNS_IN_RUN", 10)
+    assert "the head is large" in check_in_run(finished_run)[0]
+
+
+def test_a_row_that_was_not_run_is_refused(finished_run, capsys):
+    assert main(["influence", "rank", str(finished_run), "--row", "base"]) == BAD_INPUT
+    assert "has no finished cell of row base" in capsys.readouterr().err
