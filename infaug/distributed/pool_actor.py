@@ -5,7 +5,7 @@ a few bytes that name objects in Ray's store. So every call can be repeated, by 
 actor, and one that was started again computes what it has lost.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -136,15 +136,6 @@ def gradient_of(snapshot: Any, influence: Any) -> Tensor:
     """Gradient of L_val, of a snapshot and a split in the object store, on the CPU."""
     split: Labelled = fetch(influence)
     return validation_gradient(fetch(snapshot).to(own_device()), split).cpu()
-
-
-def whole_hessian(sources: Sequence[Source]) -> LastLayerHessian:
-    """All shards as one: what a recursion draws its minibatches from."""
-    shards = [source.load(own_device()) for source in sources]
-    return LastLayerHessian(
-        torch.cat([shard.h1 for shard in shards]),
-        torch.cat([shard.probs for shard in shards]),
-    )
 
 
 def fetch(reference: Any) -> Any:
