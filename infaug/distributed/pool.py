@@ -32,6 +32,7 @@ from infaug.distributed.pool_growth import PoolShape, start_actor, with_health
 from infaug.snapshot import Snapshot, rows_of_chunks, shards_of
 
 RESERVE_S = 60.0
+START_S = 180.0  # imports take a minute on a busy machine
 MAX_SUBMITS = 3  # of one problem whose objects were lost
 
 
@@ -59,6 +60,7 @@ class SolverPool:
             for place, name in enumerate(names)
         ]
         self.coordinator = self._start_coordinator(names)
+        self._await_all()
         self.solver = PoolSolver(self.coordinator, shape.least)
 
     def _start_coordinator(self, names: Sequence[str]) -> ActorHandle:
@@ -74,6 +76,18 @@ class SolverPool:
             )
             .remote(names, self.shape)
         )
+
+    def _await_all(self) -> None:
+        """Let processes begin: from then on, silence is a fault."""
+        pings = [a.ping.remote() for a in (self.coordinator, *self.actors)]
+        try:
+            ray.get(pings, timeout=START_S)
+        except (RayActorError, GetTimeoutError) as error:
+            self.close()
+            raise PoolError(
+                f"the solver pool did not begin within {START_S:.0f} s: look at the "
+                f"workers' logs ({error})"
+            ) from error
 
     def close(self) -> None:
         """End the actors and give their place back."""

@@ -61,6 +61,10 @@ class Coordinator:
         """The process, to find it in `top`, or to end it in a test."""
         return os.getpid()
 
+    def size(self) -> int:
+        """How many actors the last work was shared by."""
+        return len(self.crew.actors)
+
     def solve(self, task: Task) -> Solved:
         """S by the configured solver, its products by the actors."""
         began = time.perf_counter()

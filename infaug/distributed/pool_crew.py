@@ -21,7 +21,7 @@ from ray.exceptions import (
 from infaug.distributed.pool_actor import FETCH_S, PoolError
 
 SILENCE_S = 10.0  # after which an actor that computes is asked whether it is there
-REVIVAL_S = 30.0  # for which an actor is waited for if there is no other
+REVIVAL_S = 45.0  # for which an actor is waited for if there is no other
 MAX_LOSSES = 10  # in one problem; more means that the problem itself is deadly
 LOST = (RayActorError, WorkerCrashedError, GetTimeoutError)
 

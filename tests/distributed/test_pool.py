@@ -1,6 +1,7 @@
 """The pool's S is the local S, whoever computes it; its faults are told."""
 
 import json
+import time
 from dataclasses import replace
 from itertools import pairwise
 
@@ -110,6 +111,23 @@ def test_a_pool_that_does_not_fit_is_refused_with_what_is_free(ray):
 
     with pytest.raises(ValueError, match="no room for 9 solver actors"):
         SolverPool(PoolShape(least=9, most=9), reserve_s=2)
+
+
+def test_a_pool_grows_into_what_is_free_and_gives_it_back(ray, pool, given, local):
+    from infaug.distributed.pool import SolverPool
+    from infaug.distributed.pool_growth import PoolShape
+
+    assert ray.available_resources()["CPU"] == 2
+    growing = SolverPool(PoolShape(least=1, most=3))
+    try:
+        assert submit(growing, given).result().solution.value.equal(local.value)
+        assert ray.get(growing.coordinator.size.remote(), timeout=60) == 2
+    finally:
+        growing.close()
+    until = time.monotonic() + 30
+    while ray.available_resources().get("CPU", 0) < 2:
+        assert time.monotonic() < until, "the extra actor's place was not given back"
+        time.sleep(0.5)
 
 
 def test_an_overlapped_run_with_a_pool_has_the_bytes_of_the_run_alone(pool, tmp_path):

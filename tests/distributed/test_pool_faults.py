@@ -166,7 +166,6 @@ def _continue(pid: int) -> None:
 def test_what_is_dead_for_good_is_told_within_a_minute(ray, pool, features, who):
     from infaug.distributed.pool_crew import PoolError
 
-    ray.get(pool.coordinator.ping.remote(), timeout=MINUTE_S)  # it has begun
     pending = solve_in(pool, features, f"dead {who}")
     dead = pool.actors if who == "actors" else [pool.coordinator]
     began = time.monotonic()
