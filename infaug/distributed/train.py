@@ -45,7 +45,7 @@ def fit_on_workers(
             f"classifier.batch_groups ({config.classifier.batch_groups}) must be a "
             f"multiple of the number of workers, got {workers} workers"
         )
-    started_here = _connect(workers)
+    started_here = connect(workers)
     try:
         return _train(config, folder, workers, shown)
     finally:
@@ -54,7 +54,7 @@ def fit_on_workers(
         shutil.rmtree(out / "ray", ignore_errors=True)
 
 
-def _connect(workers: int) -> bool:
+def connect(workers: int) -> bool:
     """Join a cluster or start one here; whether one was started."""
     if ray.is_initialized():
         return False
