@@ -78,7 +78,7 @@ class Prepare:
 def main(argv: Sequence[str] | None = None) -> int:
     """The `infaug` command; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    return _guarded(lambda: _dispatch(argv))
+    return guarded(lambda: _dispatch(argv))
 
 
 def job(config: RunConfig, out: str, smoke: RoundsConfig) -> int:
@@ -91,7 +91,7 @@ def job(config: RunConfig, out: str, smoke: RoundsConfig) -> int:
         argv.remove("--smoke")
         config = replace(config, rounds=smoke, seeds=1)
     default = Fit(out=Path(out), run=config)
-    return _guarded(lambda: _fit(_parse_fit(argv, default)))
+    return guarded(lambda: _fit(_parse_fit(argv, default)))
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -190,7 +190,8 @@ def _prepare(asked: Prepare) -> int:
     return 0
 
 
-def _guarded(act: Callable[[], int]) -> int:
+def guarded(act: Callable[[], int]) -> int:
+    """The exit code of `act`; a user's mistake is told in one line."""
     warnings.showwarning = _show_warning
     try:
         return act()

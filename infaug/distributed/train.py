@@ -58,7 +58,7 @@ def fit_on_workers(
             f"classifier.batch_groups ({config.classifier.batch_groups}) must be a "
             f"multiple of the number of workers, got {workers} workers"
         )
-    started_here = _connect(workers, pool)
+    started_here = connect(workers, pool)
     try:
         with contextlib.ExitStack() as stack:
             solver = stack.enter_context(SolverPool(pool)) if pool else None
@@ -74,7 +74,7 @@ def fit_on_workers(
 @contextlib.contextmanager
 def pool_alone(shape: PoolShape) -> Iterator[PoolSolver]:
     """A pool without training workers, in the cluster or in one started for it."""
-    started_here = _connect(0, shape)
+    started_here = connect(0, shape)
     try:
         with SolverPool(shape) as solver:
             yield solver
@@ -83,7 +83,7 @@ def pool_alone(shape: PoolShape) -> Iterator[PoolSolver]:
             ray.shutdown()
 
 
-def _connect(workers: int, pool: PoolShape | None) -> bool:
+def connect(workers: int, pool: PoolShape | None = None) -> bool:
     """Join a cluster or start one here; whether one was started."""
     if ray.is_initialized():
         return False
