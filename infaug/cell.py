@@ -24,7 +24,7 @@ from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.learned_transform import build_transform
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
-from infaug.rows import Row
+from infaug.rows import ROWS, Row
 from infaug.types import Augment, Views
 from infaug.world import World
 
@@ -42,7 +42,8 @@ class Cell:
         config: settled.
         world: who shares the batches.
         device: where everything lies.
-        generator: state of the G that random tau goes through; None for the initial.
+        generator: state of the G the cell begins with; None for a random one.
+        driver: state of the F that drives E where s_val is solved once.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Cell:
         world: World,
         device: torch.device,
         generator: Mapping[str, Tensor] | None = None,
+        driver: Mapping[str, Tensor] | None = None,
     ):
         self.row, self.seed, self.config, self.world = row, seed, config, world
         self.device, self.dtype = device, dtype_of(config.classifier.precision)
@@ -87,6 +89,10 @@ class Cell:
             device=device, dtype=self.dtype,
         )  # fmt: skip
         self.augments = [self._augment(view) for view in row.views]
+        self.seen = self.augments  # What F has been trained on.
+        self.initial: Mapping[str, Tensor] | None = None
+        if driver is not None:
+            self._be_driven_by(driver)
         self._classify = self._batches(settings.batch_size, groups, "classify")
         self._estimate = self._batches(config.estimator.batch_size, groups, "estimate")
 
@@ -94,12 +100,26 @@ class Cell:
         count = self.config.classifier.batch_groups
         return Batches(self.train, size, count, groups, self.device, self.seed, purpose)
 
+    def _be_driven_by(self, driver: Mapping[str, Tensor]) -> None:
+        """Take the control row's F in place of the initial one, which is put aside."""
+        assert self.row.control is not None, "only learned rows are driven"
+        state = self.classifier.state_dict()
+        self.initial = {k: v.detach().clone() for k, v in state.items()}
+        self.classifier.load_state_dict(driver)
+        self.seen = [self._augment(view) for view in ROWS[self.row.control].views]
+
+    def begin_classifier(self) -> None:
+        """From here on F trains on this row's views; a driver gives way to a new F."""
+        self.seen = self.augments
+        if self.initial is not None:
+            self.classifier.load_state_dict(self.initial)
+
     def _augment(self, view: str) -> Augment:
         parts: dict[str, Augment] = {
             "identity": Identity(),
             "base": build_base(self.config.rounds.base),
             "random": RandomTau(self.transform.generator),
-            "learned": Learned(self.transform, self.config.estimator.tau_noise),
+            "learned": Learned(self.transform, self.config.estimator),
         }
         return Compose(*(parts[name] for name in view.split("+")))
 

@@ -8,11 +8,14 @@ from collections.abc import Iterator
 from infaug.cell import Cell
 from infaug.classify.evaluate import Evaluation, evaluate
 from infaug.classify.fit import fit_classifier
+from infaug.config import RoundsConfig
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
 from infaug.estimate.fit import fit_estimator
 from infaug.record.recorder import Metrics, Recorder
 from infaug.refresh import solve_s_val
+
+BEFORE = -1  # The round of what comes before the first.
 
 
 def run_cell(cell: Cell, splits: Splits, recorder: Recorder) -> None:
@@ -24,12 +27,16 @@ def run_cell(cell: Cell, splits: Splits, recorder: Recorder) -> None:
     rounds = cell.config.rounds
     influence = splits.influence.to(cell.device)
     selection = splits.selection.to(cell.device)
+    if is_once := cell.row.is_learned and rounds.s_val == "once":
+        learn_once(cell, recorder, influence)
     for round_ in range(rounds.rounds):
         # Train F on the views of this round.
         left = recorder.left(round_, "classify", rounds.classifier_steps)
+        if round_ == left.start == 0:
+            cell.begin_classifier()
         steps = classify(cell, round_, left, selection)
         recorder.follow(round_, "classify", left, steps, cell)
-        if not cell.row.is_learned or round_ == rounds.rounds - 1:
+        if not cell.row.is_learned or is_once or round_ == rounds.rounds - 1:
             continue  # Nothing would train on what E learned in the last round.
 
         # Refresh s_val for the F of this round.
@@ -41,6 +48,22 @@ def run_cell(cell: Cell, splits: Splits, recorder: Recorder) -> None:
         left = recorder.left(round_, "estimate", rounds.estimator_steps)
         steps = estimate(cell, round_, left)
         recorder.follow(round_, "estimate", left, steps, cell)
+
+
+def learn_once(cell: Cell, recorder: Recorder, influence: Labelled) -> None:
+    """S of the F that the control row left, then all steps of E against it."""
+    left = recorder.left(BEFORE, "refresh", 1)
+    steps = refresh(cell, BEFORE, left, influence)
+    recorder.follow(BEFORE, "refresh", left, steps, cell)
+    rounds = cell.config.rounds
+    left = recorder.left(BEFORE, "estimate", estimator_steps(rounds))
+    steps = estimate(cell, 0, left)
+    recorder.follow(BEFORE, "estimate", left, steps, cell)
+
+
+def estimator_steps(rounds: RoundsConfig) -> int:
+    """Steps of E in a whole cell; none in the last round."""
+    return (rounds.rounds - 1) * rounds.estimator_steps
 
 
 def classify(
@@ -78,7 +101,7 @@ def refresh(
             cell.classifier,
             cell.train,
             influence,
-            cell.augments,
+            cell.seen,
             cell.config.influence,
             cell.seed,
             "refresh",
@@ -108,7 +131,7 @@ def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
         range(first + left.start, first + left.stop),
         cell.config.estimator,
         cell.config.influence,
-        num_steps=(rounds.rounds - 1) * rounds.estimator_steps,
+        num_steps=estimator_steps(rounds),
         precision=cell.config.classifier.precision,
         world=cell.world,
     ):

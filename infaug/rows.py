@@ -7,7 +7,7 @@ are and in which images are labelled.
 from dataclasses import dataclass
 from typing import Literal
 
-from infaug.config import Controls
+from infaug.config import Controls, RunConfig
 
 View = Literal["identity", "base", "random", "learned", "base+random", "base+learned"]
 GeneratorFrom = Literal["initial", "final"]
@@ -23,17 +23,25 @@ class Row:
         is_pooled: whether the influence split is also trained on.
         generator: for random tau: G as it was initially, or as the paired
             `base_learned` run left it.
+        control: of a learned row: the row without the learned view, whose F drives E
+            where s_val is solved once.
     """
 
     name: str
     views: tuple[View, View]
     is_pooled: bool = False
     generator: GeneratorFrom | None = None
+    control: str | None = None
 
     @property
     def is_learned(self) -> bool:
         """Whether E and G learn in this row."""
         return any("learned" in view for view in self.views)
+
+    @property
+    def uses_generator(self) -> bool:
+        """Whether G makes a view, at learned or at random tau."""
+        return self.is_learned or self.generator is not None
 
     @property
     def learns_on_base(self) -> bool:
@@ -46,8 +54,8 @@ ROWS = {
     for row in (
         Row(name="none", views=("identity", "identity")),
         Row(name="base", views=("base", "base")),
-        Row(name="learned", views=("identity", "learned")),
-        Row(name="base_learned", views=("base", "base+learned")),
+        Row(name="learned", views=("identity", "learned"), control="none"),
+        Row(name="base_learned", views=("base", "base+learned"), control="base"),
         Row(
             name="base_random_initial",
             views=("base", "base+random"),
@@ -55,12 +63,20 @@ ROWS = {
         ),
         Row(name="base_random_final", views=("base", "base+random"), generator="final"),
         Row(name="pooled", views=("base", "base"), is_pooled=True),
-        Row(name="pooled_learned", views=("base", "base+learned"), is_pooled=True),
+        Row(
+            name="pooled_learned",
+            views=("base", "base+learned"),
+            is_pooled=True,
+            control="pooled",
+        ),
     )
 }
 
 # The random-tau control is the better of these two, chosen on the selection split.
 RANDOM_ROWS = ("base_random_initial", "base_random_final")
+
+# The row whose F shows its features to a critic; G is fitted after it.
+FEATURES_OF = "base"
 
 _LEARNED = ("base_learned", "pooled_learned")
 _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
@@ -70,6 +86,16 @@ _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
 }
 
 
-def rows_of(controls: Controls) -> list[Row]:
-    """The rows that are run, in an order that has G ready when it is needed."""
-    return [ROWS[name] for name in ROWS if name in _OF_CONTROLS[controls]]
+def rows_of(config: RunConfig) -> list[Row]:
+    """The rows that are run, in an order that has G and F ready where they are needed.
+
+    Controls whose F drives E, or whose features a critic sees, are run in any case.
+    """
+    wanted = set(_OF_CONTROLS[config.controls])
+    if config.rounds.s_val == "once":
+        wanted |= {ROWS[name].control or name for name in wanted}
+    if config.adversarial.fit == "ragan":
+        wanted.add(FEATURES_OF)
+    if config.estimator.generator_learning_rate == 0:
+        wanted.discard("base_random_final")  # It would equal base_random_initial.
+    return [ROWS[name] for name in ROWS if name in wanted]

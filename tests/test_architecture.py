@@ -16,7 +16,7 @@ LAYERS: list[set[str]] = [
     {"augment"},
     {"baselines"},
     {"rows", "refresh", "record"},
-    {"cell"},
+    {"cell", "generator_fit"},
     {"rounds"},
     {"comparison"},
     {"distributed", "report"},

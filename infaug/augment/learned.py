@@ -1,29 +1,32 @@
-"""The learned augmentation: tau from E, varied by noise."""
+"""The learned augmentation: tau from E, varied by dropout and noise."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from infaug.config import EstimatorConfig
+from infaug.estimate.chance import tau_dropout, tau_noise
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
 
 
 class Learned:
-    """x_aug = G(x, E(x) + noise), without gradients: what F trains on.
+    """x_aug = G(x, keep * E(x) + noise), without gradients: what F trains on.
 
     Args:
         transform: E and G.
-        tau_noise: standard deviation of the Gaussian noise on tau.
+        config: how tau varies, as when E learned.
     """
 
-    def __init__(self, transform: LearnedTransform, tau_noise: float):
+    def __init__(self, transform: LearnedTransform, config: EstimatorConfig):
         self.transform = transform
-        self.tau_noise = tau_noise
+        self.config = config
 
     @torch.no_grad()
     def __call__(
         self, x: Float[Tensor, "B C H W"], draws: Draws
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image."""
-        noise = self.tau_noise * draws.normal(self.transform.config.tau_size)
-        return self.transform(x, noise)
+        size = self.transform.config.tau_size
+        noise = tau_noise(self.config, size, draws)
+        return self.transform(x, noise, tau_dropout(self.config, size, draws))

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -9,32 +10,54 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.cell import Cell
+from infaug.comparison.generators import provide_generator
 from infaug.comparison.plan import settle
+from infaug.comparison.tasks import (
+    GENERATOR,
+    driver_for,
+    features_for,
+    generator_for,
+    steps_of,
+    tasks_of,
+)
 from infaug.comparison.verdict import comparisons, verdict
-from infaug.config import RoundsConfig, RunConfig
+from infaug.config import RunConfig
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
+from infaug.generator_fit import GeneratorFit
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
 from infaug.record.recorder import Recorder
+from infaug.record.store import GeneratorStore
 from infaug.rounds import assess, run_cell
-from infaug.rows import RANDOM_ROWS, Row, rows_of
+from infaug.rows import RANDOM_ROWS, ROWS, Row, rows_of
 from infaug.world import World
 
 
 def run(
-    config: RunConfig, out: Path, world: World | None = None, *, shown: bool = True
+    config: RunConfig,
+    out: Path,
+    world: World | None = None,
+    *,
+    cache: Path | None = None,
+    shown: bool = True,
 ) -> dict[str, Any]:
     """Run, or continue, everything `config` asks for; the result is also written.
 
     Every process of the world calls this with the same arguments. Finished cells are
     kept, the unfinished one continues from its last checkpoint.
+
+    Args:
+        config: what is asked for; `auto` values are settled here.
+        out: the run folder.
+        world: who takes part; None for the process group this process has joined.
+        cache: where fitted generators of other runs are found and kept; None for none.
+        shown: whether progress is printed.
 
     Returns:
         {"unit", "rows", "verdict", "seconds", "comparisons"}; see `summarise`.
@@ -56,7 +79,8 @@ def run(
         world.share(settled.classifier.batch_groups)
         world.first(lambda: folder.settle(settled))
         world.first(lambda: folder.list_unreadable(source.bad))
-        _run_cells(settled, source, folder, world, device, shown=shown)
+        store = GeneratorStore(cache) if cache else None
+        _run_cells(settled, source, folder, store, world, device, shown=shown)
         return world.first(lambda: _finish(folder, settled))
 
 
@@ -64,49 +88,51 @@ def _run_cells(
     config: RunConfig,
     source: Source,
     folder: RunFolder,
+    store: GeneratorStore | None,
     world: World,
     device: torch.device,
     *,
     shown: bool,
 ) -> None:
-    cells = [(row, s) for s in range(config.seeds) for row in rows_of(config.controls)]
-    steps = [_steps(row, config.rounds) for row, _ in cells]
+    tasks = tasks_of(config)
+    steps = [steps_of(name, config) for name, _ in tasks]
     display = Display(steps, config.rounds.rounds, shown=shown and world.is_first)
     with contextlib.closing(Recorder(folder, config.rounds, world, display)) as kept:
-        for number, (row, seed) in enumerate(cells):
-            if world.first(partial(folder.cell_result, row.name, seed)) is not None:
+        for number, (name, seed) in enumerate(tasks):
+            if world.first(partial(folder.cell_result, name, seed)) is not None:
                 display.skip_cell(number)
                 continue
-            generator = world.first(partial(_generator_for, row, seed, folder))
             splits = divide(source, config.data, seed)
-            cell = Cell(row, seed, splits, config, world, device, generator)
-            if (state := kept.begin_cell(number, row.name, seed)) is not None:
-                cell.load(state)
-            run_cell(cell, splits, kept)
-            found = _assess_all(cell, splits)
-            world.first(partial(kept.finish_cell, cell.weights(), found))
-            display.say(
-                f"{row.name} seed {seed}: {found['test_top1']:.2f} % top-1 on test"
-            )
+            begin = partial(kept.begin_cell, number, name, seed)
+            if name == GENERATOR:
+                classifier = world.first(partial(features_for, config, seed, folder))
+                fit = GeneratorFit(seed, splits, config, world, device, classifier)
+                provide_generator(fit, begin, kept, store)
+            else:
+                _run_row(ROWS[name], seed, splits, config, world, device, begin, kept)
 
 
-def _steps(row: Row, rounds: RoundsConfig) -> dict[str, int]:
-    """Steps of each phase of a whole cell."""
-    steps = {"classify": rounds.rounds * rounds.classifier_steps}
-    if row.is_learned:
-        steps["refresh"] = rounds.rounds - 1
-        steps["estimate"] = (rounds.rounds - 1) * rounds.estimator_steps
-    return steps
-
-
-def _generator_for(row: Row, seed: int, folder: RunFolder) -> dict[str, Tensor] | None:
-    """The G that the paired `base_learned` run ended with, where the row wants it."""
-    if row.generator != "final":
-        return None
-    weights = folder.cell("base_learned", seed) / "transform.safetensors"
-    prefix = "generator."
-    tensors = load_file(weights).items()
-    return {k.removeprefix(prefix): v for k, v in tensors if k.startswith(prefix)}
+def _run_row(
+    row: Row,
+    seed: int,
+    splits: Splits,
+    config: RunConfig,
+    world: World,
+    device: torch.device,
+    begin: Callable[[], dict[str, Tensor] | None],
+    kept: Recorder,
+) -> None:
+    generator = world.first(partial(generator_for, row, config, seed, kept.folder))
+    driver = world.first(partial(driver_for, row, config, seed, kept.folder))
+    cell = Cell(row, seed, splits, config, world, device, generator, driver)
+    if (state := begin()) is not None:
+        cell.load(state)
+    run_cell(cell, splits, kept)
+    found = _assess_all(cell, splits)
+    world.first(partial(kept.finish_cell, cell.weights(), found))
+    kept.display.say(
+        f"{row.name} seed {seed}: {found['test_top1']:.2f} % top-1 on test"
+    )
 
 
 def _assess_all(cell: Cell, splits: Splits) -> dict[str, Any]:
@@ -136,29 +162,33 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
     of its top-1 accuracy on test, percent, by seed. `base_random` is, for each seed,
     the better of random tau through the initial and the final G on the selection split.
     `seconds` sums the timings by phase; work that a crash made run twice counts twice.
+    `generators`, if G was fitted adversarially, is how far each seed's flows reach.
     """
     seeds = range(config.seeds)
     found = {
         row.name: [_found(folder, row.name, seed) for seed in seeds]
-        for row in rows_of(config.controls)
+        for row in rows_of(config)
     }
     chosen: dict[str, list[dict[str, Any]]] = {}
     for name, results in found.items():
         if name not in RANDOM_ROWS:
             chosen[name] = results
         elif "base_random" not in chosen:
-            pairs = zip(*(found[r] for r in RANDOM_ROWS), strict=True)
+            pairs = zip(*(found[r] for r in RANDOM_ROWS if r in found), strict=True)
             chosen["base_random"] = [
                 max(pair, key=lambda result: result["selection_top1"]) for pair in pairs
             ]
     tops = {name: [r["test_top1"] for r in rs] for name, rs in chosen.items()}
-    return {
+    result = {
         "unit": "percent",
         "rows": {name: _statistics(values) for name, values in tops.items()},
         "verdict": verdict(tops),
         "seconds": _seconds(folder),
         "comparisons": [_finite(asdict(c)) for c in comparisons(tops)],
     }
+    if config.adversarial.fit != "none":
+        result["generators"] = [_found(folder, GENERATOR, seed) for seed in seeds]
+    return result
 
 
 def _found(folder: RunFolder, row: str, seed: int) -> dict[str, Any]:

@@ -25,7 +25,12 @@ MAX_FAILURES = 3
 
 
 def fit_on_workers(
-    config: RunConfig, out: Path, workers: int, *, shown: bool = True
+    config: RunConfig,
+    out: Path,
+    workers: int,
+    *,
+    cache: Path | None = None,
+    shown: bool = True,
 ) -> dict[str, Any]:
     """`comparison.run` on `workers` Ray workers; the same result and files.
 
@@ -47,7 +52,7 @@ def fit_on_workers(
         )
     started_here = _connect(workers)
     try:
-        return _train(config, folder, workers, shown)
+        return _train(config, folder, workers, cache, shown)
     finally:
         if started_here:
             ray.shutdown()
@@ -72,7 +77,11 @@ def _connect(workers: int) -> bool:
 
 
 def _train(
-    config: RunConfig, folder: RunFolder, workers: int, shown: bool
+    config: RunConfig,
+    folder: RunFolder,
+    workers: int,
+    cache: Path | None,
+    shown: bool,
 ) -> dict[str, Any]:
     have = ray.cluster_resources()
     use_gpu = have.get("GPU", 0) >= workers
@@ -86,6 +95,7 @@ def _train(
         train_loop_config={
             "config": to_dict(config),
             "out": str(folder.path),
+            "cache": str(cache.absolute()) if cache else None,
             "shown": shown,
         },
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
@@ -113,7 +123,9 @@ def _work(job: dict[str, Any]) -> None:
     """
     folder = RunFolder(Path(job["out"]))
     try:
-        run(from_dict(RunConfig, job["config"]), folder.path, shown=job["shown"])
+        config = from_dict(RunConfig, job["config"])
+        cache = Path(job["cache"]) if job["cache"] else None
+        run(config, folder.path, cache=cache, shown=job["shown"])
     except ValueError as error:
         if ray.train.get_context().get_world_rank() == 0:
             _mistake_file(folder).write_text(str(error))

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Phase = Literal["classify", "refresh", "estimate"]
-PHASES: tuple[Phase, ...] = ("classify", "refresh", "estimate")
+Phase = Literal["adversary", "classify", "refresh", "estimate"]
+PHASES: tuple[Phase, ...] = ("adversary", "classify", "refresh", "estimate")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ def draw_views(run: Path) -> list[Path]:
     config = folder.config()
     splits = load_splits(config.data)
     drawn = []
-    for row in rows_of(config.controls):
+    for row in rows_of(config):
         weights = folder.cell(row.name, 0) / "transform.safetensors"
         if row.is_learned and weights.exists():
             learned = _learned(load_file(weights), splits, config)
@@ -48,7 +48,7 @@ def _learned(state: dict[str, Tensor], splits: Splits, config: RunConfig) -> Aug
     channels, height, width = splits.train.image_shape
     transform = build_transform(config.transform, channels, height, width, 0)
     transform.load_state_dict(state)
-    return Learned(transform.eval(), config.estimator.tau_noise)
+    return Learned(transform.eval(), config.estimator)
 
 
 def _draw(

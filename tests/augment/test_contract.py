@@ -12,7 +12,7 @@ from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
 from infaug.augment.random_tau import RandomTau
 from infaug.augment.views import make_views
-from infaug.config import TransformConfig
+from infaug.config import EstimatorConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
 
@@ -21,7 +21,7 @@ SHAPES = [(1, 28, 28), (3, 32, 32)]
 
 def augmenters(shape, dtype=torch.float32):
     transform = build_transform(TransformConfig(tau_size=8), *shape, 0).to(dtype)
-    learned = Learned(transform, tau_noise=0.5)
+    learned = Learned(transform, EstimatorConfig(tau_dropout=0.5))
     return {
         "identity": Identity(),
         "affine": RandomAffine(),
