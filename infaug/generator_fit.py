@@ -24,6 +24,7 @@ from infaug.transform.adversaries import build_adversaries
 from infaug.transform.critics import image_and_feature_critics, image_and_flow_critics
 from infaug.transform.fit import Batch, fit_generator
 from infaug.transform.reach import measure_reach
+from infaug.transform.start import start_covariance
 from infaug.world import World
 
 MEASURED_ON = 1000
@@ -58,7 +59,7 @@ class GeneratorFit:
         shape = splits.train.image_shape
         generator = build_transform(config.transform, *shape, seed).generator
         tau = random_tau(config.transform.tau_size, seed)
-        generator.condition(tau, settings.initial_spread)
+        generator.condition(tau, start_covariance(config.transform, settings, shape[0]))
         self.features_of: Callable[[Tensor], Tensor] | None = None
         if settings.fit == "wgan_gp":
             critics = image_and_flow_critics(*shape, seed)
@@ -130,7 +131,7 @@ class GeneratorFit:
         x = to_float(images).to(self.device, self.dtype)
         draws = Draws.of_size(len(x), self.seed, "reach", device=self.device)
         ranges = self.config.adversarial.affine
-        return measure_reach(self.adversaries.generator, x, draws, ranges)
+        return measure_reach(self.adversaries.average, x, draws, ranges)
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state by name, for a checkpoint."""

@@ -29,7 +29,7 @@ def provide_generator(
     state, num_steps = begin(), fit.config.adversarial.steps
     cached = _look_up(fit, store) if state is None else None
     if cached is not None:
-        fit.adversaries.generator.load_state_dict(cached)
+        fit.adversaries.average.load_state_dict(cached)
         recorder.display.skip(recorder.cell, "adversary", num_steps)
     else:
         if state is not None:
@@ -54,7 +54,7 @@ def _keep(
     was_cached: bool,
 ) -> None:
     measured = fit.measure()
-    weights = fit.adversaries.generator.state_dict()
+    weights = fit.adversaries.average.state_dict()
     if store is not None and not was_cached:
         try:
             store.keep(fit.identity(), weights, measured)

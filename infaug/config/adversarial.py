@@ -49,19 +49,22 @@ class AdversarialConfig:
     fit: Fit = "none"
     """none: G begins at random; wgan_gp: critics on images and flows (ICLR 2019
     submission); ragan: critics on images and on F's features (CVPR 2020)."""
-    initial_spread: float = 0.25
-    """Standard deviation of the fields over random tau, before tanh, when the fit
-    begins; in place of transform.initial_spread."""
-    steps: int = 600
+    start_share: float = 0.7
+    """Where the fit begins: the flows' standard deviation over random tau, as a share
+    of that of the real ones, whose mean and correlations they begin with."""
+    steps: int = 300
     """Updates of G."""
     batch_size: int = 32
     """Images per update, over all workers."""
     critic_steps: int = 1
     """Updates of each critic before one of G."""
     critic_learning_rate: float = 1e-3
-    """Of Adam, at the start of a cosine schedule."""
+    """Of Adam, constant."""
     generator_learning_rate: float = 1e-4
     """Of Adam, at the start of a cosine schedule."""
+    average: float = 0.98
+    """Share of the averaged G that each update of G keeps; the fit ends with that
+    average, since G itself circles around where it should be. 0: G itself."""
     betas: tuple[float, float] = (0.5, 0.9)
     """Of Adam, for G and critics; as in the papers."""
     gradient_penalty: float = 10.0
@@ -84,7 +87,7 @@ class AdversarialConfig:
             value = getattr(self, name)
             require(value >= 1, f"adversarial.{name}", "must be >= 1", value)
         for name in (
-            "initial_spread", "critic_learning_rate", "generator_learning_rate",
+            "start_share", "critic_learning_rate", "generator_learning_rate",
             "mse_floor",
         ):  # fmt: skip
             value = getattr(self, name)
@@ -94,5 +97,7 @@ class AdversarialConfig:
         ):  # fmt: skip
             value = getattr(self, name)
             require(value >= 0, f"adversarial.{name}", "must be >= 0", value)
+        require(0 <= self.average < 1, "adversarial.average", "must lie in [0, 1)",
+                self.average)  # fmt: skip
         holds = all(0 <= beta < 1 for beta in self.betas)
         require(holds, "adversarial.betas", "must lie in [0, 1)", self.betas)

@@ -1,8 +1,10 @@
 """G, its critics and their optimizers: the whole state of an adversarial fit."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -14,10 +16,12 @@ from infaug.transform.generator import Generator
 class Adversaries:
     """G, its critics by what they see (image, flow, feature), and all optimizers.
 
-    `optimizers` has the critics' names and "generator".
+    `optimizers` has the critics' names and "generator". `average` is the G that the fit
+    ends with: the mean of G's weights over its updates, recent ones counting most.
     """
 
     generator: Generator
+    average: Generator
     critics: dict[str, nn.Module]
     optimizers: dict[str, Optimizer]
 
@@ -25,6 +29,13 @@ class Adversaries:
     def networks(self) -> dict[str, nn.Module]:
         """All that learns, by the optimizers' names."""
         return {**self.critics, "generator": self.generator}
+
+    @torch.no_grad()
+    def take_average(self, kept: float) -> None:
+        """Move the average towards G as it stands: average = kept * average + ..."""
+        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
+        for mean, now in pairs:
+            mean.lerp_(now, 1 - kept)
 
     def tensors(self) -> dict[str, Tensor]:
         """The whole state by name, for a checkpoint."""
@@ -36,10 +47,15 @@ class Adversaries:
             for index, tensors in moments.items():
                 items = tensors.items()
                 state |= {f"{name}/{index}/{key}": value for key, value in items}
-        return state
+        items = self.average.state_dict().items()
+        return state | {f"average/weights/{key}": value for key, value in items}
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Continue from what `tensors` returned."""
+        start = "average/weights/"
+        self.average.load_state_dict(
+            {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+        )
         for name, network in self.networks.items():
             weights: dict[str, Tensor] = {}
             moments: dict[int, dict[str, Tensor]] = {}
@@ -59,16 +75,13 @@ class Adversaries:
 def build_adversaries(
     generator: Generator, critics: dict[str, nn.Module], config: AdversarialConfig
 ) -> Adversaries:
-    """G and critics, each with an Adam of its own."""
+    """G and critics, each with an Adam of its own; the average begins as G."""
     optimizers: dict[str, Optimizer] = {
-        name: Adam(network.parameters(), rate_of(name, config), config.betas)
-        for name, network in {**critics, "generator": generator}.items()
+        name: Adam(critic.parameters(), config.critic_learning_rate, config.betas)
+        for name, critic in critics.items()
     }
-    return Adversaries(generator, critics, optimizers)
-
-
-def rate_of(name: str, config: AdversarialConfig) -> float:
-    """The learning rate of G, or of a critic, at the start."""
-    if name == "generator":
-        return config.generator_learning_rate
-    return config.critic_learning_rate
+    optimizers["generator"] = Adam(
+        generator.parameters(), config.generator_learning_rate, config.betas
+    )
+    average = copy.deepcopy(generator).requires_grad_(False)
+    return Adversaries(generator, average, critics, optimizers)

@@ -15,7 +15,7 @@ from torch import Tensor
 from infaug.config import AdversarialConfig
 from infaug.descent import cosine, descend, set_rates
 from infaug.randomness import Draws
-from infaug.transform.adversaries import Adversaries, rate_of
+from infaug.transform.adversaries import Adversaries
 from infaug.transform.affine_flows import random_affine_flows
 from infaug.transform.apply import apply_fields
 from infaug.transform.generator import Generator
@@ -95,9 +95,9 @@ def fit_generator(
     state.generator.train()
     num_updates = config.critic_steps + 1
     for step in steps:
+        # Critics keep their rate: a G that settles still needs critics that see it.
         share = cosine(step, config.steps)
-        for name, optimizer in state.optimizers.items():
-            set_rates(optimizer, share * rate_of(name, config))
+        set_rates(state.optimizers["generator"], share * config.generator_learning_rate)
         metrics: dict[str, float] = {}
         updates = range(step * num_updates, (step + 1) * num_updates)
         for update in updates[:-1]:
@@ -105,6 +105,7 @@ def fit_generator(
         metrics |= generator_step(
             state, batch_at(updates[-1]), config, features_of, world
         )
+        state.take_average(config.average)
         yield step, metrics
 
 

@@ -95,10 +95,13 @@ class Generator(nn.Module):
         self.out.bias.sub_(centre).mul_(scale)
 
     @torch.no_grad()
-    def condition(self, tau: Float[Tensor, "B T"], spread: float) -> None:
-        """Rescale and centre layer by layer, then `calibrate`: for an adversarial fit.
+    def condition(
+        self, tau: Float[Tensor, "B T"], covariance: Float[Tensor, "F F"]
+    ) -> None:
+        """Prepare for an adversarial fit: tame every layer, then give fields moments.
 
-        Means over positions of a random network's outputs hardly depend on tau, so
+        Over these taus the fields get mean zero and `covariance`, before tanh. Means
+        over positions of a random network's outputs hardly depend on tau, so
         `calibrate` alone makes the last weights large (standard deviation 39 at 28x28),
         and a step of Adam at 1e-4 may move a field by 0.84 before tanh. Here half of
         the variance of a position is shared by all positions of its channel, and what
@@ -117,7 +120,19 @@ class Generator(nn.Module):
             layer.weight.div_(std[:, None, None])
             layer.bias.sub_(mean).div_(std)
             out = _grow(layer, out, size)
-        self.calibrate(tau, spread)
+        self._mix_outputs(self.pooled(tau), covariance)
+
+    def _mix_outputs(
+        self, pooled: Float[Tensor, "B F h w"], covariance: Float[Tensor, "F F"]
+    ) -> None:
+        """Pooling is linear, so mixing the last layer's channels mixes the fields."""
+        fields = pooled.double().transpose(0, 1).flatten(1)
+        root = torch.linalg.cholesky(covariance.double())
+        mix = root @ torch.linalg.inv(torch.linalg.cholesky(fields.cov()))
+        mixed = torch.einsum("gf,wfij->wgij", mix, self.out.weight.double())
+        self.out.weight.copy_(mixed)
+        assert self.out.bias is not None
+        self.out.bias.copy_(mix @ (self.out.bias.double() - fields.mean(dim=1)))
 
 
 def _grow(layer: nn.Module, x: Tensor, size: tuple[int, int]) -> Tensor:
