@@ -24,6 +24,11 @@ def in_mode(config: RunConfig, mode: Mode) -> RunConfig:
     cvpr: G is fitted against critics on images and features, then learns with E; s_val
     once; tau dropout 0.5. Both papers: the raw influence, no restraint and no noise on
     tau, Adam 0.01 and batches of 128 for E; a fresh F with base and learned views.
+
+    Differs from the papers: E's rate follows a cosine; the adversarial fit keeps its
+    own defaults, batches of 32 for 128 and 1e-3 for 1e-4 in critics, with which 300
+    updates are enough; G starts from `start_share`. The CVPR paper's layers of the feature
+    critic and its generator's rate while E learns are not known to us: 1e-4.
     """
     config = replace(
         config, mode=mode, adversarial=replace(config.adversarial, fit=_FIT[mode])
@@ -34,7 +39,6 @@ def in_mode(config: RunConfig, mode: Mode) -> RunConfig:
     return replace(
         config,
         influence=replace(config.influence, objective="raw"),
-        adversarial=replace(config.adversarial, batch_size=128),
         estimator=replace(
             config.estimator,
             batch_size=128,
