@@ -76,6 +76,7 @@ def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
     assert "cells/pooled_learned-seed0/transform.safetensors" in calm
 
 
+@pytest.mark.slow
 def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp_path):
     cvpr = in_mode(tiny(controls="none"), "cvpr")
     config = replace(

@@ -27,8 +27,8 @@ def in_mode(config: RunConfig, mode: Mode) -> RunConfig:
 
     Differs from the papers: E's rate follows a cosine; the adversarial fit keeps its
     own defaults, batches of 32 for 128 and 1e-3 for 1e-4 in critics, with which 300
-    updates are enough; G starts from `start_share`. The CVPR paper's layers of the feature
-    critic and its generator's rate while E learns are not known to us: 1e-4.
+    updates are enough; G starts from `start_share`. G's rate while E learns (cvpr) is
+    not known to us: 1e-4.
     """
     config = replace(
         config, mode=mode, adversarial=replace(config.adversarial, fit=_FIT[mode])

@@ -23,6 +23,7 @@ from infaug.transform.fit import (
     fit_generator,
     generator_step,
 )
+from infaug.transform.reach import NAMES, measure_reach
 from infaug.transform.start import start_covariance
 from infaug.world import World
 
@@ -59,6 +60,23 @@ def fit(
         state, batch_at, steps, config, features_of=features_of, world=World()
     )
     return [metrics for _, metrics in done]
+
+
+@pytest.mark.slow
+def test_after_the_fit_gs_flows_fill_the_affine_ranges_and_stay_inside():
+    config = AdversarialConfig(fit="wgan_gp")
+    state = begin(config)
+    fit(state, range(config.steps), config)
+    reach = measure_reach(
+        state.average, IMAGES[:1000], Draws.of_size(1000, "reach"), config.affine
+    )
+    for name in NAMES:
+        low, high = reach[f"{name}_low"], reach[f"{name}_high"]
+        assert low >= -1.1, f"{name}: 5 % of the flows lie below {low}"
+        assert high <= 1.1, f"{name}: 5 % of the flows lie above {high}"
+        assert high - low >= 1, f"{name} spans less than half of its range"
+    assert reach["flow_mse"] > 0.02, "not the identity"
+    assert reach["image_mse"] > 0.02, "not the identity"
 
 
 @pytest.mark.parametrize("gan", ["wgan_gp", "ragan"])
@@ -173,6 +191,7 @@ def shared_fit(world: World) -> list[dict[str, float]]:
     return [metrics for _, metrics in done]
 
 
+@pytest.mark.slow
 def test_two_processes_fit_as_one_does(tmp_path):
     here = Path(__file__).parent
     env = os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{here.parent.parent}"}
