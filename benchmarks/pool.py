@@ -162,7 +162,11 @@ def solutions_agree(pool: SolverPool) -> float:
         sources = feature_sources(f"float64 {num_shards}", h1, probs, num_shards)
         task = Task(sources, (torch.clone, (b,)), config, torch.zeros_like(b), ())
         ask = pool.coordinator.solve.remote
-        return InPool(pool.coordinator, lambda: ask(task), list).result().solution.value
+        return (
+            InPool(pool.coordinator, lambda: ask(task), lambda: None)
+            .result()
+            .solution.value
+        )
 
     here = solve(local_twin(h1, probs, 1), b, config, torch.zeros_like(b)).value
     return max(float((solved(n) - here).norm() / here.norm()) for n in (2, 3, 5))

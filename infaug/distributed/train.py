@@ -34,6 +34,7 @@ def fit_on_workers(
     out: Path,
     workers: int,
     *,
+    cache: Path | None = None,
     shown: bool = True,
     pool: PoolShape | None = None,
 ) -> dict[str, Any]:
@@ -63,8 +64,8 @@ def fit_on_workers(
         with contextlib.ExitStack() as stack:
             solver = stack.enter_context(SolverPool(pool)) if pool else None
             if not workers:
-                return run(config, out, shown=shown, solver=solver)
-            return _train(config, folder, workers, shown, solver)
+                return run(config, out, cache=cache, shown=shown, solver=solver)
+            return _train(config, folder, workers, cache, shown, solver)
     finally:
         if started_here:
             ray.shutdown()
@@ -105,6 +106,7 @@ def _train(
     config: RunConfig,
     folder: RunFolder,
     workers: int,
+    cache: Path | None,
     shown: bool,
     solver: PoolSolver | None,
 ) -> dict[str, Any]:
@@ -120,6 +122,7 @@ def _train(
         train_loop_config={
             "config": to_dict(config),
             "out": str(folder.path),
+            "cache": str(cache.absolute()) if cache else None,
             "shown": shown,
             "solver": solver,
         },
@@ -149,7 +152,8 @@ def _work(job: dict[str, Any]) -> None:
     folder = RunFolder(Path(job["out"]))
     try:
         config, solver = from_dict(RunConfig, job["config"]), job["solver"]
-        run(config, folder.path, shown=job["shown"], solver=solver)
+        cache = Path(job["cache"]) if job["cache"] else None
+        run(config, folder.path, cache=cache, shown=job["shown"], solver=solver)
     except ValueError as error:
         if ray.train.get_context().get_world_rank() == 0:
             _mistake_file(folder).write_text(str(error))

@@ -48,7 +48,7 @@ def _learned(state: dict[str, Tensor], splits: Splits, config: RunConfig) -> Aug
     channels, height, width = splits.train.image_shape
     transform = build_transform(config.transform, channels, height, width, 0)
     transform.load_state_dict(state)
-    return Learned(transform.eval(), config.estimator.tau_noise)
+    return Learned(transform.eval(), config.estimator)
 
 
 def _draw(
