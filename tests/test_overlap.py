@@ -71,6 +71,17 @@ def test_the_solvers_speed_does_not_change_a_byte(overlapped, tmp_path):
     assert contents(overlapped) == contents(tmp_path / "run")
 
 
+def test_the_thread_solves_on_one_core_and_leaves_the_others_theirs():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        solver = InBackground()
+        assert solver._thread.submit(torch.get_num_threads).result() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_given_solver_does_not_change_a_synchronous_run(tmp_path):
     config = tiny(controls="none")
     run(config, tmp_path / "own", shown=False)

@@ -16,8 +16,6 @@ from ray.actor import ActorHandle
 from ray.exceptions import (
     GetTimeoutError,
     ObjectLostError,
-    ObjectStoreFullError,
-    OutOfDiskError,
     RayActorError,
     RayTaskError,
 )
@@ -27,7 +25,7 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.distributed.pool_actor import FeatureSource, ImageSource, gradient_of
+from infaug.distributed.pool_actor import FeatureSource, ImageSource, gradient_of, put
 from infaug.distributed.pool_coordinator import Coordinator, Task
 from infaug.distributed.pool_crew import FETCH_S, REVIVAL_S, SILENCE_S, PoolError
 from infaug.distributed.pool_growth import PoolShape, start_actor, with_health
@@ -224,21 +222,6 @@ def _cause(error: BaseException) -> BaseException:
     while isinstance(error, RayTaskError):
         error = error.cause
     return error
-
-
-def put(value: Any) -> Any:
-    """A reference to `value` in the object store.
-
-    Raises:
-        PoolError: if neither memory nor disk takes it.
-    """
-    try:
-        return ray.put(value)
-    except (ObjectStoreFullError, OutOfDiskError) as error:
-        raise PoolError(
-            "Ray's object store is full, on disk too: start Ray with more "
-            "object_store_memory or a larger --temp-dir, or end what else holds objects"
-        ) from error
 
 
 def feature_sources(

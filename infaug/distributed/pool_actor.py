@@ -5,13 +5,14 @@ a few bytes that name objects in Ray's store. So every call can be repeated, by 
 actor, and one that was started again computes what it has lost.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import ray
 import torch
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError
 from torch import Tensor
 
 from infaug.data.dataset import Labelled
@@ -19,6 +20,10 @@ from infaug.influence.hessian import LastLayerHessian
 from infaug.snapshot import Snapshot, shard_hessian, validation_gradient
 
 FETCH_S = 60.0  # an object that does not arrive within it is lost
+
+
+class PoolError(RuntimeError):
+    """The pool cannot go on: its actors are gone, or its memory is full."""
 
 
 @runtime_checkable
@@ -90,13 +95,13 @@ class PoolActor:
         return {n: self._shard(n, s).total_weight for n, s in sources.items()}
 
     def partials(
-        self, sources: dict[int, Source], method: str, v: np.ndarray
-    ) -> dict[int, np.ndarray]:
-        """A method of each shard's Hessian that maps an array to what shards add up."""
+        self, sources: dict[int, Source], method: str, *arrays: np.ndarray
+    ) -> dict[int, Any]:
+        """What a method of each shard's Hessian returns: what shards add up."""
         torch.set_num_threads(self.threads)
-        array = as_tensor(v, own_device())
+        given = [as_tensor(array, own_device()) for array in arrays]
         return {
-            number: getattr(self._shard(number, source), method)(array).cpu().numpy()
+            number: _to_send(getattr(self._shard(number, source), method)(*given))
             for number, source in sources.items()
         }
 
@@ -116,6 +121,11 @@ class PoolActor:
         return self.shards[number]
 
 
+def _to_send(part: Any) -> Any:
+    """Arrays travel without being pickled."""
+    return part.cpu().numpy() if isinstance(part, Tensor) else part
+
+
 def own_device() -> torch.device:
     """This actor's part of a GPU if it was given one, else the CPU."""
     has_gpu = ray.get_runtime_context().get_accelerator_ids().get("GPU")
@@ -128,15 +138,6 @@ def gradient_of(snapshot: Any, influence: Any) -> Tensor:
     return validation_gradient(fetch(snapshot).to(own_device()), split).cpu()
 
 
-def whole_hessian(sources: Sequence[Source]) -> LastLayerHessian:
-    """All shards as one: what a recursion draws its minibatches from."""
-    shards = [source.load(own_device()) for source in sources]
-    return LastLayerHessian(
-        torch.cat([shard.h1 for shard in shards]),
-        torch.cat([shard.probs for shard in shards]),
-    )
-
-
 def fetch(reference: Any) -> Any:
     """An object from the store.
 
@@ -144,6 +145,21 @@ def fetch(reference: Any) -> Any:
         ray.exceptions.GetTimeoutError: if it does not arrive.
     """
     return ray.get(reference, timeout=FETCH_S)
+
+
+def put(value: Any) -> Any:
+    """A reference to `value` in the object store.
+
+    Raises:
+        PoolError: if neither memory nor disk takes it.
+    """
+    try:
+        return ray.put(value)
+    except (ObjectStoreFullError, OutOfDiskError) as error:
+        raise PoolError(
+            "Ray's object store is full, on disk too: start Ray with more "
+            "object_store_memory or a larger --temp-dir, or end what else holds objects"
+        ) from error
 
 
 def as_tensor(array: np.ndarray, device: torch.device | str = "cpu") -> Tensor:

@@ -18,17 +18,14 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from infaug.distributed.pool_actor import FETCH_S, PoolError
+
 SILENCE_S = 10.0  # after which an actor that computes is asked whether it is there
-REVIVAL_S = 40.0  # for which an actor is waited for if there is no other
+REVIVAL_S = 30.0  # for which an actor is waited for if there is no other
 MAX_LOSSES = 10  # in one problem; more means that the problem itself is deadly
-FETCH_S = 60.0  # a result that is ready and does not arrive within it is lost
 LOST = (RayActorError, WorkerCrashedError, GetTimeoutError)
 
 Call = Callable[[ActorHandle, list[int]], Any]
-
-
-class PoolError(RuntimeError):
-    """The pool cannot go on: its actors are gone, or its memory is full."""
 
 
 class Crew:

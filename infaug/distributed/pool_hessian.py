@@ -7,13 +7,12 @@ same sums, added in the same order.
 from collections.abc import Sequence
 from typing import Any
 
-import ray
 import torch
 from jaxtyping import Float
 from ray.actor import ActorHandle
 from torch import Tensor
 
-from infaug.distributed.pool_actor import Source, as_tensor
+from infaug.distributed.pool_actor import Source, as_tensor, put
 from infaug.distributed.pool_crew import Crew
 from infaug.influence.sharded import in_order
 
@@ -35,24 +34,28 @@ class PoolHessian:
 
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """H V for every array of `v`."""
-        return self.sum_of("product_sum", v) / self.total_weight
+        return self.product_sum(v) / self.total_weight
 
-    def sum_of(self, method: str, v: Tensor) -> Tensor:
-        """Sum over shards of a method of theirs that maps an array to a sum."""
+    def product_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """The sum itself."""
+        return in_order(self._parts("product_sum", v))
+
+    def _parts(self, method: str, v: Tensor) -> list[Tensor]:
+        """What a method of every shard makes of `v`, in shard order."""
         wide = v.to(torch.promote_types(v.dtype, torch.float32))
-        reference = ray.put(wide.cpu().numpy())  # once, not once for each actor
-        before = len(self.crew.present)
+        reference = put(wide.cpu().numpy())  # once, not once for each actor
 
         def ask(actor: ActorHandle, share: list[int]) -> Any:
-            return actor.partials.remote(self._part(share), method, reference)
+            return actor.partials.remote(self._some(share), method, reference)
 
+        num_asked = len(set(self.crew.home.values()))
         parts = self.crew.do(range(len(self.sources)), ask)
         arrays = [parts[number] for number in range(len(self.sources))]
-        self.bytes_moved += before * wide.nbytes + sum(a.nbytes for a in arrays)
-        return in_order(as_tensor(a, v.device) for a in arrays)
+        self.bytes_moved += num_asked * wide.nbytes + sum(a.nbytes for a in arrays)
+        return [as_tensor(array, v.device) for array in arrays]
 
     def _ask_weights(self, actor: ActorHandle, share: list[int]) -> Any:
-        return actor.weights.remote(self._part(share))
+        return actor.weights.remote(self._some(share))
 
-    def _part(self, share: list[int]) -> dict[int, Source]:
+    def _some(self, share: list[int]) -> dict[int, Source]:
         return {number: self.sources[number] for number in share}
