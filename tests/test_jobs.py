@@ -50,20 +50,33 @@ class Coloured:
         return to_pil_image(noise), index % 10
 
 
+@pytest.fixture
+def start(monkeypatch, capsys):
+    """Run a job as a script, but in this process; what it printed."""
+
+    def start(job: str, *arguments: str):
+        monkeypatch.setattr(sys, "argv", [job, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(JOBS / job), run_name="__main__")
+        printed = capsys.readouterr()
+        assert ended.value.code == 0, printed.err
+        return printed
+
+    return start
+
+
 @pytest.mark.parametrize("job", ["cifar10.py", "cifar100.py"])
-def test_the_cifar_jobs_run_on_parquet_of_their_kind(job, tmp_path):
+def test_the_cifar_jobs_run_on_parquet_of_their_kind(job, tmp_path, start):
     classes = tuple(str(label) for label in range(10))
     for split in ("train", "test"):
         write_parquet(Coloured(), tmp_path / f"{split}.parquet", classes)
-    command = [
-        *(sys.executable, str(JOBS / job), "--smoke", "--data", str(tmp_path)),
-        *("--labels", "50", "--target", "40", "--network", "allconv"),
-        *("--data.influence-share", "0.5", "--classifier.batch-size", "8"),
-        *("--estimator.batch-size", "8", "--out", str(tmp_path / "run")),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout.strip().splitlines()[-1].removeprefix("RESULT "))
+    printed = start(
+        *(job, "--smoke", "--data", str(tmp_path), "--labels", "50", "--target", "40"),
+        *("--network", "allconv", "--data.influence-share", "0.5"),
+        *("--classifier.batch-size", "8", "--estimator.batch-size", "8"),
+        *("--out", str(tmp_path / "run")),
+    )
+    result = json.loads(printed.out.strip().splitlines()[-1].removeprefix("RESULT "))
     assert set(result["rows"]) == {"none", "base", "base_random", "base_learned"}
 
 
@@ -79,21 +92,13 @@ def test_the_cifar_jobs_have_the_papers_settings(job, steps):
     assert config.classifier.network == "resnet56"
 
 
-def test_the_tables_job_smokes_continues_and_prints_what_is_there(tmp_path):
+def test_the_tables_job_smokes_continues_and_prints_what_is_there(tmp_path, start):
     out, work = str(tmp_path / "results.jsonl"), str(tmp_path / "work")
-    command = [sys.executable, str(JOBS / "tables.py"), "--smoke", "--out", out]
-    command += ["--work", work, "--tables", "rotate", "--data", "digits"]
-
-    def printed(*arguments: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [*command, *arguments], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done
-
-    assert "1 to run" in printed("--rows", "base").stderr
-    again = printed("--rows", "base", "none")
-    assert "1 cells are done, 1 to run" in again.stderr
-    assert "| `oracle` | not run |" in again.stdout
-    assert "| `base` | not run |" not in again.stdout
+    command = ["tables.py", "--smoke", "--out", out, "--work", work]
+    command += ["--tables", "rotate", "--data", "digits", "--rows", "base"]
+    assert "1 to run" in start(*command).err
+    again = start(*command, "none")
+    assert "1 cells are done, 1 to run" in again.err
+    assert "| `oracle` | not run |" in again.out
+    assert "| `base` | not run |" not in again.out
     assert len(Path(out).read_text().splitlines()) == 2
