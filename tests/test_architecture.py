@@ -15,7 +15,7 @@ LAYERS: list[set[str]] = [
     {"estimate"},
     {"augment"},
     {"baselines"},
-    {"rows", "refresh", "record"},
+    {"rows", "refresh", "record", "toy2d"},
     {"cell"},
     {"rounds"},
     {"comparison"},

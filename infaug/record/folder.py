@@ -7,6 +7,7 @@ RUN/timings.jsonl          seconds by phase; repeated work is listed again
 RUN/checkpoints/           the last two; removed when the run is finished
 RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
 RUN/views-*.png            images before and after
+RUN/interpolation-*.png    one image on the way from one tau to another
 RUN/unreadable.txt         images that were skipped, if any were
 RUN/result.json            rows, verdict, seconds: a finished run has it
 """
