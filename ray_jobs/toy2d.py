@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
+import torch
 import tyro
 
 from infaug.data.toy2d import moved_down, overlapping
@@ -56,8 +57,8 @@ def draw(seed: int, out: Path) -> None:
 
 
 def measure(seeds: int) -> None:
-    """Where tau points in row 1, with the missed points and without them."""
-    with_missed, without, losses = [], [], []
+    """Where tau points in row 1, beside two controls: see what is printed."""
+    with_missed, without, straight, losses = [], [], [], []
     for seed in range(seeds):
         result = learn_translations(overlapping(seed), seed)
         missed = result.missed
@@ -66,6 +67,9 @@ def measure(seeds: int) -> None:
         blind = learn_translations(result.points.without(missed), seed)
         with_missed.append(result.aim(missed))
         without.append(replace(blind, points=result.points).aim(missed))
+        side = 1 - 2 * result.points.train_labels[:, None]
+        over = result.points.train_points + side * torch.tensor([1.0, -1.0])
+        straight.append(replace(result, moved=over).aim(missed))
         losses.append(
             [validation_loss(f, result.points) for f in (result.before, result.after)]
         )
@@ -73,7 +77,8 @@ def measure(seeds: int) -> None:
     before, after = (mean(column) for column in zip(*losses, strict=True))
     print(
         f"tau at the missed points, mean cosine: {mean(with_missed):.2f}; "
-        f"learned without them {mean(without):.2f}; {len(losses)} seeds\n"
+        f"learned without them {mean(without):.2f}; all points moved straight over "
+        f"y = x {mean(straight):.2f}; {len(losses)} seeds\n"
         f"validation loss {before:.3f} -> {after:.3f}, lower in "
         f"{sum(b < a for a, b in losses)} of {len(losses)}"
     )

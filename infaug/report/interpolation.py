@@ -12,6 +12,7 @@ from torch import Tensor
 from infaug.data.dataset import to_float
 from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import LearnedTransform
+from infaug.randomness import Draws
 from infaug.record.folder import RunFolder
 from infaug.report.views import learned_rows, load_transform
 from infaug.transform.appearance import recolour
@@ -26,9 +27,9 @@ ARROWS = 7  # along each side of an image
 def draw_interpolations(run: Path) -> list[Path]:
     """One PNG for every learned row of a finished run; the files written.
 
-    The first training image passes through G at ten taus on the straight line from
-    -E(x) to E(x). Rows are the image, the flow, the warped image, the change of
-    appearance, and the final image.
+    The first training image passes through G at ten taus on the way from one draw of
+    E(x) + noise to another. Rows are the image, the flow, the warped image, the change
+    of appearance, and the final image.
     """
     folder = RunFolder(run)
     config = folder.config()
@@ -40,48 +41,59 @@ def draw_interpolations(run: Path) -> list[Path]:
         path = run / f"interpolation-{row.name}.png"
         with torch.no_grad():
             tau = transform.estimator(image)[0]
-        draw_interpolation(transform, image[0], -tau, tau, path, title=row.name)
+        noise = Draws.of_size(2, 0, "interpolation").normal(config.transform.tau_size)
+        start, end = config.estimator.tau_noise * noise
+        taus = interpolate(tau, start, end)
+        draw_interpolation(transform, image[0], taus, path, title=row.name)
         drawn.append(path)
     return drawn
 
 
 def interpolate(
-    start: Float[Tensor, "T"], end: Float[Tensor, "T"], num: int = NUM_TAUS
+    centre: Float[Tensor, "T"],
+    start: Float[Tensor, "T"],
+    end: Float[Tensor, "T"],
+    num: int = NUM_TAUS,
 ) -> Float[Tensor, "num T"]:
-    """Taus on the straight line from `start` to `end`, both included.
+    """Taus from centre + start to centre + end, on an arc: cos(t) start + sin(t) end.
 
-    >>> interpolate(torch.tensor([0.0]), torch.tensor([1.0]), 3)[:, 0].tolist()
-    [0.0, 0.5, 1.0]
+    Differs from the paper, which goes straight. If start and end are independent
+    Gaussian noise, so is every point of the arc, while the middle of the straight line
+    is shorter by a factor 0.71; and G, calibrated on random tau, saturates near zero.
+
+    >>> zero, one = torch.zeros(2), torch.eye(2)
+    >>> interpolate(zero, one[0], one[1], 3).norm(dim=1).tolist()
+    [1.0, 1.0, 1.0]
     """
-    return torch.lerp(start, end, torch.linspace(0, 1, num)[:, None])
+    angle = torch.linspace(0, torch.pi / 2, num)[:, None]
+    return centre + angle.cos() * start + angle.sin() * end
 
 
 @torch.no_grad()
 def draw_interpolation(
     transform: LearnedTransform,
     image: Float[Tensor, "C H W"],
-    start: Float[Tensor, "T"],
-    end: Float[Tensor, "T"],
+    taus: Float[Tensor, "K T"],
     path: Path,
     *,
     title: str,
 ) -> None:
-    """Write the figure for one image and ten taus from `start` to `end`.
+    """Write the figure for one image: a column for each tau.
 
     An arrow of the flow begins at the place in the output and ends where that place
     takes its value from. Appearance is (c_w * x + c_b) of the warped image: blue
     darkens, white changes nothing, red lightens; its mean over the channels.
     """
-    fields = transform.generator(interpolate(start, end))
-    x = image.expand(NUM_TAUS, *image.shape)
+    fields = transform.generator(taus)
+    x = image.expand(len(taus), *image.shape)
     padding = transform.config.padding
     flow = flow_of(fields.matrix, fields.offset)
     warped = warp(x, flow, padding=padding)
     final = apply_fields(x, fields, padding=padding)
     change = appearance(warped, fields)
-    figure = Figure(figsize=(1.1 + NUM_TAUS, 5.6), layout="compressed")
+    figure = Figure(figsize=(1.1 + len(taus), 5.6), layout="compressed")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(5, NUM_TAUS)
+    axes = figure.subplots(5, len(taus), squeeze=False)
     names = ("image", "flow", "warped", "appearance", "final")
     for name, axis in zip(names, axes[:, 0], strict=True):
         axis.text(-0.12, 0.5, name, ha="right", va="center", transform=axis.transAxes)
@@ -97,9 +109,7 @@ def draw_interpolation(
         axis.set(xticks=[], yticks=[])
         for spine in axis.spines.values():
             spine.set(color="#bbbbbb", linewidth=0.6)
-    axes[0, 0].set_title("from", fontsize=10)
-    axes[0, -1].set_title("to", fontsize=10)
-    figure.suptitle(f"{title}: one image, {NUM_TAUS} taus from -E(x) to E(x)")
+    figure.suptitle(f"{title}: one image, from one draw of E(x) + noise to another")
     figure.savefig(path, dpi=110)
 
 

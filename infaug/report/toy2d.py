@@ -20,7 +20,7 @@ PANELS = (
     "where E moves the training points\nF refitted to both",
     "validation points\nF refitted to both",
 )
-EXTENT = 2.6
+EXTENT = 2.9
 
 
 def draw_toy(rows: Sequence[tuple[str, ToyResult]], path: Path) -> None:
@@ -102,18 +102,17 @@ def _arrows(
 
 
 def _legend() -> list[Line2D]:
-    ring = {"marker": "o", "linestyle": "none"}
+    def mark(label: str, marker: str, colour: str, size: float = 6, face: str = ""):
+        return Line2D(
+            [], [], color=colour, marker=marker, linestyle="none", label=label,
+            markersize=size, markerfacecolor=face or colour,
+        )  # fmt: skip
+
     return [
-        Line2D([], [], color=COLOURS[0], label="class 0", **ring),
-        Line2D([], [], color=COLOURS[1], label="class 1", **ring),
-        Line2D(
-            [], [], color="black", markerfacecolor="none", markersize=8,
-            label="missed by F before", **ring,
-        ),
+        mark("class 0", "o", COLOURS[0]),
+        mark("class 1", "o", COLOURS[1]),
+        mark("missed by F before", "o", "black", 8, "none"),
         Line2D([], [], color="#333333", label="border of F"),
         Line2D([], [], color="#333333", linestyle="dashed", label="border before"),
-        Line2D(
-            [], [], color="#555555", marker=r"$\rightarrow$", linestyle="none",
-            markersize=14, label="tau",
-        ),
-    ]  # fmt: skip
+        mark("tau", r"$\rightarrow$", "#555555", 14),
+    ]
