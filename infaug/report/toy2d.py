@@ -33,7 +33,7 @@ def draw_toy(rows: Sequence[tuple[str, ToyResult]], path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), 4, squeeze=False, sharex=True, sharey=True)
     for (title, result), line in zip(rows, axes, strict=True):
-        _draw_row(result, line)
+        _draw_row(result, list(line))
         line[0].set_ylabel(title, fontsize=12)
     for axis, title in zip(axes[0], PANELS, strict=True):
         axis.set_title(title, fontsize=11)
@@ -41,7 +41,7 @@ def draw_toy(rows: Sequence[tuple[str, ToyResult]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _draw_row(result: ToyResult, axes: Sequence[Axes]) -> None:
+def _draw_row(result: ToyResult, axes: list[Axes]) -> None:
     points, before, after = result.points, result.before, result.after
     for axis, classifier in zip(axes, (before, before, after, after), strict=True):
         _shade(axis, classifier)
