@@ -162,6 +162,7 @@ def _read_config(path: Path) -> RunConfig:
 
 def _fit(asked: Fit) -> int:
     from infaug.comparison.table import table  # torch: too slow for --help
+    from infaug.report.interpolation import draw_interpolations
     from infaug.report.views import draw_views
 
     shown = not asked.quiet
@@ -169,6 +170,8 @@ def _fit(asked: Fit) -> int:
         print(f"{asked.out} holds a finished run; nothing is trained again.")
     result = _run(asked, shown)
     pictures = sorted(asked.out.glob("views-*.png")) or draw_views(asked.out)
+    taus = asked.out.glob("interpolation-*.png")
+    pictures += sorted(taus) or draw_interpolations(asked.out)
     if shown:
         print(table(result))
         print("pictures:", *pictures)

@@ -9,6 +9,7 @@ RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
 RUN/cells/generator-seedK/ the G fitted for this seed, and how far its flows reach
 RUN/views-*.png            images before and after
 RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
+RUN/interpolation-*.png    one image on the way from one tau to another
 RUN/unreadable.txt         images that were skipped, if any were
 RUN/result.json            rows, verdict, seconds: a finished run has it
 """
