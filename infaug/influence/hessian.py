@@ -8,6 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from infaug.influence.bfloat16 import BFloat16Hessian
+from infaug.influence.kronecker import FactorSums, factor_sums
+
+FACTOR_SAMPLES = 8  # for each feature
+
 
 class LastLayerHessian:
     """H of the softmax head [W b], multiplied in closed form: no autograd.
@@ -23,7 +28,8 @@ class LastLayerHessian:
         h1: features with a one appended; may be stored in less than float32.
         probs: the head's probabilities for them.
         weights: how much each sample counts in the training loss; None: one each.
-        chunk_size: samples per pair of matrix products, which bounds the memory.
+        chunk_size: samples times arrays per pair of matrix products: it bounds the
+            memory of a product to chunk_size x Y numbers.
 
     Raises:
         ValueError: if a weight is negative, or they sum to zero.
@@ -35,7 +41,7 @@ class LastLayerHessian:
         probs: Float[Tensor, "N Y"],
         weights: Float[Tensor, "N"] | None = None,
         *,
-        chunk_size: int = 16384,
+        chunk_size: int = 4096,
     ):
         self.h1 = h1
         self.probs = probs
@@ -47,25 +53,55 @@ class LastLayerHessian:
         """H V, the weighted mean over samples, for every array of `v`."""
         return self.product_sum(v) / self.total_weight
 
+    @torch.no_grad()
     def product_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """H V before the division by `total_weight`: what shards add up.
 
         Accumulated in the wider of float32 and v's dtype, whatever h1 is stored in.
+        Several arrays share each matrix product, and the memory for one.
         """
         v = v.to(torch.promote_types(v.dtype, torch.float32))
-        total = torch.zeros_like(v)
-        for start in range(0, len(self.h1), self.chunk_size):
-            total += self._chunk_sum(v, slice(start, start + self.chunk_size))
-        return total
+        heads = v.reshape(-1, v.shape[-1])
+        num_heads = heads.shape[0] // v.shape[-2]
+        total = torch.zeros_like(heads)
+        step = max(1, self.chunk_size // num_heads)
+        # One buffer for all chunks: fresh pages would cost a tenth of the product.
+        buffer = v.new_empty(min(step, len(self.h1)), heads.shape[0])
+        for first in range(0, len(self.h1), step):
+            self._add_chunk(total, heads, slice(first, first + step), buffer)
+        return total.view_as(v)
 
-    def _chunk_sum(self, v: Tensor, chunk: slice) -> Tensor:
-        h1 = self.h1[chunk].to(v.dtype)
-        probs = self.probs[chunk].to(v.dtype)
-        slopes = h1 @ v.mT  # change of the logits along V: [*R, n, Y]
-        changes = probs * (slopes - (probs * slopes).sum(-1, keepdim=True))
+    def _add_chunk(
+        self, total: Tensor, heads: Tensor, chunk: slice, buffer: Tensor
+    ) -> None:
+        h1 = self.h1[chunk].to(heads.dtype)
+        probs = self.probs[chunk].to(heads.dtype)
+        # Change of the logits along every head, then of the probabilities, in place.
+        flat = torch.mm(h1, heads.T, out=buffer[: len(h1)])
+        changes = flat.view(len(h1), -1, probs.shape[1]).mul_(probs[:, None])
+        changes.addcmul_(probs[:, None], changes.sum(-1, keepdim=True), value=-1)
         if self.weights is not None:
-            changes = self.weights[chunk, None].to(v.dtype) * changes
-        return changes.mT @ h1
+            flat.mul_(self.weights[chunk, None].to(flat.dtype))
+        total.addmm_(flat.T, h1)
+
+    def factor_sums(self) -> FactorSums:
+        """Of every k-th sample, at most about eight for each feature.
+
+        Enough for a preconditioner, and cheap beside a single product.
+        """
+        every = max(1, len(self.h1) // (FACTOR_SAMPLES * self.h1.shape[1]))
+        weights = None if self.weights is None else self.weights[::every]
+        return factor_sums(self.h1[::every], self.probs[::every], weights)
+
+    def in_bfloat16(self) -> BFloat16Hessian:
+        """The same Hessian with rough and cheap products, for `refined`."""
+        return BFloat16Hessian(
+            self.h1,
+            self.probs,
+            self.weights,
+            total_weight=self.total_weight,
+            chunk_size=self.chunk_size,
+        )
 
 
 def _total_weight(num_samples: int, weights: Tensor | None) -> float:

@@ -24,7 +24,7 @@ class Operator(Protocol):
         ...
 
 
-def finite(v: Float[Tensor, "Y D1"], name: str) -> Float[Tensor, "Y D1"]:
+def finite(v: Float[Tensor, "*R Y D1"], name: str) -> Float[Tensor, "*R Y D1"]:
     """`v` in float32 or wider, fit to be given to a solver.
 
     Raises:
