@@ -5,7 +5,7 @@ Products are exact sums over samples, so the sums of shards add up to the whole:
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from infaug.influence.bfloat16 import BFloat16Hessian
@@ -68,21 +68,32 @@ class LastLayerHessian:
         # One buffer for all chunks: fresh pages would cost a tenth of the product.
         buffer = v.new_empty(min(step, len(self.h1)), heads.shape[0])
         for first in range(0, len(self.h1), step):
-            self._add_chunk(total, heads, slice(first, first + step), buffer)
+            chunk = slice(first, first + step)
+            h1 = self.h1[chunk].to(v.dtype)
+            changes = _changes(h1, self.probs[chunk], heads, out=buffer[: len(h1)])
+            if self.weights is not None:
+                changes.mul_(self.weights[chunk, None].to(v.dtype))
+            total.addmm_(changes.T, h1)
         return total.view_as(v)
 
-    def _add_chunk(
-        self, total: Tensor, heads: Tensor, chunk: slice, buffer: Tensor
-    ) -> None:
-        h1 = self.h1[chunk].to(heads.dtype)
-        probs = self.probs[chunk].to(heads.dtype)
-        # Change of the logits along every head, then of the probabilities, in place.
-        flat = torch.mm(h1, heads.T, out=buffer[: len(h1)])
-        changes = flat.view(len(h1), -1, probs.shape[1]).mul_(probs[:, None])
-        changes.addcmul_(probs[:, None], changes.sum(-1, keepdim=True), value=-1)
+    @property
+    def num_samples(self) -> int:
+        """N."""
+        return len(self.h1)
+
+    def curvature_bound(self) -> float:
+        """0.5 max |h1|^2, counting weights: diag p - p p^T <= 1/2 I for every p."""
+        lengths = self.h1.float().square().sum(dim=1)
         if self.weights is not None:
-            flat.mul_(self.weights[chunk, None].to(flat.dtype))
-        total.addmm_(flat.T, h1)
+            lengths *= self.weights.float() * (len(self.h1) / self.total_weight)
+        return 0.5 * float(lengths.max())
+
+    def minibatch(self, rows: Int64[Tensor, "n"]) -> "Minibatch":
+        """H estimated by some samples: their weighted sum times N / n, divided once."""
+        weights = None if self.weights is None else self.weights.index_select(0, rows)
+        share = len(rows) / len(self.h1)
+        h1, probs = self.h1.index_select(0, rows), self.probs.index_select(0, rows)
+        return Minibatch(h1, probs, weights, self.total_weight * share)
 
     def factor_sums(self) -> FactorSums:
         """Of every k-th sample, at most about eight for each feature.
@@ -102,6 +113,42 @@ class LastLayerHessian:
             total_weight=self.total_weight,
             chunk_size=self.chunk_size,
         )
+
+
+class Minibatch:
+    """The Hessian of few samples: one pair of products and nothing around it."""
+
+    def __init__(
+        self,
+        h1: Float[Tensor, "n D1"],
+        probs: Float[Tensor, "n Y"],
+        weights: Float[Tensor, "n"] | None,
+        total_weight: float,
+    ):
+        self.h1, self.probs, self.weights = h1, probs, weights
+        self.total_weight = total_weight
+
+    def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """The estimate of H V, in v's dtype."""
+        h1 = self.h1.to(v.dtype)
+        changes = _changes(h1, self.probs, v.reshape(-1, v.shape[-1]))
+        if self.weights is not None:
+            changes.mul_(self.weights[:, None].to(v.dtype))
+        return (changes.T @ h1).div_(self.total_weight).view_as(v)
+
+
+def _changes(
+    h1: Tensor, probs: Tensor, heads: Tensor, out: Tensor | None = None
+) -> Tensor:
+    """Of the probabilities of every sample along every head: [n, R * Y]."""
+    flat = torch.mm(h1, heads.T, out=out)  # first of the logits, then in place
+    probs = probs.to(flat.dtype)
+    changes = flat
+    if heads.shape[0] != probs.shape[1]:
+        changes, probs = flat.view(len(h1), -1, probs.shape[1]), probs[:, None]
+    changes.mul_(probs)
+    changes.addcmul_(probs, changes.sum(-1, keepdim=True), value=-1)
+    return flat
 
 
 def _total_weight(num_samples: int, weights: Tensor | None) -> float:
