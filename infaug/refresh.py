@@ -12,12 +12,11 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.influence.cg import cg
-from infaug.influence.damped import Damped
 from infaug.influence.features import check_deterministic, head_inputs
 from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.solution import Solution
+from infaug.influence.solve import solve
 from infaug.randomness import Draws, Purpose
 from infaug.types import Augment, Classifier
 from infaug.world import World
@@ -48,7 +47,7 @@ def solve_s_val(
         config: damping, tolerance, what H averages over.
         purpose: what the views' random numbers are for.
         world: who shares the work.
-        start: where conjugate gradients begins.
+        start: where the solver begins.
 
     Raises:
         ValueError: if F is not deterministic or not finite.
@@ -62,10 +61,7 @@ def solve_s_val(
     val_h1, val_probs = _inputs(classifier, influence, world)
     one_hot = torch.nn.functional.one_hot(influence.labels, influence.num_classes)
     gradient = mean_head_gradient(val_probs, one_hot.to(dtype), val_h1)
-    operator = Damped(LastLayerHessian(h1, probs), config.damping)
-    return cg(
-        operator, gradient, rtol=config.rtol, max_products=config.max_products, x0=start
-    )
+    return solve(LastLayerHessian(h1, probs), gradient, config, start, *purpose)
 
 
 def _train_inputs(

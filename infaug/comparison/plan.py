@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from infaug.config import Base, ClassifierConfig, Network, RunConfig
+from infaug.influence.solve import settle_solver
 from infaug.precision import settle_precision
 
 
@@ -22,7 +23,12 @@ def settle(
     if base == "auto":
         base = _base(channels, size)
     return replace(
-        config, classifier=classifier, rounds=replace(config.rounds, base=base)
+        config,
+        classifier=classifier,
+        influence=replace(
+            config.influence, solver=settle_solver(config.influence, device)
+        ),
+        rounds=replace(config.rounds, base=base),
     )
 
 

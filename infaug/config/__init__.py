@@ -10,7 +10,7 @@ from infaug.config.classifier import ClassifierConfig, Network
 from infaug.config.data import DataConfig, ShiftConfig, SplitName
 from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
-from infaug.config.influence import InfluenceConfig
+from infaug.config.influence import InfluenceConfig, Solver
 from infaug.config.rounds import Base, RoundsConfig
 from infaug.config.run import Controls, RunConfig
 from infaug.config.transform import TransformConfig
@@ -26,6 +26,7 @@ __all__ = [
     "RoundsConfig",
     "RunConfig",
     "ShiftConfig",
+    "Solver",
     "SplitName",
     "TransformConfig",
     "difference",

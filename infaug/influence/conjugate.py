@@ -113,9 +113,7 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _norm(a: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(
-        a, dim=(-2, -1), keepdim=True, dtype=torch.float64
-    )
+    return torch.linalg.vector_norm(a, dim=(-2, -1), keepdim=True, dtype=torch.float64)
 
 
 def _check(curvatures: Tensor) -> None:

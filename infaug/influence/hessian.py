@@ -4,12 +4,14 @@ Products are exact sums over samples, so the sums of shards add up to the whole:
 `product_sum` and `total_weight`, and divide once.
 """
 
+from functools import cached_property
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from infaug.influence.bfloat16 import BFloat16Hessian
 from infaug.influence.kronecker import FactorSums, factor_sums
+from infaug.influence.rough import rough_sum
 
 FACTOR_SAMPLES = 8  # for each feature
 
@@ -104,15 +106,16 @@ class LastLayerHessian:
         weights = None if self.weights is None else self.weights[::every]
         return factor_sums(self.h1[::every], self.probs[::every], weights)
 
-    def in_bfloat16(self) -> BFloat16Hessian:
-        """The same Hessian with rough and cheap products, for `refined`."""
-        return BFloat16Hessian(
-            self.h1,
-            self.probs,
-            self.weights,
-            total_weight=self.total_weight,
-            chunk_size=self.chunk_size,
+    def rough_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """`product_sum` in bfloat16; the first call rounds h1 and keeps that."""
+        v = v.to(torch.promote_types(v.dtype, torch.float32))
+        return rough_sum(
+            self._rounded_h1, self.probs, self.weights, v, chunk_size=self.chunk_size
         )
+
+    @cached_property
+    def _rounded_h1(self) -> Tensor:
+        return self.h1.bfloat16()
 
 
 class Minibatch:

@@ -22,8 +22,8 @@ def refined(
 ) -> Solution:
     """Solve A x = b by descents on `rough`, each from the exact residual.
 
-    Iterative refinement: with `rough` a `BFloat16Hessian`, damped alike, the result has
-    the residual that is asked of it in float32, while nearly all products are cheap.
+    Iterative refinement: with `rough` a damped `Rough` of the same Hessian, the result
+    has the residual that is asked of it in float32, and nearly all products are cheap.
     Where a descent on `rough` no longer halves the residual, the rest runs on A itself.
 
     Source: Higham, Accuracy and Stability of Numerical Algorithms, chapter 12.
