@@ -4,6 +4,7 @@ H is a mean of (diag p - p p^T) x h1 h1^T over samples. Were the two factors ind
 over samples, H would be the product of their means, and its inverse two small ones.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -76,9 +77,17 @@ class KroneckerInverse:
     zero where those of its argument do.
 
     Source: Martens & Grosse 2015, section 4.2, for one layer, damped exactly.
+
+    Raises:
+        ValueError: if the sums are not finite.
     """
 
     def __init__(self, sums: FactorSums, damping: float):
+        if not math.isfinite(sums.trace):
+            raise ValueError(
+                f"the Hessian's trace is {sums.trace}: look for NaN or infinity in the "
+                "features, probabilities or weights behind the operator"
+            )
         scale = sums.trace * sums.weight
         values_b, self.classes = torch.linalg.eigh(sums.classes)
         values_a, self.features = torch.linalg.eigh(sums.features)

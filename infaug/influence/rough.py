@@ -64,4 +64,7 @@ def rough_sum(
         if weights is not None:
             changes.mul_(weights[chunk, None, None].float())
         total += changes.flatten(1).bfloat16().T @ h1[chunk]
-    return total.view_as(v)
+    total = total.view_as(v)
+    # Exactly, class rows sum to zero; rounding would leave errors where H has no
+    # curvature, and a solution divides those by the damping alone.
+    return total - total.mean(dim=-2, keepdim=True)
