@@ -12,7 +12,7 @@ from infaug.config.classifier import ClassifierConfig, Network
 from infaug.config.data import DataConfig, ShiftConfig, SplitName
 from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
-from infaug.config.influence import InfluenceConfig
+from infaug.config.influence import InfluenceConfig, Solver
 from infaug.config.modes import in_mode
 from infaug.config.rounds import RoundsConfig
 from infaug.config.run import Controls, Mode, RunConfig
@@ -33,6 +33,7 @@ __all__ = [
     "RoundsConfig",
     "RunConfig",
     "ShiftConfig",
+    "Solver",
     "SplitName",
     "TransformConfig",
     "TuningConfig",
