@@ -33,8 +33,8 @@ from infaug.distributed.pool_coordinator import Task
 from infaug.distributed.pool_growth import PoolShape
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
+from infaug.influence.solve import solve
 from infaug.randomness import generator
-from infaug.refresh import solve
 
 IMAGENET = {"N": 1_281_167, "D": 2048, "Y": 1000}
 ACTORS = [2**k for k in range(9)]

@@ -28,7 +28,7 @@ from infaug.estimate.fit import influence_of
 from infaug.estimate.learned_transform import build_transform
 from infaug.precision import autocast, dtype_of
 from infaug.randomness import Draws
-from infaug.rows import Row
+from infaug.rows import ROWS, Row
 from infaug.types import Augment, Views
 from infaug.world import World
 
@@ -46,7 +46,8 @@ class Cell:
         config: settled.
         world: who shares the batches.
         device: where everything lies.
-        generator: state of the G that random tau goes through; None for the initial.
+        generator: state of the G the cell begins with; None for a random one.
+        driver: state of the F that drives E where s_val is solved once.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Cell:
         world: World,
         device: torch.device,
         generator: Mapping[str, Tensor] | None = None,
+        driver: Mapping[str, Tensor] | None = None,
     ):
         self.row, self.seed, self.config, self.world = row, seed, config, world
         self.device, self.dtype = device, dtype_of(config.classifier.precision)
@@ -92,15 +94,33 @@ class Cell:
         )  # fmt: skip
         # F at a snapshot whose S has not been adopted yet.
         self.frozen: ImageClassifier | None = None
-        self.learned = Learned(self.transform, config.estimator.tau_noise)
+        self.learned = Learned(self.transform, config.estimator)
         self.cleared_until = 0
         self.augments = [self._augment(view) for view in row.views]
+        self.seen = self.augments  # What F has been trained on.
+        self.initial: Mapping[str, Tensor] | None = None
+        if driver is not None:
+            self._be_driven_by(driver)
         self._classify = self._batches(settings.batch_size, groups, "classify")
         self._estimate = self._batches(config.estimator.batch_size, groups, "estimate")
 
     def _batches(self, size: int, groups: range, purpose: str) -> Batches:
         count = self.config.classifier.batch_groups
         return Batches(self.train, size, count, groups, self.device, self.seed, purpose)
+
+    def _be_driven_by(self, driver: Mapping[str, Tensor]) -> None:
+        """Take the control row's F in place of the initial one, which is put aside."""
+        assert self.row.control is not None, "only learned rows are driven"
+        state = self.classifier.state_dict()
+        self.initial = {k: v.detach().clone() for k, v in state.items()}
+        self.classifier.load_state_dict(driver)
+        self.seen = [self._augment(view) for view in ROWS[self.row.control].views]
+
+    def begin_classifier(self) -> None:
+        """From here on F trains on this row's views; a driver gives way to a new F."""
+        self.seen = self.augments
+        if self.initial is not None:
+            self.classifier.load_state_dict(self.initial)
 
     def _augment(self, view: str) -> Augment:
         parts: dict[str, Augment] = {

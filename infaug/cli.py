@@ -6,17 +6,18 @@ in one line; 130 interrupted, the same command continues; 1 a fault of infaug it
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
-from infaug.config import RoundsConfig, RunConfig, from_dict
+from infaug.config import Mode, RoundsConfig, RunConfig, from_dict, in_mode
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -34,6 +35,12 @@ SHORT = {
     "--refresh": "--rounds.refresh",
     "--refresh-lag": "--rounds.refresh-lag",
 }
+
+
+def _default_cache() -> Path:
+    """The user's cache folder by the XDG convention."""
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser() / "infaug"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,9 @@ class Fit:
     pool_resources: str = "CPU=1"
     """What each of them takes: "CPU=1", "GPU=0.5", or a resource of your own, which a
     pool beside elastic training needs: "CPU=1,solver=1"."""
+    cache: Path = field(default_factory=_default_cache)
+    """Generators fitted adversarially (--adversarial.fit) are kept here for later runs
+    with the same data, settings and seed."""
     quiet: bool = False
     """Print nothing but the last line."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
@@ -78,7 +88,7 @@ class Prepare:
 def main(argv: Sequence[str] | None = None) -> int:
     """The `infaug` command; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    return _guarded(lambda: _dispatch(argv))
+    return guarded(lambda: _dispatch(argv))
 
 
 def job(config: RunConfig, out: str, smoke: RoundsConfig) -> int:
@@ -91,7 +101,7 @@ def job(config: RunConfig, out: str, smoke: RoundsConfig) -> int:
         argv.remove("--smoke")
         config = replace(config, rounds=smoke, seeds=1)
     default = Fit(out=Path(out), run=config)
-    return _guarded(lambda: _fit(_parse_fit(argv, default)))
+    return guarded(lambda: _fit(_parse_fit(argv, default)))
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -126,11 +136,15 @@ def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
             "bundled handwritten digits"
         )
     default = default or Fit()
-    # The file gives the defaults that flags are parsed against, so it is read first.
+    # File and mode give the defaults that flags are parsed against, so they come first.
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config", type=Path)
-    if (path := parser.parse_known_args(argv)[0].config) is not None:
-        default = replace(default, run=_read_config(path))
+    parser.add_argument("--mode", choices=get_args(Mode))
+    first = parser.parse_known_args(argv)[0]
+    if first.config is not None:
+        default = replace(default, run=_read_config(first.config))
+    if first.mode is not None:
+        default = replace(default, run=in_mode(default.run, first.mode))
     return tyro.cli(Fit, args=argv, default=default, prog="infaug fit")
 
 
@@ -148,6 +162,7 @@ def _read_config(path: Path) -> RunConfig:
 
 def _fit(asked: Fit) -> int:
     from infaug.comparison.table import table  # torch: too slow for --help
+    from infaug.report.interpolation import draw_interpolations
     from infaug.report.views import draw_views
 
     shown = not asked.quiet
@@ -155,6 +170,8 @@ def _fit(asked: Fit) -> int:
         print(f"{asked.out} holds a finished run; nothing is trained again.")
     result = _run(asked, shown)
     pictures = sorted(asked.out.glob("views-*.png")) or draw_views(asked.out)
+    taus = asked.out.glob("interpolation-*.png")
+    pictures += sorted(taus) or draw_interpolations(asked.out)
     if shown:
         print(table(result))
         print("pictures:", *pictures)
@@ -175,11 +192,16 @@ def _run(asked: Fit, shown: bool) -> dict[str, Any]:
 
         pool = PoolShape.parse(asked.pool, asked.pool_resources) if asked.pool else None
         return fit_on_workers(
-            asked.run, asked.out, asked.workers, shown=shown, pool=pool
+            asked.run,
+            asked.out,
+            asked.workers,
+            cache=asked.cache,
+            shown=shown,
+            pool=pool,
         )
     from infaug.comparison.run import run
 
-    return run(asked.run, asked.out, shown=shown)
+    return run(asked.run, asked.out, cache=asked.cache, shown=shown)
 
 
 def _prepare(asked: Prepare) -> int:
@@ -190,7 +212,8 @@ def _prepare(asked: Prepare) -> int:
     return 0
 
 
-def _guarded(act: Callable[[], int]) -> int:
+def guarded(act: Callable[[], int]) -> int:
+    """The exit code of `act`; a user's mistake is told in one line."""
     warnings.showwarning = _show_warning
     try:
         return act()

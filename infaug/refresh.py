@@ -12,12 +12,10 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.influence.cg import cg
-from infaug.influence.damped import Damped
 from infaug.influence.hessian import LastLayerHessian
-from infaug.influence.operator import Operator
 from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solution import Solution
+from infaug.influence.solve import solve
 from infaug.randomness import Purpose
 from infaug.snapshot import (
     Snapshot,
@@ -101,23 +99,3 @@ def solve_snapshot(
         shards.append(LastLayerHessian(h1, torch.cat([p[rows] for _, p in views])))
     hessian = ShardedHessian(shards)
     return solve(hessian, gradient, config, snapshot.start, *snapshot.purpose)
-
-
-def solve(
-    hessian: Operator,
-    gradient: Float[Tensor, "Y D1"],
-    config: InfluenceConfig,
-    start: Float[Tensor, "Y D1"],
-    *seed: Purpose,
-) -> Solution:
-    """The configured solver on the damped Hessian, whoever holds its shards.
-
-    `seed` is for solvers that draw random numbers.
-    """
-    return cg(
-        Damped(hessian, config.damping),
-        gradient,
-        rtol=config.rtol,
-        max_products=config.max_products,
-        x0=start,
-    )

@@ -60,7 +60,7 @@ class Sync:
             cell.classifier,
             cell.train,
             self.influence,
-            cell.augments,
+            cell.seen,
             cell.config.influence,
             cell.seed,
             "refresh",

@@ -39,9 +39,9 @@ def review(
     for _ in left:
         cell.classifier.eval()
         x, y, draws = cell.estimator_batch_at(round_ * len(left))
-        noise = cell.config.estimator.tau_noise
+        how = cell.config.estimator
         health = health_of(
-            cell.transform, cell.classifier, x, y, draws, noise, cell.world
+            cell.transform, cell.classifier, x, y, draws, how, cell.world
         )
         metrics: dict[str, float | int | str] = {**health.metrics()}
         reason = suspicion(health, cell.config.backoff)

@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from infaug.cell import Cell
 from infaug.classify.evaluate import Evaluation, evaluate
 from infaug.classify.fit import fit_classifier
+from infaug.config import RoundsConfig
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
 from infaug.estimate.fit import fit_estimator
 from infaug.overlap import Solver
 from infaug.record.recorder import Metrics, Recorder
-from infaug.refresher import Refresher, build_refresher
+from infaug.refresher import Refresher, Sync, build_refresher
 from infaug.review import review
+
+BEFORE = -1  # The round of what comes before the first.
 
 
 def run_cell(
@@ -34,15 +37,19 @@ def run_cell(
     rounds = cell.config.rounds
     influence = splits.influence.to(cell.device)
     selection = splits.selection.to(cell.device)
+    if is_once := cell.row.is_learned and rounds.s_val == "once":
+        learn_once(cell, recorder, influence)
     refresher = build_refresher(cell, influence, solver)
     for round_ in range(rounds.rounds):
-        # Nothing would train on what E learned in the last round; and a view that was
-        # given up leaves F to what it is laid upon.
+        # Nothing would train on what E learned in the last round; a view that was given
+        # up leaves F to what it is laid upon; and once is once.
         is_last = round_ == rounds.rounds - 1
-        learns = cell.row.is_learned and not is_last and cell.strength > 0
+        learns = cell.row.is_learned and not (is_once or is_last or cell.strength == 0)
 
         # Train F on the views of this round.
         left = recorder.left(round_, "classify", rounds.classifier_steps)
+        if round_ == left.start == 0:
+            cell.begin_classifier()
         steps = classify(cell, round_, left, selection, refresher if learns else None)
         recorder.follow(round_, "classify", left, steps, cell)
         if not learns:
@@ -66,6 +73,23 @@ def run_cell(
         left = recorder.left(round_, "review", 1)
         steps = review(cell, round_, left, selection)
         recorder.follow(round_, "review", left, steps, cell)
+
+
+def learn_once(cell: Cell, recorder: Recorder, influence: Labelled) -> None:
+    """S of the F that the control row left, then all steps of E against it."""
+    left = recorder.left(BEFORE, "refresh", 1)
+    clock: dict[str, float] = {}
+    steps = refresh(cell, BEFORE, left, Sync(cell, influence), clock)
+    recorder.follow(BEFORE, "refresh", left, steps, cell, clock)
+    rounds = cell.config.rounds
+    left = recorder.left(BEFORE, "estimate", estimator_steps(rounds))
+    steps = estimate(cell, 0, left)
+    recorder.follow(BEFORE, "estimate", left, steps, cell)
+
+
+def estimator_steps(rounds: RoundsConfig) -> int:
+    """Steps of E in a whole cell; none in the last round."""
+    return (rounds.rounds - 1) * rounds.estimator_steps
 
 
 def classify(
@@ -143,7 +167,7 @@ def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
         range(first + left.start, first + left.stop),
         cell.config.estimator,
         cell.config.influence,
-        num_steps=(rounds.rounds - 1) * rounds.estimator_steps,
+        num_steps=estimator_steps(rounds),
         precision=cell.config.classifier.precision,
         world=cell.world,
     ):

@@ -25,6 +25,8 @@ class Row:
         is_oracle: whether the training images are shifted as the test images are.
         generator: for random tau: G as it was initially, or as the paired
             `base_learned` run left it.
+        control: of a learned row: the row without the learned view, whose F drives E
+            where s_val is solved once.
     """
 
     name: str
@@ -33,11 +35,17 @@ class Row:
     is_tuned: bool = False
     is_oracle: bool = False
     generator: GeneratorFrom | None = None
+    control: str | None = None
 
     @property
     def is_learned(self) -> bool:
         """Whether E and G learn in this row."""
         return any("learned" in view for view in self.views)
+
+    @property
+    def uses_generator(self) -> bool:
+        """Whether G makes a view, at learned or at random tau."""
+        return self.is_learned or self.generator is not None
 
     @property
     def learns_on_base(self) -> bool:
@@ -51,8 +59,8 @@ ROWS = {
         Row(name="none", views=("identity", "identity")),
         Row(name="base", views=("base", "base")),
         Row(name="base_tuned", views=("base", "base"), is_tuned=True),
-        Row(name="learned", views=("identity", "learned")),
-        Row(name="base_learned", views=("base", "base+learned")),
+        Row(name="learned", views=("identity", "learned"), control="none"),
+        Row(name="base_learned", views=("base", "base+learned"), control="base"),
         Row(
             name="base_random_initial",
             views=("base", "base+random"),
@@ -60,13 +68,24 @@ ROWS = {
         ),
         Row(name="base_random_final", views=("base", "base+random"), generator="final"),
         Row(name="pooled", views=("base", "base"), is_pooled=True),
-        Row(name="pooled_learned", views=("base", "base+learned"), is_pooled=True),
+        Row(
+            name="pooled_learned",
+            views=("base", "base+learned"),
+            is_pooled=True,
+            control="pooled",
+        ),
         Row(name="oracle", views=("base", "base"), is_oracle=True),
     )
 }
 
+# Not a row of the table: where a seed's G is fitted adversarially, before the rows.
+GENERATOR = Row(name="generator", views=("identity", "identity"))
+
 # The random-tau control is the better of these two, chosen on the selection split.
 RANDOM_ROWS = ("base_random_initial", "base_random_final")
+
+# The row whose F shows its features to a critic; G is fitted after it.
+FEATURES_OF = "base"
 
 _LEARNED = ("base_learned", "pooled_learned")
 _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
@@ -77,24 +96,32 @@ _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
 
 
 def rows_of(config: RunConfig) -> list[Row]:
-    """The rows that are run, in an order that has G ready when it is needed.
+    """The rows that are run, in an order that has G and F ready where they are needed.
 
-    The oracle is among all of them only where use differs from training by a shift
-    that is known.
+    Controls whose F drives E, or whose features a critic sees, are run in any case. The
+    oracle is among all of them only where use differs from training by a shift that is
+    known.
 
     Raises:
         ValueError: if `config.rows` names a row that there is not.
     """
     if config.rows:
-        return _named(config)
-    assert config.controls != "auto", "settled by the run"
-    names = set(_OF_CONTROLS[config.controls])
-    if not config.data.shift.divides_use_from_training:
-        names -= {"oracle"}
-    return [row for row in ROWS.values() if row.name in names]
+        wanted = _named(config)
+    else:
+        assert config.controls != "auto", "settled by the run"
+        wanted = set(_OF_CONTROLS[config.controls])
+        if not config.data.shift.divides_use_from_training:
+            wanted -= {"oracle"}
+        if config.estimator.generator_learning_rate == 0:
+            wanted -= {"base_random_final"}  # It would equal base_random_initial.
+    if config.rounds.s_val == "once":
+        wanted |= {ROWS[name].control or name for name in wanted}
+    if config.adversarial.fit == "ragan":
+        wanted.add(FEATURES_OF)
+    return [row for row in ROWS.values() if row.name in wanted]
 
 
-def _named(config: RunConfig) -> list[Row]:
+def _named(config: RunConfig) -> set[str]:
     names = set(config.rows)
     if unknown := names - set(ROWS):
         raise ValueError(
@@ -108,4 +135,4 @@ def _named(config: RunConfig) -> list[Row]:
         )
     if any(ROWS[name].generator == "final" for name in names):
         names.add("base_learned")
-    return [row for row in ROWS.values() if row.name in names]
+    return names

@@ -18,7 +18,7 @@ LAYERS: list[set[str]] = [
     {"snapshot"},
     {"refresh"},
     {"rows", "overlap", "record"},
-    {"cell"},
+    {"cell", "generator_fit", "toy2d"},
     {"refresher", "review"},
     {"rounds"},
     {"comparison"},

@@ -45,6 +45,7 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     assert all(len(row["seeds"]) == 1 for row in result["rows"].values())
     assert "undecided" in result["verdict"]
     assert {"classify", "refresh", "estimate", "total"} <= set(result["seconds"])
+    assert (out / "interpolation-pooled_learned.png").exists()
     with Image.open(out / "views-pooled_learned.png") as picture:
         assert picture.width > 300
     assert not (out / "checkpoints").exists()

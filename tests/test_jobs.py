@@ -1,11 +1,17 @@
 """The jobs run as a user starts them."""
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
+from torchvision.transforms.functional import to_pil_image
+
+from infaug.data.prepare import write_parquet
 
 JOBS = Path(__file__).parent.parent / "ray_jobs"
 
@@ -31,3 +37,68 @@ def test_a_job_smokes_and_ends_with_a_result(job, arguments, tmp_path):
     result = json.loads(last.removeprefix("RESULT "))
     assert "pooled_learned" in result["rows"]
     assert (tmp_path / "run" / "views-base_learned.png").exists()
+
+
+class Coloured:
+    """Noise of one of ten classes, 32 px colour, in place of CIFAR-10."""
+
+    def __len__(self) -> int:
+        return 120
+
+    def __getitem__(self, index: int) -> tuple[Image.Image, int]:
+        noise = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(index))
+        return to_pil_image(noise), index % 10
+
+
+@pytest.fixture
+def start(monkeypatch, capsys):
+    """Run a job as a script, but in this process; what it printed."""
+
+    def start(job: str, *arguments: str):
+        monkeypatch.setattr(sys, "argv", [job, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(JOBS / job), run_name="__main__")
+        printed = capsys.readouterr()
+        assert ended.value.code == 0, printed.err
+        return printed
+
+    return start
+
+
+@pytest.mark.parametrize("job", ["cifar10.py", "cifar100.py"])
+def test_the_cifar_jobs_run_on_parquet_of_their_kind(job, tmp_path, start):
+    classes = tuple(str(label) for label in range(10))
+    for split in ("train", "test"):
+        write_parquet(Coloured(), tmp_path / f"{split}.parquet", classes)
+    printed = start(
+        *(job, "--smoke", "--data", str(tmp_path), "--labels", "50", "--target", "40"),
+        *("--network", "allconv", "--data.influence-share", "0.5"),
+        *("--classifier.batch-size", "8", "--estimator.batch-size", "8"),
+        *("--out", str(tmp_path / "run")),
+    )
+    result = json.loads(printed.out.strip().splitlines()[-1].removeprefix("RESULT "))
+    assert set(result["rows"]) == {"none", "base", "base_random", "base_learned"}
+
+
+@pytest.mark.parametrize(
+    ("job", "steps"), [("cifar10.py", 8_000), ("cifar100.py", 64_000)]
+)
+def test_the_cifar_jobs_have_the_papers_settings(job, steps):
+    config = runpy.run_path(str(JOBS / job))["CONFIG"]
+    data, rounds = config.data, config.rounds
+    assert data.influence_share * data.target == pytest.approx(5000)
+    assert rounds.rounds * rounds.classifier_steps == steps
+    assert config.classifier.batch_size == 128
+    assert config.classifier.network == "resnet56"
+
+
+def test_the_tables_job_smokes_continues_and_prints_what_is_there(tmp_path, start):
+    out, work = str(tmp_path / "results.jsonl"), str(tmp_path / "work")
+    command = ["tables.py", "--smoke", "--out", out, "--work", work]
+    command += ["--tables", "rotate", "--data", "digits", "--rows", "base"]
+    assert "1 to run" in start(*command).err
+    again = start(*command, "none")
+    assert "1 cells are done, 1 to run" in again.err
+    assert "| `oracle` | not run |" in again.out
+    assert "| `base` | not run |" not in again.out
+    assert len(Path(out).read_text().splitlines()) == 2

@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny import tiny
 
-from infaug.config import RunConfig, to_dict
+from infaug.config import RunConfig, in_mode, to_dict
 
 # Runs until a given place is about to be recorded, then dies as from kill -9.
 VICTIM = """
@@ -41,8 +42,10 @@ DOOMS = [
 ]
 
 
-def start(out: Path, doom: list | None, config: RunConfig | None = None) -> int:
-    config = config or tiny(controls="none")
+CALM = tiny(controls="none")
+
+
+def start(out: Path, doom: list | None, config: RunConfig = CALM) -> int:
     job = json.dumps([to_dict(config), str(out), doom])
     return subprocess.run([sys.executable, "-c", VICTIM, job], check=False).returncode
 
@@ -72,6 +75,25 @@ def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
     assert not different
     assert "metrics.jsonl" in calm
     assert "cells/pooled_learned-seed0/transform.safetensors" in calm
+
+
+@pytest.mark.slow
+def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp_path):
+    cvpr = in_mode(tiny(controls="none"), "cvpr")
+    config = replace(
+        cvpr,
+        adversarial=replace(cvpr.adversarial, steps=5, batch_size=8),
+        estimator=replace(cvpr.estimator, batch_size=8),
+    )
+    assert start(tmp_path / "undisturbed", None, config) == 0
+    dooms = [["generator", 0, "adversary", 4], ["base_learned", -1, "estimate", 4]]
+    for doom in dooms:
+        assert start(tmp_path / "killed", doom, config) == -9, f"was to die at {doom}"
+    assert start(tmp_path / "killed", None, config) == 0
+    calm, killed = contents(tmp_path / "undisturbed"), contents(tmp_path / "killed")
+    assert list(calm) == list(killed)
+    assert not [name for name in calm if calm[name] != killed[name]]
+    assert "cells/generator-seed0/generator.safetensors" in calm
 
 
 @pytest.fixture(scope="module")

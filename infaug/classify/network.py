@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from infaug.classify.allconv import AllConv
 from infaug.classify.batchnorm import convert_batchnorm
 from infaug.classify.resnet_cifar import CifarResNet
+from infaug.classify.wide_resnet import WideResNet
 from infaug.config import Network
 from infaug.randomness import Purpose, generator
 
@@ -50,7 +51,8 @@ def build_classifier(
 ) -> ImageClassifier:
     """F by name, with initial weights that are a function of `seed`.
 
-    `resnet18` and `resnet50` are torchvision's; `resnet56` is He et al.'s for CIFAR.
+    `resnet18` and `resnet50` are torchvision's; `resnet56` is He et al.'s for CIFAR,
+    `wrn28_10` Zagoruyko and Komodakis'.
 
     Raises:
         ValueError: if `network` is `auto`, which the plan must settle first.
@@ -68,6 +70,9 @@ def _body(network: Network, channels: int) -> tuple[nn.Module, int]:
         return AllConv(channels), AllConv.num_features
     if network == "resnet56":
         return CifarResNet(channels, depth=56), CifarResNet.num_features
+    if network == "wrn28_10":
+        body = WideResNet(channels)
+        return body, body.num_features
     if network in ("resnet18", "resnet50"):
         body = torchvision.models.get_model(network, weights=None)
         assert isinstance(body.fc, nn.Linear), "torchvision's ResNets end in fc"

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.comparison.tuning import choose, trial_config, trial_row, tuned_config
 from infaug.config import RunConfig
 from infaug.record.folder import RunFolder
-from infaug.rows import Row
+from infaug.rounds import estimator_steps
+from infaug.rows import FEATURES_OF, GENERATOR, Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,19 +33,27 @@ class Planned:
     def steps(self) -> dict[str, int]:
         """Steps of each phase of the whole cell."""
         rounds = self.config.rounds
+        if self.fits_generator:
+            return {"adversary": self.config.adversarial.steps}
         steps = {"classify": rounds.rounds * rounds.classifier_steps}
         if self.row.is_learned:
-            steps["refresh"] = rounds.rounds - 1
-            steps["estimate"] = (rounds.rounds - 1) * rounds.estimator_steps
-            steps["review"] = rounds.rounds - 1
+            steps["estimate"] = estimator_steps(rounds)
+            is_once = rounds.s_val == "once"
+            steps["refresh"] = 1 if is_once else rounds.rounds - 1
+            steps["review"] = 0 if is_once else rounds.rounds - 1
         return steps
+
+    @property
+    def fits_generator(self) -> bool:
+        """Whether the seed's G is fitted here, and no F trained."""
+        return self.row is GENERATOR
 
 
 def plan_cells(
     config: RunConfig, rows: Iterable[Row], seeds: Iterable[int]
 ) -> list[Planned]:
     """All cells in the order in which they run: what one needs comes before it."""
-    rows = list(rows)
+    rows = _with_generator(list(rows), config)
     planned = []
     for seed in seeds:
         for row in rows:
@@ -87,11 +95,42 @@ def _trials(planned: Planned, folder: RunFolder) -> dict[str, dict[str, Any]]:
     }
 
 
-def generator_for(planned: Planned, folder: RunFolder) -> dict[str, Tensor] | None:
-    """The G that the paired `base_learned` run ended with, where the row wants it."""
-    if planned.row.generator != "final":
+def _with_generator(rows: list[Row], config: RunConfig) -> list[Row]:
+    """The rows, and `generator` where G is fitted: first, or once F has features."""
+    fit = config.adversarial.fit
+    if fit == "none" or not any(row.uses_generator for row in rows):
+        return rows
+    at = 0
+    if fit == "ragan":
+        at = [row.name for row in rows].index(FEATURES_OF) + 1
+    return [*rows[:at], GENERATOR, *rows[at:]]
+
+
+State = dict[str, Tensor]
+
+
+def features_for(planned: Planned, folder: RunFolder) -> State | None:
+    """The F whose features a critic sees, where there is such a critic."""
+    if planned.config.adversarial.fit != "ragan":
         return None
-    weights = folder.cell("base_learned", planned.seed) / "transform.safetensors"
-    prefix = "generator."
-    tensors = load_file(weights).items()
-    return {k.removeprefix(prefix): v for k, v in tensors if k.startswith(prefix)}
+    return folder.weights(FEATURES_OF, planned.seed, "classifier")
+
+
+def driver_for(planned: Planned, folder: RunFolder) -> State | None:
+    """The F that drives E of this row, where s_val is solved once."""
+    control = planned.row.control
+    if control is None or planned.config.rounds.s_val != "once":
+        return None
+    return folder.weights(control, planned.seed, "classifier")
+
+
+def generator_for(planned: Planned, folder: RunFolder) -> State | None:
+    """The G that a row begins with: that of `base_learned`, the fitted one, or none."""
+    row, seed = planned.row, planned.seed
+    if row.generator == "final":
+        prefix = "generator."
+        tensors = folder.weights("base_learned", seed, "transform").items()
+        return {k.removeprefix(prefix): v for k, v in tensors if k.startswith(prefix)}
+    if row.uses_generator and planned.config.adversarial.fit != "none":
+        return folder.weights(GENERATOR.name, seed, "generator")
+    return None

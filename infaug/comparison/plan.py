@@ -7,6 +7,7 @@ import torch
 from infaug.augment.base import build_base
 from infaug.comparison.tuning import candidates_for
 from infaug.config import ClassifierConfig, Network, RunConfig
+from infaug.influence.solve import settle_solver
 from infaug.precision import settle_precision
 
 OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small training set
@@ -37,7 +38,11 @@ def settle(
     return replace(
         config,
         classifier=classifier,
-        influence=replace(config.influence, shards=shards),
+        influence=replace(
+            config.influence,
+            shards=shards,
+            solver=settle_solver(config.influence, device),
+        ),
         rounds=replace(config.rounds, base=base),
         tuning=replace(config.tuning, candidates=candidates),
     )

@@ -15,21 +15,26 @@ from infaug.comparison.cells import (
     Planned,
     choice_of,
     config_for,
+    driver_for,
+    features_for,
     generator_for,
     plan_cells,
 )
 from infaug.comparison.controls import choose_controls
+from infaug.comparison.generators import provide_generator
 from infaug.comparison.plan import settle
 from infaug.comparison.summary import summarise
 from infaug.config import Controls, RunConfig
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
+from infaug.generator_fit import GeneratorFit
 from infaug.overlap import Solver
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.recorder import Recorder
+from infaug.record.store import GeneratorStore
 from infaug.rounds import assess, run_cell
 from infaug.rows import rows_of
 from infaug.world import World
@@ -40,14 +45,22 @@ def run(
     out: Path,
     world: World | None = None,
     *,
+    cache: Path | None = None,
     shown: bool = True,
     solver: Solver | None = None,
 ) -> dict[str, Any]:
     """Run, or continue, everything `config` asks for; the result is also written.
 
     Every process of the world calls this with the same arguments. Finished cells are
-    kept, the unfinished one continues from its last checkpoint. A `solver` given
-    solves for every S; it makes no difference to the result.
+    kept, the unfinished one continues from its last checkpoint.
+
+    Args:
+        config: what is asked for; `auto` values are settled here.
+        out: the run folder.
+        world: who takes part; None for the process group this process has joined.
+        cache: where fitted generators of other runs are found and kept; None for none.
+        shown: whether progress is printed.
+        solver: solves for every S; it makes no difference to the result.
 
     Returns:
         {"unit", "rows", "verdict", "seconds", "comparisons", "tuned", "gap_closed"};
@@ -75,7 +88,8 @@ def run(
             settled = replace(settled, controls=world.first(pick))
         world.first(lambda: folder.settle(settled))
         world.first(lambda: folder.list_unreadable(source.bad))
-        _run_cells(settled, source, folder, world, device, solver, shown=shown)
+        store = GeneratorStore(cache) if cache else None
+        _run_cells(settled, source, folder, store, world, device, solver, shown=shown)
         return world.first(lambda: _finish(folder, settled))
 
 
@@ -100,6 +114,7 @@ def _run_cells(
     config: RunConfig,
     source: Source,
     folder: RunFolder,
+    store: GeneratorStore | None,
     world: World,
     device: torch.device,
     solver: Solver | None,
@@ -107,7 +122,7 @@ def _run_cells(
     shown: bool,
 ) -> None:
     cells = plan_cells(config, rows_of(config), range(config.seeds))
-    run_planned(cells, source, folder, world, device, solver, shown=shown)
+    run_planned(cells, source, folder, world, device, solver, store, shown=shown)
 
 
 def run_planned(
@@ -117,6 +132,7 @@ def run_planned(
     world: World,
     device: torch.device,
     solver: Solver | None = None,
+    store: GeneratorStore | None = None,
     *,
     shown: bool,
 ) -> None:
@@ -137,11 +153,20 @@ def run_planned(
             if world.first(partial(folder.cell_result, name, seed)) is not None:
                 display.skip_cell(number)
                 continue
+            state = kept.begin_cell(number, name, seed)
             config = world.first(partial(config_for, planned, folder))
-            generator = world.first(partial(generator_for, planned, folder))
             splits = divide(source, config.data, seed)
-            cell = Cell(planned.row, seed, splits, config, world, device, generator)
-            if (state := kept.begin_cell(number, name, seed)) is not None:
+            if planned.fits_generator:
+                features = world.first(partial(features_for, planned, folder))
+                fit = GeneratorFit(seed, splits, config, world, device, features)
+                provide_generator(fit, state, kept, store)
+                continue
+            generator = world.first(partial(generator_for, planned, folder))
+            driver = world.first(partial(driver_for, planned, folder))
+            cell = Cell(
+                planned.row, seed, splits, config, world, device, generator, driver
+            )
+            if state is not None:
                 cell.load(state)
             run_cell(cell, splits, kept, solver)
             finish = partial(_finish_cell, planned, cell, splits, folder, kept)

@@ -12,7 +12,7 @@ from infaug.comparison.verdict import comparisons, verdict
 from infaug.config import RunConfig
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
-from infaug.rows import RANDOM_ROWS, rows_of
+from infaug.rows import GENERATOR, RANDOM_ROWS, rows_of
 
 LEAST_GAP = 3.0  # points; the share of a smaller gap would be noise
 
@@ -23,6 +23,7 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
     `rows` maps each row to the mean, standard deviation (None for one seed) and values
     of its top-1 accuracy on test, percent, by seed. `base_random` is, for each seed,
     the better of random tau through the initial and the final G on the selection split.
+    `generators`, if G was fitted adversarially, is how far each seed's flows reach.
     `tuned` lists, by seed, what `base_tuned` chose from; `gap_closed` see there.
     `seconds` sums the timings by phase; work that a crash made run twice counts twice.
     """
@@ -48,19 +49,30 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
         "comparisons": [_finite(asdict(c)) for c in comparisons(tops)],
         "tuned": [_choice(result) for result in found.get("base_tuned", [])],
         "gap_closed": gap_closed(tops),
+        "generators": _generators(folder, config),
     }
+
+
+def _generators(folder: RunFolder, config: RunConfig) -> list[dict[str, Any]]:
+    if config.adversarial.fit == "none":
+        return []
+    return [folder.found(GENERATOR.name, seed) for seed in range(config.seeds)]
 
 
 def with_best_random(
     found: Mapping[str, Sequence[dict[str, Any]]],
 ) -> dict[str, Sequence[dict[str, Any]]]:
-    """Results by row and seed, the two rows of random tau replaced by `base_random`."""
+    """Results by row and seed, the two rows of random tau replaced by `base_random`.
+
+    Where G stays as it is there is only one of them.
+    """
+    both = [row for row in RANDOM_ROWS if row in found]
     chosen: dict[str, Sequence[dict[str, Any]]] = {}
     for name, results in found.items():
         if name not in RANDOM_ROWS:
             chosen[name] = results
-        elif "base_random" not in chosen and all(r in found for r in RANDOM_ROWS):
-            pairs = zip(*(found[r] for r in RANDOM_ROWS), strict=True)
+        elif "base_random" not in chosen:
+            pairs = zip(*(found[row] for row in both), strict=True)
             chosen["base_random"] = [
                 max(pair, key=lambda result: result["selection_top1"]) for pair in pairs
             ]

@@ -5,34 +5,41 @@ folder holds the settled config. Nothing heavy is imported: the command line rea
 to print its help.
 """
 
+from infaug.config.adversarial import AdversarialConfig, AffineRanges
 from infaug.config.backoff import BackoffConfig
 from infaug.config.check import require
 from infaug.config.classifier import ClassifierConfig, Network
 from infaug.config.data import DataConfig, ShiftConfig, SplitName
 from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
-from infaug.config.influence import InfluenceConfig
+from infaug.config.influence import InfluenceConfig, Solver
+from infaug.config.modes import in_mode
 from infaug.config.rounds import RoundsConfig
-from infaug.config.run import Controls, RunConfig
+from infaug.config.run import Controls, Mode, RunConfig
 from infaug.config.transform import TransformConfig
 from infaug.config.tuning import TuningConfig
 
 __all__ = [
+    "AdversarialConfig",
+    "AffineRanges",
     "BackoffConfig",
     "ClassifierConfig",
     "Controls",
     "DataConfig",
     "EstimatorConfig",
     "InfluenceConfig",
+    "Mode",
     "Network",
     "RoundsConfig",
     "RunConfig",
     "ShiftConfig",
+    "Solver",
     "SplitName",
     "TransformConfig",
     "TuningConfig",
     "difference",
     "from_dict",
+    "in_mode",
     "require",
     "to_dict",
 ]

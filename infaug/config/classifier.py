@@ -5,7 +5,7 @@ from typing import Literal
 
 from infaug.config.check import require
 
-Network = Literal["auto", "allconv", "resnet56", "resnet18", "resnet50"]
+Network = Literal["auto", "allconv", "resnet56", "wrn28_10", "resnet18", "resnet50"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ class EstimatorConfig:
     """Weight of the mean squared field, which favours the identity."""
     tau_noise: float = 0.5
     """Standard deviation of the Gaussian noise added to tau, also in use."""
+    tau_dropout: float = 0.0
+    """Probability that an entry of tau is set to zero, also in use."""
     probability: float = 1.0
     """Share of images that the learned view changes; the others pass as they are."""
     warmup_rounds: int = 0
@@ -47,5 +49,8 @@ class EstimatorConfig:
         heat = self.view_temperature
         if heat is not None:
             require(heat > 0, "estimator.view_temperature", "must be > 0", heat)
+        dropped = self.tau_dropout
+        rule = "must lie in [0, 1)"
+        require(0 <= dropped < 1, "estimator.tau_dropout", rule, dropped)
         size = self.batch_size
         require(size >= 1, "estimator.batch_size", "must be >= 1", size)

@@ -5,6 +5,8 @@ from typing import Literal
 
 from infaug.config.check import require
 
+Solver = Literal["auto", "dense", "cg", "pcg", "refined", "lissa"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class InfluenceConfig:
@@ -12,8 +14,11 @@ class InfluenceConfig:
 
     damping: float = 1e-2
     """Added to the Hessian's diagonal; at least the head's weight decay."""
+    solver: Solver = "auto"
+    """`auto`: `refined` (bfloat16 products, float32 refinement) where the hardware has
+    them, else `pcg`; `cg` and `dense` for comparison; `lissa` by minibatches."""
     rtol: float = 1e-3
-    """Relative residual at which conjugate gradients stops."""
+    """Relative residual at which the solver stops."""
     max_products: int = 200
     """Hessian-vector products before it stops regardless, and says so."""
     objective: Literal["relative", "raw"] = "relative"

@@ -16,6 +16,10 @@ class RoundsConfig:
     """Steps of F in each round."""
     estimator_steps: int = 40
     """Steps of E in each round, after s_val is refreshed."""
+    s_val: Literal["each_round", "once"] = "each_round"
+    """`each_round`: F, s_val and E take turns. `once`: s_val is that of the F which the
+    row's control ended with (`base` for `base_learned`); E takes all its steps against
+    it; then a fresh F trains with the learned view."""
     refresh: Literal["sync", "overlap"] = "sync"
     """When s_val is solved: while F waits, or while F trains on."""
     refresh_lag: int = 20

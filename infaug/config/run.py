@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from infaug.config.adversarial import AdversarialConfig
 from infaug.config.backoff import BackoffConfig
 from infaug.config.check import require
 from infaug.config.classifier import ClassifierConfig
@@ -14,16 +15,21 @@ from infaug.config.transform import TransformConfig
 from infaug.config.tuning import TuningConfig
 
 Controls = Literal["auto", "full", "quick", "none"]
+Mode = Literal["online", "iclr", "cvpr"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Everything that decides the numbers of a run."""
 
+    mode: Mode = "online"
+    """The set of values this config began with; --mode sets them, and other flags win:
+    online, iclr (2019 submission) or cvpr (2020), see `config.modes`."""
     data: DataConfig = field(default_factory=DataConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     influence: InfluenceConfig = field(default_factory=InfluenceConfig)
     transform: TransformConfig = field(default_factory=TransformConfig)
+    adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     backoff: BackoffConfig = field(default_factory=BackoffConfig)
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
@@ -40,13 +46,14 @@ class RunConfig:
     def __post_init__(self):
         require(self.seeds >= 1, "seeds", "must be >= 1", self.seeds)
         groups = self.classifier.batch_groups
-        size = self.estimator.batch_size
-        require(
-            size % groups == 0,
-            "estimator.batch_size",
-            f"must be a multiple of classifier.batch_groups ({groups})",
-            size,
-        )
+        for part in ("adversarial", "estimator"):
+            size = getattr(self, part).batch_size
+            require(
+                size % groups == 0,
+                f"{part}.batch_size",
+                f"must be a multiple of classifier.batch_groups ({groups})",
+                size,
+            )
         decay, damping = self.classifier.weight_decay, self.influence.damping
         require(
             damping >= decay,

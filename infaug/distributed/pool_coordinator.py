@@ -19,9 +19,9 @@ from infaug.distributed.pool_actor import Source
 from infaug.distributed.pool_crew import Crew
 from infaug.distributed.pool_growth import Growth, PoolShape
 from infaug.distributed.pool_hessian import PoolHessian
+from infaug.influence.solve import solve
 from infaug.overlap import Solved
 from infaug.randomness import Purpose
-from infaug.refresh import solve
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from infaug.distributed.pool_actor import Source, as_tensor, put
 from infaug.distributed.pool_crew import Crew
+from infaug.influence.kronecker import FactorSums
 from infaug.influence.sharded import in_order
 
 
@@ -39,6 +40,20 @@ class PoolHessian:
     def product_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """The sum itself."""
         return in_order(self._parts("product_sum", v))
+
+    def rough_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """The same in bfloat16."""
+        return in_order(self._parts("rough_sum", v))
+
+    def factor_sums(self) -> FactorSums:
+        """Sums over some samples of every shard, for a preconditioner."""
+
+        def ask(actor: ActorHandle, share: list[int]) -> Any:
+            return actor.partials.remote(self._some(share), "factor_sums")
+
+        parts = self.crew.do(range(len(self.sources)), ask)
+        first, *others = (parts[number] for number in range(len(self.sources)))
+        return sum(others, first)
 
     def _parts(self, method: str, v: Tensor) -> list[Tensor]:
         """What a method of every shard makes of `v`, in shard order."""

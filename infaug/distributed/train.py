@@ -34,6 +34,7 @@ def fit_on_workers(
     out: Path,
     workers: int,
     *,
+    cache: Path | None = None,
     shown: bool = True,
     pool: PoolShape | None = None,
 ) -> dict[str, Any]:
@@ -58,13 +59,13 @@ def fit_on_workers(
             f"classifier.batch_groups ({config.classifier.batch_groups}) must be a "
             f"multiple of the number of workers, got {workers} workers"
         )
-    started_here = _connect(workers, pool)
+    started_here = connect(workers, pool)
     try:
         with contextlib.ExitStack() as stack:
             solver = stack.enter_context(SolverPool(pool)) if pool else None
             if not workers:
-                return run(config, out, shown=shown, solver=solver)
-            return _train(config, folder, workers, shown, solver)
+                return run(config, out, cache=cache, shown=shown, solver=solver)
+            return _train(config, folder, workers, cache, shown, solver)
     finally:
         if started_here:
             ray.shutdown()
@@ -74,7 +75,7 @@ def fit_on_workers(
 @contextlib.contextmanager
 def pool_alone(shape: PoolShape) -> Iterator[PoolSolver]:
     """A pool without training workers, in the cluster or in one started for it."""
-    started_here = _connect(0, shape)
+    started_here = connect(0, shape)
     try:
         with SolverPool(shape) as solver:
             yield solver
@@ -83,7 +84,7 @@ def pool_alone(shape: PoolShape) -> Iterator[PoolSolver]:
             ray.shutdown()
 
 
-def _connect(workers: int, pool: PoolShape | None) -> bool:
+def connect(workers: int, pool: PoolShape | None = None) -> bool:
     """Join a cluster or start one here; whether one was started."""
     if ray.is_initialized():
         return False
@@ -105,6 +106,7 @@ def _train(
     config: RunConfig,
     folder: RunFolder,
     workers: int,
+    cache: Path | None,
     shown: bool,
     solver: PoolSolver | None,
 ) -> dict[str, Any]:
@@ -120,6 +122,7 @@ def _train(
         train_loop_config={
             "config": to_dict(config),
             "out": str(folder.path),
+            "cache": str(cache.absolute()) if cache else None,
             "shown": shown,
             "solver": solver,
         },
@@ -149,7 +152,8 @@ def _work(job: dict[str, Any]) -> None:
     folder = RunFolder(Path(job["out"]))
     try:
         config, solver = from_dict(RunConfig, job["config"]), job["solver"]
-        run(config, folder.path, shown=job["shown"], solver=solver)
+        cache = Path(job["cache"]) if job["cache"] else None
+        run(config, folder.path, cache=cache, shown=job["shown"], solver=solver)
     except ValueError as error:
         if ray.train.get_context().get_world_rank() == 0:
             _mistake_file(folder).write_text(str(error))

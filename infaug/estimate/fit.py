@@ -1,7 +1,7 @@
 """Training E, and G with it: the predicted influence of x_aug is minimised.
 
 F and S are constants here; the gradient flows through F into the images and on into G
-and E. E and G learn together until G is fitted adversarially.
+and E.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ from torch.optim import Adam, Optimizer
 from infaug.classify.loss import soft_cross_entropy
 from infaug.config import EstimatorConfig, InfluenceConfig
 from infaug.descent import cosine, descend, set_rates
+from infaug.estimate.chance import tau_dropout, tau_noise
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.influence.gradient import with_bias
 from infaug.influence.score import relative_influence, upweight_influence
@@ -71,9 +72,10 @@ def fit_estimator(
         rates = (config.learning_rate, config.generator_learning_rate)
         set_rates(optimizer, *(share * rate for rate in rates))
         x, y, draws = batch_at(step)
-        noise = config.tau_noise * draws.normal(transform.config.tau_size)
+        noise = tau_noise(config, transform.config.tau_size, draws)
+        keep = tau_dropout(config, transform.config.tau_size, draws)
         with autocast(x.device, precision):
-            fields = transform.unbounded(x, noise)
+            fields = transform.unbounded(x, noise, keep)
             h = classifier.features(transform.render(x, fields))
         h = h.to(s_val.dtype)
         scores = influence_of(classifier, s_val, h, y, influence) / s_val.norm()

@@ -7,6 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.classify.loss import soft_cross_entropy
+from infaug.config import EstimatorConfig
+from infaug.estimate.chance import tau_dropout, tau_noise
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
 from infaug.types import Classifier
@@ -45,13 +47,14 @@ def health_of(
     x: Float[Tensor, "B C H W"],
     y: Float[Tensor, "B Y"],
     draws: Draws,
-    tau_noise: float,
+    config: EstimatorConfig,
     world: World,
 ) -> Health:
     """Health of E's views of this process's part of a batch; F in evaluation mode."""
+    size = transform.config.tau_size
     tau = transform.estimator(x)
-    noise = tau_noise * draws.normal(transform.config.tau_size)
-    unbounded = transform.unbounded(x, noise)
+    noise, keep = tau_noise(config, size, draws), tau_dropout(config, size, draws)
+    unbounded = transform.unbounded(x, noise, keep)
     logits = [
         classifier.head(classifier.features(images))
         for images in (x, transform.render(x, unbounded))

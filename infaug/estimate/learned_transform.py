@@ -12,10 +12,12 @@ from infaug.transform.generator import Generator
 
 
 class LearnedTransform(nn.Module):
-    """x_aug = G(x, E(x) + noise). The noise is the caller's: zeros give E's mean view.
+    """x_aug = G(x, keep * E(x) + noise).
 
-    E and G share one size of tau; both are built for images of one size. All fields are
-    multiplied by `strength`, a part of the saved state: 1, until it is backed off.
+    The caller draws both, see `estimate.chance`; zero noise and no `keep` give E's mean
+    view. E and G share one size of tau; both are built for images of one size. All
+    fields are multiplied by `strength`, a part of the saved state: 1, until it is
+    backed off.
     """
 
     strength: Tensor
@@ -28,16 +30,25 @@ class LearnedTransform(nn.Module):
         self.register_buffer("strength", torch.ones(()))
 
     def forward(
-        self, x: Float[Tensor, "B C H W"], noise: Float[Tensor, "B T"]
+        self,
+        x: Float[Tensor, "B C H W"],
+        noise: Float[Tensor, "B T"],
+        keep: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image in [0, 1]; differentiable in E, G and x."""
-        return self.render(x, self.unbounded(x, noise))
+        return self.render(x, self.unbounded(x, noise, keep))
 
     def unbounded(
-        self, x: Float[Tensor, "B C H W"], noise: Float[Tensor, "B T"]
+        self,
+        x: Float[Tensor, "B C H W"],
+        noise: Float[Tensor, "B T"],
+        keep: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B F H W"]:
         """Fields of each image before tanh; zero is the identity."""
-        return self.generator.unbounded(self.estimator(x) + noise.to(x.dtype))
+        tau = self.estimator(x)
+        if keep is not None:
+            tau = tau * keep.to(x.dtype)
+        return self.generator.unbounded(tau + noise.to(x.dtype))
 
     def render(
         self, x: Float[Tensor, "B C H W"], unbounded: Float[Tensor, "B F H W"]
@@ -54,6 +65,11 @@ def build_transform(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(*seed, "transform").initial_seed())
         transform = LearnedTransform(config, channels, height, width)
-    tau = Draws.of_size(256, *seed, "calibrate").uniform(-1, 1, config.tau_size)
-    transform.generator.calibrate(tau)
+    tau = random_tau(config.tau_size, *seed)
+    transform.generator.calibrate(tau, config.initial_spread)
     return transform
+
+
+def random_tau(tau_size: int, *seed: Purpose) -> Float[Tensor, "B T"]:
+    """The taus on which a G of this seed is calibrated."""
+    return Draws.of_size(256, *seed, "calibrate").uniform(-1, 1, tau_size)

@@ -26,7 +26,7 @@ def head_inputs(
     Raises:
         ValueError: if any part of the classifier is in training mode.
     """
-    _refuse_training_mode(classifier)
+    refuse_training_mode(classifier)
     weight = classifier.head.weight
     dtype = torch.promote_types(weight.dtype, torch.float32)
     all_h1, all_probs = [], []
@@ -54,7 +54,12 @@ def check_deterministic(classifier: Classifier, x: Float[Tensor, "B C H W"]) -> 
             )
 
 
-def _refuse_training_mode(classifier: Classifier) -> None:
+def refuse_training_mode(classifier: Classifier | nn.Module) -> None:
+    """Do nothing if every part is in evaluation mode.
+
+    Raises:
+        ValueError: naming the parts that are not.
+    """
     if not isinstance(classifier, nn.Module):
         return
     training = [

@@ -4,9 +4,16 @@ Products are exact sums over samples, so the sums of shards add up to the whole:
 `product_sum` and `total_weight`, and divide once.
 """
 
+from functools import cached_property
+
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
+
+from infaug.influence.kronecker import FactorSums, factor_sums
+from infaug.influence.rough import rough_sum
+
+FACTOR_SAMPLES = 8  # for each feature
 
 
 class LastLayerHessian:
@@ -23,7 +30,8 @@ class LastLayerHessian:
         h1: features with a one appended; may be stored in less than float32.
         probs: the head's probabilities for them.
         weights: how much each sample counts in the training loss; None: one each.
-        chunk_size: samples per pair of matrix products, which bounds the memory.
+        chunk_size: samples times arrays per pair of matrix products: it bounds the
+            memory of a product to chunk_size x Y numbers.
 
     Raises:
         ValueError: if a weight is negative, or they sum to zero.
@@ -35,7 +43,7 @@ class LastLayerHessian:
         probs: Float[Tensor, "N Y"],
         weights: Float[Tensor, "N"] | None = None,
         *,
-        chunk_size: int = 16384,
+        chunk_size: int = 4096,
     ):
         self.h1 = h1
         self.probs = probs
@@ -47,25 +55,103 @@ class LastLayerHessian:
         """H V, the weighted mean over samples, for every array of `v`."""
         return self.product_sum(v) / self.total_weight
 
+    @torch.no_grad()
     def product_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """H V before the division by `total_weight`: what shards add up.
 
         Accumulated in the wider of float32 and v's dtype, whatever h1 is stored in.
+        Several arrays share each matrix product, and the memory for one.
         """
         v = v.to(torch.promote_types(v.dtype, torch.float32))
-        total = torch.zeros_like(v)
-        for start in range(0, len(self.h1), self.chunk_size):
-            total += self._chunk_sum(v, slice(start, start + self.chunk_size))
-        return total
+        heads = v.reshape(-1, v.shape[-1])
+        num_heads = heads.shape[0] // v.shape[-2]
+        total = torch.zeros_like(heads)
+        step = max(1, self.chunk_size // num_heads)
+        # One buffer for all chunks: fresh pages would cost a tenth of the product.
+        buffer = v.new_empty(min(step, len(self.h1)), heads.shape[0])
+        for first in range(0, len(self.h1), step):
+            chunk = slice(first, first + step)
+            h1 = self.h1[chunk].to(v.dtype)
+            changes = _changes(h1, self.probs[chunk], heads, out=buffer[: len(h1)])
+            if self.weights is not None:
+                changes.mul_(self.weights[chunk, None].to(v.dtype))
+            total.addmm_(changes.T, h1)
+        return total.view_as(v)
 
-    def _chunk_sum(self, v: Tensor, chunk: slice) -> Tensor:
-        h1 = self.h1[chunk].to(v.dtype)
-        probs = self.probs[chunk].to(v.dtype)
-        slopes = h1 @ v.mT  # change of the logits along V: [*R, n, Y]
-        changes = probs * (slopes - (probs * slopes).sum(-1, keepdim=True))
+    @property
+    def num_samples(self) -> int:
+        """N."""
+        return len(self.h1)
+
+    def curvature_bound(self) -> float:
+        """0.5 max |h1|^2, counting weights: diag p - p p^T <= 1/2 I for every p."""
+        lengths = self.h1.float().square().sum(dim=1)
         if self.weights is not None:
-            changes = self.weights[chunk, None].to(v.dtype) * changes
-        return changes.mT @ h1
+            lengths *= self.weights.float() * (len(self.h1) / self.total_weight)
+        return 0.5 * float(lengths.max())
+
+    def minibatch(self, rows: Int64[Tensor, "n"]) -> "Minibatch":
+        """H estimated by some samples: their weighted sum times N / n, divided once."""
+        weights = None if self.weights is None else self.weights.index_select(0, rows)
+        share = len(rows) / len(self.h1)
+        h1, probs = self.h1.index_select(0, rows), self.probs.index_select(0, rows)
+        return Minibatch(h1, probs, weights, self.total_weight * share)
+
+    def factor_sums(self) -> FactorSums:
+        """Of every k-th sample, at most about eight for each feature.
+
+        Enough for a preconditioner, and cheap beside a single product.
+        """
+        every = max(1, len(self.h1) // (FACTOR_SAMPLES * self.h1.shape[1]))
+        weights = None if self.weights is None else self.weights[::every]
+        return factor_sums(self.h1[::every], self.probs[::every], weights)
+
+    def rough_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """`product_sum` in bfloat16; the first call rounds h1 and keeps that."""
+        v = v.to(torch.promote_types(v.dtype, torch.float32))
+        return rough_sum(
+            self._rounded_h1, self.probs, self.weights, v, chunk_size=self.chunk_size
+        )
+
+    @cached_property
+    def _rounded_h1(self) -> Tensor:
+        return self.h1.bfloat16()
+
+
+class Minibatch:
+    """The Hessian of few samples: one pair of products and nothing around it."""
+
+    def __init__(
+        self,
+        h1: Float[Tensor, "n D1"],
+        probs: Float[Tensor, "n Y"],
+        weights: Float[Tensor, "n"] | None,
+        total_weight: float,
+    ):
+        self.h1, self.probs, self.weights = h1, probs, weights
+        self.total_weight = total_weight
+
+    def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """The estimate of H V, in v's dtype."""
+        h1 = self.h1.to(v.dtype)
+        changes = _changes(h1, self.probs, v.reshape(-1, v.shape[-1]))
+        if self.weights is not None:
+            changes.mul_(self.weights[:, None].to(v.dtype))
+        return (changes.T @ h1).div_(self.total_weight).view_as(v)
+
+
+def _changes(
+    h1: Tensor, probs: Tensor, heads: Tensor, out: Tensor | None = None
+) -> Tensor:
+    """Of the probabilities of every sample along every head: [n, R * Y]."""
+    flat = torch.mm(h1, heads.T, out=out)  # first of the logits, then in place
+    probs = probs.to(flat.dtype)
+    changes = flat
+    if heads.shape[0] != probs.shape[1]:
+        changes, probs = flat.view(len(h1), -1, probs.shape[1]), probs[:, None]
+    changes.mul_(probs)
+    changes.addcmul_(probs, changes.sum(-1, keepdim=True), value=-1)
+    return flat
 
 
 def _total_weight(num_samples: int, weights: Tensor | None) -> float:

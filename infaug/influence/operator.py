@@ -7,7 +7,7 @@ the solver stays the same.
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 
@@ -24,7 +24,39 @@ class Operator(Protocol):
         ...
 
 
-def finite(v: Float[Tensor, "Y D1"], name: str) -> Float[Tensor, "Y D1"]:
+@runtime_checkable
+class Sampled(Operator, Protocol):
+    """An operator that is a mean over samples and can be had for some of them."""
+
+    @property
+    def num_samples(self) -> int:
+        """N."""
+        ...
+
+    def curvature_bound(self) -> float:
+        """No minibatch has an eigenvalue above it, whatever its size."""
+        ...
+
+    def minibatch(self, rows: Int64[Tensor, "n"]) -> Operator:
+        """An unbiased estimate of the operator from uniformly drawn samples."""
+        ...
+
+
+@runtime_checkable
+class Shard(Protocol):
+    """A part of an operator that is a sum over samples."""
+
+    @property
+    def total_weight(self) -> float:
+        """What the sum of all shards' sums is divided by, this shard's share."""
+        ...
+
+    def product_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """The sum of the products of this shard's samples."""
+        ...
+
+
+def finite(v: Float[Tensor, "*R Y D1"], name: str) -> Float[Tensor, "*R Y D1"]:
     """`v` in float32 or wider, fit to be given to a solver.
 
     Raises:

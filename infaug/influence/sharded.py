@@ -6,14 +6,17 @@ order and divided once: the same shards give the same bytes, whoever holds them.
 
 from collections.abc import Iterable, Sequence
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.hessian import LastLayerHessian, Minibatch
+from infaug.influence.kronecker import FactorSums
 
 
 class ShardedHessian:
     """H V = sum over shards of their `product_sum` over the sum of their weights.
+
+    Another partition of the same samples agrees to rounding.
 
     Raises:
         ValueError: if there is no shard.
@@ -27,7 +30,57 @@ class ShardedHessian:
 
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """H V for every array of `v`."""
-        return in_order(s.product_sum(v) for s in self.shards) / self.total_weight
+        return self.product_sum(v) / self.total_weight
+
+    def product_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """The sum itself: shards of shards add up too."""
+        return in_order(shard.product_sum(v) for shard in self.shards)
+
+    def rough_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """The same in bfloat16."""
+        return in_order(shard.rough_sum(v) for shard in self.shards)
+
+    def factor_sums(self) -> FactorSums:
+        """Sums over some samples of every shard, for a preconditioner."""
+        first, *others = (shard.factor_sums() for shard in self.shards)
+        return sum(others, first)
+
+    @property
+    def num_samples(self) -> int:
+        """N, over all shards; rows are numbered through them in order."""
+        return sum(shard.num_samples for shard in self.shards)
+
+    def curvature_bound(self) -> float:
+        """Of any minibatch over all shards."""
+        mean = self.total_weight / self.num_samples
+        return max(
+            shard.curvature_bound() * shard.total_weight / shard.num_samples / mean
+            for shard in self.shards
+        )
+
+    def minibatch(self, rows: Int64[Tensor, "n"]) -> "ShardedMinibatch":
+        """H estimated by some samples of any shards."""
+        parts, first = [], 0
+        for shard in self.shards:
+            inside = rows[(rows >= first) & (rows < first + shard.num_samples)] - first
+            if len(inside):
+                parts.append(shard.minibatch(inside))
+            first += shard.num_samples
+        share = len(rows) / self.num_samples
+        return ShardedMinibatch(parts, self.total_weight * share)
+
+
+class ShardedMinibatch:
+    """The minibatch estimates of shards, as one."""
+
+    def __init__(self, parts: Sequence[Minibatch], total_weight: float):
+        self.parts = parts
+        self.total_weight = total_weight
+
+    def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """The estimate of H V, in v's dtype."""
+        shares = ((part.total_weight / self.total_weight, part) for part in self.parts)
+        return in_order((part @ v) * share for share, part in shares)
 
 
 def in_order(parts: Iterable[Tensor]) -> Tensor:

@@ -6,8 +6,10 @@ RUN/metrics.jsonl          losses and influence by row, seed, round, phase, step
 RUN/timings.jsonl          seconds by phase; repeated work is listed again
 RUN/checkpoints/           the last two; removed when the run is finished
 RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
+RUN/cells/generator-seedK/ the G fitted for this seed, and how far its flows reach
 RUN/views-*.png            images before and after
 RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
+RUN/interpolation-*.png    one image on the way from one tau to another
 RUN/unreadable.txt         images that were skipped, if any were
 RUN/result.json            rows, verdict, seconds: a finished run has it
 """
@@ -20,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.config import RunConfig, difference, from_dict, to_dict
@@ -133,6 +136,10 @@ class RunFolder:
         result = self.cell_result(row, seed)
         assert result is not None, f"{row} seed {seed} is finished by now"
         return result
+
+    def weights(self, row: str, seed: int, part: str) -> dict[str, Tensor]:
+        """What a finished cell kept as `part`."""
+        return load_file(self.cell(row, seed) / f"{part}.safetensors")
 
     def finish_cell(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Phase = Literal["classify", "refresh", "estimate", "review"]
-PHASES: tuple[Phase, ...] = ("classify", "refresh", "estimate", "review")
+Phase = Literal["adversary", "classify", "refresh", "estimate", "review"]
+PHASES: tuple[Phase, ...] = ("adversary", "classify", "refresh", "estimate", "review")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Pictures of images before and after the learned augmentation."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from infaug.augment.learned import Learned
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits, load_splits
-from infaug.estimate.learned_transform import build_transform
+from infaug.estimate.learned_transform import LearnedTransform, build_transform
 from infaug.randomness import Draws
 from infaug.record.folder import RunFolder
 from infaug.rows import Row, rows_of
@@ -34,21 +35,32 @@ def draw_views(run: Path) -> list[Path]:
     config = folder.config()
     splits = load_splits(config.data)
     drawn = []
-    for row in rows_of(config):
-        weights = folder.cell(row.name, 0) / "transform.safetensors"
-        if row.is_learned and weights.exists():
-            learned = _learned(load_file(weights), splits, config)
-            path = run / f"views-{row.name}.png"
-            _draw(row, splits, build_base(config.rounds.base), learned, path)
-            drawn.append(path)
+    for row, state in learned_rows(folder, config):
+        learned = Learned(load_transform(state, splits, config), config.estimator)
+        path = run / f"views-{row.name}.png"
+        _draw(row, splits, build_base(config.rounds.base), learned, path)
+        drawn.append(path)
     return drawn
 
 
-def _learned(state: dict[str, Tensor], splits: Splits, config: RunConfig) -> Augment:
+def learned_rows(
+    folder: RunFolder, config: RunConfig
+) -> Iterator[tuple[Row, dict[str, Tensor]]]:
+    """Every finished learned row of seed 0, with the weights of its E and G."""
+    for row in rows_of(config):
+        weights = folder.cell(row.name, 0) / "transform.safetensors"
+        if row.is_learned and weights.exists():
+            yield row, load_file(weights)
+
+
+def load_transform(
+    state: dict[str, Tensor], splits: Splits, config: RunConfig
+) -> LearnedTransform:
+    """E and G of a finished row, in evaluation mode."""
     channels, height, width = splits.train.image_shape
     transform = build_transform(config.transform, channels, height, width, 0)
     transform.load_state_dict(state)
-    return Learned(transform.eval(), config.estimator.tau_noise)
+    return transform.eval()
 
 
 def _draw(

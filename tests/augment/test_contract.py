@@ -14,7 +14,7 @@ from infaug.augment.rand_augment import RandAugment
 from infaug.augment.random_tau import RandomTau
 from infaug.augment.trivial_augment import TrivialAugment
 from infaug.augment.views import choose_view, make_views, weigh_views
-from infaug.config import TransformConfig
+from infaug.config import EstimatorConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
 
@@ -23,7 +23,7 @@ SHAPES = [(1, 28, 28), (3, 32, 32)]
 
 def augmenters(shape, dtype=torch.float32):
     transform = build_transform(TransformConfig(tau_size=8), *shape, 0).to(dtype)
-    learned = Learned(transform, tau_noise=0.5)
+    learned = Learned(transform, EstimatorConfig(tau_dropout=0.5))
     return {
         "identity": Identity(),
         "affine": RandomAffine(),
@@ -124,7 +124,9 @@ def test_views_stand_side_by_side_with_equal_weights():
 
 def test_the_learned_view_changes_the_configured_share_of_images():
     x = images((1, 16, 16), 400)
-    learned = Learned(build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0), 0.5)
+    learned = Learned(
+        build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0), EstimatorConfig()
+    )
     learned.probability = 0.25
     view = learned(x, Draws.of_size(400, "a"))
     same = (view == x).flatten(1).all(dim=1)
@@ -138,7 +140,9 @@ def test_a_transform_without_strength_leaves_images_as_they_are():
     x = images((3, 16, 16))
     transform = build_transform(TransformConfig(tau_size=8), 3, 16, 16, 0)
     transform.strength.fill_(0)
-    torch.testing.assert_close(Learned(transform, 0.5)(x, Draws.of_size(4, "a")), x)
+    torch.testing.assert_close(
+        Learned(transform, EstimatorConfig())(x, Draws.of_size(4, "a")), x
+    )
 
 
 def brightness(x, y):

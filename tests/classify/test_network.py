@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from infaug.classify.network import build_classifier
+from infaug.classify.wide_resnet import PreActivationBlock
 
 
 @pytest.mark.parametrize(
@@ -11,6 +12,7 @@ from infaug.classify.network import build_classifier
         ("allconv", 1, 28, 128),
         ("allconv", 1, 16, 128),
         ("resnet56", 3, 32, 64),
+        ("wrn28_10", 3, 8, 640),
         ("resnet18", 3, 64, 512),
         ("resnet18", 1, 64, 512),
         ("resnet50", 3, 64, 2048),
@@ -34,6 +36,25 @@ def test_resnet56_has_the_published_number_of_layers_and_parameters():
     assert len(convolutions) + 1 == 56
     count = sum(p.numel() for p in classifier.parameters())
     assert count == pytest.approx(0.85e6, rel=0.01)
+
+
+def test_wrn_28_10_has_the_published_number_of_layers_and_parameters():
+    classifier = build_classifier("wrn28_10", 3, 10, 0)
+    convolutions = [m for m in classifier.modules() if isinstance(m, nn.Conv2d)]
+    # Three of them are shortcuts, which are not counted; the head is.
+    assert len(convolutions) - 3 + 1 == 26
+    count = sum(p.numel() for p in classifier.parameters())
+    # Zagoruyko and Komodakis (2016), table 4: 36.5 M.
+    assert count == pytest.approx(36.5e6, rel=0.001)
+
+
+def test_a_pre_activation_block_with_silent_convolutions_is_its_shortcut():
+    block = PreActivationBlock(4, 4, stride=1).eval()
+    nn.init.zeros_(block.conv2.weight)
+    x = torch.randn(2, 4, 6, 6)
+    assert block(x).equal(x)
+    wider = PreActivationBlock(4, 8, stride=2).eval()
+    assert wider(x).shape == (2, 8, 3, 3)
 
 
 def test_initial_weights_are_a_function_of_the_seed_and_leave_torchs_generator_alone():

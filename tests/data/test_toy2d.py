@@ -21,7 +21,7 @@ def test_moving_validation_down_breaks_only_class_0(seed):
     toy = moved_down(seed)
     assert errors(toy.train_points, toy.train_labels) < 0.03
     broken = toy.val_labels == 0
-    assert errors(toy.val_points[broken], toy.val_labels[broken]) > 0.15
+    assert errors(toy.val_points[broken], toy.val_labels[broken]) > 0.1
     assert errors(toy.val_points[~broken], toy.val_labels[~broken]) < 0.03
 
 

@@ -69,7 +69,7 @@ def solve_in(pool, features, key: str):
 
 def solve_here(features) -> torch.Tensor:
     from infaug.config import InfluenceConfig
-    from infaug.refresh import solve
+    from infaug.influence.solve import solve
 
     h1, probs, b = features
     shards = [

@@ -11,6 +11,7 @@ from infaug.config import InfluenceConfig
 from infaug.data.problem import load_splits
 from infaug.estimate.fit import build_optimizer, fit_estimator, influence_of
 from infaug.influence.features import head_inputs
+from infaug.refresher import Sync
 from infaug.rounds import classify, refresh
 from infaug.rows import ROWS
 from infaug.world import World
@@ -24,7 +25,7 @@ def cell() -> Cell:
     splits = load_splits(config.data)
     cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
     list(classify(cell, 0, range(80), splits.selection))
-    list(refresh(cell, 0, range(1), splits.influence))
+    list(refresh(cell, 0, range(1), Sync(cell, splits.influence), {}))
     return cell
 
 

@@ -9,14 +9,48 @@ from torch import Tensor
 from infaug.influence.cg import cg
 from infaug.influence.damped import Damped
 from infaug.influence.dense import dense
-from infaug.influence.gradient import mean_head_gradient
+from infaug.influence.gradient import mean_head_gradient, with_bias
 from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.kronecker import Factored, FactorSums, KroneckerInverse
+from infaug.influence.operator import Operator
+from infaug.influence.pcg import pcg
+from infaug.influence.refined import refined
 from infaug.influence.refit import refit_head
+from infaug.influence.rough import HasRoughSum, Rough
 from infaug.influence.score import upweight_influence
+from infaug.influence.solution import Solution
+from infaug.randomness import generator
 
-SOLVERS = {"dense": dense, "cg": partial(cg, rtol=1e-10, max_products=500)}
+
+def preconditioned(operator: Damped, b: Tensor, **settings) -> Solution:
+    return pcg(operator, b, preconditioner=inverse(operator), **settings)
+
+
+def in_bfloat16(operator: Damped, b: Tensor, **settings) -> Solution:
+    hessian = operator.operator
+    rough = (
+        Damped(Rough(hessian), operator.damping)
+        if isinstance(hessian, HasRoughSum)
+        else operator
+    )
+    settings |= {"rough": rough, "preconditioner": inverse(operator)}
+    return refined(operator, b, **settings)
+
+
+def inverse(operator: Damped) -> KroneckerInverse:
+    hessian = operator.operator
+    if isinstance(hessian, Factored):
+        return KroneckerInverse(hessian.factor_sums(), operator.damping)
+    eye = torch.eye(3), torch.eye(5)
+    return KroneckerInverse(FactorSums(*eye, trace=15.0, weight=1.0), operator.damping)
+
+
+EXACTLY = {"rtol": 1e-10, "max_products": 1000}
+ITERATIVE = {"cg": cg, "pcg": preconditioned, "refined": in_bfloat16}
+SOLVERS = {"dense": dense} | {k: partial(v, **EXACTLY) for k, v in ITERATIVE.items()}
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
+each_iterative = pytest.mark.parametrize("solve", ITERATIVE.values(), ids=ITERATIVE)
 each_solver = pytest.mark.parametrize("solve", SOLVERS.values(), ids=SOLVERS)
 
 
@@ -59,6 +93,21 @@ def test_the_residual_reported_is_the_true_one(case: Case):
 
 
 @each_solver
+@each_case
+def test_several_right_hand_sides_are_solved_as_one_by_one(solve, case: Case):
+    shape = (2, 2)
+    b = torch.stack([case.random_head(f"b{i}") for i in range(4)])
+    b[1] = 0  # one that is solved already
+    b[2] *= 1e-6  # and one of another size: tolerances are each one's own
+    together = solve(damped(case), b.unflatten(0, shape))
+    assert together.converged
+    for one, value in zip(b, together.value.flatten(0, 1), strict=True):
+        alone = solve(damped(case), one).value
+        atol = 2e-10 * float(one.norm()) / case.damping
+        torch.testing.assert_close(value, alone, rtol=0, atol=atol)
+
+
+@each_solver
 def test_zero_right_hand_side_gives_zero(solve):
     b = torch.zeros(3, 5)
     solution = solve(damped(CASES[0]), b)
@@ -86,16 +135,16 @@ def test_features_that_are_not_finite_are_refused(solve):
 
 
 class Negative:
-    """An operator that no solver here is meant for: -I."""
+    """An operator that no solver here is meant for: -I, once damped by half."""
 
     def __matmul__(self, v: Tensor) -> Tensor:
-        return -v
+        return -1.5 * v
 
 
 @each_solver
 def test_negative_curvature_is_refused(solve):
     with pytest.raises(ValueError, match="not positive definite"):
-        solve(Negative(), CASES[0].grad_val)
+        solve(Damped(Negative(), 0.5), CASES[0].grad_val)
 
 
 def test_dense_refuses_what_does_not_fit():
@@ -137,19 +186,21 @@ def test_cg_without_products_left_does_not_blame_the_precision(case: Case):
         assert solution.converged or solution.status.startswith("stopped after")
 
 
-def test_a_warm_start_at_the_solution_costs_one_product():
-    case = CASES[0]
-    first = cg(damped(case), case.grad_val, rtol=1e-6, max_products=100)
-    again = cg(damped(case), case.grad_val, rtol=1e-6, max_products=100, x0=first.value)
+@each_iterative
+def test_a_warm_start_at_the_solution_costs_one_product(solve):
+    case, settings = CASES[0], {"rtol": 1e-6, "max_products": 100}
+    first = solve(damped(case), case.grad_val, **settings)
+    again = solve(damped(case), case.grad_val, x0=first.value, **settings)
     assert again.converged
     assert again.num_products == 1
     torch.testing.assert_close(again.value, first.value)
 
 
-def test_a_warm_start_worse_than_zero_is_not_used():
+@each_iterative
+def test_a_warm_start_worse_than_zero_is_not_used(solve):
     case = CASES[0]
     far = 1e6 * case.random_head("far")
-    solution = cg(damped(case), case.grad_val, rtol=1e-6, max_products=1, x0=far)
+    solution = solve(damped(case), case.grad_val, rtol=1e-6, max_products=1, x0=far)
     assert torch.equal(solution.value, torch.zeros_like(case.grad_val))
     assert solution.residual == pytest.approx(1.0)
 
@@ -175,3 +226,74 @@ def test_cg_to_a_thousandth_ranks_digits_as_the_dense_solution(digits):
     pearson = float(torch.corrcoef(torch.stack(scores))[0, 1])
     print(f"Pearson {pearson:.7f} after {quick.num_products} products")
     assert pearson >= 0.999
+
+
+def ill_conditioned(num: int = 2000) -> tuple[LastLayerHessian, Tensor]:
+    """ReLU features with a falling spectrum and a confident head, in float32."""
+    draws = generator("ill conditioned")
+    spectrum = torch.arange(1, 65).float().rsqrt()
+    turn = torch.linalg.qr(torch.randn(64, 64, generator=draws))[0]
+    h = (torch.randn(num, 64, generator=draws) * spectrum @ turn).relu()
+    head = 3 * torch.randn(10, 65, generator=draws)
+    h1 = with_bias(h)
+    probs = (h1 @ head.T).softmax(1)
+    picked = torch.multinomial(probs, 1, generator=draws)[:, 0]
+    b = mean_head_gradient(probs[:500], torch.eye(10)[picked[:500]], h1[:500])
+    return LastLayerHessian(h1, probs), b
+
+
+@pytest.mark.parametrize("damping", [1e-3, 1e-5])
+def test_the_preconditioner_saves_a_third_of_the_products(damping: float):
+    hessian, b = ill_conditioned()
+    operator, settings = Damped(hessian, damping), {"rtol": 1e-3, "max_products": 500}
+    plain = cg(operator, b, **settings)
+    fewer = preconditioned(operator, b, **settings)
+    assert plain.converged
+    assert fewer.converged
+    print(f"{plain.num_products} products, preconditioned {fewer.num_products}")
+    assert fewer.num_products < 0.67 * plain.num_products
+
+
+@pytest.mark.parametrize("damping", [1e-3, 1e-5])
+def test_refined_needs_few_exact_products(damping: float):
+    hessian, b = ill_conditioned()
+    counted = Counted(Damped(hessian, damping))
+    rough = Damped(Rough(hessian), damping)
+    inverse = KroneckerInverse(hessian.factor_sums(), damping)
+    settings = {"rtol": 1e-3, "max_products": 500}
+    solution = refined(counted, b, rough=rough, preconditioner=inverse, **settings)
+    assert solution.converged
+    assert counted.num_products <= 4 < solution.num_products
+
+
+class Counted:
+    """Another operator, and how often it was used."""
+
+    def __init__(self, operator: Operator):
+        self.operator, self.num_products = operator, 0
+
+    def __matmul__(self, v: Tensor) -> Tensor:
+        self.num_products += 1
+        return self.operator @ v
+
+
+def test_refined_goes_on_exactly_where_rough_products_do_not_help():
+    case = CASES[0]
+    rough = Damped(Scaled(damped(case).operator, 100.0), 10.0)
+    settings = {"rtol": 1e-8, "max_products": 200}
+    inverse_ = inverse(damped(case))
+    b = case.grad_val
+    solution = refined(
+        damped(case), b, rough=rough, preconditioner=inverse_, **settings
+    )
+    assert solution.converged
+
+
+class Scaled:
+    """A multiple of an operator."""
+
+    def __init__(self, operator: Operator, factor: float):
+        self.operator, self.factor = operator, factor
+
+    def __matmul__(self, v: Tensor) -> Tensor:
+        return self.factor * (self.operator @ v)

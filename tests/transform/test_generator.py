@@ -14,7 +14,7 @@ def built(channels=1, height=28, width=28, **settings) -> Generator:
     generator = Generator(
         TransformConfig(tau_size=16, **settings), channels, height, width
     )
-    generator.calibrate(random_tau(256))
+    generator.calibrate(random_tau(256), generator.config.initial_spread)
     return generator
 
 
@@ -88,6 +88,41 @@ def test_the_bound_has_a_gradient_at_the_identity():
     assert unbounded.grad is not None
     assert unbounded.grad.isfinite().all()
     assert unbounded.grad.abs().max() > 0
+
+
+def drift_of_one_step(generator: Generator, rate: float = 1e-4) -> float:
+    """How far one step of Adam can at most move the mean of a field, before tanh."""
+    generator.zero_grad()
+    generator.unbounded(random_tau(256))[:, 0].mean().backward()
+    gradients = [p.grad for p in generator.parameters() if p.grad is not None]
+    return rate * float(sum(g.abs().sum() for g in gradients))
+
+
+@pytest.mark.parametrize("pooling", ["local", "global"])
+def test_conditioning_gives_the_fields_moments_and_tames_a_step_of_adam(pooling):
+    generator = built(pooling=pooling)
+    wild = drift_of_one_step(generator)
+    root = torch.randn(8, 8, generator=torch.Generator().manual_seed(0)).double()
+    covariance = 0.01 * root @ root.T
+    generator.condition(random_tau(256), covariance)
+    assert drift_of_one_step(generator) < wild / 3
+    fields = generator.unbounded(random_tau(256)).detach().double()
+    fields = fields.transpose(0, 1).flatten(1)
+    torch.testing.assert_close(fields.cov(), covariance, rtol=1e-3, atol=1e-4)
+    assert fields.mean(dim=1).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("size", [(224, 224), (96, 128)])
+def test_large_images_have_fields_made_small_and_upsampled(size):
+    generator = Generator(TransformConfig(tau_size=16, pooling="both"), 3, *size)
+    assert generator(random_tau(1)).matrix.shape == (1, 4, *size)
+    made = generator.pooled(random_tau(1))
+    assert max(made.shape[2:]) <= 64
+    assert generator.table.sizes[-1][1] == 4
+    if size == (224, 224):
+        assert made.shape[2:] == (56, 56)
+        assert [m.in_channels for m in generator.up] == [128, 64, 64, 32]
+        assert (generator.out.in_channels, *generator.out.kernel_size) == (32, 7, 7)
 
 
 def test_global_pooling_makes_the_flow_affine():

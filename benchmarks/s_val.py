@@ -1,0 +1,354 @@
+"""How fast is s_val, against other libraries on the same problem?
+
+    python benchmarks/s_val.py --sizes a b --threads 1 2    # table
+    python benchmarks/s_val.py --json                       # one line at the end
+
+Every solver gets features, head and labels, and must leave a residual of 1e-3 or less,
+checked in float64; tolerances are first lowered until it does. Solvers then take turns,
+`repeats` times; the median is reported, and of each ratio the interval that holds its
+median with 95 % (order statistics). The floor is as many pairs of matrix products as CG
+spent, of the same shapes, dtype and threads. Peak memory is that of a process of its own
+beyond its imports, features included. At size a LiSSA is compared too, per step.
+
+Problems are drawn: ReLU features with a spectrum i^-1/2, |h|^2 about 8, logits of
+standard deviation 4. Rivals that are not installed are left out, with the reason.
+"""
+
+import json
+import math
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import torch
+import tyro
+from s_val_rivals import CG, LISSA, Problem, missing
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from infaug.config import InfluenceConfig
+from infaug.influence.cg import cg
+from infaug.influence.damped import Damped
+from infaug.influence.gradient import mean_head_gradient, with_bias
+from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.lissa import find_scale, lissa
+from infaug.influence.solution import Solution
+from infaug.influence.solve import solve
+from infaug.randomness import generator
+
+SIZES = {"a": (10_000, 64, 10), "b": (20_000, 512, 100), "c": (10_000, 2048, 1000)}
+RTOL = 1e-3
+MOST = 10_000
+LISSA_STEPS, LISSA_BATCH = 2_000, 256
+RIVAL_STEPS = 200  # enough to time a step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is timed."""
+
+    sizes: tuple[str, ...] = ("a", "b", "c")
+    """a: N 10k D 64 Y 10; b: N 20k D 512 Y 100; c: N 10k D 2048 Y 1000."""
+    dampings: tuple[float, ...] = (1e-3, 1e-5)
+    """The smaller ones at b only."""
+    threads: tuple[int, ...] = (1, 2)
+    """Threads of every solver."""
+    repeats: int = 7
+    """Turns that each solver takes."""
+    json: bool = False
+    """Print one line of JSON and nothing else."""
+    rivals: tuple[str, ...] = tuple(CG)
+    """Which to compare with."""
+    peak: str = ""
+    """Internal: print the peak memory of this one solver and end."""
+
+
+def build(size: str, damping: float) -> Problem:
+    """The problem, a function of its name."""
+    num, features, classes = SIZES[size]
+    draws = generator("s_val benchmark", size)
+    spectrum = torch.arange(1, features + 1).float().rsqrt()
+    turn = torch.linalg.qr(torch.randn(features, features, generator=draws))[0]
+    h = torch.randn(num, features, generator=draws).mul_(spectrum).mm(turn).relu_()
+    h *= math.sqrt(8) / h.square().sum(1).mean().sqrt()
+    h1 = with_bias(h)
+    del h
+    head = torch.randn(classes, features + 1, generator=draws)
+    head[:, -1] = 0
+    mean = h1.mean(0)
+    head[:, -1] = -(head @ mean)  # centred, so that classes are about equally likely
+    head *= 4 / (h1[:1000] @ head.T).std()
+    probs = (h1[:2000] @ head.T).softmax(1)
+    labels = torch.multinomial((h1 @ head.T).softmax(1), 1, generator=draws)[:, 0]
+    y = one_hot(labels[:2000], classes).float()
+    gradient = mean_head_gradient(probs, y, h1[:2000])
+    return Problem(h1, head, labels, gradient, damping)
+
+
+def hessian(problem: Problem) -> LastLayerHessian:
+    """Ours, from where the rivals start."""
+    return LastLayerHessian(
+        problem.h1, torch.mm(problem.h1, problem.head.T).softmax(dim=1)
+    )
+
+
+def infaug_cg(problem: Problem) -> Solution:
+    """Plain conjugate gradients."""
+    operator = Damped(hessian(problem), problem.damping)
+    return cg(operator, problem.gradient, rtol=RTOL, max_products=MOST)
+
+
+def infaug_default(problem: Problem) -> Solution:
+    """What a refresh would do without a start."""
+    config = InfluenceConfig(damping=problem.damping, rtol=RTOL, max_products=MOST)
+    return solve(hessian(problem), problem.gradient, config, None)
+
+
+def floor(problem: Problem, num_products: int) -> None:
+    """The matrix products alone, into buffers that are there already."""
+    h1, v = problem.h1, problem.gradient
+    slopes, result = h1.new_empty(len(h1), len(v)), torch.empty_like(v)
+    for _ in range(num_products):
+        torch.mm(h1, v.T, out=slopes)
+        torch.mm(slopes.T, h1, out=result)
+
+
+def residual(problem: Problem, s_val: Tensor) -> float:
+    """|b - A x| / |b| in float64, written out anew."""
+    b, x = problem.gradient.double(), s_val.double()
+    total = problem.damping * x
+    for rows in torch.arange(len(problem.h1)).split(2000):
+        h1 = problem.h1[rows].double()
+        p = (h1 @ problem.head.double().T).softmax(1)
+        slopes = h1 @ x.T
+        changes = p * (slopes - (p * slopes).sum(1, keepdim=True))
+        total += changes.T @ h1 / len(problem.h1)
+    return float((b - total).norm() / b.norm())
+
+
+def solvers(
+    problem: Problem, rivals: tuple[str, ...], residuals: dict[str, float]
+) -> dict[str, Callable[[], Any]]:
+    """Everything that is timed, each made to reach RTOL; fills `residuals`."""
+    first = infaug_cg(problem)
+    residuals["infaug_cg"] = residual(problem, first.value)
+    residuals["infaug"] = residual(problem, infaug_default(problem).value)
+    timed: dict[str, Callable[[], Any]] = {
+        "floor": partial(floor, problem, first.num_products),
+        "infaug_cg": partial(infaug_cg, problem),
+        "infaug": partial(infaug_default, problem),
+    }
+    for name in rivals:
+        tolerance, products = RTOL, first.num_products - 2
+        run = CG[name][1]
+        for _ in range(20):
+            residuals[name] = residual(problem, run(problem, tolerance, products))
+            if residuals[name] <= RTOL:
+                break
+            tolerance, products = 0.7 * tolerance, math.ceil(1.05 * products)
+        timed[name] = partial(run, problem, tolerance, products)
+    return timed
+
+
+def take_turns(
+    timed: dict[str, Callable[[], Any]], repeats: int
+) -> dict[str, list[float]]:
+    """Seconds of every solver in every turn; the order rotates."""
+    seconds: dict[str, list[float]] = {name: [] for name in timed}
+    names = list(timed)
+    for turn in range(repeats):
+        shift = turn % len(names)
+        for name in names[shift:] + names[:shift]:
+            began = time.perf_counter()
+            timed[name]()
+            seconds[name].append(time.perf_counter() - began)
+    return seconds
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Order statistics that hold the median with 95 %, or all if too few."""
+    ordered, rank, n = sorted(values), 0, len(values)
+    while 2 * sum(math.comb(n, k) for k in range(rank + 1)) / 2**n <= 0.05:
+        rank += 1
+    rank = max(rank - 1, 0)
+    return ordered[rank], ordered[n - 1 - rank]
+
+
+def ratio(over: list[float], under: list[float]) -> list[float]:
+    """Median of the paired ratios, and its interval."""
+    pairs = [a / b for a, b in zip(over, under, strict=True)]
+    return [round(x, 3) for x in (statistics.median(pairs), *interval(pairs))]
+
+
+def peak_gib(size: str, damping: float, threads: int, name: str) -> float:
+    """Peak memory of one solver, in a process of its own."""
+    command = [sys.executable, __file__, "--sizes", size, "--dampings", str(damping)]
+    command += ["--threads", str(threads), "--peak", name]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def print_peak(settings: Settings) -> None:
+    """Peak memory above the imports; products are few, memory does not grow by more."""
+    name, damping = settings.peak, settings.dampings[0]
+    tiny = Problem(
+        torch.randn(300, 3),
+        torch.zeros(4, 3),
+        torch.arange(300) % 4,
+        torch.randn(4, 3),
+        damping,
+    )
+    runs: dict[str, Callable[[Problem], Any]] = {
+        "infaug_cg": infaug_cg,
+        "infaug": infaug_default,
+    }
+    if name in CG:
+        runs[name] = lambda problem: CG[name][1](problem, 0.1, 3)
+    runs[name](tiny)  # imports and first-use workspaces
+    before = _resident()
+    problem = build(settings.sizes[0], damping)
+    _forget_peak()
+    runs[name](problem)
+    print((_peak() - before) / 2**30)
+
+
+def _resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def _forget_peak() -> None:
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # Linux: the high-water mark starts again from here
+
+
+def _peak() -> int:
+    """VmHWM in bytes."""
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def compare(settings: Settings, size: str, damping: float, threads: int) -> dict:
+    """One row of the table."""
+    torch.set_num_threads(threads)
+    problem = build(size, damping)
+    rivals = tuple(name for name in settings.rivals if not missing(CG[name][0]))
+    residuals: dict[str, float] = {}
+    timed = solvers(problem, rivals, residuals)
+    seconds = take_turns(timed, settings.repeats)
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    best = min(rivals, key=lambda name: median[name], default=None)
+    ratios = {"infaug_cg/floor": ratio(seconds["infaug_cg"], seconds["floor"])}
+    for name in rivals:
+        ratios[f"{name}/infaug"] = ratio(seconds[name], seconds["infaug"])
+    row = {
+        "size": size,
+        "damping": damping,
+        "threads": threads,
+        "floor_s": median["floor"],
+        "infaug_cg_s": median["infaug_cg"],
+        "infaug_s": median["infaug"],
+        "rivals": {name: median[name] for name in rivals},
+        "best_rival": best,
+        "residuals": residuals,
+        "peak_gib": {
+            name: peak_gib(size, damping, threads, name)
+            for name in ("infaug_cg", "infaug", *rivals)
+        },
+        "ratios": ratios,
+        "skipped": {n: why for n in settings.rivals if (why := missing(CG[n][0]))},
+    }
+    if size == "a":
+        row["lissa"] = compare_lissa(problem, settings)
+    return row
+
+
+def compare_lissa(problem: Problem, settings: Settings) -> dict[str, Any]:
+    """Seconds per step, and the residual after LISSA_STEPS with no scale given."""
+    operator = Damped(hessian(problem), problem.damping)
+    ours = partial(
+        lissa,
+        operator,
+        problem.gradient,
+        seed=("benchmark",),
+        rtol=1e-2,
+        max_products=MOST,
+        batch_size=LISSA_BATCH,
+        num_repeats=1,
+        num_steps=LISSA_STEPS,
+    )
+    scale = find_scale(
+        operator, problem.gradient, seed=("benchmark",), batch_size=LISSA_BATCH
+    )
+    timed: dict[str, Callable[[], Any]] = {"infaug": ours}
+    for name, (module, run) in LISSA.items():
+        if name in settings.rivals and not missing(module):
+            timed[name] = partial(run, problem, RIVAL_STEPS, scale)
+    steps = dict.fromkeys(timed, RIVAL_STEPS) | {"infaug": LISSA_STEPS}
+    seconds = {
+        name: [s / steps[name] for s in values]
+        for name, values in take_turns(timed, settings.repeats).items()
+    }
+    return {
+        "residual": residual(problem, ours().value),
+        "steps": LISSA_STEPS,
+        "us_per_step": {n: 1e6 * statistics.median(v) for n, v in seconds.items()},
+        "ratios": {
+            f"{name}/infaug": ratio(seconds[name], seconds["infaug"])
+            for name in seconds
+            if name != "infaug"
+        },
+    }
+
+
+def show(row: dict[str, Any]) -> None:
+    """One row for people."""
+    print(f"\nsize {row['size']}  damping {row['damping']:g}  threads {row['threads']}")
+    print(f"  {'floor':<12} {row['floor_s']:9.4f} s")
+    names = ["infaug_cg", "infaug", *row["rivals"]]
+    seconds = {"infaug_cg": row["infaug_cg_s"], "infaug": row["infaug_s"]}
+    for name in names:
+        print(
+            f"  {name:<12} {(seconds | row['rivals'])[name]:9.4f} s   residual "
+            f"{row['residuals'][name]:.1e}   peak {row['peak_gib'][name]:.3f} GiB"
+        )
+    for name, (middle, low, high) in row["ratios"].items():
+        print(f"  {name:<20} {middle:7.2f}   95 % interval {low:.2f} to {high:.2f}")
+    for name, why in row["skipped"].items():
+        print(f"  {name}: skipped, {why}")
+    if "lissa" in row:
+        found = row["lissa"]
+        print(f"  LiSSA, {found['steps']} steps: residual {found['residual']:.1e}")
+        for name, value in found["us_per_step"].items():
+            print(f"    {name:<12} {value:9.1f} us a step")
+        for name, (middle, low, high) in found["ratios"].items():
+            print(f"    {name:<18} {middle:7.2f}   {low:.2f} to {high:.2f}")
+
+
+def main(settings: Settings) -> None:
+    """Every size, damping and number of threads."""
+    if settings.peak:
+        torch.set_num_threads(settings.threads[0])
+        print_peak(settings)
+        return
+    rows = []
+    for size in settings.sizes:
+        for damping in settings.dampings:
+            if damping < 1e-3 and size != "b":
+                continue
+            for threads in settings.threads:
+                rows.append(compare(settings, size, damping, threads))
+                if not settings.json:
+                    show(rows[-1])
+    print(json.dumps({"settings": asdict(settings), "rows": rows}))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

@@ -1,0 +1,138 @@
+"""Tables as lists of cells: what each cell is, and when two of them are one.
+
+A cell is a row trained on a problem with a seed. Its key is a hash of all settings that
+its numbers can depend on and of no others, so that a changed config is never mistaken
+for a finished cell, and rows that do not look at target images are trained once for all
+target budgets.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Any
+
+from infaug.config import DataConfig, RunConfig, from_dict, to_dict
+from infaug.rows import ROWS, Row
+
+# What only names the rows, or says how often to write something down.
+NEVER_MATTER = ("seeds", "controls", "rows")
+NEVER_MATTER_IN_ROUNDS = ("log_every_steps", "checkpoint_every_steps")
+OF_LEARNING = ("influence", "transform", "estimator")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """One problem: what the rows of a table are trained on and used for.
+
+    `config.data.source` is the name of the data, not where they lie.
+    """
+
+    title: str
+    config: RunConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows by columns, `name` being what a command calls it."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """A row, a problem and a seed; equal cells have equal numbers.
+
+    Built by `grid_cell`, which leaves in `config` only what the numbers can depend on.
+    """
+
+    row: str
+    seed: int
+    config: RunConfig
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting that the numbers can depend on, as `to_dict` gives them."""
+        return _settings(ROWS[self.row], self.config)
+
+    @property
+    def key(self) -> str:
+        """Hash of `settings`."""
+        text = json.dumps(self.settings, sort_keys=True)
+        return blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @property
+    def needs(self) -> "GridCell | None":
+        """The cell whose G this one's random tau goes through."""
+        if ROWS[self.row].generator != "final":
+            return None
+        return replace(self, row="base_learned")
+
+
+@dataclass(frozen=True)
+class Work:
+    """A cell to be run, and the data settings for which its result will stand."""
+
+    cell: GridCell
+    stands_for: tuple[DataConfig, ...]
+
+
+def grid_cell(row: str, seed: int, config: RunConfig) -> GridCell:
+    """The cell of a row: settings that do not matter to it have their defaults."""
+    settings = _settings(ROWS[row], config)
+    return GridCell(row, seed, from_dict(RunConfig, settings))
+
+
+def _settings(row: Row, config: RunConfig) -> dict[str, Any]:
+    values = to_dict(config)
+    _drop(values, NEVER_MATTER)
+    _drop(values["rounds"], NEVER_MATTER_IN_ROUNDS)
+    if not row.is_tuned:
+        _drop(values, ("tuning",))
+    if not row.is_learned and row.generator is None:
+        _drop(values, OF_LEARNING)
+        _drop(values["rounds"], ("estimator_steps",))
+    if _ignores_target(row) and _counts_labels(config):
+        _drop(values["data"], ("target", "influence_share"))
+    return values
+
+
+def _drop(values: dict[str, Any], names: Iterable[str]) -> None:
+    """Take settings out of a dictionary that has them."""
+    for name in names:
+        del values[name]
+
+
+def _ignores_target(row: Row) -> bool:
+    """Whether neither training nor choosing looks at influence or selection images."""
+    looks = row.is_learned or row.is_pooled or row.is_tuned
+    return not looks and row.generator is None
+
+
+def _counts_labels(config: RunConfig) -> bool:
+    """Whether labels are a count: a part of what target leaves depends on target."""
+    labels = config.data.labels
+    return labels is not None and labels >= 1
+
+
+def work_of(
+    tables: Sequence[Table], rows: Sequence[str] | None, seeds: int
+) -> list[Work]:
+    """The different cells of some tables, seed by seed; `rows` keeps only those named.
+
+    What a cell needs comes before it, named or not.
+    """
+    data: dict[GridCell, dict[DataConfig, None]] = {}
+    for seed in range(seeds):
+        for table in tables:
+            for column in table.columns:
+                for row in table.rows:
+                    if rows is None or row in rows:
+                        cell = grid_cell(row, seed, column.config)
+                        for each in (cell.needs, cell):
+                            if each is not None:
+                                data.setdefault(each, {})[column.config.data] = None
+    return [Work(cell, tuple(stands_for)) for cell, stands_for in data.items()]

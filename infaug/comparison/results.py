@@ -1,0 +1,43 @@
+"""Finished cells of tables: a file of JSON lines that only ever grows."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from infaug.comparison.grid import GridCell
+from infaug.record.journal import read_lines
+
+Record = dict[str, Any]
+
+
+class Results:
+    """What finished cells found, by cell; made with its folder when first added to."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._found = {_id(record): record for record in read_lines(path)}
+
+    def __contains__(self, cell: GridCell) -> bool:
+        return (cell.row, cell.seed, cell.key) in self._found
+
+    def get(self, cell: GridCell) -> Record | None:
+        """What a cell found, or None if it has not been run."""
+        return self._found.get((cell.row, cell.seed, cell.key))
+
+    def add(self, record: Record) -> None:
+        """Append what a cell found; it is on disk when this returns."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch()
+        with self.path.open("r+b") as file:
+            # A line that a kill cut short would swallow this one.
+            file.truncate(file.read().rfind(b"\n") + 1)
+            file.seek(0, os.SEEK_END)
+            file.write((json.dumps(record) + "\n").encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self._found[_id(record)] = record
+
+
+def _id(record: Record) -> tuple[str, int, str]:
+    return record["row"], record["seed"], record["key"]

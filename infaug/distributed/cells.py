@@ -1,0 +1,77 @@
+"""Cells of tables as Ray tasks: each is one process's work, many run at a time.
+
+A task is a function of its arguments and continues from its cell's own run folder, so
+Ray may repeat it when its worker dies. The folders must be seen by all nodes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import ray
+from ray.exceptions import RayTaskError
+
+from infaug.comparison.grid import Work
+from infaug.comparison.grid_run import Site, run_grid_cell
+from infaug.comparison.results import Record
+from infaug.distributed.train import connect
+
+MAX_RETRIES = 3
+
+
+def run_on_ray(
+    works: Sequence[Work],
+    site: Site,
+    *,
+    at_a_time: int,
+    cpus: float = 1,
+    gpus: float = 0,
+) -> Iterator[Record]:
+    """Run cells on a cluster, yielding what each found as it ends.
+
+    A cell waits for the one it needs, if that is to be run too: both write to one
+    folder.
+
+    Args:
+        works: the cells.
+        site: paths that all nodes see.
+        at_a_time: how many run together.
+        cpus: threads of each.
+        gpus: part of a GPU for each.
+
+    Raises:
+        ValueError: what a cell refused; cells that are still running are given up.
+    """
+    started_here = connect(at_a_time)
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=MAX_RETRIES)(_work)
+    waiting, running = list(works), {}
+    try:
+        while waiting or running:
+            for work in _ready(waiting, running.values())[: at_a_time - len(running)]:
+                waiting.remove(work)
+                running[task.remote(work, site)] = work
+            (done,), _ = ray.wait(list(running), num_returns=1)
+            del running[done]
+            yield _result(done)
+    finally:
+        for left in running:
+            ray.cancel(left, force=True)
+        if started_here:
+            ray.shutdown()
+
+
+def _work(work: Work, site: Site) -> Record:
+    return run_grid_cell(work, site, shown=False)
+
+
+def _ready(waiting: Sequence[Work], running: Iterable[Work]) -> list[Work]:
+    """Those whose needed cell neither waits nor runs."""
+    unfinished = {work.cell for work in (*waiting, *running)}
+    return [work for work in waiting if work.cell.needs not in unfinished]
+
+
+def _result(reference: "ray.ObjectRef[Record]") -> Record:
+    try:
+        return ray.get(reference)
+    except RayTaskError as error:
+        if isinstance(error.cause, ValueError):
+            raise ValueError(str(error.cause)) from error
+        raise

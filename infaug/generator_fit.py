@@ -1,0 +1,158 @@
+"""The adversarial fit of one seed's G: its state, and the batches it sees.
+
+Rows of a seed share its G, so this is no part of a cell. E and G begin as every cell of
+the seed would have them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infaug.augment.base import build_base
+from infaug.classify.network import build_classifier
+from infaug.config import RunConfig, to_dict
+from infaug.data.batches import Batches
+from infaug.data.dataset import Labelled, to_float
+from infaug.data.problem import Splits
+from infaug.estimate.learned_transform import build_transform, random_tau
+from infaug.precision import dtype_of
+from infaug.randomness import Draws
+from infaug.transform.adversaries import build_adversaries
+from infaug.transform.critics import image_and_feature_critics, image_and_flow_critics
+from infaug.transform.fit import Batch, fit_generator
+from infaug.transform.reach import measure_reach
+from infaug.transform.start import start_covariance
+from infaug.world import World
+
+MEASURED_ON = 1000
+
+
+class GeneratorFit:
+    """G, its critics and optimizers, and the images it is fitted on.
+
+    Args:
+        seed: repetition, as of the cells.
+        splits: G sees the training images, and the unlabelled ones if so configured.
+        config: settled; `adversarial.fit` is not "none".
+        world: who shares the batches.
+        device: where everything lies.
+        classifier: weights of the F whose features a critic sees (ragan).
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        splits: Splits,
+        config: RunConfig,
+        world: World,
+        device: torch.device,
+        classifier: Mapping[str, Tensor] | None,
+    ):
+        self.seed, self.config, self.world, self.device = seed, config, world, device
+        self.dtype = dtype_of(config.classifier.precision)
+        settings = config.adversarial
+        self.images = _images(splits, use_unlabelled=settings.use_unlabelled)
+        self.classifier = classifier
+        shape = splits.train.image_shape
+        generator = build_transform(config.transform, *shape, seed).generator
+        tau = random_tau(config.transform.tau_size, seed)
+        generator.condition(tau, start_covariance(config.transform, settings, shape[0]))
+        self.features_of: Callable[[Tensor], Tensor] | None = None
+        if settings.fit == "wgan_gp":
+            critics = image_and_flow_critics(*shape, seed)
+        else:
+            assert classifier is not None, "ragan needs the features of F"
+            network = build_classifier(
+                config.classifier.network, shape[0], splits.num_classes, seed
+            )
+            network.load_state_dict(classifier)
+            network.to(device, self.dtype).eval().requires_grad_(False)
+            self.features_of = network.features
+            size = network.head.in_features
+            critics = image_and_feature_critics(*shape, size, seed)
+        for network in (generator, *critics.values()):
+            network.to(device, self.dtype)
+        self.adversaries = build_adversaries(generator, critics, settings)
+        groups = config.classifier.batch_groups
+        self._batches = Batches(
+            self.images, settings.batch_size, groups, world.share(groups), device,
+            seed, "adversary",
+        )  # fmt: skip
+        self._base = build_base(config.rounds.base)
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides the numbers of the fitted G, for a cache; JSON can hold it.
+
+        The number of processes is left out: it changes the order of sums only.
+        """
+        config = self.config
+        identity: dict[str, Any] = {
+            "seed": self.seed,
+            "images": _digest({"images": self.images.images}),
+            "adversarial": to_dict(config.adversarial),
+            "transform": to_dict(config.transform),
+            "batch_groups": config.classifier.batch_groups,
+            "dtype": str(self.dtype),
+            "device": self.device.type,
+            "torch": torch.__version__,
+        }
+        if self.classifier is not None:
+            identity["base"] = config.rounds.base
+            identity["classifier"] = _digest(self.classifier)
+        return identity
+
+    def batch_at(self, update: int) -> Batch:
+        """What one update sees: this process's part."""
+        x, _, draws = self._batches.at(update)
+        x = x.to(self.dtype)
+        real = x
+        if self.config.adversarial.fit == "ragan":
+            real = self._base(x, draws.fork("base"))
+        return Batch(x, real, draws)
+
+    def steps(self, left: range) -> Iterator[dict[str, float]]:
+        """Fit for the steps that are left, yielding what each says."""
+        for _, metrics in fit_generator(
+            self.adversaries,
+            self.batch_at,
+            left,
+            self.config.adversarial,
+            features_of=self.features_of,
+            world=self.world,
+        ):
+            yield metrics
+
+    def measure(self) -> dict[str, float]:
+        """How far the flows of G as it stands reach; see `transform.reach`."""
+        images = self.images.images[:MEASURED_ON]
+        x = to_float(images).to(self.device, self.dtype)
+        draws = Draws.of_size(len(x), self.seed, "reach", device=self.device)
+        ranges = self.config.adversarial.affine
+        return measure_reach(self.adversaries.average, x, draws, ranges)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The whole state by name, for a checkpoint."""
+        return self.adversaries.tensors()
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what `tensors` returned."""
+        self.adversaries.load(state)
+
+
+def _images(splits: Splits, *, use_unlabelled: bool) -> Labelled:
+    """Training images as a set to draw from; its labels are not looked at."""
+    if not use_unlabelled or len(splits.unlabelled) == 0:
+        return splits.train
+    nothing = torch.zeros(len(splits.unlabelled), dtype=torch.int64)
+    return splits.train + Labelled(splits.unlabelled, nothing, splits.class_names)
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = blake2b(digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,94 @@
+"""Which solver finds s_val.
+
+`auto` is what measurement says (benchmarks/s_val.py): the Kronecker-factored
+preconditioner pays for itself at every size, most where damping is small, and rough
+products with refinement multiply that wherever the hardware multiplies bfloat16.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from infaug.config import InfluenceConfig, Solver
+from infaug.influence.cg import cg
+from infaug.influence.damped import Damped
+from infaug.influence.dense import dense
+from infaug.influence.kronecker import Factored, KroneckerInverse
+from infaug.influence.lissa import lissa
+from infaug.influence.operator import Operator
+from infaug.influence.pcg import pcg
+from infaug.influence.refined import refined
+from infaug.influence.rough import HasRoughSum, Rough
+from infaug.influence.solution import Solution
+from infaug.precision import has_fast_bfloat16
+from infaug.randomness import Purpose
+
+
+def solve(
+    hessian: Operator,
+    gradient: Float[Tensor, "*R Y D1"],
+    config: InfluenceConfig,
+    start: Float[Tensor, "*R Y D1"] | None,
+    *seed: Purpose,
+) -> Solution:
+    """(H + damping I)^-1 gradient by the solver that `config` names.
+
+    Args:
+        hessian: undamped; whoever holds its samples.
+        gradient: one or several right-hand sides.
+        config: solver, damping, tolerance, budget.
+        start: where iterations begin, such as the last solution.
+        seed: what `lissa` draws its minibatches by.
+
+    Raises:
+        ValueError: if the solver needs what the operator does not offer, or as the
+            solver says.
+    """
+    operator = Damped(hessian, config.damping)
+    rtol, most = config.rtol, config.max_products
+    name = settle_solver(config, gradient.device)
+    if name == "dense":
+        return dense(operator, gradient)
+    if name == "cg":
+        return cg(operator, gradient, rtol=rtol, max_products=most, x0=start)
+    if name == "lissa":
+        return lissa(
+            operator, gradient, seed=seed, rtol=rtol, max_products=most, x0=start
+        )
+    if not isinstance(hessian, Factored):
+        raise ValueError(_missing(name, hessian, "Kronecker factors"))
+    inverse = KroneckerInverse(hessian.factor_sums(), config.damping)
+    if name == "pcg":
+        return pcg(
+            operator,
+            gradient,
+            preconditioner=inverse,
+            rtol=rtol,
+            max_products=most,
+            x0=start,
+        )
+    if not isinstance(hessian, HasRoughSum):
+        raise ValueError(_missing(name, hessian, "products in bfloat16"))
+    return refined(
+        operator,
+        gradient,
+        rough=Damped(Rough(hessian), config.damping),
+        preconditioner=inverse,
+        rtol=rtol,
+        max_products=most,
+        x0=start,
+    )
+
+
+def settle_solver(config: InfluenceConfig, device: torch.device) -> Solver:
+    """The solver, with `auto` settled by the hardware: a run keeps the answer."""
+    if config.solver != "auto":
+        return config.solver
+    return "refined" if has_fast_bfloat16(device) else "pcg"
+
+
+def _missing(name: str, hessian: Operator, what: str) -> str:
+    return (
+        f"influence.solver {name} needs {what}, which {type(hessian).__name__} does "
+        "not have: use cg"
+    )

@@ -1,0 +1,139 @@
+"""Figure 4 of the ICLR 2019 submission: an image on the way from one tau to another."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from infaug.data.dataset import to_float
+from infaug.data.problem import load_splits
+from infaug.estimate.learned_transform import LearnedTransform
+from infaug.randomness import Draws
+from infaug.record.folder import RunFolder
+from infaug.report.views import learned_rows, load_transform
+from infaug.transform.appearance import recolour
+from infaug.transform.apply import apply_fields
+from infaug.transform.fields import Fields
+from infaug.transform.spatial import flow_of, pixel_grid, warp
+
+NUM_TAUS = 10
+ARROWS = 7  # along each side of an image
+
+
+def draw_interpolations(run: Path) -> list[Path]:
+    """One PNG for every learned row of a finished run; the files written.
+
+    The first training image passes through G at ten taus on the way from one draw of
+    E(x) + noise to another. Rows are the image, the flow, the warped image, the change
+    of appearance, and the final image.
+    """
+    folder = RunFolder(run)
+    config = folder.config()
+    splits = load_splits(config.data)
+    image = to_float(splits.train.images[:1])
+    drawn = []
+    for row, state in learned_rows(folder, config):
+        transform = load_transform(state, splits, config)
+        path = run / f"interpolation-{row.name}.png"
+        with torch.no_grad():
+            tau = transform.estimator(image)[0]
+        noise = Draws.of_size(2, 0, "interpolation").normal(config.transform.tau_size)
+        start, end = config.estimator.tau_noise * noise
+        taus = interpolate(tau, start, end)
+        draw_interpolation(transform, image[0], taus, path, title=row.name)
+        drawn.append(path)
+    return drawn
+
+
+def interpolate(
+    centre: Float[Tensor, "T"],
+    start: Float[Tensor, "T"],
+    end: Float[Tensor, "T"],
+    num: int = NUM_TAUS,
+) -> Float[Tensor, "num T"]:
+    """Taus from centre + start to centre + end, on an arc: cos(t) start + sin(t) end.
+
+    Differs from the paper, which goes straight. If start and end are independent
+    Gaussian noise, so is every point of the arc, while the middle of the straight line
+    is shorter by a factor 0.71; and G, calibrated on random tau, saturates near zero.
+
+    >>> zero, one = torch.zeros(2), torch.eye(2)
+    >>> interpolate(zero, one[0], one[1], 3).square().sum(dim=1).round().tolist()
+    [1.0, 1.0, 1.0]
+    """
+    angle = torch.linspace(0, torch.pi / 2, num)[:, None]
+    return centre + angle.cos() * start + angle.sin() * end
+
+
+@torch.no_grad()
+def draw_interpolation(
+    transform: LearnedTransform,
+    image: Float[Tensor, "C H W"],
+    taus: Float[Tensor, "K T"],
+    path: Path,
+    *,
+    title: str,
+) -> None:
+    """Write the figure for one image: a column for each tau.
+
+    An arrow of the flow begins at the place in the output and ends where that place
+    takes its value from. Appearance is (c_w * x + c_b) of the warped image: blue
+    darkens, white changes nothing, red lightens; its mean over the channels.
+    """
+    fields = transform.generator(taus)
+    x = image.expand(len(taus), *image.shape)
+    padding = transform.config.padding
+    flow = flow_of(fields.matrix, fields.offset)
+    warped = warp(x, flow, padding=padding)
+    final = apply_fields(x, fields, padding=padding)
+    change = appearance(warped, fields)
+    figure = Figure(figsize=(1.1 + len(taus), 5.6), layout="compressed")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(5, len(taus), squeeze=False)
+    names = ("image", "flow", "warped", "appearance", "final")
+    for name, axis in zip(names, axes[:, 0], strict=True):
+        axis.text(-0.12, 0.5, name, ha="right", va="center", transform=axis.transAxes)
+    reach = max(float(change.abs().max()), 1e-6)
+    for k, (top, arrows, middle, colour, bottom) in enumerate(axes.T):
+        _show(top, x[k])
+        _show_flow(arrows, flow[k])
+        _show(middle, warped[k])
+        mean = change[k].mean(dim=0)
+        colour.imshow(mean.numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach)
+        _show(bottom, final[k])
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        for spine in axis.spines.values():
+            spine.set(color="#bbbbbb", linewidth=0.6)
+    figure.suptitle(f"{title}: one image, from one draw of E(x) + noise to another")
+    figure.savefig(path, dpi=110)
+
+
+def appearance(
+    warped: Float[Tensor, "B C H W"], fields: Fields
+) -> Float[Tensor, "B C H W"]:
+    """What the appearance model adds to the warped image: c_w * x + c_b, unclamped."""
+    return recolour(warped, fields.filter, fields.bias) - warped
+
+
+def _show(axis: Axes, image: Float[Tensor, "C H W"]) -> None:
+    pixels = image.clamp(0, 1).permute(1, 2, 0).squeeze(-1)
+    axis.imshow(pixels.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def _show_flow(axis: Axes, flow: Float[Tensor, "H W 2"]) -> None:
+    height, width = flow.shape[:2]
+    grid = pixel_grid(height, width, like=flow)
+    ys = torch.linspace(0, height - 1, ARROWS + 2)[1:-1].round().long()
+    xs = torch.linspace(0, width - 1, ARROWS + 2)[1:-1].round().long()
+    tail, tip = (g[ys][:, xs].reshape(-1, 2).T for g in (grid, flow))
+    axis.quiver(
+        *tail, *(tip - tail), angles="xy", scale_units="xy", scale=1, color="#2266aa",
+        width=0.013, headwidth=4, headlength=4, headaxislength=3.5,
+    )  # fmt: skip
+    # y points downwards, as in the image.
+    axis.set(xlim=(-1, 1), ylim=(1, -1), aspect=height / width)

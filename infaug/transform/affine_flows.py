@@ -1,0 +1,119 @@
+"""Random affine flows, and the affine map that is closest to a flow.
+
+The flow critic takes the random ones for real; the parameters of G's own flows say how
+far G has come. A flow maps an output pixel to its source, (x, y) in [-1, 1], as in
+`transform/spatial.py`, but ranges speak of what the eye sees: the inverse map.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from infaug.config import AffineRanges
+from infaug.randomness import Draws
+from infaug.transform.spatial import flow_of, pixel_grid
+
+
+@dataclass(frozen=True)
+class AffineParameters:
+    """What affine maps do to images, as seen by the eye; six numbers each.
+
+    Attributes:
+        rotation_deg: counter-clockwise.
+        shear_deg: upper parts move to the right.
+        scale: along x and y; above 1 enlarges.
+        translation: to the right and downwards, as a share of the side.
+    """
+
+    rotation_deg: Float[Tensor, "B"]
+    shear_deg: Float[Tensor, "B"]
+    scale: Float[Tensor, "B 2"]
+    translation: Float[Tensor, "B 2"]
+
+
+def random_affine_flows(
+    draws: Draws, ranges: AffineRanges, height: int, width: int
+) -> Float[Tensor, "B H W 2"]:
+    """The flow of one random affine map for each sample."""
+    return affine_flow(compose(random_parameters(draws, ranges)), height, width)
+
+
+def random_parameters(draws: Draws, ranges: AffineRanges) -> AffineParameters:
+    """One random affine map for each sample, its six numbers independent."""
+    low, high = (math.log(limit) for limit in ranges.scale)
+    return AffineParameters(
+        rotation_deg=draws.uniform(-ranges.degrees, ranges.degrees),
+        shear_deg=draws.uniform(-ranges.shear_deg, ranges.shear_deg),
+        scale=draws.uniform(low, high, 2).exp(),
+        translation=draws.uniform(-ranges.translate, ranges.translate, 2),
+    )
+
+
+def compose(parameters: AffineParameters) -> Float[Tensor, "B 2 3"]:
+    """The map from output to source that shows these parameters to the eye.
+
+    The eye sees p = M s + t with M = R(rotation) [[1, -tan shear], [0, 1]] diag(scale)
+    and y downwards; its inverse is s = M^-1 p - M^-1 t. Coordinates are normalised, so
+    t is twice the translation, and turning an image that is not square stretches it.
+    """
+    matrix = _rotation(parameters.rotation_deg) @ _shear(parameters.shear_deg)
+    inverse = torch.linalg.inv(matrix * parameters.scale[:, None, :])
+    offset = -inverse @ (2 * parameters.translation[:, :, None])
+    return torch.cat([inverse, offset], dim=2)
+
+
+def decompose(affine: Float[Tensor, "B 2 3"]) -> AffineParameters:
+    """The parameters from which `compose` makes this map; unique if it does not mirror.
+
+    A map that mirrors the image has a negative scale along y.
+    """
+    matrix = torch.linalg.inv(affine[:, :, :2])
+    angle = torch.atan2(-matrix[:, 1, 0], matrix[:, 0, 0]).rad2deg()
+    # Undoing the rotation leaves [[scale x, -tan(shear) scale y], [0, scale y]].
+    upper = _rotation(-angle) @ matrix
+    tangent = -upper[:, 0, 1] / upper[:, 1, 1]
+    return AffineParameters(
+        rotation_deg=angle,
+        shear_deg=tangent.atan().rad2deg(),
+        scale=upper.diagonal(dim1=1, dim2=2),
+        translation=-(matrix @ affine[:, :, 2:]).squeeze(2) / 2,
+    )
+
+
+def affine_flow(
+    affine: Float[Tensor, "B 2 3"], height: int, width: int
+) -> Float[Tensor, "B H W 2"]:
+    """The flow that is this affine map everywhere."""
+    identity = torch.eye(2, dtype=affine.dtype, device=affine.device)
+    matrix = (affine[:, :, :2] - identity).flatten(1)[:, :, None, None]
+    offset = affine[:, :, 2, None, None]
+    size = (-1, -1, height, width)
+    return flow_of(matrix.expand(*size), offset.expand(*size))
+
+
+def fit_affine(flow: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B 2 3"]:
+    """The affine map closest to a flow: least squares over the pixels.
+
+    Columns x, y and 1 of the design are orthogonal on a centred grid, so each
+    coefficient is a mean of products: mean(flow * x) / mean(x^2).
+    """
+    grid = pixel_grid(*flow.shape[1:3], like=flow)
+    design = torch.cat([grid, torch.ones_like(grid[:, :, :1])], dim=2)
+    squares = design.square().sum(dim=(0, 1))
+    return torch.einsum("bhwi,hwj->bij", flow, design) / squares
+
+
+def _rotation(degrees: Float[Tensor, "B"]) -> Float[Tensor, "B 2 2"]:
+    cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
+    rows = [torch.stack([cos, sin], dim=1), torch.stack([-sin, cos], dim=1)]
+    return torch.stack(rows, dim=1)
+
+
+def _shear(degrees: Float[Tensor, "B"]) -> Float[Tensor, "B 2 2"]:
+    one, zero = torch.ones_like(degrees), torch.zeros_like(degrees)
+    tangent = degrees.deg2rad().tan()
+    rows = [torch.stack([one, -tangent], dim=1), torch.stack([zero, one], dim=1)]
+    return torch.stack(rows, dim=1)

@@ -1,0 +1,104 @@
+"""Critics: one number for each image, flow or feature vector; large means real.
+
+No batch normalisation: the gradient penalty is about single samples (Gulrajani et al.,
+2017, section 4). What a critic returns is a score, not a probability.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from infaug import randomness
+from infaug.randomness import Purpose
+from infaug.transform.shape import layer_table
+from infaug.transform.spatial import pixel_grid
+from infaug.transform.stack import build_stack, descend_stack
+
+SLOPE = 0.2
+HIDDEN = 128
+
+
+class ImageCritic(nn.Module):
+    """D of images: 4x4 convolutions (stride 1, then 2), LeakyReLU 0.2, linear.
+
+    Layers are those of Lee et al. (ICLR 2019 submission, appendix A.1 and A.2) at 28x28
+    and 32x32, and the rule of `layer_table` elsewhere.
+    """
+
+    def __init__(self, channels: int, height: int, width: int):
+        super().__init__()
+        table = layer_table(height, width)
+        self.first, self.down = build_stack(channels, table)
+        self.linear = nn.Linear(table.bottom_features, 1)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B"]:
+        """Score of each image."""
+        bottom = descend_stack(x, self.first, self.down, _leaky_relu)
+        return self.linear(bottom).squeeze(1)
+
+
+def _leaky_relu(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, SLOPE)
+
+
+class FlowCritic(nn.Module):
+    """D of flows: the image critic's layers on displacements, in two channels.
+
+    The identity grid is subtracted first: it is the same in every flow and would only
+    be an offset, larger than what differs. Gradients, and so the penalty, are the same.
+    """
+
+    def __init__(self, height: int, width: int):
+        super().__init__()
+        self.body = ImageCritic(2, height, width)
+
+    def forward(self, flow: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B"]:
+        """Score of each flow."""
+        moved = flow - pixel_grid(*flow.shape[1:3], like=flow)
+        return self.body(moved.permute(0, 3, 1, 2))
+
+
+class FeatureCritic(nn.Module):
+    """D of F's features: two hidden layers of 128, LeakyReLU 0.2.
+
+    The CVPR 2020 paper's layers are not known to us; these are our choice.
+    """
+
+    def __init__(self, num_features: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(num_features, HIDDEN),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(HIDDEN, HIDDEN),
+            nn.LeakyReLU(SLOPE),
+            nn.Linear(HIDDEN, 1),
+        )
+
+    def forward(self, h: Float[Tensor, "B D"]) -> Float[Tensor, "B"]:
+        """Score of each feature vector."""
+        return self.layers(h).squeeze(1)
+
+
+def image_and_flow_critics(
+    channels: int, height: int, width: int, *seed: Purpose
+) -> dict[str, nn.Module]:
+    """The critics of the ICLR submission; initial weights are a function of `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(randomness.generator(*seed, "critics").initial_seed())
+        return {
+            "image": ImageCritic(channels, height, width),
+            "flow": FlowCritic(height, width),
+        }
+
+
+def image_and_feature_critics(
+    channels: int, height: int, width: int, num_features: int, *seed: Purpose
+) -> dict[str, nn.Module]:
+    """The critics of the CVPR paper; initial weights are a function of `seed`."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(randomness.generator(*seed, "critics").initial_seed())
+        return {
+            "image": ImageCritic(channels, height, width),
+            "feature": FeatureCritic(num_features),
+        }

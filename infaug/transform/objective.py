@@ -1,0 +1,123 @@
+"""What critics and G minimise. Scores of the whole batch in, one number out.
+
+Every critic loss has the same signature, and so has every generator loss, which makes
+the two GANs comparable line by line. `real` and `fake` are critic scores. Two of the
+formulas are no sums over samples, so processes that share a batch exchange scores, not
+losses: see `whole_batch`.
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from infaug.world import World
+
+
+def wasserstein_critic_loss(
+    real: Float[Tensor, "B"], fake: Float[Tensor, "B"]
+) -> Float[Tensor, ""]:
+    """Minus the critic's estimate of the Wasserstein-1 distance: mean f - mean r.
+
+    Arjovsky et al., 2017, eq. 2. An estimate only as far as the critic is 1-Lipschitz:
+    add `gradient_penalty`.
+    """
+    return fake.mean() - real.mean()
+
+
+def wasserstein_generator_loss(
+    real: Float[Tensor, "B"], fake: Float[Tensor, "B"]
+) -> Float[Tensor, ""]:
+    """The critic's estimate of the Wasserstein-1 distance: mean r - mean f.
+
+    The usual -mean f plus a constant, by which the value is a distance.
+    """
+    return real.mean() - fake.mean()
+
+
+def relativistic_average_critic_loss(
+    real: Float[Tensor, "B"], fake: Float[Tensor, "B"]
+) -> Float[Tensor, ""]:
+    """Cross entropy of "real scores exceed the mean fake score", and the reverse.
+
+    -mean log s(r - mean f) - mean log(1 - s(f - mean r)), s the logistic function,
+    in nats: 2 log 2 if scores say nothing (Jolicoeur-Martineau, 2018, RaSGAN).
+    """
+    real_over_fake, fake_over_real = real - fake.mean(), fake - real.mean()
+    return F.softplus(-real_over_fake).mean() + F.softplus(fake_over_real).mean()
+
+
+def relativistic_average_generator_loss(
+    real: Float[Tensor, "B"], fake: Float[Tensor, "B"]
+) -> Float[Tensor, ""]:
+    """The critic's loss with real and fake exchanged (Jolicoeur-Martineau, 2018)."""
+    return relativistic_average_critic_loss(fake, real)
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor],
+    real: Float[Tensor, "B *shape"],
+    fake: Float[Tensor, "B *shape"],
+    mix: Float[Tensor, "B"],
+) -> Float[Tensor, "B"]:
+    """How far the critic's slope is from 1, between real and fake samples.
+
+    (|grad_z critic(z)| - 1)^2 at z = mix * real + (1 - mix) * fake, one value a sample;
+    the loss takes 10 times their mean (Gulrajani et al., 2017, eq. 3). Differentiable
+    in the critic's weights; `real` and `fake` are constants.
+
+    Args:
+        critic: samples to scores; no sample's score may depend on another.
+        real: samples taken for real.
+        fake: samples made by G.
+        mix: uniform in [0, 1].
+    """
+    share = mix.view(-1, *(1,) * (real.ndim - 1))
+    between = (share * real + (1 - share) * fake).detach().requires_grad_()
+    # Scores are independent of each other: the sum's gradient is each one's own.
+    score = critic(between).sum()
+    (slope,) = torch.autograd.grad(score, between, create_graph=True)
+    return (torch.linalg.vector_norm(slope.flatten(1), dim=1) - 1).square()
+
+
+def squared_error(
+    a: Float[Tensor, "B *shape"], b: Float[Tensor, "B *shape"]
+) -> Float[Tensor, "B"]:
+    """Mean over one sample's entries of (a - b)^2."""
+    return (a - b).square().flatten(1).mean(dim=1)
+
+
+def inverse_mse(errors: Float[Tensor, "B"], floor: float) -> Float[Tensor, ""]:
+    """1 / (MSE + floor), with the MSE over the whole batch: keeps G off the identity.
+
+    `errors` are the samples' `squared_error`s. Lee et al. (ICLR 2019 submission,
+    section 4.3) name the inverse of the MSE without a formula. We average before
+    inverting: a mean of inverses would forbid single samples near the identity, which
+    the real flows have. Differs from the paper: 1/MSE is infinite at the identity, the
+    floor bounds it by 1/floor.
+    """
+    return 1 / (errors.mean() + floor)
+
+
+def whole_batch(part: Float[Tensor, "b R"], world: World) -> Float[Tensor, "B R"]:
+    """Rows of all processes in rank order; only this process's have a gradient.
+
+    A loss of these rows, which may be any function of them, has here the gradient due
+    to this process's samples; over processes these add up to the whole gradient.
+    All parts must have the same number of rows.
+    """
+    if world.size == 1:
+        return part
+    rows = world.gather(part.detach())
+    start = world.rank * len(part)
+    return torch.cat([rows[:start], part, rows[start + len(part) :]])
+
+
+def own_part(loss: Float[Tensor, ""], world: World) -> Float[Tensor, ""]:
+    """A loss of `whole_batch`, with its value shared equally and its gradient kept.
+
+    What `descend` asks for: values and gradients that add up over processes.
+    """
+    return loss - loss.detach() + loss.detach() / world.size

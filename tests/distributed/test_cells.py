@@ -1,0 +1,59 @@
+"""Cells of tables on Ray find what they find in one process."""
+
+from dataclasses import replace
+
+import pytest
+from tiny import CONFIG
+
+from infaug.comparison.grid import Column, Table, work_of
+from infaug.comparison.grid_run import Site, run_here
+
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.ray
+
+TABLE = Table(
+    name="digits",
+    title="Digits",
+    columns=(Column(title="N = 60", config=CONFIG),),
+    rows=("base", "base_learned", "base_random_final"),
+)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    ray.init(
+        num_cpus=2, dashboard_host="127.0.0.1", _node_ip_address="127.0.0.1",
+        log_to_driver=False,
+    )  # fmt: skip
+    yield
+    ray.shutdown()
+
+
+def found(records) -> dict[str, dict]:
+    timeless = [
+        {k: v for k, v in record.items() if "seconds" not in k} for record in records
+    ]
+    return {record["row"]: record for record in timeless}
+
+
+def test_cells_on_two_workers_equal_those_of_one_process_in_order_of_need(
+    cluster, tmp_path
+):
+    from infaug.distributed.cells import run_on_ray
+
+    works = work_of([TABLE], None, 1)
+    here = run_here(works, Site(source="digits", work=tmp_path / "one"), shown=False)
+    two = Site(source="digits", work=tmp_path / "two")
+    on_ray = found(run_on_ray(works, two, at_a_time=2))
+    assert on_ray == found(here)
+    assert list(on_ray).index("base_learned") < list(on_ray).index("base_random_final")
+
+
+def test_what_a_cell_refuses_is_a_value_error_here(cluster, tmp_path):
+    from infaug.distributed.cells import run_on_ray
+
+    config = replace(CONFIG, data=replace(CONFIG.data, target=5))
+    table = replace(TABLE, columns=(Column(title="N = 5", config=config),))
+    site = Site(source="digits", work=tmp_path)
+    with pytest.raises(ValueError, match="`target` is too small"):
+        list(run_on_ray(work_of([table], ["base_learned"], 1), site, at_a_time=1))

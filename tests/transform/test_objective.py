@@ -1,0 +1,145 @@
+import itertools
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from infaug.transform.critics import FeatureCritic, FlowCritic, ImageCritic
+from infaug.transform.objective import (
+    gradient_penalty,
+    inverse_mse,
+    own_part,
+    relativistic_average_critic_loss,
+    relativistic_average_generator_loss,
+    squared_error,
+    wasserstein_critic_loss,
+    wasserstein_generator_loss,
+    whole_batch,
+)
+from infaug.world import World
+
+
+def randn(*shape: int, seed: int = 0) -> torch.Tensor:
+    draws = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=draws, dtype=torch.float64)
+
+
+def test_a_linear_critics_penalty_does_not_depend_on_the_points():
+    weight = randn(1, 2, 3, 3)
+    penalty = gradient_penalty(
+        lambda z: (z * weight).sum(dim=(1, 2, 3)) + 7,
+        randn(5, 2, 3, 3, seed=1),
+        randn(5, 2, 3, 3, seed=2),
+        torch.rand(5, dtype=torch.float64),
+    )
+    expected = (weight.norm() - 1).square().expand(5)
+    torch.testing.assert_close(penalty, expected)
+
+
+def test_the_penalty_is_taken_between_real_and_fake():
+    real, fake, mix = randn(4, 3), randn(4, 3, seed=1), torch.rand(4).double()
+    penalty = gradient_penalty(lambda z: z.square().sum(dim=1) / 2, real, fake, mix)
+    between = mix[:, None] * real + (1 - mix[:, None]) * fake
+    torch.testing.assert_close(penalty, (between.norm(dim=1) - 1).square())
+
+
+@pytest.mark.parametrize(
+    ("critic", "shape"),
+    [
+        (FeatureCritic(3), (3,)),
+        (ImageCritic(1, 5, 5), (1, 5, 5)),
+        (FlowCritic(8, 8), (8, 8, 2)),
+    ],
+)
+def test_the_penaltys_gradient_in_the_weights_is_its_slope(
+    critic: nn.Module, shape: tuple[int, ...]
+):
+    critic.double()
+    real, fake, mix = randn(3, *shape), randn(3, *shape, seed=1), torch.rand(3).double()
+    weights = list(critic.parameters())
+    directions = [randn(*w.shape, seed=2) for w in weights]
+
+    def penalty() -> torch.Tensor:
+        return gradient_penalty(critic, real, fake, mix).mean()
+
+    gradients = torch.autograd.grad(penalty(), weights, allow_unused=True)
+    pairs = zip(gradients, directions, strict=True)
+    predicted = sum((g * d).sum() for g, d in pairs if g is not None)
+
+    def moved(step: float) -> torch.Tensor:
+        for weight, direction in zip(weights, directions, strict=True):
+            weight.data += step * direction
+        return penalty().detach()
+
+    # Steps so small that no leaky unit changes side.
+    step = 1e-7
+    slope = (moved(step) - moved(-2 * step)) / (2 * step)
+    torch.testing.assert_close(predicted, slope, rtol=1e-4, atol=1e-6)
+
+
+def test_wasserstein_losses_are_opposites_and_see_only_differences():
+    real, fake = randn(6), randn(6, seed=1)
+    critic = wasserstein_critic_loss(real, fake)
+    torch.testing.assert_close(critic, -wasserstein_generator_loss(real, fake))
+    torch.testing.assert_close(critic, wasserstein_critic_loss(real + 3, fake + 3))
+    assert wasserstein_critic_loss(fake + 1, fake) == pytest.approx(-1)
+
+
+def test_relativistic_losses_are_the_plain_formula():
+    real, fake = randn(6), randn(6, seed=1)
+
+    def logistic(z: float) -> float:
+        return 1 / (1 + math.exp(-z))
+
+    def plain(over: list[float], under: list[float]) -> float:
+        mean_over, mean_under = sum(over) / 6, sum(under) / 6
+        first = sum(math.log(logistic(o - mean_under)) for o in over)
+        second = sum(math.log(1 - logistic(u - mean_over)) for u in under)
+        return -(first + second) / 6
+
+    r, f = real.tolist(), fake.tolist()
+    critic = relativistic_average_critic_loss(real, fake)
+    generator = relativistic_average_generator_loss(real, fake)
+    assert critic.item() == pytest.approx(plain(r, f), rel=1e-12)
+    assert generator.item() == pytest.approx(plain(f, r), rel=1e-12)
+    blind = relativistic_average_critic_loss(torch.ones(2), torch.ones(2))
+    assert blind.item() == pytest.approx(2 * math.log(2))
+
+
+def test_the_inverse_mse_is_finite_at_the_identity_and_falls_away_from_it():
+    x = randn(4, 1, 3, 3)
+    losses = [inverse_mse(squared_error(x, x + d), 0.01) for d in (0.0, 0.1, 0.2, 1.0)]
+    assert losses[0].item() == pytest.approx(100)
+    assert losses[1].item() == pytest.approx(1 / (0.01 + 0.01))
+    assert all(a > b for a, b in itertools.pairwise(losses))
+
+
+class Peer(World):
+    """One of two processes, told what a gather returns."""
+
+    def gather(self, part: torch.Tensor) -> torch.Tensor:
+        return torch.cat([randn(3, 2, seed=rank) for rank in range(2)])
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda rows: relativistic_average_critic_loss(*rows.unbind(1)),
+        lambda rows: inverse_mse(rows.square().mean(dim=1), 0.01),
+    ],
+)
+def test_parts_of_a_loss_that_is_no_sum_still_add_up(loss):
+    parts = [randn(3, 2, seed=rank).requires_grad_() for rank in range(2)]
+    values = []
+    for rank, part in enumerate(parts):
+        peer = Peer(rank=rank, size=2)
+        value = own_part(loss(whole_batch(part, peer)), peer)
+        value.backward()
+        values.append(value.detach())
+    together = torch.cat([part.detach() for part in parts]).requires_grad_()
+    expected = loss(together)
+    expected.backward()
+    torch.testing.assert_close(sum(values), expected.detach())
+    ours = torch.cat([part.grad for part in parts])
+    torch.testing.assert_close(ours, together.grad)
