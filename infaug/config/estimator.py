@@ -26,10 +26,6 @@ class EstimatorConfig:
     """Share of images that the learned view changes; the others pass as they are."""
     warmup_rounds: int = 0
     """Rounds over which that share grows from 0 to `probability`."""
-    label_guard: float = 0.0
-    """Weight of the excess of an augmented image's loss over `label_guard_nats`."""
-    label_guard_nats: float = 2.0
-    """Loss, nats, from which on the label of x_aug counts as endangered."""
     candidates: int = 1
     """Draws of the noise among which the one of least predicted influence is used."""
     view_temperature: float | None = None
@@ -41,9 +37,8 @@ class EstimatorConfig:
         require(noise >= 0, "estimator.tau_noise", "must be >= 0", noise)
         share = self.probability
         require(0 <= share <= 1, "estimator.probability", "must be in [0, 1]", share)
-        for name in ("warmup_rounds", "label_guard", "label_guard_nats"):
-            value = getattr(self, name)
-            require(value >= 0, f"estimator.{name}", "must be >= 0", value)
+        grown = self.warmup_rounds
+        require(grown >= 0, "estimator.warmup_rounds", "must be >= 0", grown)
         many = self.candidates
         require(many >= 1, "estimator.candidates", "must be >= 1", many)
         heat = self.view_temperature

@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from infaug.classify.loss import soft_cross_entropy
 from infaug.config import EstimatorConfig, InfluenceConfig
 from infaug.descent import cosine, descend, set_rates
 from infaug.estimate.chance import tau_dropout, tau_noise
@@ -80,11 +78,6 @@ def fit_estimator(
         h = h.to(s_val.dtype)
         scores = influence_of(classifier, s_val, h, y, influence) / s_val.norm()
         scores = scores + config.restraint * fields.square().mean((1, 2, 3))
-        if config.label_guard > 0:
-            loss = soft_cross_entropy(classifier.head(h), y)
-            scores = scores + config.label_guard * F.relu(
-                loss - config.label_guard_nats
-            )
         objective, norm = descend(
             scores.sum() / config.batch_size, optimizer, world, name="estimator"
         )
