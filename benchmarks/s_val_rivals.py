@@ -74,6 +74,7 @@ def pydvl_cg(problem: Problem, tolerance: float, _: int) -> Tensor:
         problem.damping,
         rtol=tolerance,
         atol=0.0,
+        maxiter=10_000,  # its default is ten for a single right-hand side
         use_block_cg=True,
         warn_on_max_iteration=False,
     )

@@ -12,7 +12,7 @@ from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
 from infaug.estimate.fit import fit_estimator
 from infaug.record.recorder import Metrics, Recorder
-from infaug.refresh import solve_s_val
+from infaug.refresh import correlation_with_full, is_sampled, solve_s_val
 
 
 def run_cell(cell: Cell, splits: Splits, recorder: Recorder) -> None:
@@ -87,11 +87,41 @@ def refresh(
             start=cell.s_val,
         )
         cell.s_val = solution.value
-        yield {
-            "residual": solution.residual,
-            "products": solution.num_products,
-            "status": solution.status,
-        }
+        found = {} if solution.spread is None else {"spread": solution.spread}
+        yield (
+            {
+                "residual": solution.residual,
+                "products": solution.num_products,
+                "status": solution.status,
+            }
+            | found
+            | probe(cell, round_, influence)
+        )
+
+
+def probe(cell: Cell, round_: int, influence: Labelled) -> Metrics:
+    """`pearson_full` of a sampled S, every `probe_every` refreshes from the first on.
+
+    The full solution it is compared with forwards all training images once more.
+    """
+    config = cell.config.influence
+    if not is_sampled(cell.train, config):
+        return {}
+    if not config.probe_every or round_ % config.probe_every:
+        return {}
+    pearson = correlation_with_full(
+        cell.s_val,
+        cell.classifier,
+        cell.train,
+        influence,
+        cell.augments,
+        config,
+        cell.seed,
+        "probe",
+        round_,
+        world=cell.world,
+    )
+    return {"pearson_full": pearson}
 
 
 def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:

@@ -27,6 +27,13 @@ class InfluenceConfig:
     """Added to the gradient norm before dividing, nats per unit of head weight."""
     hessian_on: Literal["views", "originals"] = "views"
     """What the Hessian averages over: all F is trained on, or the originals only."""
+    hessian_samples: int | None = 1250
+    """Training images in the Hessian of a refresh, in all their views, drawn anew each
+    time; 2,500 are forwarded if there are two views. Up to twice as many images are
+    all used. None: always all. Measured by benchmarks/hessian_samples.py."""
+    probe_every: int = 10
+    """Refreshes from one full solution to the next, where images are sampled: metrics
+    then hold `pearson_full`, the correlation of scores with it. 0: never."""
 
     def __post_init__(self):
         require(
@@ -38,5 +45,9 @@ class InfluenceConfig:
         require(0 < self.rtol < 1, "influence.rtol", "must be in (0, 1)", self.rtol)
         most = self.max_products
         require(most >= 1, "influence.max_products", "must be >= 1", most)
+        n = self.hessian_samples
+        require(n is None or n >= 1, "influence.hessian_samples", "must be >= 1", n)
+        every = self.probe_every
+        require(every >= 0, "influence.probe_every", "must be >= 0", every)
         floor = self.norm_floor
         require(floor > 0, "influence.norm_floor", "must be > 0", floor)

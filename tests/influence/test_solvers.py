@@ -283,7 +283,9 @@ def test_refined_goes_on_exactly_where_rough_products_do_not_help():
     settings = {"rtol": 1e-8, "max_products": 200}
     inverse_ = inverse(damped(case))
     b = case.grad_val
-    solution = refined(damped(case), b, rough=rough, preconditioner=inverse_, **settings)
+    solution = refined(
+        damped(case), b, rough=rough, preconditioner=inverse_, **settings
+    )
     assert solution.converged
 
 
