@@ -5,6 +5,9 @@ needs beyond them is part of the solve. Batches hold all samples, and where a li
 offers modes the fastest is used. Imports are inside: a library may be missing.
 """
 
+# pyright: reportMissingImports=false
+# The rivals are an optional group; the checker runs without them.
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -74,6 +77,7 @@ def pydvl_cg(problem: Problem, tolerance: float, _: int) -> Tensor:
         problem.damping,
         rtol=tolerance,
         atol=0.0,
+        maxiter=10_000,  # its default is ten for a single right-hand side
         use_block_cg=True,
         warn_on_max_iteration=False,
     )

@@ -15,7 +15,7 @@ from infaug.classify.network import ImageClassifier
 from infaug.data.dataset import Labelled
 from infaug.influence.solution import Solution
 from infaug.overlap import InBackground, Pending, Solved, Solver
-from infaug.refresh import solve_s_val, take_snapshot
+from infaug.refresh import hessian_sample, solve_s_val, take_snapshot
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Refreshed:
 @runtime_checkable
 class Refresher(Protocol):
     """Gives each round its S."""
+
+    influence: Labelled
 
     def after(self, round_: int, steps: int) -> None:
         """F has done `steps` steps of a round."""
@@ -104,7 +106,8 @@ class HandedOver:
             cell.seed, "refresh", round_, start=cell.s_val,
         )  # fmt: skip
         snapshot = snapshot.to(cell.device)  # a copy: E and G must not change in it
-        self.pending = self.solver.submit(snapshot, cell.train, self.influence, config)
+        train = hessian_sample(cell.train, config, *snapshot.purpose)
+        self.pending = self.solver.submit(snapshot, train, self.influence, config)
 
     def finish(self, round_: int) -> Refreshed:
         """S of the snapshot, waited for if it is late."""

@@ -14,6 +14,7 @@ from infaug.data.problem import Splits
 from infaug.estimate.fit import fit_estimator
 from infaug.overlap import Solver
 from infaug.record.recorder import Metrics, Recorder
+from infaug.refresh import correlation_with_full, is_sampled
 from infaug.refresher import Refresher, Sync, build_refresher
 from infaug.review import review
 
@@ -145,12 +146,44 @@ def refresh(
         clock["staleness_steps"] = new.staleness
         clock["solve_seconds"] = round(new.solve_seconds, 4)
         clock["waited_seconds"] = round(new.waited_seconds, 4)
-        lag = {"staleness": new.staleness} if new.staleness else {}
-        yield {
+        metrics: dict[str, float | int | str] = {
             "residual": new.solution.residual,
             "products": new.solution.num_products,
             "status": new.solution.status,
-        } | lag
+        }
+        if new.solution.spread is not None:
+            metrics["spread"] = new.solution.spread
+        if new.staleness:
+            metrics["staleness"] = new.staleness
+        yield metrics | probe(cell, round_, refresher.influence)
+
+
+def probe(cell: Cell, round_: int, influence: Labelled) -> dict[str, float]:
+    """`pearson_full` of a sampled S, every `probe_every` refreshes from the first on.
+
+    The full solution it is compared with forwards all training images once more.
+    """
+    config = cell.config.influence
+    if not is_sampled(cell.train, config):
+        return {}
+    if not config.probe_every or round_ % config.probe_every:
+        return {}
+    was_training = cell.classifier.training
+    cell.classifier.eval()
+    pearson = correlation_with_full(
+        cell.s_val,
+        cell.classifier,
+        cell.train,
+        influence,
+        cell.seen,
+        config,
+        cell.seed,
+        "probe",
+        round_,
+        world=cell.world,
+    )
+    cell.classifier.train(was_training)
+    return {"pearson_full": pearson}
 
 
 def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:

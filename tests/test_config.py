@@ -14,6 +14,8 @@ from infaug import config as c
         ),
         (lambda: c.InfluenceConfig(damping=-1), "influence.damping"),
         (lambda: c.InfluenceConfig(rtol=2), "influence.rtol"),
+        (lambda: c.InfluenceConfig(hessian_samples=0), "influence.hessian_samples"),
+        (lambda: c.InfluenceConfig(probe_every=-1), "influence.probe_every"),
         (lambda: c.ClassifierConfig(batch_size=10), "multiple of batch_groups"),
         (lambda: c.ClassifierConfig(learning_rate=0), "classifier.learning_rate"),
         (lambda: c.EstimatorConfig(tau_noise=-1), "estimator.tau_noise"),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from settled import settled
@@ -13,7 +15,8 @@ from infaug.influence.dense import dense
 from infaug.influence.features import head_inputs
 from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.hessian import LastLayerHessian
-from infaug.refresh import solve_s_val
+from infaug.refresh import correlation_with_full, hessian_sample, solve_s_val
+from infaug.rounds import refresh
 from infaug.rows import ROWS
 from infaug.world import World
 
@@ -71,6 +74,67 @@ def test_views_enter_the_hessian_unless_it_is_restricted_to_originals(cell, spli
 def test_equal_purposes_give_equal_bytes(cell, splits):
     a, b = (solve(cell, splits, InfluenceConfig()).value for _ in range(2))
     assert a.equal(b)
+
+
+def sampled(num: int | None, **changes) -> InfluenceConfig:
+    return InfluenceConfig(hessian_samples=num, **changes)
+
+
+def test_a_set_that_is_not_twice_the_sample_is_used_whole(cell, splits):
+    everything = solve(cell, splits, sampled(None)).value
+    half = len(cell.train) // 2
+    assert solve(cell, splits, sampled(half)).value.equal(everything)
+    part = solve(cell, splits, sampled(half - 1)).value
+    assert not torch.allclose(part, everything, rtol=1e-2)
+
+
+def test_samples_are_a_function_of_their_purpose(cell):
+    config = sampled(25)
+    first, again, other = (
+        hessian_sample(cell.train, config, 0, "refresh", round_).images
+        for round_ in (1, 1, 2)
+    )
+    assert first.equal(again)
+    assert not first.equal(other)
+    assert len(first) == 25
+
+
+def test_scores_come_nearer_to_those_of_the_full_solution_with_more_images(
+    cell, splits
+):
+    def correlation(num: int) -> float:
+        return correlation_with_full(
+            solve(cell, splits, sampled(num)).value,
+            cell.classifier,
+            cell.train,
+            splits.influence,
+            cell.augments,
+            sampled(num),
+            0,
+            "probe",
+            world=World(),
+        )
+
+    few, many = correlation(6), correlation(29)
+    print(f"6 images: {few:.3f}, 29 of 60: {many:.3f}")
+    assert few < many < 1
+
+
+@pytest.mark.parametrize(("every", "expected"), [(2, [0, 2]), (0, [])])
+def test_a_sampled_refresh_reports_its_correlation_at_the_interval(
+    splits, every: int, expected: list[int]
+):
+    config = replace(settled(CONFIG), influence=sampled(25, probe_every=every))
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
+    lines = [next(refresh(cell, r, range(1), splits.influence)) for r in range(4)]
+    reported = [r for r, line in enumerate(lines) if "pearson_full" in line]
+    assert reported == expected
+
+
+def test_a_refresh_of_all_images_has_nothing_to_report(cell, splits):
+    line = next(refresh(cell, 0, range(1), splits.influence))
+    assert "pearson_full" not in line
+    cell.s_val = torch.zeros_like(cell.s_val)
 
 
 def test_a_classifier_that_is_not_deterministic_is_refused(cell, splits):

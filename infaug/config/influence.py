@@ -34,6 +34,13 @@ class InfluenceConfig:
     shards: int | None = None
     """Parts of the training set whose sums are added in order, so that S has the same
     bytes for any number of solver actors; None: 1, or 8 if refreshes overlap."""
+    hessian_samples: int | None = 1250
+    """Training images in the Hessian of a refresh, in all their views, drawn anew each
+    time; 2,500 are forwarded if there are two views. Up to twice as many images are
+    all used. None: always all. Measured by benchmarks/hessian_samples.py."""
+    probe_every: int = 10
+    """Refreshes from one full solution to the next, where images are sampled: metrics
+    then hold `pearson_full`, the correlation of scores with it. 0: never."""
 
     def __post_init__(self):
         require(
@@ -47,6 +54,10 @@ class InfluenceConfig:
         require(most >= 1, "influence.max_products", "must be >= 1", most)
         if self.shards is not None:
             require(self.shards >= 1, "influence.shards", "must be >= 1", self.shards)
+        n = self.hessian_samples
+        require(n is None or n >= 1, "influence.hessian_samples", "must be >= 1", n)
+        every = self.probe_every
+        require(every >= 0, "influence.probe_every", "must be >= 0", every)
         floor = self.norm_floor
         require(floor > 0, "influence.norm_floor", "must be > 0", floor)
         require(

@@ -5,6 +5,8 @@ same sums, added in the same order.
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 from typing import Any
 
 import torch
@@ -52,8 +54,7 @@ class PoolHessian:
             return actor.partials.remote(self._some(share), "factor_sums")
 
         parts = self.crew.do(range(len(self.sources)), ask)
-        first, *others = (parts[number] for number in range(len(self.sources)))
-        return sum(others, first)
+        return reduce(add, (parts[number] for number in range(len(self.sources))))
 
     def _parts(self, method: str, v: Tensor) -> list[Tensor]:
         """What a method of every shard makes of `v`, in shard order."""

@@ -19,6 +19,9 @@ from infaug.randomness import Purpose, generator
 MARGIN = 1.25  # above the largest minibatch curvature that the search met
 SEARCH_STEPS = 20  # of power iteration, each on another minibatch
 
+ALWAYS_CHECKED = 16  # first steps: a scale that is too small shows at once
+CHECK_EVERY = 8  # steps from there on; a check costs a tenth of a small step
+
 
 @dataclass(frozen=True)
 class Recursion:
@@ -166,7 +169,7 @@ def recursion(
     x, total, num_averaged = x0.clone(), torch.zeros_like(b), 0
     for step in range(num_steps):
         curved = hessian.minibatch(batches.at(step).to(b.device)) @ x
-        if step % CHECK_EVERY == 0:
+        if step < ALWAYS_CHECKED or step % CHECK_EVERY == 0:
             norm = _norm(x)
             if not norm < bound:
                 return Recursion(x, step, scale, True)
@@ -177,9 +180,6 @@ def recursion(
             total += x
             num_averaged += 1
     return Recursion(total / num_averaged, num_steps, scale, not _norm(x) < bound)
-
-
-CHECK_EVERY = 8  # steps; a check costs a tenth of a small step
 
 
 def combine(
@@ -244,8 +244,8 @@ class _Minibatches:
     def __init__(self, hessian: Sampled, seed: tuple[Purpose, ...], batch_size: int):
         self.num_samples = hessian.num_samples
         self.seed = seed
-        self.batch_size = batch_size
-        self.per_epoch = self.num_samples // batch_size
+        self.batch_size = min(batch_size, hessian.num_samples)
+        self.per_epoch = self.num_samples // self.batch_size
         self.epoch, self.order = -1, torch.zeros(0, dtype=torch.int64)
 
     def at(self, step: int) -> Int64[Tensor, "n"]:

@@ -1,0 +1,130 @@
+"""How many images does the Hessian of a refresh need?
+
+Trains F on a whole data set, solves for S with every view of every training image, then
+with samples of n images, and prints the Pearson correlation of the scores of all
+training images. `InfluenceConfig.hessian_samples` follows it.
+
+    python benchmarks/hessian_samples.py --data FOLDER --labels 59000
+"""
+
+import json
+import time
+from dataclasses import dataclass, replace
+
+import torch
+import tyro
+
+from infaug.cell import Cell
+from infaug.comparison.plan import settle
+from infaug.config import ClassifierConfig, DataConfig, RunConfig
+from infaug.config.classifier import Network
+from infaug.data.problem import load_splits
+from infaug.influence.damped import Damped
+from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.kronecker import KroneckerInverse
+from infaug.influence.pcg import pcg
+from infaug.precision import pick_device
+from infaug.randomness import generator
+from infaug.refresh import scores, take_snapshot
+from infaug.rounds import classify
+from infaug.rows import ROWS
+from infaug.snapshot import shared_inputs, validation_gradient
+from infaug.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is measured."""
+
+    data: str
+    """As `infaug fit --data`."""
+    labels: float | None = None
+    """Training images; None: all that are left."""
+    target: int = 1000
+    """Images held out, of which 70 % drive the influence."""
+    network: Network = "auto"
+    """F."""
+    steps: int = 300
+    """Of F, 128 images in two views each."""
+    dampings: tuple[float, ...] = (1e-2, 1e-3)
+    """Tried one by one."""
+    samples: tuple[int, ...] = (300, 600, 1250, 2500, 5000)
+    """Images in the Hessian."""
+    repeats: int = 3
+    """Samples drawn of each size; the least correlation is printed."""
+
+
+def main(settings: Settings) -> None:
+    """Train, solve in full, solve with samples."""
+    config = RunConfig(
+        data=DataConfig(
+            source=settings.data, labels=settings.labels, target=settings.target
+        ),
+        classifier=ClassifierConfig(network=settings.network, batch_size=128),
+    )
+    splits, device = load_splits(config.data), pick_device()
+    config = settle(config, splits.train.image_shape, device)
+    config = replace(
+        config, rounds=replace(config.rounds, rounds=1, classifier_steps=settings.steps)
+    )
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
+    *_, last = classify(cell, 0, range(settings.steps), splits.selection)
+    cell.classifier.eval()
+    print({name: round(float(value), 4) for name, value in last.items()}, flush=True)
+    began = time.perf_counter()
+    snapshot = take_snapshot(
+        cell.classifier, cell.augments, config.influence, 0, "full", start=cell.s_val
+    )
+    gradient = validation_gradient(snapshot, splits.influence)
+    views = [
+        shared_inputs(snapshot, cell.train.images, World(), view)
+        for view in range(len(cell.augments))
+    ]
+    print(f"{len(cell.train)} images forwarded: {time.perf_counter() - began:.0f} s")
+    h1 = torch.cat([h1 for h1, _ in views])
+    probs = torch.cat([p for _, p in views])
+    labels = cell.train.labels.repeat(len(views))
+    rows = []
+    for damping in settings.dampings:
+        full = scores(_solve(h1, probs, gradient, damping), h1, probs, labels)
+        for num in settings.samples:
+            for kind in ("all views", "one view each"):
+                found = []
+                for repeat in range(settings.repeats):
+                    draws = generator("samples", num, repeat)
+                    order = torch.randperm(len(cell.train), generator=draws)[:num]
+                    picked = _picked(kind, order, len(cell.train), len(views))
+                    s_val = _solve(h1[picked], probs[picked], gradient, damping)
+                    part = scores(s_val, h1, probs, labels)
+                    found.append(float(torch.corrcoef(torch.stack([full, part]))[0, 1]))
+                row = {"damping": damping, "images": num, "kind": kind}
+                row |= {
+                    "forwards": num * (len(views) if kind == "all views" else 1),
+                    "pearson": round(min(found), 5),
+                }
+                rows.append(row)
+                print(row, flush=True)
+    print(json.dumps({"rows": rows}))
+
+
+def _picked(kind, order, num_images, num_views):
+    """Rows of these images among those of all views, one view after another."""
+    if kind == "all views":
+        return torch.cat([order + num_images * view for view in range(num_views)])
+    return order + num_images * (torch.arange(len(order)) % num_views)
+
+
+def _solve(h1, probs, gradient, damping):
+    hessian = LastLayerHessian(h1, probs)
+    inverse = KroneckerInverse(hessian.factor_sums(), damping)
+    return pcg(
+        Damped(hessian, damping),
+        gradient,
+        preconditioner=inverse,
+        rtol=1e-4,
+        max_products=500,
+    ).value
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))
