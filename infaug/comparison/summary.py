@@ -54,7 +54,10 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
 
 
 def _generators(folder: RunFolder, config: RunConfig) -> list[dict[str, Any]]:
+    """How far each seed's flows reach; empty if G is not fitted, or no row uses it."""
     if config.adversarial.fit == "none":
+        return []
+    if not any(row.uses_generator for row in rows_of(config)):
         return []
     return [folder.found(GENERATOR.name, seed) for seed in range(config.seeds)]
 

@@ -11,6 +11,7 @@ from tiny import CONFIG
 
 from infaug.comparison import controls, run
 from infaug.comparison.controls import Pace, choose_controls, estimated_seconds
+from infaug.config import in_mode
 from infaug.data.problem import divide
 from infaug.data.source import load
 
@@ -31,6 +32,14 @@ def test_full_controls_if_they_take_under_half_an_hour_else_quick(monkeypatch):
     assert chosen == "quick"
     assert "minutes with full controls" in why
     assert "running quick" in why
+
+
+@pytest.mark.parametrize("mode", ["iclr", "cvpr"])
+def test_the_papers_modes_leave_the_choice_to_the_clock_too(mode, monkeypatch):
+    monkeypatch.setattr(controls, "measure", lambda *_: FAST)
+    config = settled(in_mode(OPEN, mode))
+    source = load(config.data)
+    assert choose_controls(config, source, torch.device("cpu"), 1)[0] == "full"
 
 
 def test_many_workers_take_less_time(monkeypatch):
