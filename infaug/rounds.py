@@ -145,12 +145,14 @@ def refresh(
         clock["staleness_steps"] = new.staleness
         clock["solve_seconds"] = round(new.solve_seconds, 4)
         clock["waited_seconds"] = round(new.waited_seconds, 4)
-        lag = {"staleness": new.staleness} if new.staleness else {}
+        more: dict[str, float] = {"staleness": new.staleness} if new.staleness else {}
+        if new.solution.spread is not None:
+            more["spread"] = new.solution.spread
         yield {
             "residual": new.solution.residual,
             "products": new.solution.num_products,
             "status": new.solution.status,
-        } | lag
+        } | more
 
 
 def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
