@@ -76,6 +76,16 @@ class Size:
         return 2.0 * self.N * self.Y * (self.D + 1)
 
 
+@dataclass(frozen=True)
+class Sample:
+    """A measured product: who did it, what it took."""
+
+    actors: int
+    work: float
+    num_bytes: int
+    seconds: float
+
+
 SIZES = {
     "b": Size(20_000, 512, 100),
     "c": Size(10_000, 2048, 1000),
@@ -172,23 +182,37 @@ def solutions_agree(pool: SolverPool) -> float:
     return max(float((solved(n) - here).norm() / here.norm()) for n in (2, 3, 5))
 
 
-def fit_model(rows: list[dict[str, Any]], latency_s: float) -> dict[str, float]:
-    """Seconds of a product = latency + work / actors * a + bytes * b, fitted.
+def overheads(pools: dict[int, SolverPool], asked: Settings) -> list[Sample]:
+    """Products that are nearly all latency, and nearly all traffic."""
+    samples = []
+    for size in (Size(100, 8, 4), Size(4, 2048, 1000)):
+        h1, probs, v = problem(size)
+        sources = feature_sources(f"overhead {size}", h1, probs, asked.shards)
+        for count, pool in pools.items():
+            time_products(pool, sources, v, 1)
+            times = [time_products(pool, sources, v, 5) for _ in range(asked.repeats)]
+            seconds = float(np.median([found[0] for found in times]))
+            samples.append(Sample(count, size.work, times[0][1], seconds))
+    return samples
 
-    `latency` is that of a product of a tiny problem; a and b are fitted to the
-    measured times by least squares, none of them negative.
+
+def fit_model(samples: list[Sample]) -> dict[str, float]:
+    """Seconds of a product = a + b * work / actors + c * bytes moved.
+
+    Least squares in relative error over everything that was measured, none negative.
     """
-    lines, times = [], []
-    for row in rows:
-        for count in (1, 2):
-            lines.append([row["work"] / count, row["bytes_per_product"][count]])
-            times.append(max(0.0, float(np.median(row["times"][count])) - latency_s))
-    scale = np.max(lines, axis=0)
-    (per_work, per_byte), _ = nnls(np.array(lines) / scale, np.array(times))
+    lines = np.array([[1.0, s.work / s.actors, s.num_bytes] for s in samples])
+    times = np.array([s.seconds for s in samples])
+    scale = lines.max(axis=0)
+    found, _ = nnls(lines / scale / times[:, None], np.ones(len(times)))
+    off = np.abs(lines / scale @ found / times - 1)
+    latency_s, per_work, per_byte = found / scale
     return {
         "latency_s": latency_s,
-        "s_per_multiply_add": per_work / scale[0],
-        "s_per_byte": per_byte / scale[1],
+        "s_per_multiply_add": per_work,
+        "s_per_byte": per_byte,
+        "median_error": float(np.median(off)),
+        "largest_error": float(off.max()),
     }
 
 
@@ -231,17 +255,20 @@ def run(asked: Settings) -> dict[str, Any]:
     try:
         pools = {n: SolverPool(PoolShape(least=n, most=n)) for n in (1, 2)}
         rows = [measure(name, pools, asked) for name in asked.sizes]
-        h1, probs, v = problem(Size(100, 8, 4))
-        tiny = feature_sources("latency", h1, probs, 2)
-        time_products(pools[2], tiny, v, 1)
-        latency_s = time_products(pools[2], tiny, v, 20)[0]
+        samples = overheads(pools, asked)
         agree = solutions_agree(pools[2])
     finally:
         ray.shutdown()
-    model = fit_model(rows, latency_s)
+    samples += [
+        Sample(n, r["work"], r["bytes_per_product"][n], float(np.median(r["times"][n])))
+        for r in rows
+        for n in (1, 2)
+    ]
+    model = fit_model(samples)
     return {
         "rows": rows,
         "float64_solutions_difference": agree,
+        "samples": [asdict(sample) for sample in samples],
         "model": model,
         "imagenet": scaling(model),
     }

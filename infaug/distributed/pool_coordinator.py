@@ -19,6 +19,7 @@ from infaug.distributed.pool_actor import Source
 from infaug.distributed.pool_crew import Crew
 from infaug.distributed.pool_growth import Growth, PoolShape
 from infaug.distributed.pool_hessian import PoolHessian
+from infaug.distributed.pool_lissa import lissa_in_pool
 from infaug.influence.solve import solve
 from infaug.overlap import Solved
 from infaug.randomness import Purpose
@@ -72,7 +73,11 @@ class Coordinator:
         self._muster(len(task.sources))
         gradient = self._gradient(task)
         hessian = PoolHessian(self.crew, task.sources)
-        solution = solve(hessian, gradient, task.config, task.start, *task.seed)
+        given = (hessian, gradient, task.config, task.start)
+        if task.config.solver == "lissa":
+            solution = lissa_in_pool(*given, task.seed, self._apply)
+        else:
+            solution = solve(*given, *task.seed)
         return Solved(solution, time.perf_counter() - began)
 
     def apply(

@@ -64,6 +64,19 @@ def test_two_actors_give_the_bytes_of_the_local_solution(pool, given, local):
     assert solved.seconds > 0
 
 
+@pytest.mark.parametrize("solver", ["cg", "pcg", "refined", "lissa"])
+def test_every_solver_gives_its_local_bytes(pool, given, solver):
+    snapshot, splits, cell = given
+    config = replace(
+        cell.config.influence, solver=solver, rtol=1e-2, max_products=60, damping=0.1
+    )
+    here = solve_snapshot(snapshot, cell.train, splits.influence, config, World())
+    pending = pool.solver.submit(snapshot, cell.train, splits.influence, config)
+    there = pending.result().solution
+    assert there.value.equal(here.value)
+    assert (there.num_products, there.spread) == (here.num_products, here.spread)
+
+
 def test_a_product_of_given_features_has_the_bytes_of_its_local_twin(pool):
     import ray
 
