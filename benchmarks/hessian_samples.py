@@ -67,10 +67,9 @@ def main(settings: Settings) -> None:
         config, rounds=replace(config.rounds, rounds=1, classifier_steps=settings.steps)
     )
     cell = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
-    for metrics in classify(cell, 0, range(settings.steps), splits.selection):
-        last = metrics
+    *_, last = classify(cell, 0, range(settings.steps), splits.selection)
     cell.classifier.eval()
-    print({name: round(float(value), 4) for name, value in last.items()}, flush=True)
+    print(dict(last), flush=True)
     began = time.perf_counter()
     gradient = validation_gradient(cell.classifier, splits.influence, World())
     views = [
@@ -81,16 +80,16 @@ def main(settings: Settings) -> None:
     h1 = torch.cat([h1 for h1, _ in views])
     probs = torch.cat([p for _, p in views])
     labels = cell.train.labels.repeat(len(views))
-    rows = []
+    rows, k = [], len(views)
     for damping in settings.dampings:
         full = scores(_solve(h1, probs, gradient, damping), h1, probs, labels)
         for num in settings.samples:
             for kind in ("all views", "one view each"):
-                found = []
+                found, forwards = [], num * (k if kind == "all views" else 1)
                 for repeat in range(settings.repeats):
                     draws = generator("samples", num, repeat)
                     order = torch.randperm(len(cell.train), generator=draws)[:num]
-                    n, k = len(cell.train), len(views)
+                    n = len(cell.train)
                     if kind == "all views":
                         picked = torch.cat([order + n * view for view in range(k)])
                     else:
@@ -99,7 +98,7 @@ def main(settings: Settings) -> None:
                     part = scores(s_val, h1, probs, labels)
                     found.append(float(torch.corrcoef(torch.stack([full, part]))[0, 1]))
                 row = {"damping": damping, "images": num, "kind": kind}
-                row |= {"forwards": len(picked), "pearson": round(min(found), 5)}
+                row |= {"forwards": forwards, "pearson": round(min(found), 5)}
                 rows.append(row)
                 print(row, flush=True)
     print(json.dumps({"rows": rows}))

@@ -348,6 +348,7 @@ def main(settings: Settings) -> None:
                 rows.append(compare(settings, size, damping, threads))
                 if not settings.json:
                     show(rows[-1])
+                    sys.stdout.flush()
     print(json.dumps({"settings": asdict(settings), "rows": rows}))
 
 

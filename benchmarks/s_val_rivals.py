@@ -5,6 +5,8 @@ needs beyond them is part of the solve. Batches hold all samples, and where a li
 offers modes the fastest is used. Imports are inside: a library may be missing.
 """
 
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec

@@ -88,15 +88,13 @@ def refresh(
         )
         cell.s_val = solution.value
         found = {} if solution.spread is None else {"spread": solution.spread}
-        yield (
-            {
-                "residual": solution.residual,
-                "products": solution.num_products,
-                "status": solution.status,
-            }
-            | found
-            | probe(cell, round_, influence)
-        )
+        yield {
+            "residual": solution.residual,
+            "products": solution.num_products,
+            "status": solution.status,
+            **found,
+            **probe(cell, round_, influence),
+        }
 
 
 def probe(cell: Cell, round_: int, influence: Labelled) -> Metrics:

@@ -94,8 +94,8 @@ class KroneckerInverse:
         spread = values_b.clamp(min=0)[:, None] * values_a.clamp(min=0)
         self.values = 1 / (spread / (scale if scale > 0 else 1.0) + damping)
 
-    def __matmul__(self, r: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
-        """The approximate solution for every array of `r`."""
-        classes, features = self.classes.to(r.dtype), self.features.to(r.dtype)
-        inside = (classes.mT @ r @ features) * self.values.to(r.dtype)
+    def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """The approximate solution for every array of `v`."""
+        classes, features = self.classes.to(v.dtype), self.features.to(v.dtype)
+        inside = (classes.mT @ v @ features) * self.values.to(v.dtype)
         return classes @ inside @ features.mT

@@ -114,7 +114,7 @@ class NetworkHessian:
         def logits(chosen: dict[str, Tensor]) -> Tensor:
             return self._logits(chosen, x)
 
-        z, slopes = jvp(logits, (self.chosen,), (along,))
+        z, slopes = jvp(logits, (self.chosen,), (along,))[:2]
         probs = z.softmax(dim=1)
         changes = probs * (slopes - (probs * slopes).sum(dim=1, keepdim=True))
         return vjp(logits, self.chosen)[1](changes)[0]
