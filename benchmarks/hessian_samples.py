@@ -70,7 +70,7 @@ def main(settings: Settings) -> None:
     cell = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
     *_, last = classify(cell, 0, range(settings.steps), splits.selection)
     cell.classifier.eval()
-    print({name: round(float(value), 4) for name, value in last.items()}, flush=True)
+    print(dict(last), flush=True)
     began = time.perf_counter()
     snapshot = take_snapshot(
         cell.classifier, cell.augments, config.influence, 0, "full", start=cell.s_val
@@ -84,12 +84,12 @@ def main(settings: Settings) -> None:
     h1 = torch.cat([h1 for h1, _ in views])
     probs = torch.cat([p for _, p in views])
     labels = cell.train.labels.repeat(len(views))
-    rows = []
+    rows, k = [], len(views)
     for damping in settings.dampings:
         full = scores(_solve(h1, probs, gradient, damping), h1, probs, labels)
         for num in settings.samples:
             for kind in ("all views", "one view each"):
-                found = []
+                found, forwards = [], num * (k if kind == "all views" else 1)
                 for repeat in range(settings.repeats):
                     draws = generator("samples", num, repeat)
                     order = torch.randperm(len(cell.train), generator=draws)[:num]
@@ -98,10 +98,7 @@ def main(settings: Settings) -> None:
                     part = scores(s_val, h1, probs, labels)
                     found.append(float(torch.corrcoef(torch.stack([full, part]))[0, 1]))
                 row = {"damping": damping, "images": num, "kind": kind}
-                row |= {
-                    "forwards": num * (len(views) if kind == "all views" else 1),
-                    "pearson": round(min(found), 5),
-                }
+                row |= {"forwards": forwards, "pearson": round(min(found), 5)}
                 rows.append(row)
                 print(row, flush=True)
     print(json.dumps({"rows": rows}))

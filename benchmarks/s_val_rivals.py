@@ -5,8 +5,7 @@ needs beyond them is part of the solve. Batches hold all samples, and where a li
 offers modes the fastest is used. Imports are inside: a library may be missing.
 """
 
-# pyright: reportMissingImports=false
-# The rivals are an optional group; the checker runs without them.
+# pyright: reportMissingImports=false, reportMissingModuleSource=false
 
 from collections.abc import Callable
 from dataclasses import dataclass
