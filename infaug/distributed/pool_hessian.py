@@ -52,8 +52,8 @@ class PoolHessian:
             return actor.partials.remote(self._some(share), "factor_sums")
 
         parts = self.crew.do(range(len(self.sources)), ask)
-        first, *others = (parts[number] for number in range(len(self.sources)))
-        return sum(others, first)
+        sums: list[FactorSums] = [parts[n] for n in range(len(self.sources))]
+        return sum(sums[1:], sums[0])
 
     def _parts(self, method: str, v: Tensor) -> list[Tensor]:
         """What a method of every shard makes of `v`, in shard order."""
