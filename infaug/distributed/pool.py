@@ -28,7 +28,12 @@ from infaug.data.dataset import Labelled
 from infaug.distributed.pool_actor import FeatureSource, ImageSource, gradient_of, put
 from infaug.distributed.pool_coordinator import Coordinator, Task
 from infaug.distributed.pool_crew import FETCH_S, REVIVAL_S, SILENCE_S, PoolError
-from infaug.distributed.pool_growth import PoolShape, start_actor, with_health
+from infaug.distributed.pool_growth import (
+    PoolShape,
+    give_back,
+    start_actor,
+    with_health,
+)
 from infaug.snapshot import Snapshot, rows_of_chunks, shards_of
 
 RESERVE_S = 60.0
@@ -53,8 +58,8 @@ class SolverPool:
                 f"{reserve_s:.0f} s: the cluster has {ray.cluster_resources()}, of "
                 f"which {ray.available_resources()} is free; lower --pool or add nodes"
             )
-        pool = uuid.uuid4().hex
-        names = [f"solver-{pool}-{place}" for place in range(shape.least)]
+        self.name = f"solver-{uuid.uuid4().hex}"
+        names = [f"{self.name}-{place}" for place in range(shape.least)]
         self.actors = [
             start_actor(shape, self.group, place, name)
             for place, name in enumerate(names)
@@ -74,7 +79,7 @@ class SolverPool:
                     placement_group=self.group, placement_group_bundle_index=0
                 ),
             )
-            .remote(names, self.shape)
+            .remote(names, self.shape, self.name)
         )
 
     def _await_all(self) -> None:
@@ -94,6 +99,7 @@ class SolverPool:
         for actor in [self.coordinator, *self.actors]:
             ray.kill(actor)
         remove_placement_group(self.group)
+        give_back(self.name)
 
     def __enter__(self) -> "PoolSolver":
         return self.solver

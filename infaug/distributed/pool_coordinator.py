@@ -45,11 +45,12 @@ class Coordinator:
     Args:
         names: of the reserved actors; handles would not outlive a restart.
         shape: how many more there may be.
+        pool: name of the pool.
     """
 
-    def __init__(self, names: Sequence[str], shape: PoolShape):
+    def __init__(self, names: Sequence[str], shape: PoolShape, pool: str):
         self.actors = [ray.get_actor(name) for name in names]
-        self.growth = Growth(shape)
+        self.growth = Growth(shape, pool)
         self.crew = Crew(self.actors)
 
     @ray.method(concurrency_group="health")

@@ -6,6 +6,7 @@ node. Elastic training does not see what actors hold and would wait for it for e
 beside it, give the pool a resource of its own ("solver=1").
 """
 
+import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,9 @@ from ray.actor import ActorHandle
 from ray.exceptions import GetTimeoutError, RayActorError
 from ray.util.placement_group import (
     PlacementGroup,
+    get_placement_group,
     placement_group,
+    placement_group_table,
     remove_placement_group,
 )
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -95,10 +98,17 @@ def start_actor(
 
 
 class Growth:
-    """The actors above the least."""
+    """The actors above the least.
 
-    def __init__(self, shape: PoolShape):
-        self.shape = shape
+    Args:
+        shape: how many there may be.
+        pool: name of the pool. Places outlive whoever asked for them: those of a
+            coordinator that died are given back by the next one, and by `close`.
+    """
+
+    def __init__(self, shape: PoolShape, pool: str):
+        self.shape, self.pool = shape, pool
+        give_back(pool)
         self.extras: list[tuple[ActorHandle, PlacementGroup]] = []
 
     def follow(self, useful: int) -> list[ActorHandle]:
@@ -112,7 +122,8 @@ class Growth:
                 self._drop(extra)
         wanted = min(self.shape.most, useful) - self.shape.least
         while len(self.extras) < wanted and self._has_room():
-            group = placement_group([self.shape.resources])
+            name = f"{self.pool}-{uuid.uuid4().hex}"
+            group = placement_group([self.shape.resources], name=name)
             if not group.wait(PLACING_S):
                 remove_placement_group(group)
                 break
@@ -127,6 +138,13 @@ class Growth:
         self.extras.remove(extra)
         ray.kill(extra[0])
         remove_placement_group(extra[1])
+
+
+def give_back(pool: str) -> None:
+    """Remove the places that extra actors of a pool were given."""
+    for held in placement_group_table().values():
+        if held["name"].startswith(f"{pool}-") and held["state"] != "REMOVED":
+            remove_placement_group(get_placement_group(held["name"]))
 
 
 def _is_there(actor: Any) -> bool:

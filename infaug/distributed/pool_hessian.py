@@ -5,8 +5,6 @@ same sums, added in the same order.
 """
 
 from collections.abc import Sequence
-from functools import reduce
-from operator import add
 from typing import Any
 
 import torch
@@ -54,7 +52,8 @@ class PoolHessian:
             return actor.partials.remote(self._some(share), "factor_sums")
 
         parts = self.crew.do(range(len(self.sources)), ask)
-        return reduce(add, (parts[number] for number in range(len(self.sources))))
+        sums: list[FactorSums] = [parts[n] for n in range(len(self.sources))]
+        return sum(sums[1:], sums[0])
 
     def _parts(self, method: str, v: Tensor) -> list[Tensor]:
         """What a method of every shard makes of `v`, in shard order."""
