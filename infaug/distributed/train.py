@@ -23,6 +23,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from infaug.comparison.run import run
 from infaug.config import RunConfig, from_dict, to_dict
 from infaug.distributed.pool import PoolSolver, SolverPool
+from infaug.distributed.pool_actor import PoolError
 from infaug.distributed.pool_growth import PoolShape
 from infaug.record.folder import RunFolder
 
@@ -47,7 +48,8 @@ def fit_on_workers(
     one on this machine that listens on localhost only.
 
     Raises:
-        ValueError: whatever `comparison.run` refuses; too few CPUs or GPUs.
+        ValueError: whatever `comparison.run` refuses; too few CPUs or GPUs; a pool that
+            cannot go on.
     """
     out = out.absolute()
     folder = RunFolder(out)
@@ -66,6 +68,9 @@ def fit_on_workers(
             if not workers:
                 return run(config, out, cache=cache, shown=shown, solver=solver)
             return _train(config, folder, workers, cache, shown, solver)
+    except PoolError as error:
+        remedy = "the same command continues from the last checkpoint"
+        raise ValueError(f"{error}; {remedy}") from error
     finally:
         if started_here:
             ray.shutdown()
