@@ -55,12 +55,12 @@ def test_random_flows_fill_their_ranges_and_stay_inside():
 
 
 def test_ranges_are_wider_than_the_base_augmentation():
-    ranges = AffineRanges()
-    assert ranges.degrees > RandomAffine.degrees
-    assert ranges.translate > RandomAffine.translate
-    assert ranges.shear_deg > RandomAffine.shear_deg
-    assert ranges.scale[0] < RandomAffine.scale[0]
-    assert ranges.scale[1] > RandomAffine.scale[1]
+    ranges, base = AffineRanges(), RandomAffine()
+    assert ranges.degrees > base.degrees
+    assert ranges.translate > base.translate
+    assert ranges.shear_deg > base.shear_deg
+    assert ranges.scale[0] < base.scale[0]
+    assert ranges.scale[1] > base.scale[1]
 
 
 def test_signs_and_units_are_those_of_the_base_augmentation():
