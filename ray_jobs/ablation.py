@@ -73,7 +73,9 @@ SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 def main() -> int:
     """Run what is missing, then print the table."""
     asked = parse(sys.argv[1:])
-    variants, results = STUDIES[asked.study], Results(asked.out)
+    results, variants = Results(asked.out), STUDIES[asked.study]
+    if asked.only:
+        variants = [v for v in variants if v.name in ("default", *asked.only)]
     config = problem(asked)
     source = None
     for seed in range(asked.seeds):
@@ -113,6 +115,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--data", default="digits", help="as `infaug fit --data`")
     parser.add_argument("--labels", type=float, default=300)
     parser.add_argument("--target", type=float, help="60 if shifted, else 200")
+    parser.add_argument("--only", nargs="+", help="names of variants, as in the table")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("docs/results/ablation.jsonl"))
     parser.add_argument("--work", type=Path, default=Path("runs/ablation"))

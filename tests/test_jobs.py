@@ -102,3 +102,15 @@ def test_the_tables_job_smokes_continues_and_prints_what_is_there(tmp_path, star
     assert "| `oracle` | not run |" in again.out
     assert "| `base` | not run |" not in again.out
     assert len(Path(out).read_text().splitlines()) == 2
+
+
+def test_the_ablation_job_smokes_and_prints_what_it_ran(tmp_path, start):
+    command = ["ablation.py", "--smoke", "--only", "base"]
+    where = ["--out", str(tmp_path / "a.jsonl"), "--work", str(tmp_path / "work")]
+    printed = start(*command, *where)
+    again = start(*command, *where, "--render")
+    assert printed.out == again.out
+    assert [line.split("|")[1].strip() for line in again.out.splitlines()[2:]] == [
+        "default",
+        "base",
+    ]
