@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infaug.augment.base import build_base
@@ -29,6 +29,13 @@ from infaug.estimate.learned_transform import build_transform
 from infaug.precision import autocast, dtype_of
 from infaug.randomness import Draws
 from infaug.rows import ROWS, Row
+from infaug.state import (
+    State,
+    below,
+    learning_state,
+    load_learning_state,
+    under,
+)
 from infaug.types import Augment, Views
 from infaug.world import World
 
@@ -191,48 +198,32 @@ class Cell:
         """What is left of the learned view: 1, less once backed off, 0 given up."""
         return float(self.transform.strength)
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The whole state by name, for a checkpoint."""
-        state = {f"classifier/{k}": v for k, v in self.classifier.state_dict().items()}
-        state["s_val"] = self.s_val
-        if self.frozen is not None:
-            items = self.frozen.state_dict().items()
-            state |= {f"frozen/{k}": v for k, v in items}
-        kept = ["classifier"]
+    @property
+    def _learning(self) -> dict[str, nn.Module]:
+        """The networks that learn in this row, by the names of their optimizers."""
         if self.row.is_learned:
-            kept.append("transform")
-            items = self.transform.state_dict().items()
-            state |= {f"transform/{k}": v for k, v in items}
-            state["cleared_until"] = torch.tensor(self.cleared_until)
-        for name in kept:
-            moments = self.optimizers[name].state_dict()["state"]
-            for index, tensors in moments.items():
-                for key, value in tensors.items():
-                    state[f"{name}_optimizer/{index}/{key}"] = value
+            return {"classifier": self.classifier, "transform": self.transform}
+        return {"classifier": self.classifier}
+
+    def tensors(self) -> State:
+        """The whole state by name, for a checkpoint."""
+        state = {"s_val": self.s_val, "cleared_until": torch.tensor(self.cleared_until)}
+        for name, network in self._learning.items():
+            state |= learning_state(name, network, self.optimizers[name])
+        if self.frozen is not None:
+            state |= under("frozen", self.frozen.state_dict())
         return state
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Continue from what `tensors` returned."""
-        self.classifier.load_state_dict(_below("classifier", state))
         self.s_val = state["s_val"].to(self.device, copy=True)
-        if frozen := _below("frozen", state):
+        self.cleared_until = int(state["cleared_until"])
+        for name, network in self._learning.items():
+            load_learning_state(name, network, self.optimizers[name], state)
+        if frozen := below("frozen", state):
             self.freeze()
             assert self.frozen is not None, "it was frozen just now"
             self.frozen.load_state_dict(frozen)
-        kept = ["classifier"]
-        if self.row.is_learned:
-            kept.append("transform")
-            self.transform.load_state_dict(_below("transform", state))
-            self.cleared_until = int(state["cleared_until"])
-        for name in kept:
-            moments: dict[int, dict[str, Tensor]] = {}
-            for key, value in _below(f"{name}_optimizer", state).items():
-                index, _, moment = key.partition("/")
-                # The optimizer would go on to change the caller's tensors in place.
-                moments.setdefault(int(index), {})[moment] = value.clone()
-            optimizer = self.optimizers[name]
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """What is kept of a finished cell, by file."""
@@ -248,8 +239,3 @@ def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled:
     if row.is_oracle:
         return replace(splits.train, images=apply_shift(splits.train.images, shift))
     return splits.train
-
-
-def _below(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    start = prefix + "/"
-    return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "infaug"
 # Left to right; a room may import only from layers before its own.
 LAYERS: list[set[str]] = [
     {"__init__", "config", "randomness", "world"},
-    {"types", "precision", "descent"},
+    {"types", "precision", "descent", "state"},
     {"data", "classify", "influence", "transform"},
     {"estimate"},
     {"augment"},

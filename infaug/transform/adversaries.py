@@ -9,6 +9,13 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from infaug.config import AdversarialConfig
+from infaug.state import (
+    State,
+    below,
+    learning_state,
+    load_learning_state,
+    under,
+)
 from infaug.transform.generator import Generator
 
 
@@ -37,39 +44,18 @@ class Adversaries:
         for mean, now in pairs:
             mean.lerp_(now, 1 - kept)
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> State:
         """The whole state by name, for a checkpoint."""
-        state: dict[str, Tensor] = {}
+        state = under("average", self.average.state_dict())
         for name, network in self.networks.items():
-            items = network.state_dict().items()
-            state |= {f"{name}/weights/{key}": value for key, value in items}
-            moments = self.optimizers[name].state_dict()["state"]
-            for index, tensors in moments.items():
-                items = tensors.items()
-                state |= {f"{name}/{index}/{key}": value for key, value in items}
-        items = self.average.state_dict().items()
-        return state | {f"average/weights/{key}": value for key, value in items}
+            state |= learning_state(name, network, self.optimizers[name])
+        return state
 
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Continue from what `tensors` returned."""
-        start = "average/weights/"
-        self.average.load_state_dict(
-            {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
-        )
+        self.average.load_state_dict(below("average", state))
         for name, network in self.networks.items():
-            weights: dict[str, Tensor] = {}
-            moments: dict[int, dict[str, Tensor]] = {}
-            for path, value in state.items():
-                owner, part, key = path.split("/", 2)
-                if owner == name and part == "weights":
-                    weights[key] = value
-                elif owner == name:
-                    moments.setdefault(int(part), {})[key] = value
-            network.load_state_dict(weights)
-            groups = self.optimizers[name].state_dict()["param_groups"]
-            self.optimizers[name].load_state_dict(
-                {"state": moments, "param_groups": groups}
-            )
+            load_learning_state(name, network, self.optimizers[name], state)
 
 
 def build_adversaries(

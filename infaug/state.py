@@ -1,0 +1,49 @@
+"""Networks and optimizers as tensors by name, for a checkpoint."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+State = dict[str, Tensor]
+
+
+def under(prefix: str, state: Mapping[str, Tensor]) -> State:
+    """The same tensors, their names beginning with `prefix/`.
+
+    >>> list(under("a", {"b": Tensor()}))
+    ['a/b']
+    """
+    return {f"{prefix}/{name}": tensor for name, tensor in state.items()}
+
+
+def below(prefix: str, state: Mapping[str, Tensor]) -> State:
+    """What `under` put into `state`, by the names it had.
+
+    >>> list(below("a", {"a/b": Tensor(), "ab/c": Tensor()}))
+    ['b']
+    """
+    start = prefix + "/"
+    return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
+
+
+def learning_state(name: str, network: nn.Module, optimizer: Optimizer) -> State:
+    """A network and the moments of the optimizer that moves it."""
+    state = under(name, network.state_dict())
+    for index, moments in optimizer.state_dict()["state"].items():
+        state |= under(f"{name}_optimizer/{index}", moments)
+    return state
+
+
+def load_learning_state(
+    name: str, network: nn.Module, optimizer: Optimizer, state: Mapping[str, Tensor]
+) -> None:
+    """Continue from what `learning_state` returned; `state` is not changed by it."""
+    network.load_state_dict(below(name, state))
+    moments: dict[int, State] = {}
+    for path, tensor in below(f"{name}_optimizer", state).items():
+        index, _, moment = path.partition("/")
+        # The optimizer would go on to change the caller's tensors in place.
+        moments.setdefault(int(index), {})[moment] = tensor.clone()
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
