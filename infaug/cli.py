@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -115,11 +116,14 @@ def _dispatch(argv: list[str]) -> int:
         return validate(tyro.cli(Validate, args=argv[2:], prog=prog))
     if argv[:2] == ["influence", "rank"]:
         return rank(tyro.cli(Rank, args=argv[2:], prog="infaug influence rank"))
+    if argv == ["--version"]:
+        print(f"infaug {version('infaug')}")
+        return 0
     print(_USAGE)
     return 0 if argv in ([], ["--help"], ["-h"]) else BAD_INPUT
 
 
-_USAGE = """usage: infaug COMMAND [--help]
+_USAGE = """usage: infaug COMMAND [--help] | --version
 
   fit                  learn an augmentation, compare with controls, give a verdict
   influence validate   compare a run's predictions with refitting the head

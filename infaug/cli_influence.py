@@ -103,12 +103,11 @@ def check_in_run(run: Path) -> list[str]:
 
     from infaug.trust.reload import reload
 
-    head = reload(run).cell.classifier.head
-    if head.weight.numel() > MAX_UNKNOWNS_IN_RUN:
-        return [
-            f"influence not checked: the head is large; infaug influence validate {run}"
-        ]
     try:
+        head = reload(run).cell.classifier.head
+        if head.weight.numel() > MAX_UNKNOWNS_IN_RUN:
+            why = f"the head is large; infaug influence validate {run}"
+            return [f"influence not checked: {why}"]
         return check(replace(IN_RUN, run=run))
     except ValueError as error:
         return [f"influence not checked: {error}"]

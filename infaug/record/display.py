@@ -63,9 +63,12 @@ class Display:
     ) -> None:  # fmt: skip
         """Count a step and renew the line."""
         now = time.perf_counter()
-        spent = self._spent.setdefault(phase, [0.0, 0.0])
-        spent[0] += now - self._last
-        spent[1] += 1
+        if phase in self._spent:
+            self._spent[phase][0] += now - self._last
+            self._spent[phase][1] += 1
+        else:
+            self._spent[phase] = [0.0, 0.0]  # The first step warms up: not typical.
+        spent = self._spent[phase]
         self._last = now
         self.left[cell][phase] -= 1
         if "selection_loss" in metrics:

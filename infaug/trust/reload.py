@@ -70,7 +70,7 @@ def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
     wanted = [row] if row else [name for name in CONTROLS_OF if name in finished]
     if not wanted or wanted[0] not in finished:
         raise ValueError(
-            f"{folder.path} has no finished cell of row {row or 'any learned one'} "
+            f"{folder.path} has no finished cell of {row or 'a learned row'} "
             f"with seed {seed}: it has {', '.join(finished) or 'none'}"
         )
     return wanted[0]
