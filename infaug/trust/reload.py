@@ -69,8 +69,9 @@ def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
     finished = [name for name in ROWS if folder.cell_result(name, seed) is not None]
     wanted = [row] if row else [name for name in CONTROLS_OF if name in finished]
     if not wanted or wanted[0] not in finished:
+        which = f"row {row}" if row else "a learned row"
         raise ValueError(
-            f"{folder.path} has no finished cell of {row or 'a learned row'} "
+            f"{folder.path} has no finished cell of {which} "
             f"with seed {seed}: it has {', '.join(finished) or 'none'}"
         )
     return wanted[0]
