@@ -1,10 +1,10 @@
 """Is the learned view still sound? If not, and selection images agree, it is weakened.
 
-Collapse is suspected from x_aug alone: E at its bounds, or labels that F no longer
-finds. That is no proof: hard views may be the useful ones. So F goes through the coming
+Collapse is suspected from x_aug alone: tau or fields at their bounds, or labels that F
+no longer finds. That is no proof: hard views may be the useful ones. So F goes through the coming
 round twice on a copy, with the view and without it, and the two are compared image by
-image on the selection split. Only a loss that is clearly larger with the view halves
-its strength; after `attempts` halvings the view is given up.
+image on the selection split. Only a loss that is larger with the view, by more than its
+standard error, halves its strength; after `attempts` halvings the view is given up.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from infaug.data.dataset import Labelled, to_float
 from infaug.estimate.health import Health, health_of
 from infaug.record.recorder import Metrics
 
-CLEAR = 2.0  # standard errors of the paired difference
+CLEAR = 1.0  # standard errors; the signs of collapse are evidence of their own
 CHUNK = 500
 
 
@@ -61,6 +61,8 @@ def suspicion(health: Health, config: BackoffConfig) -> str:
     reasons = []
     if health.saturation > config.most_saturation:
         reasons.append(f"{health.saturation:.0%} of tau at its bounds")
+    if health.field_saturation > config.most_saturation:
+        reasons.append(f"{health.field_saturation:.0%} of the fields at their bounds")
     if health.accuracy_aug < config.least_accuracy * health.accuracy:
         reasons.append(
             f"F is right on {health.accuracy_aug:.0%} of x_aug, "

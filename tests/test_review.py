@@ -15,7 +15,12 @@ from infaug.rows import ROWS
 from infaug.world import World
 
 HEALTHY = Health(
-    saturation=0.1, accuracy=0.9, accuracy_aug=0.8, loss_aug=1.0, field_square=0.3
+    saturation=0.1,
+    field_saturation=0.2,
+    accuracy=0.9,
+    accuracy_aug=0.8,
+    loss_aug=1.0,
+    field_square=0.3,
 )
 
 
@@ -51,6 +56,7 @@ def test_collapse_is_suspected_of_lost_labels_and_of_saturation_alone():
     assert suspicion(HEALTHY, config) == ""
     assert "x_aug" in suspicion(replace(HEALTHY, accuracy_aug=0.3), config)
     assert "bounds" in suspicion(replace(HEALTHY, saturation=0.9), config)
+    assert "fields" in suspicion(replace(HEALTHY, field_saturation=0.9), config)
     off = BackoffConfig(least_accuracy=0, most_saturation=1)
     assert suspicion(replace(HEALTHY, accuracy_aug=0.0, saturation=1.0), off) == ""
 

@@ -13,7 +13,8 @@ class BackoffConfig:
     """F's accuracy on x_aug, as a share of that on x, below which collapse is
     suspected; 0 never suspects."""
     most_saturation: float = 0.5
-    """Share of |tau| above 0.95 from which on collapse is suspected; 1 never does."""
+    """Share of tau, or of fields, beyond 95 % of their bounds from which on collapse is
+    suspected; 1 never does."""
     patience_rounds: int = 3
     """Rounds without suspicion after the selection split has cleared the view."""
     attempts: int = 3

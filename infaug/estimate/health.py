@@ -1,6 +1,6 @@
 """Signs of collapse, read off a batch of augmented images."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,7 @@ class Health:
 
     Attributes:
         saturation: share of |tau| above 0.95: E has reached its bounds.
+        field_saturation: the same of the fields after tanh: G has reached its own.
         accuracy: of F on x, a share.
         accuracy_aug: of F on x_aug, a share.
         loss_aug: cross-entropy of F on x_aug, nats.
@@ -30,6 +31,7 @@ class Health:
     """
 
     saturation: float
+    field_saturation: float
     accuracy: float
     accuracy_aug: float
     loss_aug: float
@@ -38,6 +40,9 @@ class Health:
     def metrics(self) -> dict[str, float]:
         """By name."""
         return asdict(self)
+
+
+NAMES = tuple(field.name for field in fields(Health))
 
 
 @torch.no_grad()
@@ -60,12 +65,12 @@ def health_of(
         for images in (x, transform.render(x, unbounded))
     ]
     right = [(z.argmax(dim=1) == y.argmax(dim=1)).to(x.dtype) for z in logits]
+    extreme = (tau.abs() > SATURATED, unbounded.tanh().abs() > SATURATED)
     columns = [
-        (tau.abs() > SATURATED).to(x.dtype).mean(dim=1),
+        *(part.to(x.dtype).flatten(1).mean(dim=1) for part in extreme),
         *right,
         soft_cross_entropy(logits[1], y).to(x.dtype),
         unbounded.square().mean(dim=(1, 2, 3)).to(x.dtype),
     ]
     means = world.gather(torch.stack(columns, dim=1)).double().mean(dim=0).tolist()
-    names = ("saturation", "accuracy", "accuracy_aug", "loss_aug", "field_square")
-    return Health(**dict(zip(names, means, strict=True)))
+    return Health(**dict(zip(NAMES, means, strict=True)))
