@@ -1,10 +1,11 @@
 """Is the learned view still sound? If not, and selection images agree, it is weakened.
 
 Collapse is suspected from x_aug alone: tau or fields at their bounds, or labels that F
-no longer finds. That is no proof: hard views may be the useful ones. So F goes through the coming
-round twice on a copy, with the view and without it, and the two are compared image by
-image on the selection split. Only a loss that is larger with the view, by more than its
-standard error, halves its strength; after `attempts` halvings the view is given up.
+no longer finds. That is no proof: hard views may be the useful ones. So F goes through
+the coming round twice on a copy, with the view and without it, and the two are compared
+image by image on the selection split. Only a loss that is larger with the view, by more
+than its standard error, halves its strength; after `attempts` halvings the view is
+given up.
 """
 
 from collections.abc import Iterator
