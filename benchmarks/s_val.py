@@ -37,7 +37,8 @@ from infaug.influence.cg import cg
 from infaug.influence.damped import Damped
 from infaug.influence.gradient import mean_head_gradient, with_bias
 from infaug.influence.hessian import LastLayerHessian
-from infaug.influence.lissa import find_scale, lissa
+from infaug.influence.lissa import lissa
+from infaug.influence.recursion import find_scale
 from infaug.influence.solution import Solution
 from infaug.influence.solve import solve
 from infaug.randomness import generator

@@ -5,7 +5,6 @@ twin; so the mean has the bytes of the local solution, whoever did which repeat.
 actor that does one holds all shards.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,12 +15,11 @@ from infaug.config import InfluenceConfig
 from infaug.distributed.pool_actor import Source, own_device
 from infaug.distributed.pool_hessian import PoolHessian
 from infaug.influence.damped import Damped
-from infaug.influence.lissa import Recursion, combine, depth, find_scale, recursion
+from infaug.influence.lissa import BATCH_SIZE, NUM_REPEATS, combine
+from infaug.influence.recursion import Plan, Recursion, plan_repeats, recursion
 from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solution import Solution
 from infaug.randomness import Purpose
-
-BATCH_SIZE, NUM_REPEATS = 256, 2  # the defaults of `influence.lissa`
 
 Apply = Callable[[Callable[..., Any], dict[int, tuple[Any, ...]]], list[Any]]
 
@@ -40,15 +38,9 @@ def lissa_in_pool(
         for number in range(NUM_REPEATS)
     }
     found = apply(one_repeat, jobs)
-    _, wanted, share = found[0]
-    return combine(
-        Damped(hessian, config.damping),
-        gradient,
-        [repeat for repeat, _, _ in found],
-        rtol=config.rtol,
-        wanted=wanted,
-        share=share,
-    )
+    repeats, plan = [repeat for repeat, _ in found], found[0][1]
+    operator = Damped(hessian, config.damping)
+    return combine(operator, gradient, repeats, plan, rtol=config.rtol)
 
 
 def one_repeat(
@@ -58,26 +50,18 @@ def one_repeat(
     start: Tensor,
     seed: tuple[Purpose, ...],
     number: int,
-) -> tuple[Recursion, int, float]:
-    """One recursion, the steps that damping asks for, and a step's share of a product.
-
-    The scale is found anew by each repeat, from the same minibatches.
-    """
+) -> tuple[Recursion, Plan]:
+    """One recursion; each repeat makes the plan anew, from the same minibatches."""
     b, x0 = (x.to(own_device(), torch.float32) for x in (gradient, start))
     hessian = ShardedHessian([source.load(own_device()) for source in sources])
     operator = Damped(hessian, config.damping)
-    batch_size = min(BATCH_SIZE, hessian.num_samples)
-    scale = find_scale(operator, b, seed=seed, batch_size=batch_size)
-    wanted = depth(scale, config.damping, config.rtol)
-    share = batch_size / hessian.num_samples
-    affordable = max(1, math.floor((config.max_products - 1) / (share * NUM_REPEATS)))
-    found = recursion(
+    plan = plan_repeats(
         operator,
         b,
-        seed=(*seed, number),
-        x0=x0,
-        batch_size=batch_size,
-        num_steps=min(wanted, affordable),
-        scale=scale,
+        seed=seed,
+        rtol=config.rtol,
+        max_products=config.max_products,
+        batch_size=BATCH_SIZE,
+        num_repeats=NUM_REPEATS,
     )
-    return found, wanted, share
+    return recursion(operator, b, seed=(*seed, number), x0=x0, plan=plan), plan

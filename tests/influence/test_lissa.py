@@ -7,8 +7,9 @@ from cases import CASES, Case
 from infaug.influence.damped import Damped
 from infaug.influence.gradient import mean_head_gradient, with_bias
 from infaug.influence.hessian import LastLayerHessian
-from infaug.influence.lissa import find_scale, lissa, recursion
+from infaug.influence.lissa import lissa
 from infaug.influence.network import NetworkHessian
+from infaug.influence.recursion import Plan, find_scale, recursion
 from infaug.influence.sharded import ShardedHessian
 from infaug.randomness import generator
 
@@ -86,15 +87,11 @@ def test_the_scale_is_between_what_was_met_and_what_is_certified(case: Case):
 
 def test_a_scale_that_is_too_small_grows_on_the_way(problem):
     hessian, b = problem
-    run = recursion(
-        Damped(hessian, 1e-2),
-        b,
-        seed=("test",),
-        x0=torch.zeros_like(b),
-        batch_size=256,
-        num_steps=500,
-        scale=1e-2,
+    operator, zero = Damped(hessian, 1e-2), torch.zeros_like(b)
+    plan = Plan(
+        batch_size=256, num_steps=500, scale=1e-2, is_fixed=False, wanted=0, share=0
     )
+    run = recursion(operator, b, seed=("test",), x0=zero, plan=plan)
     assert not run.is_diverged
     assert run.scale > 0.1
 
