@@ -1,7 +1,7 @@
 """One cell of a table: a row, a seed, and the whole state of its training."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infaug.augment.base import build_base
+from infaug.augment.base import after_crop, build_base
 from infaug.augment.compose import Compose
 from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
@@ -20,9 +20,12 @@ from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig, ShiftConfig
 from infaug.data.batches import Batches
+from infaug.data.crops import Crop
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
 from infaug.data.shift import apply_shift
+from infaug.data.stored import Stored, some
+from infaug.data.stream import Stream, batches_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.fit import influence_of
 from infaug.estimate.learned_transform import build_transform
@@ -78,7 +81,7 @@ class Cell:
         self.classifier = build_classifier(
             settings.network, channels, splits.num_classes, seed
         )
-        self.classifier.normalise_by(to_float(train.images))
+        self.classifier.normalise_by(to_float(some(train).images))
         groups = world.share(settings.batch_groups)
         set_groups(self.classifier, len(groups))
         self.transform = build_transform(
@@ -103,17 +106,31 @@ class Cell:
         self.frozen: ImageClassifier | None = None
         self.learned = Learned(self.transform, config.estimator)
         self.cleared_until = 0
-        self.augments = [self._augment(view) for view in row.views]
+        self.augments = self._augments(row)
         self.seen = self.augments  # What F has been trained on.
         self.initial: Mapping[str, Tensor] | None = None
         if driver is not None:
             self._be_driven_by(driver)
-        self._classify = self._batches(settings.batch_size, groups, "classify")
-        self._estimate = self._batches(config.estimator.batch_size, groups, "estimate")
+        # A stream crops while it decodes, so a view begins with what is left of base.
+        base, rest = config.rounds.base, after_crop(config.rounds.base)
+        crops: list[Crop] = ["centre", "centre"]
+        self._on_base, self._begun, of_e = base, self.augments, crops[:1]
+        if isinstance(self.train, Stored) and rest is not None:
+            crops = ["random" if v.startswith("base") else "centre" for v in row.views]
+            self._on_base, self._begun = rest, self._augments(row, rest)
+            of_e = ["random" if row.learns_on_base else "centre"]
+        self._classify = self._batches(settings.batch_size, groups, crops, "classify")
+        size = config.estimator.batch_size
+        self._estimate = self._batches(size, groups, of_e, "estimate")
 
-    def _batches(self, size: int, groups: range, purpose: str) -> Batches:
+    def _batches(
+        self, size: int, groups: range, crops: Sequence[Crop], purpose: str
+    ) -> Batches | Stream:
         count = self.config.classifier.batch_groups
-        return Batches(self.train, size, count, groups, self.device, self.seed, purpose)
+        return batches_of(
+            self.train, size, count, groups, self.device, tuple(crops),
+            self.seed, purpose,
+        )  # fmt: skip
 
     def _be_driven_by(self, driver: Mapping[str, Tensor]) -> None:
         """Take the control row's F in place of the initial one, which is put aside."""
@@ -121,7 +138,7 @@ class Cell:
         state = self.classifier.state_dict()
         self.initial = {k: v.detach().clone() for k, v in state.items()}
         self.classifier.load_state_dict(driver)
-        self.seen = [self._augment(view) for view in ROWS[self.row.control].views]
+        self.seen = self._augments(ROWS[self.row.control])
 
     def begin_classifier(self) -> None:
         """From here on F trains on this row's views; a driver gives way to a new F."""
@@ -129,10 +146,15 @@ class Cell:
         if self.initial is not None:
             self.classifier.load_state_dict(self.initial)
 
-    def _augment(self, view: str) -> Augment:
+    def _augments(self, row: Row, base: str | None = None) -> list[Augment]:
+        """A row's views; `base`: in place of the config's."""
+        base = base or self.config.rounds.base
+        return [self._augment(view, base) for view in row.views]
+
+    def _augment(self, view: str, base: str) -> Augment:
         parts: dict[str, Augment] = {
             "identity": Identity(),
-            "base": build_base(self.config.rounds.base),
+            "base": build_base(base),
             "random": RandomTau(self.transform.generator),
             "learned": self.learned,
         }
@@ -150,18 +172,18 @@ class Cell:
         x, y, draws = self._classify.at(step)
         x, y = x.to(self.dtype), y.to(self.dtype)
         settings = self.config.estimator
-        augments = self.augments
+        augments = self._begun
         if self.row.is_learned and settings.candidates > 1:
-            augments = [*augments[:-1], self._chosen(y)]
+            augments = [*augments[:-1], self._chosen(augments[-1], y)]
         views = make_views(x, y, augments, draws)
         if self.row.is_learned and settings.view_temperature is not None:
             views = weigh_views(views, self.judge, settings.view_temperature)
         return views
 
-    def _chosen(self, y: Float[Tensor, "B Y"]) -> Augment:
+    def _chosen(self, augment: Augment, y: Float[Tensor, "B Y"]) -> Augment:
         def choose(x: Tensor, draws: Draws) -> Tensor:
             many = self.config.estimator.candidates
-            return choose_view(x, y, self.augments[-1], draws, self.judge, many)
+            return choose_view(x, y, augment, draws, self.judge, many)
 
         return choose
 
@@ -184,9 +206,9 @@ class Cell:
     ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]:
         """What E trains on at `step`: this process's part of the batch."""
         x, y, draws = self._estimate.at(step)
-        x, y = x.to(self.dtype), y.to(self.dtype)
+        x, y = x[:, 0].to(self.dtype), y.to(self.dtype)
         if self.row.learns_on_base:
-            x = build_base(self.config.rounds.base)(x, draws.fork("base"))
+            x = build_base(self._on_base)(x, draws.fork("base"))
         return x, y, draws
 
     def freeze(self) -> None:
@@ -233,9 +255,10 @@ class Cell:
         return kept
 
 
-def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled:
+def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | Stored:
     if row.is_pooled:
-        return splits.train + splits.influence
+        return splits.pooled
     if row.is_oracle:
+        assert isinstance(splits.train, Labelled), "a stream is not shifted"
         return replace(splits.train, images=apply_shift(splits.train.images, shift))
     return splits.train

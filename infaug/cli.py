@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, get_args
 import tyro
 
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
-from infaug.config import Mode, RoundsConfig, RunConfig, from_dict, in_mode
+from infaug.config import Mode, RunConfig, from_dict, in_mode
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -71,6 +71,8 @@ class Fit:
     with the same data, settings and seed."""
     quiet: bool = False
     """Print nothing but the last line."""
+    plan: bool = False
+    """Say what would be run and how long it would take, and stop."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
 
 
@@ -92,15 +94,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: _dispatch(argv))
 
 
-def job(config: RunConfig, out: str, smoke: RoundsConfig) -> int:
+def job(config: RunConfig, out: str, smoke: RunConfig) -> int:
     """What a file in ray_jobs does: `infaug fit` with its own defaults.
 
-    `--smoke` replaces the rounds by `smoke` and runs one seed.
+    `--smoke` has those of `smoke` instead, which tries everything out with few steps.
     """
     argv = sys.argv[1:]
     if "--smoke" in argv:
         argv.remove("--smoke")
-        config = replace(config, rounds=smoke, seeds=1)
+        config = smoke
     default = Fit(out=Path(out), run=config)
     return guarded(lambda: _fit(_parse_fit(argv, default)))
 
@@ -169,6 +171,11 @@ def _fit(asked: Fit) -> int:
     from infaug.report.interpolation import draw_interpolations
     from infaug.report.views import draw_views
 
+    if asked.plan:
+        from infaug.comparison.outlook import foresee
+
+        print(*foresee(asked.run, asked.workers), sep="\n")
+        return 0
     shown = not asked.quiet
     if (asked.out / "result.json").exists() and shown:
         print(f"{asked.out} holds a finished run; nothing is trained again.")

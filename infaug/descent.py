@@ -31,12 +31,13 @@ def set_rates(optimizer: Optimizer, *rates: float) -> None:
 
 
 def descend(
-    loss: Tensor, optimizer: Optimizer, world: World, *, name: str
+    losses: Iterable[Tensor], optimizer: Optimizer, world: World, *, name: str
 ) -> tuple[float, float]:
-    """Back-propagate this process's part of a loss, sum over processes, and step.
+    """Back-propagate this process's parts of a loss, sum over processes, and step.
 
     Args:
-        loss: this process's part; the parts of all processes add up to the loss.
+        losses: this process's parts, one in memory at a time; the parts of all
+            processes add up to the loss.
         optimizer: moved only if loss and gradient are finite on all processes.
         world: who takes part.
         name: what is being trained, for the error.
@@ -48,10 +49,12 @@ def descend(
         ValueError: if loss or gradient is not finite; nothing has moved then.
     """
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
     moved = parameters_of(optimizer)
+    total = moved[0].new_zeros(())
+    for loss in losses:
+        loss.backward()
+        total += loss.detach()
     gradients = [_gradient(p) for p in moved]
-    total = loss.detach().clone()
     world.sum_([total, *gradients])
     norm = torch.linalg.vector_norm(
         torch.stack([torch.linalg.vector_norm(g.float()) for g in gradients])

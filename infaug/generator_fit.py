@@ -14,9 +14,10 @@ from torch import Tensor
 from infaug.augment.base import build_base
 from infaug.classify.network import build_classifier
 from infaug.config import RunConfig, to_dict
-from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
+from infaug.data.stored import Stored
+from infaug.data.stream import batches_of
 from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
@@ -77,9 +78,9 @@ class GeneratorFit:
             network.to(device, self.dtype)
         self.adversaries = build_adversaries(generator, critics, settings)
         groups = config.classifier.batch_groups
-        self._batches = Batches(
+        self._batches = batches_of(
             self.images, settings.batch_size, groups, world.share(groups), device,
-            seed, "adversary",
+            ("centre",), seed, "adversary",
         )  # fmt: skip
         self._base = build_base(config.rounds.base)
 
@@ -91,7 +92,7 @@ class GeneratorFit:
         config = self.config
         identity: dict[str, Any] = {
             "seed": self.seed,
-            "images": _digest({"images": self.images.images}),
+            "images": _digest_of_images(self.images),
             "adversarial": to_dict(config.adversarial),
             "transform": to_dict(config.transform),
             "batch_groups": config.classifier.batch_groups,
@@ -107,7 +108,7 @@ class GeneratorFit:
     def batch_at(self, update: int) -> Batch:
         """What one update sees: this process's part."""
         x, _, draws = self._batches.at(update)
-        x = x.to(self.dtype)
+        x = x[:, 0].to(self.dtype)
         real = x
         if self.config.adversarial.fit == "ragan":
             real = self._base(x, draws.fork("base"))
@@ -127,8 +128,8 @@ class GeneratorFit:
 
     def measure(self) -> dict[str, float]:
         """How far the flows of G as it stands reach; see `transform.reach`."""
-        images = self.images.images[:MEASURED_ON]
-        x = to_float(images).to(self.device, self.dtype)
+        first = torch.arange(min(MEASURED_ON, len(self.images)))
+        x = to_float(self.images.select(first).images).to(self.device, self.dtype)
         draws = Draws.of_size(len(x), self.seed, "reach", device=self.device)
         ranges = self.config.adversarial.affine
         return measure_reach(self.adversaries.average, x, draws, ranges)
@@ -142,12 +143,23 @@ class GeneratorFit:
         self.adversaries.load(state)
 
 
-def _images(splits: Splits, *, use_unlabelled: bool) -> Labelled:
+def _images(splits: Splits, *, use_unlabelled: bool) -> Labelled | Stored:
     """Training images as a set to draw from; its labels are not looked at."""
-    if not use_unlabelled or len(splits.unlabelled) == 0:
-        return splits.train
+    train = splits.train
+    if isinstance(train, Stored) or not use_unlabelled or len(splits.unlabelled) == 0:
+        return train
     nothing = torch.zeros(len(splits.unlabelled), dtype=torch.int64)
-    return splits.train + Labelled(splits.unlabelled, nothing, splits.class_names)
+    return train + Labelled(splits.unlabelled, nothing, splits.class_names)
+
+
+def _digest_of_images(images: Labelled | Stored) -> str:
+    """Of the pixels; of images that are streamed where they lie, and how they look."""
+    if isinstance(images, Labelled):
+        return _digest({"images": images.images})
+    return blake2b(
+        f"{images.reader!r} {_digest({'positions': images.positions})}".encode(),
+        digest_size=16,
+    ).hexdigest()
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

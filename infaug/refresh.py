@@ -12,6 +12,7 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
+from infaug.data.stored import Stored
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.score import upweight_influence
 from infaug.influence.sharded import ShardedHessian
@@ -34,7 +35,7 @@ WORTHWHILE = 2  # times fewer images, or all are used
 
 def solve_s_val(
     classifier: Classifier,
-    train: Labelled,
+    train: Labelled | Stored,
     influence: Labelled,
     augments: Sequence[Augment],
     config: InfluenceConfig,
@@ -66,7 +67,7 @@ def solve_s_val(
     return solve_snapshot(snapshot, sample, influence, config, world)
 
 
-def is_sampled(train: Labelled, config: InfluenceConfig) -> bool:
+def is_sampled(train: Labelled | Stored, config: InfluenceConfig) -> bool:
     """Whether H averages over fewer images than F is trained on.
 
     Not unless that halves the work at least: a small set is worth all of its images.
@@ -78,15 +79,18 @@ def is_sampled(train: Labelled, config: InfluenceConfig) -> bool:
 
 
 def hessian_sample(
-    train: Labelled, config: InfluenceConfig, *purpose: Purpose
+    train: Labelled | Stored, config: InfluenceConfig, *purpose: Purpose
 ) -> Labelled:
-    """The images H averages over: all, or `hessian_samples` drawn without return."""
+    """The images H averages over: all, or `hessian_samples` drawn without return.
+
+    Of images that are streamed all, too, are decoded into memory.
+    """
     if not is_sampled(train, config):
-        return train
+        return train if isinstance(train, Labelled) else train.select_all()
     draws = generator(*purpose, "hessian sample")
     order = torch.randperm(len(train), generator=draws)
     picked = order[: config.hessian_samples].sort().values
-    return train.select(picked.to(train.images.device))
+    return train.select(picked.to(train.labels.device))
 
 
 def correlation_with_full(

@@ -11,6 +11,7 @@ from infaug.classify.fit import fit_classifier
 from infaug.config import RoundsConfig
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
+from infaug.data.stored import Stored
 from infaug.estimate.fit import fit_estimator
 from infaug.overlap import Solver
 from infaug.record.recorder import Metrics, Recorder
@@ -161,10 +162,11 @@ def refresh(
 def probe(cell: Cell, round_: int, influence: Labelled) -> dict[str, float]:
     """`pearson_full` of a sampled S, every `probe_every` refreshes from the first on.
 
-    The full solution it is compared with forwards all training images once more.
+    The full solution it is compared with forwards all training images once more; those
+    that are streamed are too many for that.
     """
     config = cell.config.influence
-    if not is_sampled(cell.train, config):
+    if isinstance(cell.train, Stored) or not is_sampled(cell.train, config):
         return {}
     if not config.probe_every or round_ % config.probe_every:
         return {}

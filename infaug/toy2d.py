@@ -158,7 +158,7 @@ def _fit_classifier(
     optimizer = Adam(classifier.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     for _ in range(CLASSIFIER_STEPS):
         loss = F.cross_entropy(classifier(x), labels)
-        descend(loss, optimizer, World(), name="toy classifier")
+        descend([loss], optimizer, World(), name="toy classifier")
     return classifier.eval().requires_grad_(False)
 
 
@@ -194,5 +194,5 @@ def _fit_estimator(
         h = classifier.features(translate(x.repeat(NUM_DRAWS, 1, 1, 1), tau + noise))
         scores = influence_of(classifier, s_val, h, y, config) / s_val.norm()
         loss = (scores + RESTRAINT * tau.square().mean(dim=1)).mean()
-        descend(loss, optimizer, World(), name="toy estimator")
+        descend([loss], optimizer, World(), name="toy estimator")
     return estimator

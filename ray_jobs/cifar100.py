@@ -16,6 +16,7 @@ twenty hours in all; the second several times that.
 """
 
 import sys
+from dataclasses import replace
 
 from infaug.cli import job
 from infaug.config import (
@@ -34,7 +35,11 @@ CONFIG = RunConfig(
     rows=("none", "base", "base_random_initial", "base_random_final", "base_learned"),
     seeds=2,
 )
-SMOKE = RoundsConfig(rounds=2, classifier_steps=2, estimator_steps=1)
+SMOKE = replace(
+    CONFIG,
+    seeds=1,
+    rounds=RoundsConfig(rounds=2, classifier_steps=2, estimator_steps=1),
+)
 
 if __name__ == "__main__":
     sys.exit(job(CONFIG, "runs/cifar100", SMOKE))

@@ -10,6 +10,7 @@ are quick, `--controls full` adds the others); nothing is downloaded.
 """
 
 import sys
+from dataclasses import replace
 
 from infaug.cli import job
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
@@ -21,7 +22,11 @@ CONFIG = RunConfig(
     rounds=RoundsConfig(rounds=8, classifier_steps=60, estimator_steps=30),
     controls="quick",
 )
-SMOKE = RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5)
+SMOKE = replace(
+    CONFIG,
+    seeds=1,
+    rounds=RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5),
+)
 
 if __name__ == "__main__":
     sys.exit(job(CONFIG, "runs/digits", SMOKE))

@@ -10,6 +10,7 @@ be used. `--data` names a folder with train.parquet and test.parquet (columns `i
 """
 
 import sys
+from dataclasses import replace
 
 from infaug.cli import job
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
@@ -19,7 +20,11 @@ CONFIG = RunConfig(
         source="mnist", labels=600, target=1000, shift=ShiftConfig(rotate_deg=40)
     ),
 )
-SMOKE = RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5)
+SMOKE = replace(
+    CONFIG,
+    seeds=1,
+    rounds=RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5),
+)
 
 if __name__ == "__main__":
     sys.exit(job(CONFIG, "runs/mnist", SMOKE))

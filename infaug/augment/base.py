@@ -39,6 +39,18 @@ def build_base(name: str) -> Augment:
     return parts[0] if len(parts) == 1 else Compose(*parts)
 
 
+def after_crop(name: str) -> str | None:
+    """What is left of a base whose random crop was made while images were decoded.
+
+    None if it does not begin with that crop.
+
+    >>> after_crop("resized_crop_flip+randaugment:9"), after_crop("resized_crop_flip")
+    ('randaugment:9', 'none')
+    """
+    first, _, rest = name.partition("+")
+    return (rest or "none") if first == "resized_crop_flip" else None
+
+
 def _part(word: str, name: str) -> Augment:
     kind, _, numbers = word.partition(":")
     if kind not in _KINDS:

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from infaug.data.crops import AREA, LOG_ASPECT
 from infaug.randomness import Draws
 
 
@@ -45,15 +46,12 @@ class ResizedCropFlip:
     draws an image would tie the numbers of one image to another's luck.
     """
 
-    area = (0.08, 1.0)
-    log_aspect = 0.2877  # log(4/3)
-
     def __call__(
         self, x: Float[Tensor, "B C H W"], draws: Draws
     ) -> Float[Tensor, "B C H W"]:
         """One crop of each image, bilinear, at the images' own size."""
-        area = draws.uniform(*self.area)
-        aspect = draws.uniform(-self.log_aspect, self.log_aspect).exp()
+        area = draws.uniform(*AREA)
+        aspect = draws.uniform(-LOG_ASPECT, LOG_ASPECT).exp()
         extent = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()], 1)
         extent = extent.clamp(max=1)
         centre = (1 - extent) * draws.uniform(-1, 1, 2)

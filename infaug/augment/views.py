@@ -12,13 +12,19 @@ from infaug.types import Augment, Views
 
 
 def make_views(
-    x: Float[Tensor, "B C H W"],
+    x: Float[Tensor, "B K C H W"],
     y: Float[Tensor, "B Y"],
     augments: Sequence[Augment],
     draws: Draws,
 ) -> Views:
-    """One view per augmentation of every image, equally weighted."""
-    views = [augment(x, draws.fork("view", k)) for k, augment in enumerate(augments)]
+    """One view per augmentation of every image, equally weighted.
+
+    The k-th augmentation begins from x[:, k].
+    """
+    views = [
+        augment(start, draws.fork("view", k))
+        for k, (start, augment) in enumerate(zip(x.unbind(1), augments, strict=True))
+    ]
     weights = torch.full((len(x), len(views)), 1 / len(views), device=x.device)
     return Views(torch.stack(views, dim=1), y, weights)
 

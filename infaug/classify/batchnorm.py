@@ -53,7 +53,9 @@ class GroupedBatchNorm(nn.Module):
             mean, var = torch.zeros_like(self.bias), torch.ones_like(self.bias)
             outputs.append(self._normalise(group, mean, var, use_batch=True))
             total += torch.stack([mean, var, torch.ones_like(mean)])
-        self.pending = total.detach()
+        # A batch may come in several parts.
+        total = total.detach()
+        self.pending = total if self.pending is None else self.pending + total
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def _normalise(self, x: Tensor, mean: Tensor, var: Tensor, use_batch: bool):
@@ -83,6 +85,13 @@ def set_groups(model: nn.Module, num_groups: int) -> None:
     for module in model.modules():
         if isinstance(module, GroupedBatchNorm):
             module.num_groups = num_groups
+
+
+def forget_statistics(model: nn.Module) -> None:
+    """Drop what a step recorded that is done again."""
+    for module in model.modules():
+        if isinstance(module, GroupedBatchNorm):
+            module.pending = None
 
 
 def merge_statistics(model: nn.Module, world: World) -> None:

@@ -11,10 +11,13 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Mean cross-entropy (nats) and top-1 accuracy (percent) over a split."""
+    """Mean cross-entropy (nats) and accuracies (percent) over a split."""
 
     loss: float
     accuracy: float
+    """Top-1."""
+    top5: float
+    """The label is among the five likeliest; 100 with five classes or fewer."""
 
 
 def evaluate(
@@ -29,11 +32,14 @@ def evaluate(
 
     Sums are carried in float64 and divided once.
     """
-    loss, correct = 0.0, 0
+    loss, correct, among = 0.0, 0, 0
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)
             logits = logits_of((images[part].float() / 255).to(dtype)).double()
             loss += float(F.cross_entropy(logits, labels[part], reduction="sum"))
             correct += int((logits.argmax(dim=1) == labels[part]).sum())
-    return Evaluation(loss / len(images), 100 * correct / len(images))
+            likeliest = logits.topk(min(5, logits.shape[1])).indices
+            among += int((likeliest == labels[part, None]).sum())
+    num = len(images)
+    return Evaluation(loss / num, 100 * correct / num, 100 * among / num)

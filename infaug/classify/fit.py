@@ -1,11 +1,18 @@
 """Training F: the optimizer, its schedule, and one step."""
 
+import warnings
 from collections.abc import Callable, Iterator
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from torch.optim import SGD, AdamW, Optimizer
 
-from infaug.classify.batchnorm import merge_statistics
+from infaug.classify.batchnorm import (
+    forget_statistics,
+    merge_statistics,
+    set_groups,
+)
 from infaug.classify.loss import weighted_views_loss
 from infaug.classify.network import ImageClassifier
 from infaug.config import ClassifierConfig
@@ -52,16 +59,75 @@ def fit_classifier(
         (step, {"loss": nats, "gradient_norm", "learning_rate"}).
 
     Raises:
-        ValueError: if loss or gradient is not finite.
+        ValueError: if loss or gradient is not finite, or groups cannot be parted.
     """
     classifier.train()
+    parts = config.microbatches
+    if len(world.share(config.batch_groups)) % parts:
+        raise ValueError(
+            f"classifier.microbatches ({parts}) must divide the batch groups of a "
+            f"worker: {config.batch_groups} groups, {world.size} workers"
+        )
     for step in steps:
-        rate = peak_rate(config) * cosine(step, num_steps)
+        rate = peak_rate(config) * share_of_peak(step, num_steps, config)
         set_rates(optimizer, rate)
-        loss, norm = classifier_step(
-            classifier, optimizer, views_at(step), config, world
+        views = views_at(step)
+        loss, norm, parts = fitting_step(
+            classifier, optimizer, views, config, world, parts
         )
         yield step, {"loss": loss, "gradient_norm": norm, "learning_rate": rate}
+
+
+def share_of_peak(step: int, num_steps: int, config: ClassifierConfig) -> float:
+    """The learning rate at `step`, as a share of its peak.
+
+    >>> steps = ClassifierConfig(schedule="steps", warmup=0.01)
+    >>> [round(share_of_peak(s, 270, steps), 4) for s in (0, 89, 90, 180, 240)]
+    [0.3704, 1.0, 0.1, 0.01, 0.001]
+    """
+    grown = min((step + 1) / max(config.warmup * num_steps, 1), 1.0)
+    if config.schedule == "cosine":
+        return grown * cosine(step, num_steps)
+    passed = sum(step >= round(share * num_steps) for share in config.milestones)
+    return grown * 0.1**passed
+
+
+def fitting_step(
+    classifier: ImageClassifier,
+    optimizer: Optimizer,
+    views: Views,
+    config: ClassifierConfig,
+    world: World,
+    parts: int,
+) -> tuple[float, float, int]:
+    """`classifier_step` in twice as many parts until F fits into GPU memory.
+
+    Returns:
+        Loss, gradient norm, and the parts it took.
+
+    Raises:
+        ValueError: if F does not fit with one group at a time.
+    """
+    while True:
+        try:
+            step = classifier_step(classifier, optimizer, views, config, world, parts)
+            return (*step, parts)
+        except torch.OutOfMemoryError as error:
+            forget_statistics(classifier)
+            torch.cuda.empty_cache()
+            if len(world.share(config.batch_groups)) % (2 * parts):
+                raise ValueError(
+                    "GPU memory is too small for F with one group of "
+                    f"{len(views.y) // parts} images at a time: raise "
+                    "--classifier.batch-groups or lower --classifier.batch-size"
+                ) from error
+            parts *= 2
+            warnings.warn(
+                f"out of GPU memory: each worker's part of a batch goes through F in "
+                f"{parts} parts from here on (--classifier.microbatches {parts}); the "
+                "batch stays as large",
+                stacklevel=2,
+            )
 
 
 def classifier_step(
@@ -70,20 +136,43 @@ def classifier_step(
     views: Views,
     config: ClassifierConfig,
     world: World,
+    parts: int = 1,
 ) -> tuple[float, float]:
     """One step on the weighted views; returns the global loss and gradient norm.
 
     The loss is the mean over the global batch of the weighted sum over views (nats).
+    The views go through F in `parts` of whole groups, one in memory at a time.
     """
-    num_samples, num_views = views.x.shape[:2]
-    x = views.x.flatten(0, 1)
+    num_groups = len(world.share(config.batch_groups))
+    set_groups(classifier, num_groups // parts)
+    pieces = (
+        _loss(classifier, *piece, config)
+        for piece in zip(
+            views.x.chunk(parts),
+            views.y.chunk(parts),
+            views.weights.chunk(parts),
+            strict=True,
+        )
+    )
+    try:
+        result = descend(pieces, optimizer, world, name="classifier")
+    finally:
+        set_groups(classifier, num_groups)
+    merge_statistics(classifier, world)
+    return result
+
+
+def _loss(
+    classifier: ImageClassifier,
+    views: Float[Tensor, "b K C H W"],
+    y: Float[Tensor, "b Y"],
+    weights: Float[Tensor, "b K"],
+    config: ClassifierConfig,
+) -> Tensor:
+    """These samples' part of the loss."""
+    x = views.flatten(0, 1)
     if config.channels_last:
         x = x.contiguous(memory_format=torch.channels_last)
     with autocast(x.device, config.precision):
-        logits = classifier(x)
-    loss = weighted_views_loss(
-        logits.unflatten(0, (num_samples, num_views)), views.y, views.weights
-    )
-    result = descend(loss / config.batch_size, optimizer, world, name="classifier")
-    merge_statistics(classifier, world)
-    return result
+        logits = classifier(x).unflatten(0, views.shape[:2])
+    return weighted_views_loss(logits, y, weights) / config.batch_size

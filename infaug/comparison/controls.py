@@ -44,6 +44,16 @@ class Pace:
     image: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Images of each split."""
+
+    train: int
+    influence: int
+    selection: int
+    test: int
+
+
 def choose_controls(
     config: RunConfig, source: Source, device: torch.device, workers: int
 ) -> tuple[Controls, str]:
@@ -56,8 +66,8 @@ def choose_controls(
     )
     chosen: Controls = "full" if full < FULL_UNDER_S else "quick"
     return chosen, (
-        f"estimate from a few timed steps: {_said(full)} with full controls, "
-        f"{_said(quick)} with quick ones; running {chosen} (--controls decides)"
+        f"estimate from a few timed steps: {said(full)} with full controls, "
+        f"{said(quick)} with quick ones; running {chosen} (--controls decides)"
     )
 
 
@@ -97,15 +107,23 @@ def estimated_seconds(config: RunConfig, splits: Splits, pace: Pace) -> float:
     """
     cells = plan_cells(config, rows_of(config), range(config.seeds))
     trained = [cell for cell in cells if not cell.fits_generator]
-    return sum(_of_cell(cell, splits, pace) for cell in trained)
+    sizes = Sizes(
+        train=len(splits.train),
+        influence=len(splits.influence),
+        selection=len(splits.selection),
+        test=len(splits.test),
+    )
+    return sum(seconds_of_cell(cell, sizes, pace) for cell in trained)
 
 
-def _of_cell(cell: Planned, splits: Splits, pace: Pace) -> float:
+def seconds_of_cell(cell: Planned, sizes: Sizes, pace: Pace, workers: int = 1) -> float:
+    """What a cell takes, at a pace of one of its workers."""
     steps, row = cell.steps, cell.row
     through_g = row.is_learned or row.generator is not None
-    num_views = len(cell.row.views)
-    refreshed = num_views * len(splits.train) + len(splits.influence)
-    assessed = cell.config.rounds.rounds * len(splits.selection) + len(splits.test)
+    influence = cell.config.influence
+    in_hessian = min(sizes.train, 2 * (influence.hessian_samples or sizes.train))
+    refreshed = (len(cell.row.views) * in_hessian + sizes.influence) / workers
+    assessed = cell.config.rounds.rounds * sizes.selection + sizes.test
     return (
         steps["classify"] * (pace.learned_step if through_g else pace.base_step)
         + steps.get("estimate", 0) * pace.estimator_step
@@ -113,10 +131,13 @@ def _of_cell(cell: Planned, splits: Splits, pace: Pace) -> float:
     )
 
 
-def _said(seconds: float) -> str:
-    """Minutes, or seconds below two of them.
+def said(seconds: float) -> str:
+    """Seconds, minutes from two of them on, hours from three.
 
-    >>> _said(90.4), _said(3600)
-    ('90 seconds', '60 minutes')
+    >>> said(90.4), said(3600), said(36000)
+    ('90 seconds', '60 minutes', '10 hours')
     """
-    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    minutes = seconds / 60
+    return f"{minutes:.0f} minutes" if minutes < 180 else f"{minutes / 60:.0f} hours"

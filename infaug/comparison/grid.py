@@ -7,7 +7,7 @@ target budgets.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
@@ -84,6 +84,19 @@ def grid_cell(row: str, seed: int, config: RunConfig) -> GridCell:
     """The cell of a row: settings that do not matter to it have their defaults."""
     settings = _settings(ROWS[row], config)
     return GridCell(row, seed, from_dict(RunConfig, settings))
+
+
+def recorded_cell(record: Mapping[str, Any]) -> GridCell | None:
+    """The cell that a line of results is about; None if it has a setting that is gone.
+
+    A setting that the line does not name came later, and had its default: what is new
+    leaves by default everything as it was.
+    """
+    try:
+        config = from_dict(RunConfig, record["config"])
+    except ValueError:
+        return None
+    return grid_cell(record["row"], record["seed"], config)
 
 
 def _settings(row: Row, config: RunConfig) -> dict[str, Any]:

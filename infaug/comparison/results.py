@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from infaug.comparison.grid import GridCell
+from infaug.comparison.grid import GridCell, recorded_cell
 from infaug.record.journal import read_lines
 
 Record = dict[str, Any]
@@ -16,14 +16,14 @@ class Results:
 
     def __init__(self, path: Path):
         self.path = path
-        self._found = {_id(record): record for record in read_lines(path)}
+        self._found = {recorded_cell(record): record for record in read_lines(path)}
 
     def __contains__(self, cell: GridCell) -> bool:
-        return (cell.row, cell.seed, cell.key) in self._found
+        return cell in self._found
 
     def get(self, cell: GridCell) -> Record | None:
         """What a cell found, or None if it has not been run."""
-        return self._found.get((cell.row, cell.seed, cell.key))
+        return self._found.get(cell)
 
     def add(self, record: Record) -> None:
         """Append what a cell found; it is on disk when this returns."""
@@ -36,8 +36,4 @@ class Results:
             file.write((json.dumps(record) + "\n").encode())
             file.flush()
             os.fsync(file.fileno())
-        self._found[_id(record)] = record
-
-
-def _id(record: Record) -> tuple[str, int, str]:
-    return record["row"], record["seed"], record["key"]
+        self._found[recorded_cell(record)] = record

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,15 @@ from infaug.comparison.cells import (
 )
 from infaug.comparison.controls import choose_controls
 from infaug.comparison.generators import provide_generator
+from infaug.comparison.outlook import outlook
 from infaug.comparison.plan import settle
 from infaug.comparison.summary import summarise
 from infaug.config import Controls, RunConfig
 from infaug.data.dataset import Labelled
+from infaug.data.feed import Feed
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
+from infaug.data.stored import Stored
 from infaug.generator_fit import GeneratorFit
 from infaug.overlap import Solver
 from infaug.precision import pick_device
@@ -48,6 +51,7 @@ def run(
     cache: Path | None = None,
     shown: bool = True,
     solver: Solver | None = None,
+    feed: Feed | None = None,
 ) -> dict[str, Any]:
     """Run, or continue, everything `config` asks for; the result is also written.
 
@@ -61,6 +65,7 @@ def run(
         cache: where fitted generators of other runs are found and kept; None for none.
         shown: whether progress is printed.
         solver: solves for every S; it makes no difference to the result.
+        feed: decodes images that are streamed; it makes none either.
 
     Returns:
         {"unit", "rows", "verdict", "seconds", "comparisons", "tuned", "gap_closed"};
@@ -79,13 +84,16 @@ def run(
         return finished
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked()))
-        source = load(config.data)
+        source = load(config.data, feed)
         device = pick_device()
         settled = settle(config, source.train.image_shape, device)
         world.share(settled.classifier.batch_groups)
         if config.controls == "auto" and not config.rows:
             pick = partial(_pick, settled, source, folder, device, world.size, shown)
             settled = replace(settled, controls=world.first(pick))
+        if shown and isinstance(source.train, Stored) and not folder.is_settled:
+            tell = partial(_tell_outlook, settled, source, device, world.size)
+            world.first(tell)
         world.first(lambda: folder.settle(settled))
         world.first(lambda: folder.list_unreadable(source.bad))
         store = GeneratorStore(cache) if cache else None
@@ -108,6 +116,15 @@ def _pick(
     if shown:
         Console(stderr=True).print(why, highlight=False, soft_wrap=True)
     return controls
+
+
+def _tell_outlook(
+    config: RunConfig, source: Source, device: torch.device, workers: int
+) -> None:
+    """Long runs say first what they will take; short ones show it as they go."""
+    console = Console(stderr=True)
+    for line in outlook(config, source, device, workers):
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def _run_cells(
@@ -148,6 +165,8 @@ def run_planned(
     )
     books = Recorder(folder, cells[0].config.rounds, world, display)
     with contextlib.closing(books) as kept:
+        # All rows of a seed have the same splits.
+        splits_of = lru_cache(maxsize=1)(partial(divide, source, cells[0].config.data))
         for number, planned in enumerate(cells):
             name, seed = planned.row.name, planned.seed
             if world.first(partial(folder.cell_result, name, seed)) is not None:
@@ -155,7 +174,7 @@ def run_planned(
                 continue
             state = kept.begin_cell(number, name, seed)
             config = world.first(partial(config_for, planned, folder))
-            splits = divide(source, config.data, seed)
+            splits = splits_of(seed)
             if planned.fits_generator:
                 features = world.first(partial(features_for, planned, folder))
                 fit = GeneratorFit(seed, splits, config, world, device, features)
@@ -192,7 +211,11 @@ def _finish_cell(
 
 def _scores(name: str, cell: Cell, split: Labelled) -> dict[str, float]:
     found = assess(cell, split.to(cell.device))
-    return {f"{name}_loss": found.loss, f"{name}_top1": found.accuracy}
+    return {
+        f"{name}_loss": found.loss,
+        f"{name}_top1": found.accuracy,
+        f"{name}_top5": found.top5,
+    }
 
 
 def _said(found: dict[str, Any]) -> str:

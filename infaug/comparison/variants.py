@@ -13,7 +13,7 @@ import torch
 
 from infaug.cell import Cell
 from infaug.comparison.cells import Planned
-from infaug.comparison.grid import GridCell
+from infaug.comparison.grid import GridCell, grid_cell
 from infaug.comparison.plan import settle
 from infaug.comparison.results import Record, Results
 from infaug.comparison.verdict import compare
@@ -48,7 +48,7 @@ class Variant:
             part, _, field = path.partition(".")
             changed = replace(getattr(config, part), **{field: value})
             config = replace(config, **{part: changed})
-        return GridCell(self.row, seed, config)
+        return grid_cell(self.row, seed, config)
 
 
 def develop(source: Source, config: DataConfig, seed: int) -> Splits:

@@ -22,7 +22,16 @@ class ClassifierConfig:
     optimizer: Literal["auto", "adam", "sgd"] = "auto"
     """`auto`: adam for allconv, sgd with Nesterov momentum 0.9 for the ResNets."""
     learning_rate: float | None = None
-    """Peak of a cosine schedule; None: 2e-3 for adam, 0.1 for sgd."""
+    """Peak of the schedule; None: 2e-3 for adam, 0.1 for sgd."""
+    schedule: Literal["cosine", "steps"] = "cosine"
+    """`cosine`: down to 0 at the end; `steps`: a tenth at each of `milestones`."""
+    milestones: tuple[float, ...] = (1 / 3, 2 / 3, 8 / 9)
+    """Of `steps`, as shares of all steps: epochs 90, 180 and 240 of 270."""
+    warmup: float = 0.0
+    """Share of all steps in which the rate first grows from 0."""
+    microbatches: int = 1
+    """Parts in which a worker's share of a batch goes through F, for little memory;
+    they divide its groups. Doubled while F runs out of GPU memory; the batch stays."""
     weight_decay: float = 1e-4
     """Decoupled for adam; L2 for sgd."""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
@@ -43,5 +52,13 @@ class ClassifierConfig:
         rate = self.learning_rate
         if rate is not None:
             require(rate > 0, "classifier.learning_rate", "must be > 0", rate)
+        warmup = self.warmup
+        require(0 <= warmup < 1, "classifier.warmup", "must lie in [0, 1)", warmup)
+        inside = all(0 < share < 1 for share in self.milestones)
+        require(
+            inside, "classifier.milestones", "must lie between 0 and 1", self.milestones
+        )
+        parts = self.microbatches
+        require(parts >= 1, "classifier.microbatches", "must be >= 1", parts)
         decay = self.weight_decay
         require(decay >= 0, "classifier.weight_decay", "must be >= 0", decay)

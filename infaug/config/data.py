@@ -65,6 +65,9 @@ class DataConfig:
     """Parquet column that holds integer labels."""
     max_bad_images: int = 0
     """Unreadable images that are skipped, counted and listed before it is an error."""
+    stream_above_gib: float = 4.0
+    """A Parquet set whose training images would take more memory than this, decoded, is
+    streamed from its files; `image_size` is then needed."""
     shift: ShiftConfig = field(default_factory=ShiftConfig)
 
     def __post_init__(self):
@@ -78,6 +81,8 @@ class DataConfig:
         )
         bad = self.max_bad_images
         require(bad >= 0, "data.max_bad_images", "must be >= 0", bad)
+        most = self.stream_above_gib
+        require(most >= 0, "data.stream_above_gib", "must be >= 0", most)
         if self.image_size is not None:
             size = self.image_size
             require(size >= 8, "data.image_size", "must be >= 8 pixels", size)

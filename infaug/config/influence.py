@@ -40,7 +40,8 @@ class InfluenceConfig:
     all used. None: always all. Measured by benchmarks/hessian_samples.py."""
     probe_every: int = 10
     """Refreshes from one full solution to the next, where images are sampled: metrics
-    then hold `pearson_full`, the correlation of scores with it. 0: never."""
+    then hold `pearson_full`, the correlation of scores with it. 0: never, as where the
+    training images are streamed."""
 
     def __post_init__(self):
         require(

@@ -6,6 +6,7 @@ none is ever short.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -34,6 +35,15 @@ def batch_indices(
     return torch.cat(parts)
 
 
+class Batch(NamedTuple):
+    """What a step sees: the part of the global batch that is held here."""
+
+    x: Float[Tensor, "b K C H W"]
+    """What each of K views begins from, in [0, 1]."""
+    y: Float[Tensor, "b Y"]
+    draws: Draws
+
+
 class Batches:
     """This worker's part of each global batch, with its random numbers.
 
@@ -47,6 +57,7 @@ class Batches:
         num_groups: groups of the global batch, over all workers.
         world_groups: the groups held here.
         device: where images are kept, gathered and turned to float.
+        num_views: that begin from each image; they share its memory.
         purpose: what the batches are for; equal purposes give equal batches.
 
     Raises:
@@ -60,30 +71,22 @@ class Batches:
         num_groups: int,
         world_groups: range,
         device: torch.device | str,
+        num_views: int,
         *purpose: Purpose,
     ):
         if len(labelled) == 0:
             raise ValueError("batches need at least one image, got none")
-        if batch_size % num_groups:
-            raise ValueError(
-                f"batch_size must be a multiple of num_groups ({num_groups}), "
-                f"got {batch_size}"
-            )
-        if any(group not in range(num_groups) for group in world_groups):
-            raise ValueError(
-                f"world_groups must lie in 0..{num_groups - 1}, got {world_groups}"
-            )
+        check_groups(batch_size, num_groups, world_groups)
         self.labelled = labelled.to(device)
         self.batch_size = batch_size
         self.num_groups = num_groups
         self.world_groups = world_groups
         self.device = device
+        self.num_views = num_views
         self.purpose = purpose
 
-    def at(
-        self, step: int
-    ) -> tuple[Float[Tensor, "b C H W"], Float[Tensor, "b Y"], Draws]:
-        """Images in [0, 1], one-hot labels and draws of a step: b rows, held here."""
+    def at(self, step: int) -> Batch:
+        """Images, one-hot labels and draws of a step."""
         whole = batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
         held = whole.view(self.num_groups, -1)[list(self.world_groups)].flatten()
         held = held.to(self.device)
@@ -97,7 +100,21 @@ class Batches:
             group_size=self.batch_size // self.num_groups,
             device=self.device,
         )
-        return x, y, draws
+        views = x.unsqueeze(1).expand(-1, self.num_views, *x.shape[1:])
+        return Batch(views, y, draws)
+
+
+def check_groups(batch_size: int, num_groups: int, world_groups: range) -> None:
+    """Refuse groups that would not be equal or do not exist."""
+    if batch_size % num_groups:
+        raise ValueError(
+            f"batch_size must be a multiple of num_groups ({num_groups}), "
+            f"got {batch_size}"
+        )
+    if any(group not in range(num_groups) for group in world_groups):
+        raise ValueError(
+            f"world_groups must lie in 0..{num_groups - 1}, got {world_groups}"
+        )
 
 
 # Typed: 1 and True are equal as keys but seed different generators.

@@ -67,7 +67,7 @@ class Decoder:
             image = self._decode(item)
             if image is not None:
                 self._check_alike(item.name, image)
-                array = _channels_first(image)
+                array = channels_first(image)
                 shape = array.shape
                 pixels += array.tobytes()
                 labels.append(item.label)
@@ -80,19 +80,12 @@ class Decoder:
         return images, torch.tensor(labels)
 
     def _decode(self, item: Encoded) -> Image.Image | None:
-        if item.image is None:
-            return self._note_bad(item.name, "the row holds no image bytes")
-        file = BytesIO(item.image) if isinstance(item.image, bytes) else item.image
         try:
-            with Image.open(file) as image:
-                image.load()
-                return self._conform(image)
-        except UNREADABLE as error:
-            return self._note_bad(item.name, str(error))
+            return self._conform(open_image(item, self.config.mode))
+        except UnreadableError as error:
+            return self._note_bad(item.name, error.reason)
 
     def _conform(self, image: Image.Image) -> Image.Image:
-        if self.config.mode != "auto":
-            image = _eight_bits(image).convert(self.config.mode)
         size = self.config.image_size
         if size is not None and image.mode in ("L", "RGB"):
             image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
@@ -126,6 +119,31 @@ class Decoder:
             )
 
 
+class UnreadableError(ValueError):
+    """An image that cannot be decoded."""
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(f"{name} cannot be read ({reason})")
+        self.reason = reason
+
+
+def open_image(item: Encoded, mode: str) -> Image.Image:
+    """The decoded image, converted unless `mode` is `auto`.
+
+    Raises:
+        UnreadableError: if there is none, or none that Pillow can decode.
+    """
+    if item.image is None:
+        raise UnreadableError(item.name, "the row holds no image bytes")
+    file = BytesIO(item.image) if isinstance(item.image, bytes) else item.image
+    try:
+        with Image.open(file) as image:
+            image.load()
+            return image if mode == "auto" else _eight_bits(image).convert(mode)
+    except UNREADABLE as error:
+        raise UnreadableError(item.name, str(error)) from error
+
+
 def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("32-bit float pixels have no known range; store 8 bits")
@@ -136,7 +154,8 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image
 
 
-def _channels_first(image: Image.Image) -> np.ndarray:
+def channels_first(image: Image.Image) -> np.ndarray:
+    """[C, H, W], uint8."""
     array = np.asarray(image)
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 

@@ -7,6 +7,7 @@ Names of the classes are read from the schema metadata key `class_names`, a JSON
 import json
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,17 +82,28 @@ def parquet_items(
                 zip(images, labels, strict=True), first_row
             ):
                 name = f"{file} row {row}"
-                _check_label(name, label, class_names)
-                yield Encoded(name, _encoded_bytes(image), label)
+                check_label(name, label, class_names)
+                yield Encoded(name, encoded_bytes(image), label)
             first_row += len(batch)
 
 
 def _batches(file: Path, config: DataConfig) -> Iterator[pa.RecordBatch]:
     columns = [config.image_column, config.label_column]
+    with opened(file) as parquet:
+        check_columns(file, parquet.schema_arrow, config)
+        yield from parquet.iter_batches(ROWS_PER_BATCH, columns=columns)
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[pq.ParquetFile]:
+    """An open file; what goes wrong while it is read is told with its name.
+
+    Raises:
+        ValueError: if it cannot be read as Parquet, at once or further on.
+    """
     try:
         with pq.ParquetFile(file) as parquet:
-            _check_columns(file, parquet.schema_arrow, config)
-            yield from parquet.iter_batches(ROWS_PER_BATCH, columns=columns)
+            yield parquet
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{file} cannot be read as Parquet: {error}") from error
 
@@ -116,7 +128,8 @@ def _stored_class_names(file: Path) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _check_columns(file: Path, schema: pa.Schema, config: DataConfig) -> None:
+def check_columns(file: Path, schema: pa.Schema, config: DataConfig) -> None:
+    """Refuse a file without the columns that `config` names, as they must be."""
     for option, column in (
         ("--data.image-column", config.image_column),
         ("--data.label-column", config.label_column),
@@ -145,9 +158,10 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
-def _check_label(
+def check_label(
     name: str, label: int | None, class_names: tuple[str, ...] | None
 ) -> None:
+    """Refuse a label that names no class."""
     if label is None:
         raise ValueError(f"{name} has no label: remove the row or label it")
     if label < 0:
@@ -159,5 +173,6 @@ def _check_label(
         )
 
 
-def _encoded_bytes(image: Any) -> bytes | None:
+def encoded_bytes(image: Any) -> bytes | None:
+    """The bytes of an image, which Hugging Face's data sets keep in a struct."""
     return image["bytes"] if isinstance(image, dict) else image

@@ -9,14 +9,15 @@ from infaug.config import DataConfig, SplitName
 from infaug.data.dataset import Labelled
 from infaug.data.shift import apply_shift
 from infaug.data.source import Source, load
-from infaug.data.splits import split
+from infaug.data.splits import Indices, split
+from infaug.data.stored import Stored
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
     """The images of a run by purpose; all splits share classes and image shape."""
 
-    train: Labelled
+    train: Labelled | Stored
     """Trains F."""
     influence: Labelled
     """Validation images that drive the influence."""
@@ -25,14 +26,25 @@ class Splits:
     test: Labelled
     """For the number reported last."""
     unlabelled: UInt8[Tensor, "U C H W"]
-    """Training images whose labels are not used; U may be 0."""
+    """Training images whose labels are not used; U may be 0, and is if they do not fit
+    into memory."""
     bad: tuple[str, ...]
     """Images that were skipped as unreadable."""
+    drives: Stored | None = None
+    """The influence images as they are stored, if the training images are."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the Y classes, in order of label."""
         return self.train.class_names
+
+    @property
+    def pooled(self) -> Labelled | Stored:
+        """Training and influence images together."""
+        if isinstance(self.train, Stored):
+            assert self.drives is not None, "both are parts of what is stored"
+            return self.train + self.drives
+        return self.train + self.influence
 
     @property
     def num_classes(self) -> int:
@@ -56,11 +68,14 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     experiment. Unlabelled images are training images: they are shifted if `train` is.
 
     Raises:
-        ValueError: whatever `split` refuses.
+        ValueError: whatever `split` refuses, and a shift of images that are streamed.
     """
     config = replace(config, seed=config.seed + repetition)
     whole, own_test = source.train, source.test
     at = split(whole.labels, config, test_given=own_test is not None)
+
+    if isinstance(whole, Stored):
+        return _divide_stored(source, whole, at, config)
 
     def shifted(name: SplitName, part: Labelled) -> Labelled:
         if name not in config.shift.splits:
@@ -74,4 +89,23 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
         test=shifted("test", whole.select(at.test) if own_test is None else own_test),
         unlabelled=shifted("train", whole.select(at.unlabelled)).images,
         bad=source.bad,
+    )
+
+
+def _divide_stored(
+    source: Source, whole: Stored, at: Indices, config: DataConfig
+) -> Splits:
+    if not config.shift.is_identity:
+        raise ValueError(
+            "data.shift is for images in memory, and these are streamed: raise "
+            "--data.stream-above-gib, or give the shifted images themselves"
+        )
+    return Splits(
+        train=whole.part(at.train),
+        influence=whole.select(at.influence),
+        selection=whole.select(at.selection),
+        test=whole.select(at.test) if source.test is None else source.test,
+        unlabelled=whole.select(at.unlabelled[:0]).images,
+        bad=source.bad,
+        drives=whole.part(at.influence),
     )

@@ -5,7 +5,7 @@ the file or row at fault and with a remedy.
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,8 +16,10 @@ from infaug.config import DataConfig
 from infaug.data.dataset import Labelled
 from infaug.data.decode import Decoder
 from infaug.data.digits import digits
+from infaug.data.feed import Feed, Threads
 from infaug.data.folder import folder_class_names, folder_items, folder_parts
 from infaug.data.parquet import parquet_class_names, parquet_items, parquet_parts
+from infaug.data.stored import Stored, must_stream, open_stored
 
 # Images, labels, and the class names if they are stored.
 Part = tuple[Tensor, Tensor, tuple[str, ...] | None]
@@ -27,14 +29,17 @@ Part = tuple[Tensor, Tensor, tuple[str, ...] | None]
 class Source:
     """All images of a source; `test` is None if it comes without a test split."""
 
-    train: Labelled
+    train: Labelled | Stored
     test: Labelled | None
     bad: tuple[str, ...]
     """Images that were skipped as unreadable: file or row, and the reason."""
 
 
-def load(config: DataConfig) -> Source:
+def load(config: DataConfig, feed: Feed | None = None) -> Source:
     """Read the images of `config.source`; warn if some were skipped.
+
+    Training images too many for `config.stream_above_gib` stay stored, and `feed`
+    decodes them when they are asked for: by default threads of this process.
 
     Raises:
         ValueError: if the source is missing, empty or of no known layout, or if a
@@ -44,16 +49,38 @@ def load(config: DataConfig) -> Source:
         mode = "RGB" if config.mode == "RGB" else "L"
         return Source(digits(image_size=config.image_size or 16, mode=mode), None, ())
     path = Path(config.source).expanduser()
+    files = parquet_parts(path) if path.exists() else {}
+    if files and must_stream(files["train"], config):
+        return _streamed(path, files, config, feed or Threads())
     decoder = Decoder(config)
     parts = _read_parts(path, config, decoder)
-    train = _numbered(path, *parts["train"])
-    test = _like_train(path, train, *parts["test"]) if "test" in parts else None
+    images, labels, names = parts["train"]
+    train = Labelled(images, labels, _numbered(path, labels, names))
+    test = None
+    if "test" in parts:
+        images, labels, names = parts["test"]
+        _check_like_train(path, train.class_names, labels, names)
+        test = Labelled(images, labels, train.class_names)
     if decoder.bad:
         few = "; ".join(decoder.bad[:3]) + ("; ..." if len(decoder.bad) > 3 else "")
         warnings.warn(
             f"{len(decoder.bad)} unreadable images were skipped: {few}", stacklevel=2
         )
     return Source(train, test, tuple(decoder.bad))
+
+
+def _streamed(
+    path: Path, files: dict[str, list[Path]], config: DataConfig, feed: Feed
+) -> Source:
+    names = {split: parquet_class_names(each) for split, each in files.items()}
+    train = open_stored(files["train"], config, names["train"], feed)
+    train = replace(train, class_names=_numbered(path, train.labels, names["train"]))
+    if "test" not in files:
+        return Source(train, None, ())
+    test = open_stored(files["test"], config, names["test"], feed)
+    _check_like_train(path, train.class_names, test.labels, names["test"])
+    test = replace(test, class_names=train.class_names)
+    return Source(train, test.select_all(), ())
 
 
 def _read_parts(path: Path, config: DataConfig, decoder: Decoder) -> dict[str, Part]:
@@ -82,8 +109,8 @@ def _read_parts(path: Path, config: DataConfig, decoder: Decoder) -> dict[str, P
 
 
 def _numbered(
-    path: Path, images: Tensor, labels: Tensor, names: tuple[str, ...] | None
-) -> Labelled:
+    path: Path, labels: Tensor, names: tuple[str, ...] | None
+) -> tuple[str, ...]:
     """Check that train has every class; without stored names, classes are numbers."""
     present = labels.unique()
     num_classes = len(names) if names is not None else len(present)
@@ -101,31 +128,31 @@ def _numbered(
             f"{path}: all training images have one class, {names[0]!r}: a classifier "
             "needs two or more"
         )
-    return Labelled(images, labels, names)
+    return names
 
 
-def _like_train(
+def _check_like_train(
     path: Path,
-    train: Labelled,
-    images: Tensor,
+    train_names: tuple[str, ...],
     labels: Tensor,
     names: tuple[str, ...] | None,
-) -> Labelled:
-    """Check that test has exactly the classes of train."""
-    if names is not None and names != train.class_names:
+) -> None:
+    """Refuse a test split that has not exactly the classes of train."""
+    num_classes = len(train_names)
+    if names is not None and names != train_names:
         raise ValueError(
-            f"{path}: train and test differ in classes, {_differing(train, names)}: "
+            f"{path}: train and test differ in classes, "
+            f"{_differing(train_names, names)}: "
             "give both the same, or remove test so that part of train is held out"
         )
     present = labels.unique()
-    absent = _first_absent(present, train.num_classes)
-    if absent is not None or len(present) != train.num_classes:
+    absent = _first_absent(present, num_classes)
+    if absent is not None or len(present) != num_classes:
         wrong = f"no class {absent}" if absent is not None else f"class {present[-1]}"
         raise ValueError(
-            f"{path}: train has classes 0..{train.num_classes - 1}, test has {wrong}: "
+            f"{path}: train has classes 0..{num_classes - 1}, test has {wrong}: "
             "give both the same, or remove test so that part of train is held out"
         )
-    return Labelled(images, labels, train.class_names)
 
 
 def _first_absent(present: Int64[Tensor, "y"], num_classes: int) -> int | None:
@@ -134,7 +161,7 @@ def _first_absent(present: Int64[Tensor, "y"], num_classes: int) -> int | None:
     return int(absent[0]) if len(absent) else None
 
 
-def _differing(train: Labelled, names: tuple[str, ...]) -> str:
-    only_train = [name for name in train.class_names if name not in names]
-    only_test = [name for name in names if name not in train.class_names]
+def _differing(train_names: tuple[str, ...], names: tuple[str, ...]) -> str:
+    only_train = [name for name in train_names if name not in names]
+    only_test = [name for name in names if name not in train_names]
     return f"only in train {only_train[:5]}, only in test {only_test[:5]}"

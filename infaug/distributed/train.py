@@ -22,6 +22,8 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from infaug.comparison.run import run
 from infaug.config import RunConfig, from_dict, to_dict
+from infaug.data.feed import Feed
+from infaug.distributed.ingest import RayFeed
 from infaug.distributed.pool import PoolSolver, SolverPool
 from infaug.distributed.pool_actor import PoolError
 from infaug.distributed.pool_growth import PoolShape
@@ -130,6 +132,7 @@ def _train(
             "cache": str(cache.absolute()) if cache else None,
             "shown": shown,
             "solver": solver,
+            "feed": _feed(workers),
         },
         torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
@@ -148,6 +151,12 @@ def _train(
     return result
 
 
+def _feed(workers: int) -> Feed | None:
+    """Ray Data where a cluster has CPUs left over, else threads of each worker."""
+    spare = ray.available_resources().get("CPU", 0) - workers
+    return RayFeed() if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
+
+
 def _work(job: dict[str, Any]) -> None:
     """What every worker does.
 
@@ -158,7 +167,14 @@ def _work(job: dict[str, Any]) -> None:
     try:
         config, solver = from_dict(RunConfig, job["config"]), job["solver"]
         cache = Path(job["cache"]) if job["cache"] else None
-        run(config, folder.path, cache=cache, shown=job["shown"], solver=solver)
+        run(
+            config,
+            folder.path,
+            cache=cache,
+            shown=job["shown"],
+            solver=solver,
+            feed=job["feed"],
+        )
     except ValueError as error:
         if ray.train.get_context().get_world_rank() == 0:
             _mistake_file(folder).write_text(str(error))

@@ -79,7 +79,7 @@ def fit_estimator(
         scores = influence_of(classifier, s_val, h, y, influence) / s_val.norm()
         scores = scores + config.restraint * fields.square().mean((1, 2, 3))
         objective, norm = descend(
-            scores.sum() / config.batch_size, optimizer, world, name="estimator"
+            [scores.sum() / config.batch_size], optimizer, world, name="estimator"
         )
         yield step, {"objective": objective, "gradient_norm": norm}
 

@@ -79,7 +79,7 @@ class Display:
                 f"{labels['row']} seed {labels['seed']} "
                 f"[{cell + 1}/{self.num_cells}]  "
                 f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} "
-                f"{step}/{steps.stop}  {rate:.0f} steps/s{self._loss}"
+                f"{step}/{steps.stop}  {_rate(rate)}{self._loss}"
                 f"  ETA {_clock(self._seconds_left())}"
             )
 
@@ -104,6 +104,19 @@ class Display:
         """Leave the terminal as it was."""
         if self._live.is_started:
             self._live.stop()
+
+
+def _rate(steps: float) -> str:
+    """Steps a second, or seconds a step.
+
+    >>> _rate(12.3), _rate(0.25)
+    ('12 steps/s', '4.0 s/step')
+    """
+    return (
+        f"{steps:.0f} steps/s"
+        if steps >= 1 or steps == 0
+        else f"{1 / steps:.1f} s/step"
+    )
 
 
 def _clock(seconds: float) -> str:

@@ -34,7 +34,7 @@ def draw_interpolations(run: Path) -> list[Path]:
     folder = RunFolder(run)
     config = folder.config()
     splits = load_splits(config.data)
-    image = to_float(splits.train.images[:1])
+    image = to_float(splits.train.select(torch.arange(1)).images)
     drawn = []
     for row, state in learned_rows(folder, config):
         transform = load_transform(state, splits, config)

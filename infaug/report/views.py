@@ -15,6 +15,7 @@ from infaug.augment.learned import Learned
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits, load_splits
+from infaug.data.stored import Stored
 from infaug.estimate.learned_transform import LearnedTransform, build_transform
 from infaug.randomness import Draws
 from infaug.record.folder import RunFolder
@@ -67,7 +68,7 @@ def _draw(
     row: Row, splits: Splits, base: Augment, learned: Augment, path: Path
 ) -> None:
     shown = _some_of_each_class(splits.train)
-    x = to_float(splits.train.images[shown])
+    x = to_float(splits.train.select(shown).images)
     parts = (base, learned) if row.learns_on_base else (learned,)
     draws = Draws.of_size(len(x), 0, "picture")
     lines = [("training image", x)]
@@ -91,7 +92,7 @@ def _draw(
     figure.savefig(path, dpi=110)
 
 
-def _some_of_each_class(labelled: Labelled) -> Tensor:
+def _some_of_each_class(labelled: Labelled | Stored) -> Tensor:
     """Positions of up to `NUM_IMAGES` images, classes in turn."""
     turn = torch.zeros_like(labelled.labels)
     for label in labelled.labels.unique():

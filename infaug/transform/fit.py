@@ -136,7 +136,10 @@ def critics_step(
         loss = CRITIC_LOSS[config.fit](of_real, of_fake)
         loss = loss + config.gradient_penalty * penalties.mean()
         total, norm = descend(
-            own_part(loss, world), state.optimizers[name], world, name=f"{name}_critic"
+            [own_part(loss, world)],
+            state.optimizers[name],
+            world,
+            name=f"{name}_critic",
         )
         metrics |= {
             f"{name}_critic_loss": total,
@@ -182,7 +185,7 @@ def generator_step(
         + config.flow_inverse_mse * inverse_mse(flow_errors, config.mse_floor)
     )
     total, norm = descend(
-        own_part(loss, world), state.optimizers["generator"], world, name="generator"
+        [own_part(loss, world)], state.optimizers["generator"], world, name="generator"
     )
     return {
         "generator_loss": total,

@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.stored import Stored
 from infaug.influence.features import head_inputs
 from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.score import replace_influence
 from infaug.influence.validate import Validation, agreement, validate
 from infaug.randomness import Draws, generator
-from infaug.refresh import solve_snapshot, take_snapshot
+from infaug.refresh import hessian_sample, solve_snapshot, take_snapshot
 from infaug.snapshot import CHUNK, shared_inputs
 from infaug.trust.reload import Finished
 from infaug.world import World
@@ -151,4 +152,7 @@ def _live_s_val(finished: Finished, influence: Labelled) -> Tensor:
         cell.classifier, cell.augments, config,
         cell.seed, "validate", start=cell.s_val,
     )  # fmt: skip
-    return solve_snapshot(snapshot, cell.train, influence, config, World()).value
+    train = cell.train
+    if isinstance(train, Stored):
+        train = hessian_sample(train, config, cell.seed, "validate")
+    return solve_snapshot(snapshot, train, influence, config, World()).value

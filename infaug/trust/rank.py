@@ -26,6 +26,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from infaug.data.dataset import Labelled
+from infaug.data.stored import Stored
 from infaug.influence.score import replace_influence, upweight_influence
 from infaug.influence.solution import Solution
 from infaug.refresh import solve_snapshot, take_snapshot
@@ -53,20 +55,26 @@ def rank(finished: Finished, *, num_draws: int = 1) -> pa.Table:
     S and the scores belong to F's own head; a view is the row's last one.
 
     Raises:
-        ValueError: if S cannot be solved for.
+        ValueError: if S cannot be solved for, or the training images are streamed.
     """
     cell = finished.cell
-    solution = _solve(finished)
+    if isinstance(cell.train, Stored):
+        raise ValueError(
+            "all training images are ranked, and these are streamed: "
+            "infaug influence validate checks a sample of them"
+        )
+    train = cell.train
+    solution = _solve(finished, train)
     if not solution.converged:
         raise ValueError(f"s_val was not found: {solution.status}")
     images = _snapshot(finished, 0)
-    h1, probs = shared_inputs(images, cell.train.images, World())
-    y = one_hot(cell.train.labels, cell.num_classes).to(h1.dtype)
+    h1, probs = shared_inputs(images, train.images, World())
+    y = one_hot(train.labels, cell.num_classes).to(h1.dtype)
     s_val = solution.value
     tables = [_table(finished, None, upweight_influence(s_val, probs, y, h1))]
     for draw in range(num_draws):
         snapshot = _snapshot(finished, draw)
-        h1_aug, probs_aug = shared_inputs(snapshot, cell.train.images, World(), view=0)
+        h1_aug, probs_aug = shared_inputs(snapshot, train.images, World(), view=0)
         scores = replace_influence(s_val, y, probs, h1, probs_aug, h1_aug)
         tables.append(_table(finished, draw, scores))
     order = [("kind", "descending"), ("influence", "ascending")]
@@ -82,13 +90,13 @@ def write_ranking(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path)
 
 
-def _solve(finished: Finished) -> Solution:
+def _solve(finished: Finished, train: Labelled) -> Solution:
     cell, config = finished.cell, finished.cell.config.influence
     snapshot = take_snapshot(
         cell.classifier, cell.augments, config, cell.seed, "rank", start=cell.s_val
     )
     influence = finished.splits.influence.to(cell.device)
-    return solve_snapshot(snapshot, cell.train, influence, config, World())
+    return solve_snapshot(snapshot, train, influence, config, World())
 
 
 def _snapshot(finished: Finished, draw: int) -> Snapshot:

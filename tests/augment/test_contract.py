@@ -116,7 +116,8 @@ def test_a_crop_is_a_whole_pixel_shift_and_maybe_a_mirror():
 
 def test_views_stand_side_by_side_with_equal_weights():
     x, y = images((1, 28, 28)), torch.eye(4)
-    views = make_views(x, y, [Identity(), RandomAffine()], Draws.of_size(4, "a"))
+    both = torch.stack([x, x], dim=1)
+    views = make_views(both, y, [Identity(), RandomAffine()], Draws.of_size(4, "a"))
     assert views.x.shape == (4, 2, 1, 28, 28)
     assert views.x[:, 0].equal(x)
     assert views.weights.eq(0.5).all()
@@ -159,7 +160,8 @@ def test_of_several_views_the_one_that_is_judged_least_is_chosen():
 
 def test_views_weigh_the_softmax_of_minus_their_scores():
     x, y, draws = images((1, 8, 8)), torch.eye(4), Draws.of_size(4, "a")
-    views = make_views(x, y, [Identity(), lambda x, _: x / 2], draws)
+    both = torch.stack([x, x], dim=1)
+    views = make_views(both, y, [Identity(), lambda x, _: x / 2], draws)
     weights = weigh_views(views, brightness, temperature=0.5).weights
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(4))
     odds = (weights[:, 1] / weights[:, 0]).log()

@@ -84,3 +84,65 @@ def test_evaluation_divides_once_so_uneven_batches_do_not_matter():
     parts = evaluate(classifier, images, labels, batch_size=3)
     assert whole.loss == pytest.approx(parts.loss, rel=1e-6)
     assert whole.accuracy == parts.accuracy
+
+
+# Adam's first steps have the sign of a gradient, however small.
+SLOW_AND_STEADY = {**vars(CONFIG), "optimizer": "sgd", "batch_groups": 4}
+
+
+def normalised(parts: int):
+    config = ClassifierConfig(**{**SLOW_AND_STEADY, "microbatches": parts})
+    return fitted(range(3), config=config)
+
+
+def test_a_batch_in_parts_learns_what_the_whole_batch_does():
+    (whole, done), (parted, parted_done) = normalised(1), normalised(2)
+    for (_, a), (_, b) in zip(done, parted_done, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(parted.state_dict()[name], tensor, msg=name)
+
+
+def test_a_batch_that_does_not_fit_goes_through_in_more_parts(monkeypatch):
+    whole, _ = normalised(1)
+    classifier = build_classifier("allconv", 1, 2, 0)
+    features, largest = classifier.features, 8  # rows of two views; 16 are too many
+
+    def limited(x):
+        if len(x) > largest:
+            raise torch.OutOfMemoryError("no room")
+        return features(x)
+
+    monkeypatch.setattr(classifier, "features", limited)
+    config = ClassifierConfig(**SLOW_AND_STEADY)
+    optimizer = build_optimizer(classifier, config)
+    with pytest.warns(UserWarning, match="2 parts from here on"):
+        list(
+            fit_classifier(
+                classifier, optimizer, two_bright_halves, range(3), config,
+                num_steps=30, world=World(),
+            )
+        )  # fmt: skip
+    for name, tensor in whole.state_dict().items():
+        torch.testing.assert_close(classifier.state_dict()[name], tensor, msg=name)
+
+
+def test_one_group_that_does_not_fit_is_told(monkeypatch):
+    def never(_):
+        raise torch.OutOfMemoryError("no room")
+
+    classifier = build_classifier("allconv", 1, 2, 0)
+    monkeypatch.setattr(classifier, "features", never)
+    optimizer = build_optimizer(classifier, CONFIG)
+    with pytest.raises(ValueError, match=r"--classifier\.batch-groups"):
+        list(
+            fit_classifier(
+                classifier, optimizer, two_bright_halves, range(1), CONFIG,
+                num_steps=30, world=World(),
+            )
+        )  # fmt: skip
+
+
+def test_microbatches_must_divide_the_groups():
+    with pytest.raises(ValueError, match=r"classifier\.microbatches"):
+        normalised(3)

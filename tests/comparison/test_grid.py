@@ -179,8 +179,8 @@ def results_of(path: Path, tops: dict[str, list[float]]) -> Results:
         for seed, value in enumerate(values):
             cell = grid_cell(row, seed, TINY)
             results.add({
-                "key": cell.key, "row": row, "seed": seed, "test_top1": value,
-                "selection_top1": value, "base": "affine:60",
+                "row": row, "seed": seed, "config": cell.settings,
+                "test_top1": value, "selection_top1": value, "base": "affine:60",
             })  # fmt: skip
     return Results(path)
 
@@ -213,3 +213,23 @@ def test_without_a_gap_to_close_no_share_is_claimed(tmp_path):
     table = replace(TABLE, rows=("base", "base_learned", "oracle"))
     text = markdown(table, results_of(tmp_path / "r.jsonl", found), 1, "x")
     assert "share of the gap" not in text
+
+
+def test_a_line_from_before_a_setting_existed_stands_for_its_default(tmp_path):
+    cell = grid_cell("base", 0, TINY)
+    settings = cell.settings
+    del settings["data"]["stream_above_gib"]
+    record = {"row": "base", "seed": 0, "config": settings, "test_top1": 90.0}
+    results = Results(tmp_path / "r.jsonl")
+    results.add(record)
+    assert results.get(cell) == record
+    other = replace(TINY, data=replace(TINY.data, stream_above_gib=1.0))
+    assert grid_cell("base", 0, other) not in results
+
+
+def test_a_line_with_a_setting_that_is_gone_stands_for_nothing(tmp_path):
+    settings = grid_cell("base", 0, TINY).settings | {"flux": 1}
+    record = {"row": "base", "seed": 0, "config": settings, "test_top1": 90.0}
+    results = Results(tmp_path / "r.jsonl")
+    results.add(record)
+    assert grid_cell("base", 0, TINY) not in results

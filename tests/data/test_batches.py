@@ -39,17 +39,24 @@ def test_a_batch_does_not_depend_on_the_batches_before():
 
 def test_a_batch_pairs_images_with_their_labels():
     data = some_images()
-    x, y, _ = Batches(data, 4, 2, range(2), "cpu", 0, "t").at(3)
+    x, y, _ = Batches(data, 4, 2, range(2), "cpu", 1, 0, "t").at(3)
     rows = batch_indices(10, 4, 3, 0, "t")
-    assert x.equal(to_float(data.images[rows]))
+    assert x[:, 0].equal(to_float(data.images[rows]))
     assert y.argmax(1).equal(data.labels[rows])
     assert y.sum(1).equal(torch.ones(4))
+
+
+def test_every_view_begins_from_the_same_image():
+    x, _, _ = Batches(some_images(), 4, 2, range(2), "cpu", 3, 0, "t").at(0)
+    assert x.shape == (4, 3, 1, 2, 2)
+    assert x[:, 1].equal(x[:, 0])
+    assert x[:, 2].equal(x[:, 0])
 
 
 @pytest.mark.parametrize("step", [0, 2])
 def test_the_parts_of_two_workers_are_the_whole_batch(step):
     whole, left, right = (
-        Batches(some_images(), 8, 4, groups, "cpu", 0, "t").at(step)
+        Batches(some_images(), 8, 4, groups, "cpu", 1, 0, "t").at(step)
         for groups in (range(4), range(2), range(2, 4))
     )
     for i in (0, 1):
@@ -59,7 +66,7 @@ def test_the_parts_of_two_workers_are_the_whole_batch(step):
 
 
 def test_draws_differ_from_step_to_step():
-    batches = Batches(some_images(), 4, 2, range(2), "cpu", 0, "t")
+    batches = Batches(some_images(), 4, 2, range(2), "cpu", 1, 0, "t")
     one, two = (batches.at(step)[2].uniform(0.0, 1.0) for step in (0, 1))
     assert not one.equal(two)
 
@@ -74,4 +81,4 @@ def test_draws_differ_from_step_to_step():
 )
 def test_impossible_batches_are_refused(count, batch_size, groups, message):
     with pytest.raises(ValueError, match=message):
-        Batches(some_images(count), batch_size, 2, groups, "cpu", 0, "t")
+        Batches(some_images(count), batch_size, 2, groups, "cpu", 1, 0, "t")

@@ -1,0 +1,116 @@
+"""What a run is going to do and take, told before it begins."""
+
+from dataclasses import replace
+
+import torch
+
+from infaug.comparison.cells import plan_cells
+from infaug.comparison.controls import (
+    Sizes,
+    choose_controls,
+    measure,
+    said,
+    seconds_of_cell,
+)
+from infaug.comparison.plan import settle
+from infaug.config import RunConfig
+from infaug.data.problem import Splits, divide
+from infaug.data.source import Source, load
+from infaug.data.splits import split
+from infaug.data.stored import Stored
+from infaug.precision import pick_device
+from infaug.rows import rows_of
+
+CALIBRATED_ON = 2  # target images of each class, where all would have to be decoded
+
+
+def outlook(
+    config: RunConfig, source: Source, device: torch.device, workers: int
+) -> list[str]:
+    """Lines for the user: images, workers, batches, rows, and an estimate of time.
+
+    A few steps of F and E are timed in this process, on as much as one worker has of a
+    batch. Nothing of them is kept.
+
+    Args:
+        config: settled.
+        source: its images.
+        device: where a worker trains.
+        workers: processes that will train together; 0 or 1: one.
+    """
+    workers = max(workers, 1)
+    train, test = source.train, source.test
+    at = split(train.labels, config.data, test_given=test is not None)
+    num_test = len(at.test) if test is None else len(test)
+    cells = plan_cells(config, rows_of(config), range(config.seeds))
+    trained = [cell for cell in cells if not cell.fits_generator]
+    steps = max(cell.steps["classify"] for cell in trained)
+    settings = config.classifier
+    per_epoch = len(at.train) / settings.batch_size
+    shape = "x".join(str(side) for side in train.image_shape)
+    sizes = Sizes(
+        train=len(at.train),
+        influence=len(at.influence),
+        selection=len(at.selection),
+        test=num_test,
+    )
+    held = sizes.influence + sizes.selection + sizes.test
+    gib = held * torch.Size(train.image_shape).numel() / 2**30
+    kept = "streamed" if isinstance(train, Stored) else "in memory"
+    pace = measure(
+        _of_one_worker(config, workers), _calibration_splits(config, source), device
+    )
+    seconds = sum(seconds_of_cell(cell, sizes, pace, workers) for cell in trained)
+    names = ", ".join(dict.fromkeys(cell.row.name for cell in trained))
+    return [
+        f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "
+        f"influence, {sizes.selection:,} selection, {sizes.test:,} test; "
+        f"{train.num_classes} classes, {shape}",
+        f"memory     {gib:.1f} GiB in each worker for all but the training images",
+        f"workers    {workers} on {device.type}, {settings.precision}",
+        f"batch      {settings.batch_size:,} images in two views, in "
+        f"{settings.batch_groups} groups; {per_epoch:,.0f} steps an epoch",
+        f"F          {settings.network}, {steps:,} steps = "
+        f"{steps / per_epoch:,.1f} epochs a cell",
+        f"cells      {len(trained)}: {names}; {config.seeds} seed(s)",
+        f"estimate   {said(seconds)}, {seconds * workers / 3600:.1f} "
+        f"{device.type}-hours, from a few timed steps",
+    ]
+
+
+def _of_one_worker(config: RunConfig, workers: int) -> RunConfig:
+    """What one of the workers does in a step."""
+    settings, estimator = config.classifier, config.estimator
+    return replace(
+        config,
+        classifier=replace(
+            settings,
+            batch_size=settings.batch_size // workers,
+            batch_groups=settings.batch_groups // workers,
+        ),
+        estimator=replace(estimator, batch_size=estimator.batch_size // workers),
+    )
+
+
+def _calibration_splits(config: RunConfig, source: Source) -> Splits:
+    """The splits, with few target images where all would have to be decoded."""
+    data = config.data
+    if isinstance(source.train, Stored):
+        few = CALIBRATED_ON * source.train.num_classes
+        source = replace(source, test=source.train.select(torch.arange(few)))
+        data = replace(data, target=few, influence_share=0.5)
+    return divide(source, data)
+
+
+def foresee(config: RunConfig, workers: int) -> list[str]:
+    """The outlook of a config that nobody has settled yet.
+
+    Raises:
+        ValueError: for images or settings that cannot work.
+    """
+    source, device = load(config.data), pick_device()
+    settled = settle(config, source.train.image_shape, device)
+    if settled.controls == "auto" and not settled.rows:
+        chosen, _ = choose_controls(settled, source, device, max(workers, 1))
+        settled = replace(settled, controls=chosen)
+    return outlook(settled, source, device, workers)

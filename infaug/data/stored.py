@@ -1,0 +1,178 @@
+"""A labelled set that does not fit into memory: it stays encoded, in Parquet."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from infaug.config import DataConfig
+from infaug.data.dataset import Labelled
+from infaug.data.decode import UnreadableError, open_image
+from infaug.data.feed import Feed
+from infaug.data.lanes import Window
+from infaug.data.parquet import opened, parquet_items
+from infaug.data.reader import Reader
+from infaug.data.shards import read_layout
+
+SOME = 1000
+SELECTED = ("selected",)  # windows of `select` draw nothing, but have a name
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stored:
+    """Some images of a Parquet set, with their labels in memory.
+
+    Has what `Labelled` has but `images`: a `Stream` trains on them, `select` decodes a
+    few.
+    """
+
+    reader: Reader
+    feed: Feed
+    labels: Int64[Tensor, "N"]
+    class_names: tuple[str, ...]
+    positions: Int64[Tensor, "N"]
+    """Of these images in the set, ascending."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """Y, the number of class names."""
+        return len(self.class_names)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return 3 if self.reader.mode == "RGB" else 1, self.reader.size, self.reader.size
+
+    def __add__(self, other: "Stored") -> "Stored":
+        """Both, in order of position; they have no image in common."""
+        positions = torch.cat([self.positions, other.positions])
+        order = positions.argsort()
+        labels = torch.cat([self.labels, other.labels])[order]
+        return replace(self, labels=labels, positions=positions[order])
+
+    def to(self, device: torch.device | str) -> "Stored":
+        """Itself: images go to a device once they are decoded."""
+        del device
+        return self
+
+    def part(self, indices: Int64[Tensor, "n"]) -> "Stored":
+        """The images at `indices`, which ascend, still encoded."""
+        return replace(
+            self, labels=self.labels[indices], positions=self.positions[indices]
+        )
+
+    def select(self, indices: Int64[Tensor, "n"]) -> Labelled:
+        """The images at `indices`, in that order, decoded: centre squares.
+
+        Raises:
+            ValueError: if one of them cannot be read.
+        """
+        order = self.positions[indices.cpu()].argsort()
+        places = self.positions[indices.cpu()][order]
+        channels, height, width = self.image_shape
+        images = torch.empty(len(places), channels, height, width, dtype=torch.uint8)
+        done = 0
+        for piece in self.feed(self.reader, self._windows(places), ("centre",)):
+            images[done : done + len(piece.images)] = piece.images[:, 0]
+            done += len(piece.images)
+        back = torch.empty_like(order)
+        back[order] = torch.arange(len(order))
+        return Labelled(images[back], self.labels[indices.cpu()], self.class_names)
+
+    def select_all(self) -> Labelled:
+        """All images, decoded: there must be room for them."""
+        return self.select(torch.arange(len(self)))
+
+    def held(self) -> list[Int64[Tensor, "_"]]:
+        """The positions of these images in every row group."""
+        first = torch.tensor([group.first for group in self.reader.groups])
+        stop = [group.positions.stop for group in self.reader.groups]
+        begins = torch.searchsorted(self.positions, first)
+        ends = torch.searchsorted(self.positions, torch.tensor(stop))
+        return [self.positions[a:b] for a, b in zip(begins, ends, strict=True)]
+
+    def _windows(self, places: Int64[Tensor, "n"]) -> Iterator[Window]:
+        """One for each row group that holds some of `places`, which ascend."""
+        wanted = replace(self, positions=places, labels=places)
+        return (
+            Window(lane=0, purpose=SELECTED, start=0, groups=(number,), positions=held)
+            for number, held in enumerate(wanted.held())
+            if len(held)
+        )
+
+
+def must_stream(files: Sequence[Path], config: DataConfig) -> bool:
+    """Whether the images of these files would take too much memory, decoded.
+
+    Raises:
+        ValueError: if they would, and no size is given to which they are decoded.
+    """
+    rows = 0
+    for file in files:
+        with opened(file) as parquet:
+            rows += parquet.metadata.num_rows
+    size = config.image_size
+    height, width = (size, size) if size else _size_of_first(files[0], config)
+    gib = rows * _channels(config) * height * width / 2**30
+    if gib <= config.stream_above_gib:
+        return False
+    if size is None:
+        raise ValueError(
+            f"{files[0].parent}: {rows} images take {gib:.1f} GiB decoded, more than "
+            f"--data.stream-above-gib {config.stream_above_gib:g}, so they are "
+            "streamed: say to which size with --data.image-size 224"
+        )
+    return True
+
+
+def open_stored(
+    files: Sequence[Path],
+    config: DataConfig,
+    class_names: tuple[str, ...] | None,
+    feed: Feed,
+) -> Stored:
+    """All images of these files; without names, classes are called by their numbers.
+
+    Raises:
+        ValueError: for a file, column or label that cannot be used.
+    """
+    assert config.image_size is not None, "`must_stream` asks for it"
+    groups, labels = read_layout(files, config, class_names)
+    mode = "RGB" if config.mode == "auto" else config.mode
+    reader = Reader(groups=groups, config=config, size=config.image_size, mode=mode)
+    names = class_names or tuple(str(label) for label in labels.unique().tolist())
+    positions = torch.arange(len(labels))
+    return Stored(
+        reader=reader, feed=feed, labels=labels, class_names=names, positions=positions
+    )
+
+
+def _size_of_first(file: Path, config: DataConfig) -> tuple[int, int]:
+    """Height and width of a file's first image; none, if it cannot be read.
+
+    That it cannot is told by whoever then reads it.
+    """
+    items = parquet_items([file], config, None)
+    try:
+        image = open_image(next(items), "auto")
+    except (StopIteration, UnreadableError):
+        return 0, 0
+    return image.height, image.width
+
+
+def _channels(config: DataConfig) -> int:
+    return 1 if config.mode == "L" else 3
+
+
+def some(images: Labelled | Stored) -> Labelled:
+    """All images of a set in memory; of one that is streamed a thousand, spread out."""
+    if isinstance(images, Labelled):
+        return images
+    step = max(len(images) // SOME, 1)
+    return images.select(torch.arange(0, len(images), step)[:SOME])

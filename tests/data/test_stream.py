@@ -1,0 +1,209 @@
+"""A streamed set trains as one in memory would, in another order."""
+
+from io import BytesIO
+
+import pytest
+import torch
+from PIL import Image
+
+from infaug.config import DataConfig, ShiftConfig
+from infaug.data.crops import crops_of
+from infaug.data.decode import Encoded
+from infaug.data.feed import Threads
+from infaug.data.lanes import windows
+from infaug.data.problem import divide
+from infaug.data.source import load
+from infaug.data.stored import Stored
+from infaug.data.stream import Stream
+
+NUM, CLASSES = 60, 3
+
+
+@pytest.fixture
+def config(tmp_path, write_rows, image):
+    """Sixty flat images, each of its own grey, in two files of row groups of three."""
+    for part in range(2):
+        numbers = range(30 * part, 30 * part + 30)
+        images = [image(4 * n, size=(10 + n % 3, 12), mode="RGB") for n in numbers]
+        labels = [n % CLASSES for n in numbers]
+        write_rows(tmp_path / "set" / f"train-{part}.parquet", labels, images)
+    return DataConfig(
+        source=str(tmp_path / "set"), image_size=8, stream_above_gib=0, target=12,
+        test=9,
+    )  # fmt: skip
+
+
+def stored_of(config) -> Stored:
+    train = load(config).train
+    assert isinstance(train, Stored)
+    return train
+
+
+def stream(stored, groups=range(2), crops=("random", "centre")) -> Stream:
+    return Stream(stored, 8, 2, groups, "cpu", crops, 0, "t")
+
+
+def shown(batch) -> list[int]:
+    """Which images a batch holds: each has its own grey."""
+    return (batch.x[:, 0, 0, 0, 0] * 255 / 4).round().int().tolist()
+
+
+def test_a_stored_set_has_the_images_that_memory_has(config):
+    in_memory = DataConfig(**{**vars(config), "stream_above_gib": 4.0})
+    whole, stored = load(in_memory).train, stored_of(config)
+    assert stored.labels.equal(whole.labels)
+    assert stored.image_shape == whole.image_shape
+    picked = torch.tensor([59, 0, 31, 30, 7])
+    assert stored.select(picked).images.equal(whole.images[picked])
+    assert stored.select(picked).labels.equal(whole.labels[picked])
+
+
+def test_the_same_splits_are_drawn_and_only_training_images_are_streamed(config):
+    in_memory = DataConfig(**{**vars(config), "stream_above_gib": 4.0})
+    ours, theirs = (divide(load(c), c) for c in (config, in_memory))
+    for name in ("influence", "selection", "test"):
+        assert getattr(ours, name).images.equal(getattr(theirs, name).images)
+    assert isinstance(ours.train, Stored)
+    everything = torch.arange(len(ours.train))
+    assert ours.train.select(everything).images.equal(theirs.train.images)
+    assert len(ours.pooled) == len(theirs.pooled)
+    assert isinstance(ours.pooled, Stored)
+    assert ours.pooled.positions.equal(ours.pooled.positions.unique())
+    batches = stream(ours.train)
+    seen = {n for step in range(20) for n in shown(batches.at(step))}
+    assert seen == set(ours.train.positions.tolist())
+
+
+def test_every_epoch_of_a_lane_has_its_images_once(config):
+    stored = stored_of(config)
+    for lane in range(2):
+        epochs = {}
+        ahead = windows(stored.held(), 2, range(lane, lane + 1), 0, 0, "t", size=8)
+        for window in ahead:
+            epoch = window.purpose[-2]
+            if epoch == 3:
+                break
+            epochs.setdefault(epoch, []).extend(window.positions.tolist())
+        assert len(epochs) == 3
+        for positions in epochs.values():
+            assert len(set(positions)) == len(positions) == NUM // 2
+        assert len({tuple(p) for p in epochs.values()}) == 3
+
+
+def test_the_lanes_of_an_epoch_are_the_whole_set(config):
+    stored = stored_of(config)
+    seen = []
+    for window in windows(stored.held(), 2, range(2), 0, 0, "t", size=8):
+        if window.purpose[-2] == 0:
+            seen += window.positions.tolist()
+        if window.start > NUM:
+            break
+    assert sorted(seen) == list(range(NUM))
+
+
+def test_views_of_an_image_belong_to_its_label(config):
+    batch = stream(stored_of(config)).at(0)
+    assert batch.x.shape == (8, 2, 3, 8, 8)
+    assert shown(batch) == [
+        round(v) for v in (batch.x[:, 1, 0, 0, 0] * 255 / 4).tolist()
+    ]
+    assert batch.y.argmax(1).tolist() == [n % CLASSES for n in shown(batch)]
+
+
+def test_the_parts_of_two_workers_are_the_whole_batch(config):
+    stored = stored_of(config)
+    parts = [stream(stored, groups) for groups in (range(2), range(1), range(1, 2))]
+    for step in range(12):
+        whole, left, right = (part.at(step) for part in parts)
+        assert torch.cat([left.x, right.x]).equal(whole.x)
+        assert torch.cat([left.y, right.y]).equal(whole.y)
+        numbers = [each.draws.uniform(0, 1) for each in (left, right)]
+        assert torch.cat(numbers).equal(whole.draws.uniform(0, 1))
+
+
+@pytest.mark.parametrize("first", [1, 5, 17])
+def test_a_stream_that_begins_later_goes_on_as_one_that_began_at_the_start(
+    config, first
+):
+    stored = stored_of(config)
+    whole, late = stream(stored), stream(stored)
+    for step in range(first + 3):
+        expected = whole.at(step)
+        if step >= first:
+            found = late.at(step)
+            assert found.x.equal(expected.x)
+            assert found.y.equal(expected.y)
+
+
+def test_the_number_of_threads_changes_no_byte(config):
+    alone, many = stored_of(config), load(config, Threads(3)).train
+    assert isinstance(many, Stored)
+    for step in range(6):
+        assert stream(alone).at(step).x.equal(stream(many).at(step).x)
+
+
+def test_random_crops_differ_from_epoch_to_epoch(tmp_path, write_rows):
+    gradient = Image.linear_gradient("L").convert("RGB")
+    images = [gradient.rotate(90 * n) for n in range(6)]
+    labels = [n % 2 for n in range(6)]
+    write_rows(tmp_path / "train.parquet", labels, images)
+    stored = stored_of(
+        DataConfig(source=str(tmp_path), image_size=16, stream_above_gib=0)
+    )
+    batches = Stream(stored, 3, 1, range(1), "cpu", ("random",), 0, "t")
+    first = torch.cat([batches.at(step).x for step in (0, 1)])
+    second = torch.cat([batches.at(step).x for step in (2, 3)])
+    alike = (first[:, None] == second[None]).flatten(2).all(dim=2)
+    assert not alike.any()
+
+
+def encoded(image) -> Encoded:
+    buffer = BytesIO()
+    image.save(buffer, format="PNG")
+    return Encoded("x.png", buffer.getvalue(), 0)
+
+
+@pytest.mark.parametrize("mirror", [0.9, 0.1])
+def test_a_crop_of_the_whole_area_is_the_image_or_its_mirror(mirror):
+    image = Image.linear_gradient("L").rotate(90).resize((16, 16))
+    numbers = torch.tensor([[1.0, 0.5, 0.3, 0.7, mirror]])
+    (crop,) = crops_of(encoded(image), ("random",), numbers, 16, "L")
+    pixels = torch.tensor(list(image.getdata()), dtype=torch.uint8).view(1, 16, 16)
+    assert crop.equal(pixels if mirror > 0.5 else pixels.flip(-1))
+
+
+def test_a_random_crop_lies_where_its_numbers_say():
+    image = Image.linear_gradient("L")  # rows count from 0 to 255
+    area = (0.25 - 0.08) / 0.92  # a quarter of the image: 128 x 128
+    numbers = torch.tensor([[area, 0.5, 0.0, 0.5, 0.9]])
+    (crop,) = crops_of(encoded(image), ("random",), numbers, 128, "L")
+    assert crop[0, :, 0].float().sub(torch.arange(64, 192)).abs().max() <= 1
+
+
+def test_an_image_that_cannot_be_read_is_named(config):
+    broken = Encoded("a.parquet row 7", b"not an image", 0)
+    with pytest.raises(ValueError, match=r"a\.parquet row 7 cannot be read"):
+        crops_of(broken, ("centre",), torch.zeros(1, 5), 8, "RGB")
+
+
+def test_a_set_too_large_for_memory_needs_a_size(config):
+    unsized = DataConfig(**{**vars(config), "image_size": None})
+    with pytest.raises(ValueError, match=r"--data\.image-size"):
+        load(unsized)
+
+
+def test_images_that_are_streamed_are_not_shifted(config):
+    turned = DataConfig(**{**vars(config), "shift": ShiftConfig(rotate_deg=40)})
+    with pytest.raises(ValueError, match=r"data\.shift"):
+        divide(load(turned), turned)
+
+
+def test_more_lanes_than_row_groups_are_refused(config):
+    with pytest.raises(ValueError, match="smaller row groups"):
+        Stream(stored_of(config), 42, 21, range(21), "cpu", ("centre",), 0, "t")
+
+
+def test_a_label_that_names_no_class_is_told_with_its_row(tmp_path, write_rows, image):
+    path = write_rows(tmp_path / "a.parquet", [0, 1, 2, 5], names=["a", "b", "c"])
+    with pytest.raises(ValueError, match="row 3 has label 5"):
+        load(DataConfig(source=path, image_size=8, stream_above_gib=0))
