@@ -4,35 +4,38 @@
     python benchmarks/ingest.py FOLDER_OF_PARQUET --json     # one line
 
 224x224 training crops per second and core, of the same images: a bare loop of decode
-and random-resized crop on one thread; infaug's stream with as many threads as cores;
-torchvision's ImageFolder and DataLoader with as many worker processes as cores. They
-take turns; steady state is timed, from the second batch on, and the time to the first
-batch apart. Then memory: the most that a stream over the set, repeated until it is
-`memory_gib` large when decoded, takes beyond what the process had.
+and random-resized crop, in a process for each core at once; infaug's stream with as
+many threads as cores; torchvision's ImageFolder and DataLoader with as many worker
+processes as cores. They take turns; steady state is timed, from the second batch on,
+and the time to the first batch apart. Then memory: what a process that streams the set,
+repeated until it is `memory_gib` large when decoded, needs beyond its imports.
 """
 
 import io
 import json
 import os
-import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import tyro
+from memory import forget_peak, peak, resident
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import datasets
 from torchvision.transforms import v2
 
 from infaug.config import DataConfig
+from infaug.data.dataset import to_float
 from infaug.data.source import load
 from infaug.data.stored import Stored
 from infaug.data.stream import Stream
@@ -64,18 +67,25 @@ def encoded_images(source: Path) -> list[bytes]:
     return pa.concat_tables(tables).column(0).to_pylist()
 
 
-def bare(images: list[bytes]) -> Iterator[int]:
-    """Decode and crop, nothing else, on this thread: crops done, batch by batch."""
+def bare(images: list[bytes], cores: int) -> Iterator[int]:
+    """Decode and crop, nothing else: crops done, a batch of each process at a time."""
+    with ProcessPoolExecutor(cores, get_context("fork")) as pool:
+        parts = [images[core::cores] for core in range(cores)]
+        waiting = [pool.submit(bare_loop, part) for part in parts for _ in range(4)]
+        while True:
+            yield waiting.pop(0).result()
+            part = parts[len(waiting) % cores]
+            waiting.append(pool.submit(bare_loop, part))
+
+
+def bare_loop(images: list[bytes]) -> int:
+    """One batch of it."""
     crop = v2.RandomResizedCrop(SIZE, antialias=True)
-    at = 0
-    while True:
-        batch = []
-        for _ in range(BATCH):
-            with Image.open(io.BytesIO(images[at % len(images)])) as image:
-                batch.append(v2.functional.pil_to_tensor(crop(image.convert("RGB"))))
-            at += 1
-        torch.stack(batch)
-        yield BATCH
+    batch = []
+    for encoded in images[:BATCH]:
+        with Image.open(io.BytesIO(encoded)) as image:
+            batch.append(v2.functional.pil_to_tensor(crop(image.convert("RGB"))))
+    return len(to_float(torch.stack(batch)))
 
 
 def streamed(config: DataConfig) -> Iterator[int]:
@@ -100,7 +110,7 @@ def torchvision_loader(folder: Path, cores: int) -> Iterator[int]:
         for x, _ in DataLoader(
             data, BATCH, shuffle=True, num_workers=cores, drop_last=True
         ):
-            yield len(x.float().div_(255))
+            yield len(to_float(x))
 
 
 def timed(batches: Iterator[int], images: int) -> tuple[float, float]:
@@ -134,9 +144,12 @@ def write_repeated(images: list[bytes], file: Path, count: int) -> None:
             writer.write_batch(pa.record_batch(columns, schema=schema))
 
 
-def peak_gib() -> float:
-    """Most memory this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+def memory_of(config: DataConfig, num_batches: int) -> float:
+    """GiB that a stream takes in this process, which has done nothing else."""
+    before = resident()
+    forget_peak()
+    list(islice(streamed(config), num_batches))
+    return (peak() - before) / 2**30
 
 
 def main(settings: Settings) -> None:
@@ -152,24 +165,24 @@ def main(settings: Settings) -> None:
         write_folder(images, folder)
         write_repeated(images, parquet, len(images))
         here = DataConfig(**{**vars(config), "source": str(parquet)})
-        ways: dict[str, tuple[Callable[[], Iterator[int]], int]] = {
-            "bare loop": (lambda: bare(images), 1),
-            "infaug": (lambda: streamed(here), cores),
-            "torchvision": (lambda: torchvision_loader(folder, cores), cores),
+        ways: dict[str, Callable[[], Iterator[int]]] = {
+            "bare loop": lambda: bare(images, cores),
+            "infaug": lambda: streamed(here),
+            "torchvision": lambda: torchvision_loader(folder, cores),
         }
         rates: dict[str, list[float]] = {name: [] for name in ways}
         firsts: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(settings.repeats):
-            for name, (begin, used) in ways.items():
-                first, rate = timed(begin(), settings.images * used)
-                rates[name].append(rate / used)
+            for name, begin in ways.items():
+                first, rate = timed(begin(), settings.images)
+                rates[name].append(rate / cores)
                 firsts[name].append(first)
         large = Path(scratch) / "large.parquet"
         count = round(settings.memory_gib * 2**30 / (3 * SIZE**2))
         write_repeated(images, large, count)
-        before = peak_gib()
         big = DataConfig(**{**vars(config), "source": str(large)})
-        list(islice(streamed(big), min(count, settings.images) // BATCH))
+        with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+            stream_gib = apart.submit(memory_of, big, settings.images // BATCH).result()
     ratios = {
         other: statistics.median(
             a / b for a, b in zip(rates["infaug"], rates[other], strict=True)
@@ -182,7 +195,7 @@ def main(settings: Settings) -> None:
         "seconds_to_first_batch": {n: statistics.median(v) for n, v in firsts.items()},
         "infaug_over": ratios,
         "decoded_gib": settings.memory_gib,
-        "stream_gib": peak_gib() - before,
+        "stream_gib": stream_gib,
     }
     if not settings.json:
         for name in ways:
@@ -193,7 +206,7 @@ def main(settings: Settings) -> None:
         for other, ratio in ratios.items():
             print(f"infaug / {other:<12} {ratio:.2f}")
         print(
-            f"memory: {found['stream_gib']:.2f} GiB for a set of "
+            f"memory: {stream_gib:.2f} GiB for a set of "
             f"{settings.memory_gib:.1f} GiB, decoded"
         )
     print(json.dumps({"settings": asdict(settings), **found}, default=str))

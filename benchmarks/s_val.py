@@ -16,7 +16,6 @@ standard deviation 4. Rivals that are not installed are left out, with the reaso
 
 import json
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from typing import Any
 
 import torch
 import tyro
+from memory import peak, resident
 from s_val_rivals import CG, LISSA, Problem, missing
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -214,28 +214,11 @@ def print_peak(settings: Settings) -> None:
     if name in CG:
         runs[name] = lambda problem: CG[name][1](problem, 0.1, 3)
     runs[name](tiny)  # imports and first-use workspaces
-    before = _resident()
+    before = resident()
     problem = build(settings.sizes[0], damping)
-    _forget_peak()
+    forgetpeak()
     runs[name](problem)
-    print((_peak() - before) / 2**30)
-
-
-def _resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def _forget_peak() -> None:
-    with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")  # Linux: the high-water mark starts again from here
-
-
-def _peak() -> int:
-    """VmHWM in bytes."""
-    with open("/proc/self/status") as file:
-        line = next(line for line in file if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    print((peak() - before) / 2**30)
 
 
 def compare(settings: Settings, size: str, damping: float, threads: int) -> dict:

@@ -86,4 +86,4 @@ def to_float(images: UInt8[Tensor, "*B C H W"]) -> Float[Tensor, "*B C H W"]:
     >>> to_float(torch.full((1, 1, 1), 255, dtype=torch.uint8)).item()
     1.0
     """
-    return images.float() / 255
+    return images.float().div_(255)  # one new array, not two

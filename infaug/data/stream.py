@@ -1,5 +1,6 @@
 """Training batches of a set that is streamed, with the interface of `Batches`."""
 
+from collections import deque
 from collections.abc import Generator
 from typing import cast
 
@@ -62,9 +63,14 @@ class Stream:
         """
         if step != self._next:
             self._begin(step)
-        parts = [self._take(lane) for lane in self.world_groups]
         self._next += 1
-        images, labels = (torch.cat(each) for each in zip(*parts, strict=True))
+        rows = len(self.world_groups) * self.group_size
+        shape = (len(self.crops), *self.stored.image_shape)
+        images = torch.empty(rows, *shape, dtype=torch.uint8)
+        labels = torch.empty(rows, dtype=torch.int64)
+        for number, lane in enumerate(self.world_groups):
+            place = slice(number * self.group_size, (number + 1) * self.group_size)
+            self._take(lane, images[place], labels[place])
         y = F.one_hot(labels.to(self.device), self.stored.num_classes).float()
         draws = Draws(
             *self.purpose,
@@ -85,21 +91,25 @@ class Stream:
             *self.purpose,
         )
         self._next = step
-        self._waiting: dict[int, list[Piece]] = {lane: [] for lane in self.world_groups}
+        self._waiting = {lane: deque[Piece]() for lane in self.world_groups}
         pieces = self.stored.feed(self.stored.reader, ahead, self.crops)
         self._pieces = cast(Generator[Piece, None, None], pieces)
 
-    def _take(self, lane: int) -> tuple[Tensor, Tensor]:
-        """The next images of a lane, and their labels."""
-        waiting = self._waiting
-        while sum(len(piece.labels) for piece in waiting[lane]) < self.group_size:
-            piece = next(self._pieces)
-            waiting[piece.lane].append(piece)
-        images = torch.cat([piece.images for piece in waiting[lane]])
-        labels = torch.cat([piece.labels for piece in waiting[lane]])
-        size = self.group_size
-        waiting[lane] = [Piece(lane, images[size:], labels[size:])]
-        return images[:size], labels[:size]
+    def _take(self, lane: int, images: Tensor, labels: Tensor) -> None:
+        """Fill these with the next images of a lane and their labels."""
+        waiting, done = self._waiting, 0
+        while done < len(labels):
+            while not waiting[lane]:
+                piece = next(self._pieces)
+                waiting[piece.lane].append(piece)
+            piece = waiting[lane].popleft()
+            num = min(len(piece.labels), len(labels) - done)
+            images[done : done + num] = piece.images[:num]
+            labels[done : done + num] = piece.labels[:num]
+            if num < len(piece.labels):
+                rest = Piece(lane, piece.images[num:], piece.labels[num:])
+                waiting[lane].appendleft(rest)
+            done += num
 
 
 def batches_of(
