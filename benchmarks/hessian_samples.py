@@ -25,7 +25,7 @@ from infaug.influence.kronecker import KroneckerInverse
 from infaug.influence.pcg import pcg
 from infaug.precision import pick_device
 from infaug.randomness import generator
-from infaug.refresh import scores, take_snapshot
+from infaug.refresh import hessian_sample, scores, take_snapshot
 from infaug.rounds import classify
 from infaug.rows import ROWS
 from infaug.snapshot import shared_inputs, validation_gradient
@@ -68,6 +68,7 @@ def main(settings: Settings) -> None:
         config, rounds=replace(config.rounds, rounds=1, classifier_steps=settings.steps)
     )
     cell = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
+    train = hessian_sample(cell.train, replace(config.influence, hessian_samples=None))
     *_, last = classify(cell, 0, range(settings.steps), splits.selection)
     cell.classifier.eval()
     print(dict(last), flush=True)
@@ -77,7 +78,7 @@ def main(settings: Settings) -> None:
     )
     gradient = validation_gradient(snapshot, splits.influence)
     views = [
-        shared_inputs(snapshot, cell.train.images, World(), view)
+        shared_inputs(snapshot, train.images, World(), view)
         for view in range(len(cell.augments))
     ]
     print(f"{len(cell.train)} images forwarded: {time.perf_counter() - began:.0f} s")

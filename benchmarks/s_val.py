@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 import tyro
-from memory import peak, resident
+from memory import forget_peak, peak, resident
 from s_val_rivals import CG, LISSA, Problem, missing
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -216,7 +216,7 @@ def print_peak(settings: Settings) -> None:
     runs[name](tiny)  # imports and first-use workspaces
     before = resident()
     problem = build(settings.sizes[0], damping)
-    forgetpeak()
+    forget_peak()
     runs[name](problem)
     print((peak() - before) / 2**30)
 

@@ -1,7 +1,7 @@
 """One cell of a table: a row, a seed, and the whole state of its training."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -111,26 +111,19 @@ class Cell:
         self.initial: Mapping[str, Tensor] | None = None
         if driver is not None:
             self._be_driven_by(driver)
-        # A stream crops while it decodes, so a view begins with what is left of base.
-        base, rest = config.rounds.base, after_crop(config.rounds.base)
-        crops: list[Crop] = ["centre", "centre"]
-        self._on_base, self._begun, of_e = base, self.augments, crops[:1]
-        if isinstance(self.train, Stored) and rest is not None:
-            crops = ["random" if v.startswith("base") else "centre" for v in row.views]
-            self._on_base, self._begun = rest, self._augments(row, rest)
-            of_e = ["random" if row.learns_on_base else "centre"]
-        self._classify = self._batches(settings.batch_size, groups, crops, "classify")
+        of_f, of_e, self._base_left = _crops(row, self.train, config.rounds.base)
+        self._begun = self._augments(row, self._base_left)
+        self._classify = self._batches(settings.batch_size, groups, of_f, "classify")
         size = config.estimator.batch_size
         self._estimate = self._batches(size, groups, of_e, "estimate")
 
     def _batches(
-        self, size: int, groups: range, crops: Sequence[Crop], purpose: str
+        self, size: int, groups: range, crops: tuple[Crop, ...], purpose: str
     ) -> Batches | Stream:
         count = self.config.classifier.batch_groups
         return batches_of(
-            self.train, size, count, groups, self.device, tuple(crops),
-            self.seed, purpose,
-        )  # fmt: skip
+            self.train, size, count, groups, self.device, crops, self.seed, purpose
+        )
 
     def _be_driven_by(self, driver: Mapping[str, Tensor]) -> None:
         """Take the control row's F in place of the initial one, which is put aside."""
@@ -208,7 +201,7 @@ class Cell:
         x, y, draws = self._estimate.at(step)
         x, y = x[:, 0].to(self.dtype), y.to(self.dtype)
         if self.row.learns_on_base:
-            x = build_base(self._on_base)(x, draws.fork("base"))
+            x = build_base(self._base_left)(x, draws.fork("base"))
         return x, y, draws
 
     def freeze(self) -> None:
@@ -262,3 +255,21 @@ def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | Stor
         assert isinstance(splits.train, Labelled), "a stream is not shifted"
         return replace(splits.train, images=apply_shift(splits.train.images, shift))
     return splits.train
+
+
+def _crops(
+    row: Row, images: Labelled | Stored, base: str
+) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
+    """What views of F and images of E begin from, and what is left of base for them.
+
+    A stream makes base's random crop while it decodes; in memory all of base is left.
+    """
+    rest = after_crop(base)
+    if not isinstance(images, Stored) or rest is None:
+        return ("centre", "centre"), ("centre",), base
+    first, second = (_crop(view.startswith("base")) for view in row.views)
+    return (first, second), (_crop(row.learns_on_base),), rest
+
+
+def _crop(on_base: bool) -> Crop:
+    return "random" if on_base else "centre"

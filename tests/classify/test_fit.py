@@ -146,3 +146,10 @@ def test_one_group_that_does_not_fit_is_told(monkeypatch):
 def test_microbatches_must_divide_the_groups():
     with pytest.raises(ValueError, match=r"classifier\.microbatches"):
         normalised(3)
+
+
+def test_top_5_counts_labels_among_the_five_likeliest():
+    logits = torch.arange(8.0).repeat(4, 1)  # class 7 is the likeliest, then 6, ...
+    images = torch.zeros(4, 1, 1, 1, dtype=torch.uint8)
+    found = evaluate(lambda x: logits[: len(x)], images, torch.tensor([7, 3, 2, 0]))
+    assert (found.accuracy, found.top5) == (25, 50)
