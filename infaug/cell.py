@@ -267,8 +267,8 @@ def _crops(
     rest = after_crop(base)
     if not isinstance(images, Stored) or rest is None:
         return ("centre", "centre"), ("centre",), base
-    first, second = (_crop(view.startswith("base")) for view in row.views)
-    return (first, second), (_crop(row.learns_on_base),), rest
+    of_f: list[Crop] = [_crop(view.startswith("base")) for view in row.views]
+    return tuple(of_f), (_crop(row.learns_on_base),), rest
 
 
 def _crop(on_base: bool) -> Crop:
