@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from infaug.config import DataConfig
 from infaug.data.decode import Encoded
+from infaug.data.plan import read_plan
 
 ROWS_PER_BATCH = 256
 
@@ -27,11 +28,12 @@ def parquet_parts(path: Path) -> dict[str, list[Path]]:
     others are `train`. Files that belong to neither are named in a warning.
 
     Raises:
-        ValueError: if a folder has only `test` files.
+        ValueError: if a folder has only `test` files, or lacks one that its plan lists.
     """
     if path.is_file():
         return {"train": [path]} if path.suffix == ".parquet" else {}
     files = sorted(path.glob("*.parquet"))
+    _refuse_missing(path, {file.name for file in files})
     test = [file for file in files if file.name.startswith("test")]
     named = [file for file in files if file.name.startswith("train")]
     others = [file for file in files if file not in test and file not in named]
@@ -86,21 +88,48 @@ def parquet_items(
             first_row += len(batch)
 
 
+def _refuse_missing(path: Path, present: set[str]) -> None:
+    plan = read_plan(path)
+    if plan is None:
+        return
+    planned = list(plan["shards"])
+    missing = [name for name in planned if name not in present]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {missing[0]}, in all {len(missing)} of the {len(planned)} "
+            f"files that its plan.json lists: `infaug data prepare {plan['source']} "
+            f"{path}`, with the settings it was begun with, writes what is missing"
+        )
+
+
 def _batches(file: Path, config: DataConfig) -> Iterator[pa.RecordBatch]:
     columns = [config.image_column, config.label_column]
+    part = "its footer"
     try:
-        with pq.ParquetFile(file) as parquet:
+        # Without checksums, changed bytes of an image can pass as another image.
+        with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
             _check_columns(file, parquet.schema_arrow, config)
-            yield from parquet.iter_batches(ROWS_PER_BATCH, columns=columns)
+            for group in range(parquet.num_row_groups):
+                part = f"row group {group}"
+                yield from parquet.iter_batches(
+                    ROWS_PER_BATCH, row_groups=[group], columns=columns
+                )
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{file} cannot be read as Parquet: {error}") from error
+        raise _damaged(file, part, error) from error
+
+
+def _damaged(file: Path, part: str, error: Exception) -> ValueError:
+    return ValueError(
+        f"{file} cannot be read as Parquet, {part} fails: {error}. Fetch the file "
+        "again, or remove it and prepare it again"
+    )
 
 
 def _stored_class_names(file: Path) -> tuple[str, ...] | None:
     try:
         metadata = pq.read_schema(file).metadata or {}
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{file} cannot be read as Parquet: {error}") from error
+        raise _damaged(file, "its footer", error) from error
     if b"class_names" not in metadata:
         return None
     text = metadata[b"class_names"].decode()
