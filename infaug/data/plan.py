@@ -16,7 +16,7 @@ import torch
 
 from infaug.config import PrepareConfig
 from infaug.data.listing import Listing
-from infaug.data.shards import ROWS_PER_GROUP, Shard
+from infaug.data.shard_file import ROWS_PER_GROUP, Shard
 from infaug.data.whole_file import whole_file
 from infaug.randomness import generator
 

@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 from infaug.config import PrepareConfig
 from infaug.data.listing import Listing, list_source
 from infaug.data.plan import check_place, describe, plan_shards, write_plan
-from infaug.data.shards import Shard, Written, read_back, write_shard
+from infaug.data.shard_file import Shard, Written, read_back, write_shard
 from infaug.data.whole_file import remove_unfinished, whole_file
 from infaug.lock import locked
 

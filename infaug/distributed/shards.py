@@ -10,7 +10,7 @@ from pathlib import Path
 
 import ray
 
-from infaug.data.shards import Shard, Written, write_shard
+from infaug.data.shard_file import Shard, Written, write_shard
 from infaug.distributed.tasks import MAX_RETRIES, result
 from infaug.distributed.train import connect
 

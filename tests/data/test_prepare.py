@@ -11,7 +11,7 @@ import pytest
 from archives import class_files, encoded, imagenet_tar, tar_bytes, write_files
 
 from infaug.config import DataConfig, PrepareConfig
-from infaug.data import shards as shards_file
+from infaug.data import shard_file
 from infaug.data.prepare import prepare
 from infaug.data.source import load
 
@@ -91,7 +91,7 @@ def test_rows_are_shuffled_over_the_whole_split_the_same_way_each_time(tmp_path)
 
 
 def test_groups_are_small_and_shards_are_a_quarter_gibibyte(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards_file, "ROWS_PER_GROUP", 2)
+    monkeypatch.setattr(shard_file, "ROWS_PER_GROUP", 2)
     source = write_files(tmp_path / "src", FILES)
     prepare(source, tmp_path / "out", PrepareConfig())
     file = pq.ParquetFile(tmp_path / "out" / "train-00000.parquet").metadata
