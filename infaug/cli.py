@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import tyro
 
+from infaug.cli_data import Prepare, prepare
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
 from infaug.config import Mode, RunConfig, from_dict, in_mode
 
@@ -76,18 +77,6 @@ class Fit:
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepare:
-    """Download a standard data set through torchvision and write it as Parquet."""
-
-    name: tyro.conf.Positional[Literal["mnist", "cifar10", "cifar100"]]
-    """Which data set."""
-    out: tyro.conf.Positional[Path]
-    """Folder for train.parquet and test.parquet."""
-    downloads: Path = Path("downloads")
-    """Where torchvision keeps what it downloads."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The `infaug` command; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
@@ -112,7 +101,7 @@ def _dispatch(argv: list[str]) -> int:
         return _fit(_parse_fit(argv[1:], None))
     if argv[:2] == ["data", "prepare"]:
         prog = "infaug data prepare"
-        return _prepare(tyro.cli(Prepare, args=argv[2:], prog=prog))
+        return prepare(tyro.cli(Prepare, args=argv[2:], prog=prog))
     if argv[:2] == ["influence", "validate"]:
         prog = "infaug influence validate"
         return validate(tyro.cli(Validate, args=argv[2:], prog=prog))
@@ -130,7 +119,7 @@ _USAGE = """usage: infaug COMMAND [--help] | --version
   fit                  learn an augmentation, compare with controls, give a verdict
   influence validate   compare a run's predictions with refitting the head
   influence rank       a run's most helpful and harmful images and augmentations
-  data prepare         download mnist, cifar10 or cifar100 and write it as Parquet"""
+  data prepare         write class folders, a tar, or mnist, cifar10, ... as Parquet"""
 
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
@@ -215,14 +204,6 @@ def _run(asked: Fit, shown: bool) -> dict[str, Any]:
     return run(asked.run, asked.out, cache=asked.cache, shown=shown)
 
 
-def _prepare(asked: Prepare) -> int:
-    from infaug.data.prepare import prepare
-
-    prepare(asked.name, asked.out, asked.downloads)
-    print(f"wrote {asked.out}/train.parquet and {asked.out}/test.parquet")
-    return 0
-
-
 def guarded(act: Callable[[], int]) -> int:
     """The exit code of `act`; a user's mistake is told in one line."""
     warnings.showwarning = _show_warning
@@ -233,7 +214,7 @@ def guarded(act: Callable[[], int]) -> int:
         return BAD_INPUT
     except KeyboardInterrupt:
         print(
-            "infaug: interrupted; the same command continues from the last checkpoint",
+            "infaug: interrupted; the same command continues from what is kept",
             file=sys.stderr,
         )
         return INTERRUPTED

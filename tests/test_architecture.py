@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "infaug"
 
 # Left to right; a room may import only from layers before its own.
 LAYERS: list[set[str]] = [
-    {"__init__", "config", "randomness", "world"},
+    {"__init__", "config", "lock", "randomness", "world"},
     {"types", "precision", "descent", "state"},
     {"data", "classify", "influence", "transform"},
     {"estimate"},
@@ -24,7 +24,7 @@ LAYERS: list[set[str]] = [
     {"comparison"},
     {"trust"},
     {"distributed", "report"},
-    {"cli_influence"},
+    {"cli_data", "cli_influence"},
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
-from infaug.data.prepare import write_parquet
+from infaug.data.download import write_parquet
 
 JOBS = Path(__file__).parent.parent / "ray_jobs"
 

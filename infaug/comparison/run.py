@@ -85,6 +85,7 @@ def run(
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked()))
         source = load(config.data, feed)
+        world.first(lambda: folder.match_data(source.identity))
         device = pick_device()
         settled = settle(config, source.train.image_shape, device)
         world.share(settled.classifier.batch_groups)

@@ -14,6 +14,7 @@ from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
 from infaug.config.influence import InfluenceConfig, Solver
 from infaug.config.modes import in_mode
+from infaug.config.prepare import Downloadable, PrepareConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.run import Controls, Mode, RunConfig
 from infaug.config.transform import TransformConfig
@@ -26,10 +27,12 @@ __all__ = [
     "ClassifierConfig",
     "Controls",
     "DataConfig",
+    "Downloadable",
     "EstimatorConfig",
     "InfluenceConfig",
     "Mode",
     "Network",
+    "PrepareConfig",
     "RoundsConfig",
     "RunConfig",
     "ShiftConfig",

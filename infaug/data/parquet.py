@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from infaug.config import DataConfig
 from infaug.data.decode import Encoded
+from infaug.data.plan import read_plan
 
 ROWS_PER_BATCH = 256
 
@@ -28,11 +29,12 @@ def parquet_parts(path: Path) -> dict[str, list[Path]]:
     others are `train`. Files that belong to neither are named in a warning.
 
     Raises:
-        ValueError: if a folder has only `test` files.
+        ValueError: if a folder has only `test` files, or lacks one that its plan lists.
     """
     if path.is_file():
         return {"train": [path]} if path.suffix == ".parquet" else {}
     files = sorted(path.glob("*.parquet"))
+    _refuse_missing(path, {file.name for file in files})
     test = [file for file in files if file.name.startswith("test")]
     named = [file for file in files if file.name.startswith("train")]
     others = [file for file in files if file not in test and file not in named]
@@ -87,32 +89,61 @@ def parquet_items(
             first_row += len(batch)
 
 
+def _refuse_missing(path: Path, present: set[str]) -> None:
+    plan = read_plan(path)
+    if plan is None:
+        return
+    planned = list(plan["shards"])
+    missing = [name for name in planned if name not in present]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {missing[0]}, in all {len(missing)} of the {len(planned)} "
+            f"files that its plan.json lists: `infaug data prepare {plan['source']} "
+            f"{path}`, with the settings it was begun with, writes what is missing"
+        )
+
+
 def _batches(file: Path, config: DataConfig) -> Iterator[pa.RecordBatch]:
     columns = [config.image_column, config.label_column]
     with opened(file) as parquet:
         check_columns(file, parquet.schema_arrow, config)
-        yield from parquet.iter_batches(ROWS_PER_BATCH, columns=columns)
+        for group in range(parquet.num_row_groups):
+            with reading(file, f"row group {group}"):
+                yield from parquet.iter_batches(
+                    ROWS_PER_BATCH, row_groups=[group], columns=columns
+                )
 
 
 @contextmanager
 def opened(file: Path) -> Iterator[pq.ParquetFile]:
-    """An open file; what goes wrong while it is read is told with its name.
+    """An open file, its pages to be checked as they are read.
+
+    Without checksums, changed bytes of an image can pass as another image.
 
     Raises:
-        ValueError: if it cannot be read as Parquet, at once or further on.
+        ValueError: if it cannot be read as Parquet.
     """
+    with reading(file, "its footer"):
+        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+    with parquet:
+        yield parquet
+
+
+@contextmanager
+def reading(file: Path, part: str) -> Iterator[None]:
+    """What goes wrong while a part of a file is read is told with both their names."""
     try:
-        with pq.ParquetFile(file) as parquet:
-            yield parquet
+        yield
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{file} cannot be read as Parquet: {error}") from error
+        raise ValueError(
+            f"{file} cannot be read as Parquet, {part} fails: {error}. Fetch the file "
+            "again, or remove it and prepare it again"
+        ) from error
 
 
 def _stored_class_names(file: Path) -> tuple[str, ...] | None:
-    try:
+    with reading(file, "its footer"):
         metadata = pq.read_schema(file).metadata or {}
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{file} cannot be read as Parquet: {error}") from error
     if b"class_names" not in metadata:
         return None
     text = metadata[b"class_names"].decode()

@@ -1,119 +1,212 @@
-"""Public data sets, downloaded once and written as Parquet that `load` reads."""
+"""A folder or tar of images to Parquet shards: parallel, continued, checked.
 
+FOLDER/train-00000.parquet ...   and test-00000.parquet ..., as `load` reads them
+FOLDER/plan.json                 what it is prepared from; see `data.plan`
+FOLDER/unreadable.jsonl          images that were left out, if any were
+"""
+
+import contextlib
 import json
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack
-from io import BytesIO
+import time
+import warnings
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-import torch
-from PIL import Image
-from torchvision import datasets
+from infaug.config import PrepareConfig
+from infaug.data.listing import Listing, list_source
+from infaug.data.plan import check_place, describe, plan_shards, write_plan
+from infaug.data.shard_file import Shard, Written, read_back, write_shard
+from infaug.data.whole_file import remove_unfinished, whole_file
+from infaug.lock import locked
 
-from infaug.randomness import generator
-
-DataSetName = Literal["mnist", "cifar10", "cifar100"]
-ROWS_PER_GROUP = 2048
+UNREADABLE_LIST = "unreadable.jsonl"
+Note = Callable[[int], None]
+# Writes shards to a folder, in any order, and tells how many images are done.
+Writer = Callable[[Sequence[Shard], Path, Note], Generator[Written, None, None]]
 
 
 @runtime_checkable
-class ImageData(Protocol):
-    """Images with labels, by position, as torchvision's data sets give them."""
+class Progress(Protocol):
+    """Who is told how far it is."""
 
-    def __len__(self) -> int:
-        """Number of images."""
+    def begin(self, total: int, done: int) -> None:
+        """So many images in all, so many of them done before."""
         ...
 
-    def __getitem__(self, index: int, /) -> tuple[Image.Image, int]:
-        """An image and its class index."""
+    def step(self, count: int) -> None:
+        """So many more."""
         ...
 
 
-def prepare(name: DataSetName, out: Path, download_dir: Path) -> None:
-    """Download a data set and write `out/train.parquet` and `out/test.parquet`.
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """What came of it."""
 
-    Either both files are written or none.
+    images: dict[str, int]
+    """Rows by split."""
+    num_classes: int
+    num_shards: int
+    num_bytes: int
+    unreadable: tuple[tuple[str, str], ...]
+    """Files that were left out, with the reason."""
+    passed_over: list[str]
+    """Files that are not named like images."""
+    seconds: float
+
+
+def write_here(
+    shards: Sequence[Shard], folder: Path, note: Note
+) -> Generator[Written, None, None]:
+    """Write shards in this process, one after another."""
+    for shard in shards:
+        yield write_shard(shard, folder, note)
+
+
+def prepare(
+    source: Path,
+    out: Path,
+    config: PrepareConfig,
+    *,
+    test: Path | None = None,
+    write: Writer = write_here,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Write the shards of a source that are not there yet.
+
+    A killed call leaves whole shards only; the same call goes on from them, and the
+    files come out the same, whoever writes them.
 
     Args:
-        name: which data set, in its standard split.
-        out: folder for the result; made if it is missing.
-        download_dir: folder for the original files; those already there are used.
+        source: a folder or tar of class folders; see `data.listing`.
+        out: folder for the result, new, empty or begun by this very call.
+        config: size of images and shards, and how many may be unreadable.
+        test: source of the test split, if `source` has none.
+        write: who writes the shards.
+        progress: told how far it is; None for nobody.
 
     Raises:
-        ValueError: if a file exists already or the download fails.
+        ValueError: for a source or folder that cannot work, storage that fails, and
+            more unreadable images than `config` bears.
     """
-    files = {split: out / f"{split}.parquet" for split in ("train", "test")}
-    for file in files.values():
-        _refuse_existing(file)
-    data = {split: _download(name, split, download_dir) for split in files}
-    with ExitStack() as undo:
-        for split, file in files.items():
-            # MNIST's classes are called "0 - zero", ...
-            class_names = tuple(each.split(" - ")[0] for each in data[split].classes)
-            write_parquet(data[split], file, class_names)
-            undo.callback(file.unlink)
-        undo.pop_all()
+    began = time.perf_counter()
+    _refuse_overlap(out, source, test)
+    listing = list_source(source, test)
+    shards = plan_shards(listing, config)
+    plan = describe(source, listing, config, shards)
+    check_place(out, plan)
+    with _entered(out):
+        write_plan(out, plan)
+        written = _complete(shards, out, listing, config, write, progress)
+    unreadable = _in_order(shards, written)
+    return Prepared(
+        images={
+            split: sum(w.rows for w in written.values() if w.file.startswith(split))
+            for split in listing.splits
+        },
+        num_classes=len(listing.class_names),
+        num_shards=len(shards),
+        num_bytes=sum(each.num_bytes for each in written.values()),
+        unreadable=unreadable,
+        passed_over=listing.others,
+        seconds=time.perf_counter() - began,
+    )
 
 
-def write_parquet(data: ImageData, path: Path, class_names: tuple[str, ...]) -> None:
-    """Write images as PNG with their labels, rows shuffled in a fixed order.
+def _complete(
+    shards: Sequence[Shard],
+    out: Path,
+    listing: Listing,
+    config: PrepareConfig,
+    write: Writer,
+    progress: Progress | None,
+) -> dict[str, Written]:
+    """Write what is missing; what every shard came to."""
+    written = _already(shards, out)
+    missing = [shard for shard in shards if shard.file not in written]
+    if progress:
+        total, left = (sum(len(s.labels) for s in each) for each in (shards, missing))
+        progress.begin(total, total - left)
+    note: Note = progress.step if progress else lambda count: None
+    most_bad = config.most_bad(listing.num_images)
+    _check_bad(_in_order(shards, written), most_bad, out)
+    with contextlib.closing(write(missing, out, note)) as writing:
+        for each in writing:
+            written[each.file] = each
+            if each.unreadable:
+                _check_bad(_in_order(shards, written), most_bad, out)
+    return written
 
-    Columns `image` (bytes) and `label` (int64), the class names in the schema metadata.
-    The file appears complete or not at all.
 
-    Raises:
-        ValueError: if the file exists already.
+def _already(shards: Sequence[Shard], out: Path) -> dict[str, Written]:
+    written = {}
+    for shard in shards:
+        path = out / shard.file
+        if not path.exists():
+            continue
+        if (found := read_back(shard, path)) is not None:
+            written[shard.file] = found
+        else:
+            warnings.warn(f"{path} is damaged and is written again", stacklevel=4)
+    return written
+
+
+def _check_bad(unreadable: Sequence[tuple[str, str]], most: int, out: Path) -> None:
+    """Keep the list of unreadable images; refuse too many.
+
+    What is written by then is kept, so that the remedy costs no work twice.
     """
-    _refuse_existing(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {"class_names": json.dumps(class_names)}
-    fields = [("image", pa.binary()), ("label", pa.int64())]
-    schema = pa.schema(fields, metadata=metadata)
-    # Not named *.parquet, so that a reader of the folder never takes it for data.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
-            for batch in _batches(data, schema):
-                writer.write_batch(batch)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _batches(data: ImageData, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    order = torch.randperm(len(data), generator=generator(0, "prepare"))
-    for rows in order.split(ROWS_PER_GROUP):
-        pairs = [data[index] for index in rows.tolist()]
-        columns = [[_png(image) for image, _ in pairs], [label for _, label in pairs]]
-        yield pa.record_batch(columns, schema=schema)
-
-
-def _png(image: Image.Image) -> bytes:
-    buffer = BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()
-
-
-def _download(name: DataSetName, split: str, download_dir: Path) -> Any:
-    kinds = {
-        "mnist": datasets.MNIST,
-        "cifar10": datasets.CIFAR10,
-        "cifar100": datasets.CIFAR100,
-    }
-    try:
-        return kinds[name](download_dir, train=split == "train", download=True)
-    except (OSError, RuntimeError) as error:
+    if not unreadable:
+        return
+    path = out / UNREADABLE_LIST
+    lines = [json.dumps({"file": file, "reason": why}) for file, why in unreadable]
+    with whole_file(path) as unfinished:
+        unfinished.write_text("".join(line + "\n" for line in lines))
+    if len(unreadable) > most:
+        first = "; ".join(f"{file} ({why})" for file, why in unreadable[:3])
         raise ValueError(
-            f"{name} could not be downloaded to {download_dir} ({error}): this needs "
-            "the network. Without it, prepare on a connected machine and copy the "
-            "Parquet folder, or put the original files into the download folder"
+            f"{len(unreadable)} images so far cannot be read, {most} are borne: {first}"
+            f"{'; ...' if len(unreadable) > 3 else ''}. {path} lists them: mend them "
+            "and prepare into a new folder, or leave them out with --max-bad-images "
+            f"{len(unreadable)} or more; the same command then continues"
+        )
+
+
+def _in_order(
+    shards: Iterable[Shard], written: dict[str, Written]
+) -> tuple[tuple[str, str], ...]:
+    """Unreadable images in the order of the plan, whoever wrote them first."""
+    done = (written[shard.file] for shard in shards if shard.file in written)
+    return tuple(bad for each in done for bad in each.unreadable)
+
+
+def _refuse_overlap(out: Path, *sources: Path | None) -> None:
+    for source in sources:
+        if source is None:
+            continue
+        there, here = out.absolute().resolve(), source.absolute().resolve()
+        if there == here or here in there.parents:
+            raise ValueError(
+                f"{out} is {source} or lies in it: give a folder outside of the source"
+            )
+
+
+@contextlib.contextmanager
+def _entered(out: Path) -> Generator[None, None, None]:
+    """Alone in the folder, and nothing unfinished left in it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = out / ".lock"
+        lock.touch()
+    except OSError as error:
+        raise ValueError(
+            f"{out} cannot be written ({error.strerror}): choose another folder"
         ) from error
-
-
-def _refuse_existing(file: Path) -> None:
-    if file.exists():
-        raise ValueError(f"{file} exists already: remove it or choose another folder")
+    refusal = f"another process is preparing {out}: wait for it"
+    with locked(lock, refusal):
+        remove_unfinished(out)
+        try:
+            yield
+        finally:
+            remove_unfinished(out)

@@ -15,7 +15,13 @@ from torch import Tensor
 
 from infaug.config import DataConfig
 from infaug.data.decode import Encoded
-from infaug.data.parquet import check_columns, check_label, encoded_bytes, opened
+from infaug.data.parquet import (
+    check_columns,
+    check_label,
+    encoded_bytes,
+    opened,
+    reading,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +37,11 @@ class RowGroup:
     """Rows."""
     first_in_file: int
     """Position of its first row in the file, for messages."""
+
+    @property
+    def name(self) -> str:
+        """As a message about its file has it."""
+        return f"row group {self.number}"
 
     @property
     def positions(self) -> range:
@@ -62,7 +73,8 @@ def read_layout(
                 )  # fmt: skip
                 groups.append(group)
                 in_file += size
-            column = parquet.read(columns=[config.label_column]).column(0)
+            with reading(file, "its labels"):
+                column = parquet.read(columns=[config.label_column]).column(0)
         labels.append(_checked(file, column, class_names))
         first += in_file
     return tuple(groups), torch.from_numpy(np.concatenate(labels))
@@ -77,7 +89,7 @@ def read_rows(
         ValueError: if the file cannot be read there.
     """
     columns = [config.image_column, config.label_column]
-    with opened(group.file) as parquet:
+    with opened(group.file) as parquet, reading(group.file, group.name):
         table = parquet.read_row_group(group.number, columns=columns)
     images, labels = table.columns
     found = []

@@ -7,6 +7,7 @@ the file or row at fault and with a remedy.
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Int64
@@ -33,6 +34,19 @@ class Source:
     test: Labelled | None
     bad: tuple[str, ...]
     """Images that were skipped as unreadable: file or row, and the reason."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells these images from others, for a file."""
+        found: dict[str, Any] = {
+            "classes": list(self.train.class_names),
+            "image shape": list(self.train.image_shape),
+        }
+        for name, part in (("train", self.train), ("test", self.test)):
+            if part is not None:
+                found[f"{name} images"] = len(part)
+                found[f"{name} checksum"] = part.checksum
+        return found
 
 
 def load(config: DataConfig, feed: Feed | None = None) -> Source:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 
 import torch
@@ -55,6 +56,16 @@ class Stored:
         order = positions.argsort()
         labels = torch.cat([self.labels, other.labels])[order]
         return replace(self, labels=labels, positions=positions[order])
+
+    @property
+    def checksum(self) -> str:
+        """A hash of where these images lie in their files, and of their labels."""
+        total = blake2b(digest_size=16)
+        for group in self.reader.groups:
+            total.update(f"{group.file.name} {group.number} {group.size}".encode())
+        for tensor in (self.positions, self.labels):
+            total.update(tensor.contiguous().numpy().data)
+        return total.hexdigest()
 
     def to(self, device: torch.device | str) -> "Stored":
         """Itself: images go to a device once they are decoded."""

@@ -7,14 +7,12 @@ Ray may repeat it when its worker dies. The folders must be seen by all nodes.
 from collections.abc import Iterable, Iterator, Sequence
 
 import ray
-from ray.exceptions import RayTaskError
 
 from infaug.comparison.grid import Work
 from infaug.comparison.grid_run import Site, run_grid_cell
 from infaug.comparison.results import Record
+from infaug.distributed.tasks import MAX_RETRIES, result
 from infaug.distributed.train import connect
-
-MAX_RETRIES = 3
 
 
 def run_on_ray(
@@ -50,7 +48,7 @@ def run_on_ray(
                 running[task.remote(work, site)] = work
             (done,), _ = ray.wait(list(running), num_returns=1)
             del running[done]
-            yield _result(done)
+            yield result(done)
     finally:
         for left in running:
             ray.cancel(left, force=True)
@@ -66,12 +64,3 @@ def _ready(waiting: Sequence[Work], running: Iterable[Work]) -> list[Work]:
     """Those whose needed cell neither waits nor runs."""
     unfinished = {work.cell for work in (*waiting, *running)}
     return [work for work in waiting if work.cell.needs not in unfinished]
-
-
-def _result(reference: "ray.ObjectRef[Record]") -> Record:
-    try:
-        return ray.get(reference)
-    except RayTaskError as error:
-        if isinstance(error.cause, ValueError):
-            raise ValueError(str(error.cause)) from error
-        raise

@@ -1,18 +1,14 @@
 """What a person sees while a run goes on: one line, renewed.
 
-On a terminal the line is redrawn; in a log a new one appears every so often. Progress
-is counted in steps; the time left comes from the seconds each kind of step took so far.
+Progress is counted in steps; the time left comes from the seconds each kind of step
+took so far.
 """
 
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
-LOG_EVERY_S = 15.0
+from infaug.record.line import Line, clock
 
 
 class Display:
@@ -34,20 +30,14 @@ class Display:
         self.num_cells = len(steps_of_cell)
         self.left = [dict(steps) for steps in steps_of_cell]
         self.num_rounds = num_rounds
-        self.shown = shown
-        self.console = Console(stderr=True)
+        self._line = Line(shown=shown)
         self._spent: dict[str, list[float]] = {}
         self._last = time.perf_counter()
-        self._said = 0.0
         self._loss = ""
-        self._live = Live(console=self.console, auto_refresh=False, transient=True)
-        if shown and self.console.is_terminal:
-            self._live.start()
 
     def say(self, message: str) -> None:
         """A line that stays."""
-        if self.shown:
-            self.console.print(message, highlight=False, soft_wrap=True)
+        self._line.say(message)
 
     def skip_cell(self, cell: int) -> None:
         """A whole cell that is already finished."""
@@ -73,24 +63,14 @@ class Display:
         self.left[cell][phase] -= 1
         if "selection_loss" in metrics:
             self._loss = f"  validation loss {metrics['selection_loss']:.3f}"
-        if self.shown:
-            rate = spent[1] / max(spent[0], 1e-9)
-            self._renew(
-                f"{labels['row']} seed {labels['seed']} "
-                f"[{cell + 1}/{self.num_cells}]  "
-                f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} "
-                f"{step}/{steps.stop}  {_rate(rate)}{self._loss}"
-                f"  ETA {_clock(self._seconds_left())}"
-            )
-
-    def _renew(self, line: str) -> None:
-        if self._live.is_started:
-            self._live.update(Text(line), refresh=self._last - self._said > 0.1)
-            if self._last - self._said > 0.1:
-                self._said = self._last
-        elif self._last - self._said > LOG_EVERY_S:
-            self._said = self._last
-            self.console.print(line, highlight=False, soft_wrap=True)
+        rate = spent[1] / max(spent[0], 1e-9)
+        self._line.renew(
+            f"{labels['row']} seed {labels['seed']} "
+            f"[{cell + 1}/{self.num_cells}]  "
+            f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} "
+            f"{step}/{steps.stop}  {_rate(rate)}{self._loss}"
+            f"  ETA {clock(self._seconds_left())}"
+        )
 
     def _seconds_left(self) -> float:
         seconds = 0.0
@@ -102,8 +82,7 @@ class Display:
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        if self._live.is_started:
-            self._live.stop()
+        self._line.close()
 
 
 def _rate(steps: float) -> str:
@@ -112,17 +91,5 @@ def _rate(steps: float) -> str:
     >>> _rate(12.3), _rate(0.25)
     ('12 steps/s', '4.0 s/step')
     """
-    return (
-        f"{steps:.0f} steps/s"
-        if steps >= 1 or steps == 0
-        else f"{1 / steps:.1f} s/step"
-    )
-
-
-def _clock(seconds: float) -> str:
-    """Minutes and seconds.
-
-    >>> _clock(125.0)
-    '2:05'
-    """
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+    often = steps >= 1 or steps == 0
+    return f"{steps:.0f} steps/s" if often else f"{1 / steps:.1f} s/step"

@@ -2,6 +2,7 @@
 
 RUN/asked.json             the config asked for
 RUN/config.json            the same with every `auto` settled
+RUN/data.json              which images the run is about
 RUN/metrics.jsonl          losses and influence by row, seed, round, phase, step
 RUN/timings.jsonl          seconds by phase; repeated work is listed again
 RUN/checkpoints/           the last two; removed when the run is finished
@@ -15,7 +16,6 @@ RUN/result.json            rows, verdict, seconds: a finished run has it
 """
 
 import contextlib
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +26,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.config import RunConfig, difference, from_dict, to_dict
+from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json, write_tensors
 
 
@@ -80,6 +81,28 @@ class RunFolder:
         else:
             write_json(self.path / "config.json", to_dict(settled))
 
+    def match_data(self, found: Mapping[str, Any]) -> None:
+        """Keep what the images are, or check that they are those the run began with.
+
+        Raises:
+            ValueError: if they have changed since.
+        """
+        path = self.path / "data.json"
+        if not path.exists():
+            write_json(path, dict(found))
+            return
+        began = json.loads(path.read_text())
+        changed = [
+            f"{key}: {_brief(began.get(key))} -> {_brief(found.get(key))}"
+            for key in (began | dict(found))
+            if began.get(key) != found.get(key)
+        ]
+        if changed:
+            raise ValueError(
+                f"{self.path} holds a run on other images ({'; '.join(changed)}): "
+                "bring them back to continue it, or use another --out"
+            )
+
     def list_unreadable(self, names: Sequence[str]) -> None:
         """Keep the list of images that were skipped, if there are any."""
         if names:
@@ -100,14 +123,11 @@ class RunFolder:
         Raises:
             ValueError: if another run is writing here.
         """
-        with (self.path / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise ValueError(
-                    f"another process is running in {self.path}: wait for it, or use "
-                    "another --out"
-                ) from error
+        refusal = (
+            f"another process is running in {self.path}: wait for it, or use another "
+            "--out"
+        )
+        with locked(self.path / "lock", refusal):
             yield
 
     def config(self, name: str = "config.json") -> RunConfig:
@@ -166,3 +186,10 @@ class RunFolder:
         """Write the result and drop what only a resumed run would need."""
         write_json(self.path / "result.json", result)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+
+def _brief(value: Any) -> str:
+    """A value in a message; of many classes, their number."""
+    if isinstance(value, list) and len(value) > 5:
+        return f"{len(value)}, from {value[0]} to {value[-1]}"
+    return str(value)

@@ -1,107 +1,294 @@
-"""Writing Parquet, and downloads, with a fake in place of torchvision's data sets."""
+"""Sources to Parquet shards and back: same images, same bytes, nothing half-written."""
 
-from urllib.error import URLError
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from torchvision import datasets
+from archives import class_files, encoded, imagenet_tar, tar_bytes, write_files
 
-from infaug.config import DataConfig
-from infaug.data.prepare import prepare, write_parquet
+from infaug.config import DataConfig, PrepareConfig
+from infaug.data import shard_file
+from infaug.data.prepare import prepare
 from infaug.data.source import load
 
-
-class Fake:
-    """Ten images of two classes: the n-th has value n, and class n mod 2."""
-
-    classes = ("0 - zero", "1 - one")
-
-    def __init__(self, image, broken=False):
-        self.image = image
-        self.broken = broken
-
-    def __len__(self):
-        return 10
-
-    def __getitem__(self, index):
-        if self.broken and index == 9:
-            raise RuntimeError("the disk broke")
-        return self.image(index), index % 2
+TRAIN = class_files("cat", "dog", "eel", above="train/", count=7)
+FILES = TRAIN | class_files("cat", "dog", "eel", above="test/", count=2)
+SMALL = PrepareConfig(rows_per_shard=4)
 
 
-@pytest.fixture
-def fake_mnist(monkeypatch, image):
-    def make(broken_test=False):
-        def mnist(root, train, download):
-            return Fake(image, broken=broken_test and not train)
-
-        monkeypatch.setattr(datasets, "MNIST", mnist)
-
-    return make
-
-
-def test_written_parquet_is_read_back(tmp_path, image):
-    path = tmp_path / "new" / "all.parquet"
-    write_parquet(Fake(image), path, ("even", "odd"))
-    train = load(DataConfig(source=str(path))).train
-    values = train.images[:, 0, 0, 0]
-    assert sorted(values.tolist()) == list(range(10))
-    assert train.labels.equal((values % 2).long())
-    assert train.class_names == ("even", "odd")
-    assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
+def rows(folder: Path, split: str) -> list[tuple[bytes, str]]:
+    """Bytes and class name of every row, in order."""
+    found = []
+    for path in sorted(folder.glob(f"{split}-*.parquet")):
+        table = pq.read_table(path)
+        names = json.loads(table.schema.metadata[b"class_names"])
+        labels = [names[label] for label in table["label"].to_pylist()]
+        found += zip(table["image"].to_pylist(), labels, strict=True)
+    return found
 
 
-def test_rows_are_shuffled_the_same_way_every_time(tmp_path, image):
-    for name in ("a", "b"):
-        write_parquet(Fake(image), tmp_path / f"{name}.parquet", ("even", "odd"))
-    a, b = ((tmp_path / f"{name}.parquet").read_bytes() for name in ("a", "b"))
-    assert a == b
-    labels = pq.read_table(tmp_path / "a.parquet")["label"].to_pylist()
-    assert labels != [0, 1] * 5
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file, the plan without the place of the source."""
+    files = {p.name: p.read_bytes() for p in folder.iterdir() if p.name != ".lock"}
+    plan = json.loads(files["plan.json"])
+    del plan["source"]
+    return files | {"plan.json": json.dumps(plan).encode()}
 
 
-def test_a_failed_write_leaves_nothing(tmp_path, image):
-    with pytest.raises(RuntimeError, match="the disk broke"):
-        write_parquet(Fake(image, broken=True), tmp_path / "a.parquet", ("a", "b"))
-    assert list(tmp_path.iterdir()) == []
+def of_split(files: dict[str, bytes], split: str) -> list[tuple[bytes, str]]:
+    return sorted(
+        (content, name.split("/")[-2])
+        for name, content in files.items()
+        if name.startswith(split)
+    )
 
 
-def test_an_existing_file_is_not_overwritten(tmp_path, image):
-    (tmp_path / "a.parquet").write_bytes(b"precious")
-    with pytest.raises(ValueError, match=r"a\.parquet exists already: remove it"):
-        write_parquet(Fake(image), tmp_path / "a.parquet", ("a", "b"))
-    assert (tmp_path / "a.parquet").read_bytes() == b"precious"
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_bytes_labels_and_class_names_make_the_round_trip(tmp_path, kind):
+    source = write_files(tmp_path / "src", FILES)
+    if kind == "tar":
+        source = tmp_path / "src.tar"
+        source.write_bytes(tar_bytes(FILES))
+    done = prepare(source, tmp_path / "out", SMALL)
+    for split in ("train", "test"):
+        assert sorted(rows(tmp_path / "out", split)) == of_split(FILES, split)
+    assert done.images == {"train": 21, "test": 6}
+    assert (done.num_classes, done.num_shards, done.unreadable) == (3, 8, ())
+    sizes = [p.stat().st_size for p in (tmp_path / "out").glob("*.parquet")]
+    assert done.num_bytes == sum(sizes)
 
 
-def test_a_prepared_data_set_has_both_splits(tmp_path, fake_mnist):
-    fake_mnist()
-    prepare("mnist", tmp_path / "out", tmp_path / "download")
+def test_imagenets_tar_and_a_folder_for_test_make_the_round_trip(tmp_path):
+    files = class_files("n01440764", "n01443537")
+    (tmp_path / "train.tar").write_bytes(imagenet_tar(files))
+    val = write_files(tmp_path / "val", files)
+    prepare(tmp_path / "train.tar", tmp_path / "out", SMALL, test=val)
+    for split in ("train", "test"):
+        assert sorted(rows(tmp_path / "out", split)) == of_split(files, "")
+
+
+def test_the_present_reader_reads_it(tmp_path):
+    prepare(write_files(tmp_path / "src", FILES), tmp_path / "out", SMALL)
     source = load(DataConfig(source=str(tmp_path / "out")))
+    assert source.train.class_names == ("cat", "dog", "eel")
+    assert source.train.labels.bincount().tolist() == [7, 7, 7]
     assert source.test is not None
-    assert len(source.train) == len(source.test) == 10
-    assert source.train.class_names == ("0", "1")
+    assert source.test.labels.bincount().tolist() == [2, 2, 2]
 
 
-def test_a_failed_second_split_takes_the_first_along(tmp_path, fake_mnist):
-    fake_mnist(broken_test=True)
-    with pytest.raises(RuntimeError, match="the disk broke"):
-        prepare("mnist", tmp_path / "out", tmp_path / "download")
-    assert list((tmp_path / "out").iterdir()) == []
+def test_rows_are_shuffled_over_the_whole_split_the_same_way_each_time(tmp_path):
+    (tmp_path / "src.tar").write_bytes(tar_bytes(FILES))
+    prepare(write_files(tmp_path / "src", FILES), tmp_path / "a", SMALL)
+    prepare(tmp_path / "src.tar", tmp_path / "b", SMALL)
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    labels = [name for _, name in rows(tmp_path / "a", "train")]
+    assert len(set(labels[:4])) > 1
+    assert labels != sorted(labels)
 
 
-def test_prepare_refuses_to_overwrite_before_it_downloads(tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "MNIST", None)
-    (tmp_path / "test.parquet").write_bytes(b"precious")
-    with pytest.raises(ValueError, match=r"test\.parquet exists already"):
-        prepare("mnist", tmp_path, tmp_path / "download")
+def test_groups_are_small_and_shards_are_a_quarter_gibibyte(tmp_path, monkeypatch):
+    monkeypatch.setattr(shard_file, "ROWS_PER_GROUP", 2)
+    source = write_files(tmp_path / "src", FILES)
+    prepare(source, tmp_path / "out", PrepareConfig())
+    file = pq.ParquetFile(tmp_path / "out" / "train-00000.parquet").metadata
+    assert file.num_rows == 21
+    assert [file.row_group(g).num_rows for g in range(3)] == [2, 2, 2]
+    plan = json.loads((tmp_path / "out" / "plan.json").read_text())
+    per_shard = plan["settings"]["rows_per_shard"]
+    mean = sum(map(len, TRAIN.values())) / len(TRAIN)
+    assert per_shard % 256 == 0
+    assert 0 <= 2**28 - per_shard * mean < 256 * mean
 
 
-@pytest.mark.parametrize("error", [URLError("no route"), RuntimeError("no mirror")])
-def test_without_a_network_prepare_says_what_to_do(tmp_path, monkeypatch, error):
-    def offline(*args, **kwargs):
-        raise error
+def test_the_shorter_side_is_shrunk_on_the_way(tmp_path):
+    prepare(
+        write_files(tmp_path / "src", FILES),
+        tmp_path / "out",
+        PrepareConfig(shorter_side=8, rows_per_shard=4),
+    )
+    source = load(DataConfig(source=str(tmp_path / "out")))
+    assert source.train.image_shape == (3, 8, 11)  # 12 x 9 before
 
-    monkeypatch.setattr(datasets, "CIFAR10", offline)
-    with pytest.raises(ValueError, match=r"needs the network\. Without it, .*copy"):
-        prepare("cifar10", tmp_path / "out", tmp_path / "download")
-    assert not (tmp_path / "out").exists()
+
+# Dies as from kill -9 in the middle of the n-th shard.
+VICTIM = """
+import os, signal, sys
+from pathlib import Path
+from infaug.config import PrepareConfig
+from infaug.data import prepare as module
+count = 0
+def note_and_die(shard, folder, note):
+    global count
+    count += 1
+    def die(images):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write(shard, folder, die if count == int(sys.argv[3]) else note)
+write, module.write_shard = module.write_shard, note_and_die
+source, out = Path(sys.argv[1]), Path(sys.argv[2])
+module.prepare(source, out, PrepareConfig(rows_per_shard=4, max_bad_images=3))
+"""
+
+
+def test_killed_twice_it_ends_with_the_bytes_of_the_undisturbed_one(tmp_path):
+    bad = {"train/cat/0.png": b"no image", "test/dog/1.png": b""}
+    source, out = write_files(tmp_path / "src", FILES | bad), tmp_path / "out"
+    config = PrepareConfig(rows_per_shard=4, max_bad_images=3)
+    prepare(source, tmp_path / "calm", config)
+    for dies_at in (3, 4):
+        command = [sys.executable, "-c", VICTIM, str(source), str(out), str(dies_at)]
+        assert subprocess.run(command, check=False).returncode == -9
+        assert [p for p in out.iterdir() if p.name.endswith(".part")]
+    early = out / "train-00000.parquet"
+    written = early.stat().st_mtime_ns
+    done = prepare(source, out, config)
+    assert contents(out) == contents(tmp_path / "calm")
+    assert early.stat().st_mtime_ns == written
+    assert done.images == {"train": 20, "test": 5}
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 but not the rest PAR1"])
+def test_a_damaged_shard_is_written_again(tmp_path, damage):
+    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
+    prepare(source, out, SMALL)
+    before = contents(out)
+    (out / "train-00002.parquet").write_bytes(damage)
+    (out / "train-00003.parquet").unlink()
+    with pytest.warns(UserWarning, match=r"train-00002\.parquet is damaged"):
+        prepare(source, out, SMALL)
+    assert contents(out) == before
+
+
+def test_a_shard_with_other_labels_is_written_again(tmp_path):
+    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
+    prepare(source, out, SMALL)
+    before = contents(out)
+    os.replace(out / "train-00001.parquet", out / "train-00002.parquet")
+    with pytest.warns(UserWarning, match=r"train-00002\.parquet is damaged"):
+        prepare(source, out, SMALL)
+    assert contents(out) == before
+
+
+BAD = {"train/cat/0.png": b"no image", "train/dog/3.png": encoded(1)[:150]}
+
+
+def test_unreadable_images_are_left_out_listed_and_counted(tmp_path):
+    source = write_files(tmp_path / "src", FILES | BAD)
+    config = PrepareConfig(rows_per_shard=4, max_bad_images=2)
+    done = prepare(source, tmp_path / "out", config)
+    kept = {name: content for name, content in FILES.items() if name not in BAD}
+    assert sorted(rows(tmp_path / "out", "train")) == of_split(kept, "train")
+    lines = (tmp_path / "out" / "unreadable.jsonl").read_text().splitlines()
+    listed = {each["file"]: each["reason"] for each in map(json.loads, lines)}
+    assert set(listed) == {str(source / name) for name in BAD}
+    assert listed[str(source / "train/cat/0.png")] == "not an image of a known format"
+    assert dict(done.unreadable) == listed
+
+
+def test_too_many_unreadable_images_are_refused_and_the_work_is_kept(tmp_path):
+    source, out = write_files(tmp_path / "src", FILES | BAD), tmp_path / "out"
+    with pytest.raises(
+        ValueError, match=r"1 images so far .* 0 are borne: .*\.png"
+    ) as e:
+        prepare(source, out, SMALL)
+    assert "--max-bad-images 1 or more" in str(e.value)
+    assert (out / "unreadable.jsonl").exists()
+    first = {p: p.stat().st_mtime_ns for p in out.glob("*.parquet")}
+    assert first
+    prepare(source, out, PrepareConfig(rows_per_shard=4, max_bad_images=0.1))
+    assert len(list(out.glob("*.parquet"))) == 8
+    assert all(p.stat().st_mtime_ns == when for p, when in first.items())
+
+
+def test_unreadable_members_of_a_tar_are_named_with_the_tar(tmp_path):
+    (tmp_path / "a.tar").write_bytes(tar_bytes(FILES | BAD))
+    config = PrepareConfig(max_bad_images=2)
+    done = prepare(tmp_path / "a.tar", tmp_path / "out", config)
+    assert {file for file, _ in done.unreadable} == {
+        f"{tmp_path}/a.tar: {name}" for name in BAD
+    }
+
+
+@pytest.mark.parametrize("inside", [".", "parquet"])
+def test_a_folder_in_the_source_is_refused(tmp_path, inside):
+    source = write_files(tmp_path / "src", FILES)
+    with pytest.raises(ValueError, match="give a folder outside of the source"):
+        prepare(source, source / inside, SMALL)
+    assert sorted(p.name for p in source.iterdir()) == ["test", "train"]
+
+
+def test_a_folder_that_holds_something_else_is_not_touched(tmp_path):
+    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
+    write_files(out, {"thesis.tex": b"x"})
+    with pytest.raises(ValueError, match=r"holds 'thesis\.tex' and no plan\.json"):
+        prepare(source, out, SMALL)
+    assert [p.name for p in out.iterdir()] == ["thesis.tex"]
+
+
+def test_another_source_or_setting_is_refused_by_name(tmp_path):
+    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
+    prepare(source, out, SMALL)
+    before = contents(out)
+    with pytest.raises(ValueError, match=r"other settings .*'rows_per_shard': 5"):
+        prepare(source, out, PrepareConfig(rows_per_shard=5))
+    with pytest.raises(ValueError, match=r"other settings .*'shorter_side': 8"):
+        prepare(source, out, PrepareConfig(rows_per_shard=4, shorter_side=8))
+    other = write_files(tmp_path / "other", class_files("cat", "dog"))
+    with pytest.raises(ValueError, match=r"begun from .*src with other files"):
+        prepare(other, out, SMALL)
+    (source / "train" / "cat" / "7.png").write_bytes(encoded(9))
+    with pytest.raises(ValueError, match="with other files or labels"):
+        prepare(source, out, SMALL)
+    assert contents(out) == before
+
+
+def test_a_moved_source_continues(tmp_path):
+    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
+    prepare(source, out, SMALL)
+    before = contents(out)
+    (out / "train-00003.parquet").unlink()
+    prepare(source.rename(tmp_path / "moved"), out, SMALL)
+    assert contents(out) == before
+
+
+def test_two_processes_cannot_prepare_one_folder(tmp_path):
+    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from infaug.config import PrepareConfig\n"
+        "from infaug.data.prepare import prepare\n"
+        "prepare(Path(sys.argv[1]), Path(sys.argv[2]), PrepareConfig(rows_per_shard=4))"
+    )
+    others = []
+
+    def write(shards, folder, note):
+        command = [sys.executable, "-c", program, str(source), str(out)]
+        others.append(
+            subprocess.run(command, capture_output=True, text=True, check=False)
+        )
+        yield from ()
+
+    prepare(source, out, SMALL, write=write)
+    assert "another process is preparing" in others[0].stderr
+
+
+def test_progress_counts_every_image_and_what_was_there_before(tmp_path):
+    class Counted:
+        begun, done = (0, 0), 0
+
+        def begin(self, total, done):
+            self.begun = (total, done)
+
+        def step(self, count):
+            self.done += count
+
+    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
+    first, second = Counted(), Counted()
+    prepare(source, out, SMALL, progress=first)
+    (out / "train-00001.parquet").unlink()
+    prepare(source, out, SMALL, progress=second)
+    assert (first.begun, first.done) == ((27, 0), 27)
+    assert (second.begun, second.done) == ((27, 23), 4)

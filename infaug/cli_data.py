@@ -1,0 +1,112 @@
+"""`infaug data`: images to Parquet."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import tyro
+
+from infaug.config import Downloadable, PrepareConfig
+
+if TYPE_CHECKING:
+    from infaug.data.prepare import Prepared, Writer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare:
+    """Write images as Parquet that `infaug fit --data FOLDER` reads.
+
+    A source in class folders is written in shards, in a fixed random order, each image
+    decoded once to see that it is whole. The same command again continues where it was
+    stopped. mnist, cifar10 and cifar100 are downloaded through torchvision.
+    """
+
+    source: tyro.conf.Positional[str]
+    """Folder or plain tar with class/name.jpg, or with train/ and test/ or val/ above;
+    ImageNet's tar of tars; or mnist, cifar10, cifar100."""
+    out: tyro.conf.Positional[Path]
+    """Folder for the Parquet files: new, empty, or begun by this very command."""
+    test: Path | None = None
+    """Source of the test split, if the other has none: a folder or tar with the same
+    classes."""
+    workers: int = 0
+    """Shards written side by side by Ray tasks; 0 writes in this process without Ray.
+    Makes no difference to the files."""
+    downloads: Path = Path("downloads")
+    """Where torchvision keeps what it downloads."""
+    quiet: bool = False
+    """Print nothing but warnings and errors."""
+    config: Annotated[PrepareConfig, tyro.conf.arg(name="")] = field(
+        default_factory=PrepareConfig
+    )
+
+
+def prepare(asked: Prepare) -> int:
+    """`infaug data prepare`."""
+    standard = next((n for n in get_args(Downloadable) if n == asked.source), None)
+    lines = _download(asked, standard) if standard else _prepare(asked)
+    if not asked.quiet:
+        print(*lines, sep="\n")
+    return 0
+
+
+def _download(asked: Prepare, name: Downloadable) -> list[str]:
+    from infaug.data.download import download
+
+    if asked.test or asked.workers or asked.config != PrepareConfig():
+        raise ValueError(
+            f"{name} is downloaded and written as it is: leave out --test, --workers "
+            f"and the settings of shards, or give ./{name} if you mean a folder"
+        )
+    download(name, asked.out, asked.downloads)
+    return [f"wrote {asked.out}/train.parquet and {asked.out}/test.parquet"]
+
+
+def _prepare(asked: Prepare) -> list[str]:
+    from contextlib import closing
+
+    from infaug.data import prepare as data
+    from infaug.record.image_count import ImageCount
+
+    if asked.workers < 0:
+        raise ValueError(f"--workers must be >= 0, got {asked.workers}")
+    with closing(ImageCount(shown=not asked.quiet)) as progress:
+        found = data.prepare(
+            Path(asked.source).expanduser(),
+            asked.out.expanduser(),
+            asked.config,
+            test=asked.test.expanduser() if asked.test else None,
+            write=_writer(asked.workers),
+            progress=progress,
+        )
+    return _told(found, asked.out)
+
+
+def _writer(workers: int) -> "Writer":
+    if workers:
+        from infaug.distributed.shards import write_on_ray  # imports ray
+
+        return partial(write_on_ray, at_a_time=workers)
+    from infaug.data.prepare import write_here
+
+    return write_here
+
+
+def _told(found: "Prepared", out: Path) -> list[str]:
+    images = " and ".join(f"{n:,} {split}" for split, n in found.images.items())
+    lines = [
+        f"{out}: {images} images of {found.num_classes} classes, {found.num_shards} "
+        f"shards, {found.num_bytes:,} bytes, {found.seconds:.1f} s"
+    ]
+    if found.unreadable:
+        lines.append(
+            f"{len(found.unreadable)} unreadable images were left out: "
+            f"{out}/unreadable.jsonl"
+        )
+    if found.passed_over:
+        lines.append(
+            f"{len(found.passed_over)} files that are not named like images were "
+            f"passed over, the first {found.passed_over[0]}"
+        )
+    return lines

@@ -1,0 +1,107 @@
+"""Writing Parquet, and downloads, with a fake in place of torchvision's data sets."""
+
+from urllib.error import URLError
+
+import pyarrow.parquet as pq
+import pytest
+from torchvision import datasets
+
+from infaug.config import DataConfig
+from infaug.data.download import download, write_parquet
+from infaug.data.source import load
+
+
+class Fake:
+    """Ten images of two classes: the n-th has value n, and class n mod 2."""
+
+    classes = ("0 - zero", "1 - one")
+
+    def __init__(self, image, broken=False):
+        self.image = image
+        self.broken = broken
+
+    def __len__(self):
+        return 10
+
+    def __getitem__(self, index):
+        if self.broken and index == 9:
+            raise RuntimeError("the disk broke")
+        return self.image(index), index % 2
+
+
+@pytest.fixture
+def fake_mnist(monkeypatch, image):
+    def make(broken_test=False):
+        def mnist(root, train, download):
+            return Fake(image, broken=broken_test and not train)
+
+        monkeypatch.setattr(datasets, "MNIST", mnist)
+
+    return make
+
+
+def test_written_parquet_is_read_back(tmp_path, image):
+    path = tmp_path / "new" / "all.parquet"
+    write_parquet(Fake(image), path, ("even", "odd"))
+    train = load(DataConfig(source=str(path))).train
+    values = train.images[:, 0, 0, 0]
+    assert sorted(values.tolist()) == list(range(10))
+    assert train.labels.equal((values % 2).long())
+    assert train.class_names == ("even", "odd")
+    assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
+
+
+def test_rows_are_shuffled_the_same_way_every_time(tmp_path, image):
+    for name in ("a", "b"):
+        write_parquet(Fake(image), tmp_path / f"{name}.parquet", ("even", "odd"))
+    a, b = ((tmp_path / f"{name}.parquet").read_bytes() for name in ("a", "b"))
+    assert a == b
+    labels = pq.read_table(tmp_path / "a.parquet")["label"].to_pylist()
+    assert labels != [0, 1] * 5
+
+
+def test_a_failed_write_leaves_nothing(tmp_path, image):
+    with pytest.raises(RuntimeError, match="the disk broke"):
+        write_parquet(Fake(image, broken=True), tmp_path / "a.parquet", ("a", "b"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_file_is_not_overwritten(tmp_path, image):
+    (tmp_path / "a.parquet").write_bytes(b"precious")
+    with pytest.raises(ValueError, match=r"a\.parquet exists already: remove it"):
+        write_parquet(Fake(image), tmp_path / "a.parquet", ("a", "b"))
+    assert (tmp_path / "a.parquet").read_bytes() == b"precious"
+
+
+def test_a_prepared_data_set_has_both_splits(tmp_path, fake_mnist):
+    fake_mnist()
+    download("mnist", tmp_path / "out", tmp_path / "download")
+    source = load(DataConfig(source=str(tmp_path / "out")))
+    assert source.test is not None
+    assert len(source.train) == len(source.test) == 10
+    assert source.train.class_names == ("0", "1")
+
+
+def test_a_failed_second_split_takes_the_first_along(tmp_path, fake_mnist):
+    fake_mnist(broken_test=True)
+    with pytest.raises(RuntimeError, match="the disk broke"):
+        download("mnist", tmp_path / "out", tmp_path / "download")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_prepare_refuses_to_overwrite_before_it_downloads(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "MNIST", None)
+    (tmp_path / "test.parquet").write_bytes(b"precious")
+    with pytest.raises(ValueError, match=r"test\.parquet exists already"):
+        download("mnist", tmp_path, tmp_path / "download")
+
+
+@pytest.mark.parametrize("error", [URLError("no route"), RuntimeError("no mirror")])
+def test_without_a_network_prepare_says_what_to_do(tmp_path, monkeypatch, error):
+    def offline(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(datasets, "CIFAR10", offline)
+    with pytest.raises(ValueError, match=r"needs the network\. Without it, .*copy"):
+        download("cifar10", tmp_path / "out", tmp_path / "download")
+    assert not (tmp_path / "out").exists()
