@@ -1,0 +1,39 @@
+"""Fields of one node's `node_config`, which Ray hands to the cloud unseen.
+
+A typo there is found minutes later, by the cloud, or never. The lists are the request
+fields of the two calls, read from their documentation in 2026.
+"""
+
+# EC2 RunInstances without MinCount and MaxCount, which Ray sets, and with SubnetIds,
+# which Ray takes in place of SubnetId.
+AWS = frozenset(
+    "AdditionalInfo BlockDeviceMappings CapacityReservationSpecification ClientToken "
+    "CpuOptions CreditSpecification DisableApiStop DisableApiTermination DryRun "
+    "EbsOptimized ElasticGpuSpecification ElasticInferenceAccelerators "
+    "EnablePrimaryIpv6 EnclaveOptions HibernationOptions IamInstanceProfile ImageId "
+    "InstanceInitiatedShutdownBehavior InstanceMarketOptions InstanceType "
+    "Ipv6AddressCount Ipv6Addresses KernelId KeyName LaunchTemplate "
+    "LicenseSpecifications MaintenanceOptions MetadataOptions Monitoring "
+    "NetworkInterfaces NetworkPerformanceOptions Operator Placement "
+    "PrivateDnsNameOptions PrivateIpAddress RamdiskId SecurityGroupIds SecurityGroups "
+    "SubnetId SubnetIds TagSpecifications UserData".split()
+)
+
+# Compute Engine instances.insert, fields that may be set, and sourceInstanceTemplate,
+# which Ray takes out of the body.
+GCP = frozenset(
+    "advancedMachineFeatures canIpForward confidentialInstanceConfig "
+    "deletionProtection description disks displayDevice guestAccelerators hostname "
+    "instanceEncryptionKey keyRevocationActionType labels localSsdEncryptionMode "
+    "machineType metadata "
+    "minCpuPlatform networkInterfaces networkPerformanceConfig params "
+    "privateIpv6GoogleAccess reservationAffinity resourcePolicies scheduling "
+    "serviceAccounts shieldedInstanceConfig shieldedInstanceIntegrityPolicy "
+    "sourceInstanceTemplate sourceMachineImage tags".split()
+)
+
+KNOWN = {"aws": AWS, "gcp": GCP}
+MACHINE = {
+    "aws": ("InstanceType", "LaunchTemplate"),
+    "gcp": ("machineType", "sourceInstanceTemplate"),
+}
