@@ -18,7 +18,7 @@ class Check:
     file: tyro.conf.Positional[Path]
     """The YAML file."""
     workers: str = "0"
-    """N or MIN..MAX training workers, as for `infaug fit`; 0: only the file is checked."""
+    """N or MIN..MAX training workers; 0, and no pool: only the file is checked."""
     gpus_per_worker: float = 0.0
     """Of each worker, beside one CPU."""
     pool: str = "0"

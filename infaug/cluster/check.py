@@ -28,8 +28,8 @@ class Checked:
     cluster: Cluster
     driver: dict[str, float]
     """What the file reserves for the job's entrypoint."""
-    to_fill_in: tuple[str, ...]
-    """Fields that still hold FILL-IN."""
+    to_fill_in: tuple[int, ...]
+    """Lines that still hold FILL-IN."""
 
 
 def check(path: Path, prepare: Prepare) -> Checked:
@@ -77,7 +77,7 @@ def _check_launcher(path: Path, file: dict[str, Any], prepare: Prepare) -> Check
     resources = {name: kind["resources"] for name, kind in kinds.items()}
     spot = spot_mistakes("available_node_types", is_spot, resources)
     _refuse(path, [*launcher_exposure(prepared), *spot])
-    return _checked(path, prepared, {}, [file])
+    return _checked(path, prepared, {})
 
 
 def _check_kuberay(
@@ -100,7 +100,7 @@ def _check_kuberay(
         "CPU": float(job.get("entrypointNumCpus", 0)),
         "GPU": float(job.get("entrypointNumGpus", 0)),
     }
-    return _checked(path, prepared, {k: v for k, v in driver.items() if v}, documents)
+    return _checked(path, prepared, {k: v for k, v in driver.items() if v})
 
 
 def _prepared(path: Path, file: Mapping[str, Any], prepare: Prepare) -> dict[str, Any]:
@@ -111,17 +111,14 @@ def _prepared(path: Path, file: Mapping[str, Any], prepare: Prepare) -> dict[str
 
 
 def _checked(
-    path: Path,
-    prepared: Mapping[str, Any],
-    driver: dict[str, float],
-    documents: list[dict[str, Any]],
+    path: Path, prepared: Mapping[str, Any], driver: dict[str, float]
 ) -> Checked:
     try:
         cluster = cluster_of(prepared)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    left = dict.fromkeys(field for doc in documents for field in to_fill_in(doc))
-    return Checked(cluster=cluster, driver=driver, to_fill_in=tuple(left))
+    left = tuple(to_fill_in(path.read_text()))
+    return Checked(cluster=cluster, driver=driver, to_fill_in=left)
 
 
 def _refuse(path: Path, mistakes: Iterable[str]) -> None:

@@ -58,7 +58,7 @@ def _gcp_exposure(prepared: Mapping[str, Any]) -> Iterator[str]:
         where = f"available_node_types.{name}.node_config.networkInterfaces"
         cards = kind["node_config"].get("networkInterfaces")
         if not cards:
-            yield f"{where}: missing, and Ray would give a public address: name a subnet"
+            yield f"{where}: missing, Ray would give a public address: name a subnet"
         elif any(card.get("accessConfigs") for card in cards):
             yield f"{where}: accessConfigs gives a public address, remove it"
 

@@ -39,6 +39,7 @@ class Cluster:
 
     @property
     def groups(self) -> tuple[Group, ...]:
+        """All groups, the head first."""
         return (self.head, *self.workers)
 
 

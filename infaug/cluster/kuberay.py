@@ -16,26 +16,25 @@ KINDS = ("RayJob", "RayCluster")
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 MAX_NAME = 47  # pods' names are built from it
 
-JOB = frozenset(
-    "activeDeadlineSeconds backoffLimit clusterSelector deletionPolicy "
-    "deletionStrategy entrypoint entrypointNumCpus entrypointNumGpus "
-    "entrypointResources jobId managedBy metadata preRunningDeadlineSeconds "
-    "rayClusterSpec runtimeEnvYAML schedule shutdownAfterJobFinishes submissionMode "
-    "submitterConfig submitterPodTemplate suspend ttlSecondsAfterFinished".split()
-)
-CLUSTER = frozenset(
-    "authOptions autoscalerOptions enableInTreeAutoscaling gcsFaultToleranceOptions "
-    "headGroupSpec headServiceAnnotations managedBy networkPolicy rayVersion suspend "
-    "upgradeStrategy workerGroupSpecs".split()
-)
-HEAD = frozenset(
-    "enableIngress headService labels rayStartParams resources serviceType "
-    "template".split()
-)
-GROUP = frozenset(
-    "groupName idleTimeoutSeconds labels maxReplicas minReplicas numOfHosts priority "
-    "rayStartParams replicas resources scaleStrategy suspend template".split()
-)
+_JOB = """
+activeDeadlineSeconds backoffLimit clusterSelector deletionPolicy deletionStrategy
+entrypoint entrypointNumCpus entrypointNumGpus entrypointResources jobId managedBy
+metadata preRunningDeadlineSeconds rayClusterSpec runtimeEnvYAML schedule
+shutdownAfterJobFinishes submissionMode submitterConfig submitterPodTemplate suspend
+ttlSecondsAfterFinished
+"""
+_CLUSTER = """
+authOptions autoscalerOptions enableInTreeAutoscaling gcsFaultToleranceOptions
+headGroupSpec headServiceAnnotations managedBy networkPolicy rayVersion suspend
+upgradeStrategy workerGroupSpecs
+"""
+_HEAD = """
+enableIngress headService labels rayStartParams resources serviceType template
+"""
+_GROUP = """
+groupName idleTimeoutSeconds labels maxReplicas minReplicas numOfHosts priority
+rayStartParams replicas resources scaleStrategy suspend template
+"""
 
 
 def cluster_spec(document: Mapping[str, Any]) -> tuple[str, Any]:
@@ -58,14 +57,17 @@ def kuberay_mistakes(document: Mapping[str, Any]) -> Iterator[str]:
         )
     if document["kind"] == "RayJob":
         spec = document.get("spec") or {}
-        yield from unknown_keys("spec", spec, JOB)
-        if not spec.get("entrypoint") and spec.get("submissionMode") != "InteractiveMode":
+        yield from unknown_keys("spec", spec, _JOB.split())
+        if (
+            not spec.get("entrypoint")
+            and spec.get("submissionMode") != "InteractiveMode"
+        ):
             yield "spec.entrypoint: missing, the command to run"
     where, cluster = cluster_spec(document)
     if not isinstance(cluster, Mapping):
         yield f"{where}: missing, describe the cluster"
         return
-    yield from unknown_keys(where, cluster, CLUSTER)
+    yield from unknown_keys(where, cluster, _CLUSTER.split())
     yield from _head_mistakes(f"{where}.headGroupSpec", cluster.get("headGroupSpec"))
     yield from _groups_mistakes(where, cluster)
 
@@ -74,7 +76,7 @@ def _head_mistakes(where: str, head: Any) -> Iterator[str]:
     if not isinstance(head, Mapping):
         yield f"{where}: missing, describe the head"
         return
-    yield from unknown_keys(where, head, HEAD)
+    yield from unknown_keys(where, head, _HEAD.split())
     yield from _pod_mistakes(where, head)
     yield from head_exposure(where, head)
 
@@ -89,7 +91,7 @@ def _groups_mistakes(where: str, cluster: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where}.workerGroupSpecs.{name}: {count} groups have this name"
     for group in groups:
         label = f"{where}.workerGroupSpecs.{group.get('groupName')}"
-        yield from unknown_keys(label, group, GROUP)
+        yield from unknown_keys(label, group, _GROUP.split())
         yield from _replica_mistakes(label, group)
         yield from _pod_mistakes(label, group)
     grows = any(g.get("minReplicas") != g.get("maxReplicas") for g in groups)

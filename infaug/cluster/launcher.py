@@ -23,8 +23,8 @@ def launcher_mistakes(file: Mapping[str, Any]) -> Iterator[str]:
         yield "cluster_name: missing, and Ray would call it `default`: give it one"
     elif not NAME.fullmatch(str(name)):
         yield (
-            f"cluster_name: {name!r} is no name for a cloud, use up to 32 small letters, "
-            "digits and hyphens"
+            f"cluster_name: {name!r} is no name for a cloud, use up to 32 small "
+            "letters, digits and hyphens"
         )
     kind = provider.get("type") if isinstance(provider, Mapping) else None
     if kind not in PROVIDERS:
@@ -42,7 +42,7 @@ def _local_mistakes(file: Mapping[str, Any]) -> Iterator[str]:
         return
     for field in ("min_workers", "max_workers"):
         if file.get(field, 0) > len(addresses):
-            yield f"{field}: {file[field]}, but worker_ips has {len(addresses)}: lower it"
+            yield f"{field}: {file[field]}, worker_ips has {len(addresses)}: lower it"
     if file.get("min_workers", 0) > file.get("max_workers", len(addresses)):
         yield "min_workers: more than max_workers, lower it"
     for field in ("head_start_ray_commands", "worker_start_ray_commands"):
@@ -66,16 +66,16 @@ def _cloud_mistakes(file: Mapping[str, Any], provider: str) -> Iterator[str]:
             yield f"{where}.node_config: missing, say which machine it is"
             continue
         yield from _node_mistakes(where, kind, provider)
-        if provider == "aws" and "ssh_private_key" in (file.get("auth") or {}):
-            if not {"KeyName", "UserData"} & set(kind["node_config"]):
-                yield f"{where}.node_config.KeyName: missing, name auth.ssh_private_key's"
+        is_own_key = provider == "aws" and "ssh_private_key" in (file.get("auth") or {})
+        if is_own_key and not {"KeyName", "UserData"} & set(kind["node_config"]):
+            yield f"{where}.node_config.KeyName: missing, name that of ssh_private_key"
     yield from _count_mistakes(file, kinds, head)
 
 
-def _node_mistakes(
-    where: str, kind: Mapping[str, Any], provider: str
-) -> Iterator[str]:
-    yield from unknown_keys(f"{where}.node_config", kind["node_config"], KNOWN[provider])
+def _node_mistakes(where: str, kind: Mapping[str, Any], provider: str) -> Iterator[str]:
+    yield from unknown_keys(
+        f"{where}.node_config", kind["node_config"], KNOWN[provider]
+    )
     if not set(MACHINE[provider]) & set(kind["node_config"]):
         yield f"{where}.node_config: needs {' or '.join(MACHINE[provider])}"
     if "CPU" not in (kind.get("resources") or {}):

@@ -20,14 +20,8 @@ def opens_to_world(address: object) -> bool:
     return str(address).endswith("/0")
 
 
-def to_fill_in(value: object, where: str = "") -> Iterator[str]:
-    """The fields that still hold FILL-IN, each once."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from to_fill_in(inner, f"{where}.{key}" if where else str(key))
-    elif isinstance(value, list):
-        yield from dict.fromkeys(
-            field for inner in value for field in to_fill_in(inner, where)
-        )
-    elif "FILL-IN" in str(value):
-        yield where
+def to_fill_in(text: str) -> Iterator[int]:
+    """The numbers of the lines with a FILL-IN that is no comment."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if "FILL-IN" in line.partition("#")[0]:
+            yield number

@@ -1,18 +1,19 @@
 """Whether bundles of resources can lie on a cluster's nodes at all.
 
-Exact, not greedy: a greedy packing that fails proves nothing. Nodes of a group are
-equal, and so are the bundles of a demand, so the search is over how many bundles of
-each demand are still to be placed, and how few nodes that took.
+Exact, not greedy: a greedy packing that fails proves nothing. A node of a group may be
+filled in a few ways, so the question is how many nodes of each group to fill in each
+way: a small integer program.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+
 from infaug.cluster.groups import Cluster, Group, Resources
 
 UNIT = 10_000  # Ray counts resources in ten-thousandths
-
-Counts = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,20 +26,32 @@ class Demand:
 
 
 def fits(cluster: Cluster, demands: Sequence[Demand]) -> bool:
-    """Whether all demands have room at once on the largest cluster there can be."""
-    nothing = tuple(0 for _ in demands)
-    # Bundles still to be placed -> the fewest nodes beside the head that this takes.
-    fewest = {tuple(demand.count for demand in demands): 0}
-    fewest = _placed(fewest, cluster.head, demands, cost=0, most=cluster.max_workers)
-    for group in cluster.workers:
-        for _ in range(group.most):
-            if nothing in fewest:
-                return True
-            before = fewest
-            fewest = _placed(before, group, demands, cost=1, most=cluster.max_workers)
-            if fewest == before:
-                break
-    return nothing in fewest
+    """Whether all demands have room at once on the largest cluster there can be.
+
+    n[g, f] nodes of group g are filled in way f; sum_f n[g, f] <= most nodes of g,
+    those beside the head <= max_workers, and sum n[g, f] * f[d] >= count of each d.
+    """
+    if not demands:
+        return True
+    ways = [
+        (group, fill) for group in cluster.groups for fill in _fills(group, demands)
+    ]
+    per_group = [[float(g is group) for g, _ in ways] for group in cluster.groups]
+    beside_head = [float(group is not cluster.head) for group, _ in ways]
+    placed = np.array([fill for _, fill in ways], dtype=float).T
+    found = milp(
+        np.ones(len(ways)),  # any objective does: few nodes
+        integrality=np.ones(len(ways)),
+        bounds=Bounds(0, np.inf),
+        constraints=[
+            LinearConstraint(
+                np.array([*per_group, beside_head]),
+                ub=[*(group.most for group in cluster.groups), cluster.max_workers],
+            ),
+            LinearConstraint(placed, lb=[demand.count for demand in demands]),
+        ],
+    )
+    return bool(found.success)
 
 
 def holds(group: Group, bundle: Mapping[str, float]) -> bool:
@@ -48,40 +61,24 @@ def holds(group: Group, bundle: Mapping[str, float]) -> bool:
     )
 
 
-def _placed(
-    fewest: dict[Counts, int],
-    group: Group,
-    demands: Sequence[Demand],
-    *,
-    cost: int,
-    most: int,
-) -> dict[Counts, int]:
-    """What is left to place with one more node of the group, used or not."""
-    found = dict(fewest)
-    free = _units(group.resources)
+def _fills(group: Group, demands: Sequence[Demand]) -> Iterator[tuple[int, ...]]:
+    """How many bundles of each demand a node may hold, of the last one the most."""
     bundles = [_units(demand.bundle) for demand in demands]
-    for left, nodes in fewest.items():
-        if nodes + cost > most:
-            continue
-        for fill in _fills(free, bundles, left):
-            rest = tuple(a - b for a, b in zip(left, fill, strict=True))
-            found[rest] = min(found.get(rest, most), nodes + cost)
-    return found
+    return _filled(_units(group.resources), bundles, [d.count for d in demands])
 
 
-def _fills(
-    free: dict[str, int], bundles: Sequence[dict[str, int]], left: Counts
-) -> Iterator[Counts]:
-    """How many bundles of each demand a node may hold, with the last demand's most."""
+def _filled(
+    free: Mapping[str, int], bundles: Sequence[dict[str, int]], counts: Sequence[int]
+) -> Iterator[tuple[int, ...]]:
     if not bundles:
         yield ()
         return
     bundle, others = bundles[0], bundles[1:]
     room = [free.get(name, 0) // amount for name, amount in bundle.items() if amount]
-    top = min([*room, left[0]])
-    for count in range(top, -1, -1) if others else [top]:
-        rest = {n: free[n] - count * bundle.get(n, 0) for n in free}
-        for more in _fills(rest, others, left[1:]):
+    top = min([*room, counts[0]])
+    for count in range(top + 1) if others else [top]:
+        rest = {name: free[name] - count * bundle.get(name, 0) for name in free}
+        for more in _filled(rest, others, counts[1:]):
             yield (count, *more)
 
 

@@ -1,6 +1,6 @@
-"""Whether a job can ever fit on a cluster, and in words what is missing if it cannot."""
+"""Whether a job can ever fit on a cluster; if not, in words, what is missing."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from infaug.cluster.groups import Cluster, Group, Resources, spell
@@ -31,7 +31,10 @@ def verdict(cluster: Cluster, job: Job) -> str:
     said = told(job.demands(reached.most, grown.most))
     short = [
         f"{flag} asks for {asked}, but never more than {got.most} fit"
-        for flag, asked, got in (("--workers", workers, reached), ("--pool", pool, grown))
+        for flag, asked, got in (
+            ("--workers", workers, reached),
+            ("--pool", pool, grown),
+        )
         if got.most < asked.most
     ]
     return "; ".join([f"this job fits: {said}", *short])
@@ -75,13 +78,11 @@ def _missing(cluster: Cluster, needed: Sequence[Demand]) -> str:
             asked[name] = asked.get(name, 0) + demand.count * amount
     short = [name for name in asked if asked[name] > have.get(name, 0)]
     if short:
-        groups = _names(
-            group for group in cluster.workers if group.resources.get(short[0])
-        )
+        helping = [group for group in cluster.workers if group.resources.get(short[0])]
         return (
             f"{told(list(needed))} ask for {spell({n: asked[n] for n in short})}, and "
             f"at its largest the cluster has {spell({n: have[n] for n in short})}: "
-            f"raise max_workers of {groups}, or lower what the job asks for"
+            f"{_remedy(cluster, helping)}"
         )
     return _scattered(cluster, needed)
 
@@ -115,13 +116,16 @@ def _scattered(cluster: Cluster, needed: Sequence[Demand]) -> str:
 
     count = _largest(Span(most=last.count), fit)
     beside = f" beside {told(others)}" if others else ""
+    helping = [group for group in cluster.workers if holds(group, last.bundle)]
     return (
         f"only {count} of {count_of(last)} of {spell(last.bundle)} fit{beside}: no "
-        "node has enough left; raise max_workers of "
-        f"{_names(group for group in cluster.workers if holds(group, last.bundle))}, or "
-        "lower what the job asks for"
+        f"node has enough left, {_remedy(cluster, helping)}"
     )
 
 
-def _names(groups: Iterable[Group]) -> str:
-    return ", ".join(group.name for group in groups) or "a group"
+def _remedy(cluster: Cluster, helping: Sequence[Group]) -> str:
+    names = " or ".join(group.name for group in helping)
+    return (
+        f"allow more nodes of {names} (now {cluster.max_workers} in all), or lower "
+        "what the job asks for"
+    )

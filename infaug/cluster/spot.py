@@ -18,16 +18,13 @@ def spot_mistakes(
     The fallback has the same resources: where they differ, Ray prefers the group that
     a bundle fills best, whether it is on spot or not.
     """
+    steady = [resources[name] for name, spot in is_spot.items() if not spot]
     for name, spot in is_spot.items():
-        own = resources[name]
-        if spot and own.get("GPU"):
-            if not any(
-                resources[other] == own for other in is_spot if not is_spot[other]
-            ):
-                yield (
-                    f"{where}.{name}: GPUs on spot without a fallback, add a group with "
-                    "the same resources that is not on spot"
-                )
+        if spot and resources[name].get("GPU") and resources[name] not in steady:
+            yield (
+                f"{where}.{name}: GPUs on spot without a fallback, add a group with "
+                "the same resources that is not on spot"
+            )
 
 
 def is_spot_machine(provider: str, node_config: Mapping[str, Any]) -> bool:

@@ -18,7 +18,8 @@ def table(checked: Checked) -> str:
         ]
         lines.append("  " + "  ".join([*padded, row[3]]).rstrip())
     if checked.to_fill_in:
-        lines.append(f"fill in before use: {', '.join(checked.to_fill_in)}")
+        numbers = ", ".join(str(number) for number in checked.to_fill_in)
+        lines.append(f"FILL-IN is left on lines {numbers}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Room for a job: what its workers take, and nodes that come when they are asked for."""
+"""Room for a job: what its workers take, and nodes that come when asked for."""
 
 from collections.abc import Sequence
 
@@ -57,10 +57,10 @@ def await_room(
     actors = [pool.resources] * pool.least if pool else []
     if not _reserved([*[worker] * workers, *actors], patience_s):
         raise ValueError(
-            f"--await-nodes: no room within {patience_s:.0f} s for {workers} workers of "
-            f"{worker} and {len(actors)} solver actors: the cluster has "
-            f"{ray.cluster_resources()}; `infaug cluster check FILE` says whether it can "
-            "ever have more"
+            f"--await-nodes: no room within {patience_s:.0f} s for {workers} workers "
+            f"of {worker} and {len(actors)} solver actors: the cluster has "
+            f"{ray.cluster_resources()}; `infaug cluster check FILE` says whether it "
+            "can ever have more"
         )
 
 

@@ -26,5 +26,5 @@ def changed(name: str, field: str, value: Any, folder: Path) -> Path:
     else:
         inner[int(last) if isinstance(inner, list) else last] = value
     path = folder / Path(name).name
-    path.write_text(yaml.safe_dump(file))
+    path.write_text(yaml.safe_dump(file, sort_keys=False))
     return path

@@ -1,7 +1,5 @@
 """`infaug cluster check`: shipped files are sound, and each mistake is told."""
 
-from pathlib import Path
-
 import pytest
 
 from infaug.cli import BAD_INPUT, main
@@ -34,7 +32,7 @@ def test_a_shipped_file_is_sound_and_says_what_to_fill_in(name, capsys):
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert "solver" in printed
-    assert "fill in before use: " in printed
+    assert "FILL-IN is left on lines " in printed
     last = printed.strip().splitlines()[-1]
     assert last == (
         f"this job fits: {workers[-1]} workers of CPU=1, GPU=1; "
@@ -54,7 +52,7 @@ def test_a_shipped_file_is_sound_and_says_what_to_fill_in(name, capsys):
         (
             f"{SPOT}.node_config.InstanceTyp",
             "g5.xlarge",
-            f"{SPOT}.node_config.InstanceTyp: no such field, did you mean InstanceType?",
+            "node_config.InstanceTyp: no such field, did you mean InstanceType?",
         ),
         (f"{SPOT}.node_config.InstanceType", GONE, "needs InstanceType or"),
         (f"{SPOT}.resources", {}, f"{SPOT}.resources: must say CPU"),
@@ -78,7 +76,11 @@ def test_a_shipped_file_is_sound_and_says_what_to_fill_in(name, capsys):
             {
                 "GroupName": "mine",
                 "IpPermissions": [
-                    {"FromPort": 8265, "ToPort": 8265, "Ipv6Ranges": [{"CidrIpv6": "::/0"}]}
+                    {
+                        "FromPort": 8265,
+                        "ToPort": 8265,
+                        "Ipv6Ranges": [{"CidrIpv6": "::/0"}],
+                    }
                 ],
             },
             "ports 8265-8265 are open to the world",
@@ -104,7 +106,7 @@ def test_a_mistake_in_a_file_for_aws_is_told_with_its_field(
         (
             f"{TYPES}.decode.node_config.networkInterfaces",
             GONE,
-            "networkInterfaces: missing, and Ray would give a public address",
+            "networkInterfaces: missing, Ray would give a public address",
         ),
         (
             f"{TYPES}.decode.node_config.networkInterfaces.0.accessConfigs",
@@ -126,7 +128,7 @@ def test_a_mistake_in_a_file_for_gcp_is_told(field, value, told, tmp_path, capsy
     ("field", "value", "told"),
     [
         ("provider.head_ip", GONE, "provider: needs head_ip and worker_ips"),
-        ("max_workers", 3, "max_workers: 3, but worker_ips has 2"),
+        ("max_workers", 3, "max_workers: 3, worker_ips has 2"),
         ("max_workers", 1, "min_workers: more than max_workers"),
         ("worker_start_ray_commands", ["ray start"], "say what a machine has"),
         (
@@ -196,8 +198,9 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        (["--workers", "9"], "9 workers of CPU=1, GPU=1"),
-        (["--workers", "9"], "raise max_workers of gpu_spot, gpu_on_demand"),
+        (["--workers", "13"], "13 workers of CPU=1, GPU=1"),
+        (["--workers", "13"], "allow more nodes of gpu_spot or gpu_on_demand"),
+        (["--workers", "12"], "only 0 of 1 solver actor of CPU=1, solver=1 fit beside"),
         (["--workers", "1", "--pool", "40"], "ask for solver=40"),
         (["--workers", "4", "--gpus-per-worker", "2"], "no node has that"),
         (["--workers", "1", "--pool-resources", "colver=1"], "lacks colver=1"),
@@ -212,8 +215,8 @@ def test_a_job_that_can_never_fit_is_told_what_is_missing(asked, told, capsys):
 
 
 def test_what_of_a_job_never_fits_is_told_beside_what_does(capsys):
-    command = [str(Path(FILES / "aws.yaml")), "--workers", "2..16", *JOB]
+    command = [str(FILES / "aws.yaml"), "--workers", "2..16", *JOB]
     assert main(["cluster", "check", *command]) == 0
     last = capsys.readouterr().out.strip().splitlines()[-1]
-    assert "8 workers of CPU=1, GPU=1" in last
-    assert "--workers asks for 2..16, but never more than 8 fit" in last
+    assert "11 workers of CPU=1, GPU=1" in last
+    assert "--workers asks for 2..16, but never more than 11 fit" in last

@@ -51,7 +51,9 @@ def test_groups_together_have_no_more_nodes_than_the_cluster():
 
 
 def test_nodes_for_one_demand_are_nodes_that_another_cannot_have():
-    mixed = cluster(4, decode=(4, {"CPU": 2, "solver": 1}), gpu=(4, {"CPU": 1, "GPU": 1}))
+    mixed = cluster(
+        4, decode=(4, {"CPU": 2, "solver": 1}), gpu=(4, {"CPU": 1, "GPU": 1})
+    )
     assert fits(mixed, [demand(2, GPU=1), demand(2, solver=1)])
     assert not fits(mixed, [demand(3, GPU=1), demand(2, solver=1)])
 
@@ -73,7 +75,7 @@ def placeable(nodes: list[int], sizes: list[int]) -> bool:
     return False
 
 
-@pytest.mark.parametrize("counts", product(range(3), repeat=3))
+@pytest.mark.parametrize("counts", [*product(range(3), repeat=3)])
 def test_it_agrees_with_trying_everything(counts):
     nodes = cluster(3, large=(1, {"CPU": 5}), small=(2, {"CPU": 4}))
     sizes = [size for size, count in zip((3, 2, 1), counts, strict=True)
