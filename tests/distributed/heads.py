@@ -21,8 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
+import pytest
+
+ray = pytest.importorskip("ray")
+
 RAY = str(Path(sys.executable).with_name("ray"))
-START_S = 120.0
+START_S = 240.0  # half a minute on an idle machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +55,12 @@ class Head:
 def head(
     num_cpus: int, autoscaling: dict | None = None, **environment: str
 ) -> Iterator[Head]:
-    """Start a head that listens on localhost; with a token, as Ray's clusters ask."""
+    """Start a head whose clients need a token, as Ray's clusters ask by default."""
     # Sockets lie in it, and their paths may not exceed 107 bytes.
     folder = tempfile.mkdtemp(prefix="ray")
     port, dashboard_port = free_port(), free_port()
+    # This machine's own: Ray would take it in place of localhost.
+    address = ray.util.get_node_ip_address()
     shared = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -63,11 +69,11 @@ def head(
     }
     command = [
         RAY, "start", "--head", "--block", f"--num-cpus={num_cpus}",
-        "--node-ip-address=127.0.0.1", f"--port={port}", f"--temp-dir={folder}",
+        f"--node-ip-address={address}", f"--port={port}", f"--temp-dir={folder}",
         f"--dashboard-port={dashboard_port}", "--dashboard-host=127.0.0.1",
     ]  # fmt: skip
     if autoscaling is not None:
-        autoscaling["provider"]["gcs_address"] = f"127.0.0.1:{port}"
+        autoscaling["provider"]["gcs_address"] = f"{address}:{port}"
         path = Path(folder) / "autoscaling.json"
         path.write_text(json.dumps(autoscaling))
         command.append(f"--autoscaling-config={path}")

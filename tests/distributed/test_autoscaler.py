@@ -73,7 +73,7 @@ def most_nodes_while(running: subprocess.Popen, cluster: Head) -> int:
 def test_nodes_come_for_a_job_train_it_and_go_when_it_ends(cluster, tmp_path):
     assert cluster.num_nodes() == 1
     entrypoint = (
-        f"{DIGITS} --workers 2 --refresh overlap --pool 1 "
+        f"{DIGITS} --workers 2 --refresh overlap --refresh-lag 5 --pool 1 "
         "--pool-resources CPU=1,solver=1 --await-nodes 240 "
         f"--out {tmp_path}/run"
     )
