@@ -2,7 +2,7 @@
 
 A program of its own: Ray keeps the token of the first cluster a process has talked to.
 
-    python follow_job.py DASHBOARD WORKING_DIR ENTRYPOINT
+    python follow_job.py DASHBOARD WORKING_DIR|'' ENTRYPOINT
 """
 
 import asyncio
@@ -19,7 +19,8 @@ async def follow(client: JobSubmissionClient, job: str) -> None:
 def main() -> int:
     dashboard, folder, entrypoint = sys.argv[1:]
     client = JobSubmissionClient(dashboard)
-    job = client.submit_job(entrypoint=entrypoint, runtime_env={"working_dir": folder})
+    sent = {"working_dir": folder} if folder else None
+    job = client.submit_job(entrypoint=entrypoint, runtime_env=sent)
     asyncio.run(follow(client, job))
     info = client.get_job_info(job)
     print(f"JOB {info.status} exit code {info.driver_exit_code}")

@@ -37,11 +37,11 @@ class Head:
     dashboard: str
     environment: Mapping[str, str]
 
-    def ask(self, path: str):
+    def ask(self, path: str, body: bytes | None = None):
         """An answer of the dashboard's HTTP API."""
         token = self.environment["RAY_AUTH_TOKEN"]
         headers = {"Authorization": f"Bearer {token}"}
-        request = urllib.request.Request(self.dashboard + path, headers=headers)
+        request = urllib.request.Request(self.dashboard + path, body, headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
@@ -110,8 +110,9 @@ def _await(head: Head, process: subprocess.Popen, log: Path) -> None:
     while time.monotonic() < until:
         assert process.poll() is None, log.read_text()
         with suppress(URLError, OSError, KeyError):
-            if head.num_nodes():
-                return
+            # The dashboard answers before the agent that starts jobs does.
+            head.ask("/api/jobs/", b'{"entrypoint": "true"}')
+            return
         time.sleep(1)
     raise AssertionError(f"the head does not answer: {log.read_text()}")
 

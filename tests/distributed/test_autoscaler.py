@@ -57,6 +57,7 @@ def autoscaling() -> dict:
 @pytest.fixture
 def cluster():
     update = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
+    update["PYTHONPATH"] = str(ROOT)
     with head(num_cpus=0, autoscaling=autoscaling(), **update) as found:
         yield found
 
@@ -73,11 +74,14 @@ def most_nodes_while(running: subprocess.Popen, cluster: Head) -> int:
 def test_nodes_come_for_a_job_train_it_and_go_when_it_ends(cluster, tmp_path):
     assert cluster.num_nodes() == 1
     entrypoint = (
-        f"{DIGITS} --workers 2 --refresh overlap --refresh-lag 5 --pool 1 "
+        f"{DIGITS.replace('ray_jobs', f'{ROOT}/ray_jobs')} --workers 2 "
+        "--refresh overlap --refresh-lag 5 --pool 1 "
         "--pool-resources CPU=1,solver=1 --await-nodes 240 "
         f"--out {tmp_path}/run"
     )
-    command = [sys.executable, str(FOLLOW), cluster.dashboard, str(ROOT), entrypoint]
+    # No working folder is sent: nodes that share a machine would unpack it into the same
+    # place, one under the feet of another's actors.
+    command = [sys.executable, str(FOLLOW), cluster.dashboard, "", entrypoint]
     log = tmp_path / "job.log"
     with log.open("w") as out:
         running = subprocess.Popen(
