@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from infaug.cluster.job import Job, Span
+
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
@@ -48,8 +50,7 @@ def check_cluster(asked: Check) -> int:
     return 0
 
 
-def _job(asked: Check):
-    from infaug.cluster.job import Job, Span
+def _job(asked: Check) -> Job:
     from infaug.distributed.pool_growth import PoolShape
 
     if asked.gpus_per_worker < 0 or asked.decode < 0:
@@ -57,11 +58,10 @@ def _job(asked: Check):
             "--gpus-per-worker and --decode must be >= 0, got "
             f"{asked.gpus_per_worker:g} and {asked.decode}"
         )
-    pool = Span.parse(asked.pool, "--pool")
     return Job(
         workers=Span.parse(asked.workers, "--workers"),
         gpus_per_worker=asked.gpus_per_worker,
-        pool=pool,
+        pool=Span.parse(asked.pool, "--pool"),
         pool_resources=PoolShape.parse("1", asked.pool_resources).resources,
         decode=asked.decode,
     )

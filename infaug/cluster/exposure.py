@@ -5,7 +5,7 @@ may let everybody in, not even to ssh, and the dashboard listens on localhost.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infaug.cluster.mistakes import opens_to_world
@@ -89,7 +89,7 @@ def head_exposure(where: str, head: Mapping[str, Any]) -> Iterator[str]:
         yield f"{where}.enableIngress: opens the head to the world, remove it"
 
 
-def document_exposure(documents: list[Mapping[str, Any]]) -> Iterator[str]:
+def document_exposure(documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """For what else is in a Kubernetes file."""
     for document in documents:
         kind, spec = document.get("kind"), document.get("spec") or {}

@@ -3,7 +3,15 @@
 from dataclasses import dataclass, field
 
 from infaug.cluster.groups import Resources, spell
-from infaug.cluster.packing import Demand
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """`count` equal bundles, which may lie on different nodes."""
+
+    what: str
+    bundle: Resources
+    count: int
 
 
 @dataclass(frozen=True, kw_only=True)

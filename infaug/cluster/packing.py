@@ -6,23 +6,14 @@ way: a small integer program.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import Bounds, milp
 
-from infaug.cluster.groups import Cluster, Group, Resources
+from infaug.cluster.groups import Cluster, Group
+from infaug.cluster.job import Demand
 
 UNIT = 10_000  # Ray counts resources in ten-thousandths
-
-
-@dataclass(frozen=True, kw_only=True)
-class Demand:
-    """`count` equal bundles, which may lie on different nodes."""
-
-    what: str
-    bundle: Resources
-    count: int
 
 
 def fits(cluster: Cluster, demands: Sequence[Demand]) -> bool:
@@ -39,16 +30,14 @@ def fits(cluster: Cluster, demands: Sequence[Demand]) -> bool:
     per_group = [[float(g is group) for g, _ in ways] for group in cluster.groups]
     beside_head = [float(group is not cluster.head) for group, _ in ways]
     placed = np.array([fill for _, fill in ways], dtype=float).T
+    most = [*(group.most for group in cluster.groups), cluster.max_workers]
     found = milp(
         np.ones(len(ways)),  # any objective does: few nodes
         integrality=np.ones(len(ways)),
         bounds=Bounds(0, np.inf),
         constraints=[
-            LinearConstraint(
-                np.array([*per_group, beside_head]),
-                ub=[*(group.most for group in cluster.groups), cluster.max_workers],
-            ),
-            LinearConstraint(placed, lb=[demand.count for demand in demands]),
+            (np.array([*per_group, beside_head]), -np.inf, most),
+            (placed, [demand.count for demand in demands], np.inf),
         ],
     )
     return bool(found.success)

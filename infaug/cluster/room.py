@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from infaug.cluster.groups import Cluster, Group, Resources, spell
-from infaug.cluster.job import Job, Span, count_of, told
-from infaug.cluster.packing import Demand, fits, holds
+from infaug.cluster.job import Demand, Job, Span, count_of, told
+from infaug.cluster.packing import fits, holds
 
 
 def verdict(cluster: Cluster, job: Job) -> str:

@@ -5,8 +5,8 @@ from itertools import product
 import pytest
 
 from infaug.cluster.groups import Cluster, Group
-from infaug.cluster.job import Job, Span
-from infaug.cluster.packing import Demand, fits
+from infaug.cluster.job import Demand, Job, Span
+from infaug.cluster.packing import fits
 from infaug.cluster.room import largest, verdict
 
 

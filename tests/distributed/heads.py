@@ -93,7 +93,7 @@ def head(
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=30)
+            process.wait(timeout=10)
         _end_all(folder)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -79,8 +79,8 @@ def test_nodes_come_for_a_job_train_it_and_go_when_it_ends(cluster, tmp_path):
         "--pool-resources CPU=1,solver=1 --await-nodes 240 "
         f"--out {tmp_path}/run"
     )
-    # No working folder is sent: nodes that share a machine would unpack it into the same
-    # place, one under the feet of another's actors.
+    # No working folder is sent: nodes that share a machine would unpack it into the
+    # same place, one under the feet of another's actors.
     command = [sys.executable, str(FOLLOW), cluster.dashboard, "", entrypoint]
     log = tmp_path / "job.log"
     with log.open("w") as out:
