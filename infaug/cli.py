@@ -17,6 +17,7 @@ from typing import Annotated, Any, get_args
 
 import tyro
 
+from infaug.cli_cluster import Check, check_cluster
 from infaug.cli_data import Prepare, prepare
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
 from infaug.config import Mode, RunConfig, from_dict, in_mode
@@ -61,6 +62,11 @@ class Fit:
     """A config.json of another run to start from; flags given beside it win."""
     workers: int = 0
     """Ray workers that train together; 0 trains in this process without Ray."""
+    gpus_per_worker: float | None = None
+    """Beside one CPU; none: one GPU if all workers can have one now, else no GPU."""
+    await_nodes: float = 0.0
+    """Seconds that an autoscaling cluster is given to add the nodes which workers and
+    pool need; 0: what is missing is an error."""
     pool: str | None = None
     """MIN..MAX Ray actors that solve for s_val, beside --workers; none: whoever trains
     solves. Makes no difference to the result."""
@@ -107,6 +113,9 @@ def _dispatch(argv: list[str]) -> int:
         return validate(tyro.cli(Validate, args=argv[2:], prog=prog))
     if argv[:2] == ["influence", "rank"]:
         return rank(tyro.cli(Rank, args=argv[2:], prog="infaug influence rank"))
+    if argv[:2] == ["cluster", "check"]:
+        prog = "infaug cluster check"
+        return check_cluster(tyro.cli(Check, args=argv[2:], prog=prog))
     if argv == ["--version"]:
         print(f"infaug {version('infaug')}")
         return 0
@@ -119,7 +128,8 @@ _USAGE = """usage: infaug COMMAND [--help] | --version
   fit                  learn an augmentation, compare with controls, give a verdict
   influence validate   compare a run's predictions with refitting the head
   influence rank       a run's most helpful and harmful images and augmentations
-  data prepare         write class folders, a tar, or mnist, cifar10, ... as Parquet"""
+  data prepare         write class folders, a tar, or mnist, cifar10, ... as Parquet
+  cluster check        is a cluster file sound, and does a job ever fit on it?"""
 
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
@@ -186,6 +196,11 @@ def _fit(asked: Fit) -> int:
 def _run(asked: Fit, shown: bool) -> dict[str, Any]:
     if asked.workers < 0:
         raise ValueError(f"--workers must be >= 0, got {asked.workers}")
+    if asked.await_nodes < 0 or (asked.gpus_per_worker or 0) < 0:
+        raise ValueError(
+            "--await-nodes and --gpus-per-worker must be >= 0, got "
+            f"{asked.await_nodes:g} and {asked.gpus_per_worker}"
+        )
     if asked.workers or asked.pool:
         from infaug.distributed.pool_growth import PoolShape  # imports ray
         from infaug.distributed.train import fit_on_workers
@@ -198,6 +213,8 @@ def _run(asked: Fit, shown: bool) -> dict[str, Any]:
             cache=asked.cache,
             shown=shown,
             pool=pool,
+            gpus_per_worker=asked.gpus_per_worker,
+            patience_s=asked.await_nodes,
         )
     from infaug.comparison.run import run
 

@@ -22,9 +22,9 @@ LAYERS: list[set[str]] = [
     {"refresher", "review"},
     {"rounds"},
     {"comparison"},
-    {"trust"},
+    {"trust", "cluster"},
     {"distributed", "report"},
-    {"cli_data", "cli_influence"},
+    {"cli_cluster", "cli_data", "cli_influence"},
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

@@ -61,8 +61,8 @@ def list_source(source: Path, test: Path | None = None) -> Listing:
         _must_agree(source, names["train"], names["test"])
     if len(names["train"]) < 2:
         raise ValueError(
-            f"{source} has one class folder, {', '.join(names['train'])!r}: a classifier needs "
-            f"two or more, as class/name.jpg{_about_imagenet(tree)}"
+            f"{source} has one class folder, {', '.join(names['train'])!r}: a "
+            f"classifier needs two or more, as class/name.jpg{_about_imagenet(tree)}"
         )
     return Listing(names["train"], _labelled(splits, names["train"]), tree.others)
 

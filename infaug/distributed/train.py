@@ -27,6 +27,7 @@ from infaug.distributed.ingest import RayFeed
 from infaug.distributed.pool import PoolSolver, SolverPool
 from infaug.distributed.pool_actor import PoolError
 from infaug.distributed.pool_growth import PoolShape
+from infaug.distributed.room import await_room, scaling_of, worker_bundle
 from infaug.record.folder import RunFolder
 
 MAX_FAILURES = 3
@@ -40,11 +41,15 @@ def fit_on_workers(
     cache: Path | None = None,
     shown: bool = True,
     pool: PoolShape | None = None,
+    gpus_per_worker: float | None = None,
+    patience_s: float = 0.0,
 ) -> dict[str, Any]:
     """`comparison.run` on `workers` Ray workers; the same result and files.
 
     A pool solves for s_val beside them, in a place that is reserved before theirs.
-    With 0 workers this process trains, and only the pool is Ray's.
+    With 0 workers this process trains, and only the pool is Ray's. A worker takes a CPU
+    and `gpus_per_worker`; None: one GPU if all can have one now, else none. With
+    `patience_s` the autoscaler is given that long to add what is missing.
 
     Connects to the cluster that RAY_ADDRESS names (a submitted job has it), else starts
     one on this machine that listens on localhost only.
@@ -65,11 +70,14 @@ def fit_on_workers(
         )
     started_here = connect(workers, pool)
     try:
+        if patience_s:
+            await_room(worker_bundle(gpus_per_worker), workers, pool, patience_s)
         with contextlib.ExitStack() as stack:
             solver = stack.enter_context(SolverPool(pool)) if pool else None
             if not workers:
                 return run(config, out, cache=cache, shown=shown, solver=solver)
-            return _train(config, folder, workers, cache, shown, solver)
+            scaling = scaling_of(workers, gpus_per_worker, is_awaited=patience_s > 0)
+            return _train(config, folder, scaling, cache, shown, solver)
     except PoolError as error:
         remedy = "the same command continues from the last checkpoint"
         raise ValueError(f"{error}; {remedy}") from error
@@ -112,18 +120,11 @@ def connect(workers: int, pool: PoolShape | None = None) -> bool:
 def _train(
     config: RunConfig,
     folder: RunFolder,
-    workers: int,
+    scaling: ScalingConfig,
     cache: Path | None,
     shown: bool,
     solver: PoolSolver | None,
 ) -> dict[str, Any]:
-    have = ray.available_resources()  # what the pool has reserved is not
-    use_gpu = have.get("GPU", 0) >= workers
-    if have.get("CPU", 0) < workers:
-        raise ValueError(
-            f"the cluster has {have.get('CPU', 0):.0f} free CPUs, {workers} workers "
-            "need one each: add nodes or lower --workers"
-        )
     trainer = TorchTrainer(
         _work,
         train_loop_config={
@@ -132,10 +133,10 @@ def _train(
             "cache": str(cache.absolute()) if cache else None,
             "shown": shown,
             "solver": solver,
-            "feed": _feed(workers),
+            "feed": _feed(scaling),
         },
-        torch_config=TorchConfig(backend="nccl" if use_gpu else "gloo"),
-        scaling_config=ScalingConfig(num_workers=workers, use_gpu=use_gpu),
+        torch_config=TorchConfig(backend="nccl" if scaling.use_gpu else "gloo"),
+        scaling_config=scaling,
         # A fresh name each time: Ray skips training if it finds a finished one's name.
         run_config=RayRunConfig(
             name=uuid.uuid4().hex,
@@ -151,9 +152,10 @@ def _train(
     return result
 
 
-def _feed(workers: int) -> Feed | None:
+def _feed(scaling: ScalingConfig) -> Feed | None:
     """Ray Data where a cluster has CPUs left over, else threads of each worker."""
-    spare = ray.available_resources().get("CPU", 0) - workers
+    assert isinstance(scaling.num_workers, int), "elastic training is to come"
+    spare = ray.available_resources().get("CPU", 0) - scaling.num_workers
     return RayFeed() if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
 
 

@@ -1,0 +1,67 @@
+"""`infaug cluster`: is a cluster file sound, and will a job ever fit on it?"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import tyro
+
+from infaug.cluster.job import Job, Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Check a cluster file offline, and whether a job can ever fit on the cluster.
+
+    FILE is for `ray up` (aws, gcp, local) or a KubeRay RayJob or RayCluster. Beyond
+    Ray's own check: the name, fields of node_config, counts that contradict each other,
+    resources, ports open to the world, spot GPUs without a fallback.
+    """
+
+    file: tyro.conf.Positional[Path]
+    """The YAML file."""
+    workers: str = "0"
+    """N or MIN..MAX training workers; 0, and no pool: only the file is checked."""
+    gpus_per_worker: float = 0.0
+    """Of each worker, beside one CPU."""
+    pool: str = "0"
+    """N or MIN..MAX solver actors."""
+    pool_resources: str = "CPU=1"
+    """What each of them takes, such as CPU=1,solver=1."""
+    decode: int = 0
+    """CPUs that decode images beside them."""
+
+
+def check_cluster(asked: Check) -> int:
+    """`infaug cluster check`."""
+    from infaug.cluster.check import check
+    from infaug.cluster.room import verdict
+    from infaug.cluster.table import table
+    from infaug.distributed.cluster_file import prepared_by_ray  # imports ray
+
+    job = _job(asked)
+    checked = check(asked.file, prepared_by_ray)
+    print(table(checked))
+    job = replace(job, driver=checked.driver)
+    if not job.is_empty:
+        try:
+            print(verdict(checked.cluster, job))
+        except ValueError as error:
+            raise ValueError(f"{asked.file}: {error}") from error
+    return 0
+
+
+def _job(asked: Check) -> Job:
+    from infaug.distributed.pool_growth import PoolShape
+
+    if asked.gpus_per_worker < 0 or asked.decode < 0:
+        raise ValueError(
+            "--gpus-per-worker and --decode must be >= 0, got "
+            f"{asked.gpus_per_worker:g} and {asked.decode}"
+        )
+    return Job(
+        workers=Span.parse(asked.workers, "--workers"),
+        gpus_per_worker=asked.gpus_per_worker,
+        pool=Span.parse(asked.pool, "--pool"),
+        pool_resources=PoolShape.parse("1", asked.pool_resources).resources,
+        decode=asked.decode,
+    )

@@ -1,0 +1,126 @@
+"""A cluster file checked without the cloud: its mistakes, or what it describes.
+
+The file as it was written is checked first, then Ray's own check fills in its defaults
+and reduces every kind of file to one, and that is checked for what is left.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infaug.cluster.exposure import document_exposure, launcher_exposure
+from infaug.cluster.groups import Cluster, cluster_of
+from infaug.cluster.kuberay import KINDS, cluster_spec, kuberay_mistakes
+from infaug.cluster.launcher import launcher_mistakes
+from infaug.cluster.mistakes import to_fill_in
+from infaug.cluster.spot import is_spot_machine, is_spot_pod, spot_mistakes
+
+Prepare = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A file without mistakes."""
+
+    cluster: Cluster
+    driver: dict[str, float]
+    """What the file reserves for the job's entrypoint."""
+    to_fill_in: tuple[int, ...]
+    """Lines that still hold FILL-IN."""
+
+
+def check(path: Path, prepare: Prepare) -> Checked:
+    """Check a cluster file, for `ray up` or for KubeRay.
+
+    Args:
+        path: the YAML file.
+        prepare: Ray's own check, which returns the file with Ray's defaults; it raises
+            ValueError. Passed in because only `infaug.distributed` may import ray.
+
+    Raises:
+        ValueError: one line `FILE: field: what, remedy` for each mistake.
+    """
+    documents = _read(path)
+    described = [doc for doc in documents if doc.get("kind") in KINDS]
+    if len(described) > 1:
+        raise ValueError(f"{path}: kind: describes {len(described)} clusters, keep one")
+    if described:
+        return _check_kuberay(path, described[0], documents, prepare)
+    if len(documents) != 1 or "kind" in documents[0]:
+        kinds = ", ".join(str(doc.get("kind")) for doc in documents) or "nothing"
+        raise ValueError(f"{path}: kind: must be {' or '.join(KINDS)}, got {kinds}")
+    return _check_launcher(path, documents[0], prepare)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    try:
+        documents = [doc for doc in yaml.safe_load_all(path.read_text()) if doc]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        raise ValueError(f"{path}: cannot be read as YAML: {said}") from error
+    if not documents or not all(isinstance(doc, dict) for doc in documents):
+        raise ValueError(f"{path}: is no cluster file: it must be a YAML mapping")
+    return documents
+
+
+def _check_launcher(path: Path, file: dict[str, Any], prepare: Prepare) -> Checked:
+    _refuse(path, launcher_mistakes(file))
+    prepared = _prepared(path, file, prepare)
+    provider, kinds = prepared["provider"]["type"], prepared["available_node_types"]
+    is_spot = {
+        name: is_spot_machine(provider, kind["node_config"])
+        for name, kind in kinds.items()
+    }
+    resources = {name: kind["resources"] for name, kind in kinds.items()}
+    spot = spot_mistakes("available_node_types", is_spot, resources)
+    _refuse(path, [*launcher_exposure(prepared), *spot])
+    return _checked(path, prepared, {})
+
+
+def _check_kuberay(
+    path: Path,
+    document: dict[str, Any],
+    documents: list[dict[str, Any]],
+    prepare: Prepare,
+) -> Checked:
+    _refuse(path, [*kuberay_mistakes(document), *document_exposure(documents)])
+    where, spec = cluster_spec(document)
+    name = document["metadata"]["name"]
+    prepared = _prepared(path, {"kind": "RayCluster", "name": name, **spec}, prepare)
+    groups = spec.get("workerGroupSpecs") or []
+    is_spot = {g["groupName"]: is_spot_pod(g["template"]["spec"]) for g in groups}
+    kinds = prepared["available_node_types"]
+    resources = {name: kinds[name]["resources"] for name in is_spot}
+    _refuse(path, spot_mistakes(f"{where}.workerGroupSpecs", is_spot, resources))
+    job = document["spec"]
+    driver = {
+        "CPU": float(job.get("entrypointNumCpus", 0)),
+        "GPU": float(job.get("entrypointNumGpus", 0)),
+    }
+    return _checked(path, prepared, {k: v for k, v in driver.items() if v})
+
+
+def _prepared(path: Path, file: Mapping[str, Any], prepare: Prepare) -> dict[str, Any]:
+    try:
+        return prepare(file)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _checked(
+    path: Path, prepared: Mapping[str, Any], driver: dict[str, float]
+) -> Checked:
+    try:
+        cluster = cluster_of(prepared)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    left = tuple(to_fill_in(path.read_text()))
+    return Checked(cluster=cluster, driver=driver, to_fill_in=left)
+
+
+def _refuse(path: Path, mistakes: Iterable[str]) -> None:
+    if lines := [f"{path}: {mistake}" for mistake in mistakes]:
+        raise ValueError("\n".join(lines))

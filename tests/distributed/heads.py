@@ -1,0 +1,125 @@
+"""A real head of a Ray cluster on this machine, ended by the ids of its processes.
+
+`ray stop` would end everybody's Ray on the machine. Every process of this cluster names
+its own temporary folder on its command line, nodes added later included.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+ray = pytest.importorskip("ray")
+
+RAY = str(Path(sys.executable).with_name("ray"))
+START_S = 240.0  # half a minute on an idle machine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """How to reach a head: addresses, and what a client has in its environment."""
+
+    gcs_port: int
+    dashboard: str
+    environment: Mapping[str, str]
+
+    def ask(self, path: str, body: bytes | None = None):
+        """An answer of the dashboard's HTTP API."""
+        token = self.environment["RAY_AUTH_TOKEN"]
+        headers = {"Authorization": f"Bearer {token}"}
+        request = urllib.request.Request(self.dashboard + path, body, headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def num_nodes(self) -> int:
+        """How many nodes are alive, the head among them."""
+        nodes = self.ask("/nodes?view=summary")["data"]["summary"]
+        return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
+
+
+@contextmanager
+def head(
+    num_cpus: int, autoscaling: dict | None = None, **environment: str
+) -> Iterator[Head]:
+    """Start a head whose clients need a token, as Ray's clusters ask by default."""
+    # Sockets lie in it, and their paths may not exceed 107 bytes.
+    folder = tempfile.mkdtemp(prefix="ray")
+    port, dashboard_port = free_port(), free_port()
+    # This machine's own: Ray would take it in place of localhost.
+    address = ray.util.get_node_ip_address()
+    shared = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+    command = [
+        RAY, "start", "--head", "--block", f"--num-cpus={num_cpus}",
+        f"--node-ip-address={address}", f"--port={port}", f"--temp-dir={folder}",
+        f"--dashboard-port={dashboard_port}", "--dashboard-host=127.0.0.1",
+    ]  # fmt: skip
+    if autoscaling is not None:
+        autoscaling["provider"]["gcs_address"] = f"{address}:{port}"
+        path = Path(folder) / "autoscaling.json"
+        path.write_text(json.dumps(autoscaling))
+        command.append(f"--autoscaling-config={path}")
+    log = Path(folder) / "head.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, env={**shared, **environment}, stdout=out, stderr=out
+        )
+    found = Head(
+        gcs_port=port,
+        dashboard=f"http://127.0.0.1:{dashboard_port}",
+        environment=shared,
+    )
+    try:
+        _await(found, process, log)
+        yield found
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+        _end_all(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def _await(head: Head, process: subprocess.Popen, log: Path) -> None:
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        assert process.poll() is None, log.read_text()
+        with suppress(URLError, OSError, KeyError):
+            # The dashboard answers before the agent that starts jobs does.
+            head.ask("/api/jobs/", b'{"entrypoint": "true"}')
+            return
+        time.sleep(1)
+    raise AssertionError(f"the head does not answer: {log.read_text()}")
+
+
+def _end_all(folder: str) -> None:
+    """Kill the processes of this cluster that are still there."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if folder.encode() in (process / "cmdline").read_bytes():
+                os.kill(int(process.name), signal.SIGKILL)
