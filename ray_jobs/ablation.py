@@ -6,6 +6,7 @@ not looked at. Finished cells are lines of --out and are skipped; an unfinished 
 on from its last checkpoint.
 
     python ray_jobs/ablation.py --study stability        # digits, rotated 40 degrees
+    python ray_jobs/ablation.py --study contrast         # the same, of contrast 0.4
     python ray_jobs/ablation.py --study in_distribution  # digits, used as they are
     python ray_jobs/ablation.py --data FOLDER --labels 600 --target 100
 
@@ -31,6 +32,12 @@ WEAKER = {
     "transform.filter_strength": 0.125,
     "transform.bias_strength": 0.125,
 }
+BOLDER = {"transform.filter_strength": 0.5, "transform.bias_strength": 0.5}
+BOLDEST = {"transform.filter_strength": 0.75, "transform.bias_strength": 0.6}
+COLOURS = (
+    Variant(name="colours up to 0.5", changes=BOLDER),
+    Variant(name="colours up to 0.75, bias 0.6", changes=BOLDEST),
+)
 DEFAULT = Variant(name="default", changes={})
 BASE = Variant(name="base", row="base", changes={})
 RANDOM = Variant(name="random tau, initial G", row="base_random_initial", changes={})
@@ -49,7 +56,9 @@ STUDIES = {
         Variant(name="fields half as strong", changes=WEAKER),
         Variant(name="half of the images", changes={"estimator.probability": 0.5}),
         Variant(name="warm-up of 4 rounds", changes={"estimator.warmup_rounds": 4}),
+        *COLOURS,
     ),
+    "contrast": (DEFAULT, BASE, RANDOM, *COLOURS),
     "in_distribution": (
         DEFAULT,
         BASE,
@@ -64,7 +73,13 @@ STUDIES = {
         Variant(name="half of the images", changes={"estimator.probability": 0.5}),
         Variant(name="warm-up of 4 rounds", changes={"estimator.warmup_rounds": 4}),
         Variant(name="fields half as strong", changes=WEAKER),
+        *COLOURS,
     ),
+}
+SHIFTS = {
+    "stability": ShiftConfig(rotate_deg=40),
+    "contrast": ShiftConfig(rotate_deg=40, contrast=0.4, brightness=0.2),
+    "in_distribution": ShiftConfig(),
 }
 DIGITS = RoundsConfig(rounds=8, classifier_steps=60, estimator_steps=30)
 SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
@@ -94,13 +109,13 @@ def main() -> int:
 
 
 def problem(asked: argparse.Namespace) -> RunConfig:
-    """The data, and the shift of the stability study."""
-    is_shifted = asked.study == "stability"
+    """The data, and the study's shift."""
+    shift = SHIFTS[asked.study]
     data = DataConfig(
         source=asked.data,
         labels=asked.labels,
-        target=asked.target or (60 if is_shifted else 200),
-        shift=ShiftConfig(rotate_deg=40) if is_shifted else ShiftConfig(),
+        target=asked.target or (200 if shift.is_identity else 60),
+        shift=shift,
     )
     rounds = DIGITS if asked.data == "digits" else RoundsConfig()
     return RunConfig(data=data, rounds=SMOKE if asked.smoke else rounds)

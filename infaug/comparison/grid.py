@@ -103,6 +103,8 @@ def _settings(row: Row, config: RunConfig) -> dict[str, Any]:
     values = to_dict(config)
     _drop(values, NEVER_MATTER)
     _drop(values["rounds"], NEVER_MATTER_IN_ROUNDS)
+    if config.rounds.refresh == "sync":
+        _drop(values["rounds"], ("refresh_lag",))
     if not row.is_tuned:
         _drop(values, ("tuning",))
     if not row.is_learned and row.generator is None:

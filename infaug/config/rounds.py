@@ -22,7 +22,7 @@ class RoundsConfig:
     it; then a fresh F trains with the learned view."""
     refresh: Literal["sync", "overlap"] = "sync"
     """When s_val is solved: while F waits, or while F trains on."""
-    refresh_lag: int = 20
+    refresh_lag: int = 40
     """overlap: steps F trains on after the snapshot that s_val is solved for, up to
     classifier_steps. s_val is adopted exactly then, however fast or slow the solver."""
     base: str = "auto"
