@@ -20,10 +20,18 @@ from pathlib import Path
 from infaug.cli import guarded
 from infaug.comparison.results import Results
 from infaug.comparison.variants import Variant, run_variant, variants_table
-from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
+from infaug.config import (
+    DataConfig,
+    RoundsConfig,
+    RunConfig,
+    ShiftConfig,
+    TransformConfig,
+)
 from infaug.data.source import load
 from infaug.record.folder import RunFolder
 
+# What every line but one has in common: the colours that were the default then.
+COLOURS_THEN = TransformConfig(filter_strength=0.25, bias_strength=0.25)
 RAW = {"influence.objective": "raw"}
 WILD = RAW | {"estimator.restraint": 0.0, "estimator.tau_noise": 0.0}
 UNWATCHED = {"backoff.least_accuracy": 0.0, "backoff.most_saturation": 1.0}
@@ -118,7 +126,8 @@ def problem(asked: argparse.Namespace) -> RunConfig:
         shift=shift,
     )
     rounds = DIGITS if asked.data == "digits" else RoundsConfig()
-    return RunConfig(data=data, rounds=SMOKE if asked.smoke else rounds)
+    rounds = SMOKE if asked.smoke else rounds
+    return RunConfig(data=data, rounds=rounds, transform=COLOURS_THEN)
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

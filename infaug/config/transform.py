@@ -16,9 +16,9 @@ class TransformConfig:
     """Bound of each entry of the local 2x2 matrices A."""
     offset_strength: float = 0.25
     """Bound of the local offsets b, in half image sides."""
-    filter_strength: float = 0.25
-    """Bound of the entries of the colour filter c_w."""
-    bias_strength: float = 0.25
+    filter_strength: float = 0.75
+    """Bound of the entries of the colour filter c_w: contrast can fall to a quarter."""
+    bias_strength: float = 0.6
     """Bound of the colour bias c_b, in units of the value range."""
     flow_bound: float | None = 0.95
     """Largest stretch of the displacement, per unit of distance: below 1 a flow cannot
