@@ -13,7 +13,6 @@ of.
 
 import json
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -31,6 +30,7 @@ from infaug.config import InfluenceConfig
 from infaug.distributed.pool import InPool, SolverPool, feature_sources
 from infaug.distributed.pool_coordinator import Task
 from infaug.distributed.pool_growth import PoolShape
+from infaug.distributed.train import connect
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solve import solve
@@ -248,10 +248,7 @@ def scaling(model: dict[str, float]) -> dict[str, Any]:
 def run(asked: Settings) -> dict[str, Any]:
     """Everything, in one record."""
     torch.set_num_threads(1)
-    ray.init(
-        num_cpus=max(3, os.cpu_count() or 1), include_dashboard=False,
-        _node_ip_address="127.0.0.1", log_to_driver=False,
-    )  # fmt: skip
+    connect(0, PoolShape(least=1, most=3))  # one pool of one actor, one of two
     try:
         pools = {n: SolverPool(PoolShape(least=n, most=n)) for n in (1, 2)}
         rows = [measure(name, pools, asked) for name in asked.sizes]

@@ -31,6 +31,9 @@ from infaug.distributed.room import await_room, scaling_of, worker_bundle
 from infaug.record.folder import RunFolder
 
 MAX_FAILURES = 3
+# Arrays up to this size travel with a call of the pool: the object store takes longer
+# than the product of a small head (benchmarks/pool.py, size b: 1.3 becomes 1.6).
+INLINE_BYTES = 2**20
 
 
 def fit_on_workers(
@@ -113,6 +116,7 @@ def connect(workers: int, pool: PoolShape | None = None) -> bool:
         include_dashboard=True,
         dashboard_host="127.0.0.1",
         _node_ip_address="127.0.0.1",
+        _system_config={"max_direct_call_object_size": INLINE_BYTES},
     )
     return True
 
