@@ -114,3 +114,28 @@ def test_the_ablation_job_smokes_and_prints_what_it_ran(tmp_path, start):
         "default",
         "base",
     ]
+
+
+def test_the_imagenet_job_has_the_papers_settings_and_the_linear_rule():
+    config = runpy.run_path(str(JOBS / "imagenet.py"))["CONFIG"]
+    data, settings, rounds = config.data, config.classifier, config.rounds
+    assert data.influence_share * data.target == pytest.approx(50_000)
+    assert settings.learning_rate == pytest.approx(1.6)
+    assert [round(270 * share) for share in settings.milestones] == [90, 180, 240]
+    images = 1_281_167 - data.target
+    epochs = rounds.rounds * rounds.classifier_steps * settings.batch_size / images
+    assert epochs == pytest.approx(270, rel=0.01)
+    assert config.mode == "cvpr"
+
+
+@pytest.mark.slow
+def test_the_imagenet_job_smokes_on_a_stream_of_its_own_and_continues(
+    tmp_path, start, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)  # it writes its images there
+    command = ["imagenet.py", "--smoke", "--out", "run", "--cache", "cache"]
+    printed = start(*command)
+    assert "60 to train on (streamed)" in printed.err
+    result = json.loads(printed.out.strip().splitlines()[-1].removeprefix("RESULT "))
+    assert set(result["rows"]) == {"base", "base_learned"}
+    assert "nothing is trained again" in start(*command).out

@@ -51,7 +51,7 @@ def test_a_stream_through_ray_data_has_the_bytes_of_threads(tmp_path):
     images = [png(gradient.rotate(5 * n)) for n in range(60)]
     config = write(tmp_path / "a.parquet", images)
     here, there = stream(config), stream(config, RayFeed())
-    for step in (0, 1, 2, 9, 10):  # goes on, and begins anew
+    for step in (0, 1, 9):  # goes on, and begins anew
         ours, theirs = here.at(step), there.at(step)
         assert theirs.x.equal(ours.x)
         assert theirs.y.equal(ours.y)

@@ -126,6 +126,7 @@ def test_a_pool_that_does_not_fit_is_refused_with_what_is_free(ray):
         SolverPool(PoolShape(least=9, most=9), reserve_s=2)
 
 
+@pytest.mark.slow
 def test_a_pool_grows_into_what_is_free_and_gives_it_back(ray, pool, given, local):
     from infaug.distributed.pool import SolverPool
     from infaug.distributed.pool_growth import PoolShape
