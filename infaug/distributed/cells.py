@@ -5,14 +5,12 @@ Ray may repeat it when its worker dies. The folders must be seen by all nodes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-
-import ray
+from functools import partial
 
 from infaug.comparison.grid import Work
 from infaug.comparison.grid_run import Site, run_grid_cell
 from infaug.comparison.results import Record
-from infaug.distributed.tasks import MAX_RETRIES, result
-from infaug.distributed.train import connect
+from infaug.distributed.tasks import in_tasks
 
 
 def run_on_ray(
@@ -38,26 +36,12 @@ def run_on_ray(
     Raises:
         ValueError: what a cell refused; cells that are still running are given up.
     """
-    started_here = connect(at_a_time)
-    task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=MAX_RETRIES)(_work)
-    waiting, running = list(works), {}
-    try:
-        while waiting or running:
-            for work in _ready(waiting, running.values())[: at_a_time - len(running)]:
-                waiting.remove(work)
-                running[task.remote(work, site)] = work
-            (done,), _ = ray.wait(list(running), num_returns=1)
-            del running[done]
-            yield result(done)
-    finally:
-        for left in running:
-            ray.cancel(left, force=True)
-        if started_here:
-            ray.shutdown()
-
-
-def _work(work: Work, site: Site) -> Record:
-    return run_grid_cell(work, site, shown=False)
+    work = partial(run_grid_cell, site=site, shown=False)
+    done = in_tasks(
+        work, works, at_a_time=at_a_time, cpus=cpus, gpus=gpus, ready=_ready
+    )
+    for _, record in done:
+        yield record
 
 
 def _ready(waiting: Sequence[Work], running: Iterable[Work]) -> list[Work]:

@@ -4,15 +4,12 @@ A task is a function of its shard and leaves the whole file or none, so Ray may 
 it when its worker dies. Source and folder must be seen by all nodes.
 """
 
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 
-import ray
-
 from infaug.data.shard_file import Shard, Written, write_shard
-from infaug.distributed.tasks import MAX_RETRIES, result
-from infaug.distributed.train import connect
+from infaug.distributed.tasks import in_tasks
 
 
 def write_on_ray(
@@ -33,25 +30,7 @@ def write_on_ray(
     Raises:
         ValueError: what a task refused; those that are still running are given up.
     """
-    started_here = connect(at_a_time)
-    task = ray.remote(num_cpus=1, max_retries=MAX_RETRIES)(_write)
-    waiting, running = deque(shards), {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_a_time:
-                shard = waiting.popleft()
-                running[task.remote(shard, folder.absolute())] = shard
-            (done,), _ = ray.wait(list(running), num_returns=1)
-            shard = running.pop(done)
-            written = result(done)
-            note(len(shard.labels))
-            yield written
-    finally:
-        for left in running:
-            ray.cancel(left, force=True)
-        if started_here:
-            ray.shutdown()
-
-
-def _write(shard: Shard, folder: Path) -> Written:
-    return write_shard(shard, folder)
+    work = partial(write_shard, folder=folder.absolute())
+    for shard, written in in_tasks(work, shards, at_a_time=at_a_time):
+        note(len(shard.labels))
+        yield written
