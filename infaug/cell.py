@@ -9,28 +9,19 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infaug.augment.base import after_crop, build_base
-from infaug.augment.compose import Compose
-from infaug.augment.identity import Identity
-from infaug.augment.learned import Learned
-from infaug.augment.random_tau import RandomTau
-from infaug.augment.views import choose_view, make_views, weigh_views
+from infaug.cell_views import CellViews
 from infaug.classify.batchnorm import set_groups
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig, ShiftConfig
-from infaug.data.batches import Batches
-from infaug.data.crops import Crop
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
 from infaug.data.shift import apply_shift
 from infaug.data.stored import Stored, some
-from infaug.data.stream import Stream, batches_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.fit import influence_of
 from infaug.estimate.learned_transform import build_transform
 from infaug.precision import autocast, dtype_of
-from infaug.randomness import Draws
 from infaug.rows import ROWS, Row
 from infaug.state import (
     State,
@@ -39,7 +30,7 @@ from infaug.state import (
     load_learning_state,
     under,
 )
-from infaug.types import Augment, Views
+from infaug.types import Views
 from infaug.world import World
 
 
@@ -82,8 +73,7 @@ class Cell:
             settings.network, channels, splits.num_classes, seed
         )
         self.classifier.normalise_by(to_float(some(train).images))
-        groups = world.share(settings.batch_groups)
-        set_groups(self.classifier, len(groups))
+        set_groups(self.classifier, len(world.share(settings.batch_groups)))
         self.transform = build_transform(
             config.transform, channels, height, width, seed
         )
@@ -104,26 +94,15 @@ class Cell:
         )  # fmt: skip
         # F at a snapshot whose S has not been adopted yet.
         self.frozen: ImageClassifier | None = None
-        self.learned = Learned(self.transform, config.estimator)
+        self.views = CellViews(
+            row, seed, self.train, self.transform, config, world, device
+        )
         self.cleared_until = 0
-        self.augments = self._augments(row)
+        self.augments = self.views.augments_of(row)
         self.seen = self.augments  # What F has been trained on.
         self.initial: Mapping[str, Tensor] | None = None
         if driver is not None:
             self._be_driven_by(driver)
-        of_f, of_e, self._base_left = _crops(row, self.train, config.rounds.base)
-        self._begun = self._augments(row, self._base_left)
-        self._classify = self._batches(settings.batch_size, groups, of_f, "classify")
-        size = config.estimator.batch_size
-        self._estimate = self._batches(size, groups, of_e, "estimate")
-
-    def _batches(
-        self, size: int, groups: range, crops: tuple[Crop, ...], purpose: str
-    ) -> Batches | Stream:
-        count = self.config.classifier.batch_groups
-        return batches_of(
-            self.train, size, count, groups, self.device, crops, self.seed, purpose
-        )
 
     def _be_driven_by(self, driver: Mapping[str, Tensor]) -> None:
         """Take the control row's F in place of the initial one, which is put aside."""
@@ -131,7 +110,7 @@ class Cell:
         state = self.classifier.state_dict()
         self.initial = {k: v.detach().clone() for k, v in state.items()}
         self.classifier.load_state_dict(driver)
-        self.seen = self._augments(ROWS[self.row.control])
+        self.seen = self.views.augments_of(ROWS[self.row.control])
 
     def begin_classifier(self) -> None:
         """From here on F trains on this row's views; a driver gives way to a new F."""
@@ -139,46 +118,9 @@ class Cell:
         if self.initial is not None:
             self.classifier.load_state_dict(self.initial)
 
-    def _augments(self, row: Row, base: str | None = None) -> list[Augment]:
-        """A row's views; `base`: in place of the config's."""
-        base = base or self.config.rounds.base
-        return [self._augment(view, base) for view in row.views]
-
-    def _augment(self, view: str, base: str) -> Augment:
-        parts: dict[str, Augment] = {
-            "identity": Identity(),
-            "base": build_base(base),
-            "random": RandomTau(self.transform.generator),
-            "learned": self.learned,
-        }
-        return Compose(*(parts[name] for name in view.split("+")))
-
-    def begin_round(self, round_: int) -> None:
-        """Set the share of images that the learned view changes in this round."""
-        settings = self.config.estimator
-        grown = min(1.0, round_ / max(settings.warmup_rounds, 1))
-        share = grown if settings.warmup_rounds else 1.0
-        self.learned.probability = share * settings.probability
-
     def views_at(self, step: int) -> Views:
         """What F trains on at `step`: this process's part of the batch."""
-        x, y, draws = self._classify.at(step)
-        x, y = x.to(self.dtype), y.to(self.dtype)
-        settings = self.config.estimator
-        augments = self._begun
-        if self.row.is_learned and settings.candidates > 1:
-            augments = [*augments[:-1], self._chosen(augments[-1], y)]
-        views = make_views(x, y, augments, draws)
-        if self.row.is_learned and settings.view_temperature is not None:
-            views = weigh_views(views, self.judge, settings.view_temperature)
-        return views
-
-    def _chosen(self, augment: Augment, y: Float[Tensor, "B Y"]) -> Augment:
-        def choose(x: Tensor, draws: Draws) -> Tensor:
-            many = self.config.estimator.candidates
-            return choose_view(x, y, augment, draws, self.judge, many)
-
-        return choose
+        return self.views.at(step, self.judge)
 
     @torch.no_grad()
     def judge(
@@ -193,16 +135,6 @@ class Cell:
         settings = self.config.influence
         scores = influence_of(self.classifier, self.s_val, h, y, settings)
         return scores / self.s_val.norm().clamp_min(torch.finfo(scores.dtype).tiny)
-
-    def estimator_batch_at(
-        self, step: int
-    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]:
-        """What E trains on at `step`: this process's part of the batch."""
-        x, y, draws = self._estimate.at(step)
-        x, y = x[:, 0].to(self.dtype), y.to(self.dtype)
-        if self.row.learns_on_base:
-            x = build_base(self._base_left)(x, draws.fork("base"))
-        return x, y, draws
 
     def freeze(self) -> None:
         """Keep a copy of F as it stands, in evaluation mode."""
@@ -255,21 +187,3 @@ def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | Stor
         assert isinstance(splits.train, Labelled), "a stream is not shifted"
         return replace(splits.train, images=apply_shift(splits.train.images, shift))
     return splits.train
-
-
-def _crops(
-    row: Row, images: Labelled | Stored, base: str
-) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
-    """What views of F and images of E begin from, and what is left of base for them.
-
-    A stream makes base's random crop while it decodes; in memory all of base is left.
-    """
-    rest = after_crop(base)
-    if not isinstance(images, Stored) or rest is None:
-        return ("centre", "centre"), ("centre",), base
-    of_f: list[Crop] = [_crop(view.startswith("base")) for view in row.views]
-    return tuple(of_f), (_crop(row.learns_on_base),), rest
-
-
-def _crop(on_base: bool) -> Crop:
-    return "random" if on_base else "centre"

@@ -39,7 +39,7 @@ def review(
     """
     for _ in left:
         cell.classifier.eval()
-        x, y, draws = cell.estimator_batch_at(round_ * len(left))
+        x, y, draws = cell.views.estimator_batch_at(round_ * len(left))
         how = cell.config.estimator
         health = health_of(
             cell.transform, cell.classifier, x, y, draws, how, cell.world
@@ -91,7 +91,7 @@ def _losses_after(cell: Cell, round_: int, selection: Labelled) -> Float[Tensor,
     steps = range(
         round_ * rounds.classifier_steps, (round_ + 1) * rounds.classifier_steps
     )
-    cell.begin_round(round_)
+    cell.views.begin_round(round_)
     for _ in fit_classifier(
         cell.classifier,
         cell.optimizers["classifier"],

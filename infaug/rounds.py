@@ -107,7 +107,7 @@ def classify(
     """
     rounds = cell.config.rounds
     first = round_ * rounds.classifier_steps
-    cell.begin_round(round_)
+    cell.views.begin_round(round_)
     if refresher and left:
         refresher.after(round_, left.start)
     for step, metrics in fit_classifier(
@@ -198,7 +198,7 @@ def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
         cell.optimizers["transform"],
         cell.classifier,
         cell.s_val,
-        cell.estimator_batch_at,
+        cell.views.estimator_batch_at,
         range(first + left.start, first + left.stop),
         cell.config.estimator,
         cell.config.influence,

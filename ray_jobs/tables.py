@@ -26,28 +26,18 @@ from infaug.comparison.grid import Column, Table, work_of
 from infaug.comparison.grid_run import Site, run_here
 from infaug.comparison.markdown import markdown
 from infaug.comparison.results import Results
-from infaug.config import (
-    DataConfig,
-    RoundsConfig,
-    RunConfig,
-    ShiftConfig,
-    TransformConfig,
-)
+from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
 from infaug.rows import ROWS
 
 COMMAND = "python ray_jobs/tables.py --data FOLDER"
 SMOKE = RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5)
-# The cells of docs/results/mnist.jsonl have the narrower colours that were the default.
-COLOURS = TransformConfig(filter_strength=0.25, bias_strength=0.25)
 IN_DISTRIBUTION = tuple(row for row in ROWS if row != "oracle")
 
 
 def problem(target: int, shift: ShiftConfig) -> Column:
     """600 labels, and `target` labelled images of a use that differs by `shift`."""
     data = DataConfig(source="mnist", labels=600, target=target, shift=shift)
-    return Column(
-        title=f"N = {target:,}", config=RunConfig(data=data, transform=COLOURS)
-    )
+    return Column(title=f"N = {target:,}", config=RunConfig(data=data))
 
 
 def shifted(name: str, what: str, shift: ShiftConfig) -> Table:

@@ -18,6 +18,7 @@ LAYERS: list[set[str]] = [
     {"snapshot"},
     {"refresh"},
     {"rows", "overlap", "record"},
+    {"cell_views"},
     {"cell", "generator_fit", "toy2d"},
     {"refresher", "review"},
     {"rounds"},

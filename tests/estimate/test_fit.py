@@ -36,7 +36,7 @@ def fit(cell: Cell, steps: range, s_val: torch.Tensor):
             cell.optimizers["transform"],
             cell.classifier,
             s_val,
-            lambda step: cell.estimator_batch_at(0),
+            lambda step: cell.views.estimator_batch_at(0),
             steps,
             cell.config.estimator,
             cell.config.influence,
@@ -65,7 +65,7 @@ def test_an_s_that_is_not_finite_is_refused_before_anything_moves(cell):
 
 
 def test_the_raw_objective_is_the_influence_and_the_relative_one_is_bounded(cell):
-    x, y, _ = cell.estimator_batch_at(0)
+    x, y, _ = cell.views.estimator_batch_at(0)
     cell.classifier.eval()
     h = cell.classifier.features(x)
     h1, probs = head_inputs(cell.classifier, x, batch_size=len(x))
@@ -90,7 +90,7 @@ def test_unrestrained_extremes_win_and_restraint_keeps_the_label(cell, objective
         settings = replace(
             cell.config.estimator, learning_rate=1e-2, restraint=restraint
         )
-        x, y, draws = fresh.estimator_batch_at(0)
+        x, y, draws = fresh.views.estimator_batch_at(0)
         list(
             fit_estimator(
                 fresh.transform,
