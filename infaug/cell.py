@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infaug.cell_views import CellViews
-from infaug.classify.batchnorm import set_groups
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig, ShiftConfig
@@ -73,7 +72,6 @@ class Cell:
             settings.network, channels, splits.num_classes, seed
         )
         self.classifier.normalise_by(to_float(some(train).images))
-        set_groups(self.classifier, len(world.share(settings.batch_groups)))
         self.transform = build_transform(
             config.transform, channels, height, width, seed
         )

@@ -21,6 +21,7 @@ from infaug.cli_cluster import Check, check_cluster
 from infaug.cli_data import Prepare, prepare
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
 from infaug.config import Mode, RunConfig, from_dict, in_mode
+from infaug.span import Span
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -60,10 +61,11 @@ class Fit:
     """Run folder: new, empty, or that of this very run."""
     config: Path | None = None
     """A config.json of another run to start from; flags given beside it win."""
-    workers: int = 0
-    """Ray workers that train together; 0 trains in this process without Ray."""
+    workers: str = "0"
+    """N or MIN..MAX Ray workers that train together, as many as the cluster has room
+    for; 0 trains in this process without Ray."""
     gpus_per_worker: float | None = None
-    """Beside one CPU; none: one GPU if all workers can have one now, else no GPU."""
+    """Beside one CPU; none: one GPU if all (or MIN) can have one now, else no GPU."""
     await_nodes: float = 0.0
     """Seconds that an autoscaling cluster is given to add the nodes which workers and
     pool need; 0: what is missing is an error."""
@@ -72,7 +74,7 @@ class Fit:
     solves. Makes no difference to the result."""
     pool_resources: str = "CPU=1"
     """What each of them takes: "CPU=1", "GPU=0.5", or a resource of your own, which a
-    pool beside elastic training needs: "CPU=1,solver=1"."""
+    pool beside MIN..MAX workers needs: "solver=1"."""
     cache: Path = field(default_factory=_default_cache)
     """Generators fitted adversarially (--adversarial.fit) are kept here for later runs
     with the same data, settings and seed."""
@@ -173,7 +175,8 @@ def _fit(asked: Fit) -> int:
     if asked.plan:
         from infaug.comparison.outlook import foresee
 
-        print(*foresee(asked.run, asked.workers), sep="\n")
+        workers = Span.parse(asked.workers, "--workers")
+        print(*foresee(asked.run, workers.most), sep="\n")
         return 0
     shown = not asked.quiet
     if (asked.out / "result.json").exists() and shown:
@@ -194,14 +197,13 @@ def _fit(asked: Fit) -> int:
 
 
 def _run(asked: Fit, shown: bool) -> dict[str, Any]:
-    if asked.workers < 0:
-        raise ValueError(f"--workers must be >= 0, got {asked.workers}")
+    workers = Span.parse(asked.workers, "--workers")
     if asked.await_nodes < 0 or (asked.gpus_per_worker or 0) < 0:
         raise ValueError(
             "--await-nodes and --gpus-per-worker must be >= 0, got "
             f"{asked.await_nodes:g} and {asked.gpus_per_worker}"
         )
-    if asked.workers or asked.pool:
+    if workers.most or asked.pool:
         from infaug.distributed.pool_growth import PoolShape  # imports ray
         from infaug.distributed.train import fit_on_workers
 
@@ -209,7 +211,7 @@ def _run(asked: Fit, shown: bool) -> dict[str, Any]:
         return fit_on_workers(
             asked.run,
             asked.out,
-            asked.workers,
+            workers,
             cache=asked.cache,
             shown=shown,
             pool=pool,

@@ -18,6 +18,7 @@ from infaug.refresh import solve_s_val
 from infaug.refresher import build_refresher
 from infaug.rounds import classify
 from infaug.rows import ROWS
+from infaug.services import Services
 from infaug.world import World
 
 OVERLAPPED = tiny(
@@ -67,7 +68,7 @@ def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before():
 
 
 def test_the_solvers_speed_does_not_change_a_byte(overlapped, tmp_path):
-    run(OVERLAPPED, tmp_path / "run", shown=False, solver=AtOnce())
+    run(OVERLAPPED, tmp_path / "run", shown=False, services=Services(solver=AtOnce()))
     assert contents(overlapped) == contents(tmp_path / "run")
 
 
@@ -85,7 +86,12 @@ def test_the_thread_solves_on_one_core_and_leaves_the_others_theirs():
 def test_a_given_solver_does_not_change_a_synchronous_run(tmp_path):
     config = tiny(controls="none")
     run(config, tmp_path / "own", shown=False)
-    run(config, tmp_path / "given", shown=False, solver=InBackground())
+    run(
+        config,
+        tmp_path / "given",
+        shown=False,
+        services=Services(solver=InBackground()),
+    )
     assert contents(tmp_path / "own") == contents(tmp_path / "given")
 
 

@@ -50,12 +50,15 @@ def start(out: Path, doom: list | None, config: RunConfig = CALM) -> int:
     return subprocess.run([sys.executable, "-c", VICTIM, job], check=False).returncode
 
 
+IN_TIME = ("timings.jsonl", "starts.jsonl", "lock", "result.json")
+
+
 def contents(run: Path) -> dict[str, bytes]:
-    """Every file but timings and the result's seconds."""
+    """Every file that does not depend on the clock, and the result but its seconds."""
     files = {}
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
-        if path.is_file() and name not in ("timings.jsonl", "lock", "result.json"):
+        if path.is_file() and name not in IN_TIME:
             files[name] = path.read_bytes()
     result = json.loads((run / "result.json").read_text())
     files["result.json"] = json.dumps({**result, "seconds": None}).encode()

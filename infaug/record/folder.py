@@ -5,6 +5,7 @@ RUN/config.json            the same with every `auto` settled
 RUN/data.json              which images the run is about
 RUN/metrics.jsonl          losses and influence by row, seed, round, phase, step
 RUN/timings.jsonl          seconds by phase; repeated work is listed again
+RUN/starts.jsonl           each time it began: with how many workers, after which step
 RUN/checkpoints/           the last two; removed when the run is finished
 RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
 RUN/cells/generator-seedK/ the G fitted for this seed, and how far its flows reach
@@ -176,6 +177,14 @@ class RunFolder:
         results = self.path.glob("cells/*/result.json")
         lengths = [json.loads(path.read_text())["metrics_bytes"] for path in results]
         return max(lengths, default=0)
+
+    def progress(self) -> str:
+        """What is finished and kept, in words; it changes with every checkpoint."""
+        done = len(list(self.path.glob("cells/*/result.json")))
+        newest = max(
+            (p.name for p in self.checkpoints.glob("*.safetensors")), default="none"
+        )
+        return f"{done} cells done, newest checkpoint {newest}"
 
     def result(self) -> dict[str, Any] | None:
         """The run's result, or None while it is not finished."""
