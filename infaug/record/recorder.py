@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -131,9 +132,19 @@ class Recorder:
             self.journal.metrics({**self.labels, **where, **metrics})
 
     def _checkpoint(self, place: Place, state: HasTensors) -> None:
-        if self.journal:
+        self.world.first(partial(self._save, place, state))
+
+    def _save(self, place: Place, state: HasTensors) -> None:
+        """Raises a ValueError, which all processes are told of, if it cannot."""
+        assert self.journal is not None, "the first process has one"
+        try:
             length = self.journal.flush()
             save_checkpoint(self.folder.checkpoints, place, length, state.tensors())
+        except OSError as error:
+            raise ValueError(
+                f"{self.folder.path} cannot be written ({error.strerror}): what was "
+                "saved before is kept; make room there, and the same command continues"
+            ) from error
 
     def _time(
         self,

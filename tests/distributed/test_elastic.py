@@ -14,7 +14,14 @@ from safetensors.torch import load_file
 from tiny import CONFIG as TINY
 
 from infaug.comparison.run import run
-from infaug.config import ClassifierConfig, RoundsConfig, RunConfig, to_dict
+from infaug.config import (
+    AdversarialConfig,
+    ClassifierConfig,
+    EstimatorConfig,
+    RoundsConfig,
+    RunConfig,
+    to_dict,
+)
 from infaug.record.journal import read_lines
 
 from .heads import RAY, Head, head, kill_node
@@ -27,6 +34,8 @@ CONFIG = replace(
     rows=("base_learned",),
     data=replace(TINY.data, labels=300, image_size=16),
     classifier=ClassifierConfig(batch_size=96, batch_groups=6, precision="float64"),
+    adversarial=AdversarialConfig(batch_size=6),
+    estimator=EstimatorConfig(batch_size=12),
     rounds=RoundsConfig(
         rounds=2, classifier_steps=600, estimator_steps=20, log_every_steps=10,
         checkpoint_every_steps=20,

@@ -1,5 +1,6 @@
 """What a recorder does beside its steps."""
 
+import resource
 from collections.abc import Iterator
 
 import pytest
@@ -36,14 +37,15 @@ def open_recorder(tmp_path):
 def follow(recorder: Recorder, stop: int) -> None:
     """Steps of F until it dies before its `stop`-th, or to the end at 10."""
 
+    recorder.begin_cell(0, "base", 0)
+    left = recorder.left(0, "classify", 10)
+
     def steps() -> Iterator[dict[str, float]]:
-        for step in range(10):
+        for step in left:
             if step == stop:
                 raise KeyboardInterrupt
             yield {"loss": step}
 
-    recorder.begin_cell(0, "base", 0)
-    left = recorder.left(0, "classify", 10)
     recorder.follow(0, "classify", left, steps(), State())
 
 
@@ -85,3 +87,24 @@ def test_every_start_is_kept_with_its_workers_and_place(open_recorder, tmp_path)
     first, second = read_lines(tmp_path / "starts.jsonl")
     assert first == {"workers": 1, "after": None}
     assert second["after"] == {"cell": 0, "round": 0, "phase": "classify", "step": 6}
+
+
+def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_recorder):
+    """A limit on the size of files stands in for a full disk."""
+    recorder = open_recorder(lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        follow(recorder, stop=5)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(ValueError, match=r"cannot be written.*make room"):
+            follow(recorder, stop=10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    recorder.close()
+    again = open_recorder()
+    assert again.start is not None
+    assert again.start.place.step == 4
+    follow(again, stop=10)
+    again.close()
+    assert not list(again.folder.path.rglob("*.partial"))
