@@ -91,16 +91,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: _dispatch(argv))
 
 
-def job(config: RunConfig, out: str, smoke: RunConfig) -> int:
+def job(
+    config: RunConfig, out: str, smoke: RunConfig, *, smoke_pool: str | None = None
+) -> int:
     """What a file in ray_jobs does: `infaug fit` with its own defaults.
 
-    `--smoke` has those of `smoke` instead, which tries everything out with few steps.
+    `--smoke` has those of `smoke` instead, which tries everything out with few steps,
+    and a pool, if one is given.
     """
     argv = sys.argv[1:]
+    default = Fit(out=Path(out), run=config)
     if "--smoke" in argv:
         argv.remove("--smoke")
-        config = smoke
-    default = Fit(out=Path(out), run=config)
+        default = replace(default, run=smoke, pool=smoke_pool)
     return guarded(lambda: _fit(_parse_fit(argv, default)))
 
 
