@@ -82,6 +82,8 @@ class Cell:
             network.to(device, self.dtype)
             if layout is not None:
                 network.to(memory_format=layout)
+        if settings.compile:
+            self.classifier.compile()
         self.optimizers: dict[str, Optimizer] = {
             "classifier": optimizer_of_classifier(self.classifier, settings),
             "transform": optimizer_of_transform(self.transform, config.estimator),

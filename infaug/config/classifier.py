@@ -39,6 +39,9 @@ class ClassifierConfig:
     float32. float64 is for proofs."""
     channels_last: bool = True
     """Memory format of convolutions; measured by benchmarks/precision.py."""
+    compile: bool = False
+    """torch.compile F's steps: minutes at first, faster steps on a GPU; the same up to
+    rounding."""
 
     def __post_init__(self):
         size, groups = self.batch_size, self.batch_groups
