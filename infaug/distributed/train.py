@@ -1,8 +1,8 @@
 """The same run on several workers: one TorchTrainer around `comparison.run`.
 
 Ray places the workers, connects them, and starts them again when one dies; the run then
-continues from its own checkpoint in the run folder, which all nodes must share. So the
-folder is the same whether Ray was there or not.
+continues from its own checkpoint in the run folder, which all nodes must share: a disk
+they all see, or a URL. So the folder is the same whether Ray was there or not.
 """
 
 import contextlib
@@ -29,6 +29,7 @@ from infaug.distributed.pool_actor import PoolError
 from infaug.distributed.pool_growth import PoolShape
 from infaug.distributed.room import await_room, scaling_of, worker_bundle
 from infaug.record.folder import RunFolder
+from infaug.storage import is_url
 
 MAX_FAILURES = 3
 # Arrays up to this size travel with a call of the pool: the object store takes longer
@@ -38,7 +39,7 @@ INLINE_BYTES = 2**20
 
 def fit_on_workers(
     config: RunConfig,
-    out: Path,
+    out: Path | str,
     workers: int,
     *,
     cache: Path | None = None,
@@ -61,8 +62,7 @@ def fit_on_workers(
         ValueError: whatever `comparison.run` refuses; too few CPUs or GPUs; a pool that
             cannot go on.
     """
-    out = out.absolute()
-    folder = RunFolder(out)
+    folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
     if (finished := folder.result()) is not None:
         return finished
@@ -78,7 +78,9 @@ def fit_on_workers(
         with contextlib.ExitStack() as stack:
             solver = stack.enter_context(SolverPool(pool)) if pool else None
             if not workers:
-                return run(config, out, cache=cache, shown=shown, solver=solver)
+                return run(
+                    config, folder.place, cache=cache, shown=shown, solver=solver
+                )
             scaling = scaling_of(workers, gpus_per_worker, is_awaited=patience_s > 0)
             return _train(config, folder, scaling, cache, shown, solver)
     except PoolError as error:
@@ -87,7 +89,7 @@ def fit_on_workers(
     finally:
         if started_here:
             ray.shutdown()
-        shutil.rmtree(out / "ray", ignore_errors=True)
+        shutil.rmtree(folder.path / "ray", ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -133,7 +135,7 @@ def _train(
         _work,
         train_loop_config={
             "config": to_dict(config),
-            "out": str(folder.path),
+            "out": folder.place,
             "cache": str(cache.absolute()) if cache else None,
             "shown": shown,
             "solver": solver,
@@ -144,16 +146,26 @@ def _train(
         # A fresh name each time: Ray skips training if it finds a finished one's name.
         run_config=RayRunConfig(
             name=uuid.uuid4().hex,
-            storage_path=str(folder.path / "ray"),
+            **_storage(folder),
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
         ),
     )
     trainer.fit()
     if (mistake := _mistake_file(folder)).exists():
         raise ValueError(mistake.read_text())
+    if folder.mirror:
+        folder.mirror.bring()
     result = folder.result()
     assert result is not None, "the workers end with a result or an error"
     return result
+
+
+def _storage(folder: RunFolder) -> dict[str, Any]:
+    """Where Ray keeps its own books: all nodes must see it."""
+    if folder.mirror is None:
+        return {"storage_path": str(folder.path / "ray")}
+    system, path = (folder.mirror.home / "ray").opened
+    return {"storage_path": path, "storage_filesystem": system}
 
 
 def _feed(scaling: ScalingConfig) -> Feed | None:
@@ -169,13 +181,13 @@ def _work(job: dict[str, Any]) -> None:
     A user's mistake, which all workers find alike, is handed back and ends the work:
     raised, it would be tried again like a lost worker.
     """
-    folder = RunFolder(Path(job["out"]))
+    folder = RunFolder(job["out"])
     try:
         config, solver = from_dict(RunConfig, job["config"]), job["solver"]
         cache = Path(job["cache"]) if job["cache"] else None
         run(
             config,
-            folder.path,
+            folder.place,
             cache=cache,
             shown=job["shown"],
             solver=solver,

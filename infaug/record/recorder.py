@@ -118,6 +118,9 @@ class Recorder:
         if self.journal:
             length = self.journal.flush()
             save_checkpoint(self.folder.checkpoints, place, length, state.tensors())
+        if self.folder.mirror:
+            # An upload that fails must end the others too, who would wait for ever.
+            self.world.first(self.folder.mirror.push)
 
     def _time(
         self,
