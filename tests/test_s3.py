@@ -30,7 +30,7 @@ CONFIG = tiny(rows=("base_learned",))
 @pytest.fixture(scope="module")
 def query(tmp_path_factory):
     """The options of a URL that reach a server with one bucket, `bucket`."""
-    pytest.importorskip("moto.server", reason="moto, flask, flask-cors: `dev` has them")
+    pytest.importorskip("moto.server", reason="needs the extra `storage`")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     log = (tmp_path_factory.mktemp("moto") / "log").open("w")

@@ -17,6 +17,7 @@ import json
 import socket
 import threading
 import time
+import warnings
 from typing import Any
 
 from infaug.storage import Location
@@ -25,6 +26,10 @@ from infaug.transfer import put_bytes, remove
 BEAT_S = 15.0
 DEAD_AFTER_S = 60.0
 SETTLE_S = 1.0  # until what two wrote at once can be read by both
+
+
+class HeldError(ValueError):
+    """Another process writes there."""
 
 
 class Lease:
@@ -45,7 +50,8 @@ class Lease:
         """Take it.
 
         Raises:
-            ValueError: if another process holds it.
+            HeldError: if another process holds it.
+            ValueError: if the storage does not answer, or cannot be written.
         """
         if (found := self._foreign()) is not None:
             self._outlive(found)
@@ -68,13 +74,19 @@ class Lease:
         """Before something is written.
 
         Raises:
-            ValueError: if another process has taken over.
+            HeldError: if another process has taken over.
+            ValueError: if the storage does not answer.
         """
         if (found := self._foreign()) is not None:
             raise self._refusal(found)
 
     def _outlive(self, found: dict[str, Any]) -> None:
         """Wait for as long as a dead holder may seem alive."""
+        warnings.warn(
+            f"{self.place.parent} was last written by a process on {found.get('host')}:"
+            f" watching for {DEAD_AFTER_S:.0f} s whether it still runs",
+            stacklevel=2,
+        )
         until = time.monotonic() + DEAD_AFTER_S
         while time.monotonic() < until:
             time.sleep(min(BEAT_S, DEAD_AFTER_S) / 3)
@@ -84,8 +96,8 @@ class Lease:
             if now != found:
                 raise self._refusal(now)
 
-    def _refusal(self, found: dict[str, Any]) -> ValueError:
-        return ValueError(
+    def _refusal(self, found: dict[str, Any]) -> HeldError:
+        return HeldError(
             f"another process, on {found.get('host')}, is running in "
             f"{self.place.parent}: wait for it, or use another --out"
         )

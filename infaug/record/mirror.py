@@ -24,7 +24,7 @@ from typing import Any
 
 from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json
-from infaug.record.lease import Lease
+from infaug.record.lease import HeldError, Lease
 from infaug.storage import cache_folder, location
 from infaug.transfer import PARTIAL, fetch, names_below, put, put_bytes, remove
 
@@ -82,24 +82,29 @@ class Mirror:
         gone = [name for name in there if name not in here]
         if not changed and not gone:
             return
-        if self._lease:
-            self._lease.check()
         # What an upload that fails leaves there is known to the next one.
         self._keep(state["stamp"], there | dict.fromkeys(changed))
         stamp = uuid.uuid4().hex
         for wait in (*WAITS_S, None):
             try:
-                for name in sorted(changed, key=_order):
-                    put(self.folder / name, self.home / name)
-                for name in gone:
-                    remove(self.home / name)
-                put_bytes(json.dumps({"stamp": stamp}).encode(), self.home / STAMP)
+                self._upload(sorted(changed, key=_order), gone, stamp)
                 break
+            except HeldError:
+                raise
             except ValueError as error:
                 if wait is None:
                     raise self._failure(error) from error
                 time.sleep(wait)
         self._keep(stamp, here)
+
+    def _upload(self, changed: list[str], gone: list[str], stamp: str) -> None:
+        if self._lease:
+            self._lease.check()
+        for name in changed:
+            put(self.folder / name, self.home / name)
+        for name in gone:
+            remove(self.home / name)
+        put_bytes(json.dumps({"stamp": stamp}).encode(), self.home / STAMP)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

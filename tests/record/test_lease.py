@@ -6,7 +6,7 @@ import fsspec
 import pytest
 
 from infaug.record import lease
-from infaug.record.lease import Lease
+from infaug.record.lease import HeldError, Lease
 from infaug.storage import location
 
 
@@ -29,7 +29,8 @@ def left_behind(place, owner: str, count: int = 7) -> None:
 def test_a_living_holder_keeps_others_out(place):
     with (
         Lease(place, "a"),
-        pytest.raises(ValueError, match="is running in memory://leases: wait for it"),
+        pytest.warns(UserWarning, match="whether it still runs"),
+        pytest.raises(HeldError, match="is running in memory://leases: wait for it"),
         Lease(place, "b"),
     ):
         pass
@@ -45,7 +46,10 @@ def test_it_is_free_again_when_the_holder_leaves(place):
 
 def test_a_dead_holder_is_outlived(place):
     left_behind(place, "a")
-    with Lease(place, "b") as held:
+    with (
+        pytest.warns(UserWarning, match="last written by a process on elsewhere"),
+        Lease(place, "b") as held,
+    ):
         held.check()
 
 
@@ -59,6 +63,6 @@ def test_ones_own_is_taken_at_once(place, monkeypatch):
 def test_a_holder_finds_out_that_another_took_over_and_leaves_it_alone(place):
     with Lease(place, "a") as held:
         left_behind(place, "b")
-        with pytest.raises(ValueError, match="another process, on elsewhere, is"):
+        with pytest.raises(HeldError, match="another process, on elsewhere, is"):
             held.check()
     assert json.loads(place.read_bytes())["owner"] == "b"
