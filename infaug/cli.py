@@ -6,7 +6,6 @@ in one line; 130 interrupted, the same command continues; 1 a fault of infaug it
 
 import argparse
 import json
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from infaug.cli_data import Prepare, prepare
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
 from infaug.config import Mode, RunConfig, from_dict, in_mode
 from infaug.span import Span
+from infaug.storage import cache_folder
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -41,12 +41,6 @@ SHORT = {
 }
 
 
-def _default_cache() -> Path:
-    """The user's cache folder by the XDG convention."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "infaug"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Fit:
     """Train a classifier, learn an augmentation for it, and compare with controls.
@@ -57,8 +51,9 @@ class Fit:
     and a JSON object.
     """
 
-    out: Path = Path("runs/fit")
-    """Run folder: new, empty, or that of this very run."""
+    out: str = "runs/fit"
+    """Run folder: new, empty, or that of this very run. With s3://, gs:// or another
+    URL the run is kept there, and any machine can continue it."""
     config: Path | None = None
     """A config.json of another run to start from; flags given beside it win."""
     workers: str = "0"
@@ -75,7 +70,7 @@ class Fit:
     pool_resources: str = "CPU=1"
     """What each of them takes: "CPU=1", "GPU=0.5", or a resource of your own, which a
     pool beside MIN..MAX workers needs: "solver=1"."""
-    cache: Path = field(default_factory=_default_cache)
+    cache: Path = field(default_factory=cache_folder)
     """Generators fitted adversarially (--adversarial.fit) are kept here for later runs
     with the same data, settings and seed."""
     quiet: bool = False
@@ -100,7 +95,7 @@ def job(
     and a pool, if one is given.
     """
     argv = sys.argv[1:]
-    default = Fit(out=Path(out), run=config)
+    default = Fit(out=out, run=config)
     if "--smoke" in argv:
         argv.remove("--smoke")
         default = replace(default, run=smoke, pool=smoke_pool)
@@ -172,6 +167,7 @@ def _read_config(path: Path) -> RunConfig:
 
 def _fit(asked: Fit) -> int:
     from infaug.comparison.table import table  # torch: too slow for --help
+    from infaug.record.folder import RunFolder, at_hand
     from infaug.report.interpolation import draw_interpolations
     from infaug.report.views import draw_views
 
@@ -182,16 +178,20 @@ def _fit(asked: Fit) -> int:
         print(*foresee(asked.run, workers.most), sep="\n")
         return 0
     shown = not asked.quiet
-    if (asked.out / "result.json").exists() and shown:
+    folder = RunFolder(asked.out)
+    if folder.mirror:
+        folder.mirror.bring()
+    if shown and folder.result() is not None:
         print(f"{asked.out} holds a finished run; nothing is trained again.")
     result = _run(asked, shown)
-    pictures = sorted(asked.out.glob("views-*.png")) or draw_views(asked.out)
-    taus = asked.out.glob("interpolation-*.png")
-    pictures += sorted(taus) or draw_interpolations(asked.out)
-    if shown:
-        print(table(result))
-        print("pictures:", *pictures)
-    checked = list(asked.out.glob("influence-*.json")) or check_in_run(asked.out)
+    with at_hand(asked.out) as run:
+        pictures = sorted(run.glob("views-*.png")) or draw_views(run)
+        taus = run.glob("interpolation-*.png")
+        pictures += sorted(taus) or draw_interpolations(run)
+        if shown:
+            print(table(result))
+            print("pictures:", *pictures)
+        checked = list(run.glob("influence-*.json")) or check_in_run(run)
     if shown:
         print(*checked, sep="\n")
     keys = ("unit", "rows", "verdict", "seconds")

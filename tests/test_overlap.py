@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from killed import contents, start
 from settled import settled
-from test_resume import contents, start
 from tiny import CONFIG, tiny
 
 from infaug.cell import Cell

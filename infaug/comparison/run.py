@@ -44,7 +44,7 @@ from infaug.world import World
 
 def run(
     config: RunConfig,
-    out: Path,
+    out: Path | str,
     world: World | None = None,
     *,
     cache: Path | None = None,
@@ -58,7 +58,7 @@ def run(
 
     Args:
         config: what is asked for; `auto` values are settled here.
-        out: the run folder.
+        out: the run folder, or a URL at which the run is kept.
         world: who takes part; None for the process group this process has joined.
         cache: where fitted generators of other runs are found and kept; None for none.
         shown: whether progress is printed.

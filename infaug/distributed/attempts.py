@@ -17,6 +17,8 @@ def count_attempt(folder: RunFolder) -> None:
     Raises:
         ValueError: if the last `MOST` attempts all began where this one does.
     """
+    if folder.mirror:
+        folder.mirror.bring()
     kept = folder.path / "ray" / "attempts.json"
     before = json.loads(kept.read_text()) if kept.exists() else None
     here = folder.progress()

@@ -2,8 +2,8 @@
 
 Ray places the workers, connects them, and starts them again when one dies or, between
 their least and most, when nodes come and go; the run then continues from its own
-checkpoint in the run folder, which all nodes must share. So the folder is the same
-whether Ray was there or not.
+checkpoint in the run folder, which all nodes must share: a disk they all see, or a URL.
+So the folder is the same whether Ray was there or not.
 """
 
 import contextlib
@@ -37,6 +37,7 @@ from infaug.distributed.room import (
 from infaug.record.folder import RunFolder
 from infaug.services import Services
 from infaug.span import Span
+from infaug.storage import is_url
 from infaug.world import World
 
 # Arrays up to this size travel with a call of the pool: the object store takes longer
@@ -46,7 +47,7 @@ INLINE_BYTES = 2**20
 
 def fit_on_workers(
     config: RunConfig,
-    out: Path,
+    out: Path | str,
     workers: Span,
     *,
     cache: Path | None = None,
@@ -74,8 +75,7 @@ def fit_on_workers(
         ValueError: whatever `comparison.run` refuses; too few CPUs or GPUs; a pool that
             cannot go on.
     """
-    out = out.absolute()
-    folder = RunFolder(out)
+    folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
     if (finished := folder.result()) is not None:
         return finished
@@ -87,8 +87,13 @@ def fit_on_workers(
         with contextlib.ExitStack() as stack:
             solver = stack.enter_context(SolverPool(pool)) if pool else None
             if not workers.most:
-                services = Services(solver=solver)
-                return run(config, out, cache=cache, shown=shown, services=services)
+                return run(
+                    config,
+                    folder.place,
+                    cache=cache,
+                    shown=shown,
+                    services=Services(solver=solver),
+                )
             scaling = scaling_of(
                 workers, gpus_per_worker, pool, resize_s, is_awaited=patience_s > 0
             )
@@ -99,7 +104,7 @@ def fit_on_workers(
     finally:
         if started_here:
             ray.shutdown()
-        shutil.rmtree(out / "ray", ignore_errors=True)
+        shutil.rmtree(folder.path / "ray", ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -145,7 +150,7 @@ def _train(
         _work,
         train_loop_config={
             "config": to_dict(config),
-            "out": str(folder.path),
+            "out": folder.place,
             "cache": str(cache.absolute()) if cache else None,
             "shown": shown,
             "solver": solver,
@@ -156,7 +161,7 @@ def _train(
         # A fresh name each time: Ray skips training if it finds a finished one's name.
         run_config=RayRunConfig(
             name=uuid.uuid4().hex,
-            storage_path=str(folder.path / "ray"),
+            **_storage(folder),
             # Machines may die any number of times; `count_attempt` knows when to stop.
             failure_config=FailureConfig(max_failures=-1),
         ),
@@ -166,6 +171,14 @@ def _train(
     if "mistake" in end:
         raise ValueError(end["mistake"])
     return end["result"]
+
+
+def _storage(folder: RunFolder) -> dict[str, Any]:
+    """Where Ray keeps its own books: all nodes must see it."""
+    if folder.mirror is None:
+        return {"storage_path": str(folder.path / "ray")}
+    system, path = (folder.mirror.home / "ray").opened
+    return {"storage_path": path, "storage_filesystem": system}
 
 
 def _feed(scaling: ScalingConfig) -> Feed | None:
@@ -180,12 +193,12 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     A user's mistake, which all workers find alike, is handed back and ends the work:
     raised, it would be tried again like a lost worker.
     """
-    folder = RunFolder(Path(job["out"]))
+    folder = RunFolder(job["out"])
     try:
         World.joined().first(lambda: count_attempt(folder))
         result = run(
             from_dict(RunConfig, job["config"]),
-            folder.path,
+            folder.place,
             cache=Path(job["cache"]) if job["cache"] else None,
             shown=job["shown"],
             services=Services(

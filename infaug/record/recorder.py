@@ -145,6 +145,8 @@ class Recorder:
                 f"{self.folder.path} cannot be written ({error.strerror}): what was "
                 "saved before is kept; make room there, and the same command continues"
             ) from error
+        if self.folder.mirror:
+            self.folder.mirror.push()
 
     def _time(
         self,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_resume import contents
+from killed import contents
 
 from infaug.randomness import generator
 

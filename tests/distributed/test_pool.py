@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from test_resume import contents
+from killed import contents
 from tiny import CONFIG, tiny
 
 from infaug.comparison.run import run
