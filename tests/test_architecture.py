@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).parent.parent / "infaug"
 
 # Left to right; a room may import only from layers before its own.
 LAYERS: list[set[str]] = [
-    {"__init__", "config", "lock", "randomness", "world"},
+    {"__init__", "config", "lock", "randomness", "tally"},
+    {"world"},
     {"types", "precision", "descent", "state"},
     {"data", "classify", "influence", "transform"},
     {"estimate"},

@@ -51,11 +51,12 @@ def start(out: Path, doom: list | None, config: RunConfig = CALM) -> int:
 
 
 def contents(run: Path) -> dict[str, bytes]:
-    """Every file but timings and the result's seconds."""
+    """Every file but timings, curves that hold them, and the result's seconds."""
     files = {}
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
-        if path.is_file() and name not in ("timings.jsonl", "lock", "result.json"):
+        is_timed = path.parts[len(run.parts)] in ("timings.jsonl", "tensorboard")
+        if path.is_file() and not is_timed and name not in ("lock", "result.json"):
             files[name] = path.read_bytes()
     result = json.loads((run / "result.json").read_text())
     files["result.json"] = json.dumps({**result, "seconds": None}).encode()

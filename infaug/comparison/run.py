@@ -36,8 +36,9 @@ from infaug.overlap import Solver
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
-from infaug.record.recorder import Recorder
+from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
+from infaug.record.watcher import Watcher
 from infaug.rounds import assess, run_cell
 from infaug.rows import rows_of
 from infaug.world import World
@@ -52,6 +53,7 @@ def run(
     shown: bool = True,
     solver: Solver | None = None,
     feed: Feed | None = None,
+    watchers: Sequence[Watcher] = (),
 ) -> dict[str, Any]:
     """Run, or continue, everything `config` asks for; the result is also written.
 
@@ -66,6 +68,7 @@ def run(
         shown: whether progress is printed.
         solver: solves for every S; it makes no difference to the result.
         feed: decodes images that are streamed; it makes none either.
+        watchers: told of what this process does, beside those that write into `out`.
 
     Returns:
         {"unit", "rows", "verdict", "seconds", "comparisons", "tuned", "gap_closed"};
@@ -98,7 +101,10 @@ def run(
         world.first(lambda: folder.settle(settled))
         world.first(lambda: folder.list_unreadable(source.bad))
         store = GeneratorStore(cache) if cache else None
-        _run_cells(settled, source, folder, store, world, device, solver, shown=shown)
+        cells = plan_cells(settled, rows_of(settled), range(settled.seeds))
+        run_planned(
+            cells, source, folder, world, device, solver, store, watchers, shown=shown
+        )
         return world.first(lambda: _finish(folder, settled))
 
 
@@ -128,21 +134,6 @@ def _tell_outlook(
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _run_cells(
-    config: RunConfig,
-    source: Source,
-    folder: RunFolder,
-    store: GeneratorStore | None,
-    world: World,
-    device: torch.device,
-    solver: Solver | None,
-    *,
-    shown: bool,
-) -> None:
-    cells = plan_cells(config, rows_of(config), range(config.seeds))
-    run_planned(cells, source, folder, world, device, solver, store, shown=shown)
-
-
 def run_planned(
     cells: Sequence[Planned],
     source: Source,
@@ -151,6 +142,7 @@ def run_planned(
     device: torch.device,
     solver: Solver | None = None,
     store: GeneratorStore | None = None,
+    watchers: Sequence[Watcher] = (),
     *,
     shown: bool,
 ) -> None:
@@ -164,7 +156,9 @@ def run_planned(
         [cell.config.rounds.rounds for cell in cells],
         shown=shown and world.is_first,
     )
-    books = Recorder(folder, cells[0].config.rounds, world, display)
+    writing = watchers_in(folder.path) if world.is_first else []
+    watching = [*writing, *watchers]
+    books = Recorder(folder, cells[0].config.rounds, world, display, watching)
     with contextlib.closing(books) as kept:
         # All rows of a seed have the same splits.
         splits_of = lru_cache(maxsize=1)(partial(divide, source, cells[0].config.data))
@@ -173,7 +167,7 @@ def run_planned(
             if world.first(partial(folder.cell_result, name, seed)) is not None:
                 display.skip_cell(number)
                 continue
-            state = kept.begin_cell(number, name, seed)
+            state = kept.begin_cell(number, name, seed, planned.config.rounds)
             config = world.first(partial(config_for, planned, folder))
             splits = splits_of(seed)
             if planned.fits_generator:

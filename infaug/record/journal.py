@@ -1,7 +1,7 @@
-"""metrics.jsonl and timings.jsonl: what happened, a JSON object a line.
+"""metrics.jsonl: what happened, a JSON object a line.
 
-Metrics hold nothing that depends on the clock, so the file of a resumed run equals that
-of an undisturbed one. Timings do, and only ever grow.
+It holds nothing that depends on the clock, so the file of a resumed run equals that of
+an undisturbed one.
 """
 
 import json
@@ -11,20 +11,14 @@ from typing import Any
 
 
 class Journal:
-    """The two files, open for appending."""
+    """The file, open for appending."""
 
     def __init__(self, folder: Path):
         self._metrics = (folder / "metrics.jsonl").open("ab")
-        self._timings = (folder / "timings.jsonl").open("ab")
 
     def metrics(self, line: dict[str, Any]) -> None:
         """Append one line of metrics."""
         self._metrics.write((json.dumps(line) + "\n").encode())
-
-    def timing(self, line: dict[str, Any]) -> None:
-        """Append one line of timings."""
-        self._timings.write((json.dumps(line) + "\n").encode())
-        self._timings.flush()
 
     def flush(self) -> int:
         """Put metrics on disk; the length of the file."""
@@ -38,9 +32,8 @@ class Journal:
         self._metrics.seek(0, os.SEEK_END)
 
     def close(self) -> None:
-        """Flush and close both files."""
+        """Flush and close the file."""
         self._metrics.close()
-        self._timings.close()
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
