@@ -24,6 +24,7 @@ from infaug.comparison.run import run
 from infaug.config import RunConfig, from_dict, to_dict
 from infaug.data.feed import Feed
 from infaug.distributed.ingest import RayFeed
+from infaug.distributed.metrics import RayMetrics
 from infaug.distributed.pool import PoolSolver, SolverPool
 from infaug.distributed.pool_actor import PoolError
 from infaug.distributed.pool_growth import PoolShape
@@ -78,7 +79,14 @@ def fit_on_workers(
         with contextlib.ExitStack() as stack:
             solver = stack.enter_context(SolverPool(pool)) if pool else None
             if not workers:
-                return run(config, out, cache=cache, shown=shown, solver=solver)
+                return run(
+                    config,
+                    out,
+                    cache=cache,
+                    shown=shown,
+                    solver=solver,
+                    watchers=[RayMetrics()],
+                )
             scaling = scaling_of(workers, gpus_per_worker, is_awaited=patience_s > 0)
             return _train(config, folder, scaling, cache, shown, solver)
     except PoolError as error:
@@ -180,6 +188,7 @@ def _work(job: dict[str, Any]) -> None:
             shown=job["shown"],
             solver=solver,
             feed=job["feed"],
+            watchers=[RayMetrics(ray.train.get_context().get_world_rank())],
         )
     except ValueError as error:
         if ray.train.get_context().get_world_rank() == 0:
