@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from killed import contents
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from test_resume import contents
 from tiny import tiny
 
 from infaug.comparison import run as whole_run
 from infaug.comparison.run import run
 from infaug.record import recorder
 from infaug.record.watcher import Metrics, Moment, Stretch
+from infaug.services import Services
 
 CONFIG = tiny(rows=("base_learned",))
 
@@ -45,7 +46,7 @@ class Told:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory) -> tuple[Path, Told]:
     out, told = tmp_path_factory.mktemp("watched") / "run", Told()
-    run(CONFIG, out, shown=False, watchers=[told])
+    run(CONFIG, out, shown=False, services=Services(watchers=[told]))
     return out, told
 
 
@@ -54,8 +55,13 @@ def resumed(tmp_path_factory) -> tuple[Path, Told]:
     """A run that was stopped between two checkpoints and continued."""
     out, told = tmp_path_factory.mktemp("resumed") / "run", Told()
     with pytest.raises(KeyboardInterrupt):
-        run(CONFIG, out, shown=False, watchers=[Told(stop_at=(1, "classify", 4))])
-    run(CONFIG, out, shown=False, watchers=[told])
+        run(
+            CONFIG,
+            out,
+            shown=False,
+            services=Services(watchers=[Told(stop_at=(1, "classify", 4))]),
+        )
+    run(CONFIG, out, shown=False, services=Services(watchers=[told]))
     return out, told
 
 
