@@ -1,5 +1,6 @@
 """A run folder as a finished run leaves it, without training anything."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,8 +64,8 @@ def finished_run(
 def trained_transform(run: Path, row: str, seed: int) -> LearnedTransform:
     """E and G as training had them."""
     folder = RunFolder(run)
-    channels = 3 if "rgb" in run.name else 1
-    transform = build_transform(folder.config().transform, channels, 16, 16, 9)
+    shape = json.loads((run / "data.json").read_text())["image shape"]
+    transform = build_transform(folder.config().transform, *shape, 9)
     path = folder.cell(row, seed) / "transform.safetensors"
     transform.load_state_dict(load_file(path))
     return transform

