@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infaug.cell_views import CellViews
-from infaug.classify.batchnorm import set_groups
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig, ShiftConfig
@@ -73,7 +72,6 @@ class Cell:
             settings.network, channels, splits.num_classes, seed
         )
         self.classifier.normalise_by(to_float(some(train).images))
-        set_groups(self.classifier, len(world.share(settings.batch_groups)))
         self.transform = build_transform(
             config.transform, channels, height, width, seed
         )
@@ -84,6 +82,8 @@ class Cell:
             network.to(device, self.dtype)
             if layout is not None:
                 network.to(memory_format=layout)
+        if settings.compile:
+            self.classifier.compile()
         self.optimizers: dict[str, Optimizer] = {
             "classifier": optimizer_of_classifier(self.classifier, settings),
             "transform": optimizer_of_transform(self.transform, config.estimator),

@@ -6,7 +6,6 @@ in one line; 130 interrupted, the same command continues; 1 a fault of infaug it
 
 import argparse
 import json
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,6 +21,8 @@ from infaug.cli_data import Prepare, prepare
 from infaug.cli_export import Export, Preview, export, preview
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
 from infaug.config import Mode, RunConfig, from_dict, in_mode
+from infaug.span import Span
+from infaug.storage import cache_folder
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -41,12 +42,6 @@ SHORT = {
 }
 
 
-def _default_cache() -> Path:
-    """The user's cache folder by the XDG convention."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "infaug"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Fit:
     """Train a classifier, learn an augmentation for it, and compare with controls.
@@ -57,14 +52,16 @@ class Fit:
     and a JSON object.
     """
 
-    out: Path = Path("runs/fit")
-    """Run folder: new, empty, or that of this very run."""
+    out: str = "runs/fit"
+    """Run folder: new, empty, or that of this very run. With s3://, gs:// or another
+    URL the run is kept there, and any machine can continue it."""
     config: Path | None = None
     """A config.json of another run to start from; flags given beside it win."""
-    workers: int = 0
-    """Ray workers that train together; 0 trains in this process without Ray."""
+    workers: str = "0"
+    """N or MIN..MAX Ray workers that train together, as many as the cluster has room
+    for; 0 trains in this process without Ray."""
     gpus_per_worker: float | None = None
-    """Beside one CPU; none: one GPU if all workers can have one now, else no GPU."""
+    """Beside one CPU; none: one GPU if all (or MIN) can have one now, else no GPU."""
     await_nodes: float = 0.0
     """Seconds that an autoscaling cluster is given to add the nodes which workers and
     pool need; 0: what is missing is an error."""
@@ -73,8 +70,8 @@ class Fit:
     solves. Makes no difference to the result."""
     pool_resources: str = "CPU=1"
     """What each of them takes: "CPU=1", "GPU=0.5", or a resource of your own, which a
-    pool beside elastic training needs: "CPU=1,solver=1"."""
-    cache: Path = field(default_factory=_default_cache)
+    pool beside MIN..MAX workers needs: "solver=1"."""
+    cache: Path = field(default_factory=cache_folder)
     """Generators fitted adversarially (--adversarial.fit) are kept here for later runs
     with the same data, settings and seed."""
     quiet: bool = False
@@ -90,16 +87,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: _dispatch(argv))
 
 
-def job(config: RunConfig, out: str, smoke: RunConfig) -> int:
+def job(
+    config: RunConfig, out: str, smoke: RunConfig, *, smoke_pool: str | None = None
+) -> int:
     """What a file in ray_jobs does: `infaug fit` with its own defaults.
 
-    `--smoke` has those of `smoke` instead, which tries everything out with few steps.
+    `--smoke` has those of `smoke` instead, which tries everything out with few steps,
+    and a pool, if one is given.
     """
     argv = sys.argv[1:]
+    default = Fit(out=out, run=config)
     if "--smoke" in argv:
         argv.remove("--smoke")
-        config = smoke
-    default = Fit(out=Path(out), run=config)
+        default = replace(default, run=smoke, pool=smoke_pool)
     return guarded(lambda: _fit(_parse_fit(argv, default)))
 
 
@@ -174,25 +174,31 @@ def _read_config(path: Path) -> RunConfig:
 
 def _fit(asked: Fit) -> int:
     from infaug.comparison.table import table  # torch: too slow for --help
+    from infaug.record.folder import RunFolder, at_hand
     from infaug.report.interpolation import draw_interpolations
     from infaug.report.views import draw_views
 
     if asked.plan:
         from infaug.comparison.outlook import foresee
 
-        print(*foresee(asked.run, asked.workers), sep="\n")
+        workers = Span.parse(asked.workers, "--workers")
+        print(*foresee(asked.run, workers.most), sep="\n")
         return 0
     shown = not asked.quiet
-    if (asked.out / "result.json").exists() and shown:
+    folder = RunFolder(asked.out)
+    if folder.mirror:
+        folder.mirror.bring()
+    if shown and folder.result() is not None:
         print(f"{asked.out} holds a finished run; nothing is trained again.")
     result = _run(asked, shown)
-    pictures = sorted(asked.out.glob("views-*.png")) or draw_views(asked.out)
-    taus = asked.out.glob("interpolation-*.png")
-    pictures += sorted(taus) or draw_interpolations(asked.out)
-    if shown:
-        print(table(result))
-        print("pictures:", *pictures)
-    checked = list(asked.out.glob("influence-*.json")) or check_in_run(asked.out)
+    with at_hand(asked.out) as run:
+        pictures = sorted(run.glob("views-*.png")) or draw_views(run)
+        taus = run.glob("interpolation-*.png")
+        pictures += sorted(taus) or draw_interpolations(run)
+        if shown:
+            print(table(result))
+            print("pictures:", *pictures)
+        checked = list(run.glob("influence-*.json")) or check_in_run(run)
     if shown:
         print(*checked, sep="\n")
     keys = ("unit", "rows", "verdict", "seconds")
@@ -201,14 +207,13 @@ def _fit(asked: Fit) -> int:
 
 
 def _run(asked: Fit, shown: bool) -> dict[str, Any]:
-    if asked.workers < 0:
-        raise ValueError(f"--workers must be >= 0, got {asked.workers}")
+    workers = Span.parse(asked.workers, "--workers")
     if asked.await_nodes < 0 or (asked.gpus_per_worker or 0) < 0:
         raise ValueError(
             "--await-nodes and --gpus-per-worker must be >= 0, got "
             f"{asked.await_nodes:g} and {asked.gpus_per_worker}"
         )
-    if asked.workers or asked.pool:
+    if workers.most or asked.pool:
         from infaug.distributed.pool_growth import PoolShape  # imports ray
         from infaug.distributed.train import fit_on_workers
 
@@ -216,7 +221,7 @@ def _run(asked: Fit, shown: bool) -> dict[str, Any]:
         return fit_on_workers(
             asked.run,
             asked.out,
-            asked.workers,
+            workers,
             cache=asked.cache,
             shown=shown,
             pool=pool,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import tyro
 
-from infaug.cluster.job import Job, Span
+from infaug.cluster.job import Job
+from infaug.span import Span
 
 
 @dataclass(frozen=True, kw_only=True)

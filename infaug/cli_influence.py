@@ -1,7 +1,7 @@
 """`infaug influence`: can the predictions of a run be trusted, and what do they say?"""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ class Validate:
     picture into the run's folder.
     """
 
-    run: tyro.conf.Positional[Path]
-    """Run folder with a finished cell."""
+    run: tyro.conf.Positional[str]
+    """Run folder, or its URL, with a finished cell."""
     row: str | None = None
     """Row of the table; none: the learned one the verdict is about."""
     seed: int = 0
@@ -39,8 +39,8 @@ class Rank:
     The columns are described in `infaug/trust/rank.py`; negative helps.
     """
 
-    run: tyro.conf.Positional[Path]
-    """Run folder with a finished cell."""
+    run: tyro.conf.Positional[str]
+    """Run folder, or its URL, with a finished cell."""
     row: str | None = None
     """Row of the table; none: the learned one the verdict is about."""
     seed: int = 0
@@ -51,14 +51,16 @@ class Rank:
     """Lines printed of each kind."""
 
 
-IN_RUN = Validate(run=Path("."), samples=20, max_train=500)
+IN_RUN = Validate(run=".", samples=20, max_train=500)
 MAX_UNKNOWNS_IN_RUN = 30_000  # of the head; refitting larger ones takes minutes
 
 
 def validate(asked: Validate) -> int:
     """`infaug influence validate`."""
-    for line in check(asked):
-        print(line)
+    from infaug.record.folder import at_hand
+
+    with at_hand(asked.run) as run:
+        print(*check(replace(asked, run=str(run))), sep="\n")
     return 0
 
 
@@ -67,9 +69,9 @@ def check(asked: Validate) -> list[str]:
     from infaug.report.scatter import draw_scatter, measures
     from infaug.trust.reload import reload
 
-    finished = reload(asked.run, asked.row, asked.seed)
+    finished = reload(Path(asked.run), asked.row, asked.seed)
     trust = _check_on(finished, asked)
-    stem = asked.run / f"influence-{finished.name}"
+    stem = Path(asked.run) / f"influence-{finished.name}"
     draw_scatter(trust, f"{finished.name}: {asked.samples} images replaced", _png(stem))
     found: dict[str, Any] = {
         "row": finished.cell.row.name,
@@ -99,8 +101,6 @@ def check_in_run(run: Path) -> list[str]:
 
     What keeps it from being done is told and does not fail the run.
     """
-    from dataclasses import replace
-
     from infaug.trust.reload import reload
 
     try:
@@ -108,13 +108,20 @@ def check_in_run(run: Path) -> list[str]:
         if head.weight.numel() > MAX_UNKNOWNS_IN_RUN:
             why = f"the head is large; infaug influence validate {run}"
             return [f"influence not checked: {why}"]
-        return check(replace(IN_RUN, run=run))
+        return check(replace(IN_RUN, run=str(run)))
     except ValueError as error:
         return [f"influence not checked: {error}"]
 
 
 def rank(asked: Rank) -> int:
     """`infaug influence rank`."""
+    from infaug.record.folder import at_hand
+
+    with at_hand(asked.run) as run:
+        return _rank_in(run, asked)
+
+
+def _rank_in(run: Path, asked: Rank) -> int:
     from infaug.trust import rank as ranking
     from infaug.trust.reload import reload
 
@@ -122,9 +129,9 @@ def rank(asked: Rank) -> int:
         raise ValueError(
             f"--draws and --top must be >= 1, got {asked.draws} and {asked.top}"
         )
-    finished = reload(asked.run, asked.row, asked.seed)
+    finished = reload(run, asked.row, asked.seed)
     table = ranking.rank(finished, num_draws=asked.draws)
-    path = asked.run / f"influence-{finished.name}.parquet"
+    path = run / f"influence-{finished.name}.parquet"
     ranking.write_ranking(table, path)
     for kind in ("image", "augmentation"):
         helpful, harmful = ranking.extremes(table, kind, asked.top)

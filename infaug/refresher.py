@@ -102,7 +102,7 @@ class HandedOver:
             return
         config = cell.config.influence
         snapshot = take_snapshot(
-            frozen, cell.augments, config,
+            frozen, cell.seen, config,
             cell.seed, "refresh", round_, start=cell.s_val,
         )  # fmt: skip
         snapshot = snapshot.to(cell.device)  # a copy: E and G must not change in it

@@ -16,7 +16,7 @@ from infaug.estimate.fit import fit_estimator
 from infaug.overlap import Solver
 from infaug.record.recorder import Metrics, Recorder
 from infaug.refresh import correlation_with_full, is_sampled
-from infaug.refresher import Refresher, Sync, build_refresher
+from infaug.refresher import Refresher, build_refresher
 from infaug.review import review
 
 BEFORE = -1  # The round of what comes before the first.
@@ -40,7 +40,7 @@ def run_cell(
     influence = splits.influence.to(cell.device)
     selection = splits.selection.to(cell.device)
     if is_once := cell.row.is_learned and rounds.s_val == "once":
-        learn_once(cell, recorder, influence)
+        learn_once(cell, recorder, build_refresher(cell, influence, solver))
     refresher = build_refresher(cell, influence, solver)
     for round_ in range(rounds.rounds):
         # Nothing would train on what E learned in the last round; a view that was given
@@ -77,11 +77,11 @@ def run_cell(
         recorder.follow(round_, "review", left, steps, cell)
 
 
-def learn_once(cell: Cell, recorder: Recorder, influence: Labelled) -> None:
+def learn_once(cell: Cell, recorder: Recorder, refresher: Refresher) -> None:
     """S of the F that the control row left, then all steps of E against it."""
     left = recorder.left(BEFORE, "refresh", 1)
     clock: dict[str, float] = {}
-    steps = refresh(cell, BEFORE, left, Sync(cell, influence), clock)
+    steps = refresh(cell, BEFORE, left, refresher, clock)
     recorder.follow(BEFORE, "refresh", left, steps, cell, clock)
     rounds = cell.config.rounds
     left = recorder.left(BEFORE, "estimate", estimator_steps(rounds))

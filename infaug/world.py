@@ -40,20 +40,21 @@ class World:
     def share(self, num_parts: int) -> range:
         """The contiguous parts, of `num_parts` equal ones, that belong here.
 
-        Raises:
-            ValueError: if the parts cannot be shared equally.
+        Shares differ by one part at most: nodes come and go in any number.
 
-        >>> World(rank=1, size=2).share(4)
-        range(2, 4)
+        Raises:
+            ValueError: if there are fewer parts than processes.
+
+        >>> [World(rank=rank, size=3).share(4) for rank in range(3)]
+        [range(0, 1), range(1, 2), range(2, 4)]
         """
-        if num_parts % self.size:
+        if num_parts < self.size:
             raise ValueError(
-                f"{num_parts} batch groups cannot be shared equally by {self.size} "
-                "workers: choose a number of workers that divides batch_groups, or "
-                "another batch_groups"
+                f"{num_parts} batch groups are too few for {self.size} workers: lower "
+                "--workers, or raise --classifier.batch-groups"
             )
-        each = num_parts // self.size
-        return range(self.rank * each, (self.rank + 1) * each)
+        first = self.rank * num_parts // self.size
+        return range(first, (self.rank + 1) * num_parts // self.size)
 
     def sum_(self, tensors: Sequence[Tensor]) -> None:
         """Replace every tensor by its sum over processes, in place, in one message."""

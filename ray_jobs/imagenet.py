@@ -20,10 +20,14 @@ of a batch goes through F in more pieces; the batch stays. `--rows base base_lea
 base_tuned` adds controls. Cost: two rows of 270 epochs with two views are about 1,080
 epochs of plain training.
 
-`--smoke` takes scikit-learn's digits, drawn large, unless --data is given.
+`--smoke` takes scikit-learn's digits, drawn large, unless --data is given. A pool
+solves for s_val, and the run is killed where it begins to learn, and continued.
 """
 
+import os
+import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +88,7 @@ SMOKE = replace(
     ),
 )  # fmt: skip
 SMOKE_DATA = Path("runs/imagenet-smoke-data")
+KILLED = "INFAUG_SMOKE_KILLED"  # in the environment of the run that is to be killed
 
 
 class Digits:
@@ -108,7 +113,27 @@ def main() -> int:
         if not file.exists():
             write_parquet(images, file, images.digits.class_names)
         smoke = replace(SMOKE, data=replace(SMOKE.data, source=str(SMOKE_DATA)))
-    return job(CONFIG, "runs/imagenet", smoke)
+    if "--smoke" in argv and KILLED not in os.environ:
+        begin_and_kill(Path(value_of("--out", argv) or "runs/imagenet"))
+    return job(CONFIG, "runs/imagenet", smoke, smoke_pool="1")
+
+
+def begin_and_kill(out: Path) -> None:
+    """Run this very command until it logs a step of the learned row, and kill it."""
+    metrics = out / "metrics.jsonl"
+    began = subprocess.Popen(
+        [sys.executable, *sys.argv], env={**os.environ, KILLED: ""}
+    )
+    while began.poll() is None:
+        if metrics.exists() and '"base_learned"' in metrics.read_text():
+            began.kill()
+        time.sleep(0.2)
+
+
+def value_of(flag: str, argv: list[str]) -> str | None:
+    """What a command line gives a flag, as `--flag value` or `--flag=value`."""
+    words = [part for word in argv for part in word.split("=", 1)]
+    return words[words.index(flag) + 1] if flag in words else None
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "infaug"
 
 # Left to right; a room may import only from layers before its own.
 LAYERS: list[set[str]] = [
-    {"__init__", "config", "lock", "randomness", "world"},
+    {"__init__", "config", "lock", "randomness", "span", "storage"},
+    {"transfer", "world"},
     {"types", "precision", "descent", "state"},
     {"data", "classify", "influence", "transform"},
     {"estimate"},
@@ -20,7 +21,7 @@ LAYERS: list[set[str]] = [
     {"snapshot"},
     {"refresh"},
     {"rows", "overlap", "record"},
-    {"cell_views"},
+    {"cell_views", "services"},
     {"cell", "generator_fit", "toy2d"},
     {"refresher", "review"},
     {"rounds"},

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from settled import settled
@@ -81,3 +83,23 @@ def test_random_tau_can_go_through_a_given_generator(splits):
     row = ROWS["base_random_final"]
     control = Cell(row, 0, splits, config, World(), CPU, generator=state)
     assert control.transform.generator.linear.weight.equal(state["linear.weight"])
+
+
+@pytest.mark.slow
+def test_a_compiled_f_learns_what_a_plain_one_does_through_a_whole_round(splits):
+    def learned(compiled: bool) -> dict[str, torch.Tensor]:
+        settings = replace(CONFIG.classifier, compile=compiled)
+        config = settled(replace(CONFIG, classifier=settings))
+        cell = Cell(ROWS["base_learned"], 0, splits, config, World(), CPU)
+        list(classify(cell, 0, range(3), splits.selection))
+        refresher = build_refresher(cell, splits.influence, None)
+        list(refresh(cell, 0, range(1), refresher, {}))
+        list(estimate(cell, 0, range(2)))
+        return cell.classifier.state_dict()
+
+    plain, compiled = learned(False), learned(True)
+    assert plain.keys() == compiled.keys()
+    for name, tensor in plain.items():
+        torch.testing.assert_close(
+            compiled[name], tensor, rtol=1e-3, atol=1e-3, msg=name
+        )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from killed import contents, start
 from settled import settled
-from test_resume import contents, start
 from tiny import CONFIG, tiny
 
 from infaug.cell import Cell
@@ -18,6 +18,7 @@ from infaug.refresh import solve_s_val
 from infaug.refresher import build_refresher
 from infaug.rounds import classify
 from infaug.rows import ROWS
+from infaug.services import Services
 from infaug.world import World
 
 OVERLAPPED = tiny(
@@ -67,7 +68,7 @@ def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before():
 
 
 def test_the_solvers_speed_does_not_change_a_byte(overlapped, tmp_path):
-    run(OVERLAPPED, tmp_path / "run", shown=False, solver=AtOnce())
+    run(OVERLAPPED, tmp_path / "run", shown=False, services=Services(solver=AtOnce()))
     assert contents(overlapped) == contents(tmp_path / "run")
 
 
@@ -82,10 +83,17 @@ def test_the_thread_solves_on_one_core_and_leaves_the_others_theirs():
         torch.set_num_threads(before)
 
 
-def test_a_given_solver_does_not_change_a_synchronous_run(tmp_path):
-    config = tiny(controls="none")
+@pytest.mark.parametrize("s_val", ["each_round", "once"])
+def test_a_given_solver_does_not_change_a_synchronous_run(s_val, tmp_path):
+    rounds = replace(CONFIG.rounds, s_val=s_val)
+    config = tiny(rows=("base", "base_learned"), rounds=rounds)
     run(config, tmp_path / "own", shown=False)
-    run(config, tmp_path / "given", shown=False, solver=InBackground())
+    run(
+        config,
+        tmp_path / "given",
+        shown=False,
+        services=Services(solver=InBackground()),
+    )
     assert contents(tmp_path / "own") == contents(tmp_path / "given")
 
 

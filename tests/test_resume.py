@@ -1,36 +1,14 @@
 """A run that is killed and started again ends as if nothing had happened."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from killed import contents, start
 from tiny import tiny
 
-from infaug.config import RunConfig, in_mode, to_dict
-
-# Runs until a given place is about to be recorded, then dies as from kill -9.
-VICTIM = """
-import json, os, signal, sys
-from pathlib import Path
-import torch
-from infaug.comparison.run import run
-from infaug.config import RunConfig, from_dict
-from infaug.record.display import Display
-
-config, out, doom = json.loads(sys.argv[1])
-torch.set_num_threads(1)
-live = Display.step
-def dying(self, cell, labels, round_, phase, steps, step, metrics):
-    here = [labels["row"], round_, phase, step]
-    if here == doom:
-        os.kill(os.getpid(), signal.SIGKILL)
-    live(self, cell, labels, round_, phase, steps, step, metrics)
-Display.step = dying
-run(from_dict(RunConfig, config), Path(out), shown=False)
-"""
+from infaug.config import in_mode
 
 DOOMS = [
     ["base_learned", 0, "classify", 5],
@@ -40,26 +18,6 @@ DOOMS = [
     ["base_learned", 1, "classify", 1],
     ["pooled_learned", 0, "estimate", 4],
 ]
-
-
-CALM = tiny(controls="none")
-
-
-def start(out: Path, doom: list | None, config: RunConfig = CALM) -> int:
-    job = json.dumps([to_dict(config), str(out), doom])
-    return subprocess.run([sys.executable, "-c", VICTIM, job], check=False).returncode
-
-
-def contents(run: Path) -> dict[str, bytes]:
-    """Every file but timings and the result's seconds."""
-    files = {}
-    for path in sorted(run.rglob("*")):
-        name = str(path.relative_to(run))
-        if path.is_file() and name not in ("timings.jsonl", "lock", "result.json"):
-            files[name] = path.read_bytes()
-    result = json.loads((run / "result.json").read_text())
-    files["result.json"] = json.dumps({**result, "seconds": None}).encode()
-    return files
 
 
 def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(

@@ -13,14 +13,16 @@ def test_one_process_is_a_world_of_one():
     assert world.first(lambda: 5) == 5
 
 
-def test_groups_are_shared_in_order_and_completely():
-    shares = [World(rank=r, size=4).share(8) for r in range(4)]
+@pytest.mark.parametrize("size", [1, 3, 4, 7, 8])
+def test_groups_are_shared_in_order_completely_and_almost_equally(size):
+    shares = [World(rank=r, size=size).share(8) for r in range(size)]
     assert [group for share in shares for group in share] == list(range(8))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-def test_groups_that_cannot_be_shared_are_refused_with_the_remedy():
-    with pytest.raises(ValueError, match=r"4 batch groups.*3 workers.*divides"):
-        World(size=3).share(4)
+def test_more_workers_than_groups_are_refused_with_the_remedy():
+    with pytest.raises(ValueError, match=r"4 batch groups.*5 workers.*batch-groups"):
+        World(size=5).share(4)
 
 
 def test_a_samples_numbers_do_not_depend_on_who_holds_its_group():

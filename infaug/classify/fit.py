@@ -59,15 +59,10 @@ def fit_classifier(
         (step, {"loss": nats, "gradient_norm", "learning_rate"}).
 
     Raises:
-        ValueError: if loss or gradient is not finite, or groups cannot be parted.
+        ValueError: if loss or gradient is not finite.
     """
     classifier.train()
-    parts = config.microbatches
-    if len(world.share(config.batch_groups)) % parts:
-        raise ValueError(
-            f"classifier.microbatches ({parts}) must divide the batch groups of a "
-            f"worker: {config.batch_groups} groups, {world.size} workers"
-        )
+    parts = min(config.microbatches, len(world.share(config.batch_groups)))
     for step in steps:
         rate = peak_rate(config) * share_of_peak(step, num_steps, config)
         set_rates(optimizer, rate)
@@ -115,13 +110,14 @@ def fitting_step(
         except torch.OutOfMemoryError as error:
             forget_statistics(classifier)
             torch.cuda.empty_cache()
-            if len(world.share(config.batch_groups)) % (2 * parts):
+            num_groups = len(world.share(config.batch_groups))
+            if parts == num_groups:
                 raise ValueError(
                     "GPU memory is too small for F with one group of "
                     f"{len(views.y) // parts} images at a time: raise "
                     "--classifier.batch-groups or lower --classifier.batch-size"
                 ) from error
-            parts *= 2
+            parts = min(2 * parts, num_groups)
             warnings.warn(
                 f"out of GPU memory: each worker's part of a batch goes through F in "
                 f"{parts} parts from here on (--classifier.microbatches {parts}); the "
@@ -143,23 +139,27 @@ def classifier_step(
     The loss is the mean over the global batch of the weighted sum over views (nats).
     The views go through F in `parts` of whole groups, one in memory at a time.
     """
-    num_groups = len(world.share(config.batch_groups))
-    set_groups(classifier, num_groups // parts)
-    pieces = (
-        _loss(classifier, *piece, config)
-        for piece in zip(
-            views.x.chunk(parts),
-            views.y.chunk(parts),
-            views.weights.chunk(parts),
-            strict=True,
-        )
-    )
-    try:
-        result = descend(pieces, optimizer, world, name="classifier")
-    finally:
-        set_groups(classifier, num_groups)
+    losses = _losses(classifier, views, config, world, parts)
+    result = descend(losses, optimizer, world, name="classifier")
     merge_statistics(classifier, world)
     return result
+
+
+def _losses(
+    classifier: ImageClassifier,
+    views: Views,
+    config: ClassifierConfig,
+    world: World,
+    parts: int,
+) -> Iterator[Tensor]:
+    """The parts' losses, one after another; they have as many groups but for one."""
+    num_groups = len(world.share(config.batch_groups))
+    size = len(views.y) // num_groups
+    for groups in torch.arange(num_groups).tensor_split(parts):
+        rows = slice(int(groups[0]) * size, (int(groups[-1]) + 1) * size)
+        set_groups(classifier, len(groups))
+        piece = views.x[rows], views.y[rows], views.weights[rows]
+        yield _loss(classifier, *piece, config)
 
 
 def _loss(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from infaug.cluster.groups import Resources, spell
+from infaug.span import Span
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,38 +13,6 @@ class Demand:
     what: str
     bundle: Resources
     count: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Span:
-    """MIN..MAX of something; MIN is needed, more is welcome.
-
-    Raises:
-        ValueError: if it is no span.
-    """
-
-    least: int = 0
-    most: int = 0
-
-    @classmethod
-    def parse(cls, text: str, flag: str) -> "Span":
-        """From `2..4` or `2`.
-
-        >>> Span.parse("2..4", "--workers")
-        Span(least=2, most=4)
-        """
-        least, _, most = text.partition("..")
-        try:
-            found = cls(least=int(least), most=int(most or least))
-        except ValueError as error:
-            raise ValueError(f"{flag} must be N or MIN..MAX, got {text!r}") from error
-        if not 0 <= found.least <= found.most:
-            raise ValueError(f"{flag} must have 0 <= MIN <= MAX, got {text!r}")
-        return found
-
-    def __str__(self) -> str:
-        same = self.least == self.most
-        return str(self.most) if same else f"{self.least}..{self.most}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from infaug.cluster.groups import Cluster, Group, Resources, spell
-from infaug.cluster.job import Demand, Job, Span, count_of, told
+from infaug.cluster.job import Demand, Job, count_of, told
 from infaug.cluster.packing import fits, holds
+from infaug.span import Span
 
 
 def verdict(cluster: Cluster, job: Job) -> str:

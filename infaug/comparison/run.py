@@ -27,12 +27,10 @@ from infaug.comparison.plan import settle
 from infaug.comparison.summary import summarise
 from infaug.config import Controls, RunConfig
 from infaug.data.dataset import Labelled
-from infaug.data.feed import Feed
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
 from infaug.data.stored import Stored
 from infaug.generator_fit import GeneratorFit
-from infaug.overlap import Solver
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
@@ -40,18 +38,18 @@ from infaug.record.recorder import Recorder
 from infaug.record.store import GeneratorStore
 from infaug.rounds import assess, run_cell
 from infaug.rows import rows_of
+from infaug.services import ALONE, Services
 from infaug.world import World
 
 
 def run(
     config: RunConfig,
-    out: Path,
+    out: Path | str,
     world: World | None = None,
     *,
     cache: Path | None = None,
     shown: bool = True,
-    solver: Solver | None = None,
-    feed: Feed | None = None,
+    services: Services = ALONE,
 ) -> dict[str, Any]:
     """Run, or continue, everything `config` asks for; the result is also written.
 
@@ -60,12 +58,11 @@ def run(
 
     Args:
         config: what is asked for; `auto` values are settled here.
-        out: the run folder.
+        out: the run folder, or a URL at which the run is kept.
         world: who takes part; None for the process group this process has joined.
         cache: where fitted generators of other runs are found and kept; None for none.
         shown: whether progress is printed.
-        solver: solves for every S; it makes no difference to the result.
-        feed: decodes images that are streamed; it makes none either.
+        services: of a cluster.
 
     Returns:
         {"unit", "rows", "verdict", "seconds", "comparisons", "tuned", "gap_closed"};
@@ -84,7 +81,7 @@ def run(
         return finished
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked()))
-        source = load(config.data, feed)
+        source = load(config.data, services.feed)
         world.first(lambda: folder.match_data(source.identity))
         device = pick_device()
         settled = settle(config, source.train.image_shape, device)
@@ -98,7 +95,7 @@ def run(
         world.first(lambda: folder.settle(settled))
         world.first(lambda: folder.list_unreadable(source.bad))
         store = GeneratorStore(cache) if cache else None
-        _run_cells(settled, source, folder, store, world, device, solver, shown=shown)
+        _run_cells(settled, source, folder, store, world, device, services, shown=shown)
         return world.first(lambda: _finish(folder, settled))
 
 
@@ -135,12 +132,12 @@ def _run_cells(
     store: GeneratorStore | None,
     world: World,
     device: torch.device,
-    solver: Solver | None,
+    services: Services,
     *,
     shown: bool,
 ) -> None:
     cells = plan_cells(config, rows_of(config), range(config.seeds))
-    run_planned(cells, source, folder, world, device, solver, store, shown=shown)
+    run_planned(cells, source, folder, world, device, services, store, shown=shown)
 
 
 def run_planned(
@@ -149,7 +146,7 @@ def run_planned(
     folder: RunFolder,
     world: World,
     device: torch.device,
-    solver: Solver | None = None,
+    services: Services = ALONE,
     store: GeneratorStore | None = None,
     *,
     shown: bool,
@@ -164,7 +161,9 @@ def run_planned(
         [cell.config.rounds.rounds for cell in cells],
         shown=shown and world.is_first,
     )
-    books = Recorder(folder, cells[0].config.rounds, world, display)
+    books = Recorder(
+        folder, cells[0].config.rounds, world, display, services.is_leaving
+    )
     with contextlib.closing(books) as kept:
         # All rows of a seed have the same splits.
         splits_of = lru_cache(maxsize=1)(partial(divide, source, cells[0].config.data))
@@ -188,7 +187,7 @@ def run_planned(
             )
             if state is not None:
                 cell.load(state)
-            run_cell(cell, splits, kept, solver)
+            run_cell(cell, splits, kept, services.solver)
             finish = partial(_finish_cell, planned, cell, splits, folder, kept)
             display.say(_said(world.first(finish)))
 

@@ -17,8 +17,8 @@ class ClassifierConfig:
     batch_size: int = 64
     """Images per step, over all workers; every image is seen in two views."""
     batch_groups: int = 4
-    """Groups of a batch with their own BatchNorm statistics and random numbers; the
-    number of workers must divide it."""
+    """Groups of a batch with their own BatchNorm statistics and random numbers; shared
+    among the workers, of whom there can be as many."""
     optimizer: Literal["auto", "adam", "sgd"] = "auto"
     """`auto`: adam for allconv, sgd with Nesterov momentum 0.9 for the ResNets."""
     learning_rate: float | None = None
@@ -30,8 +30,8 @@ class ClassifierConfig:
     warmup: float = 0.0
     """Share of all steps in which the rate first grows from 0."""
     microbatches: int = 1
-    """Parts in which a worker's share of a batch goes through F, for little memory;
-    they divide its groups. Doubled while F runs out of GPU memory; the batch stays."""
+    """Parts, of whole groups, in which a worker's share of a batch goes through F, for
+    little memory. Doubled while F runs out of GPU memory; the batch stays."""
     weight_decay: float = 1e-4
     """Decoupled for adam; L2 for sgd."""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
@@ -39,6 +39,9 @@ class ClassifierConfig:
     float32. float64 is for proofs."""
     channels_last: bool = True
     """Memory format of convolutions; measured by benchmarks/precision.py."""
+    compile: bool = False
+    """torch.compile F's steps: minutes at first, faster steps on a GPU; the same up to
+    rounding."""
 
     def __post_init__(self):
         size, groups = self.batch_size, self.batch_groups

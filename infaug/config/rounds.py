@@ -51,8 +51,9 @@ class RoundsConfig:
 
     @property
     def lag(self) -> int:
-        """Steps F trains on while s_val is solved."""
-        return self.refresh_lag if self.refresh == "overlap" else 0
+        """Steps F trains on while s_val is solved; none where that is done once."""
+        overlaps = self.refresh == "overlap" and self.s_val == "each_round"
+        return self.refresh_lag if overlaps else 0
 
     @property
     def snapshot_step(self) -> int:

@@ -8,7 +8,6 @@ transparency is dropped.
 import struct
 from collections.abc import Iterable
 from io import BytesIO
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from infaug.config import DataConfig
+from infaug.storage import Location
 
 UNREADABLE = (
     OSError,
@@ -34,7 +34,7 @@ class Encoded(NamedTuple):
 
     name: str
     """File, or file and row: what an error message should say."""
-    image: bytes | Path | None
+    image: bytes | Location | None
     """Encoded bytes, or the file that holds them; None if the row has none."""
     label: int
     """Class index."""
@@ -135,13 +135,24 @@ def open_image(item: Encoded, mode: str) -> Image.Image:
     """
     if item.image is None:
         raise UnreadableError(item.name, "the row holds no image bytes")
-    file = BytesIO(item.image) if isinstance(item.image, bytes) else item.image
+    content = item.image if isinstance(item.image, bytes) else _read(item)
     try:
-        with Image.open(file) as image:
+        with Image.open(BytesIO(content)) as image:
             image.load()
             return image if mode == "auto" else _eight_bits(image).convert(mode)
     except UNREADABLE as error:
         raise UnreadableError(item.name, str(error)) from error
+
+
+def _read(item: Encoded) -> bytes:
+    """A file's bytes; storage that is away is no fault of the image."""
+    assert isinstance(item.image, Location)
+    try:
+        return item.image.read_bytes()
+    except ValueError as error:
+        if item.image.is_local:
+            raise UnreadableError(item.name, str(error)) from error
+        raise
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

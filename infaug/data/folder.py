@@ -7,16 +7,16 @@ are passed over.
 
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 from infaug.data.decode import Encoded
+from infaug.storage import Location
 
 SUFFIXES = frozenset(
     ".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split()  # noqa: SIM905
 )
 
 
-def folder_parts(root: Path) -> dict[str, Path]:
+def folder_parts(root: Location) -> dict[str, Location]:
     """The folders of `train` and, if there is one, of `test`; empty without classes.
 
     `train` is a split only if it holds folders: it may also be the class of trains.
@@ -34,7 +34,7 @@ def folder_parts(root: Path) -> dict[str, Path]:
     return {split: folder for split, folder in parts.items() if folder.is_dir()}
 
 
-def folder_class_names(folder: Path) -> tuple[str, ...]:
+def folder_class_names(folder: Location) -> tuple[str, ...]:
     """The names of the class folders, sorted.
 
     Raises:
@@ -50,26 +50,20 @@ def folder_class_names(folder: Path) -> tuple[str, ...]:
     return tuple(each.name for each in classes)
 
 
-def folder_items(folder: Path, class_names: tuple[str, ...]) -> Iterator[Encoded]:
+def folder_items(folder: Location, class_names: tuple[str, ...]) -> Iterator[Encoded]:
     """Every image, class by class, as a file with the index of its class."""
     for label, name in enumerate(class_names):
         for file in _images(folder / name):
             yield Encoded(str(file), file, label)
 
 
-def _subfolders(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(
-        each
-        for each in folder.iterdir()
-        if each.is_dir() and not each.name.startswith(".")
-    )
+def _subfolders(folder: Location) -> list[Location]:
+    return [each for each in folder.folders() if not each.name.startswith(".")]
 
 
-def _images(folder: Path) -> list[Path]:
-    return sorted(
+def _images(folder: Location) -> list[Location]:
+    return [
         file
-        for file in folder.iterdir()
+        for file in folder.files()
         if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    )
+    ]

@@ -8,7 +8,6 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,11 +16,17 @@ import pyarrow.parquet as pq
 from infaug.config import DataConfig
 from infaug.data.decode import Encoded
 from infaug.data.plan import read_plan
+from infaug.storage import Location, cause
 
 ROWS_PER_BATCH = 256
+DAMAGED = "Fetch the file again, or remove it and prepare it again"
+OUT_OF_REACH = (
+    "If the storage cannot be reached, the same command continues when it can; if the "
+    "file is damaged, put it there again"
+)
 
 
-def parquet_parts(path: Path) -> dict[str, list[Path]]:
+def parquet_parts(path: Location) -> dict[str, list[Location]]:
     """The files of `train` and, if there are any, of `test`; empty without Parquet.
 
     A file is all `train`. In a folder, names that begin with `train` or `test` are the
@@ -33,7 +38,7 @@ def parquet_parts(path: Path) -> dict[str, list[Path]]:
     """
     if path.is_file():
         return {"train": [path]} if path.suffix == ".parquet" else {}
-    files = sorted(path.glob("*.parquet"))
+    files = [file for file in path.files() if file.suffix == ".parquet"]
     _refuse_missing(path, {file.name for file in files})
     test = [file for file in files if file.name.startswith("test")]
     named = [file for file in files if file.name.startswith("train")]
@@ -50,7 +55,7 @@ def parquet_parts(path: Path) -> dict[str, list[Path]]:
     return {split: files for split, files in parts.items() if files}
 
 
-def parquet_class_names(files: list[Path]) -> tuple[str, ...] | None:
+def parquet_class_names(files: list[Location]) -> tuple[str, ...] | None:
     """The class names that the files agree on, or None if none are stored.
 
     Raises:
@@ -67,7 +72,7 @@ def parquet_class_names(files: list[Path]) -> tuple[str, ...] | None:
 
 
 def parquet_items(
-    files: list[Path], config: DataConfig, class_names: tuple[str, ...] | None
+    files: list[Location], config: DataConfig, class_names: tuple[str, ...] | None
 ) -> Iterator[Encoded]:
     """Every row of the files in order, as an encoded image with its label.
 
@@ -89,7 +94,7 @@ def parquet_items(
             first_row += len(batch)
 
 
-def _refuse_missing(path: Path, present: set[str]) -> None:
+def _refuse_missing(path: Location, present: set[str]) -> None:
     plan = read_plan(path)
     if plan is None:
         return
@@ -103,7 +108,7 @@ def _refuse_missing(path: Path, present: set[str]) -> None:
         )
 
 
-def _batches(file: Path, config: DataConfig) -> Iterator[pa.RecordBatch]:
+def _batches(file: Location, config: DataConfig) -> Iterator[pa.RecordBatch]:
     columns = [config.image_column, config.label_column]
     with opened(file) as parquet:
         check_columns(file, parquet.schema_arrow, config)
@@ -115,7 +120,7 @@ def _batches(file: Path, config: DataConfig) -> Iterator[pa.RecordBatch]:
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[pq.ParquetFile]:
+def opened(file: Location) -> Iterator[pq.ParquetFile]:
     """An open file, its pages to be checked as they are read.
 
     Without checksums, changed bytes of an image can pass as another image.
@@ -124,26 +129,34 @@ def opened(file: Path) -> Iterator[pq.ParquetFile]:
         ValueError: if it cannot be read as Parquet.
     """
     with reading(file, "its footer"):
-        parquet = pq.ParquetFile(file, page_checksum_verification=True)
+        system, path = file.opened
+        # From afar, a row group comes in few large pieces.
+        parquet = pq.ParquetFile(
+            path,
+            filesystem=system,
+            page_checksum_verification=True,
+            pre_buffer=not file.is_local,
+        )
     with parquet:
         yield parquet
 
 
 @contextmanager
-def reading(file: Path, part: str) -> Iterator[None]:
+def reading(file: Location, part: str) -> Iterator[None]:
     """What goes wrong while a part of a file is read is told with both their names."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
-            f"{file} cannot be read as Parquet, {part} fails: {error}. Fetch the file "
-            "again, or remove it and prepare it again"
+            f"{file} cannot be read as Parquet, {part} fails: {cause(error)}. "
+            + (DAMAGED if file.is_local else OUT_OF_REACH)
         ) from error
 
 
-def _stored_class_names(file: Path) -> tuple[str, ...] | None:
+def _stored_class_names(file: Location) -> tuple[str, ...] | None:
+    system, path = file.opened
     with reading(file, "its footer"):
-        metadata = pq.read_schema(file).metadata or {}
+        metadata = pq.read_schema(path, filesystem=system).metadata or {}
     if b"class_names" not in metadata:
         return None
     text = metadata[b"class_names"].decode()
@@ -159,7 +172,7 @@ def _stored_class_names(file: Path) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def check_columns(file: Path, schema: pa.Schema, config: DataConfig) -> None:
+def check_columns(file: Location, schema: pa.Schema, config: DataConfig) -> None:
     """Refuse a file without the columns that `config` names, as they must be."""
     for option, column in (
         ("--data.image-column", config.image_column),

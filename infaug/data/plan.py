@@ -19,6 +19,7 @@ from infaug.data.listing import Listing
 from infaug.data.shard_file import ROWS_PER_GROUP, Shard
 from infaug.data.whole_file import whole_file
 from infaug.randomness import generator
+from infaug.storage import Location, location
 
 PLAN = "plan.json"
 SHARD_BYTES = 256 * 2**20
@@ -86,7 +87,7 @@ def check_place(folder: Path, plan: dict[str, Any]) -> None:
     )
     if not held:
         return
-    begun = read_plan(folder)
+    begun = read_plan(location(str(folder)))
     if begun is None:
         raise ValueError(
             f"{folder} holds {held[0]!r} and no {PLAN}: nothing was touched, give a "
@@ -112,7 +113,7 @@ def write_plan(folder: Path, plan: dict[str, Any]) -> None:
             path.write_text(json.dumps(plan, indent=1) + "\n")
 
 
-def read_plan(folder: Path) -> dict[str, Any] | None:
+def read_plan(folder: Location) -> dict[str, Any] | None:
     """The plan of a prepared folder; None if it has none.
 
     Raises:
@@ -122,7 +123,7 @@ def read_plan(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        plan = json.loads(path.read_text())
+        plan = json.loads(path.read_bytes())
         if not isinstance(plan["shards"], dict):
             raise TypeError("no shards")
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -5,7 +5,6 @@ A row group is what is read at once. Groups are numbered through all files, in o
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -22,13 +21,14 @@ from infaug.data.parquet import (
     opened,
     reading,
 )
+from infaug.storage import Location
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowGroup:
     """Rows that are read at once."""
 
-    file: Path
+    file: Location
     number: int
     """Of the file's row groups."""
     first: int
@@ -50,7 +50,7 @@ class RowGroup:
 
 
 def read_layout(
-    files: Sequence[Path], config: DataConfig, class_names: tuple[str, ...] | None
+    files: Sequence[Location], config: DataConfig, class_names: tuple[str, ...] | None
 ) -> tuple[tuple[RowGroup, ...], Int64[Tensor, "N"]]:
     """All row groups of the files, and all labels.
 
@@ -101,7 +101,7 @@ def read_rows(
 
 
 def _checked(
-    file: Path, column: pa.ChunkedArray, class_names: tuple[str, ...] | None
+    file: Location, column: pa.ChunkedArray, class_names: tuple[str, ...] | None
 ) -> np.ndarray:
     """The labels of a file, or the message about the first wrong one."""
     num_classes = len(class_names) if class_names is not None else None

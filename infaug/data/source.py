@@ -6,7 +6,6 @@ the file or row at fault and with a remedy.
 
 import warnings
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ from infaug.data.feed import Feed, Threads
 from infaug.data.folder import folder_class_names, folder_items, folder_parts
 from infaug.data.parquet import parquet_class_names, parquet_items, parquet_parts
 from infaug.data.stored import Stored, must_stream, open_stored
+from infaug.storage import Location, location
 
 # Images, labels, and the class names if they are stored.
 Part = tuple[Tensor, Tensor, tuple[str, ...] | None]
@@ -62,7 +62,7 @@ def load(config: DataConfig, feed: Feed | None = None) -> Source:
     if config.source == "digits":
         mode = "RGB" if config.mode == "RGB" else "L"
         return Source(digits(image_size=config.image_size or 16, mode=mode), None, ())
-    path = Path(config.source).expanduser()
+    path = location(config.source)
     files = parquet_parts(path) if path.exists() else {}
     if files and must_stream(files["train"], config):
         return _streamed(path, files, config, feed or Threads())
@@ -84,7 +84,7 @@ def load(config: DataConfig, feed: Feed | None = None) -> Source:
 
 
 def _streamed(
-    path: Path, files: dict[str, list[Path]], config: DataConfig, feed: Feed
+    path: Location, files: dict[str, list[Location]], config: DataConfig, feed: Feed
 ) -> Source:
     names = {split: parquet_class_names(each) for split, each in files.items()}
     train = open_stored(files["train"], config, names["train"], feed)
@@ -97,10 +97,12 @@ def _streamed(
     return Source(train, test.select_all(), ())
 
 
-def _read_parts(path: Path, config: DataConfig, decoder: Decoder) -> dict[str, Part]:
+def _read_parts(
+    path: Location, config: DataConfig, decoder: Decoder
+) -> dict[str, Part]:
     if not path.exists():
         raise ValueError(
-            f"data.source {str(path)!r} was not found: looked for {path.absolute()}. "
+            f"data.source {str(path)!r} was not found: looked for {path.absolute}. "
             "Give a Parquet file, a folder, or `digits`, which is bundled"
         )
     parts = {}
@@ -113,7 +115,7 @@ def _read_parts(path: Path, config: DataConfig, decoder: Decoder) -> dict[str, P
         names = folder_class_names(folder)
         parts[split] = (*decoder.read(folder_items(folder, names)), names)
     if not parts:
-        is_empty = path.is_dir() and not any(path.iterdir())
+        is_empty = path.is_dir() and not (path.files() or path.folders())
         found = "empty" if is_empty else "neither Parquet nor a folder of class folders"
         raise ValueError(
             f"data.source {path} is {found}: give name.parquet, a folder with "
@@ -123,7 +125,7 @@ def _read_parts(path: Path, config: DataConfig, decoder: Decoder) -> dict[str, P
 
 
 def _numbered(
-    path: Path, labels: Tensor, names: tuple[str, ...] | None
+    path: Location, labels: Tensor, names: tuple[str, ...] | None
 ) -> tuple[str, ...]:
     """Check that train has every class; without stored names, classes are numbers."""
     present = labels.unique()
@@ -146,7 +148,7 @@ def _numbered(
 
 
 def _check_like_train(
-    path: Path,
+    path: Location,
     train_names: tuple[str, ...],
     labels: Tensor,
     names: tuple[str, ...] | None,

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from pathlib import Path
 
 import torch
 from jaxtyping import Int64
@@ -17,6 +16,7 @@ from infaug.data.lanes import Window
 from infaug.data.parquet import opened, parquet_items
 from infaug.data.reader import Reader
 from infaug.data.shards import read_layout
+from infaug.storage import Location
 
 SOME = 1000
 SELECTED = ("selected",)  # windows of `select` draw nothing, but have a name
@@ -118,7 +118,7 @@ class Stored:
         )
 
 
-def must_stream(files: Sequence[Path], config: DataConfig) -> bool:
+def must_stream(files: Sequence[Location], config: DataConfig) -> bool:
     """Whether the images of these files would take too much memory, decoded.
 
     Raises:
@@ -143,7 +143,7 @@ def must_stream(files: Sequence[Path], config: DataConfig) -> bool:
 
 
 def open_stored(
-    files: Sequence[Path],
+    files: Sequence[Location],
     config: DataConfig,
     class_names: tuple[str, ...] | None,
     feed: Feed,
@@ -164,7 +164,7 @@ def open_stored(
     )
 
 
-def _size_of_first(file: Path, config: DataConfig) -> tuple[int, int]:
+def _size_of_first(file: Location, config: DataConfig) -> tuple[int, int]:
     """Height and width of a file's first image; none, if it cannot be read.
 
     That it cannot is told by whoever then reads it.

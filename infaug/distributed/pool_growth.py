@@ -23,6 +23,7 @@ from ray.util.placement_group import (
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from infaug.distributed.pool_actor import PoolActor
+from infaug.span import Span
 
 PLACING_S = 2.0  # room that is not given within it was not free
 
@@ -56,17 +57,15 @@ class PoolShape:
         >>> PoolShape.parse("2..4", "GPU=0.5").resources
         {'GPU': 0.5}
         """
-        least, _, most = text.partition("..")
+        span = Span.parse(text, "--pool")
         pairs = [part.partition("=") for part in resources.split(",")]
         try:
             taken = {name.strip(): float(amount) for name, _, amount in pairs}
-            numbers = int(least), int(most or least)
         except ValueError as error:
             raise ValueError(
-                "--pool must be MIN..MAX and --pool-resources NAME=AMOUNT,..., got "
-                f"{text!r} and {resources!r}"
+                f"--pool-resources must be NAME=AMOUNT,..., got {resources!r}"
             ) from error
-        return cls(least=numbers[0], most=numbers[1], resources=taken)
+        return cls(least=span.least, most=span.most, resources=taken)
 
 
 def with_health(kind: type) -> Any:

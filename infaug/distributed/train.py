@@ -1,8 +1,9 @@
 """The same run on several workers: one TorchTrainer around `comparison.run`.
 
-Ray places the workers, connects them, and starts them again when one dies; the run then
-continues from its own checkpoint in the run folder, which all nodes must share. So the
-folder is the same whether Ray was there or not.
+Ray places the workers, connects them, and starts them again when one dies or, between
+their least and most, when nodes come and go; the run then continues from its own
+checkpoint in the run folder, which all nodes must share: a disk they all see, or a URL.
+So the folder is the same whether Ray was there or not.
 """
 
 import contextlib
@@ -23,14 +24,22 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from infaug.comparison.run import run
 from infaug.config import RunConfig, from_dict, to_dict
 from infaug.data.feed import Feed
+from infaug.distributed.attempts import count_attempt
 from infaug.distributed.ingest import RayFeed
 from infaug.distributed.pool import PoolSolver, SolverPool
 from infaug.distributed.pool_actor import PoolError
 from infaug.distributed.pool_growth import PoolShape
-from infaug.distributed.room import await_room, scaling_of, worker_bundle
+from infaug.distributed.room import (
+    await_room,
+    scaling_of,
+    worker_bundle,
+)
 from infaug.record.folder import RunFolder
+from infaug.services import Services
+from infaug.span import Span
+from infaug.storage import is_url
+from infaug.world import World
 
-MAX_FAILURES = 3
 # Arrays up to this size travel with a call of the pool: the object store takes longer
 # than the product of a small head (benchmarks/pool.py, size b: 1.3 becomes 1.6).
 INLINE_BYTES = 2**20
@@ -38,20 +47,25 @@ INLINE_BYTES = 2**20
 
 def fit_on_workers(
     config: RunConfig,
-    out: Path,
-    workers: int,
+    out: Path | str,
+    workers: Span,
     *,
     cache: Path | None = None,
     shown: bool = True,
     pool: PoolShape | None = None,
     gpus_per_worker: float | None = None,
     patience_s: float = 0.0,
+    resize_s: float = 60.0,
 ) -> dict[str, Any]:
-    """`comparison.run` on `workers` Ray workers; the same result and files.
+    """`comparison.run` on as many Ray workers; the same result and files.
+
+    The global batch and the learning rate do not depend on how many there are; the
+    bytes of the result do, by the order of summation. Every `resize_s` the workers are
+    made as many as the cluster has room for.
 
     A pool solves for s_val beside them, in a place that is reserved before theirs.
     With 0 workers this process trains, and only the pool is Ray's. A worker takes a CPU
-    and `gpus_per_worker`; None: one GPU if all can have one now, else none. With
+    and `gpus_per_worker`; None: one GPU if the least can have one now, else none. With
     `patience_s` the autoscaler is given that long to add what is missing.
 
     Connects to the cluster that RAY_ADDRESS names (a submitted job has it), else starts
@@ -61,25 +75,28 @@ def fit_on_workers(
         ValueError: whatever `comparison.run` refuses; too few CPUs or GPUs; a pool that
             cannot go on.
     """
-    out = out.absolute()
-    folder = RunFolder(out)
+    folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
     if (finished := folder.result()) is not None:
         return finished
-    if workers and config.classifier.batch_groups % workers:
-        raise ValueError(
-            f"classifier.batch_groups ({config.classifier.batch_groups}) must be a "
-            f"multiple of the number of workers, got {workers} workers"
-        )
-    started_here = connect(workers, pool)
+    World(size=max(workers.most, 1)).share(config.classifier.batch_groups)
+    started_here = connect(workers.most, pool)
     try:
         if patience_s:
-            await_room(worker_bundle(gpus_per_worker), workers, pool, patience_s)
+            await_room(worker_bundle(gpus_per_worker), workers.least, pool, patience_s)
         with contextlib.ExitStack() as stack:
             solver = stack.enter_context(SolverPool(pool)) if pool else None
-            if not workers:
-                return run(config, out, cache=cache, shown=shown, solver=solver)
-            scaling = scaling_of(workers, gpus_per_worker, is_awaited=patience_s > 0)
+            if not workers.most:
+                return run(
+                    config,
+                    folder.place,
+                    cache=cache,
+                    shown=shown,
+                    services=Services(solver=solver),
+                )
+            scaling = scaling_of(
+                workers, gpus_per_worker, pool, resize_s, is_awaited=patience_s > 0
+            )
             return _train(config, folder, scaling, cache, shown, solver)
     except PoolError as error:
         remedy = "the same command continues from the last checkpoint"
@@ -87,7 +104,7 @@ def fit_on_workers(
     finally:
         if started_here:
             ray.shutdown()
-        shutil.rmtree(out / "ray", ignore_errors=True)
+        shutil.rmtree(folder.path / "ray", ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -133,7 +150,7 @@ def _train(
         _work,
         train_loop_config={
             "config": to_dict(config),
-            "out": str(folder.path),
+            "out": folder.place,
             "cache": str(cache.absolute()) if cache else None,
             "shown": shown,
             "solver": solver,
@@ -144,47 +161,55 @@ def _train(
         # A fresh name each time: Ray skips training if it finds a finished one's name.
         run_config=RayRunConfig(
             name=uuid.uuid4().hex,
-            storage_path=str(folder.path / "ray"),
-            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+            **_storage(folder),
+            # Machines may die any number of times; `count_attempt` knows when to stop.
+            failure_config=FailureConfig(max_failures=-1),
         ),
     )
-    trainer.fit()
-    if (mistake := _mistake_file(folder)).exists():
-        raise ValueError(mistake.read_text())
-    result = folder.result()
-    assert result is not None, "the workers end with a result or an error"
-    return result
+    end = trainer.fit().return_value
+    assert end is not None, "the workers end with a result or a mistake"
+    if "mistake" in end:
+        raise ValueError(end["mistake"])
+    return end["result"]
+
+
+def _storage(folder: RunFolder) -> dict[str, Any]:
+    """Where Ray keeps its own books: all nodes must see it."""
+    if folder.mirror is None:
+        return {"storage_path": str(folder.path / "ray")}
+    system, path = (folder.mirror.home / "ray").opened
+    return {"storage_path": path, "storage_filesystem": system}
 
 
 def _feed(scaling: ScalingConfig) -> Feed | None:
     """Ray Data where a cluster has CPUs left over, else threads of each worker."""
-    assert isinstance(scaling.num_workers, int), "elastic training is to come"
-    spare = ray.available_resources().get("CPU", 0) - scaling.num_workers
+    spare = ray.available_resources().get("CPU", 0) - scaling.max_workers
     return RayFeed() if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
 
 
-def _work(job: dict[str, Any]) -> None:
-    """What every worker does.
+def _work(job: dict[str, Any]) -> dict[str, Any]:
+    """What every worker does; Ray hands on what the first one returns.
 
     A user's mistake, which all workers find alike, is handed back and ends the work:
     raised, it would be tried again like a lost worker.
     """
-    folder = RunFolder(Path(job["out"]))
+    folder = RunFolder(job["out"])
     try:
-        config, solver = from_dict(RunConfig, job["config"]), job["solver"]
-        cache = Path(job["cache"]) if job["cache"] else None
-        run(
-            config,
-            folder.path,
-            cache=cache,
+        World.joined().first(lambda: count_attempt(folder))
+        result = run(
+            from_dict(RunConfig, job["config"]),
+            folder.place,
+            cache=Path(job["cache"]) if job["cache"] else None,
             shown=job["shown"],
-            solver=solver,
-            feed=job["feed"],
+            services=Services(
+                solver=job["solver"], feed=job["feed"], is_leaving=_is_leaving
+            ),
         )
     except ValueError as error:
-        if ray.train.get_context().get_world_rank() == 0:
-            _mistake_file(folder).write_text(str(error))
+        return {"mistake": str(error)}
+    return {"result": result}
 
 
-def _mistake_file(folder: RunFolder) -> Path:
-    return folder.path / "ray" / "mistake.txt"
+def _is_leaving() -> bool:
+    """Whether a node of this training has been given notice."""
+    return ray.train.get_preemption_info() is not None

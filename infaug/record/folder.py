@@ -5,6 +5,7 @@ RUN/config.json            the same with every `auto` settled
 RUN/data.json              which images the run is about
 RUN/metrics.jsonl          losses and influence by row, seed, round, phase, step
 RUN/timings.jsonl          seconds by phase; repeated work is listed again
+RUN/starts.jsonl           each time it began: with how many workers, after which step
 RUN/checkpoints/           the last two; removed when the run is finished
 RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
 RUN/cells/generator-seedK/ the G fitted for this seed, and how far its flows reach
@@ -13,6 +14,9 @@ RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (p
 RUN/interpolation-*.png    one image on the way from one tau to another
 RUN/unreadable.txt         images that were skipped, if any were
 RUN/result.json            rows, verdict, seconds: a finished run has it
+
+RUN may be a URL: the folder then lies on this machine and is copied there as it grows,
+see `record.mirror`.
 """
 
 import contextlib
@@ -28,22 +32,35 @@ from torch import Tensor
 from infaug.config import RunConfig, difference, from_dict, to_dict
 from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json, write_tensors
+from infaug.record.mirror import UNSHARED, Mirror
+from infaug.storage import is_url
 
 
 class RunFolder:
-    """Paths of a run, and the rules for entering and leaving it."""
+    """Paths of a run, and the rules for entering and leaving it.
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.checkpoints = path / "checkpoints"
+    Args:
+        place: a path, or a URL at which the run is kept.
+    """
+
+    def __init__(self, place: Path | str):
+        self.mirror = Mirror(str(place)) if is_url(str(place)) else None
+        self.path = self.mirror.folder if self.mirror else Path(place)
+        self.place = self.mirror.home.url if self.mirror else str(self.path)
+        self.checkpoints = self.path / "checkpoints"
+
+    def __str__(self) -> str:
+        return str(self.mirror.home if self.mirror else self.path)
 
     def enter(self, asked: RunConfig) -> None:
         """Begin a run here, or check that it is this very run that began here.
 
         Raises:
             ValueError: if the folder cannot be written, holds something else, or a
-                run with other settings.
+                run with other settings, or its URL cannot be reached.
         """
+        if self.mirror:
+            self.mirror.bring()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             (self.path / "lock").touch()
@@ -52,7 +69,7 @@ class RunFolder:
                 f"the run folder {self.path} cannot be written ({error.strerror}): "
                 "choose another --out"
             ) from error
-        held = sorted(p.name for p in self.path.iterdir() if p.name != "lock")
+        held = sorted(p.name for p in self.path.iterdir() if p.name not in UNSHARED)
         if not held:
             write_json(self.path / "asked.json", to_dict(asked))
         elif "asked.json" not in held:
@@ -99,7 +116,7 @@ class RunFolder:
         ]
         if changed:
             raise ValueError(
-                f"{self.path} holds a run on other images ({'; '.join(changed)}): "
+                f"{self} holds a run on other images ({'; '.join(changed)}): "
                 "bring them back to continue it, or use another --out"
             )
 
@@ -112,13 +129,13 @@ class RunFolder:
     def _must_equal(self, name: str, config: RunConfig, remedy: str) -> None:
         if changes := difference(self.config(name), config):
             raise ValueError(
-                f"{self.path} holds a run with other settings "
+                f"{self} holds a run with other settings "
                 f"({'; '.join(changes)}): {remedy}, or use another --out"
             )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes of this machine out while this one writes.
+        """Keep other processes out while this one writes: of this machine, or of all.
 
         Raises:
             ValueError: if another run is writing here.
@@ -127,7 +144,10 @@ class RunFolder:
             f"another process is running in {self.path}: wait for it, or use another "
             "--out"
         )
-        with locked(self.path / "lock", refusal):
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(locked(self.path / "lock", refusal))
+            if self.mirror:
+                stack.enter_context(self.mirror.held())
             yield
 
     def config(self, name: str = "config.json") -> RunConfig:
@@ -170,12 +190,22 @@ class RunFolder:
         for part, tensors in weights.items():
             write_tensors(cell / f"{part}.safetensors", tensors)
         write_json(cell / "result.json", result)
+        if self.mirror:
+            self.mirror.push()
 
     def finished_metrics_bytes(self) -> int:
         """How much of metrics.jsonl belongs to finished cells."""
         results = self.path.glob("cells/*/result.json")
         lengths = [json.loads(path.read_text())["metrics_bytes"] for path in results]
         return max(lengths, default=0)
+
+    def progress(self) -> str:
+        """What is finished and kept, in words; it changes with every checkpoint."""
+        done = len(list(self.path.glob("cells/*/result.json")))
+        newest = max(
+            (p.name for p in self.checkpoints.glob("*.safetensors")), default="none"
+        )
+        return f"{done} cells done, newest checkpoint {newest}"
 
     def result(self) -> dict[str, Any] | None:
         """The run's result, or None while it is not finished."""
@@ -186,6 +216,23 @@ class RunFolder:
         """Write the result and drop what only a resumed run would need."""
         write_json(self.path / "result.json", result)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
+        if self.mirror:
+            self.mirror.push()
+
+
+@contextlib.contextmanager
+def at_hand(place: Path | str) -> Iterator[Path]:
+    """A run's folder on this machine; what is added to it is kept at its URL too.
+
+    Raises:
+        ValueError: if it is kept at a URL that cannot be reached.
+    """
+    folder = RunFolder(place)
+    if folder.mirror:
+        folder.mirror.bring()
+    yield folder.path
+    if folder.mirror:
+        folder.mirror.push()
 
 
 def _brief(value: Any) -> str:

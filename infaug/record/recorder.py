@@ -1,7 +1,9 @@
 """What happens around every step: journal, checkpoint, display, and where to go on."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -33,19 +35,29 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: RunFolder, config: RoundsConfig, world: World, display: Display
+        self,
+        folder: RunFolder,
+        config: RoundsConfig,
+        world: World,
+        display: Display,
+        is_leaving: Callable[[], bool] | None = None,
     ):
         self.folder = folder
         self.config = config
         self.world = world
         self.display = display
+        self.is_leaving = is_leaving
         self.journal = Journal(folder.path) if world.is_first else None
         self.start: Checkpoint | None = world.first(
             lambda: load_checkpoint(folder.checkpoints)
         )
+        self.repeated: list[dict[str, Any]] = []
         if self.journal:
             at_checkpoint = self.start.metrics_bytes if self.start else 0
-            self.journal.cut(max(at_checkpoint, folder.finished_metrics_bytes()))
+            kept = max(at_checkpoint, folder.finished_metrics_bytes())
+            self.repeated = self.journal.cut(kept)
+            after = asdict(self.start.place) if self.start else None
+            self.journal.start({"workers": world.size, "after": after})
         self.labels: Metrics = {}
         self.cell = -1
 
@@ -54,6 +66,9 @@ class Recorder:
         self.cell = cell
         self.labels = {"row": row, "seed": seed}
         if self.start and self.start.place.cell == cell:
+            self.display.say(f"{row} seed {seed} {_continued(self.start.place)}")
+            if self.repeated:
+                self.display.say(f"what followed, {_reach(self.repeated)}, is repeated")
             return self.start.tensors
         return None
 
@@ -89,12 +104,14 @@ class Recorder:
         began = time.perf_counter()
         for step, metrics in zip(steps, done, strict=True):
             number, is_last = step + 1, step == steps.stop - 1
-            if is_last or number % self.config.log_every_steps == 0:
+            is_logged = is_last or number % self.config.log_every_steps == 0
+            if is_logged:
                 self._log(round_, phase, number, metrics)
             self.display.step(
                 self.cell, self.labels, round_, phase, steps, number, metrics
             )
-            if is_last or number % self.config.checkpoint_every_steps == 0:
+            is_due = is_last or number % self.config.checkpoint_every_steps == 0
+            if is_due or (is_logged and self.is_leaving and self.is_leaving()):
                 place = Place(cell=self.cell, round=round_, phase=phase, step=number)
                 self._checkpoint(place, state)
         if steps:
@@ -115,9 +132,21 @@ class Recorder:
             self.journal.metrics({**self.labels, **where, **metrics})
 
     def _checkpoint(self, place: Place, state: HasTensors) -> None:
-        if self.journal:
+        self.world.first(partial(self._save, place, state))
+
+    def _save(self, place: Place, state: HasTensors) -> None:
+        """Raises a ValueError, which all processes are told of, if it cannot."""
+        assert self.journal is not None, "the first process has one"
+        try:
             length = self.journal.flush()
             save_checkpoint(self.folder.checkpoints, place, length, state.tensors())
+        except OSError as error:
+            raise ValueError(
+                f"{self.folder.path} cannot be written ({error.strerror}): what was "
+                "saved before is kept; make room there, and the same command continues"
+            ) from error
+        if self.folder.mirror:
+            self.folder.mirror.push()
 
     def _time(
         self,
@@ -137,3 +166,18 @@ class Recorder:
         self.display.close()
         if self.journal:
             self.journal.close()
+
+
+def _continued(at: Place) -> str:
+    """Where a run goes on, in words."""
+    return f"goes on after {at.phase} step {at.step} of round {at.round + 1}"
+
+
+def _reach(lines: Sequence[Mapping[str, Any]]) -> str:
+    """How far logged steps went.
+
+    >>> _reach([{"phase": "classify", "round": 2, "step": 60}])
+    'up to classify step 60 of round 3'
+    """
+    last = lines[-1]
+    return f"up to {last['phase']} step {last['step']} of round {last['round'] + 1}"

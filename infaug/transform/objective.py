@@ -106,12 +106,12 @@ def whole_batch(part: Float[Tensor, "b R"], world: World) -> Float[Tensor, "B R"
 
     A loss of these rows, which may be any function of them, has here the gradient due
     to this process's samples; over processes these add up to the whole gradient.
-    All parts must have the same number of rows.
     """
     if world.size == 1:
         return part
     rows = world.gather(part.detach())
-    start = world.rank * len(part)
+    counts = world.gather(torch.tensor([len(part)], device=part.device))
+    start = int(counts[: world.rank].sum())
     return torch.cat([rows[:start], part, rows[start + len(part) :]])
 
 

@@ -5,9 +5,10 @@ from itertools import product
 import pytest
 
 from infaug.cluster.groups import Cluster, Group
-from infaug.cluster.job import Demand, Job, Span
+from infaug.cluster.job import Demand, Job
 from infaug.cluster.packing import fits
 from infaug.cluster.room import largest, verdict
+from infaug.span import Span
 
 
 def cluster(max_workers: int, **groups: tuple[int, dict[str, float]]) -> Cluster:

@@ -33,9 +33,10 @@ START_S = 240.0  # half a minute on an idle machine
 class Head:
     """How to reach a head: addresses, and what a client has in its environment."""
 
-    gcs_port: int
+    address: str
     dashboard: str
     environment: Mapping[str, str]
+    folder: str
 
     def ask(self, path: str, body: bytes | None = None):
         """An answer of the dashboard's HTTP API."""
@@ -44,6 +45,28 @@ class Head:
         request = urllib.request.Request(self.dashboard + path, body, headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
+
+    @contextmanager
+    def node(self, num_cpus: int) -> Iterator[subprocess.Popen]:
+        """One more node while this lasts; killing its processes is its death."""
+        command = [
+            RAY, "start", f"--address={self.address}", "--block",
+            f"--num-cpus={num_cpus}", f"--node-ip-address={self.address.split(':')[0]}",
+        ]  # fmt: skip
+        before = self.num_nodes()
+        with (Path(self.folder) / "node.log").open("ab") as out:
+            process = subprocess.Popen(
+                command, env=dict(self.environment), stdout=out, stderr=out
+            )
+        try:
+            until = time.monotonic() + START_S
+            while self.num_nodes() <= before:
+                assert process.poll() is None, "the node ended"
+                assert time.monotonic() < until, "the node does not come"
+                time.sleep(0.5)
+            yield process
+        finally:
+            kill_node(process)
 
     def num_nodes(self) -> int:
         """How many nodes are alive, the head among them."""
@@ -83,9 +106,10 @@ def head(
             command, env={**shared, **environment}, stdout=out, stderr=out
         )
     found = Head(
-        gcs_port=port,
+        address=f"{address}:{port}",
         dashboard=f"http://127.0.0.1:{dashboard_port}",
         environment=shared,
+        folder=folder,
     )
     try:
         _await(found, process, log)
@@ -96,6 +120,25 @@ def head(
             process.wait(timeout=10)
         _end_all(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def kill_node(process: subprocess.Popen) -> None:
+    """SIGKILL what `ray start` began, as a machine dies; its workers end by it."""
+    for pid in [*children(process.pid), process.pid]:
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def children(parent: int) -> list[int]:
+    """Processes that a process started itself."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            status = (folder / "stat").read_text().rpartition(")")[2]
+            if int(status.split()[1]) == parent:
+                found.append(int(folder.name))
+    return found
 
 
 def free_port() -> int:

@@ -8,13 +8,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from test_resume import contents
+from killed import contents
 from tiny import CONFIG, tiny
 
 from infaug.comparison.run import run
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
 from infaug.refresh import solve_snapshot
+from infaug.services import Services
+from infaug.span import Span
 from infaug.world import World
 
 from .pool_cases import cluster, problem
@@ -149,7 +151,12 @@ def test_an_overlapped_run_with_a_pool_has_the_bytes_of_the_run_alone(pool, tmp_
     config = tiny(controls="none", rounds=rounds)
     run(config, tmp_path / "alone", shown=False)
     with pytest.warns(UserWarning, match="1 of 2 solver actors have nothing to do"):
-        run(config, tmp_path / "pool", shown=False, solver=pool.solver)
+        run(
+            config,
+            tmp_path / "pool",
+            shown=False,
+            services=Services(solver=pool.solver),
+        )
     assert contents(tmp_path / "alone") == contents(tmp_path / "pool")
     timings = [json.loads(s) for s in (tmp_path / "pool" / "timings.jsonl").open()]
     assert all("waited_seconds" in t for t in timings if t["phase"] == "refresh")
@@ -165,9 +172,9 @@ def test_training_workers_with_a_pool_end_with_the_bytes_of_those_without(
     pool.close()  # its CPUs are needed
     rounds = replace(CONFIG.rounds, refresh="overlap", refresh_lag=4)
     config = tiny(controls="none", rounds=rounds)
-    fit_on_workers(config, tmp_path / "without", 2, shown=False)
+    fit_on_workers(config, tmp_path / "without", Span.of(2), shown=False)
     shape = PoolShape(least=1, most=2)
-    fit_on_workers(config, tmp_path / "with", 2, shown=False, pool=shape)
+    fit_on_workers(config, tmp_path / "with", Span.of(2), shown=False, pool=shape)
     assert contents(tmp_path / "without") == contents(tmp_path / "with")
 
 

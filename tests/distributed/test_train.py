@@ -11,6 +11,7 @@ from tiny import CONFIG
 
 from infaug.comparison.run import run
 from infaug.config import ClassifierConfig, DataConfig, RoundsConfig, RunConfig
+from infaug.span import Span
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.ray
@@ -38,13 +39,13 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def both(cluster, tmp_path_factory) -> tuple[Path, Path]:
-    """The same run in one process and on two workers."""
+    """The same run in one process and on three workers, who share four groups."""
     from infaug.distributed.train import fit_on_workers
 
     root = tmp_path_factory.mktemp("both")
     run(TEN_STEPS, root / "one", shown=False)
-    fit_on_workers(TEN_STEPS, root / "two", 2, shown=False)
-    return root / "one", root / "two"
+    fit_on_workers(TEN_STEPS, root / "three", Span.of(3), shown=False)
+    return root / "one", root / "three"
 
 
 def lines(folder: Path) -> list[dict]:
@@ -52,9 +53,9 @@ def lines(folder: Path) -> list[dict]:
 
 
 def test_the_first_ten_steps_of_f_and_e_agree_to_1e_5_in_float64(both):
-    one, two = (lines(folder) for folder in both)
-    assert len(one) == len(two)
-    for a, b in zip(one, two, strict=True):
+    one, three = (lines(folder) for folder in both)
+    assert len(one) == len(three)
+    for a, b in zip(one, three, strict=True):
         assert a.keys() == b.keys()
         for key, value in a.items():
             if isinstance(value, float):
@@ -63,29 +64,29 @@ def test_the_first_ten_steps_of_f_and_e_agree_to_1e_5_in_float64(both):
 
 @pytest.mark.parametrize("part", ["classifier", "transform"])
 def test_the_weights_after_them_agree_to_1e_5(both, part):
-    one, two = (
+    one, three = (
         load_file(folder / "cells" / "base_learned-seed0" / f"{part}.safetensors")
         for folder in both
     )
     for name, value in one.items():
         torch.testing.assert_close(
-            two[name], value, atol=1e-5, rtol=1e-5, msg=f"{part} {name}"
+            three[name], value, atol=1e-5, rtol=1e-5, msg=f"{part} {name}"
         )
 
 
 def test_workers_leave_the_same_files_as_one_process(both):
-    one, two = (
+    one, three = (
         sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
         for folder in both
     )
-    assert one == two
+    assert one == three
 
 
 def test_a_finished_run_is_returned_without_training(both):
     from infaug.distributed.train import fit_on_workers
 
     before = (both[1] / "result.json").stat().st_mtime_ns
-    result = fit_on_workers(TEN_STEPS, both[1], 2, shown=False)
+    result = fit_on_workers(TEN_STEPS, both[1], Span.of(2), shown=False)
     assert result == json.loads((both[1] / "result.json").read_text())
     assert (both[1] / "result.json").stat().st_mtime_ns == before
 
@@ -95,11 +96,23 @@ def test_a_users_mistake_in_a_worker_is_a_value_error_here(cluster, tmp_path):
 
     config = RunConfig(data=DataConfig(source=str(tmp_path / "nowhere")))
     with pytest.raises(ValueError, match="nowhere"):
-        fit_on_workers(config, tmp_path / "run", 2, shown=False)
+        fit_on_workers(config, tmp_path / "run", Span.of(2), shown=False)
 
 
-def test_workers_that_cannot_share_the_groups_are_refused_at_once(tmp_path):
+def test_more_workers_than_groups_are_refused_at_once(tmp_path):
     from infaug.distributed.train import fit_on_workers
 
-    with pytest.raises(ValueError, match=r"batch_groups \(4\).*got 3 workers"):
-        fit_on_workers(TEN_STEPS, tmp_path / "run", 3, shown=False)
+    workers = Span(least=2, most=5)
+    with pytest.raises(ValueError, match=r"4 batch groups.*5 workers"):
+        fit_on_workers(TEN_STEPS, tmp_path / "run", workers, shown=False)
+
+
+def test_workers_that_come_and_go_are_not_given_a_pool_on_their_cpus(cluster, tmp_path):
+    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.train import fit_on_workers
+
+    workers = Span(least=1, most=2)
+    with pytest.raises(ValueError, match=r"--pool-resources solver=1"):
+        fit_on_workers(
+            TEN_STEPS, tmp_path / "run", workers, pool=PoolShape(), shown=False
+        )

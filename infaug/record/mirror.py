@@ -1,0 +1,196 @@
+"""A run kept at a URL: a folder on this machine, copied there as it grows.
+
+CACHE/runs/KEY/run/          the run folder; KEY is a hash of the URL
+CACHE/runs/KEY/mirror.json   what of it is at the URL, and the stamp of that state
+CACHE/runs/KEY/owner         the name this machine's processes have in the lease
+URL/...                      the same files, URL/mirror.json (stamp), URL/lease.json
+
+The URL is what counts. Who begins on another machine, or after another machine went on,
+brings the run down; a folder that is ahead of the URL by an upload that failed is kept.
+Files are uploaded in the order in which they refer to each other, so the URL always
+holds a run that can be continued, whenever the uploading process dies.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from typing import Any
+
+from infaug.lock import locked
+from infaug.record.atomic import write_bytes, write_json
+from infaug.record.lease import HeldError, Lease
+from infaug.storage import cache_folder, location
+from infaug.transfer import PARTIAL, fetch, names_below, put, put_bytes, remove
+
+STAMP, LEASE = "mirror.json", "lease.json"
+# Of this machine alone: locks, and what Ray keeps while it trains.
+UNSHARED = ("lock", "ray")
+WAITS_S = (1.0, 4.0, 10.0)  # before an upload is tried again
+
+
+class Mirror:
+    """A run's folder here and its copy at a URL."""
+
+    def __init__(self, url: str):
+        self.home = location(url)
+        key = blake2b(self.home.url.encode(), digest_size=10).hexdigest()
+        self.kept = cache_folder() / "runs" / key
+        self.folder = self.kept / "run"
+        self._lease: Lease | None = None
+
+    def bring(self) -> None:
+        """Make the folder that of the URL, if it is not, or ahead of it.
+
+        Raises:
+            ValueError: if the URL cannot be read, holds something else than a run, or
+                a process of this machine is running in it.
+        """
+        with self._locked():
+            stamp = self._stamp()
+            state = self._state()
+            if state is not None and state["stamp"] == stamp:
+                return
+            names = [n for n in names_below(self.home) if _is_shared(n)]
+            if names and "asked.json" not in names:
+                raise ValueError(
+                    f"{self.home} holds {names[0]!r} and no run of infaug: nothing was "
+                    "touched, choose an empty or new place for --out"
+                )
+            (self.kept / STAMP).unlink(missing_ok=True)
+            self._clear()
+            for name in names:
+                fetch(self.home / name, self.folder / name)
+            self._keep(stamp, {n: a for n, a in self._here().items() if n in names})
+
+    def push(self) -> None:
+        """Upload what has changed, then remove what is gone.
+
+        Raises:
+            ValueError: if that fails, also when tried again, or another process has
+                taken over.
+        """
+        state, here = self._state(), self._here()
+        assert state is not None, "brought before anything is written"
+        there = state["files"]
+        changed = [name for name in here if there.get(name) != here[name]]
+        gone = [name for name in there if name not in here]
+        if not changed and not gone:
+            return
+        # What an upload that fails leaves there is known to the next one.
+        self._keep(state["stamp"], there | dict.fromkeys(changed))
+        stamp = uuid.uuid4().hex
+        for wait in (*WAITS_S, None):
+            try:
+                self._upload(sorted(changed, key=_order), gone, stamp)
+                break
+            except HeldError:
+                raise
+            except ValueError as error:
+                if wait is None:
+                    raise self._failure(error) from error
+                time.sleep(wait)
+        self._keep(stamp, here)
+
+    def _upload(self, changed: list[str], gone: list[str], stamp: str) -> None:
+        if self._lease:
+            self._lease.check()
+        for name in changed:
+            put(self.folder / name, self.home / name)
+        for name in gone:
+            remove(self.home / name)
+        put_bytes(json.dumps({"stamp": stamp}).encode(), self.home / STAMP)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others out, of this machine and others; see `record.lease`.
+
+        Raises:
+            ValueError: if somebody is running there.
+        """
+        with self._locked(), Lease(self.home / LEASE, self._owner()) as self._lease:
+            try:
+                yield
+            finally:
+                self._lease = None
+
+    def _locked(self) -> contextlib.AbstractContextManager[None]:
+        self.kept.mkdir(parents=True, exist_ok=True)
+        refusal = (
+            f"another process is running in {self.home}: wait for it, or use another "
+            "--out"
+        )
+        return locked(self.kept / "lock", refusal)
+
+    def _owner(self) -> str:
+        path = self.kept / "owner"
+        if not path.exists():
+            write_bytes(path, uuid.uuid4().hex.encode())
+        return path.read_text()
+
+    def _stamp(self) -> str | None:
+        place = self.home / STAMP
+        if not place.is_file():
+            return None
+        return json.loads(place.read_bytes())["stamp"]
+
+    def _state(self) -> dict[str, Any] | None:
+        path = self.kept / STAMP
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def _keep(self, stamp: str | None, files: Mapping[str, Any]) -> None:
+        write_json(self.kept / STAMP, {"stamp": stamp, "files": dict(files)})
+
+    def _here(self) -> dict[str, list[int]]:
+        """Size and time of every file that is shared."""
+        found = {}
+        for path in sorted(self.folder.rglob("*")):
+            name = path.relative_to(self.folder).as_posix()
+            if path.is_file() and _is_shared(name):
+                about = path.stat()
+                found[name] = [about.st_size, about.st_mtime_ns]
+        return found
+
+    def _clear(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        for path in self.folder.iterdir():
+            if path.name not in UNSHARED:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _failure(self, error: ValueError) -> ValueError:
+        return ValueError(
+            f"the run could not be uploaded: {error}. {self.folder} on "
+            f"{socket.gethostname()} holds all of it, and there the same command "
+            "continues without loss"
+        )
+
+
+def _is_shared(name: str) -> bool:
+    return (
+        name.partition("/")[0] not in (*UNSHARED, STAMP, LEASE)
+        and not name.endswith(PARTIAL)
+    )  # fmt: skip
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Sorts files so that each comes after those it refers to.
+
+    >>> sorted(["result.json", "checkpoints/7", "metrics.jsonl", "a.json"], key=_order)
+    ['a.json', 'metrics.jsonl', 'checkpoints/7', 'result.json']
+    >>> sorted(["cells/a/result.json", "cells/a/x.safetensors"], key=_order)
+    ['cells/a/x.safetensors', 'cells/a/result.json']
+    """
+    if name in ("asked.json", "config.json", "data.json"):
+        rank = 0
+    elif name.startswith("checkpoints/"):
+        rank = 3
+    elif os.path.basename(name) == "result.json":
+        rank = 2 if "/" in name else 4
+    else:
+        rank = 1
+    return rank, name

@@ -1,0 +1,94 @@
+"""Whole files to and from storage: one that is there is complete.
+
+Object stores show an object when its upload is done. Elsewhere a file is written under
+another name and renamed.
+"""
+
+from pathlib import Path
+
+from pyarrow import fs
+
+from infaug.storage import Location, reaching
+
+PARTIAL = ".partial"
+
+
+def names_below(folder: Location) -> list[str]:
+    """Names of all files in a folder and its folders, relative to it, sorted."""
+    system, path = folder.opened
+    with reaching(folder):
+        found = system.get_file_info(
+            fs.FileSelector(path, allow_not_found=True, recursive=True)
+        )
+    start = len(path.strip("/")) + 1
+    names = [
+        info.path.strip("/")[start:] for info in found if info.type == fs.FileType.File
+    ]
+    return sorted(name for name in names if not name.endswith(PARTIAL))
+
+
+def put(file: Path, place: Location) -> None:
+    """Upload a file.
+
+    Raises:
+        ValueError: if that fails; what was there before is then still there.
+    """
+    system, path = place.opened
+    with reaching(place):
+        if _is_object_store(system):
+            _copy(_LOCAL, str(file), system, path)
+            return
+        system.create_dir(path.rpartition("/")[0], recursive=True)
+        _copy(_LOCAL, str(file), system, path + PARTIAL)
+        system.move(path + PARTIAL, path)
+
+
+def put_bytes(content: bytes, place: Location) -> None:
+    """Upload a few bytes; likewise."""
+    system, path = place.opened
+    with reaching(place):
+        whole = path if _is_object_store(system) else path + PARTIAL
+        if whole != path:
+            system.create_dir(path.rpartition("/")[0], recursive=True)
+        with system.open_output_stream(whole) as stream:
+            stream.write(content)
+        if whole != path:
+            system.move(whole, path)
+
+
+def fetch(place: Location, file: Path) -> None:
+    """Download a file, whole or not at all.
+
+    Raises:
+        ValueError: if that fails.
+    """
+    system, path = place.opened
+    partial = file.with_name(file.name + PARTIAL)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    with reaching(place):
+        _copy(system, path, _LOCAL, str(partial))
+    partial.replace(file)
+
+
+def remove(place: Location) -> None:
+    """Remove a file if it is there.
+
+    Raises:
+        ValueError: if that fails.
+    """
+    if place.is_file():
+        system, path = place.opened
+        with reaching(place):
+            system.delete_file(path)
+
+
+_LOCAL = fs.LocalFileSystem()
+
+
+def _copy(source: fs.FileSystem, path: str, target: fs.FileSystem, to: str) -> None:
+    """In pyarrow's own threads: an interrupt never leaves half an object."""
+    fs.copy_files(path, to, source_filesystem=source, destination_filesystem=target)
+
+
+def _is_object_store(system: fs.FileSystem) -> bool:
+    return isinstance(system, fs.S3FileSystem | fs.GcsFileSystem)

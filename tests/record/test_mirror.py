@@ -1,0 +1,209 @@
+"""A run kept at a URL: what is there can always be continued, by anyone, anywhere."""
+
+import shutil
+from pathlib import Path
+
+import fsspec
+import pytest
+from killed import contents
+from tiny import tiny
+
+from infaug.comparison.run import run
+from infaug.config import RunConfig
+from infaug.record import lease, mirror
+from infaug.record.display import Display
+from infaug.record.folder import RunFolder, at_hand
+
+CONFIG = tiny(rows=("base_learned",))
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, tmp_path):
+    """A cache folder of its own, and no waiting."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(lease, "SETTLE_S", 0.0)
+    monkeypatch.setattr(mirror, "WAITS_S", (0.0,))
+
+
+@pytest.fixture
+def url():
+    yield "memory://runs/one"
+    store = fsspec.filesystem("memory")
+    if store.exists("/runs"):
+        store.rm("/runs", recursive=True)
+
+
+def another_machine(tmp_path) -> None:
+    shutil.rmtree(tmp_path / "cache")
+
+
+def at_url(url) -> dict[str, bytes]:
+    store, path = fsspec.core.url_to_fs(url)
+    return {n.removeprefix(path + "/"): store.cat(n) for n in store.find(path)}
+
+
+def die_at(doom, monkeypatch):
+    live = Display.step
+
+    def dying(self, cell, labels, round_, phase, steps, step, metrics):
+        if [round_, phase, step] == doom:
+            raise KeyboardInterrupt
+        live(self, cell, labels, round_, phase, steps, step, metrics)
+
+    monkeypatch.setattr(Display, "step", dying)
+
+
+def test_a_run_that_goes_on_on_another_machine_ends_with_the_undisturbed_bytes(
+    tmp_path, url
+):
+    run(CONFIG, tmp_path / "undisturbed", shown=False)
+    for doom in ([0, "classify", 5], [0, "estimate", 4], [1, "classify", 4]):
+        with pytest.MonkeyPatch.context() as patch:
+            die_at(doom, patch)
+            with pytest.raises(KeyboardInterrupt):
+                run(CONFIG, url, shown=False)
+        another_machine(tmp_path)
+    run(CONFIG, url, shown=False)
+    calm, moved = contents(tmp_path / "undisturbed"), contents(RunFolder(url).path)
+    assert list(calm) == list(moved)
+    assert not [name for name in calm if calm[name] != moved[name]]
+    kept = at_url(url)
+    assert set(kept) == {*calm, "timings.jsonl", "starts.jsonl", "mirror.json"}
+    assert not [n for n in calm if n != "result.json" and kept[n] != calm[n]]
+
+
+def begun(url) -> RunFolder:
+    folder = RunFolder(url)
+    folder.enter(RunConfig())
+    return folder
+
+
+def test_files_are_there_before_what_refers_to_them(url, monkeypatch):
+    folder = begun(url)
+    names = ["result.json", "checkpoints/1.safetensors", "cells/a/result.json",
+             "cells/a/f.safetensors", "metrics.jsonl"]  # fmt: skip
+    for name in names:
+        (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder.path / name).write_text(name)
+    order = []
+    monkeypatch.setattr(mirror, "put", lambda file, place: order.append(str(place)))
+    folder.mirror.push()
+    assert [n.removeprefix(url + "/") for n in order] == [
+        "asked.json", "cells/a/f.safetensors", "metrics.jsonl", "cells/a/result.json",
+        "checkpoints/1.safetensors", "result.json",
+    ]  # fmt: skip
+
+
+def test_only_what_changed_is_uploaded_and_what_is_gone_is_removed(url, monkeypatch):
+    folder = begun(url)
+    for name in ("a", "b"):
+        (folder.path / name).write_text(name)
+    folder.mirror.push()
+    (folder.path / "a").write_text("longer")
+    (folder.path / "b").unlink()
+    uploaded = []
+    put = mirror.put
+    monkeypatch.setattr(
+        mirror, "put", lambda *put_: (uploaded.append(put_[0].name), put(*put_))
+    )
+    folder.mirror.push()
+    assert uploaded == ["a"]
+    assert set(at_url(url)) == {"asked.json", "a", "mirror.json"}
+
+
+def test_an_upload_that_fails_loses_nothing_and_the_same_command_makes_up_for_it(
+    url, monkeypatch
+):
+    folder = begun(url)
+    folder.mirror.push()
+    (folder.path / "a").write_text("a")
+
+    def away(file, place):
+        raise ValueError(f"{place} cannot be reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "put", away)
+        with pytest.raises(
+            ValueError, match=r"memory://runs/one/a cannot.*holds all.*same command"
+        ):
+            folder.mirror.push()
+    again = begun(url)
+    assert (again.path / "a").read_text() == "a"
+    again.mirror.push()
+    assert at_url(url)["a"] == b"a"
+
+
+def test_an_upload_that_failed_once_is_tried_again(url, monkeypatch):
+    folder, put, calls = begun(url), mirror.put, []
+
+    def away_once(file: Path, place):
+        calls.append(place)
+        if len(calls) == 1:
+            raise ValueError("away")
+        put(file, place)
+
+    monkeypatch.setattr(mirror, "put", away_once)
+    folder.mirror.push()
+    assert "asked.json" in at_url(url)
+
+
+def test_a_folder_that_another_machine_left_behind_is_brought_up_to_date(
+    tmp_path, url, monkeypatch
+):
+    begun(url).mirror.push()
+    with monkeypatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+        other = begun(url)
+        (other.path / "a").write_text("from afar")
+        (other.path / "ray").mkdir()
+        other.mirror.push()
+    with at_hand(url) as here:
+        assert (here / "a").read_text() == "from afar"
+        assert not (here / "ray").exists()
+
+
+def test_a_run_whose_first_upload_was_cut_short_is_continued_elsewhere(
+    tmp_path, url, monkeypatch
+):
+    folder = begun(url)
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "put_bytes", die)
+        with pytest.raises(KeyboardInterrupt):
+            folder.mirror.push()
+    another_machine(tmp_path)
+    again = begun(url)
+    assert again.config("asked.json") == RunConfig()
+
+
+def die(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_place_with_something_else_is_refused_and_left_as_it_was(url):
+    fsspec.filesystem("memory").pipe("/runs/one/thesis.tex", b"x")
+    with pytest.raises(ValueError, match=r"thesis\.tex.*nothing was touched"):
+        begun(url)
+    assert at_url(url) == {"thesis.tex": b"x"}
+
+
+def test_other_settings_are_refused_with_the_url(url):
+    begun(url).mirror.push()
+    with pytest.raises(ValueError, match=r"memory://runs/one holds a run with other"):
+        RunFolder(url).enter(RunConfig(seeds=4))
+
+
+def test_two_runs_of_one_machine_are_refused_at_a_url(url):
+    folder = begun(url)
+    with (
+        folder.locked(),
+        pytest.raises(ValueError, match="another process is running in memory://"),
+    ):
+        begun(url)
+
+
+def test_a_run_whose_storage_is_away_is_refused_within_seconds(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "for-tests")
+    away = "s3://bucket/run?endpoint_override=127.0.0.1:1&scheme=http"
+    with pytest.raises(ValueError, match=r"s3://bucket/run.* cannot be reached"):
+        begun(away)

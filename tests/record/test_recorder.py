@@ -1,0 +1,110 @@
+"""What a recorder does beside its steps."""
+
+import resource
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from infaug.config import RoundsConfig
+from infaug.record.display import Display
+from infaug.record.folder import RunFolder
+from infaug.record.journal import read_lines
+from infaug.record.recorder import Recorder
+from infaug.world import World
+
+ROUNDS = RoundsConfig(log_every_steps=2, checkpoint_every_steps=100)
+
+
+class State:
+    """Anything with tensors."""
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        return {"x": torch.ones(1)}
+
+
+@pytest.fixture
+def open_recorder(tmp_path):
+    """A recorder of the same run folder, as often as it is asked for."""
+
+    def opened(is_leaving=None, *, shown: bool = False) -> Recorder:
+        display = Display([{"classify": 10}], [1], shown=shown)
+        return Recorder(RunFolder(tmp_path), ROUNDS, World(), display, is_leaving)
+
+    return opened
+
+
+def follow(recorder: Recorder, stop: int) -> None:
+    """Steps of F until it dies before its `stop`-th, or to the end at 10."""
+
+    recorder.begin_cell(0, "base", 0)
+    left = recorder.left(0, "classify", 10)
+
+    def steps() -> Iterator[dict[str, float]]:
+        for step in left:
+            if step == stop:
+                raise KeyboardInterrupt
+            yield {"loss": step}
+
+    recorder.follow(0, "classify", left, steps(), State())
+
+
+def test_notice_that_a_node_leaves_is_asked_for_when_logging_and_saves(open_recorder):
+    asked = []
+
+    def is_leaving() -> bool:
+        asked.append(True)
+        return len(asked) == 2
+
+    recorder = open_recorder(is_leaving)
+    with pytest.raises(KeyboardInterrupt):
+        follow(recorder, stop=7)
+    assert len(asked) == 3
+    recorder.close()
+    again = open_recorder().start
+    assert again is not None
+    assert again.place.step == 4
+
+
+def test_a_run_that_begins_again_says_where_and_what_it_repeats(open_recorder, capsys):
+    notices = iter([True, False, False])
+    recorder = open_recorder(lambda: next(notices))
+    with pytest.raises(KeyboardInterrupt):
+        follow(recorder, stop=7)
+    recorder.close()
+    open_recorder(shown=True).begin_cell(0, "base", 0)
+    said = capsys.readouterr().err
+    assert "base seed 0 goes on after classify step 2 of round 1" in said
+    assert "up to classify step 6 of round 1, is repeated" in said
+
+
+def test_every_start_is_kept_with_its_workers_and_place(open_recorder, tmp_path):
+    recorder = open_recorder(lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        follow(recorder, stop=7)
+    recorder.close()
+    open_recorder().close()
+    first, second = read_lines(tmp_path / "starts.jsonl")
+    assert first == {"workers": 1, "after": None}
+    assert second["after"] == {"cell": 0, "round": 0, "phase": "classify", "step": 6}
+
+
+def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_recorder):
+    """A limit on the size of files stands in for a full disk."""
+    recorder = open_recorder(lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        follow(recorder, stop=5)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(ValueError, match=r"cannot be written.*make room"):
+            follow(recorder, stop=10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    recorder.close()
+    again = open_recorder()
+    assert again.start is not None
+    assert again.start.place.step == 4
+    follow(again, stop=10)
+    again.close()
+    assert not list(again.folder.path.rglob("*.partial"))
