@@ -21,8 +21,8 @@ class Export:
     seed are chosen by selection loss, never on test images.
     """
 
-    run: tyro.conf.Positional[Path]
-    """Run folder with a finished cell of a learned row."""
+    run: tyro.conf.Positional[str]
+    """Run folder, or its URL, with a finished cell of a learned row."""
     out: Path
     """Folder to write: new, empty, or an earlier export."""
     config: Annotated[ExportConfig, tyro.conf.arg(name="")] = field(
@@ -37,8 +37,8 @@ class Preview:
     A column for each image: the image, several views, and the flow of the first.
     """
 
-    source: tyro.conf.Positional[Path]
-    """Folder that `infaug export` wrote, or a run."""
+    source: tyro.conf.Positional[str]
+    """Folder that `infaug export` wrote, or a run, or its URL."""
     images: tyro.conf.Positional[tuple[Path, ...]]
     """Image files, or folders of them at any depth."""
     out: Path = Path("preview.png")
@@ -56,8 +56,10 @@ class Preview:
 def export(asked: Export) -> int:
     """`infaug export`."""
     from infaug.export.write import export_run
+    from infaug.record.folder import at_hand
 
-    card = export_run(asked.run, asked.out, asked.config)
+    with at_hand(asked.run) as run:
+        card = export_run(run, asked.out, asked.config)
     print(*_told(card, asked.out), sep="\n")
     return 0
 
@@ -89,14 +91,16 @@ def _augment(asked: Preview) -> "tuple[LearnedAugment, str]":
     from infaug.export.artefact import CARD
     from infaug.export.learned_augment import LearnedAugment
 
-    if (asked.source / CARD).exists():
+    if (Path(asked.source) / CARD).exists():
         augment = LearnedAugment.load(asked.source, strength=asked.strength)
         cell = augment.card["cell"]
         return augment, f"{cell['row']}-seed{cell['seed']}"
-    if (asked.source / "config.json").exists():
-        from infaug.export.write import augment_of
+    from infaug.export.write import augment_of
+    from infaug.record.folder import at_hand
 
-        return augment_of(asked.source, ExportConfig(), strength=asked.strength)
+    with at_hand(asked.source) as run:
+        if (run / "config.json").exists():
+            return augment_of(run, ExportConfig(), strength=asked.strength)
     raise ValueError(
         f"{asked.source} is neither a folder that `infaug export` wrote nor a run"
     )
