@@ -19,6 +19,7 @@ import tyro
 from infaug.cache import cache_folder
 from infaug.cli_cluster import Check, check_cluster
 from infaug.cli_data import Prepare, prepare
+from infaug.cli_export import Export, Preview, export, preview
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
 from infaug.config import Mode, RunConfig, from_dict, in_mode
 from infaug.span import Span
@@ -113,6 +114,10 @@ def _dispatch(argv: list[str]) -> int:
         return validate(tyro.cli(Validate, args=argv[2:], prog=prog))
     if argv[:2] == ["influence", "rank"]:
         return rank(tyro.cli(Rank, args=argv[2:], prog="infaug influence rank"))
+    if argv[:1] == ["export"]:
+        return export(tyro.cli(Export, args=argv[1:], prog="infaug export"))
+    if argv[:1] == ["preview"]:
+        return preview(tyro.cli(Preview, args=argv[1:], prog="infaug preview"))
     if argv[:2] == ["cluster", "check"]:
         prog = "infaug cluster check"
         return check_cluster(tyro.cli(Check, args=argv[2:], prog=prog))
@@ -128,6 +133,8 @@ _USAGE = """usage: infaug COMMAND [--help] | --version
   fit                  learn an augmentation, compare with controls, give a verdict
   influence validate   compare a run's predictions with refitting the head
   influence rank       a run's most helpful and harmful images and augmentations
+  export               what a run learned, as a folder to be used without it
+  preview              draw images of your own through it
   data prepare         write class folders, a tar, or mnist, cifar10, ... as Parquet
   cluster check        is a cluster file sound, and does a job ever fit on it?"""
 

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from finished import finished_run
+
 PACKAGE = Path(__file__).parent.parent / "infaug"
 
 # Left to right; a room may import only from layers before its own.
@@ -24,9 +26,9 @@ LAYERS: list[set[str]] = [
     {"refresher", "review"},
     {"rounds"},
     {"comparison"},
-    {"trust", "cluster"},
+    {"trust", "cluster", "export"},
     {"distributed", "report"},
-    {"cli_cluster", "cli_data", "cli_influence"},
+    {"cli_cluster", "cli_data", "cli_export", "cli_influence"},
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
@@ -84,3 +86,23 @@ def test_a_whole_run_needs_no_ray(tmp_path):
     tests = str(Path(__file__).parent)
     command = [sys.executable, "-c", program, tests, str(tmp_path / "run")]
     subprocess.run(command, check=True)
+
+
+def test_an_export_is_loaded_with_little_more_than_torch(tmp_path):
+    """Of what infaug depends on: torch, torchvision, safetensors, jaxtyping."""
+    from infaug.config import ExportConfig
+    from infaug.export.write import export_run
+
+    run, out = finished_run(tmp_path / "run"), tmp_path / "out"
+    export_run(run, out, ExportConfig(formats=()))
+    program = (
+        "import sys\n"
+        "for name in 'ray tyro pyarrow rich scipy sklearn matplotlib yaml'.split():\n"
+        "    sys.modules[name] = None\n"
+        "import torch\n"
+        "from infaug.export import LearnedAugment, load_classifier\n"
+        "augment = LearnedAugment.load(sys.argv[1])\n"
+        "x = augment(torch.zeros(2, 1, 16, 16, dtype=torch.uint8))\n"
+        "assert load_classifier(sys.argv[1])(x / 255).shape == (2, 3)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(out)], check=True)

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.config import EstimatorConfig
-from infaug.estimate.chance import tau_dropout, tau_noise
+from infaug.estimate.chance import draw_chance
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
 
@@ -32,9 +32,8 @@ class Learned:
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image."""
         size = self.transform.config.tau_size
-        noise = tau_noise(self.config, size, draws)
-        x_aug = self.transform(x, noise, tau_dropout(self.config, size, draws))
-        if self.probability == 1:
+        chance = draw_chance(self.config, size, self.probability, draws)
+        x_aug = self.transform(x, chance.noise, chance.keep)
+        if chance.changed is None:
             return x_aug
-        changed = draws.uniform(0, 1) < self.probability
-        return torch.where(changed[:, None, None, None], x_aug, x)
+        return torch.where(chance.changed[:, None, None, None], x_aug, x)

@@ -12,6 +12,7 @@ from infaug.config.classifier import ClassifierConfig, Network
 from infaug.config.data import DataConfig, ShiftConfig, SplitName
 from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
+from infaug.config.export import ExportConfig, ExportFormat, ExportSeed
 from infaug.config.influence import InfluenceConfig, Solver
 from infaug.config.modes import in_mode
 from infaug.config.prepare import Downloadable, PrepareConfig
@@ -29,6 +30,9 @@ __all__ = [
     "DataConfig",
     "Downloadable",
     "EstimatorConfig",
+    "ExportConfig",
+    "ExportFormat",
+    "ExportSeed",
     "InfluenceConfig",
     "Mode",
     "Network",

@@ -8,6 +8,7 @@ from infaug.config import TransformConfig
 from infaug.estimate.estimator import Estimator
 from infaug.randomness import Draws, Purpose, generator
 from infaug.transform.apply import apply_fields
+from infaug.transform.fields import Fields
 from infaug.transform.generator import Generator
 
 
@@ -54,8 +55,11 @@ class LearnedTransform(nn.Module):
         self, x: Float[Tensor, "B C H W"], unbounded: Float[Tensor, "B F H W"]
     ) -> Float[Tensor, "B C H W"]:
         """The images warped and recoloured by the fields, once bounded."""
-        fields = self.generator.bound(unbounded).scaled(self.strength)
-        return apply_fields(x, fields, padding=self.config.padding)
+        return apply_fields(x, self.bounded(unbounded), padding=self.config.padding)
+
+    def bounded(self, unbounded: Float[Tensor, "B F H W"]) -> Fields:
+        """What `render` warps and recolours by."""
+        return self.generator.bound(unbounded).scaled(self.strength)
 
 
 def build_transform(

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -14,14 +13,14 @@ from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
 from infaug.record.folder import RunFolder
+from infaug.report.panels import show_flow, show_image
 from infaug.report.views import learned_rows, load_transform
 from infaug.transform.appearance import recolour
 from infaug.transform.apply import apply_fields
 from infaug.transform.fields import Fields
-from infaug.transform.spatial import flow_of, pixel_grid, warp
+from infaug.transform.spatial import flow_of, warp
 
 NUM_TAUS = 10
-ARROWS = 7  # along each side of an image
 
 
 def draw_interpolations(run: Path) -> list[Path]:
@@ -99,12 +98,12 @@ def draw_interpolation(
         axis.text(-0.12, 0.5, name, ha="right", va="center", transform=axis.transAxes)
     reach = max(float(change.abs().max()), 1e-6)
     for k, (top, arrows, middle, colour, bottom) in enumerate(axes.T):
-        _show(top, x[k])
-        _show_flow(arrows, flow[k])
-        _show(middle, warped[k])
+        show_image(top, x[k])
+        show_flow(arrows, flow[k])
+        show_image(middle, warped[k])
         mean = change[k].mean(dim=0)
         colour.imshow(mean.numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach)
-        _show(bottom, final[k])
+        show_image(bottom, final[k])
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         for spine in axis.spines.values():
@@ -118,22 +117,3 @@ def appearance(
 ) -> Float[Tensor, "B C H W"]:
     """What the appearance model adds to the warped image: c_w * x + c_b, unclamped."""
     return recolour(warped, fields.filter, fields.bias) - warped
-
-
-def _show(axis: Axes, image: Float[Tensor, "C H W"]) -> None:
-    pixels = image.clamp(0, 1).permute(1, 2, 0).squeeze(-1)
-    axis.imshow(pixels.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-
-
-def _show_flow(axis: Axes, flow: Float[Tensor, "H W 2"]) -> None:
-    height, width = flow.shape[:2]
-    grid = pixel_grid(height, width, like=flow)
-    ys = torch.linspace(0, height - 1, ARROWS + 2)[1:-1].round().long()
-    xs = torch.linspace(0, width - 1, ARROWS + 2)[1:-1].round().long()
-    tail, tip = (g[ys][:, xs].reshape(-1, 2).T for g in (grid, flow))
-    axis.quiver(
-        *tail, *(tip - tail), angles="xy", scale_units="xy", scale=1, color="#2266aa",
-        width=0.013, headwidth=4, headlength=4, headaxislength=3.5,
-    )  # fmt: skip
-    # y points downwards, as in the image.
-    axis.set(xlim=(-1, 1), ylim=(1, -1), aspect=height / width)

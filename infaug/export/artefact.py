@@ -1,0 +1,188 @@
+"""An exported folder, read: JSON and tensors, checked before they are used.
+
+DIR/card.json               what it is, what came of it, settings, files; see `card`
+DIR/augment.safetensors     E, G and the strength that was left of them
+DIR/classifier.safetensors  F
+DIR/augment.pt2             the same as a torch.export program, if asked for
+DIR/augment.onnx            the same as ONNX, if asked for
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from infaug.classify.network import ImageClassifier, build_classifier
+from infaug.config import EstimatorConfig, TransformConfig, from_dict
+from infaug.estimate.learned_transform import LearnedTransform
+
+CARD = "card.json"
+AUGMENT = "augment.safetensors"
+CLASSIFIER = "classifier.safetensors"
+FORMAT = "infaug export"
+VERSION = 1
+PARTS: dict[str, type] = {
+    "image": dict,
+    "transform": dict,
+    "estimator": dict,
+    "classifier": dict,
+    "files": dict,
+}
+
+AGAIN = "export it again with `infaug export RUN --out DIR`"
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """What `card.json` says.
+
+    Raises:
+        ValueError: if it is missing, no JSON, or no card that this version can read.
+    """
+    path = Path(folder) / CARD
+    try:
+        card = json.loads(path.read_text())
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error.strerror}): give a folder that `infaug "
+            "export` wrote"
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}): {AGAIN}") from error
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise ValueError(f"{path} is no card of an infaug export: {AGAIN}")
+    if card.get("format_version") != VERSION:
+        raise ValueError(
+            f"{path} has format_version {card.get('format_version')}, this infaug "
+            f"reads {VERSION}: install the infaug that wrote it, or {AGAIN}"
+        )
+    for name, kind in PARTS.items():
+        if not isinstance(card.get(name), kind):
+            raise ValueError(f"{path} lacks {name!r}: {AGAIN}")
+    return card
+
+
+def read_transform(
+    folder: Path,
+) -> tuple[LearnedTransform, EstimatorConfig, dict[str, Any]]:
+    """E and G, how tau varies, and the card.
+
+    Raises:
+        ValueError: if a file is missing or broken, or they do not fit together.
+    """
+    card = read_card(folder)
+    where = folder / CARD
+    settings = _settings(TransformConfig, card, "transform", where)
+    estimator = _settings(EstimatorConfig, card, "estimator", where)
+    image = card["image"]
+    sizes = [_count(image, name, where) for name in ("channels", "height", "width")]
+    transform = transform_of(
+        settings, sizes, _tensors(folder, AUGMENT, card), folder / AUGMENT
+    )
+    return transform, estimator, card
+
+
+def transform_of(
+    config: TransformConfig,
+    image_shape: Sequence[int],
+    tensors: Mapping[str, Tensor],
+    path: Path,
+) -> LearnedTransform:
+    """E and G with these weights, which `path` holds; they do not learn.
+
+    Raises:
+        ValueError: if the weights are not those of such an E and G.
+    """
+    # No memory and no random number is spent on weights that are replaced.
+    with torch.device("meta"):
+        transform = LearnedTransform(config, *image_shape)
+    fill(transform, tensors, path)
+    return transform.eval().requires_grad_(False)
+
+
+def load_classifier(folder: str | Path) -> ImageClassifier:
+    """F as it was when its run ended, in evaluation mode: images in [0, 1] to logits.
+
+    The names of the classes are `read_card(folder)["classifier"]["class_names"]`.
+
+    Raises:
+        ValueError: if a file is missing or broken, or they do not fit together.
+    """
+    folder = Path(folder)
+    card = read_card(folder)
+    about, where = card["classifier"], folder / CARD
+    names = about.get("class_names")
+    if not isinstance(names, list) or not names:
+        raise ValueError(f"{where}: classifier.class_names is no list: {AGAIN}")
+    channels = _count(card["image"], "channels", where)
+    classifier = build_classifier(about.get("network"), channels, len(names), 0)
+    fill(classifier, _tensors(folder, CLASSIFIER, card), folder / CLASSIFIER)
+    return classifier.eval().requires_grad_(False)
+
+
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Give a module these weights.
+
+    Raises:
+        ValueError: if their names, shapes or types are not the module's.
+    """
+    expected = module.state_dict()
+    if lacking := sorted(expected.keys() - tensors.keys()):
+        raise ValueError(f"{path} lacks the tensor {lacking[0]!r}: {AGAIN}")
+    if unknown := sorted(tensors.keys() - expected.keys()):
+        raise ValueError(f"{path} has an unknown tensor {unknown[0]!r}: {AGAIN}")
+    for name, tensor in tensors.items():
+        wanted = expected[name]
+        if (tensor.shape, tensor.dtype) != (wanted.shape, wanted.dtype):
+            raise ValueError(
+                f"{path}: {name} is {_described(tensor)}, and {_described(wanted)} by "
+                f"{CARD}: the two are of different exports, {AGAIN}"
+            )
+    module.load_state_dict(tensors, assign=True)
+
+
+def _tensors(folder: Path, name: str, card: Mapping[str, Any]) -> dict[str, Tensor]:
+    path = folder / name
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error.strerror}): {AGAIN}"
+        ) from error
+    expected = card["files"].get(name)
+    if not isinstance(expected, dict) or "sha256" not in expected:
+        raise ValueError(f"{folder / CARD} does not list {name}: {AGAIN}")
+    if len(content) != expected.get("bytes"):
+        raise ValueError(
+            f"{path} has {len(content)} bytes, {expected.get('bytes')} when it was "
+            f"written: copy it again, or {AGAIN}"
+        )
+    if sha256(content).hexdigest() != expected["sha256"]:
+        raise ValueError(f"{path} has changed since it was written: {AGAIN}")
+    try:
+        return load(content)
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{path} is no safetensors file ({error}): {AGAIN}") from error
+
+
+def _settings(kind: type, card: Mapping[str, Any], part: str, where: Path) -> Any:
+    try:
+        return from_dict(kind, card[part])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {part}: {error}") from error
+
+
+def _count(about: Mapping[str, Any], name: str, where: Path) -> int:
+    value = about.get(name)
+    if not isinstance(value, int) or not 1 <= value <= 1 << 14:
+        raise ValueError(f"{where}: image.{name} must be a count, got {value!r}")
+    return value
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"

@@ -1,0 +1,146 @@
+"""The card: what an artefact is, what came of it, and how to use it."""
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from infaug.comparison.summary import with_best_random
+from infaug.comparison.verdict import CONFIDENCE
+from infaug.config import RunConfig, to_dict
+from infaug.export.artefact import FORMAT, VERSION
+from infaug.export.choose import Chosen
+from infaug.record.folder import RunFolder
+from infaug.rows import rows_of
+
+UNSTATED = (
+    "not stated: the weights were learned from the images under `data`, whose terms "
+    "may bind them"
+)
+TAU = (
+    "what the transformation G does to an image, as numbers without names. The "
+    "estimator E reads tau off the image, each entry in (-1, 1); noise of standard "
+    "deviation `estimator.tau_noise` is added, drawn anew for every view. G turns it "
+    "into a flow and a colour filter. Entries have no meaning of their own, and no two "
+    "runs share them"
+)
+HOW_TO_LOAD = (
+    "augment = infaug.export.LearnedAugment.load(DIR)   # a torchvision v2 transform",
+    "images = augment(images)                           # uint8 or [0, 1], CHW or BCHW",
+    "classifier = infaug.export.load_classifier(DIR)    # logits = classifier(images)",
+)
+
+
+def write_card(
+    folder: RunFolder,
+    config: RunConfig,
+    chosen: Chosen,
+    *,
+    licence: str | None,
+    files: Mapping[str, Mapping[str, Any]],
+    programs: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The card of a cell.
+
+    Args:
+        folder: the run.
+        config: the cell's own.
+        chosen: the cell.
+        licence: of the artefact; None: not stated.
+        files: size and hash of each file of weights.
+        programs: what other forms of the transform take, and how far they differ.
+    """
+    result = folder.result()
+    data = data_of(folder)
+    channels, height, width = data["image shape"]
+    return {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "what": "a learned augmentation: x_aug = G(x, E(x) + noise), and the "
+        "classifier F that was trained with it",
+        "licence": licence or UNSTATED,
+        "cell": {"row": chosen.row.name, "seed": chosen.seed, "chosen_by": chosen.how},
+        "verdict": result["verdict"] if result else "the run is not finished",
+        "comparisons": result["comparisons"] if result else [],
+        "accuracy": accuracies(folder, config),
+        "of_this_cell": {
+            key: value
+            for key, value in chosen.found.items()
+            if key.startswith(("selection_", "test_")) or key == "strength"
+        },
+        "image": {
+            "channels": channels,
+            "height": height,
+            "width": width,
+            "range": [0, 1],
+            "other_sizes": "E sees the image scaled to this size; fields are made at "
+            "this size and interpolated to the image's",
+        },
+        "used_after": config.rounds.base if chosen.row.learns_on_base else "none",
+        "tau": TAU,
+        "transform": to_dict(config.transform),
+        "estimator": to_dict(config.estimator),
+        "classifier": {
+            "network": config.classifier.network,
+            "class_names": list(data["classes"]),
+            "input": "float images in [0, 1]; normalisation is part of the network",
+        },
+        "data": data | {"source": config.data.source},
+        "how_to_load": list(HOW_TO_LOAD),
+        "programs": {name: dict(about) for name, about in programs.items()},
+        "files": {name: dict(about) for name, about in files.items()},
+        "versions": {name: version(name) for name in ("infaug", "torch", "torchvision")}
+        | {"python": platform.python_version()},
+        "run": to_dict(config),
+    }
+
+
+def data_of(folder: RunFolder) -> dict[str, Any]:
+    """What the run's images are.
+
+    Raises:
+        ValueError: if the run does not say, as those of 0.1.0 did not.
+    """
+    path = folder.path / "data.json"
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error.strerror}): only runs that say what their "
+            "images are can be exported"
+        ) from error
+
+
+def accuracies(folder: RunFolder, config: RunConfig) -> dict[str, dict[str, Any]]:
+    """Top-1 on test by row, percent: mean over finished seeds and its 95 % interval.
+
+    Student's t over seeds; None for one seed.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows_of(config):
+        results = [folder.cell_result(row.name, seed) for seed in range(config.seeds)]
+        if all(result is not None for result in results):
+            found[row.name] = [result for result in results if result is not None]
+    return {
+        name: interval([result["test_top1"] for result in results])
+        for name, results in with_best_random(found).items()
+    }
+
+
+def interval(values: list[float]) -> dict[str, Any]:
+    """Mean, 95 % interval of the mean, and the values.
+
+    >>> interval([90.0])["low"], interval([1.0, 2.0, 3.0])["mean"]
+    (None, 2.0)
+    """
+    mean = float(np.mean(values))
+    low = high = None
+    if len(values) > 1:
+        error = float(np.std(values, ddof=1)) / len(values) ** 0.5
+        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
+        low, high = mean - half, mean + half
+    return {"mean": mean, "low": low, "high": high, "seeds": values}

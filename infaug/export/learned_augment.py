@@ -1,0 +1,181 @@
+"""What was learned, as a transform of torchvision that depends on no run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torchvision import tv_tensors
+from torchvision.transforms import v2
+
+from infaug.config import EstimatorConfig
+from infaug.config.check import require
+from infaug.estimate.chance import draw_chance
+from infaug.estimate.learned_transform import LearnedTransform
+from infaug.export.annotations import move_boxes, move_keypoints, move_mask
+from infaug.export.artefact import read_transform
+from infaug.export.images import images_among, pixels, restored
+from infaug.export.view import View, view_of
+from infaug.randomness import Draws
+
+
+class LearnedAugment(v2.Transform):
+    """x_aug = G(x, keep * E(x) + noise), drawn anew for every image and every call.
+
+    Takes what transforms of `torchvision.transforms.v2` take: an image, or any nesting
+    of tuples, lists and dictionaries with an image in it. Images are uint8 or float in
+    [0, 1], [C, H, W] or [B, C, H, W], or PIL. Masks, keypoints and boxes beside them
+    move along; of a batch their first axis must be the batch's. Everything else passes.
+
+    A batch is augmented where it lies, so `augment.to("cuda")` for batches there.
+    Random numbers come from torch's default generator, which DataLoader seeds in each
+    worker, or from `generator`: `augment(images, generator=g)`.
+
+    Args:
+        transform: E and G.
+        estimator: how tau varies, as when E learned.
+        strength: factor on all fields: 1 as trained, 0 the identity; above 1 flows may
+            fold, which is told where keypoints or boxes are moved.
+        probability: share of images that are changed; None: as trained.
+        card: what is known of the artefact, see `export.card`.
+    """
+
+    def __init__(
+        self,
+        transform: LearnedTransform,
+        estimator: EstimatorConfig,
+        *,
+        strength: float = 1.0,
+        probability: float | None = None,
+        card: Mapping[str, Any] | None = None,
+    ):
+        super().__init__()
+        share = estimator.probability if probability is None else probability
+        require(strength >= 0, "strength", "must be >= 0", strength)
+        require(0 <= share <= 1, "probability", "must be in [0, 1]", share)
+        self.learned = transform.eval().requires_grad_(False)
+        self.estimator_config = estimator
+        self.strength = float(strength)
+        self.probability = float(share)
+        self.card = dict(card or {})
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        strength: float = 1.0,
+        probability: float | None = None,
+    ) -> "LearnedAugment":
+        """The transform that `infaug export` wrote into a folder.
+
+        Reads JSON and safetensors: nothing in the folder is executed.
+
+        Raises:
+            ValueError: if a file is missing or broken, or they do not fit together.
+        """
+        transform, estimator, card = read_transform(Path(folder))
+        return cls(
+            transform, estimator, strength=strength, probability=probability, card=card
+        )
+
+    def forward(self, *inputs: Any, generator: torch.Generator | None = None) -> Any:
+        """The inputs with every image, mask, keypoint and box moved.
+
+        All images of one call (beside a batch's own) share one view, whose tau is
+        estimated from the first.
+
+        Raises:
+            ValueError: if there is no image, or something does not fit it.
+        """
+        flat, nesting = pytree.tree_flatten(inputs if len(inputs) > 1 else inputs[0])
+        at = images_among(flat)
+        kinds = (tv_tensors.Mask, tv_tensors.KeyPoints, tv_tensors.BoundingBoxes)
+        moves = {k for k, value in enumerate(flat) if isinstance(value, kinds)} | {*at}
+        params = self.make_params([flat[k] for k in at], generator)
+        moved = [
+            self.transform(value, params) if k in moves else value
+            for k, value in enumerate(flat)
+        ]
+        return pytree.tree_unflatten(moved, nesting)
+
+    def make_params(
+        self, flat_inputs: list[Any], generator: torch.Generator | None = None
+    ) -> dict[str, Any]:
+        """The view of the first image among these, drawn now."""
+        at = images_among(flat_inputs)
+        if not at:
+            raise ValueError(
+                "LearnedAugment needs an image: what happens to masks, keypoints and "
+                "boxes is estimated from it"
+            )
+        x = self._on_this_device(pixels(flat_inputs[at[0]]))
+        batch = x.reshape(-1, *x.shape[-3:])
+        draws = self.draws(len(batch), generator)
+        return {"view": self.view(batch, draws, tuple(x.shape[:-3]))}
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """One input, moved by the view that was drawn."""
+        view: View = params["view"]
+        if isinstance(inpt, tv_tensors.Mask):
+            return move_mask(inpt, view)
+        if isinstance(inpt, tv_tensors.KeyPoints):
+            return move_keypoints(inpt, view)
+        if isinstance(inpt, tv_tensors.BoundingBoxes):
+            return move_boxes(inpt, view)
+        x = self._on_this_device(pixels(inpt))
+        if (x.shape[:-3], x.shape[-2:]) != (view.lead, view.size):
+            raise ValueError(
+                f"images of one call share one view: {list(x.shape)} does not fit a "
+                f"batch of shape {list(view.lead)} with images of {view.size} pixels"
+            )
+        x_aug = view.render(x.reshape(-1, *x.shape[-3:]))
+        return restored(x_aug.reshape(x.shape), like=inpt)
+
+    def draws(self, num: int, generator: torch.Generator | None = None) -> Draws:
+        """Random numbers for `num` images, by one number of the generator."""
+        device = "cpu" if generator is None else generator.device
+        seed = torch.randint(2**63 - 1, (), generator=generator, device=device)
+        return Draws.of_size(num, int(seed), "augment", device=self.device)
+
+    @torch.no_grad()
+    def view(
+        self, x: Float[Tensor, "B C H W"], draws: Draws, lead: tuple[int, ...] | None
+    ) -> View:
+        """The view of a batch that these draws give: what training does with them."""
+        size = self.learned.config.tau_size
+        chance = draw_chance(self.estimator_config, size, self.probability, draws)
+        lead = (len(x),) if lead is None else lead
+        return view_of(self.learned, x, chance, self.strength, lead)
+
+    @property
+    def device(self) -> torch.device:
+        """Where E and G lie."""
+        return self.learned.strength.device
+
+    def extra_repr(self) -> str:
+        """What was learned, from what, and how it is used."""
+        channels = self.learned.generator.channels
+        height, width = self.learned.generator.size
+        return (
+            f"strength={self.strength:g}, probability={self.probability:g}, "
+            f"trained_on={channels}x{height}x{width}"
+        )
+
+    def _on_this_device(self, x: Tensor) -> Tensor:
+        channels = self.learned.generator.channels
+        if x.shape[-3] != channels:
+            convert = "Grayscale()" if channels == 1 else "RGB()"
+            raise ValueError(
+                f"this augmenter was trained on images of {channels} channel(s), got "
+                f"{x.shape[-3]}: put torchvision.transforms.v2.{convert} before it"
+            )
+        if x.device != self.device:
+            raise ValueError(
+                f"the batch lies on {x.device} and the augmenter on {self.device}: "
+                f"move it with augment.to({str(x.device)!r})"
+            )
+        return x

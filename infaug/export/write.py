@@ -1,0 +1,136 @@
+"""`infaug export`: a finished cell of a run, written as a folder of its own."""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from infaug.config import ExportConfig, RunConfig
+from infaug.estimate.learned_transform import LearnedTransform
+from infaug.export.artefact import AUGMENT, CARD, CLASSIFIER, FORMAT, transform_of
+from infaug.export.card import data_of, write_card
+from infaug.export.choose import Chosen, choose
+from infaug.export.learned_augment import LearnedAugment
+from infaug.export.program import (
+    ONNX,
+    PROGRAM,
+    check_onnx,
+    write_onnx,
+    write_program,
+)
+from infaug.record.atomic import write_json, write_tensors
+from infaug.record.folder import RunFolder
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """A cell that is taken away."""
+
+    chosen: Chosen
+    config: RunConfig
+    transform: LearnedTransform
+
+
+def take(run: Path, config: ExportConfig) -> Taken:
+    """The chosen cell of a run, with its E and G.
+
+    Raises:
+        ValueError: if `run` is no run, or has no such cell.
+    """
+    folder = RunFolder(run)
+    chosen = choose(folder, config.row, config.seed)
+    settings = folder.config()
+    weights = _single(folder.weights(chosen.row.name, chosen.seed, "transform"))
+    shape = data_of(folder)["image shape"]
+    path = folder.cell(chosen.row.name, chosen.seed) / "transform.safetensors"
+    transform = transform_of(settings.transform, shape, weights, path)
+    return Taken(chosen, settings, transform)
+
+
+def augment_of(
+    run: Path, config: ExportConfig, *, strength: float = 1.0
+) -> tuple[LearnedAugment, str]:
+    """The transform of a run's cell without writing anything, and the cell's name."""
+    taken = take(run, config)
+    augment = LearnedAugment(taken.transform, taken.config.estimator, strength=strength)
+    return augment, taken.chosen.name
+
+
+def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
+    """Write a cell's augmentation and classifier into `out`; returns the card.
+
+    Weights and the card are written in any case; the card is written last.
+
+    Raises:
+        ValueError: if there is no such cell, `out` holds something else, a format needs
+            a package that is missing, or a program differs from the transform.
+    """
+    if "onnx" in config.formats:
+        check_onnx()
+    taken = take(run, config)
+    folder, chosen = RunFolder(run), taken.chosen
+    _enter(out)
+    programs = {}
+    if "torch_export" in config.formats:
+        about = write_program(taken.transform, taken.config.estimator, out / PROGRAM)
+        programs[PROGRAM] = about
+    if "onnx" in config.formats:
+        about = write_onnx(taken.transform, taken.config.estimator, out / ONNX)
+        programs[ONNX] = about
+    write_tensors(out / AUGMENT, taken.transform.state_dict())
+    classifier = folder.weights(chosen.row.name, chosen.seed, "classifier")
+    write_tensors(out / CLASSIFIER, _single(classifier))
+    card = write_card(
+        folder,
+        taken.config,
+        chosen,
+        licence=config.licence,
+        files={name: _file(out / name) for name in (AUGMENT, CLASSIFIER, *programs)},
+        programs=programs,
+    )
+    write_json(out / CARD, card)
+    return card
+
+
+def _enter(out: Path) -> None:
+    """Make the folder, or empty it of an earlier export, finished or not."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        held = {path.name for path in out.iterdir()}
+    except OSError as error:
+        raise ValueError(f"--out {out} is no folder that can be made") from error
+    if not held:
+        return
+    ours = {CARD, AUGMENT, CLASSIFIER, PROGRAM, ONNX}
+    ours |= {f"{name}.partial" for name in ours}
+    if held - ours or (CARD in held and not _is_ours(out / CARD)):
+        other = sorted(held - ours) or sorted(held)
+        raise ValueError(
+            f"--out {out} holds {other[0]!r} and no export of infaug: nothing was "
+            "touched, choose a new or empty folder"
+        )
+    for name in held:
+        (out / name).unlink()
+
+
+def _is_ours(card: Path) -> bool:
+    try:
+        return json.loads(card.read_text()).get("format") == FORMAT
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def _single(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights in float32, whatever the run kept them in."""
+    return {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in weights.items()
+    }
+
+
+def _file(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {"bytes": len(content), "sha256": sha256(content).hexdigest()}

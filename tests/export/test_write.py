@@ -1,0 +1,86 @@
+import json
+
+import pytest
+import torch
+from finished import finished_run
+
+from infaug.cli import BAD_INPUT, main
+from infaug.config import ExportConfig
+from infaug.export import LearnedAugment
+from infaug.export.card import interval
+from infaug.export.write import export_run
+
+
+def test_the_card_says_what_was_learned_and_what_came_of_it(exported):
+    card = json.loads((exported / "card.json").read_text())
+    assert card["verdict"].startswith("no gain")
+    assert card["image"] | {"channels": 1, "height": 16, "width": 16} == card["image"]
+    assert card["used_after"] == "affine"
+    assert card["accuracy"]["base_learned"]["mean"] == pytest.approx(30)
+    low, high = (card["accuracy"]["base_learned"][end] for end in ("low", "high"))
+    # Student's t with one degree of freedom: 12.706 standard errors of 10.
+    assert (low, high) == (
+        pytest.approx(30 - 127.06, abs=0.1),
+        pytest.approx(157.06, abs=0.1),
+    )
+    assert card["licence"].startswith("not stated")
+    assert {"infaug", "torch", "python"} <= card["versions"].keys()
+    assert card["data"]["checksum"] == "0"
+    assert card["of_this_cell"]["strength"] == 1
+    assert set(card["files"]) == {"augment.safetensors", "classifier.safetensors"}
+    assert "standard deviation" in card["tau"]
+
+
+def test_an_interval_of_one_seed_is_unknown():
+    assert interval([50.0])["low"] is None
+
+
+def test_a_run_that_is_not_finished_can_be_exported_and_says_so(tmp_path):
+    run = finished_run(tmp_path / "run")
+    (run / "result.json").unlink()
+    card = export_run(run, tmp_path / "out", ExportConfig(formats=()))
+    assert card["verdict"] == "the run is not finished"
+
+
+def test_an_earlier_export_is_replaced_and_nothing_else(grey_run, tmp_path):
+    config = ExportConfig(formats=(), licence="CC-BY-4.0")
+    export_run(grey_run, tmp_path / "out", config)
+    card = export_run(grey_run, tmp_path / "out", config)
+    assert card["licence"] == "CC-BY-4.0"
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match=r"holds 'thesis\.tex' .* nothing was touched"):
+        export_run(grey_run, tmp_path / "out", config)
+    assert (tmp_path / "out" / "card.json").exists()
+
+
+def test_the_command_writes_programs_and_says_how_to_load(grey_run, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["export", str(grey_run), "--out", str(out), "--row", "pooled_learned"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "pooled_learned seed 0" in said
+    assert "verdict: no gain" in said
+    assert "augment.pt2: differs by" in said
+    assert "LearnedAugment.load(" in said
+    augment = LearnedAugment.load(out)
+    program = torch.export.load(out / "augment.pt2").module()
+    x, noise = torch.rand(2, 1, 16, 16), torch.randn(2, 8)
+    torch.testing.assert_close(program(x=x, noise=noise), augment.learned(x, noise))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere/config.json is no config"),
+        (["RUN", "--row", "base"], "--row base learns no augmentation"),
+        (["RUN", "--seed", "7"], "--seed 7 of base_learned is not finished"),
+        (["RUN", "--seed", "-1"], "must be a number from 0"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(arguments, message, grey_run, tmp_path, capsys):
+    words = [str(grey_run) if word == "RUN" else word for word in arguments]
+    assert main(["export", *words, "--out", str(tmp_path / "out")]) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,71 @@
+"""A run folder as a finished run leaves it, without training anything."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from safetensors.torch import load_file
+from tiny import CONFIG
+
+from infaug.classify.network import build_classifier
+from infaug.config import RunConfig, TransformConfig
+from infaug.estimate.learned_transform import LearnedTransform, build_transform
+from infaug.record.atomic import write_json
+from infaug.record.folder import RunFolder
+
+CLASSES = ("cat", "dog", "hen")
+
+# By row and seed: what selection says is best is worst on test.
+LOSSES = {
+    "base": (0.5, 0.5),
+    "base_learned": (0.4, 0.2),
+    "pooled_learned": (0.3, 0.6),
+}
+
+
+def run_config(**transform) -> RunConfig:
+    return replace(
+        CONFIG,
+        transform=TransformConfig(tau_size=8, **transform),
+        classifier=replace(CONFIG.classifier, network="allconv"),
+        rounds=replace(CONFIG.rounds, base="affine"),
+        rows=tuple(LOSSES),
+        seeds=2,
+    )
+
+
+def finished_run(
+    path: Path, channels: int = 1, given_up: tuple[str, ...] = (), **transform
+) -> Path:
+    """Rows `base`, `base_learned`, `pooled_learned` on two seeds, images of 16 px."""
+    config = run_config(**transform)
+    folder = RunFolder(path)
+    path.mkdir(parents=True)
+    folder.settle(config)
+    folder.match_data(
+        {"classes": list(CLASSES), "image shape": [channels, 16, 16], "checksum": "0"}
+    )
+    for row, losses in LOSSES.items():
+        for seed, loss in enumerate(losses):
+            classifier = build_classifier("allconv", channels, len(CLASSES), seed)
+            weights = {"classifier": classifier.state_dict()}
+            found = {"row": row, "seed": seed, "selection_loss": loss}
+            found |= {"selection_top1": 90.0, "test_top1": 100 * loss}
+            if "learned" in row:
+                seeded = build_transform(config.transform, channels, 16, 16, row, seed)
+                weights["transform"] = seeded.state_dict()
+                found["strength"] = 0.0 if row in given_up else 1.0
+            folder.finish_cell(weights, found | {"metrics_bytes": 0})
+    sentence = "no gain: these numbers are made up for a test"
+    write_json(path / "result.json", {"verdict": sentence, "comparisons": []})
+    return path
+
+
+def trained_transform(run: Path, row: str, seed: int) -> LearnedTransform:
+    """E and G as training had them."""
+    folder = RunFolder(run)
+    shape = json.loads((run / "data.json").read_text())["image shape"]
+    transform = build_transform(folder.config().transform, *shape, 9)
+    path = folder.cell(row, seed) / "transform.safetensors"
+    transform.load_state_dict(load_file(path))
+    return transform

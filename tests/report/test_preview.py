@@ -1,0 +1,81 @@
+import pytest
+import torch
+from finished import finished_run
+from PIL import Image
+
+from infaug.cli import BAD_INPUT, main
+
+
+@pytest.fixture(scope="module")
+def rgb_run(tmp_path_factory):
+    return finished_run(tmp_path_factory.mktemp("preview") / "run-rgb", channels=3)
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Images of several sizes and modes, one of them broken."""
+    folder = tmp_path / "pets"
+    (folder / "cats").mkdir(parents=True)
+    for k, (mode, size) in enumerate(
+        [("RGB", (16, 16)), ("L", (40, 30)), ("P", (9, 20))]
+    ):
+        Image.new(mode, size, 100).save(folder / "cats" / f"{k}.png")
+    (folder / "broken.jpg").write_bytes(b"no image")
+    return folder
+
+
+def test_a_folder_is_drawn_through_a_run_and_what_is_broken_left_out(
+    rgb_run, images, tmp_path, capsys
+):
+    out = tmp_path / "grid.png"
+    assert main(["preview", str(rgb_run), str(images), "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert "wrote" in said.out
+    assert "broken.jpg cannot be read" in said.err
+    with Image.open(out) as picture:
+        assert picture.height > picture.width > 300
+
+
+def test_equal_seeds_draw_equal_pictures_through_an_export(
+    rgb_run, images, tmp_path, capsys
+):
+    torch.manual_seed(0)
+    folder = tmp_path / "export"
+    assert (
+        main(["export", str(rgb_run), "--out", str(folder), "--formats", "safetensors"])
+        == 0
+    )
+    file = str(images / "cats" / "0.png")
+    drawn = {}
+    for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
+        out = tmp_path / f"{name}.png"
+        more = ["--out", str(out), "--seed", seed, "--views", "1"]
+        assert main(["preview", str(folder), file, *more]) == 0
+        drawn[name] = out.read_bytes()
+    assert drawn["a"] == drawn["b"]
+    assert drawn["a"] != drawn["c"]
+
+
+@pytest.mark.parametrize(
+    ("source", "images_at", "more", "message"),
+    [
+        (
+            "EMPTY",
+            "IMAGES",
+            [],
+            "neither a folder that `infaug export` wrote nor a run",
+        ),
+        ("RUN", "nowhere", [], "nowhere does not exist"),
+        ("RUN", "EMPTY", [], "no image ("),
+        ("RUN", "IMAGES", ["--num", "0"], "--num must be >= 1"),
+        ("RUN", "IMAGES", ["--strength", "-1"], "strength must be >= 0"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(
+    source, images_at, more, message, rgb_run, images, tmp_path, capsys
+):
+    (tmp_path / "empty").mkdir()
+    known = {"RUN": rgb_run, "IMAGES": images, "EMPTY": tmp_path / "empty"}
+    words = [str(known.get(word, word)) for word in (source, images_at)]
+    assert main(["preview", *words, *more]) == BAD_INPUT
+    assert message in capsys.readouterr().err
