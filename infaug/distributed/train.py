@@ -79,6 +79,8 @@ def fit_on_workers(
     folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
     if (finished := folder.result()) is not None:
+        # Of a driver that was killed when its workers had finished.
+        shutil.rmtree(folder.path / "ray", ignore_errors=True)
         return finished
     World(size=max(workers.most, 1)).share(config.classifier.batch_groups)
     started_here = connect(workers.most, pool)
