@@ -53,7 +53,7 @@ def some_images(
     for k in range(min(num, len(files))):
         file = files[int(k * step)]
         try:
-            image = open_image(Encoded(str(file), file, 0), "RGB")
+            image = open_image(Encoded(str(file), file.read_bytes(), 0), "RGB")
         except UnreadableError as error:
             warnings.warn(f"{error} and is left out", stacklevel=2)
             continue
