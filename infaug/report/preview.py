@@ -14,7 +14,6 @@ from infaug.export.images import pixels
 from infaug.export.learned_augment import LearnedAugment
 from infaug.randomness import generator
 from infaug.report.panels import show_flow, show_image
-from infaug.storage import location
 
 LARGEST_PX = 512  # a panel is smaller
 
@@ -54,7 +53,7 @@ def some_images(
     for k in range(min(num, len(files))):
         file = files[int(k * step)]
         try:
-            image = open_image(Encoded(str(file), location(str(file)), 0), "RGB")
+            image = open_image(Encoded(str(file), file.read_bytes(), 0), "RGB")
         except UnreadableError as error:
             warnings.warn(f"{error} and is left out", stacklevel=2)
             continue

@@ -3,21 +3,30 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from bent import bent_view
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from infaug.export.annotations import move_boxes, move_keypoints, move_mask
 from infaug.randomness import generator
 
 SIZE = 48
 
 
-@pytest.fixture(params=["global", "local"])
-def still_colours(request, make_augment):
-    """A strong flow that leaves colours alone, so that what moves can be found."""
-    return make_augment(
-        size=SIZE, pooling=request.param, filter_strength=0.0, bias_strength=0.0,
-        spread=1.0,
-    )  # fmt: skip
+@pytest.fixture(params=["affine", "bent"])
+def view_for(request, make_augment):
+    """A view of images of 48 px that moves by pixels and leaves colours alone."""
+
+    def make(x, seed=0):
+        if request.param == "bent":
+            num = 1 if x.ndim == 3 else len(x)
+            return bent_view(num, SIZE, SIZE, tuple(x.shape[:-3]))
+        augment = make_augment(
+            size=SIZE, pooling="global", filter_strength=0.0, bias_strength=0.0
+        )
+        return augment.make_params([x], generator(seed, "draw"))["view"]
+
+    return make
 
 
 def drawn(augment, *inputs, seed=0):
@@ -36,36 +45,36 @@ def centre(image: torch.Tensor) -> torch.Tensor:
     return torch.stack(mean)
 
 
-def test_a_keypoint_stays_on_the_marker_it_marks(still_colours):
+def test_a_keypoint_stays_on_the_marker_it_marks(view_for):
     for seed, place in enumerate(((20.0, 22.0), (28.0, 24.0), (24.0, 28.0))):
+        x = marker(*place)
+        view = view_for(x, seed)
         keypoints = tv_tensors.KeyPoints([place], canvas_size=(SIZE, SIZE))
-        image, moved = drawn(still_colours, marker(*place), keypoints, seed=seed)
-        travelled = float((moved[0] - torch.tensor(place)).norm())
-        assert travelled > 1
-        # A marker of four pixels' width is bent and stretched by a flow that is not
-        # affine, so its centre of mass is not quite its centre.
-        assert (centre(image) - moved[0]).norm() < 0.35
+        moved = move_keypoints(keypoints, view)[0]
+        assert (moved - torch.tensor(place)).norm() > 1
+        # A marker of four pixels' width is bent itself where the flow is not affine.
+        assert (centre(view.render(x[None])[0]) - moved).norm() < 0.2
 
 
-def test_a_box_holds_the_rectangle_it_held(still_colours):
-    image = torch.zeros(1, SIZE, SIZE)
-    image[:, 16:28, 14:34] = 1
+def test_a_box_holds_the_rectangle_it_held(view_for):
+    x = torch.zeros(1, SIZE, SIZE)
+    x[:, 16:28, 14:34] = 1
     box = tv_tensors.BoundingBoxes(
         [[14, 16, 34, 28]], format="XYXY", canvas_size=(SIZE, SIZE), dtype=torch.float32
     )
-    moved, around = drawn(still_colours, image, box)
-    rows, columns = (moved[0] > 0.5).nonzero().unbind(1)
+    view = view_for(x)
+    around = move_boxes(box, view)[0]
+    rows, columns = (view.render(x[None])[0, 0] > 0.1).nonzero().unbind(1)
     seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
-    assert (torch.tensor(seen) - around[0]).abs().max() < 1.5
-    assert (around[0] - box[0]).abs().max() > 1
+    assert (torch.tensor(seen) - around).abs().max() < 1
+    assert (around - box[0]).abs().max() > 1
 
 
-def test_a_mask_takes_the_nearest_pixel_of_the_image_s_own_flow(still_colours):
+def test_a_mask_takes_the_nearest_pixel_of_the_image_s_own_flow(view_for):
     labels = torch.randint(0, 9, (SIZE, SIZE), generator=generator(0, "labels"))
-    x = torch.rand(1, SIZE, SIZE, generator=generator(0, "x"))
-    _, moved = drawn(still_colours, x, tv_tensors.Mask(labels))
-    params = still_colours.make_params([x], generator(0, "draw"))
-    flow = params["view"].flow[0].double().numpy()
+    view = view_for(torch.rand(1, SIZE, SIZE, generator=generator(0, "x")))
+    moved = move_mask(tv_tensors.Mask(labels), view)
+    flow = view.flow[0].double().numpy()
     at = np.rint((flow + 1) * SIZE / 2 - 0.5).astype(int)
     inside = ((at >= 0) & (at < SIZE)).all(axis=2)
     truth = np.zeros((SIZE, SIZE), dtype=int)
@@ -75,23 +84,23 @@ def test_a_mask_takes_the_nearest_pixel_of_the_image_s_own_flow(still_colours):
     assert (moved.numpy() == truth).mean() > 0.995
 
 
-def test_every_sample_of_a_batch_moves_what_belongs_to_it(still_colours):
+def test_every_sample_of_a_batch_moves_what_belongs_to_it(view_for):
     x = torch.rand(3, 1, SIZE, SIZE, generator=generator(0, "x"))
-    one = [[20.0, 24.0], [28.0, 20.0]]
-    keypoints = tv_tensors.KeyPoints([one] * 3, canvas_size=(SIZE, SIZE))
-    masks = tv_tensors.Mask(torch.ones(3, 2, SIZE, SIZE, dtype=torch.uint8))
+    view = view_for(x)
+    keypoints = tv_tensors.KeyPoints([[[20.0, 24], [28, 20]]] * 3, canvas_size=(48, 48))
+    masks = tv_tensors.Mask((x > 0.5).expand(3, 2, SIZE, SIZE))
     boxes = tv_tensors.BoundingBoxes(
-        [[20, 20, 8, 8]] * 3, format="XYWH", canvas_size=(SIZE, SIZE)
+        [[20.0, 20, 8, 8]] * 3, format="XYWH", canvas_size=(SIZE, SIZE)
     )
-    out = drawn(still_colours, {"x": x, "k": keypoints, "m": masks, "b": boxes})
-    assert out["k"].shape == (3, 2, 2)
-    assert out["m"].shape == masks.shape
-    assert out["b"].format == tv_tensors.BoundingBoxFormat.XYWH
-    for name in "kmb":
-        assert isinstance(
-            out[name], type({"k": keypoints, "m": masks, "b": boxes}[name])
-        )
-        assert not out[name][0].equal(out[name][1])
+    for move, value in (
+        (move_keypoints, keypoints), (move_mask, masks), (move_boxes, boxes)
+    ):  # fmt: skip
+        moved = move(value, view)
+        assert type(moved) is type(value)
+        assert (moved.shape, moved.dtype) == (value.shape, value.dtype)
+        assert not moved[0].equal(moved[1])
+        if move is move_boxes:
+            assert moved.format == tv_tensors.BoundingBoxFormat.XYWH
 
 
 def test_boxes_that_leave_the_image_are_clamped_and_sanitized_with_their_labels(
@@ -129,14 +138,13 @@ def test_no_boxes_stay_no_boxes(make_augment):
 
 
 def test_folds_are_reported_where_points_are_moved(make_augment):
-    augment = make_augment(size=SIZE, flow_bound=None, spread=3.0, strength=3.0)
-    x = torch.rand(8, 1, SIZE, SIZE, generator=generator(0, "x"))
-    keypoints = tv_tensors.KeyPoints(torch.full((8, 1, 2), 20.0), canvas_size=(48, 48))
-    with pytest.warns(UserWarning, match=r"the flow of \d of 8 images folds"):
-        drawn(augment, x, keypoints)
+    x = torch.rand(4, 1, 16, 16, generator=generator(0, "x"))
+    keypoints = tv_tensors.KeyPoints(torch.full((4, 1, 2), 7.0), canvas_size=(16, 16))
+    with pytest.warns(UserWarning, match=r"the flow of \d of 4 images folds"):
+        drawn(make_augment(flow_bound=None, spread=3.0, strength=3.0), x, keypoints)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drawn(make_augment(size=SIZE), x, keypoints)
+        drawn(make_augment(), x, keypoints)
 
 
 @pytest.mark.parametrize(

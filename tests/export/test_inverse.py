@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from bent import bent_view
 from scipy.interpolate import RegularGridInterpolator
 
 from infaug.config import AffineRanges, TransformConfig
@@ -13,21 +14,10 @@ from infaug.transform.spatial import flow_of, pixel_grid
 SIZE = 24
 
 
-def smooth_flows(num: int, pooling: str = "local", **settings) -> torch.Tensor:
-    config = TransformConfig(
-        tau_size=8, pooling=pooling, initial_spread=1.0, **settings
-    )
-    transform = build_transform(config, 1, SIZE, SIZE, 0)
-    tau = torch.randn(num, 8, generator=generator(0, "tau"))
-    with torch.no_grad():
-        fields = transform.generator(tau)
-        return flow_of(fields.matrix, fields.offset)
-
-
 def dense_inverse(flow: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Places of a fine grid whose sources are closest to `points`: no iteration."""
     centres = (np.arange(SIZE) + 0.5) * 2 / SIZE - 1
-    fine = np.linspace(centres[0], centres[-1], 25 * SIZE)
+    fine = np.linspace(centres[0], centres[-1], 20 * SIZE)
     ys, xs = np.meshgrid(fine, fine, indexing="ij")
     source = RegularGridInterpolator((centres, centres), flow)((ys, xs))
     at = [np.square(source - point).sum(axis=2).argmin() for point in points]
@@ -35,7 +25,7 @@ def dense_inverse(flow: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def test_inverse_agrees_with_a_dense_search_to_a_tenth_of_a_pixel():
-    flows = smooth_flows(3)
+    flows = bent_view(2, SIZE, SIZE, (2,)).flow
     # Sources of places inside the image, so that the answers lie inside.
     places = pixel_grid(SIZE, SIZE, like=flows)[6:-6:5, 6:-6:5].reshape(1, -1, 2)
     at = ((places + 1) * SIZE / 2).long()[0]
@@ -46,7 +36,7 @@ def test_inverse_agrees_with_a_dense_search_to_a_tenth_of_a_pixel():
     for flow, points, found in zip(flows, sources, inverse.points, strict=True):
         truth = dense_inverse(flow.numpy(), points.numpy())
         error_px = np.linalg.norm(found.numpy() - truth, axis=1) * SIZE / 2
-        # The search is off by 0.02 px each way, half of its own grid, where the flow
+        # The search is off by 0.025 px each way, half of its own grid, where the flow
         # does not stretch; by a little more where it does.
         assert error_px.max() < TOLERANCE_PX + 0.05
 
@@ -66,8 +56,12 @@ def test_inverse_undoes_affine_flows_everywhere_even_outside():
 
 
 def test_a_bounded_flow_has_no_fold_and_every_point_is_found():
-    for pooling in ("local", "global", "both"):
-        flows = smooth_flows(32, pooling)
+    for pooling in ("local", "global"):
+        config = TransformConfig(tau_size=8, pooling=pooling, initial_spread=1.0)
+        generate = build_transform(config, 1, SIZE, SIZE, 0).generator
+        with torch.no_grad():
+            fields = generate(torch.randn(32, 8, generator=generator(0, "tau")))
+        flows = flow_of(fields.matrix, fields.offset)
         assert fold_share(flows).max() == 0
         points = torch.rand(32, 40, 2, generator=generator(0, "points")) * 1.6 - 0.8
         assert invert(flows, points).found.all()
