@@ -17,6 +17,7 @@ import torch
 from killed import contents
 
 from infaug.randomness import generator
+from infaug.record.journal import read_lines
 
 from .heads import Head, head, kill_node
 from .streamed import write_digits
@@ -64,17 +65,17 @@ def test_every_run_ends_with_the_undisturbed_bytes_whatever_is_killed(tmp_path):
     moments = torch.rand(NUM_RUNS, generator=generator("chaos", SEED)).tolist()
     said = []
     with head(num_cpus=2) as cluster:
-        calm, calm_s = {}, {}
+        calm, lines = {}, {}
         for streams in (False, True):
             out = tmp_path / f"calm-{streams}"
             with cluster.node(3):
-                calm_s[streams] = calm_run(Job(cluster, images, out, streams))
+                lines[streams] = calm_run(Job(cluster, images, out, streams))
             calm[streams] = contents(out)
         for number, moment in enumerate(moments):
             kind, out = VICTIMS[number % len(VICTIMS)], tmp_path / f"run{number}"
             streams = kind == "data worker"
             job = Job(cluster, images, out, streams)
-            commands, struck = disturbed_run(kind, job, moment * calm_s[streams])
+            commands, struck = disturbed_run(kind, job, moment * lines[streams])
             same = contents(out) == calm[streams]
             said.append((kind, commands, struck, same))
             print(number, *said[-1], flush=True)
@@ -118,28 +119,22 @@ class Job:
         return self.out.with_suffix(".log")
 
     @property
-    def trains(self) -> bool:
-        """Whether steps have been logged."""
-        metrics = self.out / "metrics.jsonl"
-        return metrics.exists() and metrics.stat().st_size > 0
+    def lines(self) -> int:
+        """How often steps have been logged."""
+        return len(read_lines(self.out / "metrics.jsonl"))
 
 
-def calm_run(job: Job) -> float:
-    """The undisturbed run; seconds from its first line of metrics to its end."""
-    running = job.start()
-    while not job.trains:
-        assert running.poll() is None, job.log.read_text()
-        time.sleep(0.1)
-    began = time.monotonic()
-    assert running.wait(PATIENCE_S) == 0, job.log.read_text()
-    return time.monotonic() - began
+def calm_run(job: Job) -> int:
+    """The undisturbed run; lines of metrics."""
+    assert job.start().wait(PATIENCE_S) == 0, job.log.read_text()
+    return job.lines
 
 
-def disturbed_run(kind: str, job: Job, moment_s: float) -> tuple[int, bool]:
+def disturbed_run(kind: str, job: Job, moment: float) -> tuple[int, bool]:
     """Commands it took to the end, and whether something was killed while it ran."""
     with job.cluster.node(3) as node:
         running = job.start()
-        struck = strike(kind, job, running, node, moment_s)
+        struck = strike(kind, job, running, node, moment)
         if kind != "added node":
             return end(job, running), struck
     with job.cluster.node(3):  # an autoscaler's next machine
@@ -151,18 +146,17 @@ def strike(
     job: Job,
     running: subprocess.Popen,
     node: subprocess.Popen,
-    moment_s: float,
+    moment: float,
 ) -> bool:
-    """Kill at a moment of the training, or as soon after as there is one to kill."""
-    while running.poll() is None and not job.trains:
-        time.sleep(0.05)
-    time.sleep(moment_s)
+    """Kill once so many lines are logged, or as soon after as there is one to kill."""
+    while running.poll() is None and job.lines <= moment:
+        time.sleep(0.02)
     while running.poll() is None:
         if kind == "driver":
             running.kill()
         elif kind == "added node":
             kill_node(node)
-        elif not kill_one(kind, job.cluster, moment_s % 1):
+        elif not kill_one(kind, job.cluster, moment % 1):
             time.sleep(0.02)
             continue
         return True
