@@ -119,13 +119,13 @@ def main() -> int:
 
 
 def begin_and_kill(out: Path) -> None:
-    """Run this very command until it logs a step of the learned row, and kill it."""
+    """Run this very command until E has learned, and kill it."""
     metrics = out / "metrics.jsonl"
     began = subprocess.Popen(
         [sys.executable, *sys.argv], env={**os.environ, KILLED: ""}
     )
     while began.poll() is None:
-        if metrics.exists() and '"base_learned"' in metrics.read_text():
+        if metrics.exists() and '"estimate"' in metrics.read_text():
             began.kill()
         time.sleep(0.2)
 
