@@ -87,7 +87,11 @@ def learned(settings: Settings, size: int) -> Callable[[Tensor], Tensor]:
 JITTER = v2.Compose(
     [
         v2.RandomAffine(
-            20, (0.1, 0.1), (0.8, 1.2), 10, interpolation=InterpolationMode.BILINEAR
+            (-20, 20),
+            (0.1, 0.1),
+            (0.8, 1.2),
+            10,
+            interpolation=InterpolationMode.BILINEAR,
         ),
         v2.ColorJitter(0.4, 0.4),
     ]

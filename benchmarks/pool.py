@@ -16,6 +16,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +24,8 @@ import numpy as np
 import ray
 import torch
 import tyro
-from scipy.optimize import nnls
+from paired import ratio, take_turns
+from pool_model import Sample, Size, fit_model, scaling
 from torch import Tensor
 
 from infaug.config import InfluenceConfig
@@ -36,8 +38,6 @@ from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solve import solve
 from infaug.randomness import generator
 
-IMAGENET = {"N": 1_281_167, "D": 2048, "Y": 1000}
-ACTORS = [2**k for k in range(9)]
 WAIT_S = 600.0
 
 
@@ -48,42 +48,13 @@ class Settings:
     sizes: tuple[str, ...] = ("b", "c")
     """Of b, c and tiny (which is for trying this file out)."""
     repeats: int = 7
-    """Interleaved pairs; medians with their range over bootstraps are reported."""
+    """Interleaved pairs; medians are reported, of ratios with their 95 % interval."""
     products: int = 4
     """Products in each timing."""
     shards: int = 2
     """Of the training set; the actors share them."""
     json: bool = False
     """Print one JSON line and nothing else."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """N samples, D features, Y classes."""
-
-    N: int
-    D: int
-    Y: int
-
-    @property
-    def head_bytes(self) -> int:
-        """Of one float32 array of the head's shape."""
-        return 4 * self.Y * (self.D + 1)
-
-    @property
-    def work(self) -> float:
-        """Multiply-adds of a product: two matrix products per sample."""
-        return 2.0 * self.N * self.Y * (self.D + 1)
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A measured product: who did it, what it took."""
-
-    actors: int
-    work: float
-    num_bytes: int
-    seconds: float
 
 
 SIZES = {
@@ -126,24 +97,25 @@ def measure(name: str, pools: dict[int, SolverPool], asked: Settings) -> dict[st
     size = SIZES[name]
     h1, probs, v = problem(size)
     sources = feature_sources(f"{name}", h1, probs, asked.shards)
-    times: dict[int, list[float]] = {1: [], 2: []}
     num_bytes, product = {}, {}
+
+    def seconds(count: int) -> float:
+        found = time_products(pools[count], sources, v, asked.products)
+        num_bytes[count], product[count] = found[1], found[2]
+        return found[0]
+
     for pool in pools.values():
         time_products(pool, sources, v, 1)  # Warm up: features are fetched.
-    for _ in range(asked.repeats):
-        for count, pool in pools.items():
-            found = time_products(pool, sources, v, asked.products)
-            times[count].append(found[0])
-            num_bytes[count], product[count] = found[1], found[2]
+    turns = take_turns({str(n): partial(seconds, n) for n in pools}, asked.repeats)
+    times = {count: turns[str(count)] for count in pools}
     expected = local_twin(h1, probs, asked.shards) @ v
     whole = LastLayerHessian(h1, probs) @ v
-    ratios = np.array(times[1]) / np.array(times[2])
-    low, high = interval(ratios)
+    middle, low, high = ratio(times[1], times[2])
     return {
         "size": name,
         "one_s": float(np.median(times[1])),
         "two_s": float(np.median(times[2])),
-        "ratio": float(np.median(ratios)),
+        "ratio": middle,
         "ratio_low": low,
         "ratio_high": high,
         "bytes_per_product": num_bytes,
@@ -153,13 +125,6 @@ def measure(name: str, pools: dict[int, SolverPool], asked: Settings) -> dict[st
         "head_bytes": size.head_bytes,
         "times": times,
     }
-
-
-def interval(values: np.ndarray, num: int = 1000) -> tuple[float, float]:
-    """95 % interval of the median, by bootstrap."""
-    draws = np.random.default_rng(0).choice(values, (num, len(values)))
-    low, high = np.quantile(np.median(draws, axis=1), [0.025, 0.975])
-    return float(low), float(high)
 
 
 def solutions_agree(pool: SolverPool) -> float:
@@ -194,55 +159,6 @@ def overheads(pools: dict[int, SolverPool], asked: Settings) -> list[Sample]:
             seconds = float(np.median([found[0] for found in times]))
             samples.append(Sample(count, size.work, times[0][1], seconds))
     return samples
-
-
-def fit_model(samples: list[Sample]) -> dict[str, float]:
-    """Seconds of a product = a + b * work / actors + c * bytes moved.
-
-    Least squares in relative error over everything that was measured, none negative.
-    """
-    lines = np.array([[1.0, s.work / s.actors, s.num_bytes] for s in samples])
-    times = np.array([s.seconds for s in samples])
-    scale = lines.max(axis=0)
-    found, _ = nnls(lines / scale / times[:, None], np.ones(len(times)))
-    off = np.abs(lines / scale @ found / times - 1)
-    latency_s, per_work, per_byte = found / scale
-    return {
-        "latency_s": latency_s,
-        "s_per_multiply_add": per_work,
-        "s_per_byte": per_byte,
-        "median_error": float(np.median(off)),
-        "largest_error": float(off.max()),
-    }
-
-
-def predict(model: dict[str, float], size: Size, actors: int) -> float:
-    """Seconds of a product with as many shards as actors, by the model.
-
-    Every actor is on its own node: v is sent to each, each sends its sum, and the
-    coordinator's link carries all of it; every call costs it some latency.
-    """
-    moved = 2 * actors * size.head_bytes
-    return (
-        model["latency_s"] * max(1.0, actors / 2)
-        + model["s_per_multiply_add"] * size.work / actors
-        + model["s_per_byte"] * moved
-    )
-
-
-def scaling(model: dict[str, float]) -> dict[str, Any]:
-    """Predicted seconds of a product at ImageNet's size, and the best number."""
-    size = Size(**IMAGENET)
-    seconds = {count: predict(model, size, count) for count in ACTORS}
-    pays = [
-        count for count in ACTORS[1:] if seconds[count // 2] / seconds[count] >= 1.25
-    ]
-    return {
-        "size": IMAGENET,
-        "seconds_by_actors": seconds,
-        "doubling_pays_until": max(pays, default=1),
-        "best": min(seconds, key=seconds.__getitem__),
-    }
 
 
 def run(asked: Settings) -> dict[str, Any]:

@@ -19,7 +19,6 @@ import math
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -28,28 +27,19 @@ from typing import Any
 import torch
 import tyro
 from memory import forget_peak, peak, resident
-from s_val_rivals import CG, LISSA, Problem, missing
-from torch import Tensor
-from torch.nn.functional import one_hot
+from paired import ratio, take_turns, timed
+from s_val_lissa import compare_lissa
+from s_val_problem import MOST, RTOL, build, hessian, residual
+from s_val_rivals import CG, Problem, missing
 
 from infaug.config import InfluenceConfig
 from infaug.influence.cg import cg
 from infaug.influence.damped import Damped
-from infaug.influence.gradient import mean_head_gradient, with_bias
-from infaug.influence.hessian import LastLayerHessian
-from infaug.influence.lissa import lissa
-from infaug.influence.recursion import find_scale
 from infaug.influence.solution import Solution
 from infaug.influence.solve import solve
-from infaug.randomness import generator
 
-SIZES = {"a": (10_000, 64, 10), "b": (20_000, 512, 100), "c": (10_000, 2048, 1000)}
-RTOL = 1e-3
-MOST = 10_000
 TRIES = 12  # at the tolerance of a rival
 LOOSEST = 64  # times RTOL: some test another norm and would do too much at RTOL
-LISSA_STEPS, LISSA_BATCH = 2_000, 256
-RIVAL_STEPS = 200  # enough to time a step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,35 +60,6 @@ class Settings:
     """Which to compare with."""
     peak: str = ""
     """Internal: print the peak memory of this one solver and end."""
-
-
-def build(size: str, damping: float) -> Problem:
-    """The problem, a function of its name."""
-    num, features, classes = SIZES[size]
-    draws = generator("s_val benchmark", size)
-    spectrum = torch.arange(1, features + 1).float().rsqrt()
-    turn = torch.linalg.qr(torch.randn(features, features, generator=draws))[0]
-    h = torch.randn(num, features, generator=draws).mul_(spectrum).mm(turn).relu_()
-    h *= math.sqrt(8) / h.square().sum(1).mean().sqrt()
-    h1 = with_bias(h)
-    del h
-    head = torch.randn(classes, features + 1, generator=draws)
-    head[:, -1] = 0
-    mean = h1.mean(0)
-    head[:, -1] = -(head @ mean)  # centred, so that classes are about equally likely
-    head *= 4 / (h1[:1000] @ head.T).std()
-    probs = (h1[:2000] @ head.T).softmax(1)
-    labels = torch.multinomial((h1 @ head.T).softmax(1), 1, generator=draws)[:, 0]
-    y = one_hot(labels[:2000], classes).float()
-    gradient = mean_head_gradient(probs, y, h1[:2000])
-    return Problem(h1, head, labels, gradient, damping)
-
-
-def hessian(problem: Problem) -> LastLayerHessian:
-    """Ours, from where the rivals start."""
-    return LastLayerHessian(
-        problem.h1, torch.mm(problem.h1, problem.head.T).softmax(dim=1)
-    )
 
 
 def infaug_cg(problem: Problem) -> Solution:
@@ -122,19 +83,6 @@ def floor(problem: Problem, num_products: int) -> None:
         torch.mm(slopes.T, h1, out=result)
 
 
-def residual(problem: Problem, s_val: Tensor) -> float:
-    """|b - A x| / |b| in float64, written out anew."""
-    b, x = problem.gradient.double(), s_val.double()
-    total = problem.damping * x
-    for rows in torch.arange(len(problem.h1)).split(2000):
-        h1 = problem.h1[rows].double()
-        p = (h1 @ problem.head.double().T).softmax(1)
-        slopes = h1 @ x.T
-        changes = p * (slopes - (p * slopes).sum(1, keepdim=True))
-        total += changes.T @ h1 / len(problem.h1)
-    return float((b - total).norm() / b.norm())
-
-
 def solvers(
     problem: Problem, rivals: tuple[str, ...], residuals: dict[str, float]
 ) -> dict[str, Callable[[], Any]]:
@@ -142,7 +90,7 @@ def solvers(
     first = infaug_cg(problem)
     residuals["infaug_cg"] = residual(problem, first.value)
     residuals["infaug"] = residual(problem, infaug_default(problem).value)
-    timed: dict[str, Callable[[], Any]] = {
+    acts: dict[str, Callable[[], Any]] = {
         "floor": partial(floor, problem, first.num_products),
         "infaug_cg": partial(infaug_cg, problem),
         "infaug": partial(infaug_default, problem),
@@ -155,38 +103,8 @@ def solvers(
             if residuals[name] <= RTOL:
                 break
             tolerance, products = 0.5 * tolerance, math.ceil(1.1 * products)
-        timed[name] = partial(run, problem, tolerance, products)
-    return timed
-
-
-def take_turns(
-    timed: dict[str, Callable[[], Any]], repeats: int
-) -> dict[str, list[float]]:
-    """Seconds of every solver in every turn; the order rotates."""
-    seconds: dict[str, list[float]] = {name: [] for name in timed}
-    names = list(timed)
-    for turn in range(repeats):
-        shift = turn % len(names)
-        for name in names[shift:] + names[:shift]:
-            began = time.perf_counter()
-            timed[name]()
-            seconds[name].append(time.perf_counter() - began)
-    return seconds
-
-
-def interval(values: list[float]) -> tuple[float, float]:
-    """Order statistics that hold the median with 95 %, or all if too few."""
-    ordered, rank, n = sorted(values), 0, len(values)
-    while 2 * sum(math.comb(n, k) for k in range(rank + 1)) / 2**n <= 0.05:
-        rank += 1
-    rank = max(rank - 1, 0)
-    return ordered[rank], ordered[n - 1 - rank]
-
-
-def ratio(over: list[float], under: list[float]) -> list[float]:
-    """Median of the paired ratios, and its interval."""
-    pairs = [a / b for a, b in zip(over, under, strict=True)]
-    return [round(x, 3) for x in (statistics.median(pairs), *interval(pairs))]
+        acts[name] = partial(run, problem, tolerance, products)
+    return acts
 
 
 def peak_gib(size: str, damping: float, threads: int, name: str) -> float:
@@ -227,8 +145,8 @@ def compare(settings: Settings, size: str, damping: float, threads: int) -> dict
     problem = build(size, damping)
     rivals = tuple(name for name in settings.rivals if not missing(CG[name][0]))
     residuals: dict[str, float] = {}
-    timed = solvers(problem, rivals, residuals)
-    seconds = take_turns(timed, settings.repeats)
+    acts = solvers(problem, rivals, residuals)
+    seconds = take_turns({n: timed(act) for n, act in acts.items()}, settings.repeats)
     median = {name: statistics.median(values) for name, values in seconds.items()}
     best = min(rivals, key=lambda name: median[name], default=None)
     ratios = {"infaug_cg/floor": ratio(seconds["infaug_cg"], seconds["floor"])}
@@ -252,46 +170,8 @@ def compare(settings: Settings, size: str, damping: float, threads: int) -> dict
         "skipped": {n: why for n in settings.rivals if (why := missing(CG[n][0]))},
     }
     if size == "a":
-        row["lissa"] = compare_lissa(problem, settings)
+        row["lissa"] = compare_lissa(problem, settings.rivals, settings.repeats)
     return row
-
-
-def compare_lissa(problem: Problem, settings: Settings) -> dict[str, Any]:
-    """Seconds per step, and the residual after LISSA_STEPS with no scale given."""
-    operator = Damped(hessian(problem), problem.damping)
-    ours = partial(
-        lissa,
-        operator,
-        problem.gradient,
-        seed=("benchmark",),
-        rtol=1e-2,
-        max_products=MOST,
-        batch_size=LISSA_BATCH,
-        num_repeats=1,
-        num_steps=LISSA_STEPS,
-    )
-    scale = find_scale(
-        operator, problem.gradient, seed=("benchmark",), batch_size=LISSA_BATCH
-    )
-    timed: dict[str, Callable[[], Any]] = {"infaug": ours}
-    for name, (module, run) in LISSA.items():
-        if name in settings.rivals and not missing(module):
-            timed[name] = partial(run, problem, RIVAL_STEPS, scale)
-    steps = dict.fromkeys(timed, RIVAL_STEPS) | {"infaug": LISSA_STEPS}
-    seconds = {
-        name: [s / steps[name] for s in values]
-        for name, values in take_turns(timed, settings.repeats).items()
-    }
-    return {
-        "residual": residual(problem, ours().value),
-        "steps": LISSA_STEPS,
-        "us_per_step": {n: 1e6 * statistics.median(v) for n, v in seconds.items()},
-        "ratios": {
-            f"{name}/infaug": ratio(seconds[name], seconds["infaug"])
-            for name in seconds
-            if name != "infaug"
-        },
-    }
 
 
 def show(row: dict[str, Any]) -> None:

@@ -92,8 +92,21 @@ class CellViews:
 
         `judge` scores images where views are chosen or weighted by their influence.
         """
-        x, y, draws = self._classify.at(step)
-        x, y = x.to(self.dtype), y.to(self.dtype)
+        tally = self.world.tally
+        with tally.time("data"):
+            x, y, draws = self._classify.at(step)
+            x, y = x.to(self.dtype), y.to(self.dtype)
+        tally.count("images", len(y))
+        with tally.time("views"):
+            return self._views(x, y, draws, judge)
+
+    def _views(
+        self,
+        x: Float[Tensor, "B K C H W"],
+        y: Float[Tensor, "B Y"],
+        draws: Draws,
+        judge: Judge,
+    ) -> Views:
         settings = self.config.estimator
         augments = self._begun
         if self.row.is_learned and settings.candidates > 1:
@@ -116,10 +129,14 @@ class CellViews:
         self, step: int
     ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]:
         """What E trains on at `step`: this process's part of the batch."""
-        x, y, draws = self._estimate.at(step)
-        x, y = x[:, 0].to(self.dtype), y.to(self.dtype)
+        tally = self.world.tally
+        with tally.time("data"):
+            x, y, draws = self._estimate.at(step)
+            x, y = x[:, 0].to(self.dtype), y.to(self.dtype)
+        tally.count("images", len(y))
         if self.row.learns_on_base:
-            x = build_base(self._base_left)(x, draws.fork("base"))
+            with tally.time("views"):
+                x = build_base(self._base_left)(x, draws.fork("base"))
         return x, y, draws
 
 

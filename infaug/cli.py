@@ -16,13 +16,13 @@ from typing import Annotated, Any, get_args
 
 import tyro
 
+from infaug.cache import cache_folder
 from infaug.cli_cluster import Check, check_cluster
 from infaug.cli_data import Prepare, prepare
 from infaug.cli_export import Export, Preview, export, preview
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
 from infaug.config import Mode, RunConfig, from_dict, in_mode
 from infaug.span import Span
-from infaug.storage import cache_folder
 
 BAD_INPUT = 2
 INTERRUPTED = 130

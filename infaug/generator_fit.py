@@ -107,8 +107,10 @@ class GeneratorFit:
 
     def batch_at(self, update: int) -> Batch:
         """What one update sees: this process's part."""
-        x, _, draws = self._batches.at(update)
-        x = x[:, 0].to(self.dtype)
+        with self.world.tally.time("data"):
+            x, _, draws = self._batches.at(update)
+            x = x[:, 0].to(self.dtype)
+        self.world.tally.count("images", len(x))
         real = x
         if self.config.adversarial.fit == "ragan":
             real = self._base(x, draws.fork("base"))

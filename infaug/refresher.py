@@ -58,18 +58,19 @@ class Sync:
         """S of F as it stands, from the last S."""
         cell, began = self.cell, time.perf_counter()
         cell.classifier.eval()
-        solution = solve_s_val(
-            cell.classifier,
-            cell.train,
-            self.influence,
-            cell.seen,
-            cell.config.influence,
-            cell.seed,
-            "refresh",
-            round_,
-            world=cell.world,
-            start=cell.s_val,
-        )
+        with cell.world.tally.time("s_val"):
+            solution = solve_s_val(
+                cell.classifier,
+                cell.train,
+                self.influence,
+                cell.seen,
+                cell.config.influence,
+                cell.seed,
+                "refresh",
+                round_,
+                world=cell.world,
+                start=cell.s_val,
+            )
         seconds = time.perf_counter() - began
         return Refreshed(solution, 0, seconds, seconds)
 
@@ -93,7 +94,8 @@ class HandedOver:
             self.cell.freeze()
         if self.cell.frozen is not None and self.pending is None:
             began = time.perf_counter()
-            self._begin(self.cell.frozen, round_)
+            with self.cell.world.tally.time("s_val"):
+                self._begin(self.cell.frozen, round_)
             self.handing_over_s = time.perf_counter() - began
 
     def _begin(self, frozen: ImageClassifier, round_: int) -> None:
@@ -113,7 +115,8 @@ class HandedOver:
         """S of the snapshot, waited for if it is late."""
         self.after(round_, self.cell.config.rounds.classifier_steps)
         began = time.perf_counter()
-        solved = self.cell.world.first(self._result)
+        with self.cell.world.tally.time("s_val"):
+            solved = self.cell.world.first(self._result)
         self.pending, self.cell.frozen = None, None
         waited = time.perf_counter() - began + self.handing_over_s
         self.handing_over_s = 0.0

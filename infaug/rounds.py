@@ -14,7 +14,8 @@ from infaug.data.problem import Splits
 from infaug.data.stored import Stored
 from infaug.estimate.fit import fit_estimator
 from infaug.overlap import Solver
-from infaug.record.recorder import Metrics, Recorder
+from infaug.record.recorder import Recorder
+from infaug.record.watcher import Metrics
 from infaug.refresh import correlation_with_full, is_sampled
 from infaug.refresher import Refresher, build_refresher
 from infaug.review import review
@@ -62,9 +63,8 @@ def run_cell(
 
         # Refresh s_val for the F of this round.
         left = recorder.left(round_, "refresh", 1)
-        clock: dict[str, float] = {}
-        steps = refresh(cell, round_, left, refresher, clock)
-        recorder.follow(round_, "refresh", left, steps, cell, clock)
+        steps = refresh(cell, round_, left, refresher)
+        recorder.follow(round_, "refresh", left, steps, cell)
 
         # Train E against that F and that s_val.
         left = recorder.left(round_, "estimate", rounds.estimator_steps)
@@ -80,9 +80,8 @@ def run_cell(
 def learn_once(cell: Cell, recorder: Recorder, refresher: Refresher) -> None:
     """S of the F that the control row left, then all steps of E against it."""
     left = recorder.left(BEFORE, "refresh", 1)
-    clock: dict[str, float] = {}
-    steps = refresh(cell, BEFORE, left, refresher, clock)
-    recorder.follow(BEFORE, "refresh", left, steps, cell, clock)
+    steps = refresh(cell, BEFORE, left, refresher)
+    recorder.follow(BEFORE, "refresh", left, steps, cell)
     rounds = cell.config.rounds
     left = recorder.left(BEFORE, "estimate", estimator_steps(rounds))
     steps = estimate(cell, 0, left)
@@ -122,7 +121,8 @@ def classify(
         if refresher:
             refresher.after(round_, step + 1 - first)
         if step == first + left.stop - 1:
-            found = assess(cell, selection)
+            with cell.world.tally.time("selection"):
+                found = assess(cell, selection)
             yield metrics | {
                 "selection_loss": found.loss,
                 "selection_top1": found.accuracy,
@@ -132,21 +132,17 @@ def classify(
 
 
 def refresh(
-    cell: Cell,
-    round_: int,
-    left: range,
-    refresher: Refresher,
-    clock: dict[str, float],
+    cell: Cell, round_: int, left: range, refresher: Refresher
 ) -> Iterator[Metrics]:
-    """The one step of a refresh: S is adopted. Times go to `clock`, not to metrics."""
+    """The one step of a refresh: S is adopted. Times are tallied, and no metrics."""
     for _ in left:
         new = refresher.finish(round_)
         memory = cell.config.influence.memory if round_ > 0 else 0.0
         s_val = new.solution.value.to(cell.device)
         cell.s_val = memory * cell.s_val + (1 - memory) * s_val
-        clock["staleness_steps"] = new.staleness
-        clock["solve_seconds"] = round(new.solve_seconds, 4)
-        clock["waited_seconds"] = round(new.waited_seconds, 4)
+        cell.world.tally.count("staleness_steps", new.staleness)
+        cell.world.tally.count("solve_seconds", new.solve_seconds)
+        cell.world.tally.count("waited_seconds", new.waited_seconds)
         metrics: dict[str, float | int | str] = {
             "residual": new.solution.residual,
             "products": new.solution.num_products,

@@ -1,10 +1,11 @@
 """What a cluster does for a run; a run alone does without."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from infaug.data.feed import Feed
 from infaug.overlap import Solver
+from infaug.record.watcher import Watcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +16,8 @@ class Services:
     """Solves for every S, beside training; None: this process does."""
     feed: Feed | None = None
     """Decodes images that are streamed; None: threads of this process."""
+    watchers: Sequence[Watcher] = ()
+    """Told of what this process does."""
     is_leaving: Callable[[], bool] | None = None
     """Whether a machine of this run will be taken away soon. All processes of a run ask
     together, and are told alike."""

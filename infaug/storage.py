@@ -154,12 +154,6 @@ class Location:
             return file.read()
 
 
-def cache_folder() -> Path:
-    """The user's cache folder by the XDG convention."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "infaug"
-
-
 @contextmanager
 def reaching(place: object) -> Iterator[None]:
     """What goes wrong while storage is asked is told with the address and a remedy."""

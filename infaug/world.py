@@ -5,12 +5,14 @@ process borders: whoever asks divides once by a global count.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from infaug.tally import Tally
 
 T = TypeVar("T")
 
@@ -24,6 +26,8 @@ class World:
 
     rank: int = 0
     size: int = 1
+    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    """What this process's time goes to; `peers` is what it waits here for others."""
 
     @classmethod
     def joined(cls) -> "World":
@@ -61,7 +65,8 @@ class World:
         if self.size == 1 or not tensors:
             return
         flat = torch.cat([t.detach().flatten() for t in tensors])
-        dist.all_reduce(flat)
+        with self.tally.time("peers"):
+            dist.all_reduce(flat)
         for tensor, total in zip(
             tensors, flat.split([t.numel() for t in tensors]), strict=True
         ):
@@ -73,12 +78,14 @@ class World:
             return part
         counts = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
         counts = [c.to(part.device) for c in counts]
-        dist.all_gather(counts, torch.tensor([len(part)], device=part.device))
+        with self.tally.time("peers"):
+            dist.all_gather(counts, torch.tensor([len(part)], device=part.device))
         longest = int(max(counts))
         padded = part.new_zeros(longest, *part.shape[1:])
         padded[: len(part)] = part
         parts = [torch.empty_like(padded) for _ in range(self.size)]
-        dist.all_gather(parts, padded)
+        with self.tally.time("peers"):
+            dist.all_gather(parts, padded)
         rows = [p[: int(c)] for p, c in zip(parts, counts, strict=True)]
         return torch.cat(rows)
 
@@ -97,7 +104,8 @@ class World:
                 box[0] = act()
             except ValueError as error:
                 box[1] = str(error)
-        dist.broadcast_object_list(box, src=0)
+        with self.tally.time("peers"):
+            dist.broadcast_object_list(box, src=0)
         if box[1] is not None:
             raise ValueError(box[1])
         return box[0]

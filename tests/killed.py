@@ -37,16 +37,16 @@ def start(out: Path | str, doom: list | None, config: RunConfig = CALM) -> int:
     return subprocess.run([sys.executable, "-c", VICTIM, job], check=False).returncode
 
 
-IN_TIME = ("timings.jsonl", "starts.jsonl", "lock", "result.json")
+IN_TIME = ("timings.jsonl", "starts.jsonl", "tensorboard", "lock", "result.json")
 
 
 def contents(run: Path) -> dict[str, bytes]:
     """Every file that does not depend on the clock, and the result but its seconds."""
     files = {}
     for path in sorted(run.rglob("*")):
-        name = str(path.relative_to(run))
-        if path.is_file() and name not in IN_TIME:
-            files[name] = path.read_bytes()
+        name = path.relative_to(run)
+        if path.is_file() and name.parts[0] not in IN_TIME:
+            files[str(name)] = path.read_bytes()
     result = json.loads((run / "result.json").read_text())
     files["result.json"] = json.dumps({**result, "seconds": None}).encode()
     return files

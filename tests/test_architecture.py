@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "infaug"
 
 # Left to right; a room may import only from layers before its own.
 LAYERS: list[set[str]] = [
-    {"__init__", "config", "lock", "randomness", "span", "storage"},
+    {"__init__", "cache", "config", "lock", "randomness", "span", "storage", "tally"},
     {"transfer", "world"},
     {"types", "precision", "descent", "state"},
     {"data", "classify", "influence", "transform"},

@@ -60,7 +60,7 @@ def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
         list(classify(cell, 1, range(4), splits.selection))
         if cell.row.is_learned:
             refresher = build_refresher(cell, splits.influence, None)
-            list(refresh(cell, 1, range(1), refresher, {}))
+            list(refresh(cell, 1, range(1), refresher))
             list(estimate(cell, 1, range(3)))
         return {k: v.clone() for k, v in cell.tensors().items()}
 
@@ -93,7 +93,7 @@ def test_a_compiled_f_learns_what_a_plain_one_does_through_a_whole_round(splits)
         cell = Cell(ROWS["base_learned"], 0, splits, config, World(), CPU)
         list(classify(cell, 0, range(3), splits.selection))
         refresher = build_refresher(cell, splits.influence, None)
-        list(refresh(cell, 0, range(1), refresher, {}))
+        list(refresh(cell, 0, range(1), refresher))
         list(estimate(cell, 0, range(2)))
         return cell.classifier.state_dict()
 

@@ -129,15 +129,14 @@ def test_a_sampled_refresh_reports_its_correlation_at_the_interval(
     config = replace(settled(CONFIG), influence=sampled(25, probe_every=every))
     cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
     lines = [
-        next(refresh(cell, r, range(1), Sync(cell, splits.influence), {}))
-        for r in range(4)
+        next(refresh(cell, r, range(1), Sync(cell, splits.influence))) for r in range(4)
     ]
     reported = [r for r, line in enumerate(lines) if "pearson_full" in line]
     assert reported == expected
 
 
 def test_a_refresh_of_all_images_has_nothing_to_report(cell, splits):
-    line = next(refresh(cell, 0, range(1), Sync(cell, splits.influence), {}))
+    line = next(refresh(cell, 0, range(1), Sync(cell, splits.influence)))
     assert "pearson_full" not in line
     cell.s_val = torch.zeros_like(cell.s_val)
 

@@ -46,6 +46,7 @@ def query(tmp_path_factory):
                 endpoint_override=f"127.0.0.1:{port}",
                 scheme="http",
                 region="us-east-1",
+                request_timeout=60,  # a server begins slowly
                 allow_bucket_creation=True,
             )
             store.create_dir("bucket")

@@ -34,7 +34,7 @@ from infaug.generator_fit import GeneratorFit
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
-from infaug.record.recorder import Recorder
+from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
 from infaug.rounds import assess, run_cell
 from infaug.rows import rows_of
@@ -95,7 +95,8 @@ def run(
         world.first(lambda: folder.settle(settled))
         world.first(lambda: folder.list_unreadable(source.bad))
         store = GeneratorStore(cache) if cache else None
-        _run_cells(settled, source, folder, store, world, device, services, shown=shown)
+        cells = plan_cells(settled, rows_of(settled), range(settled.seeds))
+        run_planned(cells, source, folder, world, device, services, store, shown=shown)
         return world.first(lambda: _finish(folder, settled))
 
 
@@ -125,21 +126,6 @@ def _tell_outlook(
         console.print(line, highlight=False, soft_wrap=True)
 
 
-def _run_cells(
-    config: RunConfig,
-    source: Source,
-    folder: RunFolder,
-    store: GeneratorStore | None,
-    world: World,
-    device: torch.device,
-    services: Services,
-    *,
-    shown: bool,
-) -> None:
-    cells = plan_cells(config, rows_of(config), range(config.seeds))
-    run_planned(cells, source, folder, world, device, services, store, shown=shown)
-
-
 def run_planned(
     cells: Sequence[Planned],
     source: Source,
@@ -161,8 +147,14 @@ def run_planned(
         [cell.config.rounds.rounds for cell in cells],
         shown=shown and world.is_first,
     )
+    writing = watchers_in(folder.path) if world.is_first else []
     books = Recorder(
-        folder, cells[0].config.rounds, world, display, services.is_leaving
+        folder,
+        cells[0].config.rounds,
+        world,
+        display,
+        [*writing, *services.watchers],
+        services.is_leaving,
     )
     with contextlib.closing(books) as kept:
         # All rows of a seed have the same splits.
@@ -172,7 +164,7 @@ def run_planned(
             if world.first(partial(folder.cell_result, name, seed)) is not None:
                 display.skip_cell(number)
                 continue
-            state = kept.begin_cell(number, name, seed)
+            state = kept.begin_cell(number, name, seed, planned.config.rounds)
             config = world.first(partial(config_for, planned, folder))
             splits = splits_of(seed)
             if planned.fits_generator:

@@ -117,8 +117,9 @@ def _seconds(folder: RunFolder) -> dict[str, float]:
     seconds: dict[str, float] = {}
     for line in read_lines(folder.path / "timings.jsonl"):
         phase = "tuning" if line["row"].startswith(TRIAL) else line["phase"]
-        seconds[phase] = round(seconds.get(phase, 0.0) + line["seconds"], 3)
-    return seconds | {"total": round(sum(seconds.values()), 3)}
+        seconds[phase] = seconds.get(phase, 0.0) + line["seconds"]
+    seconds["total"] = sum(seconds.values())
+    return {phase: round(spent, 3) for phase, spent in seconds.items()}
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from infaug.precision import pick_device
 from infaug.randomness import generator
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
-from infaug.record.recorder import Recorder
+from infaug.record.recorder import Recorder, watchers_in
 from infaug.rounds import assess, run_cell
 from infaug.rows import ROWS
 from infaug.world import World
@@ -83,7 +83,8 @@ def run_variant(
     row = ROWS[cell.row]
     planned = Planned(row=row, seed=cell.seed, config=config)
     display = Display([planned.steps], [config.rounds.rounds], shown=shown)
-    recorder = Recorder(folder, config.rounds, World(), display)
+    watchers = watchers_in(folder.path)
+    recorder = Recorder(folder, config.rounds, World(), display, watchers)
     with contextlib.closing(recorder) as kept:
         state = kept.begin_cell(0, row.name, cell.seed)
         trained = Cell(row, cell.seed, splits, config, World(), device)

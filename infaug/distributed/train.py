@@ -26,6 +26,7 @@ from infaug.config import RunConfig, from_dict, to_dict
 from infaug.data.feed import Feed
 from infaug.distributed.attempts import count_attempt
 from infaug.distributed.ingest import RayFeed
+from infaug.distributed.metrics import RayMetrics
 from infaug.distributed.pool import PoolSolver, SolverPool
 from infaug.distributed.pool_actor import PoolError
 from infaug.distributed.pool_growth import PoolShape
@@ -78,6 +79,8 @@ def fit_on_workers(
     folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
     if (finished := folder.result()) is not None:
+        # Of a driver that was killed when its workers had finished.
+        shutil.rmtree(folder.path / "ray", ignore_errors=True)
         return finished
     World(size=max(workers.most, 1)).share(config.classifier.batch_groups)
     started_here = connect(workers.most, pool)
@@ -92,7 +95,7 @@ def fit_on_workers(
                     folder.place,
                     cache=cache,
                     shown=shown,
-                    services=Services(solver=solver),
+                    services=Services(solver=solver, watchers=[RayMetrics()]),
                 )
             scaling = scaling_of(
                 workers, gpus_per_worker, pool, resize_s, is_awaited=patience_s > 0
@@ -202,7 +205,10 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             cache=Path(job["cache"]) if job["cache"] else None,
             shown=job["shown"],
             services=Services(
-                solver=job["solver"], feed=job["feed"], is_leaving=_is_leaving
+                solver=job["solver"],
+                feed=job["feed"],
+                watchers=[RayMetrics(ray.train.get_context().get_world_rank())],
+                is_leaving=_is_leaving,
             ),
         )
     except ValueError as error:

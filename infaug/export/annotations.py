@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional
 
+from infaug.export.images import same_kind
 from infaug.export.inverse import fold_share, invert
 from infaug.export.view import View
 
@@ -38,7 +39,7 @@ def move_mask(mask: tv_tensors.Mask, view: View) -> tv_tensors.Mask:
     stacked = plain.reshape(len(view.flow), -1, *view.size).to(dtype)
     flow = view.flow.to(dtype)
     moved = F.grid_sample(stacked, flow, "nearest", view.padding, align_corners=False)
-    return tv_tensors.wrap(moved.reshape(plain.shape).to(plain.dtype), like=mask)
+    return same_kind(moved.reshape(plain.shape).to(plain.dtype), like=mask)
 
 
 def move_keypoints(points: tv_tensors.KeyPoints, view: View) -> tv_tensors.KeyPoints:
@@ -52,7 +53,7 @@ def move_keypoints(points: tv_tensors.KeyPoints, view: View) -> tv_tensors.KeyPo
         return points
     plain = points.as_subclass(Tensor)
     moved = _inverted(plain.reshape(len(view.flow), -1, 2).float() + 0.5, view) - 0.5
-    return tv_tensors.wrap(_as(moved.reshape(plain.shape), plain), like=points)
+    return same_kind(_as(moved.reshape(plain.shape), plain), like=points)
 
 
 def move_boxes(boxes: tv_tensors.BoundingBoxes, view: View) -> tv_tensors.BoundingBoxes:
@@ -69,15 +70,17 @@ def move_boxes(boxes: tv_tensors.BoundingBoxes, view: View) -> tv_tensors.Boundi
         )
     if boxes.numel() == 0:
         return boxes
-    exact = tv_tensors.wrap(boxes.as_subclass(Tensor).float(), like=boxes)
-    corners = functional.convert_bounding_box_format(exact, new_format="XYXY")
+    exact = same_kind(boxes.as_subclass(Tensor).float(), like=boxes)
+    corners = functional.convert_bounding_box_format(
+        exact, new_format=tv_tensors.BoundingBoxFormat.XYXY
+    )
     plain = corners.as_subclass(Tensor)
     outlines = _outlines(plain.reshape(len(view.flow), -1, 4))
     moved = _inverted(outlines.flatten(1, 2), view).reshape(outlines.shape)
     hull = torch.cat([moved.amin(dim=2), moved.amax(dim=2)], dim=2).reshape(plain.shape)
-    clamped = functional.clamp_bounding_boxes(tv_tensors.wrap(hull, like=corners))
+    clamped = functional.clamp_bounding_boxes(same_kind(hull, like=corners))
     converted = functional.convert_bounding_box_format(clamped, new_format=boxes.format)
-    return tv_tensors.wrap(_as(converted.as_subclass(Tensor), boxes), like=boxes)
+    return same_kind(_as(converted.as_subclass(Tensor), boxes), like=boxes)
 
 
 def _outlines(corners: Float[Tensor, "B N 4"]) -> Float[Tensor, "B N P 2"]:

@@ -67,7 +67,12 @@ def restored(x: Float[Tensor, "*B C H W"], like: Any) -> Any:
     if isinstance(like, PIL.Image.Image):
         return functional.to_pil_image(_to_uint8(x), mode=like.mode)
     x = _to_uint8(x) if like.dtype == torch.uint8 else x.to(like.dtype)
-    return tv_tensors.wrap(x, like=like) if isinstance(like, tv_tensors.Image) else x
+    return same_kind(x, like=like) if isinstance(like, tv_tensors.Image) else x
+
+
+def same_kind(x: Tensor, *, like: Any) -> Any:
+    """`x` as a tv_tensor of the kind of `like`, with its metadata."""
+    return tv_tensors.wrap(x, like=like)  # pyright: ignore[reportCallIssue]
 
 
 def _to_uint8(x: Tensor) -> Tensor:

@@ -47,6 +47,7 @@ def invert(flow: Float[Tensor, "B H W 2"], points: Float[Tensor, "B P 2"]) -> In
     rest = (flow - affine_flow(affine, height, width)).permute(0, 3, 1, 2)
     left = 1 - stretch(_displacement(flow)).clamp_max(MOST_STRETCH)
     close = (2 * TOLERANCE_PX / max(height, width) * left)[:, None]
+    is_close = torch.zeros(found.shape[:2], dtype=torch.bool, device=found.device)
     for _ in range(MOST_STEPS):
         source = found @ matrix.mT + offset + _sample(rest, found)
         residual = source - points

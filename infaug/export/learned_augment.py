@@ -91,7 +91,7 @@ class LearnedAugment(v2.Transform):
         Raises:
             ValueError: if there is no image, or something does not fit it.
         """
-        flat, nesting = pytree.tree_flatten(inputs if len(inputs) > 1 else inputs[0])
+        flat, nesting = pytree.tree_flatten(inputs[0] if len(inputs) == 1 else inputs)
         at = images_among(flat)
         kinds = (tv_tensors.Mask, tv_tensors.KeyPoints, tv_tensors.BoundingBoxes)
         moves = {k for k, value in enumerate(flat) if isinstance(value, kinds)} | {*at}

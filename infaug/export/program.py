@@ -48,7 +48,7 @@ def write_onnx(
     Raises:
         ValueError: if the two differ by more than `TOLERANCE`.
     """
-    import onnxruntime
+    import onnxruntime  # pyright: ignore[reportMissingImports]
 
     program = traced(transform, estimator)
     names = list(inputs_of(transform, estimator, 1))

@@ -1,14 +1,15 @@
-"""What a person sees while a run goes on: one line, renewed.
+"""What a person sees while a run goes on: one line, renewed, in a log once a minute.
 
 Progress is counted in steps; the time left comes from the seconds each kind of step
 took so far.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infaug.record.line import Line, clock
+from infaug.record.watcher import Stretch
 
 
 class Display:
@@ -18,6 +19,7 @@ class Display:
         steps_of_cell: for each cell, steps of every phase.
         num_rounds: for each cell, its rounds.
         shown: whether anything is printed.
+        now: seconds, from any beginning.
     """
 
     def __init__(
@@ -26,14 +28,16 @@ class Display:
         num_rounds: Sequence[int],
         *,
         shown: bool,
+        now: Callable[[], float] = time.monotonic,
     ):
         self.num_cells = len(steps_of_cell)
         self.left = [dict(steps) for steps in steps_of_cell]
         self.num_rounds = num_rounds
-        self._line = Line(shown=shown)
+        self._now = now
+        self._line = Line(shown=shown, now=now)
         self._spent: dict[str, list[float]] = {}
-        self._last = time.perf_counter()
-        self._loss = ""
+        self._last = now()
+        self._pace = self._loss = ""
 
     def say(self, message: str) -> None:
         """A line that stays."""
@@ -52,7 +56,7 @@ class Display:
         steps: range, step: int, metrics: Mapping[str, Any],
     ) -> None:  # fmt: skip
         """Count a step and renew the line."""
-        now = time.perf_counter()
+        now = self._now()
         if phase in self._spent:
             self._spent[phase][0] += now - self._last
             self._spent[phase][1] += 1
@@ -65,12 +69,18 @@ class Display:
             self._loss = f"  validation loss {metrics['selection_loss']:.3f}"
         rate = spent[1] / max(spent[0], 1e-9)
         self._line.renew(
-            f"{labels['row']} seed {labels['seed']} "
-            f"[{cell + 1}/{self.num_cells}]  "
-            f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} "
-            f"{step}/{steps.stop}  {_rate(rate)}{self._loss}"
-            f"  ETA {clock(self._seconds_left())}"
+            lambda: (
+                f"{labels['row']} seed {labels['seed']} "
+                f"[{cell + 1}/{self.num_cells}]  "
+                f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} "
+                f"{step}/{steps.stop}  {_rate(rate)}{self._pace}{self._loss}"
+                f"  ETA {clock(self._seconds_left())}"
+            )
         )
+
+    def timing(self, stretch: Stretch) -> None:
+        """What the last steps took, for the lines to come."""
+        self._pace = _pace(stretch)
 
     def _seconds_left(self) -> float:
         seconds = 0.0
@@ -93,3 +103,22 @@ def _rate(steps: float) -> str:
     """
     often = steps >= 1 or steps == 0
     return f"{steps:.0f} steps/s" if often else f"{1 / steps:.1f} s/step"
+
+
+def _pace(stretch: Stretch) -> str:
+    """Images a second of this worker, what it waits for, and the GPU memory it takes.
+
+    >>> _pace(Stretch(steps=2, seconds=4.0, parts={"data": 1.0}, counts={"images": 64}))
+    '  16 images/s a worker  data 25 %'
+    """
+    if stretch.images_a_second is None:
+        return ""
+    shares = {
+        part: stretch.parts.get(part, 0.0) / max(stretch.seconds, 1e-9)
+        for part in ("data", "peers")
+    }
+    said = [f"{stretch.images_a_second:,.0f} images/s a worker"]
+    said += [f"{part} {share:.0%}" for part, share in shares.items() if share >= 0.01]
+    if stretch.gpu_gib is not None:
+        said.append(f"GPU {stretch.gpu_gib:.1f} GiB")
+    return "  " + "  ".join(said).replace("%", " %")

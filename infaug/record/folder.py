@@ -6,6 +6,7 @@ RUN/data.json              which images the run is about
 RUN/metrics.jsonl          losses and influence by row, seed, round, phase, step
 RUN/timings.jsonl          seconds by phase; repeated work is listed again
 RUN/starts.jsonl           each time it began: with how many workers, after which step
+RUN/tensorboard/           metrics and timings as curves, a folder for each cell
 RUN/checkpoints/           the last two; removed when the run is finished
 RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
 RUN/cells/generator-seedK/ the G fitted for this seed, and how far its flows reach

@@ -23,10 +23,13 @@ class ImageCount:
     def step(self, count: int) -> None:
         """So many more are done."""
         self._here += count
+        self._line.renew(self._text)
+
+    def _text(self) -> str:
         rate = self._here / max(time.perf_counter() - self._began, 1e-9)
         done = self._before + self._here
         left = clock((self._total - done) / rate)
-        self._line.renew(f"{done}/{self._total}  {rate:.0f} images/s  ETA {left}")
+        return f"{done}/{self._total}  {rate:.0f} images/s  ETA {left}"
 
     def close(self) -> None:
         """Leave the terminal as it was."""

@@ -1,7 +1,7 @@
-"""metrics.jsonl, timings.jsonl, starts.jsonl: what happened, a JSON object a line.
+"""metrics.jsonl and starts.jsonl: what happened, a JSON object a line.
 
 Metrics hold nothing that depends on the clock, so the file of a resumed run equals that
-of an undisturbed one. The others do, and only ever grow.
+of an undisturbed one. Starts only ever grow.
 """
 
 import contextlib
@@ -57,16 +57,11 @@ class Journal:
 
     def __init__(self, folder: Path):
         self._metrics = Lines(folder / "metrics.jsonl")
-        self._timings = Lines(folder / "timings.jsonl")
         self._starts = Lines(folder / "starts.jsonl")
 
     def metrics(self, line: dict[str, Any]) -> None:
         """Append one line of metrics."""
         self._metrics.add(line)
-
-    def timing(self, line: dict[str, Any]) -> None:
-        """Append one line of timings."""
-        self._timings.add(line)
 
     def start(self, line: dict[str, Any]) -> None:
         """Append that the run begins, or begins again."""
@@ -78,7 +73,6 @@ class Journal:
         Raises:
             OSError: if the disk is full or gone; nothing is lost until this ends.
         """
-        self._timings.flush()
         self._starts.flush()
         return self._metrics.flush()
 
@@ -90,7 +84,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the files."""
-        for lines in (self._metrics, self._timings, self._starts):
+        for lines in (self._metrics, self._starts):
             lines.close()
 
 

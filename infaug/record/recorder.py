@@ -1,11 +1,12 @@
 """What happens around every step: journal, checkpoint, display, and where to go on."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from infaug.config import RoundsConfig
@@ -13,10 +14,11 @@ from infaug.record.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.journal import Journal
-from infaug.record.place import Phase, Place
+from infaug.record.place import Phase, Place, position
+from infaug.record.tensorboard import TensorBoard
+from infaug.record.timings import Timings
+from infaug.record.watcher import Metrics, Moment, Stretch, Watcher
 from infaug.world import World
-
-Metrics = Mapping[str, float | int | str]
 
 
 @runtime_checkable
@@ -28,10 +30,16 @@ class HasTensors(Protocol):
         ...
 
 
+def watchers_in(folder: Path) -> list[Watcher]:
+    """Those who write into a run folder: one process has them."""
+    return [Timings(folder), TensorBoard(folder / "tensorboard")]
+
+
 class Recorder:
     """Keeps the books of a run; only the first process writes.
 
-    All processes begin from the checkpoint the first one found.
+    All processes begin from the checkpoint the first one found. `watchers` are told of
+    what this process does.
     """
 
     def __init__(
@@ -40,12 +48,14 @@ class Recorder:
         config: RoundsConfig,
         world: World,
         display: Display,
+        watchers: Sequence[Watcher] = (),
         is_leaving: Callable[[], bool] | None = None,
     ):
         self.folder = folder
         self.config = config
         self.world = world
         self.display = display
+        self.watchers = watchers
         self.is_leaving = is_leaving
         self.journal = Journal(folder.path) if world.is_first else None
         self.start: Checkpoint | None = world.first(
@@ -58,19 +68,30 @@ class Recorder:
             self.repeated = self.journal.cut(kept)
             after = asdict(self.start.place) if self.start else None
             self.journal.start({"workers": world.size, "after": after})
-        self.labels: Metrics = {}
+        self.labels: dict[str, Any] = {}
         self.cell = -1
+        self.rounds = config
 
-    def begin_cell(self, cell: int, row: str, seed: int) -> dict[str, Tensor] | None:
-        """Announce a cell; its state if the checkpoint was taken inside it."""
-        self.cell = cell
+    def begin_cell(
+        self, cell: int, row: str, seed: int, rounds: RoundsConfig | None = None
+    ) -> dict[str, Tensor] | None:
+        """Announce a cell; its state if the checkpoint was taken inside it.
+
+        `rounds` are the cell's own, if they differ from the run's.
+        """
+        self.cell, self.rounds = cell, rounds or self.config
         self.labels = {"row": row, "seed": seed}
-        if self.start and self.start.place.cell == cell:
-            self.display.say(f"{row} seed {seed} {_continued(self.start.place)}")
-            if self.repeated:
-                self.display.say(f"what followed, {_reach(self.repeated)}, is repeated")
-            return self.start.tensors
-        return None
+        is_inside = self.start is not None and self.start.place.cell == cell
+        start = self.start if is_inside else None
+        done = position(start.place, self.rounds) if start else 0
+        for watcher in self.watchers:
+            watcher.begin(row, seed, done)
+        if start is None:
+            return None
+        self.display.say(f"{row} seed {seed} {_continued(start.place)}")
+        if self.repeated:
+            self.display.say(f"what followed, {_reach(self.repeated)}, is repeated")
+        return start.tensors
 
     def left(self, round_: int, phase: Phase, num_steps: int) -> range:
         """The steps of a phase that are still to be done."""
@@ -95,28 +116,32 @@ class Recorder:
         steps: range,
         done: Iterable[Metrics],
         state: HasTensors,
-        clock: Mapping[str, float] | None = None,
     ) -> None:
         """Run through the steps of a phase, keeping the books after each.
 
-        What the steps leave in `clock` goes to timings.jsonl with their seconds.
+        What the steps leave in the world's tally is told with their seconds.
         """
-        began = time.perf_counter()
+        tally, config = self.world.tally, self.config
+        tally.take()  # What lies between phases belongs to no step.
+        told, began = steps.start, tally.clock()
         for step, metrics in zip(steps, done, strict=True):
             number, is_last = step + 1, step == steps.stop - 1
-            is_logged = is_last or number % self.config.log_every_steps == 0
-            if is_logged:
-                self._log(round_, phase, number, metrics)
-            self.display.step(
-                self.cell, self.labels, round_, phase, steps, number, metrics
-            )
-            is_due = is_last or number % self.config.checkpoint_every_steps == 0
-            if is_due or (is_logged and self.is_leaving and self.is_leaving()):
-                place = Place(cell=self.cell, round=round_, phase=phase, step=number)
-                self._checkpoint(place, state)
-        if steps:
-            seconds = time.perf_counter() - began
-            self._time(round_, phase, len(steps), seconds, clock or {})
+            place = Place(cell=self.cell, round=round_, phase=phase, step=number)
+            is_told = is_last or number % config.log_every_steps == 0
+            with tally.time("record"):
+                if is_told:
+                    self._log(place, metrics)
+                self.display.step(
+                    self.cell, self.labels, round_, phase, steps, number, metrics
+                )
+            is_due = is_last or number % config.checkpoint_every_steps == 0
+            with tally.time("checkpoint"):
+                if is_due or (is_told and self.is_leaving and self.is_leaving()):
+                    self._checkpoint(place, state)
+            if is_told:
+                now = tally.clock()
+                self._time(place, number - told, now - began)
+                told, began = number, now
 
     def finish_cell(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
@@ -126,10 +151,12 @@ class Recorder:
         length = self.journal.flush()
         self.folder.finish_cell(weights, {**result, "metrics_bytes": length})
 
-    def _log(self, round_: int, phase: Phase, step: int, metrics: Metrics) -> None:
+    def _log(self, place: Place, metrics: Metrics) -> None:
         if self.journal:
-            where = {"round": round_, "phase": phase, "step": step}
+            where = {"round": place.round, "phase": place.phase, "step": place.step}
             self.journal.metrics({**self.labels, **where, **metrics})
+        for watcher in self.watchers:
+            watcher.metrics(self._moment(place), metrics)
 
     def _checkpoint(self, place: Place, state: HasTensors) -> None:
         self.world.first(partial(self._save, place, state))
@@ -148,22 +175,35 @@ class Recorder:
         if self.folder.mirror:
             self.folder.mirror.push()
 
-    def _time(
-        self,
-        round_: int,
-        phase: Phase,
-        steps: int,
-        seconds: float,
-        clock: Mapping[str, float],
-    ) -> None:
-        if self.journal:
-            where = {"round": round_, "phase": phase, "steps": steps}
-            times = {"seconds": round(seconds, 4), **clock}
-            self.journal.timing({**self.labels, **where, **times})
+    def _time(self, place: Place, steps: int, seconds: float) -> None:
+        """Tell what the steps took; telling it belongs to those that follow."""
+        found = self.world.tally.take()
+        stretch = Stretch(
+            steps=steps,
+            seconds=seconds,
+            parts=found.seconds,
+            counts=found.counts,
+            gpu_gib=peak_gpu_gib(),
+        )
+        with self.world.tally.time("record"):
+            self.display.timing(stretch)
+            for watcher in self.watchers:
+                watcher.timing(self._moment(place), stretch)
+
+    def _moment(self, place: Place) -> Moment:
+        return Moment(
+            **self.labels,
+            round=place.round,
+            phase=place.phase,
+            step=place.step,
+            position=position(place, self.rounds),
+        )
 
     def close(self) -> None:
         """Leave files and terminal in order."""
         self.display.close()
+        for watcher in self.watchers:
+            watcher.close()
         if self.journal:
             self.journal.close()
 
@@ -181,3 +221,15 @@ def _reach(lines: Sequence[Mapping[str, Any]]) -> str:
     """
     last = lines[-1]
     return f"up to {last['phase']} step {last['step']} of round {last['round'] + 1}"
+
+
+def peak_gpu_gib() -> float | None:
+    """The most that tensors took on this process's GPU since this was last asked.
+
+    The allocator knows; the GPU is not waited for.
+    """
+    if not torch.cuda.is_initialized():
+        return None
+    peak = torch.cuda.max_memory_allocated() / 2**30
+    torch.cuda.reset_peak_memory_stats()
+    return peak

@@ -53,14 +53,15 @@ class Head:
             RAY, "start", f"--address={self.address}", "--block",
             f"--num-cpus={num_cpus}", f"--node-ip-address={self.address.split(':')[0]}",
         ]  # fmt: skip
-        before = self.num_nodes()
+        before = self.nodes()
         with (Path(self.folder) / "node.log").open("ab") as out:
             process = subprocess.Popen(
                 command, env=dict(self.environment), stdout=out, stderr=out
             )
         try:
             until = time.monotonic() + START_S
-            while self.num_nodes() <= before:
+            # One that died a moment ago may still be counted.
+            while not self.nodes() - before:
                 assert process.poll() is None, "the node ended"
                 assert time.monotonic() < until, "the node does not come"
                 time.sleep(0.5)
@@ -68,10 +69,15 @@ class Head:
         finally:
             kill_node(process)
 
-    def num_nodes(self) -> int:
-        """How many nodes are alive, the head among them."""
+    def nodes(self) -> set[str]:
+        """The nodes that are alive, the head among them."""
         nodes = self.ask("/nodes?view=summary")["data"]["summary"]
-        return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
+        raylets = [node["raylet"] for node in nodes]
+        return {each["nodeId"] for each in raylets if each.get("state") == "ALIVE"}
+
+    def num_nodes(self) -> int:
+        """How many they are."""
+        return len(self.nodes())
 
 
 @contextmanager

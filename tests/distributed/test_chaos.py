@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ import torch
 from killed import contents
 
 from infaug.randomness import generator
+from infaug.record.journal import read_lines
 
 from .heads import Head, head, kill_node
 from .streamed import write_digits
@@ -26,13 +27,13 @@ pytest.importorskip("ray")
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 NUM_RUNS = int(os.environ.get("INFAUG_CHAOS_RUNS", "30"))
+SEED = int(os.environ.get("INFAUG_CHAOS_SEED", "0"))  # of the moments
 VICTIMS = (*TITLES, "driver", "added node")
 MOST_COMMANDS = 4  # of one run: the first, and the same again
 PATIENCE_S = 600.0
 
-# Every phase, on a stream; the pool works while F trains.
-JOB = {
-    "--data.stream-above-gib": "0",
+# Every phase; the pool works while F trains.
+SETTINGS = {
     "--data.image-size": "16",
     "--data.mode": "L",
     "--labels": "120",
@@ -61,18 +62,21 @@ JOB = {
 def test_every_run_ends_with_the_undisturbed_bytes_whatever_is_killed(tmp_path):
     images = tmp_path / "images"
     write_digits(images, 240)
-    moments = torch.rand(NUM_RUNS, generator=generator("chaos")).tolist()
+    moments = torch.rand(NUM_RUNS, generator=generator("chaos", SEED)).tolist()
     said = []
     with head(num_cpus=2) as cluster:
-        with cluster.node(3):
-            calm_s = calm_run(cluster, images, tmp_path / "calm")
-        expected = contents(tmp_path / "calm")
+        calm, lines = {}, {}
+        for streams in (False, True):
+            out = tmp_path / f"calm-{streams}"
+            with cluster.node(3):
+                lines[streams] = calm_run(Job(cluster, images, out, streams))
+            calm[streams] = contents(out)
         for number, moment in enumerate(moments):
             kind, out = VICTIMS[number % len(VICTIMS)], tmp_path / f"run{number}"
-            commands, struck = disturbed_run(
-                kind, cluster, images, out, moment * calm_s
-            )
-            same = contents(out) == expected
+            streams = kind == "data worker"
+            job = Job(cluster, images, out, streams)
+            commands, struck = disturbed_run(kind, job, moment * lines[streams])
+            same = contents(out) == calm[streams]
             said.append((kind, commands, struck, same))
             print(number, *said[-1], flush=True)
     same = sum(same for *_, same in said)
@@ -87,80 +91,83 @@ def test_every_run_ends_with_the_undisturbed_bytes_whatever_is_killed(tmp_path):
     assert struck > 0.8 * NUM_RUNS, "most kills must fall into a run"
 
 
-def calm_run(cluster: Head, images: Path, out: Path) -> float:
-    """The undisturbed run; seconds from its first line of metrics to its end."""
-    running = start(cluster, images, out)
-    while not trains(out):
-        assert running.poll() is None, log_of(out).read_text()
-        time.sleep(0.1)
-    began = time.monotonic()
-    assert running.wait(PATIENCE_S) == 0, log_of(out).read_text()
-    return time.monotonic() - began
+@dataclass(frozen=True)
+class Job:
+    """A run on a cluster, as a user starts it, time and again if need be."""
+
+    cluster: Head
+    images: Path
+    out: Path
+    streams: bool
+    """Whether Ray Data decodes the images, or they are kept in memory."""
+
+    def start(self) -> subprocess.Popen:
+        """The driver."""
+        environment = {
+            **self.cluster.environment, "RAY_ADDRESS": self.cluster.address,
+        }  # fmt: skip
+        command = [sys.executable, "-m", "infaug.cli", "fit"]
+        command += [f"{flag}={value}" for flag, value in SETTINGS.items()]
+        command += [f"--data={self.images}", f"--out={self.out}"]
+        command += [f"--data.stream-above-gib={0 if self.streams else 4}"]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    @property
+    def log(self) -> Path:
+        """What all its drivers printed."""
+        return self.out.with_suffix(".log")
+
+    @property
+    def lines(self) -> int:
+        """How often steps have been logged."""
+        return len(read_lines(self.out / "metrics.jsonl"))
 
 
-def disturbed_run(
-    kind: str, cluster: Head, images: Path, out: Path, moment_s: float
-) -> tuple[int, bool]:
+def calm_run(job: Job) -> int:
+    """The undisturbed run; lines of metrics."""
+    assert job.start().wait(PATIENCE_S) == 0, job.log.read_text()
+    return job.lines
+
+
+def disturbed_run(kind: str, job: Job, moment: float) -> tuple[int, bool]:
     """Commands it took to the end, and whether something was killed while it ran."""
-    with cluster.node(3) as node:
-        running = start(cluster, images, out)
-        kill: dict[str, Callable[[], bool]] = {
-            "driver": lambda: done(running.kill()),
-            "added node": lambda: done(kill_node(node)),
-        }
-        by_title = lambda: kill_one(kind, cluster, moment_s % 1)  # noqa: E731
-        struck = strike(kill.get(kind, by_title), running, out, moment_s)
+    with job.cluster.node(3) as node:
+        running = job.start()
+        struck = strike(kind, job, running, node, moment)
         if kind != "added node":
-            return end(running, cluster, images, out), struck
-    with cluster.node(3):  # an autoscaler's next machine
-        return end(running, cluster, images, out), struck
-
-
-def done(_: None) -> bool:
-    """What a deed says that cannot miss."""
-    return True
+            return end(job, running), struck
+    with job.cluster.node(3):  # an autoscaler's next machine
+        return end(job, running), struck
 
 
 def strike(
-    kill: Callable[[], bool], running: subprocess.Popen, out: Path, moment_s: float
+    kind: str,
+    job: Job,
+    running: subprocess.Popen,
+    node: subprocess.Popen,
+    moment: float,
 ) -> bool:
-    """Kill at a moment of the training, or as soon after as there is one to kill."""
-    while running.poll() is None and not trains(out):
-        time.sleep(0.05)
-    time.sleep(moment_s)
-    while running.poll() is None:
-        if kill():
-            return True
+    """Kill once so many lines are logged, or as soon after as there is one to kill."""
+    while running.poll() is None and job.lines <= moment:
         time.sleep(0.02)
+    while running.poll() is None:
+        if kind == "driver":
+            running.kill()
+        elif kind == "added node":
+            kill_node(node)
+        elif not kill_one(kind, job.cluster, moment % 1):
+            time.sleep(0.02)
+            continue
+        return True
     return False
 
 
-def end(running: subprocess.Popen, cluster: Head, images: Path, out: Path) -> int:
+def end(job: Job, running: subprocess.Popen) -> int:
     """Wait, and say the same again where the run does not go on; how often it was."""
     for commands in range(1, MOST_COMMANDS + 1):
         if running.wait(PATIENCE_S) == 0:
             return commands
-        running = start(cluster, images, out)
+        running = job.start()
     running.kill()
-    raise AssertionError(log_of(out).read_text())
-
-
-def start(cluster: Head, images: Path, out: Path) -> subprocess.Popen:
-    """The job, as a user starts it on a cluster."""
-    environment = {**cluster.environment, "RAY_ADDRESS": cluster.address}
-    command = [sys.executable, "-m", "infaug.cli", "fit"]
-    command += [f"{flag}={value}" for flag, value in JOB.items()]
-    command += [f"--data={images}", f"--out={out}"]
-    with log_of(out).open("ab") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-
-
-def log_of(out: Path) -> Path:
-    """What all commands of a run printed."""
-    return out.with_suffix(".log")
-
-
-def trains(out: Path) -> bool:
-    """Whether a run has logged steps."""
-    metrics = out / "metrics.jsonl"
-    return metrics.exists() and metrics.stat().st_size > 0
+    raise AssertionError(job.log.read_text())

@@ -182,5 +182,5 @@ def test_training_workers_with_a_pool_end_with_the_bytes_of_those_without(
 def test_a_shape_that_is_none_is_refused(text):
     from infaug.distributed.pool_growth import PoolShape
 
-    with pytest.raises(ValueError, match=r"--pool must be MIN\.\.MAX"):
+    with pytest.raises(ValueError, match="--pool must"):
         PoolShape.parse(text)

@@ -25,7 +25,7 @@ def cell() -> Cell:
     splits = load_splits(config.data)
     cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
     list(classify(cell, 0, range(80), splits.selection))
-    list(refresh(cell, 0, range(1), Sync(cell, splits.influence), {}))
+    list(refresh(cell, 0, range(1), Sync(cell, splits.influence)))
     return cell
 
 

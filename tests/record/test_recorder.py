@@ -29,7 +29,7 @@ def open_recorder(tmp_path):
 
     def opened(is_leaving=None, *, shown: bool = False) -> Recorder:
         display = Display([{"classify": 10}], [1], shown=shown)
-        return Recorder(RunFolder(tmp_path), ROUNDS, World(), display, is_leaving)
+        return Recorder(RunFolder(tmp_path), ROUNDS, World(), display, (), is_leaving)
 
     return opened
 

@@ -115,11 +115,16 @@ def test_the_inverse_mse_is_finite_at_the_identity_and_falls_away_from_it():
     assert all(a > b for a, b in itertools.pairwise(losses))
 
 
+SIZES = (3, 2)
+
+
 class Peer(World):
-    """One of two processes, told what a gather returns."""
+    """One of two processes with unequal parts, told what a gather returns."""
 
     def gather(self, part: torch.Tensor) -> torch.Tensor:
-        return torch.cat([randn(3, 2, seed=rank) for rank in range(2)])
+        if part.dtype == torch.int64:
+            return torch.tensor(SIZES)
+        return torch.cat([randn(n, 2, seed=rank) for rank, n in enumerate(SIZES)])
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ class Peer(World):
     ],
 )
 def test_parts_of_a_loss_that_is_no_sum_still_add_up(loss):
-    parts = [randn(3, 2, seed=rank).requires_grad_() for rank in range(2)]
+    parts = [randn(n, 2, seed=rank).requires_grad_() for rank, n in enumerate(SIZES)]
     values = []
     for rank, part in enumerate(parts):
         peer = Peer(rank=rank, size=2)

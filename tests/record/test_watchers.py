@@ -1,0 +1,180 @@
+"""Those who follow a run: what they are told, and what they leave."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from killed import contents
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tiny import tiny
+
+from infaug.comparison import run as whole_run
+from infaug.comparison.run import run
+from infaug.record import recorder
+from infaug.record.watcher import Metrics, Moment, Stretch
+from infaug.services import Services
+
+CONFIG = tiny(rows=("base_learned",))
+
+
+class Told:
+    """Remembers what it was told; stops the run where it was to stop."""
+
+    def __init__(self, stop_at: tuple[int, str, int] | None = None):
+        self.stop_at = stop_at
+        self.begun: list[tuple[str, int, int]] = []
+        self.of_metrics: list[tuple[Moment, Metrics]] = []
+        self.of_timing: list[tuple[Moment, Stretch]] = []
+        self.is_closed = False
+
+    def begin(self, row: str, seed: int, position: int) -> None:
+        self.begun.append((row, seed, position))
+
+    def metrics(self, moment: Moment, metrics: Metrics) -> None:
+        self.of_metrics.append((moment, metrics))
+        if (moment.round, moment.phase, moment.step) == self.stop_at:
+            raise KeyboardInterrupt
+
+    def timing(self, moment: Moment, stretch: Stretch) -> None:
+        self.of_timing.append((moment, stretch))
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory) -> tuple[Path, Told]:
+    out, told = tmp_path_factory.mktemp("watched") / "run", Told()
+    run(CONFIG, out, shown=False, services=Services(watchers=[told]))
+    return out, told
+
+
+@pytest.fixture(scope="module")
+def resumed(tmp_path_factory) -> tuple[Path, Told]:
+    """A run that was stopped between two checkpoints and continued."""
+    out, told = tmp_path_factory.mktemp("resumed") / "run", Told()
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            CONFIG,
+            out,
+            shown=False,
+            services=Services(watchers=[Told(stop_at=(1, "classify", 4))]),
+        )
+    run(CONFIG, out, shown=False, services=Services(watchers=[told]))
+    return out, told
+
+
+def lines(out: Path, name: str) -> list[dict]:
+    return [json.loads(line) for line in (out / name).open()]
+
+
+def curves(out: Path) -> dict[str, dict[int, float]]:
+    """What TensorBoard shows of a cell, by tag and step."""
+    folder = out / "tensorboard" / "base_learned-seed0"
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+    found = {tag: events.Scalars(tag) for tag in events.Tags()["scalars"]}
+    for tag, points in found.items():
+        steps = [point.step for point in points]
+        assert steps == sorted(set(steps)), f"{tag} has a step twice"
+    return {tag: {p.step: p.value for p in points} for tag, points in found.items()}
+
+
+def of_metrics(found: dict[str, dict[int, float]], out: Path) -> dict:
+    """Those curves that are no timings."""
+    names = {
+        f"{line['phase']}/{key}" for line in lines(out, "metrics.jsonl") for key in line
+    }
+    return {tag: points for tag, points in found.items() if tag in names}
+
+
+def test_a_watcher_is_told_of_every_line_of_the_metrics(watched):
+    out, told = watched
+    labels = ("row", "seed", "round", "phase", "step")
+    said = [
+        {**{name: getattr(moment, name) for name in labels}, **metrics}
+        for moment, metrics in told.of_metrics
+    ]
+    assert said == lines(out, "metrics.jsonl")
+    assert told.begun == [("base_learned", 0, 0)]
+    assert told.is_closed
+
+
+def test_positions_grow_as_the_cell_goes_on(watched):
+    positions = [moment.position for moment, _ in watched[1].of_metrics]
+    assert positions == sorted(set(positions))
+
+
+def test_event_files_hold_the_numbers_of_the_metrics(watched):
+    out, told = watched
+    found = curves(out)
+    numbers = 0
+    for moment, metrics in told.of_metrics:
+        for name, value in metrics.items():
+            if not isinstance(value, str):
+                shown = found[f"{moment.phase}/{name}"][moment.position]
+                assert shown == pytest.approx(value, rel=1e-6)
+                numbers += 1
+    assert numbers == sum(map(len, of_metrics(found, out).values()))
+
+
+def test_a_resumed_run_shows_the_curves_of_the_undisturbed_one(watched, resumed):
+    assert resumed[1].begun == [("base_learned", 0, 15)]  # a checkpoint every 3 steps
+    shown = of_metrics(curves(resumed[0]), resumed[0])
+    assert shown == of_metrics(curves(watched[0]), watched[0])
+    assert shown["classify/loss"].keys() >= {2, 4, 6, 14, 16, 18}
+
+
+def test_a_run_has_the_same_bytes_whoever_follows_it(watched, tmp_path, monkeypatch):
+    monkeypatch.setattr(whole_run, "watchers_in", lambda folder: [])
+    run(CONFIG, tmp_path / "run", shown=False)
+    assert not (tmp_path / "run" / "tensorboard").exists()
+    assert contents(tmp_path / "run") == contents(watched[0])
+
+
+def test_the_parts_of_a_stretch_are_no_more_than_its_seconds(watched):
+    for _, stretch in watched[1].of_timing:
+        assert stretch.own_seconds > 0
+        assert all(spent >= 0 for spent in stretch.parts.values())
+
+
+def test_every_step_is_timed_once_and_by_what_it_waits_for(watched):
+    _, told = watched
+    steps: dict[str, int] = {}
+    parts: dict[str, set[str]] = {}
+    for moment, stretch in told.of_timing:
+        steps[moment.phase] = steps.get(moment.phase, 0) + stretch.steps
+        parts.setdefault(moment.phase, set()).update(stretch.parts)
+    assert steps == {"classify": 12, "refresh": 1, "estimate": 4, "review": 1}
+    assert parts["classify"] == {"data", "views", "selection", "record", "checkpoint"}
+    assert parts["refresh"] == {"s_val", "record", "checkpoint"}
+    assert {"data", "views", "checkpoint"} <= parts["estimate"]
+    of_f = [s for moment, s in told.of_timing if moment.phase == "classify"]
+    assert sum(stretch.counts["images"] for stretch in of_f) == 12 * 8
+
+
+def test_timings_and_their_curves_say_what_the_watchers_were_told(watched):
+    out, told = watched
+    found, written = curves(out), lines(out, "timings.jsonl")
+    assert len(written) == len(told.of_timing)
+    for line, (moment, stretch) in zip(written, told.of_timing, strict=True):
+        assert line["phase"] == moment.phase
+        assert line["seconds"] == pytest.approx(stretch.seconds, abs=1e-5)
+        assert line["own_seconds"] == pytest.approx(stretch.own_seconds, abs=1e-5)
+        shown = found[f"time.{moment.phase}/total"][moment.position]
+        assert shown == pytest.approx(stretch.seconds / stretch.steps, rel=1e-6)
+    refresh = next(line for line in written if line["phase"] == "refresh")
+    assert refresh["staleness_steps"] == 0
+    assert refresh["waited_seconds"] >= refresh["s_val_seconds"] - 1e-4
+
+
+def test_gpu_memory_is_the_peak_since_it_was_last_asked(monkeypatch):
+    assert recorder.peak_gpu_gib() is None, "no GPU has been used"
+    held, forgotten = [3 * 2**30], []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: held[0])
+    monkeypatch.setattr(
+        torch.cuda, "reset_peak_memory_stats", lambda: forgotten.append(held[0])
+    )
+    assert recorder.peak_gpu_gib() == 3
+    assert forgotten == held
