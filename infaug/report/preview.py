@@ -59,7 +59,7 @@ def some_images(
             continue
         image.thumbnail((LARGEST_PX, LARGEST_PX))
         image = image.convert("L") if channels == 1 else image
-        shown.append((file.name, image))
+        shown.append((f"{file.parent.name}/{file.name}", image))
     if not shown:
         raise ValueError(f"none of {len(files)} images can be read, from {files[0]}")
     return shown
@@ -107,4 +107,4 @@ def _is_image(file: Path) -> bool:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= 16 else f"{name[:7]}...{name[-6:]}"
+    return name if len(name) <= 20 else f"{name[:6]}...{name[-11:]}"
