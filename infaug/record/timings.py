@@ -5,7 +5,8 @@ It only ever grows: work that is repeated is listed again.
 
 from pathlib import Path
 
-from infaug.record.journal import Lines
+from infaug.record.growing import Growing
+from infaug.record.journal import as_line
 from infaug.record.watcher import Metrics, Moment, Stretch
 
 
@@ -13,7 +14,7 @@ class Timings:
     """The file, open for appending."""
 
     def __init__(self, folder: Path):
-        self._lines = Lines(folder / "timings.jsonl")
+        self._file = Growing(folder / "timings.jsonl")
 
     def begin(self, row: str, seed: int, position: int) -> None:
         """Repeated work takes time, too."""
@@ -40,11 +41,11 @@ class Timings:
         known = {
             name: _brief(value) for name, value in line.items() if value is not None
         }
-        self._lines.add(known)
+        self._file.append(as_line(known))
 
     def close(self) -> None:
         """Close the file."""
-        self._lines.close()
+        self._file.close()
 
 
 def _brief(value: float | int | str) -> float | int | str:

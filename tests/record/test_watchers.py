@@ -1,6 +1,7 @@
 """Those who follow a run: what they are told, and what they leave."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tiny import tiny
 from infaug.comparison import run as whole_run
 from infaug.comparison.run import run
 from infaug.record import recorder
+from infaug.record.tensorboard import TensorBoard
 from infaug.record.watcher import Metrics, Moment, Stretch
 from infaug.services import Services
 
@@ -178,3 +180,32 @@ def test_gpu_memory_is_the_peak_since_it_was_last_asked(monkeypatch):
     )
     assert recorder.peak_gpu_gib() == 3
     assert forgotten == held
+
+
+def test_a_full_disk_costs_no_run_and_no_point_that_it_takes_later(tmp_path):
+    """A limit on the size of files stands in for a full disk."""
+    board = TensorBoard(tmp_path)
+    board.begin("base_learned", 0, 0)
+    at = {"row": "base_learned", "seed": 0, "round": 0, "phase": "classify"}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for step in range(1, 7):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200 if step < 6 else soft, hard))
+        try:
+            moment = Moment(**at, step=step, position=step)
+            board.metrics(moment, {"loss": 1 / step})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    board.close()
+    folder = tmp_path / "base_learned-seed0"
+    points = EventAccumulator(str(folder)).Reload().Scalars("classify/loss")
+    assert [point.step for point in points] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_folder_that_cannot_be_made_costs_the_curves_only(tmp_path):
+    (tmp_path / "tensorboard").touch()
+    board = TensorBoard(tmp_path / "tensorboard")
+    with pytest.warns(UserWarning, match=r"no curves from here on; metrics\.jsonl"):
+        board.begin("base", 0, 0)
+    moment = Moment(row="base", seed=0, round=0, phase="classify", step=1, position=1)
+    board.metrics(moment, {"loss": 1.0})
+    board.close()
