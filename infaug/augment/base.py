@@ -2,16 +2,20 @@
 
 A name is parts joined by `+`, each with its numbers: `affine`, `affine:40` (degrees),
 `affine:40x1.5` (and strength), `crop_flip`, `resized_crop_flip`, `randaugment:9`
-(magnitude), `trivial`, `none`.
+(magnitude), `trivial`, `autoaugment:cifar10` (the data its policy was searched on),
+`augmix:3` (severity), `erasing:0.5` (probability), `none`.
 """
 
 from collections.abc import Callable
 
 from infaug.augment.affine import RandomAffine
+from infaug.augment.aug_mix import AugMix
+from infaug.augment.auto_augment import AutoAugment
 from infaug.augment.compose import Compose
 from infaug.augment.crop import CropFlip, ResizedCropFlip
 from infaug.augment.identity import Identity
 from infaug.augment.rand_augment import RandAugment
+from infaug.augment.random_erasing import RandomErasing
 from infaug.augment.trivial_augment import TrivialAugment
 from infaug.types import Augment
 
@@ -22,7 +26,11 @@ _KINDS: dict[str, Callable[..., Augment]] = {
     "resized_crop_flip": ResizedCropFlip,
     "randaugment": RandAugment,
     "trivial": TrivialAugment,
+    "autoaugment": AutoAugment,
+    "augmix": AugMix,
+    "erasing": RandomErasing,
 }
+_OF_WORDS = ("autoaugment",)  # what follows the colon is no number
 
 
 def build_base(name: str) -> Augment:
@@ -59,6 +67,8 @@ def _part(word: str, name: str) -> Augment:
             f"{', '.join(_KINDS)}, or several joined by +"
         )
     try:
+        if kind in _OF_WORDS:
+            return _KINDS[kind](*([numbers] if numbers else []))
         return _KINDS[kind](*(float(n) for n in numbers.split("x") if numbers))
     except (TypeError, ValueError) as error:
         raise ValueError(f"rounds.base: {word!r} in {name!r}: {error}") from error

@@ -3,14 +3,19 @@
 import pytest
 import torch
 import torchvision.transforms.v2.functional as TF
+from torchvision.transforms import v2
 
 from infaug.augment.affine import RandomAffine, inverse_affine
+from infaug.augment.aug_mix import AugMix
+from infaug.augment.auto_augment import AutoAugment
 from infaug.augment.base import build_base
 from infaug.augment.compose import Compose
 from infaug.augment.crop import CropFlip, ResizedCropFlip
 from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
+from infaug.augment.per_image import SEEDS
 from infaug.augment.rand_augment import RandAugment
+from infaug.augment.random_erasing import RandomErasing
 from infaug.augment.random_tau import RandomTau
 from infaug.augment.trivial_augment import TrivialAugment
 from infaug.augment.views import choose_view, make_views, weigh_views
@@ -18,7 +23,7 @@ from infaug.config import EstimatorConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
 
-SHAPES = [(1, 28, 28), (3, 32, 32)]
+SHAPES = [(1, 16, 16), (3, 16, 16)]
 
 
 def augmenters(shape, dtype=torch.float32):
@@ -30,6 +35,9 @@ def augmenters(shape, dtype=torch.float32):
         "wide_affine": RandomAffine(degrees=60, strength=1.5),
         "rand_augment": RandAugment(magnitude=9),
         "trivial_augment": TrivialAugment(),
+        "auto_augment": AutoAugment(),
+        "aug_mix": AugMix(),
+        "random_erasing": RandomErasing(1.0),
         "crop_flip": CropFlip(),
         "resized_crop_flip": ResizedCropFlip(),
         "random_tau": RandomTau(transform.generator),
@@ -67,7 +75,9 @@ def test_each_image_of_a_batch_is_augmented_on_its_own(name, shape):
     x = images(shape, 1).expand(16, -1, -1, -1)
     views = augmenters(shape)[name](x, Draws.of_size(16, "a"))
     num_different = len(views.flatten(1).unique(dim=0))
-    assert num_different == 1 if name == "identity" else num_different > 8
+    # AutoAugment's magnitudes are fixed, and half of its operations are left out.
+    least = 4 if name == "auto_augment" else 9
+    assert num_different == 1 if name == "identity" else num_different >= least
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
@@ -176,6 +186,39 @@ def test_the_policies_leave_torch_s_own_random_state_alone():
     assert torch.rand(3).equal(expected)
 
 
+BILINEAR = v2.InterpolationMode.BILINEAR
+SVHN = v2.AutoAugmentPolicy.SVHN
+
+
+@pytest.mark.parametrize(
+    ("base", "theirs"),
+    [
+        ("autoaugment", v2.AutoAugment(interpolation=BILINEAR)),
+        ("autoaugment:svhn", v2.AutoAugment(SVHN, interpolation=BILINEAR)),
+        ("randaugment:5", v2.RandAugment(2, 5, interpolation=BILINEAR)),
+        ("trivial", v2.TrivialAugmentWide(interpolation=BILINEAR)),
+        ("augmix:7", v2.AugMix(severity=7, interpolation=BILINEAR)),
+        ("erasing:1", v2.RandomErasing(1.0)),
+    ],
+)
+def test_the_policies_are_torchvision_s_under_the_same_seeds(base, theirs):
+    x, draws = images((3, 16, 16), 8), Draws.of_size(8, "a")
+    expected = []
+    with torch.random.fork_rng(devices=[]):
+        for image, seed in zip(x, draws.fork().uniform(0, SEEDS), strict=True):
+            torch.manual_seed(int(seed))
+            expected.append(theirs((255 * image).round().byte()))
+    views = build_base(base)(x, draws.fork())
+    assert (255 * views).round().byte().equal(torch.stack(expected))
+
+
+def test_a_share_of_the_images_loses_a_rectangle_of_at_most_a_third():
+    x = torch.ones(200, 1, 16, 16)
+    lost = 1 - RandomErasing(0.25)(x, Draws.of_size(200, "a")).mean(dim=(1, 2, 3))
+    assert 0.15 < (lost > 0).float().mean() < 0.35
+    assert lost.max() < 0.36  # sides are whole pixels
+
+
 def test_a_base_is_parts_with_their_numbers():
     x, draws = images((1, 28, 28)), Draws.of_size(4, "a")
     assert build_base("affine")(x, draws).equal(RandomAffine()(x, draws.fork()))
@@ -204,6 +247,9 @@ def test_a_magnitude_of_zero_keeps_most_images_almost_as_they_are():
         ("affine:wide", "'affine:wide'.*wide"),
         ("affine:20x9", "strength in 0..5"),
         ("randaugment:31", "magnitude must be one of 0..30"),
+        ("autoaugment:mnist", "policy must be one of imagenet, cifar10, svhn"),
+        ("augmix:0", "severity must be one of 1..10"),
+        ("erasing:2", "probability must lie in 0..1"),
     ],
 )
 def test_a_base_augmentation_that_does_not_exist_is_named(name, message):
