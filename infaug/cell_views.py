@@ -1,15 +1,23 @@
 """What F and E of a cell see at each step: its batches, and the views made of them."""
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.augment.base import after_crop, build_base
+from infaug.augment.base import after_crop, build_base, build_mixer
 from infaug.augment.compose import Compose
 from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
 from infaug.augment.random_tau import RandomTau
-from infaug.augment.views import Judge, choose_view, make_views, weigh_views
+from infaug.augment.views import (
+    Judge,
+    Mixed,
+    choose_view,
+    make_views,
+    weigh_views,
+)
 from infaug.config import RunConfig
 from infaug.data.batches import Batches
 from infaug.data.crops import Crop
@@ -78,7 +86,11 @@ class CellViews:
             "random": RandomTau(self.transform.generator),
             "learned": self.learned,
         }
-        return Compose(*(parts[name] for name in view.split("+")))
+        augment = Compose(*(parts[name] for name in view.split("+")))
+        mixer = build_mixer(base)
+        # Mixing is the base's, and comes last: E sees whole images.
+        has_mixer = mixer is not None and view.startswith("base")
+        return Mixed(augment, mixer) if has_mixer else augment
 
     def begin_round(self, round_: int) -> None:
         """Set the share of images that the learned view changes in this round."""
@@ -119,6 +131,9 @@ class CellViews:
     def _chosen(
         self, augment: Augment, y: Float[Tensor, "B Y"], judge: Judge
     ) -> Augment:
+        if isinstance(augment, Mixed):  # Chosen first, mixed then.
+            return replace(augment, augment=self._chosen(augment.augment, y, judge))
+
         def choose(x: Tensor, draws: Draws) -> Tensor:
             many = self.config.estimator.candidates
             return choose_view(x, y, augment, draws, judge, many)

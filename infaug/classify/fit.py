@@ -165,7 +165,7 @@ def _losses(
 def _loss(
     classifier: ImageClassifier,
     views: Float[Tensor, "b K C H W"],
-    y: Float[Tensor, "b Y"],
+    y: Float[Tensor, "b K Y"],
     weights: Float[Tensor, "b K"],
     config: ClassifierConfig,
 ) -> Tensor:

@@ -14,15 +14,14 @@ def soft_cross_entropy(
 
 def weighted_views_loss(
     logits: Float[Tensor, "B K Y"],
-    y: Float[Tensor, "B Y"],
+    y: Float[Tensor, "B K Y"],
     weights: Float[Tensor, "B K"],
 ) -> Float[Tensor, ""]:
     """Sum over samples of the weighted cross-entropy of their views, in nats.
 
-    sum_b sum_k w[b,k] l(logits[b,k], y[b]). A sum, so that the parts of a batch held by
-    several workers add; the caller divides by the global number of samples. Rows of
+    sum_b sum_k w[b,k] l(logits[b,k], y[b,k]). A sum, so that the parts of a batch held
+    by several workers add; the caller divides by the global number of samples. Rows of
     `weights` sum to one for a mean over views.
     """
-    views = logits.shape[1]
-    losses = soft_cross_entropy(logits.flatten(0, 1), y.repeat_interleave(views, dim=0))
+    losses = soft_cross_entropy(logits.flatten(0, 1), y.flatten(0, 1))
     return (losses * weights.flatten()).sum()

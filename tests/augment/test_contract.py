@@ -130,6 +130,7 @@ def test_views_stand_side_by_side_with_equal_weights():
     views = make_views(both, y, [Identity(), RandomAffine()], Draws.of_size(4, "a"))
     assert views.x.shape == (4, 2, 1, 28, 28)
     assert views.x[:, 0].equal(x)
+    assert views.y.equal(torch.stack([y, y], dim=1))
     assert views.weights.eq(0.5).all()
 
 
@@ -243,6 +244,8 @@ def test_a_magnitude_of_zero_keeps_most_images_almost_as_they_are():
     [
         ("auto", r"rounds\.base: 'auto' in 'auto' is not an augmentation"),
         ("affine+cutout", "'cutout' in 'affine.cutout' is not an augmentation"),
+        ("mixup:0.2+affine", "'mixup' in .* mixes images: put it last"),
+        ("mixup+cutmix", "'mixup' in .* mixes images: put it last"),
         ("trivial:3", "'trivial:3'"),
         ("affine:wide", "'affine:wide'.*wide"),
         ("affine:20x9", "strength in 0..5"),

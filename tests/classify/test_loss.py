@@ -23,10 +23,10 @@ def test_soft_labels_give_the_mixture_of_the_hard_losses():
 
 
 def test_views_are_weighted_and_summed_over_samples():
-    logits, y = torch.randn(4, 2, 3), torch.softmax(torch.randn(4, 3), 1)
+    logits, y = torch.randn(4, 2, 3), torch.softmax(torch.randn(4, 2, 3), 2)
     weights = torch.tensor([[0.25, 0.75]]).expand(4, 2)
     expected = sum(
-        float(w[k] * soft_cross_entropy(logits[b : b + 1, k], y[b : b + 1]))
+        float(w[k] * soft_cross_entropy(logits[b : b + 1, k], y[b : b + 1, k]))
         for b, w in enumerate(weights)
         for k in range(2)
     )
@@ -36,6 +36,6 @@ def test_views_are_weighted_and_summed_over_samples():
 
 def test_bfloat16_logits_are_summed_in_float32():
     loss = weighted_views_loss(
-        torch.randn(4, 2, 3).bfloat16(), torch.eye(3)[[0, 1, 2, 0]], torch.ones(4, 2)
+        torch.randn(4, 2, 3).bfloat16(), torch.full((4, 2, 3), 1 / 3), torch.ones(4, 2)
     )
     assert loss.dtype == torch.float32
