@@ -1,5 +1,6 @@
 """What F and E of a cell see at each step: its batches, and the views made of them."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -60,7 +61,8 @@ class CellViews:
         self.world, self.device = world, device
         self.dtype = dtype_of(config.classifier.precision)
         self.learned = Learned(transform, config.estimator)
-        of_f, of_e, self._base_left = _crops(row, train, config.rounds.base)
+        self.views = row.views_of(config.classifier.views)
+        of_f, of_e, self._base_left = _crops(row, self.views, train, config.rounds.base)
         self._begun = self.augments_of(row, self._base_left)
         self._classify = self._batches(config.classifier.batch_size, of_f, "classify")
         self._estimate = self._batches(config.estimator.batch_size, of_e, "estimate")
@@ -77,7 +79,8 @@ class CellViews:
     def augments_of(self, row: Row, base: str | None = None) -> list[Augment]:
         """What a row's views go through; `base`: in place of the config's."""
         base = base or self.config.rounds.base
-        return [self._augment(view, base) for view in row.views]
+        views = row.views_of(self.config.classifier.views)
+        return [self._augment(view, base) for view in views]
 
     def _augment(self, view: str, base: str) -> Augment:
         parts: dict[str, Augment] = {
@@ -122,7 +125,10 @@ class CellViews:
         settings = self.config.estimator
         augments = self._begun
         if self.row.is_learned and settings.candidates > 1:
-            augments = [*augments[:-1], self._chosen(augments[-1], y, judge)]
+            augments = [
+                self._chosen(augment, y, judge) if "learned" in view else augment
+                for view, augment in zip(self.views, augments, strict=True)
+            ]
         views = make_views(x, y, augments, draws)
         if self.row.is_learned and settings.view_temperature is not None:
             views = weigh_views(views, judge, settings.view_temperature)
@@ -156,7 +162,7 @@ class CellViews:
 
 
 def _crops(
-    row: Row, images: Labelled | Stored, base: str
+    row: Row, views: Sequence[str], images: Labelled | Stored, base: str
 ) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
     """What views of F and images of E begin from, and what is left of base for them.
 
@@ -164,8 +170,8 @@ def _crops(
     """
     rest = after_crop(base)
     if not isinstance(images, Stored) or rest is None:
-        return ("centre", "centre"), ("centre",), base
-    of_f: list[Crop] = [_crop(view.startswith("base")) for view in row.views]
+        return ("centre",) * len(views), ("centre",), base
+    of_f: list[Crop] = [_crop(view.startswith("base")) for view in views]
     return tuple(of_f), (_crop(row.learns_on_base),), rest
 
 

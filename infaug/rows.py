@@ -1,13 +1,14 @@
-"""The rows of every table: what F trains on in each of two views.
+"""The rows of every table: what F trains on in each view.
 
 All rows have the same seeds, steps and number of views; they differ in what the views
-are and in which images are labelled.
+are, in how they count and in which images are labelled.
 """
 
 from dataclasses import dataclass
+from itertools import cycle, islice
 from typing import Literal
 
-from infaug.config import Controls, RunConfig
+from infaug.config import Controls, RunConfig, ViewLoss
 
 View = Literal["identity", "base", "random", "learned", "base+random", "base+learned"]
 GeneratorFrom = Literal["initial", "final"]
@@ -19,7 +20,8 @@ class Row:
 
     Attributes:
         name: as it appears in tables and folders.
-        views: what each view of an image goes through.
+        views: what each view of an image goes through; see `views_of`.
+        view_loss: how the losses of an image's views become one.
         is_pooled: whether the influence split is also trained on.
         is_tuned: whether the base augmentation is chosen on the selection split.
         is_oracle: whether the training images are shifted as the test images are.
@@ -31,11 +33,21 @@ class Row:
 
     name: str
     views: tuple[View, View]
+    view_loss: ViewLoss = "mean"
     is_pooled: bool = False
     is_tuned: bool = False
     is_oracle: bool = False
     generator: GeneratorFrom | None = None
     control: str | None = None
+
+    def views_of(self, num: int) -> tuple[View, ...]:
+        """`num` views, the row's in turn, after the original if the loss asks for it.
+
+        >>> ROWS["base_learned"].views_of(3)
+        ('base', 'base+learned', 'base')
+        """
+        repeated = tuple(islice(cycle(self.views), num))
+        return ("identity", *repeated) if self.view_loss == "mmel_soft" else repeated
 
     @property
     def is_learned(self) -> bool:

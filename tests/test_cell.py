@@ -35,6 +35,17 @@ def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_vie
     assert views[0].equal(views[1])
 
 
+def test_more_views_are_those_of_the_row_in_turn(splits):
+    config = settled(CONFIG)
+    config = replace(config, classifier=replace(config.classifier, views=4))
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), CPU)
+    more, two = cell.views_at(3), cell_of("base_learned", splits).views_at(3)
+    assert more.x.shape[1] == len(cell.augments) == 4
+    assert more.x[:, :2].equal(two.x)
+    assert len(more.x[0].flatten(1).unique(dim=0)) == 4
+    assert more.weights.eq(0.25).all()
+
+
 def test_seeds_begin_with_other_networks(splits):
     a, b = (cell_of("base", splits, seed).classifier.head.weight for seed in (0, 1))
     assert not a.equal(b)
