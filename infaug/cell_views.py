@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.augment.base import after_crop, build_base, build_mixer
+from infaug.augment.base import after_crop, build_base, build_mixer, joined
 from infaug.augment.compose import Compose
 from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
@@ -62,7 +62,8 @@ class CellViews:
         self.dtype = dtype_of(config.classifier.precision)
         self.learned = Learned(transform, config.estimator)
         self.views = row.views_of(config.classifier.views)
-        of_f, of_e, self._base_left = _crops(row, self.views, train, config.rounds.base)
+        base = base_of(row, config.rounds.base)
+        of_f, of_e, self._base_left = _crops(row, self.views, train, base)
         self._begun = self.augments_of(row, self._base_left)
         self._classify = self._batches(config.classifier.batch_size, of_f, "classify")
         self._estimate = self._batches(config.estimator.batch_size, of_e, "estimate")
@@ -77,8 +78,8 @@ class CellViews:
         )
 
     def augments_of(self, row: Row, base: str | None = None) -> list[Augment]:
-        """What a row's views go through; `base`: in place of the config's."""
-        base = base or self.config.rounds.base
+        """What a row's views go through; `base`: in place of the row's."""
+        base = base or base_of(row, self.config.rounds.base)
         views = row.views_of(self.config.classifier.views)
         return [self._augment(view, base) for view in views]
 
@@ -92,8 +93,9 @@ class CellViews:
         augment = Compose(*(parts[name] for name in view.split("+")))
         mixer = build_mixer(base)
         # Mixing is the base's, and comes last: E sees whole images.
-        has_mixer = mixer is not None and view.startswith("base")
-        return Mixed(augment, mixer) if has_mixer else augment
+        if mixer is None or not view.startswith("base"):
+            return augment
+        return Mixed(augment, mixer)
 
     def begin_round(self, round_: int) -> None:
         """Set the share of images that the learned view changes in this round."""
@@ -161,6 +163,21 @@ class CellViews:
         return x, y, draws
 
 
+def base_of(row: Row, base: str) -> str:
+    """The base augmentation of a row: the run's, and what the row adds to it.
+
+    Raises:
+        ValueError: if both mix images, or the loss needs views of one image alone.
+    """
+    name = base if row.adds is None else joined(base, row.adds)
+    if row.view_loss == "mmel_soft" and build_mixer(name) is not None:
+        raise ValueError(
+            f"rounds.base: {base!r} mixes images, and {row.name} teaches every view "
+            "what F says of its one original: leave the mixer or the row out"
+        )
+    return name
+
+
 def _crops(
     row: Row, views: Sequence[str], images: Labelled | Stored, base: str
 ) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
@@ -170,7 +187,8 @@ def _crops(
     """
     rest = after_crop(base)
     if not isinstance(images, Stored) or rest is None:
-        return ("centre",) * len(views), ("centre",), base
+        whole: Crop = "centre"
+        return (whole,) * len(views), (whole,), base
     of_f: list[Crop] = [_crop(view.startswith("base")) for view in views]
     return tuple(of_f), (_crop(row.learns_on_base),), rest
 

@@ -1,6 +1,5 @@
 """AugMix: several chains of operations, mixed with the image itself."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torchvision.transforms import v2
@@ -45,4 +44,4 @@ class _AugMix(v2.AugMix):
     """torchvision's, with all its random numbers from the CPU, also on a GPU."""
 
     def _sample_dirichlet(self, params: Tensor) -> Tensor:
-        return torch._sample_dirichlet(params.cpu()).to(params.device)
+        return super()._sample_dirichlet(params.cpu()).to(params.device)

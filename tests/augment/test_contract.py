@@ -1,4 +1,4 @@
-"""What every augmentation promises, and what each one alone does."""
+"""What every augmentation and mixer promises, and what each augmentation does."""
 
 import pytest
 import torch
@@ -11,14 +11,16 @@ from infaug.augment.auto_augment import AutoAugment
 from infaug.augment.base import build_base
 from infaug.augment.compose import Compose
 from infaug.augment.crop import CropFlip, ResizedCropFlip
+from infaug.augment.cutmix import CutMix
 from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
+from infaug.augment.mixup import MixUp
 from infaug.augment.per_image import SEEDS
 from infaug.augment.rand_augment import RandAugment
 from infaug.augment.random_erasing import RandomErasing
 from infaug.augment.random_tau import RandomTau
 from infaug.augment.trivial_augment import TrivialAugment
-from infaug.augment.views import choose_view, make_views, weigh_views
+from infaug.augment.views import Mixed, choose_view, make_views, weigh_views
 from infaug.config import EstimatorConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
@@ -43,6 +45,8 @@ def augmenters(shape, dtype=torch.float32):
         "random_tau": RandomTau(transform.generator),
         "learned": learned,
         "composed": Compose(RandomAffine(), learned),
+        "mixup": Mixed(Identity(), MixUp(0.4)),
+        "cutmix": Mixed(RandomAffine(), CutMix(1.0)),
     }
 
 
@@ -73,11 +77,24 @@ def test_equal_draws_give_equal_views_and_other_draws_others(name, shape):
 @pytest.mark.parametrize(("name", "shape"), CASES)
 def test_each_image_of_a_batch_is_augmented_on_its_own(name, shape):
     x = images(shape, 1).expand(16, -1, -1, -1)
+    if name in ("mixup", "cutmix"):  # Which would find nothing else in equal images.
+        x = x * torch.linspace(0, 1, 16).view(-1, 1, 1, 1)
     views = augmenters(shape)[name](x, Draws.of_size(16, "a"))
     num_different = len(views.flatten(1).unique(dim=0))
     # AutoAugment's magnitudes are fixed, and half of its operations are left out.
     least = 4 if name == "auto_augment" else 9
     assert num_different == 1 if name == "identity" else num_different >= least
+
+
+@pytest.mark.parametrize(("name", "shape"), CASES)
+def test_the_labels_of_all_views_sum_to_one_and_change_only_where_images_mix(
+    name, shape
+):
+    x, y = images(shape).unsqueeze(1), torch.eye(4)[:, [3, 2, 1, 0]]
+    views = make_views(x, y, [augmenters(shape)[name]], Draws.of_size(4, "a"))
+    assert views.y.shape == (4, 1, 4)
+    torch.testing.assert_close(views.y.sum(dim=2), torch.ones(4, 1))
+    assert views.y[:, 0].equal(y) == (name not in ("mixup", "cutmix"))
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
