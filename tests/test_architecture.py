@@ -23,7 +23,7 @@ LAYERS: list[set[str]] = [
     {"rows", "overlap", "record"},
     {"cell_views", "services"},
     {"cell", "generator_fit", "toy2d"},
-    {"refresher", "review"},
+    {"ledger", "refresher", "review"},
     {"rounds"},
     {"comparison"},
     {"trust", "cluster", "export"},
