@@ -1,7 +1,8 @@
 """argv in, text out.
 
 Exit codes: 0 done; 2 a command line, a setting or an input that cannot work, explained
-in one line; 130 interrupted, the same command continues; 1 a fault of infaug itself.
+in one line; 130 interrupted, the same command continues; 3 done, but some images could
+not be read; 1 a fault of infaug itself.
 """
 
 import argparse

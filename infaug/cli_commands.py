@@ -40,6 +40,10 @@ COMMANDS = {
         "cli_export", "Export", "export",
         "what a run learned, as a folder to be used without it",
     ),
+    "predict": Command(
+        "cli_predict", "Predict", "predict",
+        "which class each of your own images is of, by a run's classifier",
+    ),
     "preview": Command(
         "cli_export", "Preview", "preview",
         "draw images of your own through it",
@@ -94,4 +98,4 @@ _HEAD = "usage: infaug COMMAND [--help] | --version\n"
 _FOOT = """
 infaug COMMAND --help teaches a command. Exit codes: 0 done; 2 a command line, setting
 or input that cannot work, explained in one line; 130 interrupted, the same command
-continues; 1 a fault of infaug itself."""
+continues; 3 done, but some images could not be read; 1 a fault of infaug itself."""

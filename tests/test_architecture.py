@@ -27,8 +27,16 @@ LAYERS: list[set[str]] = [
     {"rounds"},
     {"comparison"},
     {"trust", "cluster", "export"},
-    {"distributed", "report"},
-    {"cli_cluster", "cli_commands", "cli_data", "cli_export", "cli_influence"},
+    {"distributed", "predict", "report"},
+    {"cli_output"},
+    {
+        "cli_cluster",
+        "cli_commands",
+        "cli_data",
+        "cli_export",
+        "cli_influence",
+        "cli_predict",
+    },
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

@@ -155,7 +155,7 @@ def test_without_a_ledger_a_run_has_the_same_numbers(finished, tmp_path):
     extra = {name for name in written if name.startswith("ledger/")}
     assert extra == set(written) - set(plain)
     assert all(plain[name] == written[name] for name in plain if name not in about)
-    with pytest.raises(ValueError, match="--rounds.ledger-images"):
+    with pytest.raises(ValueError, match=r"--rounds\.ledger-images"):
         read_ledger(tmp_path / "run")
 
 
@@ -166,7 +166,7 @@ def test_the_ledger_does_not_make_another_cell_of_a_table():
 
 
 def test_the_number_of_images_is_checked():
-    with pytest.raises(ValueError, match="rounds.ledger_images"):
+    with pytest.raises(ValueError, match=r"rounds\.ledger_images"):
         RoundsConfig(ledger_images=-2)
 
 

@@ -53,7 +53,7 @@ SCHEMA = pa.schema(
             "not_affine", pa.float32(), "sides",
             "root mean square distance of the flow from the affine map above",
         ),
-        _column("contrast", pa.float32(), "1", "mean factor on grey; above 1: stronger"),
+        _column("contrast", pa.float32(), "1", "mean factor on grey; above 1: more"),
         _column(
             "brightness", pa.float32(), "value range", "mean of what is added to values"
         ),
@@ -70,8 +70,10 @@ SCHEMA = pa.schema(
 def ledger_name(row: str, seed: int, round_: int) -> str:
     """Where in a run folder the ledger of a round lies.
 
-    >>> ledger_name("base_learned", 0, 3), ledger_name("learned", 1, -1)
-    ('ledger/base_learned-seed0/round-003.parquet', 'ledger/learned-seed1/before.parquet')
+    >>> ledger_name("base_learned", 0, 3)
+    'ledger/base_learned-seed0/round-003.parquet'
+    >>> ledger_name("learned", 1, -1)
+    'ledger/learned-seed1/before.parquet'
     """
     name = f"round-{round_:03d}" if round_ >= 0 else "before"
     return f"ledger/{row}-seed{seed}/{name}.parquet"
@@ -93,9 +95,7 @@ def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
     return content.getvalue()
 
 
-def read_ledger(
-    run: Path, row: str | None = None, seed: int | None = None
-) -> pa.Table:
+def read_ledger(run: Path, row: str | None = None, seed: int | None = None) -> pa.Table:
     """All lines of a run, or those of a row or seed, in order of row, seed and round.
 
     Raises:
@@ -105,8 +105,8 @@ def read_ledger(
     files = sorted(run.glob(f"ledger/{which}/*.parquet"))
     if not files:
         raise ValueError(
-            f"{run} has no ledger of {which}: rows that learn have one from their first "
-            "round of E on, unless --rounds.ledger-images is 0"
+            f"{run} has no ledger of {which}: rows that learn have one from the "
+            "first round of E on, unless --rounds.ledger-images is 0"
         )
     tables = [pq.read_table(path).replace_schema_metadata() for path in files]
     order = [(name, "ascending") for name in ("row", "seed", "round", "image")]
