@@ -48,6 +48,10 @@ COMMANDS = {
         "cli_export", "Preview", "preview",
         "draw images of your own through it",
     ),
+    "doctor": Command(
+        "cli_doctor", "Doctor", "doctor",
+        "is this machine fit for infaug, and what is to be fixed?",
+    ),
     "data prepare": Command(
         "cli_data", "Prepare", "prepare",
         "write class folders, a tar, or mnist, cifar10, ... as Parquet",

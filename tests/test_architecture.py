@@ -11,7 +11,17 @@ PACKAGE = Path(__file__).parent.parent / "infaug"
 
 # Left to right; a room may import only from layers before its own.
 LAYERS: list[set[str]] = [
-    {"__init__", "cache", "config", "lock", "randomness", "span", "storage", "tally"},
+    {
+        "__init__",
+        "cache",
+        "config",
+        "doctor",
+        "lock",
+        "randomness",
+        "span",
+        "storage",
+        "tally",
+    },
     {"transfer", "world"},
     {"types", "precision", "descent", "state"},
     {"data", "classify", "influence", "transform"},
@@ -33,6 +43,7 @@ LAYERS: list[set[str]] = [
         "cli_cluster",
         "cli_commands",
         "cli_data",
+        "cli_doctor",
         "cli_export",
         "cli_influence",
         "cli_predict",
