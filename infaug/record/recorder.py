@@ -14,6 +14,7 @@ from infaug.config import RoundsConfig
 from infaug.record.atomic import write_bytes
 from infaug.record.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from infaug.record.display import Display
+from infaug.record.effort import peak_memory_gib
 from infaug.record.folder import RunFolder
 from infaug.record.journal import Journal
 from infaug.record.place import Phase, Place, position
@@ -211,6 +212,7 @@ class Recorder:
             parts=found.seconds,
             counts=found.counts,
             gpu_gib=peak_gpu_gib(),
+            memory_gib=peak_memory_gib(),
         )
         with self.world.tally.time("record"):
             self.display.timing(stretch)
