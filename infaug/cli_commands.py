@@ -17,6 +17,11 @@ class Command(NamedTuple):
     """The function in it that takes the form and returns the exit code."""
     help: str
 
+    def shorts(self) -> dict[str, str]:
+        """Its flags that stand for longer ones."""
+        module = import_module(f"infaug.{self.module}")
+        return getattr(module, "SHORT", {})
+
     def load(self) -> tuple[type, Callable[[Any], int]]:
         """The dataclass and the function."""
         module = import_module(f"infaug.{self.module}")
@@ -55,6 +60,10 @@ COMMANDS = {
     "data prepare": Command(
         "cli_data", "Prepare", "prepare",
         "write class folders, a tar, or mnist, cifar10, ... as Parquet",
+    ),
+    "completion": Command(
+        "cli_completion", "Completion", "complete",
+        "a script that lets bash or zsh complete these commands and their flags",
     ),
     "cluster check": Command(
         "cli_cluster", "Check", "check_cluster",
@@ -98,8 +107,10 @@ def usage() -> str:
     return "\n".join([_HEAD, *lines, _FOOT])
 
 
-_HEAD = "usage: infaug COMMAND [--help] | --version\n"
+_HEAD = "usage: infaug COMMAND [--help] [--verbose] | --version\n"
 _FOOT = """
-infaug COMMAND --help teaches a command. Exit codes: 0 done; 2 a command line, setting
+infaug COMMAND --help teaches a command; --verbose shows where an error comes from, and
+all warnings; --quiet and --json, where a command has them, print less, and for
+machines. Exit codes: 0 done; 2 a command line, setting
 or input that cannot work, explained in one line; 130 interrupted, the same command
 continues; 3 done, but some images could not be read; 1 a fault of infaug itself."""

@@ -1,9 +1,9 @@
 """`infaug predict`: what a run's classifier says of images."""
 
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from sys import stderr
 from typing import TYPE_CHECKING
 
 import tyro
@@ -61,7 +61,7 @@ def predict(asked: Predict) -> int:
         progress.begin(inputs.count(), 0)
         found = run_over(model, inputs.items(model), device, progress.step)
     for name in found.unreadable:
-        print(f"infaug: unreadable: {name}", file=stderr)
+        print(f"infaug: unreadable: {name}", file=sys.stderr)
     if not found.lines:
         raise ValueError(f"none of {len(found.unreadable)} images could be read")
     if is_printed:

@@ -38,10 +38,10 @@ LAYERS: list[set[str]] = [
     {"comparison"},
     {"trust", "cluster", "export"},
     {"distributed", "predict", "report"},
-    {"cli_output"},
+    {"cli_commands", "cli_output"},
     {
         "cli_cluster",
-        "cli_commands",
+        "cli_completion",
         "cli_data",
         "cli_doctor",
         "cli_export",

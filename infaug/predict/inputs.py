@@ -61,6 +61,8 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
     Raises:
         ValueError: if a path does not exist, or holds nothing of either kind.
     """
+    if not paths:
+        raise ValueError("no image is named: give image files, folders, or Parquet")
     found: list[Path] = []
     for path in paths:
         if not path.exists():

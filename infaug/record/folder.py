@@ -159,6 +159,11 @@ class RunFolder:
             ValueError: if the file is missing or not one of infaug's.
         """
         path = self.path / name
+        if not path.exists():
+            raise ValueError(
+                f"{self} is no run of infaug, as it has no {name}: give the "
+                "--out of an `infaug fit`"
+            )
         try:
             return from_dict(RunConfig, json.loads(path.read_text()))
         except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
