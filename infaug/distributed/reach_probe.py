@@ -1,6 +1,7 @@
 """Printed as JSON: can the cluster at RAY_ADDRESS be reached, and what has it?"""
 
 import json
+import logging
 import os
 import urllib.request
 from typing import Any
@@ -20,7 +21,7 @@ def look(address: str) -> dict[str, Any]:
         url = f"{address.rstrip('/')}/api/version"
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as reply:
             return {"ray": json.load(reply).get("ray_version")}
-    ray.init(address=address, logging_level="ERROR", log_to_driver=False)
+    ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     alive = [node for node in ray.nodes() if node["Alive"]]
     has = ray.cluster_resources()
     ray.shutdown()

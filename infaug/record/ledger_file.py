@@ -91,7 +91,12 @@ def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
     content = io.BytesIO()
     # Values of a line are as many as there are images: a dictionary of them is waste.
     names = ["row", "split", "class_name"]
-    pq.write_table(table, content, compression="zstd", use_dictionary=names)
+    pq.write_table(
+        table,
+        content,
+        compression="zstd",
+        use_dictionary=names,  # pyright: ignore[reportArgumentType] names do, too
+    )
     return content.getvalue()
 
 
