@@ -1,12 +1,14 @@
 """argv in, text out.
 
 Exit codes: 0 done; 2 a command line, a setting or an input that cannot work, explained
-in one line; 130 interrupted, the same command continues; 1 a fault of infaug itself.
+in one line; 130 interrupted, the same command continues; 3 done, but some images could
+not be read; 1 a fault of infaug itself.
 """
 
 import argparse
 import json
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -72,6 +74,8 @@ class Fit:
     with the same data, settings and seed."""
     quiet: bool = False
     """Print nothing but the last line."""
+    json: bool = False
+    """Print nothing but the JSON object of the last line."""
     plan: bool = False
     """Say what would be run and how long it would take, and stop."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
@@ -80,7 +84,8 @@ class Fit:
 def main(argv: Sequence[str] | None = None) -> int:
     """The `infaug` command; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _dispatch(argv))
+    kept = [word for word in argv if word != "--verbose"]
+    return guarded(lambda: _dispatch(kept), verbose=len(kept) < len(argv))
 
 
 def job(
@@ -152,6 +157,7 @@ def fit(asked: Fit) -> int:
     """`infaug fit`."""
     from infaug.cli_influence import check_in_run
     from infaug.comparison.table import table  # torch: too slow for --help
+    from infaug.record.effort import effort_of
     from infaug.record.folder import RunFolder, at_hand
     from infaug.report.interpolation import draw_interpolations
     from infaug.report.views import draw_views
@@ -162,7 +168,7 @@ def fit(asked: Fit) -> int:
         workers = Span.parse(asked.workers, "--workers")
         print(*foresee(asked.run, workers.most), sep="\n")
         return 0
-    shown = not asked.quiet
+    shown = not (asked.quiet or asked.json)
     folder = RunFolder(asked.out)
     if folder.mirror:
         folder.mirror.bring()
@@ -176,11 +182,13 @@ def fit(asked: Fit) -> int:
         if shown:
             print(table(result))
             print("pictures:", *pictures)
+            print(effort_of(run).said())
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
     if shown:
         print(*checked, sep="\n")
     keys = ("unit", "rows", "verdict", "seconds")
-    print("RESULT " + json.dumps({key: result[key] for key in keys}), flush=True)
+    found = json.dumps({key: result[key] for key in keys})
+    print(found if asked.json else f"RESULT {found}", flush=True)
     return 0
 
 
@@ -211,12 +219,18 @@ def _run(asked: Fit, shown: bool) -> dict[str, Any]:
     return run(asked.run, asked.out, cache=asked.cache, shown=shown)
 
 
-def guarded(act: Callable[[], int]) -> int:
-    """The exit code of `act`; a user's mistake is told in one line."""
-    warnings.showwarning = _show_warning
+def guarded(act: Callable[[], int], *, verbose: bool = False) -> int:
+    """The exit code of `act`; a user's mistake is told in one line.
+
+    `verbose`: also where it comes from, and the warnings of libraries.
+    """
+    if not verbose:
+        warnings.showwarning = _show_warning
     try:
         return act()
     except ValueError as error:
+        if verbose:
+            traceback.print_exc()
         print(f"infaug: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:

@@ -11,7 +11,17 @@ PACKAGE = Path(__file__).parent.parent / "infaug"
 
 # Left to right; a room may import only from layers before its own.
 LAYERS: list[set[str]] = [
-    {"__init__", "cache", "config", "lock", "randomness", "span", "storage", "tally"},
+    {
+        "__init__",
+        "cache",
+        "config",
+        "doctor",
+        "lock",
+        "randomness",
+        "span",
+        "storage",
+        "tally",
+    },
     {"transfer", "world"},
     {"types", "precision", "descent", "state"},
     {"data", "classify", "influence", "transform"},
@@ -23,12 +33,21 @@ LAYERS: list[set[str]] = [
     {"rows", "overlap", "record"},
     {"cell_views", "services"},
     {"cell", "generator_fit", "toy2d"},
-    {"refresher", "review"},
+    {"ledger", "refresher", "review"},
     {"rounds"},
     {"comparison"},
     {"trust", "cluster", "export"},
-    {"distributed", "report"},
-    {"cli_cluster", "cli_commands", "cli_data", "cli_export", "cli_influence"},
+    {"distributed", "predict", "report"},
+    {"cli_commands", "cli_output"},
+    {
+        "cli_cluster",
+        "cli_completion",
+        "cli_data",
+        "cli_doctor",
+        "cli_export",
+        "cli_influence",
+        "cli_predict",
+    },
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

@@ -12,6 +12,7 @@ from infaug.cli import BAD_INPUT, main
 from infaug.cli_commands import COMMANDS
 from infaug.config import DataConfig, to_dict
 from infaug.data.source import load
+from infaug.record.effort import effort_of
 
 FAST = [
     *("--data", "digits"),
@@ -37,6 +38,11 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     assert main(["fit", "--out", str(out), *FAST]) == 0
     captured = capsys.readouterr()
     last = captured.out.strip().splitlines()[-1]
+    effort = effort_of(out)
+    assert effort.said() in captured.out
+    assert effort.memory_gib
+    assert 0.05 < effort.memory_gib < 50
+    assert effort.seconds > 0
     assert last.startswith("RESULT {")
     result = json.loads(last.removeprefix("RESULT "))
     assert list(result) == ["unit", "rows", "verdict", "seconds"]

@@ -17,7 +17,11 @@ from infaug.rows import ROWS, Row
 
 # What only names the rows, or says how often to write something down.
 NEVER_MATTER = ("seeds", "controls", "rows")
-NEVER_MATTER_IN_ROUNDS = ("log_every_steps", "checkpoint_every_steps")
+NEVER_MATTER_IN_ROUNDS = (
+    "log_every_steps",
+    "checkpoint_every_steps",
+    "ledger_images",
+)
 OF_LEARNING = ("influence", "transform", "estimator")
 
 

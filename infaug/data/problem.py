@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from infaug.config import DataConfig, SplitName
@@ -32,6 +33,8 @@ class Splits:
     """Images that were skipped as unreadable."""
     drives: Stored | None = None
     """The influence images as they are stored, if the training images are."""
+    at: Indices | None = None
+    """Where in the source the images lie; None: nowhere, they were made."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -45,6 +48,25 @@ class Splits:
             assert self.drives is not None, "both are parts of what is stored"
             return self.train + self.drives
         return self.train + self.influence
+
+    def trained_on(
+        self, is_pooled: bool
+    ) -> tuple[Int64[Tensor, "N"], Bool[Tensor, "N"]]:
+        """Of every image F trains on: its number in the source, and if it also drives.
+
+        Images that were made have their own number.
+        """
+        if self.at is None:
+            images = self.pooled if is_pooled else self.train
+            return torch.arange(len(images)), torch.zeros(len(images)).bool()
+        if not is_pooled:
+            return self.at.train, torch.zeros(len(self.at.train)).bool()
+        both = torch.cat([self.at.train, self.at.influence])
+        drives = torch.arange(len(both)) >= len(self.at.train)
+        if isinstance(self.train, Labelled):
+            return both, drives
+        order = both.argsort()  # as images that are streamed are pooled
+        return both[order], drives[order]
 
     @property
     def num_classes(self) -> int:
@@ -89,6 +111,7 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
         test=shifted("test", whole.select(at.test) if own_test is None else own_test),
         unlabelled=shifted("train", whole.select(at.unlabelled)).images,
         bad=source.bad,
+        at=at,
     )
 
 
@@ -108,4 +131,5 @@ def _divide_stored(
         unlabelled=whole.select(at.unlabelled[:0]).images,
         bad=source.bad,
         drives=whole.part(at.influence),
+        at=at,
     )

@@ -9,6 +9,7 @@ RUN/starts.jsonl           each time it began: with how many workers, after whic
 RUN/tensorboard/           metrics and timings as curves, a folder for each cell
 RUN/checkpoints/           the last two; removed when the run is finished
 RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
+RUN/ledger/ROW-seedK/      what E did to images in each round (Parquet), docs/ledger.md
 RUN/cells/generator-seedK/ the G fitted for this seed, and how far its flows reach
 RUN/views-*.png            images before and after
 RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
@@ -158,6 +159,11 @@ class RunFolder:
             ValueError: if the file is missing or not one of infaug's.
         """
         path = self.path / name
+        if not path.exists():
+            raise ValueError(
+                f"{self} is no run of infaug, as it has no {name}: give the "
+                "--out of an `infaug fit`"
+            )
         try:
             return from_dict(RunConfig, json.loads(path.read_text()))
         except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
