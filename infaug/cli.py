@@ -21,6 +21,7 @@ from infaug.cli_cluster import Check, check_cluster
 from infaug.cli_data import Prepare, prepare
 from infaug.cli_export import Export, Preview, export, preview
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
+from infaug.cli_report import Report, report
 from infaug.config import Mode, RunConfig, from_dict, in_mode
 from infaug.span import Span
 
@@ -118,6 +119,8 @@ def _dispatch(argv: list[str]) -> int:
         return export(tyro.cli(Export, args=argv[1:], prog="infaug export"))
     if argv[:1] == ["preview"]:
         return preview(tyro.cli(Preview, args=argv[1:], prog="infaug preview"))
+    if argv[:1] == ["report"]:
+        return report(tyro.cli(Report, args=argv[1:], prog="infaug report"))
     if argv[:2] == ["cluster", "check"]:
         prog = "infaug cluster check"
         return check_cluster(tyro.cli(Check, args=argv[2:], prog=prog))
@@ -133,6 +136,7 @@ _USAGE = """usage: infaug COMMAND [--help] | --version
   fit                  learn an augmentation, compare with controls, give a verdict
   influence validate   compare a run's predictions with refitting the head
   influence rank       a run's most helpful and harmful images and augmentations
+  report               draw a run's report again, or several runs side by side
   export               what a run learned, as a folder to be used without it
   preview              draw images of your own through it
   data prepare         write class folders, a tar, or mnist, cifar10, ... as Parquet
