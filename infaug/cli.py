@@ -21,7 +21,7 @@ from infaug.cli_cluster import Check, check_cluster
 from infaug.cli_data import Prepare, prepare
 from infaug.cli_export import Export, Preview, export, preview
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
-from infaug.cli_report import Report, report
+from infaug.cli_report import Report, draw_report
 from infaug.config import Mode, RunConfig, from_dict, in_mode
 from infaug.span import Span
 
@@ -120,7 +120,7 @@ def _dispatch(argv: list[str]) -> int:
     if argv[:1] == ["preview"]:
         return preview(tyro.cli(Preview, args=argv[1:], prog="infaug preview"))
     if argv[:1] == ["report"]:
-        return report(tyro.cli(Report, args=argv[1:], prog="infaug report"))
+        return draw_report(tyro.cli(Report, args=argv[1:], prog="infaug report"))
     if argv[:2] == ["cluster", "check"]:
         prog = "infaug cluster check"
         return check_cluster(tyro.cli(Check, args=argv[2:], prog=prog))
@@ -179,7 +179,9 @@ def _read_config(path: Path) -> RunConfig:
 def _fit(asked: Fit) -> int:
     from infaug.comparison.table import table  # torch: too slow for --help
     from infaug.record.folder import RunFolder, at_hand
+    from infaug.record.tensorboard import show_pictures
     from infaug.report.interpolation import draw_interpolations
+    from infaug.report.one_run import report_at_end
     from infaug.report.views import draw_views
 
     if asked.plan:
@@ -192,7 +194,8 @@ def _fit(asked: Fit) -> int:
     folder = RunFolder(asked.out)
     if folder.mirror:
         folder.mirror.bring()
-    if shown and folder.result() is not None:
+    is_new = folder.result() is None
+    if shown and not is_new:
         print(f"{asked.out} holds a finished run; nothing is trained again.")
     result = _run(asked, shown)
     with at_hand(asked.out) as run:
@@ -203,8 +206,11 @@ def _fit(asked: Fit) -> int:
             print(table(result))
             print("pictures:", *pictures)
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
+        report = report_at_end(run, asked.out, is_new=is_new)
+        show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
         print(*checked, sep="\n")
+        print("report:", report)
     keys = ("unit", "rows", "verdict", "seconds")
     print("RESULT " + json.dumps({key: result[key] for key in keys}), flush=True)
     return 0

@@ -23,7 +23,7 @@ class Report:
     a URL that still goes on: report.html in this folder."""
 
 
-def report(asked: Report) -> int:
+def draw_report(asked: Report) -> int:
     """`infaug report`."""
     from infaug.report.several_runs import write_comparison
 

@@ -1,6 +1,7 @@
 """The verdict of a run in plain words."""
 
 from dataclasses import dataclass
+from statistics import fmean
 
 from infaug.comparison.verdict import ENOUGH_SEEDS, Comparison
 from infaug.report.facts import Facts
@@ -44,7 +45,8 @@ def conclude(facts: Facts) -> Conclusion:
         closest = min(made, key=lambda c: c.difference)
         lead = _lead(facts, closest)
         sentences += [_interval(closest), *_why(word, closest)]
-        sentences.append(f"{explained(row)}. {explained(closest.control)}.")
+        pair = f"{explained(row)}, and {explained(closest.control)}"
+        sentences.append(f"Compared are {pair}.")
     else:
         lead = f"{row} can be compared with nothing: no control was run."
     if not facts.is_finished:
@@ -59,18 +61,17 @@ def conclude(facts: Facts) -> Conclusion:
     return Conclusion(
         word=word,
         headline=HEADLINES.get(word, printed),
-        lead=lead,
-        sentences=tuple(sentences),
+        lead=_unbroken(lead),
+        sentences=tuple(_unbroken(sentence) for sentence in sentences),
         printed=printed,
     )
 
 
 def _lead(facts: Facts, closest: Comparison) -> str:
     found = tops(facts)
-    ours, theirs = (
-        number(sum(values.values()) / len(values))
-        for values in (found[closest.row], found[closest.control])
-    )
+    rows = closest.row, closest.control
+    both = set(found[closest.row]) & set(found[closest.control])
+    ours, theirs = (number(fmean(found[row][seed] for seed in both)) for row in rows)
     return (
         f"With the learned augmentation {ours} % of the test images are recognised; "
         f"with the closest control, {theirs} %."
@@ -122,3 +123,8 @@ def _progress(facts: Facts) -> str:
         f"round {last['round'] + 1}, {phase}, at "
         f"{facts.as_of:%Y-%m-%d %H:%M} UTC."
     )
+
+
+def _unbroken(sentence: str) -> str:
+    """No line ends between a number and its unit."""
+    return sentence.replace(" %", "\N{NO-BREAK SPACE}%")

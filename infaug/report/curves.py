@@ -7,7 +7,7 @@ from statistics import fmean
 
 from markupsafe import Markup
 
-from infaug.report.facts import Facts, Line
+from infaug.report.facts import Facts
 from infaug.report.svg import (
     WIDTH,
     Axis,
@@ -135,8 +135,3 @@ def swatch(row: str) -> Markup:
     return Markup(
         '<svg class="swatch" viewBox="0 0 34 10" aria-hidden="true">{}</svg>'
     ).format(line([(1, 5), (33, 5)], f"curve {style_of(row)}"))
-
-
-def rounds_done(lines: Sequence[Line]) -> int:
-    """Rounds that the furthest line has begun."""
-    return 1 + max((said["round"] for said in lines), default=-1)

@@ -1,7 +1,7 @@
 """What pictures are made of: a finished learned cell and its images."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from safetensors.torch import load_file
 
@@ -36,15 +36,21 @@ class Material:
         """The images of this seed."""
         return self.finished.splits
 
-    def transforms(self) -> Iterator[tuple[str, LearnedTransform]]:
-        """E and G of every learned row that has finished this seed; this row first."""
-        rows = [name for name in self.facts.found if ROWS[name].is_learned]
-        for row in sorted(rows, key=lambda name: name != self.row):
-            if self.seed in self.facts.found[row]:
-                yield row, self.transform_of(row)
+    @cached_property
+    def transforms(self) -> dict[str, LearnedTransform]:
+        """E and G of every learned row that has finished this seed; this row first.
 
-    def transform_of(self, row: str) -> LearnedTransform:
-        """E and G as a row of this seed left them, on the CPU."""
+        On the CPU, in evaluation mode.
+        """
+        rows = [
+            row
+            for row, found in self.facts.found.items()
+            if ROWS[row].is_learned and self.seed in found
+        ]
+        rows.sort(key=lambda row: row != self.row)
+        return {row: self._transform(row) for row in rows}
+
+    def _transform(self, row: str) -> LearnedTransform:
         weights = self.facts.path / "cells" / f"{row}-seed{self.seed}"
         state = load_file(weights / "transform.safetensors")
         return load_transform(state, self.splits, self.facts.config)
@@ -60,3 +66,26 @@ def open_material(facts: Facts) -> Material:
     if row is None:
         raise ValueError("no cell with a learned augmentation is finished")
     return Material(facts, reload(facts.path, row, min(facts.found[row])))
+
+
+def material_or_reason(facts: Facts) -> Material | ValueError:
+    """The same, or why it is not to be had: of a run of older days it may be anything.
+
+    A page says so in the place of the pictures, and shows the rest.
+    """
+    try:
+        return open_material(facts)
+    except Exception as error:  # see above
+        return ValueError(reason_of(error))
+
+
+def reason_of(error: Exception) -> str:
+    """An error in a few words; one that was not meant for a user has its name.
+
+    >>> reason_of(ValueError("x is no run.")), reason_of(KeyError("x"))
+    ('x is no run', "KeyError: 'x'")
+    """
+    said = str(error).partition("\n")[0].rstrip(".:")
+    if isinstance(error, (ValueError, OSError)):
+        return said
+    return f"{type(error).__name__}: {said}"

@@ -6,7 +6,7 @@ from infaug.record.atomic import write_bytes
 from infaug.report import sections
 from infaug.report.conclusion import conclude
 from infaug.report.facts import Facts, read_facts
-from infaug.report.material import Material, open_material
+from infaug.report.material import Material, material_or_reason
 from infaug.report.page import Section, page, section
 
 REPORT = "report.html"
@@ -25,6 +25,21 @@ def write_report(run: Path, name: str | None = None, out: Path | None = None) ->
     """
     facts = read_facts(run, name or str(run))
     return write_page(report_page(facts), out or run / REPORT)
+
+
+def report_at_end(run: Path, name: str, *, is_new: bool) -> str:
+    """What `infaug fit` says of the report: its path, or why there is none.
+
+    That of a run that was finished before is drawn again only if it is gone. A run that
+    is finished must not fail for its report, whatever comes in between.
+    """
+    if not is_new and (run / REPORT).exists():
+        return f"{name}/{REPORT}"
+    try:
+        write_report(run, name)
+    except Exception as error:  # see above; `infaug report` tells all of it
+        return f"not drawn ({error}); infaug report {name} draws it"
+    return f"{name}/{REPORT}"
 
 
 def write_page(html: str, path: Path) -> Path:
@@ -66,11 +81,7 @@ def _of_files(facts: Facts) -> list[Section]:
 
 def _of_images(facts: Facts) -> list[Section]:
     """Sections that need a finished learned cell and its images, loaded once."""
-    found: Material | ValueError
-    try:
-        found = open_material(facts)
-    except (ValueError, OSError) as error:
-        found = ValueError(str(error))
+    found = material_or_reason(facts)
 
     def material() -> Material:
         if isinstance(found, ValueError):

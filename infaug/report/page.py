@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from infaug.report.curves import swatch
+from infaug.report.material import reason_of
 from infaug.report.settings import versions
 from infaug.report.words import duration, gloss, number, signed
 
@@ -35,9 +36,8 @@ def section(
     try:
         html = render(f"sections/{anchor}.html", draw())
     except Exception as error:  # a page has more sections; the reason stands in it
-        reason = str(error).rstrip(".")
+        reason = reason_of(error)
         if not isinstance(error, (ValueError, OSError)):
-            reason = f"{type(error).__name__}: {error}"
             warnings.warn(f"{title} of {about} was not drawn: {reason}", stacklevel=2)
         html = render("sections/missing.html", {"reason": reason})
     return Section(anchor=anchor, title=title, html=Markup(html))

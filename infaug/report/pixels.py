@@ -62,9 +62,7 @@ def flow_arrows(flow: Float[Tensor, "H W 2"], label: str, *, num: int = 7) -> Ma
         '<svg class="flow" viewBox="-{4} -{4} {0} {0}" role="img" aria-label="{1}">'
         '<rect class="flow-frame" width="{2}" height="{2}"/>'
         '<path class="shaft" d="{3}"/><path class="head" d="{5}"/></svg>'
-    ).format(
-        SIDE + 2 * MARGIN, label, SIDE, "".join(shafts), MARGIN, "".join(heads)
-    )
+    ).format(SIDE + 2 * MARGIN, label, SIDE, "".join(shafts), MARGIN, "".join(heads))
 
 
 def _head(tail: list[float], tip: list[float]) -> str:

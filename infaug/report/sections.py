@@ -74,7 +74,7 @@ def pictures(material: Material) -> Context:
     """Images before and after, for every learned row."""
     images, config = material.splits.train, material.facts.config
     galleries = []
-    for row, transform in material.transforms():
+    for row, transform in material.transforms.items():
         num = 8 if row == material.row else FEW_IMAGES
         shown = before_and_after(transform, images, config.estimator, num)
         galleries.append((row, shown))
@@ -100,7 +100,7 @@ def learned(material: Material) -> Context:
     known = known_shift(facts.config.data.shift, width, height)
     found = {
         row: measure(transform, images, facts.config.estimator)
-        for row, transform in material.transforms()
+        for row, transform in material.transforms.items()
     }
     mine = found.pop(material.row)
     groups = groups_of(mine)
@@ -130,7 +130,7 @@ def way_of_tau(material: Material) -> Context:
     config = material.facts.config.estimator
     if config.tau_noise == 0:
         raise ValueError("tau has no noise in this run, so there is nothing between")
-    transform = material.transform_of(material.row)
+    transform = material.transforms[material.row]
     return {
         "strips": interpolation(transform, material.splits.train, config),
         "row": material.row,

@@ -12,7 +12,7 @@ from infaug.report.facts import Facts, read_facts
 from infaug.report.gallery import before_and_after
 from infaug.report.learned import QUANTITIES, measure, sample_of_classes
 from infaug.report.logs import spent
-from infaug.report.material import Material, open_material
+from infaug.report.material import Material, material_or_reason
 from infaug.report.one_run import write_page
 from infaug.report.page import Section, page, section
 from infaug.report.settings import differing
@@ -53,7 +53,7 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 def comparison_page(runs: Sequence[Facts]) -> str:
     """The whole page."""
-    found = [_material(facts) for facts in runs]
+    found = [material_or_reason(facts) for facts in runs]
     names = [facts.name for facts in runs]
     settings = differing([facts.config for facts in runs])
     lead = "Rows of one run are paired by seed; rows of different runs are not. "
@@ -70,13 +70,6 @@ def comparison_page(runs: Sequence[Facts]) -> str:
 
 
 Found = Material | ValueError
-
-
-def _material(facts: Facts) -> Found:
-    try:
-        return open_material(facts)
-    except (ValueError, OSError) as error:
-        return ValueError(str(error))
 
 
 def _sections(
@@ -142,7 +135,7 @@ def learned(runs: Sequence[Facts], found: Sequence[Found]) -> dict[str, Any]:
             missing.append((facts.name, str(material)))
             continue
         images = sample_of_classes(material.splits.train)
-        transform = material.transform_of(material.row)
+        transform = material.transforms[material.row]
         views = measure(transform, images, facts.config.estimator)
         groups.append(groups_of(views, facts.name)[0])
     if not groups:
@@ -159,7 +152,7 @@ def galleries(runs: Sequence[Facts], found: Sequence[Found]) -> dict[str, Any]:
             missing.append((facts.name, str(material)))
             continue
         images = before_and_after(
-            material.transform_of(material.row),
+            material.transforms[material.row],
             material.splits.train,
             facts.config.estimator,
             NUM_IMAGES,

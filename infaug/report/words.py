@@ -42,9 +42,9 @@ def explained(row: str) -> str:
     """A row with its gloss.
 
     >>> explained("base"), explained("new")
-    ('base: the base augmentation', 'new')
+    ('base (the base augmentation)', 'new')
     """
-    return f"{row}: {gloss(row)}" if gloss(row) else row
+    return f"{row} ({gloss(row)})" if gloss(row) else row
 
 
 def number(value: float, digits: int = 2) -> str:
