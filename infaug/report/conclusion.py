@@ -34,7 +34,7 @@ HEADLINES = {
 
 def conclude(facts: Facts) -> Conclusion:
     """The verdict, what it rests on, and what was not run."""
-    printed = (facts.result or {}).get("verdict", "")
+    printed: str = (facts.result or {}).get("verdict", "")
     word = printed.partition(":")[0] if facts.is_finished else "unfinished"
     row = speaking_row(facts)
     made = [c for c in differences(facts) if c.row == row]

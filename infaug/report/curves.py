@@ -97,16 +97,19 @@ def _thinned(points: Sequence[Point]) -> list[Point]:
 
 
 def draw_curves(
-    found: Curves, wanted: Wanted, ends: tuple[float, float] | None = None
+    found: Curves, wanted: Wanted, among: Sequence[float] | None = None
 ) -> Markup:
-    """A chart; `ends` are those of the vertical axis, if others must be like it."""
-    values = [y for points in found.values() for _, y in points]
+    """A chart; `among` are the values that its vertical axis must hold; none: its own.
+
+    A loss that falls far is drawn on a logarithmic axis.
+    """
+    values = values_of(found) if among is None else among
     rounds = max(x for points in found.values() for x, _ in points)
-    is_log = "loss" in wanted.key and max(values) > LOG_FROM * max(min(values), 1e-9)
-    low, high = ends or _ends(values, is_log=is_log)
+    is_log = "loss" in wanted.key and max(values) > LOG_FROM * min(values) > 0
+    low, high = _ends(values, is_log=is_log)
     x = Axis(low=0, high=max(rounds, 1), start=40, end=WIDTH - 8)
-    y = Axis(low=low, high=high, start=HEIGHT - 36, end=20, is_log=is_log and low > 0)
-    scale = ", logarithmic" if y.is_log else ""
+    y = Axis(low=low, high=high, start=HEIGHT - 36, end=20, is_log=is_log)
+    scale = ", logarithmic" if is_log else ""
     parts = [frame(x, y, "rounds of training F", wanted.y_label + scale)]
     # The learned rows come first in the table and last here: they lie on top.
     for row, points in sorted(found.items(), key=lambda item: "learned" in item[0]):
@@ -116,9 +119,14 @@ def draw_curves(
     return drawing(_label(found, wanted, rounds), HEIGHT, parts)
 
 
+def values_of(found: Curves) -> list[float]:
+    """Every number of every line."""
+    return [y for points in found.values() for _, y in points]
+
+
 def _ends(values: Sequence[float], *, is_log: bool) -> tuple[float, float]:
     if is_log:
-        return max(min(values), 1e-6) * 0.8, max(values) * 1.2
+        return min(values) * 0.8, max(values) * 1.2
     return around(values)
 
 

@@ -51,9 +51,13 @@ class Facts:
 
     @property
     def row_names(self) -> list[str]:
-        """Rows of the table, in its order; those begun while it is not settled."""
+        """Rows of the table, in its order; those begun while it is not settled.
+
+        Of a run that finished before there were all of today's rows, those it has.
+        """
         if self.is_settled:
-            return [row.name for row in rows_of(self.config)]
+            rows = [row.name for row in rows_of(self.config)]
+            return [n for n in rows if self.found.get(n) or not self.is_finished]
         begun = {line["row"] for line in self.metrics}
         return [name for name in ROWS if name in begun]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from infaug.report import sections
 from infaug.report.conclusion import conclude
-from infaug.report.curves import WANTED, Curves, curves, draw_curves
+from infaug.report.curves import WANTED, curves, draw_curves, values_of
 from infaug.report.facts import Facts, read_facts
 from infaug.report.gallery import before_and_after
 from infaug.report.learned import QUANTITIES, measure, sample_of_classes
@@ -18,7 +18,6 @@ from infaug.report.page import Section, page, section
 from infaug.report.settings import differing
 from infaug.report.spread import Group, draw_spread, groups_of
 from infaug.report.standing import Standing, standings
-from infaug.report.svg import around
 from infaug.report.words import listed
 
 NUM_IMAGES = 4
@@ -101,7 +100,9 @@ def tables(runs: Sequence[Facts]) -> dict[str, Any]:
     lines: list[tuple[str, list[Standing | None]]] = [
         (row, [lines.get(row) for lines in each]) for row in rows
     ]
-    return {"names": [facts.name for facts in runs], "lines": lines}
+    parts = {row for lines in each for row, line in lines.items() if line.is_part}
+    names = [facts.name for facts in runs]
+    return {"names": names, "lines": lines, "parts": parts}
 
 
 def all_curves(runs: Sequence[Facts]) -> dict[str, Any]:
@@ -113,17 +114,11 @@ def all_curves(runs: Sequence[Facts]) -> dict[str, Any]:
         known = [(name, lines) for name, lines in found if lines]
         if not known:
             raise ValueError("no run has assessed its selection images yet")
-        ends = _shared_ends([lines for _, lines in known])
-        charts = [(name, draw_curves(lines, wanted, ends)) for name, lines in known]
+        among = [value for _, lines in known for value in values_of(lines)]
+        charts = [(name, draw_curves(lines, wanted, among)) for name, lines in known]
         groups.append((wanted.title, charts))
         rows += [row for _, lines in known for row in lines]
     return {"groups": groups, "rows": list(dict.fromkeys(rows))}
-
-
-def _shared_ends(found: Sequence[Curves]) -> tuple[float, float]:
-    values = [y for lines in found for points in lines.values() for _, y in points]
-    low, high = around(values)
-    return (max(low, 0.8 * min(values)), high) if min(values) > 0 else (low, high)
 
 
 def learned(runs: Sequence[Facts], found: Sequence[Found]) -> dict[str, Any]:

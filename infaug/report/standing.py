@@ -73,11 +73,13 @@ def speaking_row(facts: Facts) -> str | None:
 
 
 def not_run(facts: Facts) -> list[str]:
-    """Controls of the speaking row that the run does not have."""
+    """Controls of the speaking row that the run neither has nor will have."""
     row = speaking_row(facts)
     if row is None:
         return []
-    have = {*facts.row_names, *tops(facts)}
+    have = set(facts.row_names)
+    if have & set(RANDOM_ROWS):
+        have.add("base_random")
     return [name for name in CONTROLS_OF[row] if name not in have]
 
 

@@ -220,9 +220,9 @@ def test_pictures_of_a_finished_run_are_shown_beside_its_curves(tmp_path):
     (shown,) = EventAccumulator(str(folder)).Reload().Images("views-base_learned")
     assert (shown.width, shown.height) == (30, 20)
     assert shown.encoded_image_string == picture.read_bytes()
-    before = contents(tmp_path)
+    (before,) = folder.iterdir()
     show_pictures(tmp_path / "tensorboard", [picture])
-    assert contents(tmp_path) == before
+    assert list(folder.iterdir()) == [before]
 
 
 def test_a_disk_that_takes_no_pictures_leaves_a_warning(tmp_path):
