@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infaug.comparison.summary import gap_closed, statistics, with_best_random
-from infaug.comparison.verdict import CONTROLS_OF, Comparison, compare
+from infaug.comparison.verdict import CONTROLS_OF, Comparison, compare, controls_of
 from infaug.report.facts import Facts, Line
 from infaug.rows import RANDOM_ROWS
 
@@ -52,9 +52,9 @@ def tops(facts: Facts) -> dict[str, dict[int, float]]:
 def differences(facts: Facts) -> list[Comparison]:
     """Each learned row against each of its controls, over seeds that both have."""
     found, made = tops(facts), []
-    for row, controls in CONTROLS_OF.items():
-        for control in controls:
-            both = sorted(set(found.get(row, ())) & set(found.get(control, ())))
+    for row in [name for name in CONTROLS_OF if name in found]:
+        for control in controls_of(row, found):
+            both = sorted(set(found[row]) & set(found[control]))
             if both:
                 pair = {n: [found[n][seed] for seed in both] for n in (row, control)}
                 made.append(compare(row, control, pair))

@@ -20,6 +20,17 @@ GLOSS = {
         "the learned augmentation after the base, the influence images trained on as "
         "well"
     ),
+    "autoaugment": "the base augmentation, then AutoAugment",
+    "randaugment": "the base augmentation, then RandAugment",
+    "trivial": "the base augmentation, then TrivialAugment",
+    "augmix": "the base augmentation, then AugMix",
+    "mixup": "the base augmentation, pairs of images mixed (MixUp)",
+    "cutmix": "the base augmentation, patches of other images pasted in (CutMix)",
+    "erasing": "the base augmentation, then random erasing",
+    "mmel_hard": "the base augmentation, the hardest view of each image alone (MMEL)",
+    "mmel_soft": "the base augmentation, harder views weighing more (MMEL)",
+    "trivial_learned": "the base augmentation, TrivialAugment, then the learned",
+    "mixup_learned": "the learned augmentation after the base, images mixed (MixUp)",
     "oracle": "training images shifted as the test images are; no control",
 }
 
