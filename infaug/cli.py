@@ -159,7 +159,9 @@ def fit(asked: Fit) -> int:
     from infaug.comparison.table import table  # torch: too slow for --help
     from infaug.record.effort import effort_of
     from infaug.record.folder import RunFolder, at_hand
+    from infaug.record.tensorboard import show_pictures
     from infaug.report.interpolation import draw_interpolations
+    from infaug.report.one_run import report_at_end
     from infaug.report.views import draw_views
 
     if asked.plan:
@@ -172,7 +174,8 @@ def fit(asked: Fit) -> int:
     folder = RunFolder(asked.out)
     if folder.mirror:
         folder.mirror.bring()
-    if shown and folder.result() is not None:
+    is_new = folder.result() is None
+    if shown and not is_new:
         print(f"{asked.out} holds a finished run; nothing is trained again.")
     result = _run(asked, shown)
     with at_hand(asked.out) as run:
@@ -184,8 +187,11 @@ def fit(asked: Fit) -> int:
             print("pictures:", *pictures)
             print(effort_of(run).said())
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
+        report = report_at_end(run, asked.out, is_new=is_new)
+        show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
         print(*checked, sep="\n")
+        print("report:", report)
     keys = ("unit", "rows", "verdict", "seconds")
     found = json.dumps({key: result[key] for key in keys})
     print(found if asked.json else f"RESULT {found}", flush=True)

@@ -41,6 +41,10 @@ COMMANDS = {
         "cli_influence", "Rank", "rank",
         "a run's most helpful and harmful images and augmentations",
     ),
+    "report": Command(
+        "cli_report", "Report", "draw_report",
+        "draw a run's report again, or several runs side by side",
+    ),
     "export": Command(
         "cli_export", "Export", "export",
         "what a run learned, as a folder to be used without it",

@@ -47,6 +47,7 @@ LAYERS: list[set[str]] = [
         "cli_export",
         "cli_influence",
         "cli_predict",
+        "cli_report",
     },
     {"cli"},
 ]

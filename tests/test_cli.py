@@ -56,6 +56,10 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     assert (out / "interpolation-pooled_learned.png").exists()
     with Image.open(out / "views-pooled_learned.png") as picture:
         assert picture.width > 300
+    assert f"report: {out}/report.html" in captured.out
+    page = (out / "report.html").read_text()
+    assert page.count("<section") == 10
+    assert page.count("Not drawn") == 0
     assert not (out / "checkpoints").exists()
 
     # Again: reported as finished, and the same result.

@@ -40,6 +40,15 @@ class EventFile:
         ]
         self._add(Event(step=step, summary=Summary(value=values)))
 
+    def picture(self, name: str, png: bytes, size: tuple[int, int], step: int) -> None:
+        """Add a picture, `size` being its width and height."""
+        width, height = size
+        image = Summary.Image(
+            width=width, height=height, colorspace=4, encoded_image_string=png
+        )
+        summary = Summary(value=[Summary.Value(tag=name, image=image)])
+        self._add(Event(step=step, summary=summary))
+
     def _add(self, event: Event) -> None:
         event.wall_time = time.time()
         record = io.BytesIO()

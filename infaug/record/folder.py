@@ -6,7 +6,7 @@ RUN/data.json              which images the run is about
 RUN/metrics.jsonl          losses and influence by row, seed, round, phase, step
 RUN/timings.jsonl          seconds by phase; repeated work is listed again
 RUN/starts.jsonl           each time it began: with how many workers, after which step
-RUN/tensorboard/           metrics and timings as curves, a folder for each cell
+RUN/tensorboard/           curves, a folder for each cell; at the end the pictures
 RUN/checkpoints/           the last two; removed when the run is finished
 RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
 RUN/ledger/ROW-seedK/      what E did to images in each round (Parquet), docs/ledger.md
@@ -14,6 +14,7 @@ RUN/cells/generator-seedK/ the G fitted for this seed, and how far its flows rea
 RUN/views-*.png            images before and after
 RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
 RUN/interpolation-*.png    one image on the way from one tau to another
+RUN/report.html            all of it on one page
 RUN/unreadable.txt         images that were skipped, if any were
 RUN/result.json            rows, verdict, seconds: a finished run has it
 
