@@ -14,9 +14,8 @@ from infaug.comparison.controls import (
 )
 from infaug.comparison.plan import settle
 from infaug.config import RunConfig
-from infaug.data.problem import Splits, divide
+from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import Source, load
-from infaug.data.splits import split
 from infaug.data.stored import Stored
 from infaug.precision import pick_device
 from infaug.rows import rows_of
@@ -40,7 +39,7 @@ def outlook(
     """
     workers = max(workers, 1)
     train, test = source.train, source.test
-    at = split(train.labels, config.data, test_given=test is not None)
+    at = positions(source, config.data)
     num_test = len(at.test) if test is None else len(test)
     cells = plan_cells(config, rows_of(config), range(config.seeds))
     trained = [cell for cell in cells if not cell.fits_generator]
