@@ -78,7 +78,8 @@ class Fit:
     quiet: bool = False
     """Print nothing but the last line."""
     plan: bool = False
-    """Say what would be run and how long it would take, and stop."""
+    """Say what the images are like, what would be run and how long it would take, and
+    stop."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
 
 
@@ -145,8 +146,8 @@ def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
     named = {word.partition("=")[0] for word in argv}
     if default is None and not named & {"--data.source", "--config", "-h", "--help"}:
         raise ValueError(
-            "--data is required: a folder of class folders, Parquet, a CSV of paths and "
-            "labels, or `digits`, the bundled handwritten digits"
+            "--data is required: a folder of class folders, Parquet, a CSV of paths "
+            "and labels, or `digits`, the bundled handwritten digits"
         )
     default = default or Fit()
     # File and mode give the defaults that flags are parsed against, so they come first.

@@ -14,6 +14,7 @@ RUN/views-*.png            images before and after
 RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
 RUN/interpolation-*.png    one image on the way from one tau to another
 RUN/unreadable.txt         images that were skipped, if any were
+RUN/duplicates.jsonl       images that were in two splits, if any were: left out of one
 RUN/result.json            rows, verdict, seconds: a finished run has it
 
 RUN may be a URL: the folder then lies on this machine and is copied there as it grows,
@@ -126,6 +127,12 @@ class RunFolder:
         if names:
             text = "\n".join(names) + "\n"
             write_bytes(self.path / "unreadable.txt", text.encode())
+
+    def list_duplicates(self, found: Sequence[Mapping[str, Any]]) -> None:
+        """Keep the list of images that were in two splits, if there are any."""
+        if found:
+            text = "".join(json.dumps(each) + "\n" for each in found)
+            write_bytes(self.path / "duplicates.jsonl", text.encode())
 
     def _must_equal(self, name: str, config: RunConfig, remedy: str) -> None:
         if changes := difference(self.config(name), config):
