@@ -28,6 +28,7 @@ LAYERS: list[set[str]] = [
     {"comparison"},
     {"trust", "cluster", "export"},
     {"distributed", "report"},
+    {"api"},
     {"cli_cluster", "cli_data", "cli_export", "cli_influence"},
     {"cli"},
 ]

@@ -80,8 +80,22 @@ class RunFolder:
                 f"{self.path} holds {held[0]!r} and no run of infaug: nothing was "
                 "touched, choose an empty or new folder for --out"
             )
-        else:
+        elif not self._begins_anew(asked):
             self._must_equal("asked.json", asked, "use those settings to continue it")
+
+    def _begins_anew(self, asked: RunConfig) -> bool:
+        """Whether what began here ended before it trained, as by a broken image.
+
+        Its settings then give way to those asked for now.
+        """
+        if self.is_settled or not difference(self.config("asked.json"), asked):
+            return False
+        try:
+            with locked(self.path / "lock", "it is at work"):
+                write_json(self.path / "asked.json", to_dict(asked))
+        except ValueError:
+            return False
+        return True
 
     @property
     def is_settled(self) -> bool:
@@ -107,7 +121,7 @@ class RunFolder:
             ValueError: if they have changed since.
         """
         path = self.path / "data.json"
-        if not path.exists():
+        if not (path.exists() and self.is_settled):
             write_json(path, dict(found))
             return
         began = json.loads(path.read_text())
