@@ -75,6 +75,7 @@ def test_images_of_many_sizes_and_a_target_folder_need_no_settings(tmp_path, cap
     (used / "cat" / "0.png").write_bytes((data / "cat" / "5.png").read_bytes())
     arguments = ["fit", "--data", str(data), "--target", str(used), *FAST[10:]]
     arguments += ["--seeds", "1", "--rows", "pooled", "pooled_learned"]
+    arguments += ["--network", "allconv"]
     assert main([*arguments, "--plan"]) == 0
     plan = capsys.readouterr().out
     assert "RGB: images are" in plan

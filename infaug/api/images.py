@@ -86,8 +86,8 @@ def _pairs(given: Any, name: str) -> Iterator[tuple[bytes, int]]:
                 f"{name}: {len(images)} images and {len(labels)} labels: give as many"
             )
         items = zip(images, labels, strict=True)
-    elif hasattr(given, "__getitem__") and isinstance(given, Sized):
-        items = (given[k] for k in range(len(given)))
+    elif isinstance(given, Sized) and (at := getattr(given, "__getitem__", None)):
+        items = (at(k) for k in range(len(given)))
     else:
         raise ValueError(
             f"{name} must be a path, a pair of tensors (images, labels), or a data set "

@@ -99,8 +99,9 @@ def _grouped(name: str, layer: _BatchNorm) -> nn.Module:
     grouped.requires_grad_(layer.affine)
     if type(layer) in PLAIN:
         return grouped
-    if hasattr(layer, "drop") and hasattr(layer, "act"):
-        return nn.Sequential(grouped, layer.drop, layer.act)
+    drop, act = getattr(layer, "drop", None), getattr(layer, "act", None)
+    if isinstance(drop, nn.Module) and isinstance(act, nn.Module):
+        return nn.Sequential(grouped, drop, act)
     raise ValueError(
         f"the layer {name!r} is a {type(layer).__name__}, which does more than "
         "torch.nn.BatchNorm2d and is not known to infaug: use that one, or another "

@@ -154,7 +154,7 @@ def _tested(
                 f"data.test_from source: {config.source} has no test split; add one, "
                 "or leave it at target"
             )
-        return replace(source, names=source.names | {"target": names})
+        return replace(source, names={**source.names, "target": names})
     if source.test is not None:
         warnings.warn(
             f"the test split of {config.source} is not looked at: test images are "

@@ -10,6 +10,7 @@ from torch import nn
 import infaug
 from infaug.data.digits import digits
 from infaug.export import LearnedAugment
+from infaug.rounds import run_cell
 
 TINY = {
     "seeds": 1,
@@ -97,7 +98,6 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypat
     whole, model, _ = finished
     out = tmp_path / "run"
     steps = iter(range(8))
-    fitting = infaug.api.fit.__globals__["run"].__globals__["run_cell"]
 
     def stop(cell, *rest):
         views_at = cell.views_at
@@ -108,7 +108,7 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypat
             return views_at(step)
 
         cell.views_at = counted
-        fitting(cell, *rest)
+        run_cell(cell, *rest)
 
     monkeypatch.setattr("infaug.comparison.run.run_cell", stop)
     arguments = {**TINY, "rounds.checkpoint_every_steps": 2}
