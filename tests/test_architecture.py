@@ -29,7 +29,7 @@ LAYERS: list[set[str]] = [
     {"trust", "cluster", "export"},
     {"distributed", "report"},
     {"api"},
-    {"cli_cluster", "cli_data", "cli_export", "cli_influence"},
+    {"cli_cluster", "cli_commands", "cli_data", "cli_export", "cli_influence"},
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
