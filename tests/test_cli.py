@@ -171,7 +171,8 @@ def test_a_foreign_folder_is_left_alone(tmp_path, capsys):
 
 
 def test_other_settings_in_a_folder_that_is_in_use_are_named(tmp_path, capsys):
-    (tmp_path / "asked.json").write_text(json.dumps(to_dict(tiny())))
+    for name in ("asked.json", "config.json"):
+        (tmp_path / name).write_text(json.dumps(to_dict(tiny())))
     message = refused(["fit", "--out", str(tmp_path), *FAST], capsys)
     assert "rounds.classifier_steps: 6 -> 3" in message
 
