@@ -68,6 +68,7 @@ def test_an_image_folder_of_ones_own_can_be_fitted(mode, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("RESULT ")
 
 
+@pytest.mark.slow
 def test_images_of_many_sizes_and_a_target_folder_need_no_settings(tmp_path, capsys):
     data, used = tmp_path / "pets", tmp_path / "used"
     image_folder(data, count=14, mode="RGB")

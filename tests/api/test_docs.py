@@ -44,6 +44,7 @@ def test_the_lines_of_the_docs_fit_a_model(title, package, tmp_path, capsys):
     assert names["result"].augment is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["resnet18.0", "mobilenetv3_small_050.0", "vit_tiny_patch16_224.224"]
 )
