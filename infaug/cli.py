@@ -29,7 +29,6 @@ INTERRUPTED = 130
 SHORT = {
     "--data": "--data.source",
     "--labels": "--data.labels",
-    "--target": "--data.target",
     "--rotate": "--data.shift.rotate-deg",
     "--translate": "--data.shift.translate-px",
     "--contrast": "--data.shift.contrast",
@@ -44,10 +43,12 @@ SHORT = {
 class Fit:
     """Train a classifier, learn an augmentation for it, and compare with controls.
 
-    Short flags: --data, --labels, --target, --rotate, --translate, --contrast,
-    --brightness (all of --data.*), --network, --refresh and --refresh-lag. Run the
-    same command again to continue an interrupted run. The last line printed is RESULT
-    and a JSON object.
+    --target PATH holds a few labelled images of where the model will be used: they
+    drive the influence, choose, and test. --target 200 holds that many images out of
+    --data instead. Short flags: --data, --labels, --target, --rotate, --translate,
+    --contrast, --brightness (all of --data.*), --network, --refresh and --refresh-lag.
+    Run the same command again to continue an interrupted run. The last line printed is
+    RESULT and a JSON object.
     """
 
     out: str = "runs/fit"
@@ -77,7 +78,8 @@ class Fit:
     json: bool = False
     """Print nothing but the JSON object of the last line."""
     plan: bool = False
-    """Say what would be run and how long it would take, and stop."""
+    """Say what the images are like, what would be run and how long it would take, and
+    stop."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
 
 
@@ -121,12 +123,12 @@ def _dispatch(argv: list[str]) -> int:
 
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
-    argv = [_lengthen(word) for word in argv]
+    argv = [_lengthen(word) for word in _tell_targets(argv)]
     named = {word.partition("=")[0] for word in argv}
     if default is None and not named & {"--data.source", "--config", "-h", "--help"}:
         raise ValueError(
-            "--data is required: a folder of class folders, Parquet, or `digits`, the "
-            "bundled handwritten digits"
+            "--data is required: a folder of class folders, Parquet, a CSV of paths "
+            "and labels, or `digits`, the bundled handwritten digits"
         )
     default = default or Fit()
     # File and mode give the defaults that flags are parsed against, so they come first.
@@ -144,6 +146,30 @@ def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
 def _lengthen(word: str) -> str:
     flag, equals, value = word.partition("=")
     return SHORT.get(flag, flag) + equals + value
+
+
+def _tell_targets(argv: Sequence[str]) -> list[str]:
+    """`--target` with the whole name of its setting: a number counts, a path names.
+
+    >>> _tell_targets(["--target", "200"]), _tell_targets(["--target=new/"])
+    (['--data.target', '200'], ['--data.target-source=new/'])
+    """
+    told = list(argv)
+    for at, word in enumerate(argv):
+        flag, equals, value = word.partition("=")
+        if flag == "--target":
+            value = value if equals else "".join(argv[at + 1 : at + 2])
+            named = "--data.target" if _is_number(value) else "--data.target-source"
+            told[at] = named + word[len(flag) :]
+    return told
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_config(path: Path) -> RunConfig:

@@ -38,6 +38,7 @@ LAYERS: list[set[str]] = [
     {"comparison"},
     {"trust", "cluster", "export"},
     {"distributed", "predict", "report"},
+    {"api"},
     {"cli_commands", "cli_output"},
     {
         "cli_cluster",

@@ -8,9 +8,11 @@ from torch import Tensor
 
 from infaug.config import DataConfig, SplitName
 from infaug.data.dataset import Labelled
+from infaug.data.duplicates import without_duplicates
+from infaug.data.images import Source
 from infaug.data.shift import apply_shift
-from infaug.data.source import Source, load
-from infaug.data.splits import Indices, split
+from infaug.data.source import load
+from infaug.data.splits import Indices, split, split_beside
 from infaug.data.stored import Stored
 
 
@@ -83,6 +85,31 @@ def load_splits(config: DataConfig) -> Splits:
     return divide(load(config), config)
 
 
+def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indices:
+    """Which image of a source serves which purpose in a repetition.
+
+    With `config.drop_duplicates`, training images that are held out as well, pixel by
+    pixel, are in no split.
+
+    Raises:
+        ValueError: whatever `split` refuses, and a class all of whose training images
+            are held out as well.
+    """
+    config = replace(config, seed=config.seed + repetition)
+    labels, target, test = source.train.labels, source.target, source.test
+    if target is None:
+        at = split(labels, config, test_given=test is not None)
+    else:
+        at = split_beside(
+            labels,
+            target.labels,
+            config,
+            test_given=test is not None,
+            test_of_target=source.is_tested_on_target,
+        )
+    return without_duplicates(source, at) if config.drop_duplicates else at
+
+
 def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     """Divide a source, and shift the splits in `config.shift.splits`.
 
@@ -92,9 +119,10 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     Raises:
         ValueError: whatever `split` refuses, and a shift of images that are streamed.
     """
-    config = replace(config, seed=config.seed + repetition)
-    whole, own_test = source.train, source.test
-    at = split(whole.labels, config, test_given=own_test is not None)
+    at = positions(source, config, repetition)
+    whole = source.train
+    held = whole if source.target is None else source.target
+    tested = held if source.is_tested_on_target else whole
 
     if isinstance(whole, Stored):
         return _divide_stored(source, whole, at, config)
@@ -104,11 +132,12 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
             return part
         return replace(part, images=apply_shift(part.images, config.shift))
 
+    test = tested.select(at.test) if source.test is None else source.test
     return Splits(
         train=shifted("train", whole.select(at.train)),
-        influence=shifted("influence", whole.select(at.influence)),
-        selection=shifted("selection", whole.select(at.selection)),
-        test=shifted("test", whole.select(at.test) if own_test is None else own_test),
+        influence=shifted("influence", held.select(at.influence)),
+        selection=shifted("selection", held.select(at.selection)),
+        test=shifted("test", test),
         unlabelled=shifted("train", whole.select(at.unlabelled)).images,
         bad=source.bad,
         at=at,
@@ -123,13 +152,16 @@ def _divide_stored(
             "data.shift is for images in memory, and these are streamed: raise "
             "--data.stream-above-gib, or give the shifted images themselves"
         )
+    held = whole if source.target is None else source.target
+    assert isinstance(held, Stored), "target images are streamed if train is"
+    tested = held if source.is_tested_on_target else whole
     return Splits(
         train=whole.part(at.train),
-        influence=whole.select(at.influence),
-        selection=whole.select(at.selection),
-        test=whole.select(at.test) if source.test is None else source.test,
+        influence=held.select(at.influence),
+        selection=held.select(at.selection),
+        test=tested.select(at.test) if source.test is None else source.test,
         unlabelled=whole.select(at.unlabelled[:0]).images,
         bad=source.bad,
-        drives=whole.part(at.influence),
+        drives=held.part(at.influence),
         at=at,
     )

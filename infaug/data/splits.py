@@ -19,7 +19,11 @@ from infaug.randomness import generator
 
 @dataclass(frozen=True, eq=False)
 class Indices:
-    """Disjoint positions among the images of a source, ascending in each split."""
+    """Disjoint positions among the images of a source, ascending in each split.
+
+    `influence`, `selection` and `test` are positions among the target images where a
+    source has such and they are held out of those.
+    """
 
     train: Int64[Tensor, "train"]
     influence: Int64[Tensor, "influence"]
@@ -50,6 +54,46 @@ def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> I
     target, _ = _take("target", config.target, rest, labels, at_least=2)
     influence, selection = _divide(target, labels, config.influence_share)
     train, unlabelled = _take_labels(config.labels, rest, target, labels)
+    parts = (train, influence, selection, test, unlabelled)
+    return Indices(*(part.sort().values for part in parts))
+
+
+def split_beside(
+    labels: Int64[Tensor, "N"],
+    target_labels: Int64[Tensor, "M"],
+    config: DataConfig,
+    *,
+    test_given: bool,
+    test_of_target: bool,
+) -> Indices:
+    """Divide N training images, and M target images that lie beside them.
+
+    All target images drive or choose but for those that test; `config.target` is not
+    looked at. Stratified over the classes that target has, at least one image of each
+    in every split: `source.load` sees to it that there are two of a class, or three
+    where it tests.
+
+    Args:
+        labels: of the training images.
+        target_labels: of the target images; classes may be absent.
+        config: seed, shares and number of labels.
+        test_given: whether there is a test split of its own.
+        test_of_target: whether test images are target images where there is none.
+
+    Raises:
+        ValueError: if a split asks for more than is left.
+    """
+    shuffle = generator(config.seed, "split target")
+    held = torch.randperm(len(target_labels), generator=shuffle)
+    test = held[:0]
+    if test_of_target and not test_given:
+        share = _size("test", config.test, len(held)) / len(held)
+        test, held = _divide(held, target_labels, share, keep=2)
+    influence, selection = _divide(held, target_labels, config.influence_share)
+    rest = torch.randperm(len(labels), generator=generator(config.seed, "split"))
+    if not (test_given or test_of_target):
+        test, rest = _take("test", config.test, rest, labels, at_least=1)
+    train, unlabelled = _take_labels(config.labels, rest, rest[:0], labels)
     parts = (train, influence, selection, test, unlabelled)
     return Indices(*(part.sort().values for part in parts))
 
@@ -144,17 +188,20 @@ def _check_classes(
     )
 
 
-def _divide(target: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Influence and selection, each with a part of every class.
+def _divide(
+    target: Tensor, labels: Tensor, share: float, *, keep: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Two parts with images of every class, the first one of about this share.
 
-    What rounding owes is carried to the next class, so the sizes come out as `share`.
+    What rounding owes is carried to the next class, so the sizes come out as `share`;
+    at least `keep` images of each class are left to the second part.
     """
     drives = torch.zeros(len(target), dtype=torch.bool)
     owed = 0.0
     for label in labels.unique():
         members = (labels[target] == label).nonzero().squeeze(1)
         owed += share * len(members)
-        taken = min(max(round(owed), 1), len(members) - 1)
+        taken = min(max(round(owed), 1), len(members) - keep)
         owed -= taken
         drives[members[:taken]] = True
     return target[drives], target[~drives]

@@ -16,6 +16,7 @@ RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (p
 RUN/interpolation-*.png    one image on the way from one tau to another
 RUN/report.html            all of it on one page
 RUN/unreadable.txt         images that were skipped, if any were
+RUN/duplicates.jsonl       images that were in two splits, if any were: left out of one
 RUN/result.json            rows, verdict, seconds: a finished run has it
 
 RUN may be a URL: the folder then lies on this machine and is copied there as it grows,
@@ -81,8 +82,22 @@ class RunFolder:
                 f"{self.path} holds {held[0]!r} and no run of infaug: nothing was "
                 "touched, choose an empty or new folder for --out"
             )
-        else:
+        elif not self._begins_anew(asked):
             self._must_equal("asked.json", asked, "use those settings to continue it")
+
+    def _begins_anew(self, asked: RunConfig) -> bool:
+        """Whether what began here ended before it trained, as by a broken image.
+
+        Its settings then give way to those asked for now.
+        """
+        if self.is_settled or not difference(self.config("asked.json"), asked):
+            return False
+        try:
+            with locked(self.path / "lock", "it is at work"):
+                write_json(self.path / "asked.json", to_dict(asked))
+        except ValueError:
+            return False
+        return True
 
     @property
     def is_settled(self) -> bool:
@@ -108,7 +123,7 @@ class RunFolder:
             ValueError: if they have changed since.
         """
         path = self.path / "data.json"
-        if not path.exists():
+        if not (path.exists() and self.is_settled):
             write_json(path, dict(found))
             return
         began = json.loads(path.read_text())
@@ -128,6 +143,12 @@ class RunFolder:
         if names:
             text = "\n".join(names) + "\n"
             write_bytes(self.path / "unreadable.txt", text.encode())
+
+    def list_duplicates(self, found: Sequence[Mapping[str, Any]]) -> None:
+        """Keep the list of images that were in two splits, if there are any."""
+        if found:
+            text = "".join(json.dumps(each) + "\n" for each in found)
+            write_bytes(self.path / "duplicates.jsonl", text.encode())
 
     def _must_equal(self, name: str, config: RunConfig, remedy: str) -> None:
         if changes := difference(self.config(name), config):
