@@ -18,8 +18,7 @@ from infaug.comparison.plan import settle
 from infaug.comparison.results import Record, Results
 from infaug.comparison.verdict import compare
 from infaug.config import DataConfig, RunConfig
-from infaug.data.problem import Splits, divide
-from infaug.data.shift import apply_shift
+from infaug.data.problem import Splits, altered, divide
 from infaug.data.source import Source
 from infaug.data.splits import split
 from infaug.precision import pick_device
@@ -68,9 +67,7 @@ def develop(source: Source, config: DataConfig, seed: int) -> Splits:
         )
     order = torch.randperm(len(at), generator=generator(config.seed, "development"))
     images = whole.select(at[order[:MOST_IMAGES]])
-    if "test" in config.shift.splits:
-        images = replace(images, images=apply_shift(images.images, config.shift))
-    return replace(splits, test=images)
+    return replace(splits, test=altered(images, "test", config))
 
 
 def run_variant(

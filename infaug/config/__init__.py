@@ -15,9 +15,11 @@ from infaug.config.estimator import EstimatorConfig
 from infaug.config.export import ExportConfig, ExportFormat, ExportSeed
 from infaug.config.influence import InfluenceConfig, Solver
 from infaug.config.modes import in_mode
+from infaug.config.nuisance import NuisanceConfig
 from infaug.config.prepare import Downloadable, PrepareConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.run import Controls, Mode, RunConfig
+from infaug.config.tail import TailConfig
 from infaug.config.transform import TransformConfig
 from infaug.config.tuning import TuningConfig
 
@@ -36,12 +38,14 @@ __all__ = [
     "InfluenceConfig",
     "Mode",
     "Network",
+    "NuisanceConfig",
     "PrepareConfig",
     "RoundsConfig",
     "RunConfig",
     "ShiftConfig",
     "Solver",
     "SplitName",
+    "TailConfig",
     "TransformConfig",
     "TuningConfig",
     "difference",

@@ -1,4 +1,4 @@
-"""A source, divided and shifted as the config asks: what a run is given."""
+"""A source, divided and changed as the config asks: what a run is given."""
 
 from dataclasses import dataclass, replace
 
@@ -7,6 +7,7 @@ from torch import Tensor
 
 from infaug.config import DataConfig, SplitName
 from infaug.data.dataset import Labelled
+from infaug.data.nuisance import apply_nuisance
 from infaug.data.shift import apply_shift
 from infaug.data.source import Source, load
 from infaug.data.splits import Indices, split
@@ -62,13 +63,14 @@ def load_splits(config: DataConfig) -> Splits:
 
 
 def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
-    """Divide a source, and shift the splits in `config.shift.splits`.
+    """Divide a source, give images their nuisance, shift `config.shift.splits`.
 
     Repetitions draw different splits, so that the spread over them is that of the whole
     experiment. Unlabelled images are training images: they are shifted if `train` is.
 
     Raises:
-        ValueError: whatever `split` refuses, and a shift of images that are streamed.
+        ValueError: whatever `split` refuses, and a shift or nuisance of images that are
+            streamed.
     """
     config = replace(config, seed=config.seed + repetition)
     whole, own_test = source.train, source.test
@@ -77,28 +79,34 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     if isinstance(whole, Stored):
         return _divide_stored(source, whole, at, config)
 
-    def shifted(name: SplitName, part: Labelled) -> Labelled:
-        if name not in config.shift.splits:
-            return part
-        return replace(part, images=apply_shift(part.images, config.shift))
-
+    test = whole.select(at.test) if own_test is None else own_test
     return Splits(
-        train=shifted("train", whole.select(at.train)),
-        influence=shifted("influence", whole.select(at.influence)),
-        selection=shifted("selection", whole.select(at.selection)),
-        test=shifted("test", whole.select(at.test) if own_test is None else own_test),
-        unlabelled=shifted("train", whole.select(at.unlabelled)).images,
+        train=altered(whole.select(at.train), "train", config),
+        influence=altered(whole.select(at.influence), "influence", config),
+        selection=altered(whole.select(at.selection), "selection", config),
+        test=altered(test, "test", config),
+        unlabelled=altered(whole.select(at.unlabelled), "train", config).images,
         bad=source.bad,
     )
+
+
+def altered(part: Labelled, name: SplitName, config: DataConfig) -> Labelled:
+    """Images as they appear in a split: each with its nuisance, then all shifted."""
+    images = apply_nuisance(part.images, config.nuisance, config.seed, name)
+    if name in config.shift.splits:
+        images = apply_shift(images, config.shift)
+    return replace(part, images=images)
 
 
 def _divide_stored(
     source: Source, whole: Stored, at: Indices, config: DataConfig
 ) -> Splits:
-    if not config.shift.is_identity:
+    nuisance = config.nuisance.kind != "none"
+    if nuisance or not config.shift.is_identity:
         raise ValueError(
-            "data.shift is for images in memory, and these are streamed: raise "
-            "--data.stream-above-gib, or give the shifted images themselves"
+            f"data.{'nuisance' if nuisance else 'shift'} is for images in memory, and "
+            "these are streamed: raise --data.stream-above-gib, or give the "
+            f"{'changed' if nuisance else 'shifted'} images themselves"
         )
     return Splits(
         train=whole.part(at.train),
