@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from infaug.config import NuisanceConfig
+from infaug.data.affine import resampled, rotation
 from infaug.data.dataset import to_float
 from infaug.randomness import Draws, Purpose
 
@@ -49,14 +50,7 @@ def rotated(
     x: Float[Tensor, "B C H W"], degrees: Float[Tensor, "B"]
 ) -> Float[Tensor, "B C H W"]:
     """Counter-clockwise about the centre; bilinear, black comes in from outside."""
-    angle = torch.deg2rad(degrees)
-    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    # Normalised coordinates: a pixel is not as wide as high if the image is not square.
-    aspect = x.shape[2] / x.shape[3]
-    rows = [cos, -sin * aspect, zero, sin / aspect, cos, zero]
-    theta = torch.stack(rows, dim=1).view(-1, 2, 3)
-    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, align_corners=False).clamp(0, 1)
+    return resampled(x, rotation(degrees))
 
 
 def on_grey(
