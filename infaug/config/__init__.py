@@ -13,6 +13,7 @@ from infaug.config.data import DataConfig, ShiftConfig, SplitName
 from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
 from infaug.config.export import ExportConfig, ExportFormat, ExportSeed
+from infaug.config.git import GitConfig
 from infaug.config.influence import InfluenceConfig, Solver
 from infaug.config.modes import in_mode
 from infaug.config.nuisance import NuisanceConfig
@@ -35,6 +36,7 @@ __all__ = [
     "ExportConfig",
     "ExportFormat",
     "ExportSeed",
+    "GitConfig",
     "InfluenceConfig",
     "Mode",
     "Network",
