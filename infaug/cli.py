@@ -10,17 +10,13 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import tyro
 
 from infaug.cache import cache_folder
-from infaug.cli_cluster import Check, check_cluster
-from infaug.cli_data import Prepare, prepare
-from infaug.cli_export import Export, Preview, export, preview
-from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
+from infaug.cli_commands import COMMANDS, split_command, usage
 from infaug.config import Mode, RunConfig, from_dict, in_mode
 from infaug.span import Span
 
@@ -100,43 +96,23 @@ def job(
     if "--smoke" in argv:
         argv.remove("--smoke")
         default = replace(default, run=smoke, pool=smoke_pool)
-    return guarded(lambda: _fit(_parse_fit(argv, default)))
+    return guarded(lambda: fit(_parse_fit(argv, default)))
 
 
 def _dispatch(argv: list[str]) -> int:
-    if argv[:1] == ["fit"]:
-        return _fit(_parse_fit(argv[1:], None))
-    if argv[:2] == ["data", "prepare"]:
-        prog = "infaug data prepare"
-        return prepare(tyro.cli(Prepare, args=argv[2:], prog=prog))
-    if argv[:2] == ["influence", "validate"]:
-        prog = "infaug influence validate"
-        return validate(tyro.cli(Validate, args=argv[2:], prog=prog))
-    if argv[:2] == ["influence", "rank"]:
-        return rank(tyro.cli(Rank, args=argv[2:], prog="infaug influence rank"))
-    if argv[:1] == ["export"]:
-        return export(tyro.cli(Export, args=argv[1:], prog="infaug export"))
-    if argv[:1] == ["preview"]:
-        return preview(tyro.cli(Preview, args=argv[1:], prog="infaug preview"))
-    if argv[:2] == ["cluster", "check"]:
-        prog = "infaug cluster check"
-        return check_cluster(tyro.cli(Check, args=argv[2:], prog=prog))
     if argv == ["--version"]:
+        from importlib.metadata import version  # slow, and only needed here
+
         print(f"infaug {version('infaug')}")
         return 0
-    print(_USAGE)
-    return 0 if argv in ([], ["--help"], ["-h"]) else BAD_INPUT
-
-
-_USAGE = """usage: infaug COMMAND [--help] | --version
-
-  fit                  learn an augmentation, compare with controls, give a verdict
-  influence validate   compare a run's predictions with refitting the head
-  influence rank       a run's most helpful and harmful images and augmentations
-  export               what a run learned, as a folder to be used without it
-  preview              draw images of your own through it
-  data prepare         write class folders, a tar, or mnist, cifar10, ... as Parquet
-  cluster check        is a cluster file sound, and does a job ever fit on it?"""
+    if argv in ([], ["--help"], ["-h"]):
+        print(usage())
+        return 0
+    name, rest = split_command(argv)
+    if name == "fit":
+        return fit(_parse_fit(rest, None))
+    form, act = COMMANDS[name].load()
+    return act(tyro.cli(form, args=rest, prog=f"infaug {name}"))
 
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
@@ -172,7 +148,9 @@ def _read_config(path: Path) -> RunConfig:
         raise ValueError(f"--config {path} is no config of infaug: {error}") from error
 
 
-def _fit(asked: Fit) -> int:
+def fit(asked: Fit) -> int:
+    """`infaug fit`."""
+    from infaug.cli_influence import check_in_run
     from infaug.comparison.table import table  # torch: too slow for --help
     from infaug.record.folder import RunFolder, at_hand
     from infaug.report.interpolation import draw_interpolations

@@ -28,7 +28,7 @@ LAYERS: list[set[str]] = [
     {"comparison"},
     {"trust", "cluster", "export"},
     {"distributed", "report"},
-    {"cli_cluster", "cli_data", "cli_export", "cli_influence"},
+    {"cli_cluster", "cli_commands", "cli_data", "cli_export", "cli_influence"},
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
