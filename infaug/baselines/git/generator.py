@@ -72,8 +72,12 @@ def build_networks(
         torch.manual_seed(generator(*seed, "git").initial_seed())
         networks = StyleTransfer(channels, config), Critics(channels, config)
         for module in (m for network in networks for m in network.modules()):
-            if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
-                nn.init.zeros_(module.bias)
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                # Under PyTorch's smaller weights a style hardly moved its statistics,
+                # and the decoder learned to ignore it before it could be read.
+                nn.init.kaiming_normal_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
     return networks
 
 
