@@ -8,7 +8,7 @@ to print its help.
 from infaug.config.adversarial import AdversarialConfig, AffineRanges
 from infaug.config.backoff import BackoffConfig
 from infaug.config.check import require
-from infaug.config.classifier import ClassifierConfig, Network
+from infaug.config.classifier import ClassifierConfig, Network, ViewLoss
 from infaug.config.data import DataConfig, ShiftConfig, SplitName
 from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
@@ -50,6 +50,7 @@ __all__ = [
     "TailConfig",
     "TransformConfig",
     "TuningConfig",
+    "ViewLoss",
     "difference",
     "from_dict",
     "in_mode",
