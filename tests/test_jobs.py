@@ -116,6 +116,20 @@ def test_the_ablation_job_smokes_and_prints_what_it_ran(tmp_path, start):
     ]
 
 
+def test_the_long_tail_job_smokes_continues_and_draws_what_it_ran(tmp_path, start):
+    out, figure = tmp_path / "tail.jsonl", tmp_path / "tail.png"
+    command = ["long_tail.py", "--smoke", "--out", str(out), "--figure", str(figure)]
+    command += ["--work", str(tmp_path / "work")]
+    start(*command, "--methods", "plain")
+    printed = start(*command, "--methods", "plain", "infaug_drs")
+    assert "1 of 2 cells to run" in printed.err
+    assert len(out.read_text().splitlines()) == 2
+    assert figure.exists()
+    again = start(*command, "--render")
+    assert "| git | not run |" in again.out
+    assert "| infaug_drs | not run |" not in again.out
+
+
 def test_the_imagenet_job_has_the_papers_settings_and_the_linear_rule():
     config = runpy.run_path(str(JOBS / "imagenet.py"))["CONFIG"]
     data, settings, rounds = config.data, config.classifier, config.rounds

@@ -22,6 +22,8 @@ NEVER_MATTER_IN_ROUNDS = (
     "checkpoint_every_steps",
     "ledger_images",
 )
+# Came when there were results: at their defaults they leave every key as it was.
+CAME_LATER_IN_DATA = ("tail", "nuisance")
 OF_LEARNING = ("influence", "transform", "estimator")
 
 
@@ -120,6 +122,10 @@ def _settings(row: Row, config: RunConfig) -> dict[str, Any]:
     if not row.is_learned and row.generator is None:
         _drop(values, OF_LEARNING)
         _drop(values["rounds"], ("estimator_steps",))
+    default = to_dict(DataConfig())
+    for name in CAME_LATER_IN_DATA:
+        if values["data"][name] == default[name]:
+            del values["data"][name]
     if _ignores_target(row) and _counts_labels(config):
         _drop(values["data"], ("target", "influence_share"))
     return values

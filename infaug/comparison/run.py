@@ -208,12 +208,14 @@ def _finish_cell(
     return found
 
 
-def _scores(name: str, cell: Cell, split: Labelled) -> dict[str, float]:
+def _scores(name: str, cell: Cell, split: Labelled) -> dict[str, Any]:
     found = assess(cell, split.to(cell.device))
     return {
         f"{name}_loss": found.loss,
         f"{name}_top1": found.accuracy,
         f"{name}_top5": found.top5,
+        f"{name}_balanced": found.balanced,
+        f"{name}_by_class": list(found.by_class),
     }
 
 

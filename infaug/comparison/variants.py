@@ -18,8 +18,7 @@ from infaug.comparison.plan import settle
 from infaug.comparison.results import Record, Results
 from infaug.comparison.verdict import compare
 from infaug.config import DataConfig, RunConfig
-from infaug.data.problem import Splits, divide, positions
-from infaug.data.shift import apply_shift
+from infaug.data.problem import Splits, altered, divide, positions
 from infaug.data.source import Source
 from infaug.precision import pick_device
 from infaug.randomness import generator
@@ -63,12 +62,11 @@ def develop(source: Source, config: DataConfig, seed: int) -> Splits:
             "data.labels uses every training image: lower it, what is left over is "
             "what variants are compared on"
         )
-    shuffle = generator(config.seed + seed, "development")
+    seeded = replace(config, seed=config.seed + seed)
+    shuffle = generator(seeded.seed, "development")
     order = torch.randperm(len(at), generator=shuffle)
     images = source.train.select(at[order[:MOST_IMAGES]])
-    if "test" in config.shift.splits:
-        images = replace(images, images=apply_shift(images.images, config.shift))
-    return replace(splits, test=images)
+    return replace(splits, test=altered(images, "test", seeded))
 
 
 def run_variant(

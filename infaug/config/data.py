@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from infaug.config.check import require
+from infaug.config.nuisance import NuisanceConfig
+from infaug.config.tail import TailConfig
 
 SplitName = Literal["train", "influence", "selection", "test"]
 
@@ -85,6 +87,8 @@ class DataConfig:
     """A Parquet set whose training images would take more memory than this, decoded, is
     streamed from its files; `image_size` is then needed."""
     shift: ShiftConfig = field(default_factory=ShiftConfig)
+    tail: TailConfig = field(default_factory=TailConfig)
+    nuisance: NuisanceConfig = field(default_factory=NuisanceConfig)
 
     def __post_init__(self):
         if self.labels is not None:

@@ -1,4 +1,4 @@
-"""A source, divided and shifted as the config asks: what a run is given."""
+"""A source, divided and changed as the config asks: what a run is given."""
 
 from dataclasses import dataclass, replace
 
@@ -10,6 +10,7 @@ from infaug.config import DataConfig, SplitName
 from infaug.data.dataset import Labelled
 from infaug.data.duplicates import without_duplicates
 from infaug.data.images import Source
+from infaug.data.nuisance import apply_nuisance
 from infaug.data.shift import apply_shift
 from infaug.data.source import load
 from infaug.data.splits import Indices, split, split_beside
@@ -111,13 +112,14 @@ def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indice
 
 
 def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
-    """Divide a source, and shift the splits in `config.shift.splits`.
+    """Divide a source, give images their nuisance, shift `config.shift.splits`.
 
     Repetitions draw different splits, so that the spread over them is that of the whole
     experiment. Unlabelled images are training images: they are shifted if `train` is.
 
     Raises:
-        ValueError: whatever `split` refuses, and a shift of images that are streamed.
+        ValueError: whatever `split` refuses, and a shift or nuisance of images that are
+            streamed.
     """
     at = positions(source, config, repetition)
     whole = source.train
@@ -127,30 +129,36 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     if isinstance(whole, Stored):
         return _divide_stored(source, whole, at, config)
 
-    def shifted(name: SplitName, part: Labelled) -> Labelled:
-        if name not in config.shift.splits:
-            return part
-        return replace(part, images=apply_shift(part.images, config.shift))
-
+    seeded = replace(config, seed=config.seed + repetition)
     test = tested.select(at.test) if source.test is None else source.test
     return Splits(
-        train=shifted("train", whole.select(at.train)),
-        influence=shifted("influence", held.select(at.influence)),
-        selection=shifted("selection", held.select(at.selection)),
-        test=shifted("test", test),
-        unlabelled=shifted("train", whole.select(at.unlabelled)).images,
+        train=altered(whole.select(at.train), "train", seeded),
+        influence=altered(held.select(at.influence), "influence", seeded),
+        selection=altered(held.select(at.selection), "selection", seeded),
+        test=altered(test, "test", seeded),
+        unlabelled=altered(whole.select(at.unlabelled), "train", seeded).images,
         bad=source.bad,
         at=at,
     )
 
 
+def altered(part: Labelled, name: SplitName, config: DataConfig) -> Labelled:
+    """Images as they appear in a split: each with its nuisance, then all shifted."""
+    images = apply_nuisance(part.images, config.nuisance, config.seed, name)
+    if name in config.shift.splits:
+        images = apply_shift(images, config.shift)
+    return replace(part, images=images)
+
+
 def _divide_stored(
     source: Source, whole: Stored, at: Indices, config: DataConfig
 ) -> Splits:
-    if not config.shift.is_identity:
+    nuisance = config.nuisance.kind != "none"
+    if nuisance or not config.shift.is_identity:
         raise ValueError(
-            "data.shift is for images in memory, and these are streamed: raise "
-            "--data.stream-above-gib, or give the shifted images themselves"
+            f"data.{'nuisance' if nuisance else 'shift'} is for images in memory, and "
+            "these are streamed: raise --data.stream-above-gib, or give the "
+            f"{'changed' if nuisance else 'shifted'} images themselves"
         )
     held = whole if source.target is None else source.target
     assert isinstance(held, Stored), "target images are streamed if train is"

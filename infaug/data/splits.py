@@ -4,7 +4,8 @@ Images are shuffled once. Each split then takes its share class by class: test f
 then target, from the front of the shuffled order, then labels, from its back. So what
 is held out does not depend on how many labels are used, and which images are trained on
 does not depend on how many are held out as target, unless together they exhaust a
-class. Every fraction is of what the earlier splits left.
+class. Every fraction is of what the earlier splits left. A long tail is cut last, from
+the training images alone.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.config import DataConfig
+from infaug.data.tail import thin
 from infaug.randomness import generator
 
 
@@ -31,16 +33,18 @@ class Indices:
     test: Int64[Tensor, "test"]
     """Empty if the source brings its own."""
     unlabelled: Int64[Tensor, "unlabelled"]
-    """All others: training images whose labels are not used."""
+    """Training images whose labels are not used: all others, but for those that a
+    long-tailed training set leaves out."""
 
 
 def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> Indices:
     """Divide N images as `config` asks; a pure function of its arguments.
 
     Stratified: every split has at least one image of each class, and otherwise classes
-    in proportion to what was left. For the same seed, a smaller `labels` is a subset of
-    a larger one, and so is a smaller `target`, as influence and selection together. A
-    count of labels draws the same images for any target that leaves enough of a class.
+    in proportion to what was left; only a training split with a `tail` has not. For the
+    same seed, a smaller `labels` is a subset of a larger one, and so is a smaller
+    `target`, as influence and selection together. A count of labels draws the same
+    images for any target that leaves enough of a class.
 
     Raises:
         ValueError: if a split asks for more than is left or is too small for the
@@ -54,6 +58,7 @@ def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> I
     target, _ = _take("target", config.target, rest, labels, at_least=2)
     influence, selection = _divide(target, labels, config.influence_share)
     train, unlabelled = _take_labels(config.labels, rest, target, labels)
+    train = thin(train, labels, config.tail, config.seed)
     parts = (train, influence, selection, test, unlabelled)
     return Indices(*(part.sort().values for part in parts))
 
@@ -94,6 +99,7 @@ def split_beside(
     if not (test_given or test_of_target):
         test, rest = _take("test", config.test, rest, labels, at_least=1)
     train, unlabelled = _take_labels(config.labels, rest, rest[:0], labels)
+    train = thin(train, labels, config.tail, config.seed)
     parts = (train, influence, selection, test, unlabelled)
     return Indices(*(part.sort().values for part in parts))
 
