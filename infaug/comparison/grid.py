@@ -23,7 +23,15 @@ NEVER_MATTER_IN_ROUNDS = (
     "ledger_images",
 )
 # Came when there were results: at their defaults they leave every key as it was.
-CAME_LATER_IN_DATA = ("tail", "nuisance")
+CAME_LATER_IN_DATA = (
+    "target_source",
+    "test_from",
+    "path_column",
+    "split_column",
+    "drop_duplicates",
+    "tail",
+    "nuisance",
+)
 OF_LEARNING = ("influence", "transform", "estimator")
 
 
