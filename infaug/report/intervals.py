@@ -21,7 +21,7 @@ def shared_axis(made: Sequence[Comparison]) -> Axis:
     far = 3 * max(max(abs(c.difference) for c in made), 0.5)
     ends = [v for c in made for v in (c.low, c.high, c.difference) if math.isfinite(v)]
     low, high = around([0.0, *(min(max(v, -far), far) for v in ends)])
-    return Axis(low=low, high=high, start=4, end=WIDTH - 4)
+    return Axis(low=low, high=high, start=8, end=WIDTH - 8, most=4)
 
 
 def draw_interval(made: Comparison, axis: Axis) -> Markup:

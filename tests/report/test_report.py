@@ -5,6 +5,7 @@ import re
 import shlex
 from html.parser import HTMLParser
 
+import fsspec
 import pytest
 from finished import finished_run
 from pictured import HOSTILE, pictured_run, unfinished_run
@@ -240,6 +241,33 @@ def test_mistakes_are_told_in_one_line(tmp_path, run, capsys):
     ):
         assert main(["report", *arguments]) == BAD_INPUT
         assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def url(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    store = fsspec.filesystem("memory")
+    yield "memory://report"
+    store.rm("/report", recursive=True)
+
+
+def test_at_a_url_a_finished_run_keeps_its_report_and_a_going_one_is_only_read(
+    run, going, url, tmp_path, capsys
+):
+    store = fsspec.filesystem("memory")
+    for name, source in (("done", run), ("going", going)):
+        store.put(str(source), f"/report/{name}", recursive=True)
+        store.pipe(f"/report/{name}/report.html", b"an old one")
+    before = {name: store.cat(name) for name in store.find("/report/going")}
+    assert main(["report", f"{url}/done"]) == 0
+    assert main(["report", f"{url}/going"]) == 0
+    said = capsys.readouterr().out
+    assert f"wrote {url}/done/report.html" in said
+    assert "wrote report.html" in said
+    assert store.cat("/report/done/report.html").startswith(b"<!doctype html>")
+    assert {n: store.cat(n) for n in store.find("/report/going")} == before
+    assert "5 of 6 cells" in (tmp_path / "report.html").read_text()
 
 
 def test_facts_of_rows_that_are_tried_are_left_out_of_the_curves(run):
