@@ -204,8 +204,8 @@ def _crops(
     """
     rest = after_crop(base)
     if not isinstance(images, Stored) or rest is None:
-        whole: Crop = "centre"
-        return (whole,) * len(views), (whole,), base
+        whole: list[Crop] = ["centre"] * len(views)
+        return tuple(whole), ("centre",), base
     of_f: list[Crop] = [_crop(view.startswith("base")) for view in views]
     return tuple(of_f), (_crop(row.learns_on_base),), rest
 
