@@ -7,6 +7,7 @@ to print its help.
 
 from infaug.config.adversarial import AdversarialConfig, AffineRanges
 from infaug.config.backoff import BackoffConfig
+from infaug.config.bilevel import BilevelConfig
 from infaug.config.check import require
 from infaug.config.classifier import ClassifierConfig, Network, ViewLoss
 from infaug.config.data import DataConfig, ShiftConfig, SplitName
@@ -28,6 +29,7 @@ __all__ = [
     "AdversarialConfig",
     "AffineRanges",
     "BackoffConfig",
+    "BilevelConfig",
     "ClassifierConfig",
     "Controls",
     "DataConfig",
