@@ -1,12 +1,14 @@
 """argv in, text out.
 
 Exit codes: 0 done; 2 a command line, a setting or an input that cannot work, explained
-in one line; 130 interrupted, the same command continues; 1 a fault of infaug itself.
+in one line; 130 interrupted, the same command continues; 3 done, but some images could
+not be read; 1 a fault of infaug itself.
 """
 
 import argparse
 import json
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +29,6 @@ INTERRUPTED = 130
 SHORT = {
     "--data": "--data.source",
     "--labels": "--data.labels",
-    "--target": "--data.target",
     "--rotate": "--data.shift.rotate-deg",
     "--translate": "--data.shift.translate-px",
     "--contrast": "--data.shift.contrast",
@@ -42,10 +43,12 @@ SHORT = {
 class Fit:
     """Train a classifier, learn an augmentation for it, and compare with controls.
 
-    Short flags: --data, --labels, --target, --rotate, --translate, --contrast,
-    --brightness (all of --data.*), --network, --refresh and --refresh-lag. Run the
-    same command again to continue an interrupted run. The last line printed is RESULT
-    and a JSON object.
+    --target PATH holds a few labelled images of where the model will be used: they
+    drive the influence, choose, and test. --target 200 holds that many images out of
+    --data instead. Short flags: --data, --labels, --target, --rotate, --translate,
+    --contrast, --brightness (all of --data.*), --network, --refresh and --refresh-lag.
+    Run the same command again to continue an interrupted run. The last line printed is
+    RESULT and a JSON object.
     """
 
     out: str = "runs/fit"
@@ -72,15 +75,19 @@ class Fit:
     with the same data, settings and seed."""
     quiet: bool = False
     """Print nothing but the last line."""
+    json: bool = False
+    """Print nothing but the JSON object of the last line."""
     plan: bool = False
-    """Say what would be run and how long it would take, and stop."""
+    """Say what the images are like, what would be run and how long it would take, and
+    stop."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The `infaug` command; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _dispatch(argv))
+    kept = [word for word in argv if word != "--verbose"]
+    return guarded(lambda: _dispatch(kept), verbose=len(kept) < len(argv))
 
 
 def job(
@@ -116,12 +123,12 @@ def _dispatch(argv: list[str]) -> int:
 
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
-    argv = [_lengthen(word) for word in argv]
+    argv = [_lengthen(word) for word in _tell_targets(argv)]
     named = {word.partition("=")[0] for word in argv}
     if default is None and not named & {"--data.source", "--config", "-h", "--help"}:
         raise ValueError(
-            "--data is required: a folder of class folders, Parquet, or `digits`, the "
-            "bundled handwritten digits"
+            "--data is required: a folder of class folders, Parquet, a CSV of paths "
+            "and labels, or `digits`, the bundled handwritten digits"
         )
     default = default or Fit()
     # File and mode give the defaults that flags are parsed against, so they come first.
@@ -141,6 +148,30 @@ def _lengthen(word: str) -> str:
     return SHORT.get(flag, flag) + equals + value
 
 
+def _tell_targets(argv: Sequence[str]) -> list[str]:
+    """`--target` with the whole name of its setting: a number counts, a path names.
+
+    >>> _tell_targets(["--target", "200"]), _tell_targets(["--target=new/"])
+    (['--data.target', '200'], ['--data.target-source=new/'])
+    """
+    told = list(argv)
+    for at, word in enumerate(argv):
+        flag, equals, value = word.partition("=")
+        if flag == "--target":
+            value = value if equals else "".join(argv[at + 1 : at + 2])
+            named = "--data.target" if _is_number(value) else "--data.target-source"
+            told[at] = named + word[len(flag) :]
+    return told
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _read_config(path: Path) -> RunConfig:
     try:
         return from_dict(RunConfig, json.loads(path.read_text()))
@@ -152,6 +183,7 @@ def fit(asked: Fit) -> int:
     """`infaug fit`."""
     from infaug.cli_influence import check_in_run
     from infaug.comparison.table import table  # torch: too slow for --help
+    from infaug.record.effort import effort_of
     from infaug.record.folder import RunFolder, at_hand
     from infaug.record.tensorboard import show_pictures
     from infaug.report.interpolation import draw_interpolations
@@ -164,7 +196,7 @@ def fit(asked: Fit) -> int:
         workers = Span.parse(asked.workers, "--workers")
         print(*foresee(asked.run, workers.most), sep="\n")
         return 0
-    shown = not asked.quiet
+    shown = not (asked.quiet or asked.json)
     folder = RunFolder(asked.out)
     if folder.mirror:
         folder.mirror.bring()
@@ -179,6 +211,7 @@ def fit(asked: Fit) -> int:
         if shown:
             print(table(result))
             print("pictures:", *pictures)
+            print(effort_of(run).said())
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
         report = report_at_end(run, asked.out, is_new=is_new)
         show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
@@ -186,7 +219,8 @@ def fit(asked: Fit) -> int:
         print(*checked, sep="\n")
         print("report:", report)
     keys = ("unit", "rows", "verdict", "seconds")
-    print("RESULT " + json.dumps({key: result[key] for key in keys}), flush=True)
+    found = json.dumps({key: result[key] for key in keys})
+    print(found if asked.json else f"RESULT {found}", flush=True)
     return 0
 
 
@@ -217,12 +251,18 @@ def _run(asked: Fit, shown: bool) -> dict[str, Any]:
     return run(asked.run, asked.out, cache=asked.cache, shown=shown)
 
 
-def guarded(act: Callable[[], int]) -> int:
-    """The exit code of `act`; a user's mistake is told in one line."""
-    warnings.showwarning = _show_warning
+def guarded(act: Callable[[], int], *, verbose: bool = False) -> int:
+    """The exit code of `act`; a user's mistake is told in one line.
+
+    `verbose`: also where it comes from, and the warnings of libraries.
+    """
+    if not verbose:
+        warnings.showwarning = _show_warning
     try:
         return act()
     except ValueError as error:
+        if verbose:
+            traceback.print_exc()
         print(f"infaug: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:

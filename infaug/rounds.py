@@ -13,6 +13,7 @@ from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
 from infaug.data.stored import Stored
 from infaug.estimate.fit import fit_estimator
+from infaug.ledger import Ledger
 from infaug.overlap import Solver
 from infaug.record.recorder import Recorder
 from infaug.record.watcher import Metrics
@@ -40,8 +41,9 @@ def run_cell(
     rounds = cell.config.rounds
     influence = splits.influence.to(cell.device)
     selection = splits.selection.to(cell.device)
+    ledger = Ledger(cell, splits) if rounds.ledger_images != 0 else None
     if is_once := cell.row.is_learned and rounds.s_val == "once":
-        learn_once(cell, recorder, build_refresher(cell, influence, solver))
+        learn_once(cell, recorder, build_refresher(cell, influence, solver), ledger)
     refresher = build_refresher(cell, influence, solver)
     for round_ in range(rounds.rounds):
         # Nothing would train on what E learned in the last round; a view that was given
@@ -71,13 +73,19 @@ def run_cell(
         steps = estimate(cell, round_, left)
         recorder.follow(round_, "estimate", left, steps, cell)
 
+        # Write down what E has learned to do.
+        if ledger and not recorder.is_past(round_, "estimate"):
+            ledger.write(round_, recorder)
+
         # Review the view that the next round would train on.
         left = recorder.left(round_, "review", 1)
         steps = review(cell, round_, left, selection)
         recorder.follow(round_, "review", left, steps, cell)
 
 
-def learn_once(cell: Cell, recorder: Recorder, refresher: Refresher) -> None:
+def learn_once(
+    cell: Cell, recorder: Recorder, refresher: Refresher, ledger: Ledger | None
+) -> None:
     """S of the F that the control row left, then all steps of E against it."""
     left = recorder.left(BEFORE, "refresh", 1)
     steps = refresh(cell, BEFORE, left, refresher)
@@ -86,6 +94,8 @@ def learn_once(cell: Cell, recorder: Recorder, refresher: Refresher) -> None:
     left = recorder.left(BEFORE, "estimate", estimator_steps(rounds))
     steps = estimate(cell, 0, left)
     recorder.follow(BEFORE, "estimate", left, steps, cell)
+    if ledger and not recorder.is_past(BEFORE, "estimate"):
+        ledger.write(BEFORE, recorder)
 
 
 def estimator_steps(rounds: RoundsConfig) -> int:

@@ -17,7 +17,21 @@ from infaug.rows import ROWS, Row
 
 # What only names the rows, or says how often to write something down.
 NEVER_MATTER = ("seeds", "controls", "rows")
-NEVER_MATTER_IN_ROUNDS = ("log_every_steps", "checkpoint_every_steps")
+NEVER_MATTER_IN_ROUNDS = (
+    "log_every_steps",
+    "checkpoint_every_steps",
+    "ledger_images",
+)
+# Came when there were results: at their defaults they leave every key as it was.
+CAME_LATER_IN_DATA = (
+    "target_source",
+    "test_from",
+    "path_column",
+    "split_column",
+    "drop_duplicates",
+    "tail",
+    "nuisance",
+)
 OF_LEARNING = ("influence", "transform", "estimator")
 
 
@@ -116,6 +130,10 @@ def _settings(row: Row, config: RunConfig) -> dict[str, Any]:
     if not row.is_learned and row.generator is None:
         _drop(values, OF_LEARNING)
         _drop(values["rounds"], ("estimator_steps",))
+    default = to_dict(DataConfig())
+    for name in CAME_LATER_IN_DATA:
+        if values["data"][name] == default[name]:
+            del values["data"][name]
     if _ignores_target(row) and _counts_labels(config):
         _drop(values["data"], ("target", "influence_share"))
     return values

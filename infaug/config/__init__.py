@@ -13,11 +13,14 @@ from infaug.config.data import DataConfig, ShiftConfig, SplitName
 from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
 from infaug.config.export import ExportConfig, ExportFormat, ExportSeed
+from infaug.config.git import GitConfig
 from infaug.config.influence import InfluenceConfig, Solver
 from infaug.config.modes import in_mode
+from infaug.config.nuisance import NuisanceConfig
 from infaug.config.prepare import Downloadable, PrepareConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.run import Controls, Mode, RunConfig
+from infaug.config.tail import TailConfig
 from infaug.config.transform import TransformConfig
 from infaug.config.tuning import TuningConfig
 
@@ -33,15 +36,18 @@ __all__ = [
     "ExportConfig",
     "ExportFormat",
     "ExportSeed",
+    "GitConfig",
     "InfluenceConfig",
     "Mode",
     "Network",
+    "NuisanceConfig",
     "PrepareConfig",
     "RoundsConfig",
     "RunConfig",
     "ShiftConfig",
     "Solver",
     "SplitName",
+    "TailConfig",
     "TransformConfig",
     "TuningConfig",
     "ViewLoss",

@@ -12,7 +12,13 @@ from infaug.comparison.grid import Column, Table, grid_cell, work_of
 from infaug.comparison.grid_run import Site, check_shared, run_grid_cell, run_here
 from infaug.comparison.markdown import markdown
 from infaug.comparison.results import Results
-from infaug.config import EstimatorConfig, RunConfig, TuningConfig
+from infaug.config import (
+    EstimatorConfig,
+    NuisanceConfig,
+    RunConfig,
+    TailConfig,
+    TuningConfig,
+)
 from infaug.data.dataset import Labelled
 from infaug.data.source import Source
 from infaug.record.display import Display
@@ -63,6 +69,23 @@ def test_nothing_is_shared_where_labels_are_what_the_target_leaves():
 @pytest.mark.parametrize("row", list(ROWS))
 def test_a_changed_config_is_another_cell(row, changed):
     assert key(row) != key(row, changed)
+
+
+def test_a_tail_or_a_nuisance_is_another_cell_and_none_leaves_the_key_as_it_was():
+    # Keys of before there were tails: finished cells lie in folders of these names.
+    assert key("base", RunConfig()) == "b25c62892a87b0c2"
+    assert key("base_learned", RunConfig()) == "2c5a79cc02d0f730"
+    for changed in (
+        with_data(tail=TailConfig(kind="zipf")),
+        with_data(nuisance=NuisanceConfig(kind="rotation")),
+    ):
+        cell = grid_cell("base", 0, changed)
+        assert cell.key != key("base")
+        assert cell.config.data == replace(
+            changed.data,
+            target=cell.config.data.target,
+            influence_share=cell.config.data.influence_share,
+        )
 
 
 def test_what_a_row_does_not_use_does_not_make_it_another_cell():
