@@ -4,7 +4,6 @@ Exit codes: 0 done; 2 a command line, a setting or an input that cannot work, ex
 in one line; 130 interrupted, the same command continues; 1 a fault of infaug itself.
 """
 
-import argparse
 import json
 import sys
 import warnings
@@ -12,34 +11,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import tyro
 
 from infaug.cache import cache_folder
 from infaug.cli_cluster import Check, check_cluster
+from infaug.cli_compare import compare, parse_compare
 from infaug.cli_data import Prepare, prepare
 from infaug.cli_export import Export, Preview, export, preview
 from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
-from infaug.config import Mode, RunConfig, from_dict, in_mode
+from infaug.cli_run import parse_run
+from infaug.cli_sweep import Sweep, sweep
+from infaug.config import RunConfig
 from infaug.span import Span
 
 BAD_INPUT = 2
 INTERRUPTED = 130
-
-# Short flags for the settings people change most.
-SHORT = {
-    "--data": "--data.source",
-    "--labels": "--data.labels",
-    "--target": "--data.target",
-    "--rotate": "--data.shift.rotate-deg",
-    "--translate": "--data.shift.translate-px",
-    "--contrast": "--data.shift.contrast",
-    "--brightness": "--data.shift.brightness",
-    "--network": "--classifier.network",
-    "--refresh": "--rounds.refresh",
-    "--refresh-lag": "--rounds.refresh-lag",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +102,10 @@ def _dispatch(argv: list[str]) -> int:
         return validate(tyro.cli(Validate, args=argv[2:], prog=prog))
     if argv[:2] == ["influence", "rank"]:
         return rank(tyro.cli(Rank, args=argv[2:], prog="infaug influence rank"))
+    if argv[:1] == ["compare"]:
+        return compare(parse_compare(argv[1:]), argv[1:])
+    if argv[:1] == ["sweep"]:
+        return sweep(parse_run(Sweep, argv[1:], None, "infaug sweep"))
     if argv[:1] == ["export"]:
         return export(tyro.cli(Export, args=argv[1:], prog="infaug export"))
     if argv[:1] == ["preview"]:
@@ -131,6 +123,8 @@ def _dispatch(argv: list[str]) -> int:
 _USAGE = """usage: infaug COMMAND [--help] | --version
 
   fit                  learn an augmentation, compare with controls, give a verdict
+  compare              methods on data sets, paired by seed, as a leaderboard
+  sweep                search for settings of the learned augmentation, on Ray
   influence validate   compare a run's predictions with refitting the head
   influence rank       a run's most helpful and harmful images and augmentations
   export               what a run learned, as a folder to be used without it
@@ -140,36 +134,7 @@ _USAGE = """usage: infaug COMMAND [--help] | --version
 
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
-    argv = [_lengthen(word) for word in argv]
-    named = {word.partition("=")[0] for word in argv}
-    if default is None and not named & {"--data.source", "--config", "-h", "--help"}:
-        raise ValueError(
-            "--data is required: a folder of class folders, Parquet, or `digits`, the "
-            "bundled handwritten digits"
-        )
-    default = default or Fit()
-    # File and mode give the defaults that flags are parsed against, so they come first.
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config", type=Path)
-    parser.add_argument("--mode", choices=get_args(Mode))
-    first = parser.parse_known_args(argv)[0]
-    if first.config is not None:
-        default = replace(default, run=_read_config(first.config))
-    if first.mode is not None:
-        default = replace(default, run=in_mode(default.run, first.mode))
-    return tyro.cli(Fit, args=argv, default=default, prog="infaug fit")
-
-
-def _lengthen(word: str) -> str:
-    flag, equals, value = word.partition("=")
-    return SHORT.get(flag, flag) + equals + value
-
-
-def _read_config(path: Path) -> RunConfig:
-    try:
-        return from_dict(RunConfig, json.loads(path.read_text()))
-    except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
-        raise ValueError(f"--config {path} is no config of infaug: {error}") from error
+    return parse_run(Fit, argv, default, "infaug fit")
 
 
 def _fit(asked: Fit) -> int:

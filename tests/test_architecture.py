@@ -26,9 +26,10 @@ LAYERS: list[set[str]] = [
     {"refresher", "review"},
     {"rounds"},
     {"comparison"},
-    {"trust", "cluster", "export"},
+    {"trust", "cluster", "export", "sweep"},
     {"distributed", "report"},
-    {"cli_cluster", "cli_data", "cli_export", "cli_influence"},
+    {"cli_cells", "cli_cluster", "cli_data", "cli_export", "cli_influence", "cli_run"},
+    {"cli_compare", "cli_sweep"},
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

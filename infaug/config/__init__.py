@@ -7,6 +7,7 @@ to print its help.
 
 from infaug.config.adversarial import AdversarialConfig, AffineRanges
 from infaug.config.backoff import BackoffConfig
+from infaug.config.changed import changed, value_at
 from infaug.config.check import require
 from infaug.config.classifier import ClassifierConfig, Network
 from infaug.config.data import DataConfig, ShiftConfig, SplitName
@@ -18,6 +19,7 @@ from infaug.config.modes import in_mode
 from infaug.config.prepare import Downloadable, PrepareConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.run import Controls, Mode, RunConfig
+from infaug.config.sweep import Objective, SweepConfig
 from infaug.config.transform import TransformConfig
 from infaug.config.tuning import TuningConfig
 
@@ -36,17 +38,21 @@ __all__ = [
     "InfluenceConfig",
     "Mode",
     "Network",
+    "Objective",
     "PrepareConfig",
     "RoundsConfig",
     "RunConfig",
     "ShiftConfig",
     "Solver",
     "SplitName",
+    "SweepConfig",
     "TransformConfig",
     "TuningConfig",
+    "changed",
     "difference",
     "from_dict",
     "in_mode",
     "require",
     "to_dict",
+    "value_at",
 ]
