@@ -26,7 +26,7 @@ from infaug.sweep.space import Between, Distribution, Space
 def scheduler_of(sweep: Sweep, ledger: Ledger) -> TrialScheduler:
     """Who decides which trials go on."""
     how = sweep.how
-    wanted = {"metric": how.objective, "mode": mode_of(sweep)}
+    wanted: dict[str, Any] = {"metric": how.objective, "mode": mode_of(sweep)}
     grace = math.ceil(how.grace * sweep.steps)
     if how.scheduler == "none":
         return FIFOScheduler()
@@ -108,7 +108,7 @@ class Asked(Searcher):
             self.study.remember(trial)
         self.names: dict[str, str] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> Any:
         """The settings of the next trial."""
         if not self.waiting:
             return Searcher.FINISHED

@@ -47,8 +47,9 @@ def in_order(trials: Sequence[Tried], objective: Objective) -> list[Tried]:
 
     def merit(trial: Tried) -> tuple[bool, int, float]:
         last = trial.rounds[-1] if trial.rounds else None
-        reached = (last.steps, last.merit(objective)) if last else (0, 0.0)
-        return (trial.end == "completed", *reached)
+        if last is None:
+            return False, 0, 0.0
+        return trial.end == "completed", last.steps, last.merit(objective)
 
     return sorted(trials, key=merit, reverse=True)
 

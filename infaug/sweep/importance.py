@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.ensemble import RandomForestRegressor
@@ -51,7 +52,7 @@ def importance(
     places = np.array([[space[n].place(t.changes[n]) for n in names] for t in seen])
     forest = RandomForestRegressor(NUM_TREES, oob_score=True, random_state=0)
     forest.fit(places, merits)
-    found = permutation_importance(
+    found: Any = permutation_importance(
         forest, places, merits, n_repeats=NUM_SHUFFLES, random_state=0
     )
     means = dict(zip(names, map(float, found.importances_mean), strict=True))

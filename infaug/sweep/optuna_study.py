@@ -1,13 +1,11 @@
 """Settings proposed by Optuna's TPE; Optuna is an extra that nothing else needs."""
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
 from infaug.config import Objective
 from infaug.sweep.ledger import Tried
 from infaug.sweep.space import Between, Space
-
-if TYPE_CHECKING:
-    import optuna
 
 
 class Study:
@@ -24,14 +22,15 @@ class Study:
 
     def __init__(self, space: Space, seed: int, objective: Objective):
         try:
-            import optuna
+            optuna: Any = import_module("optuna")
         except ImportError as error:
             raise ValueError(
                 "sweep.searcher optuna needs Optuna: pip install 'infaug[optuna]', or "
                 "take random"
             ) from error
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._optuna, self.space, self.objective = optuna, space, objective
+        self._optuna, self.space = optuna, space
+        self.objective: Objective = objective
         self._seed = seed
         self._known: dict[str, Tried] = {}
         self._distributions = {
@@ -58,7 +57,7 @@ class Study:
                 study.add_trial(self._frozen(trial))
         return dict(study.ask(self._distributions).params)
 
-    def _frozen(self, trial: Tried) -> "optuna.trial.FrozenTrial":
+    def _frozen(self, trial: Tried) -> Any:
         states = self._optuna.trial.TrialState
         state = {
             "completed": states.COMPLETE,
