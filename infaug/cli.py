@@ -9,20 +9,14 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from infaug.cache import cache_folder
-from infaug.cli_cluster import Check, check_cluster
-from infaug.cli_compare import compare, parse_compare
-from infaug.cli_data import Prepare, prepare
-from infaug.cli_export import Export, Preview, export, preview
-from infaug.cli_influence import Rank, Validate, check_in_run, rank, validate
+from infaug.cli_commands import COMMANDS, split_command, usage
 from infaug.cli_run import parse_run
-from infaug.cli_sweep import Sweep, sweep
 from infaug.config import RunConfig
 from infaug.span import Span
 
@@ -88,56 +82,32 @@ def job(
     if "--smoke" in argv:
         argv.remove("--smoke")
         default = replace(default, run=smoke, pool=smoke_pool)
-    return guarded(lambda: _fit(_parse_fit(argv, default)))
+    return guarded(lambda: fit(_parse_fit(argv, default)))
 
 
 def _dispatch(argv: list[str]) -> int:
-    if argv[:1] == ["fit"]:
-        return _fit(_parse_fit(argv[1:], None))
-    if argv[:2] == ["data", "prepare"]:
-        prog = "infaug data prepare"
-        return prepare(tyro.cli(Prepare, args=argv[2:], prog=prog))
-    if argv[:2] == ["influence", "validate"]:
-        prog = "infaug influence validate"
-        return validate(tyro.cli(Validate, args=argv[2:], prog=prog))
-    if argv[:2] == ["influence", "rank"]:
-        return rank(tyro.cli(Rank, args=argv[2:], prog="infaug influence rank"))
-    if argv[:1] == ["compare"]:
-        return compare(parse_compare(argv[1:]), argv[1:])
-    if argv[:1] == ["sweep"]:
-        return sweep(parse_run(Sweep, argv[1:], None, "infaug sweep"))
-    if argv[:1] == ["export"]:
-        return export(tyro.cli(Export, args=argv[1:], prog="infaug export"))
-    if argv[:1] == ["preview"]:
-        return preview(tyro.cli(Preview, args=argv[1:], prog="infaug preview"))
-    if argv[:2] == ["cluster", "check"]:
-        prog = "infaug cluster check"
-        return check_cluster(tyro.cli(Check, args=argv[2:], prog=prog))
     if argv == ["--version"]:
+        from importlib.metadata import version  # slow, and only needed here
+
         print(f"infaug {version('infaug')}")
         return 0
-    print(_USAGE)
-    return 0 if argv in ([], ["--help"], ["-h"]) else BAD_INPUT
-
-
-_USAGE = """usage: infaug COMMAND [--help] | --version
-
-  fit                  learn an augmentation, compare with controls, give a verdict
-  compare              methods on data sets, paired by seed, as a leaderboard
-  sweep                search for settings of the learned augmentation, on Ray
-  influence validate   compare a run's predictions with refitting the head
-  influence rank       a run's most helpful and harmful images and augmentations
-  export               what a run learned, as a folder to be used without it
-  preview              draw images of your own through it
-  data prepare         write class folders, a tar, or mnist, cifar10, ... as Parquet
-  cluster check        is a cluster file sound, and does a job ever fit on it?"""
+    if argv in ([], ["--help"], ["-h"]):
+        print(usage())
+        return 0
+    name, rest = split_command(argv)
+    if name == "fit":
+        return fit(_parse_fit(rest, None))
+    _, act = COMMANDS[name].load()
+    return act(COMMANDS[name].read(rest, f"infaug {name}"))
 
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
     return parse_run(Fit, argv, default, "infaug fit")
 
 
-def _fit(asked: Fit) -> int:
+def fit(asked: Fit) -> int:
+    """`infaug fit`."""
+    from infaug.cli_influence import check_in_run
     from infaug.comparison.table import table  # torch: too slow for --help
     from infaug.record.folder import RunFolder, at_hand
     from infaug.report.interpolation import draw_interpolations

@@ -67,6 +67,8 @@ class Compare:
     quiet: bool = False
     """Print nothing but the leaderboard."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
+    given: tyro.conf.Suppress[tuple[str, ...]] = ()
+    """The command's own words, to be told again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,12 +91,11 @@ def parse_compare(
     argv: Sequence[str], default: Compare | None = None, prog: str = "infaug compare"
 ) -> Compare:
     """The command, from its flags."""
-    return parse_run(Compare, argv, default, prog, short=ALIASES, needed="--sources")
+    asked = parse_run(Compare, argv, default, prog, short=ALIASES, needed="--sources")
+    return replace(asked, given=tuple(argv))
 
 
-def compare(
-    asked: Compare, argv: Sequence[str], problems: Problems | None = None
-) -> int:
+def compare(asked: Compare, problems: Problems | None = None) -> int:
     """`infaug compare`; `problems`: what is compared on where flags do not say."""
     from infaug.comparison.grid import Table, work_of
     from infaug.comparison.grid_run import Site
@@ -126,7 +127,7 @@ def compare(
                 shown=not (asked.quiet or asked.json),
             )
     boards = [board(column, methods, seeds, results) for column in problems.columns]
-    _show(asked, boards, problems, argv)
+    _show(asked, boards, problems)
     return 0
 
 
@@ -197,19 +198,17 @@ def _smoke(asked: Compare, problems: Problems) -> tuple[Compare, Problems]:
     return asked, replace(problems, columns=columns)
 
 
-def _show(
-    asked: Compare, boards: "Sequence[Board]", problems: Problems, argv: Sequence[str]
-) -> None:
+def _show(asked: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
     from infaug.comparison import leaderboard_files as files
     from infaug.record.atomic import write_bytes
     from infaug.report.leaderboard import draw_leaderboard
 
     again = {
-        each.problem: _command(problems.program, argv, missing)
+        each.problem: _command(problems.program, asked.given, missing)
         for each in boards
         if (missing := [e.method for e in each.entries if e.missing])
     }
-    command = _command(problems.program, argv)
+    command = _command(problems.program, asked.given)
     text = files.markdown(boards, asked.run.seeds, command, again)
     asked.out.mkdir(parents=True, exist_ok=True)
     write_bytes(asked.out / "leaderboard.md", (text + "\n").encode())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from infaug.cli_run import parse_run
 from infaug.config import RunConfig, SweepConfig
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ class Sweep:
     quiet: bool = False
     """Print nothing but the last line."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
+
+
+def parse_sweep(
+    argv: Sequence[str], default: Sweep | None = None, prog: str = "infaug sweep"
+) -> Sweep:
+    """The command, from its flags."""
+    return parse_run(Sweep, argv, default, prog)
 
 
 def sweep(asked: Sweep, space: "Space | None" = None) -> int:

@@ -70,7 +70,7 @@ def main() -> int:
         places=places_of(asked.sources),
         program="python ray_jobs/compare.py",
     )
-    return compare(asked, sys.argv[1:], problems)
+    return compare(replace(asked, given=tuple(sys.argv[1:])), problems)
 
 
 def smoke(column: Column) -> Column:

@@ -19,8 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from infaug.cli import guarded
-from infaug.cli_run import parse_run
-from infaug.cli_sweep import Sweep, sweep
+from infaug.cli_sweep import Sweep, parse_sweep, sweep
 from infaug.config import (
     DataConfig,
     EstimatorConfig,
@@ -104,7 +103,7 @@ def main() -> int:
         raise ValueError(f"--data.source is needed: a folder with {own.data}'s images")
     out = Path(f"runs/sweep-{own.data}")
     default = Sweep(out=out, run=config, sweep=how, confirm=confirm)
-    return sweep(parse_run(Sweep, argv, default, "sweep.py"), space)
+    return sweep(parse_sweep(argv, default, "sweep.py"), space)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ LAYERS: list[set[str]] = [
     {"trust", "cluster", "export", "sweep"},
     {"distributed", "report"},
     {"cli_cells", "cli_cluster", "cli_data", "cli_export", "cli_influence", "cli_run"},
-    {"cli_compare", "cli_sweep"},
+    {"cli_commands", "cli_compare", "cli_sweep"},
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

@@ -9,6 +9,7 @@ from PIL import Image
 from tiny import tiny
 
 from infaug.cli import BAD_INPUT, main
+from infaug.cli_commands import COMMANDS
 from infaug.config import DataConfig, to_dict
 from infaug.data.source import load
 
@@ -193,10 +194,27 @@ def test_help_loads_nothing_heavy():
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_an_unknown_command_is_answered_with_the_usage():
-    done = process("fitt")
-    assert done.returncode == BAD_INPUT
-    assert "usage" in done.stdout
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [(["fitt"], "did you mean fit?"), (["previw", "x"], "did you mean preview?"),
+     (["data", "prepair"], "did you mean data prepare?"),
+     (["influence"], "infaug influence validate or infaug influence rank"),
+     (["frobnicate"], "infaug --help lists all")],
+)  # fmt: skip
+def test_an_unknown_command_is_answered_with_the_nearest(typed, meant, capsys):
+    assert meant in refused(typed, capsys)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_teaches_what_it_asks_for(name, capsys):
+    form, act = COMMANDS[name].load()
+    assert callable(act)
+    with pytest.raises(SystemExit) as stop:
+        main([*name.split(), "--help"])
+    assert stop.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"usage: infaug {name}" in said
+    assert (form.__doc__ or "").split(".")[0].split()[-1] in said
 
 
 def test_the_version_is_that_of_the_package(capsys):

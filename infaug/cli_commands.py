@@ -1,0 +1,118 @@
+"""The commands there are: a new one is a line in this table."""
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NamedTuple
+
+
+class Command(NamedTuple):
+    """What a command asks for and what it does, by name: nothing is imported yet."""
+
+    module: str
+    """File in `infaug`."""
+    form: str
+    """The dataclass in it that the command line fills in."""
+    act: str
+    """The function in it that takes the form and returns the exit code."""
+    help: str
+    parse: str = ""
+    """The function in it that makes the form of arguments; none: `tyro.cli` does."""
+
+    def load(self) -> tuple[type, Callable[[Any], int]]:
+        """The dataclass and the function."""
+        module = import_module(f"infaug.{self.module}")
+        return getattr(module, self.form), getattr(module, self.act)
+
+    def read(self, argv: list[str], prog: str) -> Any:
+        """The form, filled in."""
+        module = import_module(f"infaug.{self.module}")
+        if self.parse:
+            return getattr(module, self.parse)(argv, prog=prog)
+        import tyro
+
+        return tyro.cli(getattr(module, self.form), args=argv, prog=prog)
+
+
+COMMANDS = {
+    "fit": Command(
+        "cli", "Fit", "fit",
+        "learn an augmentation, compare with controls, give a verdict",
+    ),
+    "compare": Command(
+        "cli_compare", "Compare", "compare",
+        "methods on data sets, paired by seed, as a leaderboard",
+        parse="parse_compare",
+    ),
+    "sweep": Command(
+        "cli_sweep", "Sweep", "sweep",
+        "search for settings of the learned augmentation, on Ray",
+        parse="parse_sweep",
+    ),
+    "influence validate": Command(
+        "cli_influence", "Validate", "validate",
+        "compare a run's predictions with refitting the head",
+    ),
+    "influence rank": Command(
+        "cli_influence", "Rank", "rank",
+        "a run's most helpful and harmful images and augmentations",
+    ),
+    "export": Command(
+        "cli_export", "Export", "export",
+        "what a run learned, as a folder to be used without it",
+    ),
+    "preview": Command(
+        "cli_export", "Preview", "preview",
+        "draw images of your own through it",
+    ),
+    "data prepare": Command(
+        "cli_data", "Prepare", "prepare",
+        "write class folders, a tar, or mnist, cifar10, ... as Parquet",
+    ),
+    "cluster check": Command(
+        "cli_cluster", "Check", "check_cluster",
+        "is a cluster file sound, and does a job ever fit on it?",
+    ),
+}  # fmt: skip
+
+
+def split_command(argv: list[str]) -> tuple[str, list[str]]:
+    """The command that a command line begins with, and its arguments.
+
+    >>> split_command(["data", "prepare", "mnist", "out"])
+    ('data prepare', ['mnist', 'out'])
+
+    Raises:
+        ValueError: if there is no such command; the nearest one is named.
+    """
+    for length in (2, 1):
+        name = " ".join(argv[:length])
+        if name in COMMANDS:
+            return name, argv[length:]
+    raise ValueError(f"{_unknown(argv)} (infaug --help lists all)")
+
+
+def _unknown(argv: list[str]) -> str:
+    within = [name for name in COMMANDS if name.startswith(f"{argv[0]} ")]
+    typed = " ".join(argv[:2] if within else argv[:1])
+    if within and len(argv) == 1:
+        return f"{typed} is not complete: infaug {' or infaug '.join(within)}"
+    # Somebody who mistyped `data prepare` gave two words, `fitt --out x` one that counts.
+    tried = {word: None for word in (" ".join(argv[:2]), argv[0])}
+    near = [n for word in tried for n in get_close_matches(word, COMMANDS, 1)]
+    hint = f": did you mean {(within or near)[0]}?" if within or near else ""
+    return f"there is no command {typed!r}{hint}"
+
+
+def usage() -> str:
+    """What `infaug --help` prints."""
+    width = max(map(len, COMMANDS)) + 3
+    lines = [f"  {name:{width}}{command.help}" for name, command in COMMANDS.items()]
+    return "\n".join([_HEAD, *lines, _FOOT])
+
+
+_HEAD = "usage: infaug COMMAND [--help] | --version\n"
+_FOOT = """
+infaug COMMAND --help teaches a command. Exit codes: 0 done; 2 a command line, setting
+or input that cannot work, explained in one line; 130 interrupted, the same command
+continues; 1 a fault of infaug itself."""
