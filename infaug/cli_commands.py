@@ -98,7 +98,7 @@ def _unknown(argv: list[str]) -> str:
     if within and len(argv) == 1:
         return f"{typed} is not complete: infaug {' or infaug '.join(within)}"
     # Somebody who mistyped `data prepare` gave two words, `fitt --out x` one that counts.
-    tried = {word: None for word in (" ".join(argv[:2]), argv[0])}
+    tried = dict.fromkeys((" ".join(argv[:2]), argv[0]))
     near = [n for word in tried for n in get_close_matches(word, COMMANDS, 1)]
     hint = f": did you mean {(within or near)[0]}?" if within or near else ""
     return f"there is no command {typed!r}{hint}"

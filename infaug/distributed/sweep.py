@@ -109,7 +109,7 @@ def run_trials(
     Raises:
         ValueError: if trials were left without an end.
     """
-    books = Books(sweep, ledger, shown=shown)
+    books = Books(sweep, ledger, room.at_a_time, shown=shown)
     waiting = ledger.open_of(sweep.names)
     if not waiting:
         return books
@@ -142,7 +142,7 @@ def run_trials(
         ),
     )
     tuner.fit()
-    books.close(room.at_a_time)
+    books.close()
     shutil.rmtree(storage, ignore_errors=True)
     if left := ledger.open_of(sweep.names):
         raise ValueError(

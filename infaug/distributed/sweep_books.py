@@ -21,14 +21,14 @@ class Books(tune.Callback):
         wall_s: from the first moment to the last.
     """
 
-    def __init__(self, sweep: Sweep, ledger: Ledger, *, shown: bool):
+    def __init__(self, sweep: Sweep, ledger: Ledger, at_a_time: int, *, shown: bool):
         self.sweep, self.ledger, self.shown = sweep, ledger, shown
-        self.num_trials, self.wall_s, self.at_a_time = 0, 0.0, 1
+        self.num_trials, self.wall_s, self.at_a_time = 0, 0.0, at_a_time
         self._began = time.time()
         self._busy: dict[str, float] = {}
         self._spent: dict[str, float] = {}
         self._starts: list[float] = []
-        self._freed = [self._began]
+        self._freed = [self._began] * at_a_time
 
     def on_trial_result(
         self, iteration: int, trials: list, trial: Any, result: dict, **_: Any
@@ -64,9 +64,9 @@ class Books(tune.Callback):
         self.ledger.finish(str(trial), "failed", why)
         self._say(str(trial))
 
-    def close(self, at_a_time: int) -> None:
+    def close(self) -> None:
         """The last trial has ended."""
-        self.wall_s, self.at_a_time = time.time() - self._began, at_a_time
+        self.wall_s = time.time() - self._began
         self.num_trials = len(self._busy)
 
     @property
@@ -87,7 +87,7 @@ class Books(tune.Callback):
         return statistics.median(self._starts) if self._starts else None
 
     def _count(self, name: str, result: dict) -> None:
-        if name not in self._busy:
+        if name not in self._busy and self._freed:
             self._starts.append(result["entered"] - self._freed.pop(0))
         # A trial that goes on in another process begins to count anew.
         if result["busy"] < self._spent.get(name, 0.0):

@@ -32,10 +32,15 @@ SPACE = {
 
 @pytest.fixture(scope="module")
 def cluster():
-    from infaug.distributed.sweep import Room, cluster_for
+    from infaug.distributed.sweep import SETTINGS, Room
 
-    with cluster_for(Room(at_a_time=2)):
-        yield Room(at_a_time=2)
+    os.environ.update(SETTINGS)
+    ray.init(
+        num_cpus=2, dashboard_host="127.0.0.1", _node_ip_address="127.0.0.1",
+        log_to_driver=False, include_dashboard=False,
+    )  # fmt: skip
+    yield Room(at_a_time=2)
+    ray.shutdown()
 
 
 def planned(out: Path, **how) -> Sweep:
