@@ -12,6 +12,7 @@ Optuna are told of the others first.
 
 import contextlib
 import json
+import logging
 import math
 import os
 import shutil
@@ -38,7 +39,7 @@ from infaug.sweep.exchange import go_on, pack
 from infaug.sweep.held_out import without_test
 from infaug.sweep.ledger import Ledger, Progress
 from infaug.sweep.plan import Sweep
-from infaug.sweep.trial import run_trial
+from infaug.sweep.trial import kept_rounds, run_trial
 
 MOST_DEATHS = 3  # of a trial's process, before the trial has failed
 
@@ -113,6 +114,7 @@ def run_trials(
     waiting = ledger.open_of(sweep.names)
     if not waiting:
         return books
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # the ledger says it
     storage = sweep.out / "tune"
     shutil.rmtree(storage, ignore_errors=True)  # of a driver that was killed
     is_pbt = sweep.how.scheduler == "pbt"
@@ -137,7 +139,6 @@ def run_trials(
             storage_path=str(storage),
             callbacks=[books],
             failure_config=tune.FailureConfig(max_failures=MOST_DEATHS),
-            checkpoint_config=tune.CheckpointConfig(num_to_keep=4),
             verbose=0,
         ),
     )
@@ -185,11 +186,15 @@ def _trainable(
             trial = sweep.trial(changes)
             if (given := tune.get_checkpoint()) is not None:
                 with given.as_directory() as packed:
-                    trials = sweep.out / "trials"
-                    teller.home = go_on(Path(packed), trial, trials, name)
+                    run = Path(packed) / "run"
+                    if len(kept_rounds(run, trial)) == trial.config.rounds.rounds:
+                        return  # Nothing is left to be done with other settings.
+                    teller.home = go_on(run, trial, sweep.out / "trials", name)
             source = _loaded(sweep.config.data)
-            sweep.home(teller.home).parent.mkdir(parents=True, exist_ok=True)
-            work(trial, source, sweep.home(teller.home), cache, teller)
+            home = sweep.home(teller.home)
+            home.parent.mkdir(parents=True, exist_ok=True)
+            teller.num_again = len(kept_rounds(home, trial))
+            work(trial, source, home, cache, teller)
         except ValueError as error:
             # Raised, it would be tried again like the death of a process.
             tune.report({**teller.about(), "mistake": str(error)})
@@ -202,12 +207,13 @@ class Teller:
 
     def __init__(self, sweep: Sweep, home: str, changes: dict[str, Any]):
         self.sweep, self.home, self.changes = sweep, home, changes
+        self.num_again = 0  # rounds of before, which are told first
         self._began, self._waited = time.time(), 0.0
-        self._steps = 0
+        self._steps = self._told = 0
 
     def __call__(self, progress: Progress) -> None:
         """Report a round; does not return if the trial is to stop."""
-        self._steps = progress.steps
+        self._steps, self._told = progress.steps, self._told + 1
         found = {
             **self.about(),
             "loss": progress.loss,
@@ -215,7 +221,8 @@ class Teller:
             "seconds": progress.seconds,
         }
         asked = time.time()
-        if self.sweep.how.scheduler == "pbt":
+        is_new = self._told > self.num_again
+        if self.sweep.how.scheduler == "pbt" and is_new:
             with tempfile.TemporaryDirectory() as folder:
                 packed = pack(self.sweep.home(self.home), Path(folder))
                 checkpoint = tune.Checkpoint.from_directory(str(packed))

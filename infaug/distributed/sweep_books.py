@@ -59,8 +59,9 @@ class Books(tune.Callback):
     def on_trial_error(
         self, iteration: int, trials: list, trial: Any, **_: Any
     ) -> None:
-        """Its process died again and again."""
-        why = f"its process died {trial.num_failures} times"
+        """Its process died again and again, or there is a fault in infaug."""
+        last = str(trial.get_error()).strip().splitlines()
+        why = f"died {trial.num_failures} times, at last: {last[-1] if last else ''}"
         self.ledger.finish(str(trial), "failed", why)
         self._say(str(trial))
 

@@ -23,17 +23,17 @@ def pack(home: Path, into: Path) -> Path:
     return into
 
 
-def go_on(packed: Path, trial: Trial, trials: Path, name: str) -> str:
-    """Where a trial goes on from what is packed: the name of its home.
+def go_on(run: Path, trial: Trial, trials: Path, name: str) -> str:
+    """Where a trial goes on from a copied run folder: the name of its home.
 
     That is its own folder as it lies there, or another's, copied to a new one.
     """
-    home = json.loads((packed / "run" / "home.json").read_text())["home"]
+    home = json.loads((run / "home.json").read_text())["home"]
     if home.partition(".")[0] == name:
         return home
     number = len(list(trials.glob(f"{name}.*")))
     taken = trials / f"{name}.{number}"
     ignored = shutil.ignore_patterns(*LEFT_BEHIND)
-    shutil.copytree(packed / "run", taken, ignore=ignored)
+    shutil.copytree(run, taken, ignore=ignored)
     write_json(taken / "asked.json", to_dict(trial.config))
     return taken.name

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from infaug.comparison.cells import Planned, plan_cells
 from infaug.comparison.plan import settle
@@ -107,9 +108,8 @@ class RoundReports:
 
     def repeat(self) -> None:
         """Report the rounds that are in the folder already."""
-        for line in read_lines(self.folder.path / "metrics.jsonl"):
-            if line["row"] == self.trial.row and "selection_loss" in line:
-                self._report(line["round"], line)
+        for line in kept_rounds(self.folder.path, self.trial):
+            self._report(line["round"], line)
 
     def begin(self, row: str, seed: int, position: int) -> None:
         """A cell begins, or goes on."""
@@ -137,6 +137,12 @@ class RoundReports:
         self.report(
             Progress(steps=steps, loss=loss, top1=top1, seconds=round(self.seconds, 2))
         )
+
+
+def kept_rounds(path: Path, trial: Trial) -> list[dict[str, Any]]:
+    """What a run folder says of the ends of rounds."""
+    lines = read_lines(path / "metrics.jsonl")
+    return [x for x in lines if x["row"] == trial.row and "selection_loss" in x]
 
 
 @contextlib.contextmanager
