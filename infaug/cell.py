@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from infaug.cell_views import CellViews
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
+from infaug.classify.loss import loss_of_views
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
@@ -84,6 +85,7 @@ class Cell:
                 network.to(memory_format=layout)
         if settings.compile:
             self.classifier.compile()
+        self.loss_of_views = loss_of_views(row.view_loss, settings.mmel_lambda)
         self.optimizers: dict[str, Optimizer] = {
             "classifier": optimizer_of_classifier(self.classifier, settings),
             "transform": optimizer_of_transform(self.transform, config.estimator),

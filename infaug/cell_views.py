@@ -1,15 +1,24 @@
 """What F and E of a cell see at each step: its batches, and the views made of them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.augment.base import after_crop, build_base
+from infaug.augment.base import after_crop, build_base, build_mixer, joined
 from infaug.augment.compose import Compose
 from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
 from infaug.augment.random_tau import RandomTau
-from infaug.augment.views import Judge, choose_view, make_views, weigh_views
+from infaug.augment.views import (
+    Judge,
+    Mixed,
+    choose_view,
+    make_views,
+    weigh_views,
+)
 from infaug.config import RunConfig
 from infaug.data.batches import Batches
 from infaug.data.crops import Crop
@@ -52,7 +61,9 @@ class CellViews:
         self.world, self.device = world, device
         self.dtype = dtype_of(config.classifier.precision)
         self.learned = Learned(transform, config.estimator)
-        of_f, of_e, self._base_left = _crops(row, train, config.rounds.base)
+        self.views = row.views_of(config.classifier.views)
+        base = base_of(row, config.rounds.base)
+        of_f, of_e, self._base_left = _crops(row, self.views, train, base)
         self._begun = self.augments_of(row, self._base_left)
         self._classify = self._batches(config.classifier.batch_size, of_f, "classify")
         self._estimate = self._batches(config.estimator.batch_size, of_e, "estimate")
@@ -67,9 +78,10 @@ class CellViews:
         )
 
     def augments_of(self, row: Row, base: str | None = None) -> list[Augment]:
-        """What a row's views go through; `base`: in place of the config's."""
-        base = base or self.config.rounds.base
-        return [self._augment(view, base) for view in row.views]
+        """What a row's views go through; `base`: in place of the row's."""
+        base = base or base_of(row, self.config.rounds.base)
+        views = row.views_of(self.config.classifier.views)
+        return [self._augment(view, base) for view in views]
 
     def _augment(self, view: str, base: str) -> Augment:
         parts: dict[str, Augment] = {
@@ -78,7 +90,12 @@ class CellViews:
             "random": RandomTau(self.transform.generator),
             "learned": self.learned,
         }
-        return Compose(*(parts[name] for name in view.split("+")))
+        augment = Compose(*(parts[name] for name in view.split("+")))
+        mixer = build_mixer(base)
+        # Mixing is the base's, and comes last: E sees whole images.
+        if mixer is None or not view.startswith("base"):
+            return augment
+        return Mixed(augment, mixer)
 
     def begin_round(self, round_: int) -> None:
         """Set the share of images that the learned view changes in this round."""
@@ -110,7 +127,10 @@ class CellViews:
         settings = self.config.estimator
         augments = self._begun
         if self.row.is_learned and settings.candidates > 1:
-            augments = [*augments[:-1], self._chosen(augments[-1], y, judge)]
+            augments = [
+                self._chosen(augment, y, judge) if "learned" in view else augment
+                for view, augment in zip(self.views, augments, strict=True)
+            ]
         views = make_views(x, y, augments, draws)
         if self.row.is_learned and settings.view_temperature is not None:
             views = weigh_views(views, judge, settings.view_temperature)
@@ -119,6 +139,9 @@ class CellViews:
     def _chosen(
         self, augment: Augment, y: Float[Tensor, "B Y"], judge: Judge
     ) -> Augment:
+        if isinstance(augment, Mixed):  # Chosen first, mixed then.
+            return replace(augment, augment=self._chosen(augment.augment, y, judge))
+
         def choose(x: Tensor, draws: Draws) -> Tensor:
             many = self.config.estimator.candidates
             return choose_view(x, y, augment, draws, judge, many)
@@ -140,8 +163,23 @@ class CellViews:
         return x, y, draws
 
 
+def base_of(row: Row, base: str) -> str:
+    """The base augmentation of a row: the run's, and what the row adds to it.
+
+    Raises:
+        ValueError: if both mix images, or the loss needs views of one image alone.
+    """
+    name = base if row.adds is None else joined(base, row.adds)
+    if row.view_loss == "mmel_soft" and build_mixer(name) is not None:
+        raise ValueError(
+            f"rounds.base: {base!r} mixes images, and {row.name} teaches every view "
+            "what F says of its one original: leave the mixer or the row out"
+        )
+    return name
+
+
 def _crops(
-    row: Row, images: Labelled | Stored, base: str
+    row: Row, views: Sequence[str], images: Labelled | Stored, base: str
 ) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
     """What views of F and images of E begin from, and what is left of base for them.
 
@@ -149,8 +187,9 @@ def _crops(
     """
     rest = after_crop(base)
     if not isinstance(images, Stored) or rest is None:
-        return ("centre", "centre"), ("centre",), base
-    of_f: list[Crop] = [_crop(view.startswith("base")) for view in row.views]
+        whole: list[Crop] = ["centre"] * len(views)
+        return tuple(whole), ("centre",), base
+    of_f: list[Crop] = [_crop(view.startswith("base")) for view in views]
     return tuple(of_f), (_crop(row.learns_on_base),), rest
 
 

@@ -139,7 +139,7 @@ def methods_of(run: RunConfig) -> tuple[str, ...]:
     """
     from infaug.rows import ROWS
 
-    methods = run.rows or tuple(name for name in METHODS if name in ROWS)
+    methods = run.rows or METHODS
     if unknown := [name for name in methods if name not in ROWS]:
         raise ValueError(
             f"--methods: there is no method {unknown[0]!r}: choose among "

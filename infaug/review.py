@@ -100,6 +100,7 @@ def _losses_after(cell: Cell, round_: int, selection: Labelled) -> Float[Tensor,
         cell.config.classifier,
         num_steps=rounds.rounds * rounds.classifier_steps,
         world=cell.world,
+        loss_of=cell.loss_of_views,
     ):
         pass
     cell.classifier.eval()

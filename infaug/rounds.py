@@ -117,6 +117,7 @@ def classify(
         cell.config.classifier,
         num_steps=rounds.rounds * rounds.classifier_steps,
         world=cell.world,
+        loss_of=cell.loss_of_views,
     ):
         if refresher:
             refresher.after(round_, step + 1 - first)

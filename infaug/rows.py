@@ -1,13 +1,13 @@
-"""The rows of every table: what F trains on in each of two views.
+"""The rows of every table: what F trains on in each view.
 
 All rows have the same seeds, steps and number of views; they differ in what the views
-are and in which images are labelled.
+are, in how they count and in which images are labelled.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-from infaug.config import Controls, RunConfig
+from infaug.config import Controls, RunConfig, ViewLoss
 
 View = Literal["identity", "base", "random", "learned", "base+random", "base+learned"]
 GeneratorFrom = Literal["initial", "final"]
@@ -19,7 +19,9 @@ class Row:
 
     Attributes:
         name: as it appears in tables and folders.
-        views: what each view of an image goes through.
+        views: what each view of an image goes through; see `views_of`.
+        adds: what is joined to the base augmentation, named as there.
+        view_loss: how the losses of an image's views become one.
         is_pooled: whether the influence split is also trained on.
         is_tuned: whether the base augmentation is chosen on the selection split.
         is_oracle: whether the training images are shifted as the test images are.
@@ -31,11 +33,24 @@ class Row:
 
     name: str
     views: tuple[View, View]
+    adds: str | None = None
+    view_loss: ViewLoss = "mean"
     is_pooled: bool = False
     is_tuned: bool = False
     is_oracle: bool = False
     generator: GeneratorFrom | None = None
     control: str | None = None
+
+    def views_of(self, num: int) -> tuple[View, ...]:
+        """`num` views, the row's in turn, after the original if the loss asks for it.
+
+        >>> ROWS["base_learned"].views_of(3)
+        ('base', 'base+learned', 'base')
+        """
+        repeated: list[View] = [self.views[k % len(self.views)] for k in range(num)]
+        if self.view_loss == "mmel_soft":
+            repeated = ["identity", *repeated]
+        return tuple(repeated)
 
     @property
     def is_learned(self) -> bool:
@@ -53,30 +68,59 @@ class Row:
         return "base+learned" in self.views
 
 
-ROWS = {
-    row.name: row
-    for row in (
-        Row(name="none", views=("identity", "identity")),
-        Row(name="base", views=("base", "base")),
-        Row(name="base_tuned", views=("base", "base"), is_tuned=True),
-        Row(name="learned", views=("identity", "learned"), control="none"),
-        Row(name="base_learned", views=("base", "base+learned"), control="base"),
-        Row(
-            name="base_random_initial",
-            views=("base", "base+random"),
-            generator="initial",
-        ),
-        Row(name="base_random_final", views=("base", "base+random"), generator="final"),
-        Row(name="pooled", views=("base", "base"), is_pooled=True),
-        Row(
-            name="pooled_learned",
-            views=("base", "base+learned"),
-            is_pooled=True,
-            control="pooled",
-        ),
-        Row(name="oracle", views=("base", "base"), is_oracle=True),
-    )
-}
+_USUAL = (
+    Row(name="none", views=("identity", "identity")),
+    Row(name="base", views=("base", "base")),
+    Row(name="base_tuned", views=("base", "base"), is_tuned=True),
+    Row(name="learned", views=("identity", "learned"), control="none"),
+    Row(name="base_learned", views=("base", "base+learned"), control="base"),
+    Row(
+        name="base_random_initial",
+        views=("base", "base+random"),
+        generator="initial",
+    ),
+    Row(name="base_random_final", views=("base", "base+random"), generator="final"),
+    Row(name="pooled", views=("base", "base"), is_pooled=True),
+    Row(
+        name="pooled_learned",
+        views=("base", "base+learned"),
+        is_pooled=True,
+        control="pooled",
+    ),
+    Row(name="oracle", views=("base", "base"), is_oracle=True),
+)
+
+# Other methods, in the same training. They are run where they are named.
+_SIBLINGS = (
+    Row(name="autoaugment", views=("base", "base"), adds="autoaugment:imagenet"),
+    Row(name="randaugment", views=("base", "base"), adds="randaugment:9"),
+    Row(name="trivial", views=("base", "base"), adds="trivial"),
+    Row(name="augmix", views=("base", "base"), adds="augmix:3"),
+    Row(name="mixup", views=("base", "base"), adds="mixup:0.2"),
+    Row(name="cutmix", views=("base", "base"), adds="cutmix:1"),
+    Row(name="erasing", views=("base", "base"), adds="erasing:0.5"),
+    Row(name="mmel_hard", views=("base", "base"), view_loss="mmel_hard"),
+    Row(name="mmel_soft", views=("base", "base"), view_loss="mmel_soft"),
+    Row(
+        name="trivial_learned",
+        views=("base", "base+learned"),
+        adds="trivial",
+        control="trivial",
+    ),
+    Row(
+        name="mixup_learned",
+        views=("base", "base+learned"),
+        adds="mixup:0.2",
+        control="mixup",
+    ),
+)
+
+ROWS = {row.name: row for row in (*_USUAL, *_SIBLINGS)}
+USUAL = tuple(row.name for row in _USUAL)
+SIBLINGS = tuple(row.name for row in _SIBLINGS)
+
+# Those of the siblings that learn nothing: controls wherever they were run.
+POLICIES = tuple(row.name for row in _SIBLINGS if not row.is_learned)
 
 # Not a row of the table: where a seed's G is fitted adversarially, before the rows.
 GENERATOR = Row(name="generator", views=("identity", "identity"))
@@ -91,7 +135,7 @@ _LEARNED = ("base_learned", "pooled_learned")
 _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
     "none": _LEARNED,
     "quick": ("base", "base_learned", *RANDOM_ROWS, "pooled", "pooled_learned"),
-    "full": tuple(ROWS),
+    "full": USUAL,
 }
 
 

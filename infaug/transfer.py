@@ -82,6 +82,18 @@ def remove(place: Location) -> None:
             system.delete_file(path)
 
 
+def remove_folder(folder: Location) -> None:
+    """Remove a folder and all that it holds, if it is there.
+
+    Raises:
+        ValueError: if that fails.
+    """
+    if folder.is_dir():
+        system, path = folder.opened
+        with reaching(folder):
+            system.delete_dir(path)
+
+
 _LOCAL = fs.LocalFileSystem()
 
 

@@ -26,11 +26,12 @@ from infaug.randomness import Draws
 class Views:
     """What F trains on in one step: K weighted views of each of B samples.
 
-    Rows of `y` are probabilities; rows of `weights` sum to one.
+    Every view has a label of its own: mixers change it. Rows of `y` are probabilities;
+    rows of `weights` sum to one.
     """
 
     x: Float[Tensor, "B K C H W"]
-    y: Float[Tensor, "B Y"]
+    y: Float[Tensor, "B K Y"]
     weights: Float[Tensor, "B K"]
 
 
@@ -60,4 +61,19 @@ class Augment(Protocol):
         self, x: Float[Tensor, "B C H W"], draws: Draws
     ) -> Float[Tensor, "B C H W"]:
         """One view per image."""
+        ...
+
+
+@runtime_checkable
+class Mixer(Protocol):
+    """(x, y) -> (x_mix, y_mix): every image of a batch and its label, with others'.
+
+    Partners belong to the same batch group. Shapes stay, values stay in [0, 1] and rows
+    of y sum to one. All randomness comes from `draws`, whose groups are those of x.
+    """
+
+    def __call__(
+        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], draws: Draws
+    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"]]:
+        """One mixed view per image, and its soft label."""
         ...

@@ -7,6 +7,7 @@ do not look at target images are trained once for all target budgets.
 
     python ray_jobs/tables.py --data FOLDER --workers 2
     python ray_jobs/tables.py --data FOLDER --tables rotate --rows base pooled --seeds 5
+    python ray_jobs/tables.py --data FOLDER --rows mixup trivial trivial_learned
     python ray_jobs/tables.py --render          # what is finished, as Markdown
 
 `--workers 0` runs in this process, without Ray; a cluster is joined where RAY_ADDRESS
@@ -18,21 +19,22 @@ the labels, in distribution: none 90.2, heuristic 95.9, proposed 96.7 (Lee et al
 
 import argparse
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 from infaug.cli import guarded
 from infaug.cli_cells import run_missing
-from infaug.comparison.grid import Column, Table, work_of
+from infaug.comparison.grid import Column, Table, grid_cell, work_of
 from infaug.comparison.grid_run import Site
 from infaug.comparison.markdown import markdown
 from infaug.comparison.results import Results
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
-from infaug.rows import ROWS
+from infaug.rows import ROWS, SIBLINGS, USUAL
 
 COMMAND = "python ray_jobs/tables.py --data FOLDER"
 SMOKE = RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5)
-IN_DISTRIBUTION = tuple(row for row in ROWS if row != "oracle")
+IN_DISTRIBUTION = tuple(row for row in USUAL if row != "oracle")
 
 
 def problem(target: int, shift: ShiftConfig) -> Column:
@@ -47,7 +49,7 @@ def shifted(name: str, what: str, shift: ShiftConfig) -> Table:
         name=name,
         title=f"MNIST, 600 labels, used on images {what}; N of them labelled",
         columns=(problem(100, shift), problem(1000, shift)),
-        rows=tuple(ROWS),
+        rows=USUAL,
     )
 
 
@@ -77,18 +79,35 @@ def main() -> int:
         tables = [smoke(table, asked.data) for table in tables]
     results = Results(asked.out)
     if not asked.render:
+        wanted = [extended(table, asked.rows or ()) for table in tables]
         name = tables[0].columns[0].config.data.source
-        site = Site(work=asked.work.absolute(), places={name: asked.data})
         run_missing(
-            work_of(tables, asked.rows, asked.seeds),
+            work_of(wanted, asked.rows, asked.seeds),
             results,
-            site,
+            Site(work=asked.work.absolute(), places={name: asked.data}),
             workers=asked.workers,
             gpus=asked.gpus,
         )
     for table in tables:
-        print(markdown(table, results, asked.seeds, COMMAND), end="\n\n", flush=True)
+        shown = extended(table, found_in(results, table, asked.seeds))
+        print(markdown(shown, results, asked.seeds, COMMAND), end="\n\n", flush=True)
     return 0
+
+
+def extended(table: Table, rows: Collection[str]) -> Table:
+    """The table with those of the other methods that are among `rows`."""
+    return replace(table, rows=(*table.rows, *(r for r in SIBLINGS if r in rows)))
+
+
+def found_in(results: Results, table: Table, seeds: int) -> set[str]:
+    """The other methods of which a cell of the table is finished."""
+    return {
+        row
+        for row in SIBLINGS
+        for column in table.columns
+        for seed in range(seeds)
+        if grid_cell(row, seed, column.config) in results
+    }
 
 
 def smoke(table: Table, source: str) -> Table:

@@ -6,6 +6,7 @@ from settled import settled
 from tiny import CONFIG
 
 from infaug.cell import Cell
+from infaug.comparison.cells import plan_cells
 from infaug.data.problem import load_splits
 from infaug.data.shift import apply_shift
 from infaug.refresher import build_refresher
@@ -33,6 +34,70 @@ def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_vie
     assert all(states[0][k].equal(states[1][k]) for k in states[0])
     views = [c.views_at(3).x[:, 0] for c in cells]
     assert views[0].equal(views[1])
+
+
+def test_more_views_are_those_of_the_row_in_turn(splits):
+    config = settled(CONFIG)
+    config = replace(config, classifier=replace(config.classifier, views=4))
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), CPU)
+    more, two = cell.views_at(3), cell_of("base_learned", splits).views_at(3)
+    assert more.x.shape[1] == len(cell.augments) == 4
+    assert more.x[:, :2].equal(two.x)
+    assert len(more.x[0].flatten(1).unique(dim=0)) == 4
+    assert more.weights.eq(0.25).all()
+
+
+def test_a_row_s_views_go_through_what_it_adds_to_the_base(splits):
+    cell, base = cell_of("mixup", splits), cell_of("base", splits)
+    views, plain = cell.views_at(3), base.views_at(3)
+    torch.testing.assert_close(views.y.sum(dim=2), torch.ones(8, 2))
+    assert (plain.y.amax(dim=2) == 1).all()
+    assert (views.y.amax(dim=2) < 1).any()
+    # Each half of the batch is a group; what is mixed comes from it and has its base.
+    rest = views.x[:4, 0].flatten(1) - plain.x[:4, 0].flatten(1)
+    span = plain.x[:4, 0].flatten(1)
+    solution = torch.linalg.lstsq(span.T, (rest + span).T)
+    torch.testing.assert_close(span.T @ solution.solution, views.x[:4, 0].flatten(1).T)
+
+
+def test_e_learns_on_whole_images_whatever_the_base_mixes(splits):
+    cells = [cell_of(row, splits) for row in ("mixup_learned", "base_learned")]
+    (x, y, _), (x_base, y_base, _) = (c.views.estimator_batch_at(2) for c in cells)
+    assert x.equal(x_base)
+    assert y.equal(y_base)
+
+
+def test_of_several_draws_a_mixed_view_is_chosen_before_it_is_mixed(splits):
+    config = settled(CONFIG)
+    config = replace(config, estimator=replace(config.estimator, candidates=2))
+    cell = Cell(ROWS["mixup_learned"], 0, splits, config, World(), CPU)
+    asked = []
+
+    def judge(x, y):
+        asked.append(y)
+        return x.mean(dim=(1, 2, 3))
+
+    views = cell.views.at(0, judge)
+    assert len(asked) == 2
+    assert all((y.amax(dim=1) == 1).all() for y in asked)
+    assert (views.y[:, 1].amax(dim=1) < 1).any()
+
+
+def test_mmel_soft_sees_the_original_first(splits):
+    cell, none = cell_of("mmel_soft", splits), cell_of("none", splits)
+    views = cell.views_at(1)
+    assert views.x.shape[1] == 3
+    assert views.x[:, 0].equal(none.views_at(1).x[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [("cutmix", "mixes images already"), ("mmel_soft", "its one original")],
+)
+def test_a_row_that_does_not_go_with_a_mixing_base_is_refused(row, message):
+    rounds = replace(CONFIG.rounds, base="affine+mixup:0.2")
+    with pytest.raises(ValueError, match=message):
+        plan_cells(replace(CONFIG, rounds=rounds), [ROWS["base"], ROWS[row]], [0])
 
 
 def test_seeds_begin_with_other_networks(splits):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from infaug.config import DataConfig, RunConfig, ShiftConfig
-from infaug.rows import rows_of
+from infaug.rows import POLICIES, ROWS, SIBLINGS, rows_of
 
 SHIFTED = DataConfig(shift=ShiftConfig(rotate_deg=40))
 BOTH = replace(SHIFTED, shift=ShiftConfig(rotate_deg=40, splits=("train", "test")))
@@ -29,6 +29,25 @@ def test_quick_controls_are_the_closest_ones():
 def test_named_rows_are_run_whatever_the_controls_with_the_one_they_need():
     config = RunConfig(controls="full", rows=("base_random_final", "none"))
     assert names(config) == ["none", "base_learned", "base_random_final"]
+
+
+@pytest.mark.parametrize("controls", ["full", "quick", "none"])
+def test_other_methods_are_run_only_where_they_are_named(controls):
+    assert not set(SIBLINGS) & set(names(RunConfig(controls=controls, data=SHIFTED)))
+    named = RunConfig(controls=controls, rows=("mixup", "trivial_learned"))
+    assert names(named) == ["mixup", "trivial_learned"]
+
+
+def test_a_method_s_learned_row_follows_the_row_without_e_where_s_val_is_solved_once():
+    once = replace(RunConfig().rounds, s_val="once")
+    config = RunConfig(rows=("trivial_learned", "mixup_learned"), rounds=once)
+    assert names(config) == ["trivial", "mixup", "trivial_learned", "mixup_learned"]
+
+
+def test_the_policies_are_the_methods_that_learn_nothing():
+    assert {"mixup", "cutmix", "trivial", "mmel_soft", "augmix"} < set(POLICIES)
+    assert set(SIBLINGS) - set(POLICIES) == {"trivial_learned", "mixup_learned"}
+    assert all(ROWS[name].control in POLICIES for name in set(SIBLINGS) - set(POLICIES))
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,30 @@
 
 A name is parts joined by `+`, each with its numbers: `affine`, `affine:40` (degrees),
 `affine:40x1.5` (and strength), `crop_flip`, `resized_crop_flip`, `randaugment:9`
-(magnitude), `trivial`, `none`.
+(magnitude), `trivial`, `autoaugment:cifar10` (the data its policy was searched on),
+`augmix:3` (severity), `erasing:0.5` (probability), `none`.
+
+The last part may be a mixer, which changes labels as well: `mixup:0.2`, `cutmix:1`
+(alpha). It is no `Augment`, so a base is built in two pieces.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from infaug.augment.affine import RandomAffine
+from infaug.augment.aug_mix import AugMix
+from infaug.augment.auto_augment import AutoAugment
 from infaug.augment.compose import Compose
 from infaug.augment.crop import CropFlip, ResizedCropFlip
+from infaug.augment.cutmix import CutMix
 from infaug.augment.identity import Identity
+from infaug.augment.mixup import MixUp
 from infaug.augment.rand_augment import RandAugment
+from infaug.augment.random_erasing import RandomErasing
 from infaug.augment.trivial_augment import TrivialAugment
-from infaug.types import Augment
+from infaug.types import Augment, Mixer
+
+T = TypeVar("T")
 
 _KINDS: dict[str, Callable[..., Augment]] = {
     "none": Identity,
@@ -22,11 +34,16 @@ _KINDS: dict[str, Callable[..., Augment]] = {
     "resized_crop_flip": ResizedCropFlip,
     "randaugment": RandAugment,
     "trivial": TrivialAugment,
+    "autoaugment": AutoAugment,
+    "augmix": AugMix,
+    "erasing": RandomErasing,
 }
+_MIXERS: dict[str, Callable[..., Mixer]] = {"mixup": MixUp, "cutmix": CutMix}
+_OF_WORDS = ("autoaugment",)  # what follows the colon is no number
 
 
 def build_base(name: str) -> Augment:
-    """The base augmentation called `name`.
+    """What the base called `name` does to each image by itself: all but its mixer.
 
     >>> type(build_base("affine:40x1.5")).__name__
     'RandomAffine'
@@ -35,8 +52,42 @@ def build_base(name: str) -> Augment:
         ValueError: if a part of `name` is no augmentation, as `auto` is none until the
             plan has settled it, or its numbers do not fit.
     """
-    parts = [_part(word, name) for word in name.split("+")]
+    words, _ = _without_mixer(name)
+    parts = [_built(_KINDS, word, name) for word in words or ["none"]]
     return parts[0] if len(parts) == 1 else Compose(*parts)
+
+
+def build_mixer(name: str) -> Mixer | None:
+    """The mixer with which the base called `name` ends, or None.
+
+    >>> type(build_mixer("affine+mixup:0.2")).__name__, build_mixer("affine")
+    ('MixUp', None)
+
+    Raises:
+        ValueError: if its alpha cannot be.
+    """
+    _, mixer = _without_mixer(name)
+    return None if mixer is None else _built(_MIXERS, mixer, name)
+
+
+def joined(base: str, part: str) -> str:
+    """`base` with one more part; its mixer stays last.
+
+    >>> joined("affine", "mixup:0.2"), joined("affine+cutmix:1", "trivial")
+    ('affine+mixup:0.2', 'affine+trivial+cutmix:1')
+
+    Raises:
+        ValueError: if both mix.
+    """
+    words, mixer = _without_mixer(base)
+    if mixer is None:
+        return f"{base}+{part}"
+    if _kind(part) in _MIXERS:
+        raise ValueError(
+            f"rounds.base: {base!r} mixes images already, {part!r} cannot be added: "
+            "leave one of the two out"
+        )
+    return "+".join([*words, part, mixer])
 
 
 def after_crop(name: str) -> str | None:
@@ -51,14 +102,27 @@ def after_crop(name: str) -> str | None:
     return (rest or "none") if first == "resized_crop_flip" else None
 
 
-def _part(word: str, name: str) -> Augment:
+def _without_mixer(name: str) -> tuple[list[str], str | None]:
+    words = name.split("+")
+    return (words[:-1], words[-1]) if _kind(words[-1]) in _MIXERS else (words, None)
+
+
+def _kind(word: str) -> str:
+    return word.partition(":")[0]
+
+
+def _built(kinds: Mapping[str, Callable[..., T]], word: str, name: str) -> T:
     kind, _, numbers = word.partition(":")
-    if kind not in _KINDS:
+    if kind in _MIXERS and kind not in kinds:
+        raise ValueError(f"rounds.base: {kind!r} in {name!r} mixes images: put it last")
+    if kind not in kinds:
         raise ValueError(
             f"rounds.base: {kind!r} in {name!r} is not an augmentation: use one of "
-            f"{', '.join(_KINDS)}, or several joined by +"
+            f"{', '.join((*_KINDS, *_MIXERS))}, or several joined by +"
         )
     try:
-        return _KINDS[kind](*(float(n) for n in numbers.split("x") if numbers))
+        if kind in _OF_WORDS:
+            return kinds[kind](*([numbers] if numbers else []))
+        return kinds[kind](*(float(n) for n in numbers.split("x") if numbers))
     except (TypeError, ValueError) as error:
         raise ValueError(f"rounds.base: {word!r} in {name!r}: {error}") from error

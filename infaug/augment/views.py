@@ -1,14 +1,37 @@
 """Several augmentations of the same images, side by side, for F to train on."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from infaug.randomness import Draws
-from infaug.types import Augment, Views
+from infaug.types import Augment, Mixer, Views
+
+
+@dataclass(frozen=True, eq=False)
+class Mixed:
+    """Augmented images, mixed with those of their batch group; labels mix with them.
+
+    The augmentation draws what it draws without a mixer, so rows stay paired.
+    """
+
+    augment: Augment
+    mixer: Mixer
+
+    def __call__(
+        self, x: Float[Tensor, "B C H W"], draws: Draws
+    ) -> Float[Tensor, "B C H W"]:
+        """The mixed images, for whom labels do not matter, such as H."""
+        return self.labelled(x, x.new_zeros(len(x), 1), draws)[0]
+
+    def labelled(
+        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], draws: Draws
+    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"]]:
+        """The mixed images and their soft labels."""
+        return self.mixer(self.augment(x, draws), y, draws.fork("mix"))
 
 
 def make_views(
@@ -19,14 +42,19 @@ def make_views(
 ) -> Views:
     """One view per augmentation of every image, equally weighted.
 
-    The k-th augmentation begins from x[:, k].
+    The k-th augmentation begins from x[:, k]; its label is y where nothing is mixed.
     """
-    views = [
-        augment(start, draws.fork("view", k))
-        for k, (start, augment) in enumerate(zip(x.unbind(1), augments, strict=True))
-    ]
+    views, labels = [], []
+    for k, (start, augment) in enumerate(zip(x.unbind(1), augments, strict=True)):
+        forked = draws.fork("view", k)
+        if isinstance(augment, Mixed):
+            view, label = augment.labelled(start, y, forked)
+        else:
+            view, label = augment(start, forked), y
+        views.append(view)
+        labels.append(label)
     weights = torch.full((len(x), len(views)), 1 / len(views), device=x.device)
-    return Views(torch.stack(views, dim=1), y, weights)
+    return Views(torch.stack(views, dim=1), torch.stack(labels, dim=1), weights)
 
 
 Judge = Callable[[Float[Tensor, "B C H W"], Float[Tensor, "B Y"]], Float[Tensor, "B"]]
@@ -48,5 +76,6 @@ def choose_view(
 
 def weigh_views(views: Views, judge: Judge, temperature: float) -> Views:
     """The views, weighted by softmax(-score / temperature) within each sample."""
-    scores = torch.stack([judge(x, views.y) for x in views.x.unbind(1)], dim=1)
+    pairs = zip(views.x.unbind(1), views.y.unbind(1), strict=True)
+    scores = torch.stack([judge(x, y) for x, y in pairs], dim=1)
     return replace(views, weights=torch.softmax(-scores / temperature, dim=1))

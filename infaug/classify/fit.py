@@ -13,7 +13,7 @@ from infaug.classify.batchnorm import (
     merge_statistics,
     set_groups,
 )
-from infaug.classify.loss import weighted_views_loss
+from infaug.classify.loss import LossOfViews, weighted_views_loss
 from infaug.classify.network import ImageClassifier
 from infaug.config import ClassifierConfig
 from infaug.descent import cosine, descend, set_rates
@@ -52,8 +52,11 @@ def fit_classifier(
     *,
     num_steps: int,
     world: World,
+    loss_of: LossOfViews = weighted_views_loss,
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Train F for `steps` of a schedule of `num_steps`, yielding after each one.
+
+    `loss_of` views, labels and weights is what is minimised.
 
     Yields:
         (step, {"loss": nats, "gradient_norm", "learning_rate"}).
@@ -68,7 +71,7 @@ def fit_classifier(
         set_rates(optimizer, rate)
         views = views_at(step)
         loss, norm, parts = fitting_step(
-            classifier, optimizer, views, config, world, parts
+            classifier, optimizer, views, config, world, parts, loss_of
         )
         yield step, {"loss": loss, "gradient_norm": norm, "learning_rate": rate}
 
@@ -94,6 +97,7 @@ def fitting_step(
     config: ClassifierConfig,
     world: World,
     parts: int,
+    loss_of: LossOfViews = weighted_views_loss,
 ) -> tuple[float, float, int]:
     """`classifier_step` in twice as many parts until F fits into GPU memory.
 
@@ -105,7 +109,9 @@ def fitting_step(
     """
     while True:
         try:
-            step = classifier_step(classifier, optimizer, views, config, world, parts)
+            step = classifier_step(
+                classifier, optimizer, views, config, world, parts, loss_of
+            )
             return (*step, parts)
         except torch.OutOfMemoryError as error:
             forget_statistics(classifier)
@@ -133,13 +139,14 @@ def classifier_step(
     config: ClassifierConfig,
     world: World,
     parts: int = 1,
+    loss_of: LossOfViews = weighted_views_loss,
 ) -> tuple[float, float]:
     """One step on the weighted views; returns the global loss and gradient norm.
 
-    The loss is the mean over the global batch of the weighted sum over views (nats).
+    The loss is the mean over the global batch of what `loss_of` sums (nats).
     The views go through F in `parts` of whole groups, one in memory at a time.
     """
-    losses = _losses(classifier, views, config, world, parts)
+    losses = _losses(classifier, views, config, world, parts, loss_of)
     result = descend(losses, optimizer, world, name="classifier")
     merge_statistics(classifier, world)
     return result
@@ -151,6 +158,7 @@ def _losses(
     config: ClassifierConfig,
     world: World,
     parts: int,
+    loss_of: LossOfViews,
 ) -> Iterator[Tensor]:
     """The parts' losses, one after another; they have as many groups but for one."""
     num_groups = len(world.share(config.batch_groups))
@@ -159,15 +167,16 @@ def _losses(
         rows = slice(int(groups[0]) * size, (int(groups[-1]) + 1) * size)
         set_groups(classifier, len(groups))
         piece = views.x[rows], views.y[rows], views.weights[rows]
-        yield _loss(classifier, *piece, config)
+        yield _loss(classifier, *piece, config, loss_of)
 
 
 def _loss(
     classifier: ImageClassifier,
     views: Float[Tensor, "b K C H W"],
-    y: Float[Tensor, "b Y"],
+    y: Float[Tensor, "b K Y"],
     weights: Float[Tensor, "b K"],
     config: ClassifierConfig,
+    loss_of: LossOfViews,
 ) -> Tensor:
     """These samples' part of the loss."""
     x = views.flatten(0, 1)
@@ -175,4 +184,4 @@ def _loss(
         x = x.contiguous(memory_format=torch.channels_last)
     with autocast(x.device, config.precision):
         logits = classifier(x).unflatten(0, views.shape[:2])
-    return weighted_views_loss(logits, y, weights) / config.batch_size
+    return loss_of(logits, y, weights) / config.batch_size

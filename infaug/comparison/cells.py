@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from infaug.cell_views import base_of
 from infaug.comparison.tuning import choose, trial_config, trial_row, tuned_config
 from infaug.config import RunConfig
 from infaug.record.folder import RunFolder
@@ -54,8 +55,14 @@ class Planned:
 def plan_cells(
     config: RunConfig, rows: Iterable[Row], seeds: Iterable[int]
 ) -> list[Planned]:
-    """All cells in the order in which they run: what one needs comes before it."""
+    """All cells in the order in which they run: what one needs comes before it.
+
+    Raises:
+        ValueError: if what a row adds does not go with the base.
+    """
     rows = _with_generator(list(rows), config)
+    for row in rows:
+        base_of(row, config.rounds.base)  # What cannot be is refused before the first.
     planned = []
     for seed in seeds:
         for row in rows:

@@ -122,7 +122,8 @@ def seconds_of_cell(cell: Planned, sizes: Sizes, pace: Pace, workers: int = 1) -
     through_g = row.is_learned or row.generator is not None
     influence = cell.config.influence
     in_hessian = min(sizes.train, 2 * (influence.hessian_samples or sizes.train))
-    refreshed = (len(cell.row.views) * in_hessian + sizes.influence) / workers
+    num_views = len(cell.row.views_of(cell.config.classifier.views))
+    refreshed = (num_views * in_hessian + sizes.influence) / workers
     assessed = cell.config.rounds.rounds * sizes.selection + sizes.test
     return (
         steps["classify"] * (pace.learned_step if through_g else pace.base_step)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
-from infaug.config import DataConfig, RunConfig, from_dict, to_dict
+from infaug.config import ClassifierConfig, DataConfig, RunConfig, from_dict, to_dict
 from infaug.rows import ROWS, Row
 
 # What only names the rows, or says how often to write something down.
@@ -105,6 +105,12 @@ def _settings(row: Row, config: RunConfig) -> dict[str, Any]:
     _drop(values["rounds"], NEVER_MATTER_IN_ROUNDS)
     if config.rounds.refresh == "sync":
         _drop(values["rounds"], ("refresh_lag",))
+    # What came after the first tables is left out where it has no part, so that the
+    # keys of finished cells stay.
+    if config.classifier.views == ClassifierConfig.views:
+        _drop(values["classifier"], ("views",))
+    if row.view_loss == "mean":
+        _drop(values["classifier"], ("mmel_lambda",))
     if not row.is_tuned:
         _drop(values, ("tuning",))
     if not row.is_learned and row.generator is None:

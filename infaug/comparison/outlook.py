@@ -68,7 +68,7 @@ def outlook(
         f"{train.num_classes} classes, {shape}",
         f"memory     {gib:.1f} GiB in each worker for all but the training images",
         f"workers    {workers} on {device.type}, {settings.precision}",
-        f"batch      {settings.batch_size:,} images in two views, in "
+        f"batch      {settings.batch_size:,} images in {settings.views} views, in "
         f"{settings.batch_groups} groups; {per_epoch:,.0f} steps an epoch",
         f"F          {settings.network}, {steps:,} steps = "
         f"{steps / per_epoch:,.1f} epochs a cell",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from infaug.augment.base import build_base
+from infaug.augment.base import build_base, build_mixer
 from infaug.comparison.tuning import candidates_for
 from infaug.config import ClassifierConfig, Network, RunConfig
 from infaug.influence.solve import settle_solver
@@ -32,6 +32,7 @@ def settle(
     candidates = config.tuning.candidates or candidates_for(base)
     for name in (base, *candidates):
         build_base(name)
+        build_mixer(name)
     shards = config.influence.shards
     if shards is None:
         shards = OVERLAP_SHARDS if config.rounds.refresh == "overlap" else 1

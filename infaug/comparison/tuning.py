@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from infaug.augment.base import joined
 from infaug.config import RunConfig
 from infaug.rows import Row
 
@@ -26,8 +27,8 @@ def candidates_for(base: str) -> tuple[str, ...]:
         return (*grid, "affine:40+randaugment:9", "affine:40+trivial")
     affine = [f"affine:{degrees}" for degrees in (20, 40, 60)]
     policies = [f"randaugment:{m}" for m in (5, 9, 14)] + ["trivial"]
-    after = "" if base == "none" else f"{base}+"
-    return (base, *(after + part for part in affine + policies))
+    parts = affine + policies
+    return (base, *(parts if base == "none" else [joined(base, p) for p in parts]))
 
 
 def trial_row(candidate: str) -> Row:

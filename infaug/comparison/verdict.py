@@ -1,25 +1,42 @@
 """Did the learned augmentation help? Paired differences, and a sentence.
 
-Each learned row is compared with every control that was run, seed by seed. A gain must
-hold against each of them, so no correction for the number of controls is needed.
+Each learned row is compared with every control that was run, seed by seed, and with
+every other method that learns nothing. A gain must hold against each of them, so no
+correction for the number of controls is needed.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from infaug.rows import POLICIES
+
 ENOUGH_SEEDS = 3
 CONFIDENCE = 0.95
 
-# What each learned row must beat; the first row that was run speaks for the run.
+# What each learned row must beat, besides `POLICIES`; of the learned rows that were run
+# the first speaks for the run.
 CONTROLS_OF = {
     "pooled_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
     "base_learned": ("none", "base", "base_random", "base_tuned"),
+    "trivial_learned": ("none", "base", "base_random", "base_tuned", "trivial"),
+    "mixup_learned": ("none", "base", "base_random", "base_tuned", "mixup"),
     "learned": ("none",),
 }
+
+
+def controls_of(row: str, run: Collection[str]) -> list[str]:
+    """The controls of a learned row among the rows that were run.
+
+    >>> controls_of("learned", ["none", "base", "learned", "mixup"])
+    ['none', 'mixup']
+    """
+    return [
+        name for name in dict.fromkeys((*CONTROLS_OF[row], *POLICIES)) if name in run
+    ]
 
 
 @dataclass(frozen=True)
@@ -62,10 +79,9 @@ def comparisons(rows: Mapping[str, Sequence[float]]) -> list[Comparison]:
     """Every learned row that was run against every control that was run."""
     return [
         compare(row, control, rows)
-        for row, controls in CONTROLS_OF.items()
+        for row in CONTROLS_OF
         if row in rows
-        for control in controls
-        if control in rows
+        for control in controls_of(row, rows)
     ]
 
 

@@ -9,7 +9,7 @@ from infaug.config.adversarial import AdversarialConfig, AffineRanges
 from infaug.config.backoff import BackoffConfig
 from infaug.config.changed import changed, value_at
 from infaug.config.check import require
-from infaug.config.classifier import ClassifierConfig, Network
+from infaug.config.classifier import ClassifierConfig, Network, ViewLoss
 from infaug.config.data import DataConfig, ShiftConfig, SplitName
 from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
@@ -48,6 +48,7 @@ __all__ = [
     "SweepConfig",
     "TransformConfig",
     "TuningConfig",
+    "ViewLoss",
     "changed",
     "difference",
     "from_dict",

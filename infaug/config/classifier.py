@@ -6,6 +6,7 @@ from typing import Literal
 from infaug.config.check import require
 
 Network = Literal["auto", "allconv", "resnet56", "wrn28_10", "resnet18", "resnet50"]
+ViewLoss = Literal["mean", "mmel_hard", "mmel_soft"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +16,18 @@ class ClassifierConfig:
     network: Network = "auto"
     """`auto`: allconv up to 32 px grey, resnet56 up to 64 px, resnet18 above."""
     batch_size: int = 64
-    """Images per step, over all workers; every image is seen in two views."""
+    """Images per step, over all workers; every image is seen in `views` views."""
     batch_groups: int = 4
     """Groups of a batch with their own BatchNorm statistics and random numbers; shared
     among the workers, of whom there can be as many."""
     optimizer: Literal["auto", "adam", "sgd"] = "auto"
     """`auto`: adam for allconv, sgd with Nesterov momentum 0.9 for the ResNets."""
+    views: int = 2
+    """Views of every image in a step: those of a row, in turn, until there are enough;
+    2 or more."""
+    mmel_lambda: float = 1.0
+    """Rows mmel_hard and mmel_soft: views weigh softmax(loss / mmel_lambda), nats.
+    Large: all alike; towards 0: the worst view alone."""
     learning_rate: float | None = None
     """Peak of the schedule; None: 2e-3 for adam, 0.1 for sgd."""
     schedule: Literal["cosine", "steps"] = "cosine"
@@ -52,6 +59,9 @@ class ClassifierConfig:
             f"must be a multiple of batch_groups ({groups})",
             size,
         )
+        require(self.views >= 2, "classifier.views", "must be >= 2", self.views)
+        heat = self.mmel_lambda
+        require(heat > 0, "classifier.mmel_lambda", "must be > 0", heat)
         rate = self.learning_rate
         if rate is not None:
             require(rate > 0, "classifier.learning_rate", "must be > 0", rate)

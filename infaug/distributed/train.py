@@ -9,7 +9,6 @@ So the folder is the same whether Ray was there or not.
 import contextlib
 import math
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +37,8 @@ from infaug.distributed.room import (
 from infaug.record.folder import RunFolder
 from infaug.services import Services
 from infaug.span import Span
-from infaug.storage import is_url
+from infaug.storage import Location, is_url, location
+from infaug.transfer import remove_folder
 from infaug.world import World
 
 # Arrays up to this size travel with a call of the pool: the object store takes longer
@@ -79,8 +79,7 @@ def fit_on_workers(
     folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
     if (finished := folder.result()) is not None:
-        # Of a driver that was killed when its workers had finished.
-        shutil.rmtree(folder.path / "ray", ignore_errors=True)
+        remove_folder(_books(folder))  # Its driver was killed after its workers.
         return finished
     World(size=max(workers.most, 1)).share(config.classifier.batch_groups)
     started_here = connect(workers.most, pool)
@@ -107,7 +106,7 @@ def fit_on_workers(
     finally:
         if started_here:
             ray.shutdown()
-        shutil.rmtree(folder.path / "ray", ignore_errors=True)
+        remove_folder(_books(folder))
 
 
 @contextlib.contextmanager
@@ -149,6 +148,7 @@ def _train(
     shown: bool,
     solver: PoolSolver | None,
 ) -> dict[str, Any]:
+    system, path = _books(folder).opened
     trainer = TorchTrainer(
         _work,
         train_loop_config={
@@ -164,7 +164,8 @@ def _train(
         # A fresh name each time: Ray skips training if it finds a finished one's name.
         run_config=RayRunConfig(
             name=uuid.uuid4().hex,
-            **_storage(folder),
+            storage_path=path,
+            storage_filesystem=system,
             # Machines may die any number of times; `count_attempt` knows when to stop.
             failure_config=FailureConfig(max_failures=-1),
         ),
@@ -176,12 +177,10 @@ def _train(
     return end["result"]
 
 
-def _storage(folder: RunFolder) -> dict[str, Any]:
-    """Where Ray keeps its own books: all nodes must see it."""
-    if folder.mirror is None:
-        return {"storage_path": str(folder.path / "ray")}
-    system, path = (folder.mirror.home / "ray").opened
-    return {"storage_path": path, "storage_filesystem": system}
+def _books(folder: RunFolder) -> Location:
+    """Where Ray keeps its own books of a run: all nodes must see it."""
+    home = folder.mirror.home if folder.mirror else location(str(folder.path))
+    return home / "ray"
 
 
 def _feed(scaling: ScalingConfig) -> Feed | None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from infaug.cell_views import base_of
 from infaug.comparison.summary import with_best_random
 from infaug.comparison.verdict import CONFIDENCE
 from infaug.config import RunConfig, to_dict
@@ -80,7 +81,9 @@ def write_card(
             "other_sizes": "E sees the image scaled to this size; fields are made at "
             "this size and interpolated to the image's",
         },
-        "used_after": config.rounds.base if chosen.row.learns_on_base else "none",
+        "used_after": base_of(chosen.row, config.rounds.base)
+        if chosen.row.learns_on_base
+        else "none",
         "tau": TAU,
         "transform": to_dict(config.transform),
         "estimator": to_dict(config.estimator),

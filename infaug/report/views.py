@@ -12,6 +12,7 @@ from torch import Tensor
 from infaug.augment.base import build_base
 from infaug.augment.compose import Compose
 from infaug.augment.learned import Learned
+from infaug.cell_views import base_of
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits, load_splits
@@ -39,7 +40,8 @@ def draw_views(run: Path) -> list[Path]:
     for row, state in learned_rows(folder, config):
         learned = Learned(load_transform(state, splits, config), config.estimator)
         path = run / f"views-{row.name}.png"
-        _draw(row, splits, build_base(config.rounds.base), learned, path)
+        base = build_base(base_of(row, config.rounds.base))
+        _draw(row, splits, base, learned, path)
         drawn.append(path)
     return drawn
 

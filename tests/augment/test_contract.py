@@ -1,24 +1,31 @@
-"""What every augmentation promises, and what each one alone does."""
+"""What every augmentation and mixer promises, and what each augmentation does."""
 
 import pytest
 import torch
 import torchvision.transforms.v2.functional as TF
+from torchvision.transforms import v2
 
 from infaug.augment.affine import RandomAffine, inverse_affine
+from infaug.augment.aug_mix import AugMix
+from infaug.augment.auto_augment import AutoAugment
 from infaug.augment.base import build_base
 from infaug.augment.compose import Compose
 from infaug.augment.crop import CropFlip, ResizedCropFlip
+from infaug.augment.cutmix import CutMix
 from infaug.augment.identity import Identity
 from infaug.augment.learned import Learned
+from infaug.augment.mixup import MixUp
+from infaug.augment.per_image import SEEDS
 from infaug.augment.rand_augment import RandAugment
+from infaug.augment.random_erasing import RandomErasing
 from infaug.augment.random_tau import RandomTau
 from infaug.augment.trivial_augment import TrivialAugment
-from infaug.augment.views import choose_view, make_views, weigh_views
+from infaug.augment.views import Mixed, choose_view, make_views, weigh_views
 from infaug.config import EstimatorConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
 
-SHAPES = [(1, 28, 28), (3, 32, 32)]
+SHAPES = [(1, 16, 16), (3, 16, 16)]
 
 
 def augmenters(shape, dtype=torch.float32):
@@ -30,11 +37,16 @@ def augmenters(shape, dtype=torch.float32):
         "wide_affine": RandomAffine(degrees=60, strength=1.5),
         "rand_augment": RandAugment(magnitude=9),
         "trivial_augment": TrivialAugment(),
+        "auto_augment": AutoAugment(),
+        "aug_mix": AugMix(),
+        "random_erasing": RandomErasing(1.0),
         "crop_flip": CropFlip(),
         "resized_crop_flip": ResizedCropFlip(),
         "random_tau": RandomTau(transform.generator),
         "learned": learned,
         "composed": Compose(RandomAffine(), learned),
+        "mixup": Mixed(Identity(), MixUp(0.4)),
+        "cutmix": Mixed(RandomAffine(), CutMix(1.0)),
     }
 
 
@@ -65,9 +77,24 @@ def test_equal_draws_give_equal_views_and_other_draws_others(name, shape):
 @pytest.mark.parametrize(("name", "shape"), CASES)
 def test_each_image_of_a_batch_is_augmented_on_its_own(name, shape):
     x = images(shape, 1).expand(16, -1, -1, -1)
+    if name in ("mixup", "cutmix"):  # Which would find nothing else in equal images.
+        x = x * torch.linspace(0, 1, 16).view(-1, 1, 1, 1)
     views = augmenters(shape)[name](x, Draws.of_size(16, "a"))
     num_different = len(views.flatten(1).unique(dim=0))
-    assert num_different == 1 if name == "identity" else num_different > 8
+    # AutoAugment's magnitudes are fixed, and half of its operations are left out.
+    least = 4 if name == "auto_augment" else 9
+    assert num_different == 1 if name == "identity" else num_different >= least
+
+
+@pytest.mark.parametrize(("name", "shape"), CASES)
+def test_the_labels_of_all_views_sum_to_one_and_change_only_where_images_mix(
+    name, shape
+):
+    x, y = images(shape).unsqueeze(1), torch.eye(4)[:, [3, 2, 1, 0]]
+    views = make_views(x, y, [augmenters(shape)[name]], Draws.of_size(4, "a"))
+    assert views.y.shape == (4, 1, 4)
+    torch.testing.assert_close(views.y.sum(dim=2), torch.ones(4, 1))
+    assert views.y[:, 0].equal(y) == (name not in ("mixup", "cutmix"))
 
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
@@ -120,6 +147,7 @@ def test_views_stand_side_by_side_with_equal_weights():
     views = make_views(both, y, [Identity(), RandomAffine()], Draws.of_size(4, "a"))
     assert views.x.shape == (4, 2, 1, 28, 28)
     assert views.x[:, 0].equal(x)
+    assert views.y.equal(torch.stack([y, y], dim=1))
     assert views.weights.eq(0.5).all()
 
 
@@ -176,6 +204,39 @@ def test_the_policies_leave_torch_s_own_random_state_alone():
     assert torch.rand(3).equal(expected)
 
 
+BILINEAR = v2.InterpolationMode.BILINEAR
+SVHN = v2.AutoAugmentPolicy.SVHN
+
+
+@pytest.mark.parametrize(
+    ("base", "theirs"),
+    [
+        ("autoaugment", v2.AutoAugment(interpolation=BILINEAR)),
+        ("autoaugment:svhn", v2.AutoAugment(SVHN, interpolation=BILINEAR)),
+        ("randaugment:5", v2.RandAugment(2, 5, interpolation=BILINEAR)),
+        ("trivial", v2.TrivialAugmentWide(interpolation=BILINEAR)),
+        ("augmix:7", v2.AugMix(severity=7, interpolation=BILINEAR)),
+        ("erasing:1", v2.RandomErasing(1.0)),
+    ],
+)
+def test_the_policies_are_torchvision_s_under_the_same_seeds(base, theirs):
+    x, draws = images((3, 16, 16), 8), Draws.of_size(8, "a")
+    expected = []
+    with torch.random.fork_rng(devices=[]):
+        for image, seed in zip(x, draws.fork().uniform(0, SEEDS), strict=True):
+            torch.manual_seed(int(seed))
+            expected.append(theirs((255 * image).round().byte()))
+    views = build_base(base)(x, draws.fork())
+    assert (255 * views).round().byte().equal(torch.stack(expected))
+
+
+def test_a_share_of_the_images_loses_a_rectangle_of_at_most_a_third():
+    x = torch.ones(200, 1, 16, 16)
+    lost = 1 - RandomErasing(0.25)(x, Draws.of_size(200, "a")).mean(dim=(1, 2, 3))
+    assert 0.15 < (lost > 0).float().mean() < 0.35
+    assert lost.max() < 0.36  # sides are whole pixels
+
+
 def test_a_base_is_parts_with_their_numbers():
     x, draws = images((1, 28, 28)), Draws.of_size(4, "a")
     assert build_base("affine")(x, draws).equal(RandomAffine()(x, draws.fork()))
@@ -200,10 +261,15 @@ def test_a_magnitude_of_zero_keeps_most_images_almost_as_they_are():
     [
         ("auto", r"rounds\.base: 'auto' in 'auto' is not an augmentation"),
         ("affine+cutout", "'cutout' in 'affine.cutout' is not an augmentation"),
+        ("mixup:0.2+affine", "'mixup' in .* mixes images: put it last"),
+        ("mixup+cutmix", "'mixup' in .* mixes images: put it last"),
         ("trivial:3", "'trivial:3'"),
         ("affine:wide", "'affine:wide'.*wide"),
         ("affine:20x9", "strength in 0..5"),
         ("randaugment:31", "magnitude must be one of 0..30"),
+        ("autoaugment:mnist", "policy must be one of imagenet, cifar10, svhn"),
+        ("augmix:0", "severity must be one of 1..10"),
+        ("erasing:2", "probability must lie in 0..1"),
     ],
 )
 def test_a_base_augmentation_that_does_not_exist_is_named(name, message):

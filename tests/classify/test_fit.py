@@ -25,7 +25,7 @@ def two_bright_halves(step: int) -> Views:
     x = torch.rand(8, 2, 1, 8, 8, generator=torch.Generator().manual_seed(step)) / 4
     x[0::2, :, :, :, :4] += 0.5
     x[1::2, :, :, :, 4:] += 0.5
-    return Views(x, Y, torch.full((8, 2), 0.5))
+    return Views(x, torch.stack([Y, Y], dim=1), torch.full((8, 2), 0.5))
 
 
 def fitted(steps: range, views=two_bright_halves, config=CONFIG):

@@ -16,7 +16,7 @@ from infaug.config import EstimatorConfig, RunConfig, TuningConfig
 from infaug.data.dataset import Labelled
 from infaug.data.source import Source
 from infaug.record.display import Display
-from infaug.rows import ROWS
+from infaug.rows import POLICIES, ROWS
 
 TINY = replace(CONFIG, tuning=TuningConfig(candidates=("affine:20", "affine:60")))
 MORE = replace(TINY, data=replace(TINY.data, target=100))
@@ -42,7 +42,7 @@ def test_rows_that_do_not_look_at_target_images_are_shared_by_budgets_and_no_oth
     row,
 ):
     is_shared = key(row) == key(row, MORE)
-    assert is_shared == (row in ("none", "base", "oracle"))
+    assert is_shared == (row in ("none", "base", "oracle", *POLICIES))
 
 
 def test_nothing_is_shared_where_labels_are_what_the_target_leaves():
@@ -72,6 +72,34 @@ def test_what_a_row_does_not_use_does_not_make_it_another_cell():
     tuned = replace(TINY, tuning=TuningConfig(fraction=0.5))
     assert key("base_learned") == key("base_learned", tuned)
     assert key("base_tuned") != key("base_tuned", tuned)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("none", "b25c62892a87b0c2"),
+        ("base", "b25c62892a87b0c2"),
+        ("base_tuned", "753d8b493977ff6f"),
+        ("base_learned", "2c5a79cc02d0f730"),
+        ("base_random_final", "2c5a79cc02d0f730"),
+        ("pooled", "b25c62892a87b0c2"),
+    ],
+)
+def test_the_keys_of_cells_stay_what_they_were_before_there_were_other_methods(
+    row, expected
+):
+    assert key(row, RunConfig()) == expected
+
+
+def test_more_views_and_lambda_make_other_cells_of_the_rows_that_use_them():
+    def with_classifier(**changes) -> RunConfig:
+        return replace(TINY, classifier=replace(TINY.classifier, **changes))
+
+    views, heat = with_classifier(views=4), with_classifier(mmel_lambda=0.5)
+    assert key("base") != key("base", views)
+    assert key("base") == key("base", heat)
+    assert key("mmel_hard") != key("mmel_hard", heat)
+    assert grid_cell("mmel_hard", 0, heat).config.classifier.mmel_lambda == 0.5
 
 
 def test_what_a_cell_needs_comes_before_it_even_if_it_was_not_named():

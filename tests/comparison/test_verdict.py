@@ -70,6 +70,21 @@ def test_pooled_learned_speaks_for_the_run_and_must_beat_pooling():
     assert ("pooled_learned", "base") in made
 
 
+def test_every_other_method_that_was_run_must_be_beaten():
+    rows = {**CONTROLS, "base_learned": [80.0, 80.5, 80.2]}
+    rows["mixup"] = [82.0, 81.5, 82.6]
+    assert verdict(rows).startswith("no gain")
+    assert "closest control mixup" in verdict(rows)
+    assert "mixup" not in verdict({k: v for k, v in rows.items() if k != "mixup"})
+
+
+def test_a_method_s_learned_row_must_beat_the_row_without_e():
+    rows = {**CONTROLS, "trivial_learned": [80.0, 80.5, 80.2]}
+    assert "controls not run: base_tuned, trivial" in verdict(rows)
+    rows["trivial"] = [79.9, 80.6, 80.2]
+    assert verdict(rows).startswith("no gain: trivial_learned")
+
+
 def test_a_view_that_was_given_up_everywhere_is_no_gain_whatever_the_numbers():
     rows = {"base": [90.0, 90.0, 90.0], "base_learned": [95.0, 95.0, 95.1]}
     said = verdict(rows, {"base_learned": [0, 1, 2]})

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from killed import contents
 from safetensors.torch import load_file
 from tiny import CONFIG
 
 from infaug.comparison.run import run
 from infaug.config import ClassifierConfig, DataConfig, RoundsConfig, RunConfig
+from infaug.record.mirror import LEASE, STAMP
 from infaug.span import Span
 
 ray = pytest.importorskip("ray")
@@ -28,13 +30,15 @@ TEN_STEPS = replace(
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    ray.init(
-        num_cpus=4, dashboard_host="127.0.0.1", _node_ip_address="127.0.0.1",
-        log_to_driver=False,
-    )  # fmt: skip
-    yield
-    ray.shutdown()
+def cluster(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:  # Workers have it from here.
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        ray.init(
+            num_cpus=4, dashboard_host="127.0.0.1", _node_ip_address="127.0.0.1",
+            log_to_driver=False,
+        )  # fmt: skip
+        yield
+        ray.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +120,13 @@ def test_workers_that_come_and_go_are_not_given_a_pool_on_their_cpus(cluster, tm
         fit_on_workers(
             TEN_STEPS, tmp_path / "run", workers, pool=PoolShape(), shown=False
         )
+
+
+def test_a_run_at_a_url_has_the_bytes_of_one_on_a_disk(both, tmp_path):
+    from infaug.distributed.train import fit_on_workers
+
+    home = tmp_path / "store" / "run"
+    fit_on_workers(TEN_STEPS, home.as_uri(), Span.of(3), shown=False)
+    there = {k: v for k, v in contents(home).items() if k not in (STAMP, LEASE)}
+    assert there == contents(both[1])
+    assert not (home / "ray").exists(), "what Ray kept there is gone"
