@@ -23,12 +23,14 @@ class Planned:
         seed: repetition.
         config: settled; a candidate of `base_tuned` has its own base and fewer steps.
         candidate: the base augmentation that is tried, if that is the cell's purpose.
+        sees_test: whether test images are looked at in the end; never to choose.
     """
 
     row: Row
     seed: int
     config: RunConfig
     candidate: str | None = None
+    sees_test: bool = True
 
     @property
     def steps(self) -> dict[str, int]:
@@ -74,6 +76,7 @@ def plan_cells(
                         seed=seed,
                         config=trial_config(config, candidate),
                         candidate=candidate,
+                        sees_test=False,
                     )
                     for candidate in config.tuning.candidates
                 ]

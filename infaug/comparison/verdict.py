@@ -63,13 +63,16 @@ def compare(row: str, control: str, rows: Mapping[str, Sequence[float]]) -> Comp
     (2.0, -0.48, 4.48)
     """
     differences = np.subtract(rows[row], rows[control])
-    count = len(differences)
-    mean = float(differences.mean())
-    half = math.inf
-    if count > 1:
-        error = float(differences.std(ddof=1)) / math.sqrt(count)
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
-    return Comparison(row, control, mean, mean - half, mean + half, count)
+    mean, half = float(differences.mean()), half_width(differences)
+    return Comparison(row, control, mean, mean - half, mean + half, len(differences))
+
+
+def half_width(values: Sequence[float] | np.ndarray) -> float:
+    """Half of the 95 % interval of a mean (Student's t); infinite below two values."""
+    if len(values) < 2:
+        return math.inf
+    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
 
 
 def comparisons(rows: Mapping[str, Sequence[float]]) -> list[Comparison]:
