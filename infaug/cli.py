@@ -5,7 +5,6 @@ in one line; 130 interrupted, the same command continues; 3 done, but some image
 not be read; 1 a fault of infaug itself.
 """
 
-import argparse
 import json
 import sys
 import traceback
@@ -13,30 +12,19 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import tyro
 
 from infaug.cache import cache_folder
 from infaug.cli_commands import COMMANDS, split_command, usage
-from infaug.config import Mode, RunConfig, from_dict, in_mode
+from infaug.cli_run import SHORT as SHORT  # completion asks for it here
+from infaug.cli_run import parse_run
+from infaug.config import RunConfig
 from infaug.span import Span
 
 BAD_INPUT = 2
 INTERRUPTED = 130
-
-# Short flags for the settings people change most.
-SHORT = {
-    "--data": "--data.source",
-    "--labels": "--data.labels",
-    "--rotate": "--data.shift.rotate-deg",
-    "--translate": "--data.shift.translate-px",
-    "--contrast": "--data.shift.contrast",
-    "--brightness": "--data.shift.brightness",
-    "--network": "--classifier.network",
-    "--refresh": "--rounds.refresh",
-    "--refresh-lag": "--rounds.refresh-lag",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,65 +106,12 @@ def _dispatch(argv: list[str]) -> int:
     name, rest = split_command(argv)
     if name == "fit":
         return fit(_parse_fit(rest, None))
-    form, act = COMMANDS[name].load()
-    return act(tyro.cli(form, args=rest, prog=f"infaug {name}"))
+    _, act = COMMANDS[name].load()
+    return act(COMMANDS[name].read(rest, f"infaug {name}"))
 
 
 def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
-    argv = [_lengthen(word) for word in _tell_targets(argv)]
-    named = {word.partition("=")[0] for word in argv}
-    if default is None and not named & {"--data.source", "--config", "-h", "--help"}:
-        raise ValueError(
-            "--data is required: a folder of class folders, Parquet, a CSV of paths "
-            "and labels, or `digits`, the bundled handwritten digits"
-        )
-    default = default or Fit()
-    # File and mode give the defaults that flags are parsed against, so they come first.
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config", type=Path)
-    parser.add_argument("--mode", choices=get_args(Mode))
-    first = parser.parse_known_args(argv)[0]
-    if first.config is not None:
-        default = replace(default, run=_read_config(first.config))
-    if first.mode is not None:
-        default = replace(default, run=in_mode(default.run, first.mode))
-    return tyro.cli(Fit, args=argv, default=default, prog="infaug fit")
-
-
-def _lengthen(word: str) -> str:
-    flag, equals, value = word.partition("=")
-    return SHORT.get(flag, flag) + equals + value
-
-
-def _tell_targets(argv: Sequence[str]) -> list[str]:
-    """`--target` with the whole name of its setting: a number counts, a path names.
-
-    >>> _tell_targets(["--target", "200"]), _tell_targets(["--target=new/"])
-    (['--data.target', '200'], ['--data.target-source=new/'])
-    """
-    told = list(argv)
-    for at, word in enumerate(argv):
-        flag, equals, value = word.partition("=")
-        if flag == "--target":
-            value = value if equals else "".join(argv[at + 1 : at + 2])
-            named = "--data.target" if _is_number(value) else "--data.target-source"
-            told[at] = named + word[len(flag) :]
-    return told
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _read_config(path: Path) -> RunConfig:
-    try:
-        return from_dict(RunConfig, json.loads(path.read_text()))
-    except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
-        raise ValueError(f"--config {path} is no config of infaug: {error}") from error
+    return parse_run(Fit, argv, default, "infaug fit")
 
 
 def fit(asked: Fit) -> int:

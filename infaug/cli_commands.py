@@ -16,6 +16,8 @@ class Command(NamedTuple):
     act: str
     """The function in it that takes the form and returns the exit code."""
     help: str
+    parse: str = ""
+    """The function in it that makes the form of arguments; none: `tyro.cli` does."""
 
     def shorts(self) -> dict[str, str]:
         """Its flags that stand for longer ones."""
@@ -27,11 +29,30 @@ class Command(NamedTuple):
         module = import_module(f"infaug.{self.module}")
         return getattr(module, self.form), getattr(module, self.act)
 
+    def read(self, argv: list[str], prog: str) -> Any:
+        """The form, filled in."""
+        module = import_module(f"infaug.{self.module}")
+        if self.parse:
+            return getattr(module, self.parse)(argv, prog=prog)
+        import tyro
+
+        return tyro.cli(getattr(module, self.form), args=argv, prog=prog)
+
 
 COMMANDS = {
     "fit": Command(
         "cli", "Fit", "fit",
         "learn an augmentation, compare with controls, give a verdict",
+    ),
+    "compare": Command(
+        "cli_compare", "Compare", "compare",
+        "methods on data sets, paired by seed, as a leaderboard",
+        parse="parse_compare",
+    ),
+    "sweep": Command(
+        "cli_sweep", "Sweep", "sweep",
+        "search for settings of the learned augmentation, on Ray",
+        parse="parse_sweep",
     ),
     "influence validate": Command(
         "cli_influence", "Validate", "validate",
@@ -97,7 +118,7 @@ def _unknown(argv: list[str]) -> str:
     typed = " ".join(argv[:2] if within else argv[:1])
     if within and len(argv) == 1:
         return f"{typed} is not complete: infaug {' or infaug '.join(within)}"
-    # Of `data prepair` two words count, of `fitt --out x` the first.
+    # Two words count where `data prepare` was mistyped, one in `fitt --out x`.
     tried = dict.fromkeys((" ".join(argv[:2]), argv[0]))
     near = [n for word in tried for n in get_close_matches(word, COMMANDS, 1)]
     hint = f": did you mean {(within or near)[0]}?" if within or near else ""

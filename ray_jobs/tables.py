@@ -24,8 +24,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from infaug.cli import guarded
+from infaug.cli_cells import run_missing
 from infaug.comparison.grid import Column, Table, grid_cell, work_of
-from infaug.comparison.grid_run import Site, run_here
+from infaug.comparison.grid_run import Site
 from infaug.comparison.markdown import markdown
 from infaug.comparison.results import Results
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
@@ -78,7 +79,15 @@ def main() -> int:
         tables = [smoke(table, asked.data) for table in tables]
     results = Results(asked.out)
     if not asked.render:
-        run_missing(asked, tables, results)
+        wanted = [extended(table, asked.rows or ()) for table in tables]
+        name = tables[0].columns[0].config.data.source
+        run_missing(
+            work_of(wanted, asked.rows, asked.seeds),
+            results,
+            Site(work=asked.work.absolute(), places={name: asked.data}),
+            workers=asked.workers,
+            gpus=asked.gpus,
+        )
     for table in tables:
         shown = extended(table, found_in(results, table, asked.seeds))
         print(markdown(shown, results, asked.seeds, COMMAND), end="\n\n", flush=True)
@@ -99,31 +108,6 @@ def found_in(results: Results, table: Table, seeds: int) -> set[str]:
         for seed in range(seeds)
         if grid_cell(row, seed, column.config) in results
     }
-
-
-def run_missing(asked: argparse.Namespace, tables: list[Table], results: Results):
-    """Run the cells that are not in the file, appending each as it ends."""
-    wanted = [extended(table, asked.rows or ()) for table in tables]
-    works = work_of(wanted, asked.rows, asked.seeds)
-    missing = [work for work in works if work.cell not in results]
-    say = sys.stderr
-    print(
-        f"{len(works) - len(missing)} cells are done, {len(missing)} to run", file=say
-    )
-    if not missing:
-        return
-    site = Site(source=asked.data, work=asked.work.absolute())
-    if asked.workers:
-        from infaug.distributed.cells import run_on_ray  # imports ray
-
-        done = run_on_ray(missing, site, at_a_time=asked.workers, gpus=asked.gpus)
-    else:
-        done = run_here(missing, site, shown=True)
-    for number, record in enumerate(done, start=1):
-        results.add(record)
-        words = f"{record['row']} seed {record['seed']}: {record['test_top1']:.2f} %"
-        took = f"{record['seconds']:.0f} s"
-        print(f"[{number}/{len(missing)}] {words} in {took}", file=say, flush=True)
 
 
 def smoke(table: Table, source: str) -> Table:

@@ -36,11 +36,12 @@ LAYERS: list[set[str]] = [
     {"ledger", "refresher", "review"},
     {"rounds"},
     {"comparison"},
-    {"trust", "cluster", "export"},
+    {"trust", "cluster", "export", "sweep"},
     {"distributed", "predict", "report"},
     {"api"},
-    {"cli_commands", "cli_output"},
+    {"cli_commands", "cli_output", "cli_run"},
     {
+        "cli_cells",
         "cli_cluster",
         "cli_completion",
         "cli_data",
@@ -50,6 +51,7 @@ LAYERS: list[set[str]] = [
         "cli_predict",
         "cli_report",
     },
+    {"cli_compare", "cli_sweep"},
     {"cli"},
 ]
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}

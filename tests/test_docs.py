@@ -42,6 +42,11 @@ NOT_RUN = {
     "python ray_jobs/imagenet.py --smoke": "tests/test_jobs.py runs it",
     "python ray_jobs/cifar": "tests/test_jobs.py runs them with few steps",
     "python ray_jobs/ablation.py": "takes hours; tests/test_jobs.py runs a smoke test",
+    "python ray_jobs/compare.py --data": "takes hours; tests/test_jobs.py runs one",
+    "python ray_jobs/long_tail.py --data": "takes an hour; tests/test_jobs.py runs one",
+    "python ray_jobs/sweep.py": "takes minutes of Ray; tests/test_jobs.py runs one",
+    "infaug sweep": "takes minutes of Ray; tests/distributed/test_sweep.py runs one",
+    "infaug fit --config runs/sweep": "follows a sweep",
 }
 
 # Enough for every phase; in place of what a command asks for.

@@ -12,6 +12,7 @@ from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
 from infaug.data.download import write_parquet
+from infaug.sweep.changes import check_space
 
 JOBS = Path(__file__).parent.parent / "ray_jobs"
 
@@ -158,3 +159,21 @@ def test_the_imagenet_job_smokes_on_a_stream_of_its_own_and_continues(
     result = json.loads(printed.out.strip().splitlines()[-1].removeprefix("RESULT "))
     assert set(result["rows"]) == {"base", "base_learned"}
     assert "nothing is trained again" in start(*command).out
+
+
+def test_the_compare_job_smokes_on_one_problem_and_says_what_is_not_run(
+    tmp_path, start
+):
+    command = ["compare.py", "--smoke", "--data", "mnist=digits"]
+    command += ["--problems", "mnist_rotated", "cifar10", "--methods", "none", "mixup"]
+    printed = start(*command, "--out", str(tmp_path / "board"))
+    assert "0 cells are done, 2 to run" in printed.err
+    assert printed.out.count("| `mixup` | not run |") == 1, "CIFAR-10 is not at hand"
+    assert "python ray_jobs/compare.py" in printed.out
+    assert (tmp_path / "board" / "smoke" / "leaderboard.parquet").exists()
+
+
+@pytest.mark.parametrize("name", ["digits", "mnist", "cifar10"])
+def test_the_spaces_of_the_sweep_job_can_be_searched(name):
+    problem = runpy.run_path(str(JOBS / "sweep.py"))["PROBLEMS"][name]
+    check_space(problem.space, problem.config)

@@ -32,7 +32,8 @@ CAME_LATER_IN_DATA = (
     "tail",
     "nuisance",
 )
-OF_LEARNING = ("influence", "transform", "estimator")
+OF_LEARNING = ("transform", "estimator")
+OF_JUDGING = ("objective", "norm_floor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +131,12 @@ def _settings(row: Row, config: RunConfig) -> dict[str, Any]:
     if not row.is_learned and row.generator is None:
         _drop(values, OF_LEARNING)
         _drop(values["rounds"], ("estimator_steps",))
+    if row.is_reweighted:
+        _drop(values["influence"], OF_JUDGING)
+    elif row.looks_ahead or (not row.is_learned and row.generator is None):
+        _drop(values, ("influence",))
+    if not row.looks_ahead:
+        _drop(values, ("bilevel",))
     default = to_dict(DataConfig())
     for name in CAME_LATER_IN_DATA:
         if values["data"][name] == default[name]:
@@ -147,7 +154,7 @@ def _drop(values: dict[str, Any], names: Iterable[str]) -> None:
 
 def _ignores_target(row: Row) -> bool:
     """Whether neither training nor choosing looks at influence or selection images."""
-    looks = row.is_learned or row.is_pooled or row.is_tuned
+    looks = row.is_learned or row.is_pooled or row.is_tuned or row.is_reweighted
     return not looks and row.generator is None
 
 

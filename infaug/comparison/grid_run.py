@@ -1,10 +1,12 @@
 """Running one cell of a table, in a folder of its own, and all of them in turn."""
 
 import shutil
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+
+import torch
 
 from infaug.comparison.cells import plan_cells
 from infaug.comparison.grid import Work
@@ -18,7 +20,7 @@ from infaug.data.source import Source, load
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
-from infaug.rows import ROWS
+from infaug.rows import GENERATOR, ROWS, Row, rows_of
 from infaug.world import World
 
 
@@ -27,12 +29,13 @@ class Site:
     """Where cells of tables run.
 
     Attributes:
-        source: where the images lie, as `data.source`.
         work: folder for the cells' run folders, which unfinished cells continue from.
+        places: where the images lie that a problem knows by name, as `data.source`; of
+            a name that is not here it is the name itself.
     """
 
-    source: str
     work: Path
+    places: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_here(works: Sequence[Work], site: Site, *, shown: bool) -> Iterator[Record]:
@@ -49,8 +52,9 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
 
     Returns:
         "key", "row", "seed"; "config", every setting that matters to the cell;
-        "precision" as settled; "seconds", with "tuning_seconds" of them for choosing;
-        losses and accuracies; what `base_tuned` chose from.
+        "precision" as settled; "device" and its "threads"; "seconds", with
+        "tuning_seconds" of them for choosing, and "images" drawn in them; losses and
+        accuracies; what `base_tuned` chose from.
 
     Raises:
         ValueError: whatever `comparison.run` refuses, and training images that differ
@@ -62,13 +66,13 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
     folder = RunFolder(site.work / f"{home.row}-seed{cell.seed}-{home.key}")
     folder.enter(cell.config)
     with folder.locked():
-        source = _loaded(_reading(data, site.source))
+        source = _loaded(_reading(data, site.places.get(data.source, data.source)))
         check_shared(source, work.stands_for, cell.seed)
         device = pick_device()
         config = replace(cell.config, data=data)
         settled = settle(config, source.train.image_shape, device)
-        rows = dict.fromkeys((home.row, cell.row))
-        planned = plan_cells(settled, [ROWS[row] for row in rows], [cell.seed])
+        rows = rows_of(replace(settled, rows=(home.row, cell.row)))
+        planned = plan_cells(settled, rows, [cell.seed])
         run_planned(planned, source, folder, World(), device, shown=shown)
         shutil.rmtree(folder.checkpoints, ignore_errors=True)
     found = folder.found(cell.row, cell.seed)
@@ -78,7 +82,9 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
         "seed": cell.seed,
         "config": cell.settings,
         "precision": settled.classifier.precision,
-        **_seconds(folder, cell.row),
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        **_spent(folder, ROWS[cell.row]),
         **{k: v for k, v in found.items() if k not in ("row", "seed", "metrics_bytes")},
     }
 
@@ -116,10 +122,19 @@ def check_shared(source: Source, problems: Sequence[DataConfig], seed: int) -> N
         )
 
 
-def _seconds(folder: RunFolder, row: str) -> dict[str, float]:
-    """Training seconds of a row; work that a kill made run twice counts twice."""
+def _spent(folder: RunFolder, row: Row) -> dict[str, float]:
+    """Training seconds of a row and the images it drew, in however many views.
+
+    Choosing a base and fitting G are part of it. Work that a kill made run twice counts
+    twice.
+    """
     lines = read_lines(folder.path / "timings.jsonl")
-    own = sum((x["seconds"] for x in lines if x["row"] == row), 0.0)
-    tuning = sum((x["seconds"] for x in lines if x["row"].startswith(TRIAL)), 0.0)
-    seconds = {"seconds": round(own + tuning, 2)}
-    return seconds | ({"tuning_seconds": round(tuning, 2)} if tuning else {})
+    trials = [line for line in lines if line["row"].startswith(TRIAL)]
+    own = [line for line in lines if line["row"] == row.name]
+    if row.uses_generator:
+        own += [line for line in lines if line["row"] == GENERATOR.name]
+    tuning = sum((line["seconds"] for line in trials), 0.0)
+    seconds = sum((line["seconds"] for line in own), 0.0) + tuning
+    images = sum(line.get("images", 0) for line in own + trials)
+    spent = {"seconds": round(seconds, 2), "images": images}
+    return spent | ({"tuning_seconds": round(tuning, 2)} if tuning else {})

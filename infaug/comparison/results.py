@@ -1,12 +1,10 @@
 """Finished cells of tables: a file of JSON lines that only ever grows."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 from infaug.comparison.grid import GridCell, recorded_cell
-from infaug.record.journal import read_lines
+from infaug.record.journal import append_line, read_lines
 
 Record = dict[str, Any]
 
@@ -27,13 +25,5 @@ class Results:
 
     def add(self, record: Record) -> None:
         """Append what a cell found; it is on disk when this returns."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.touch()
-        with self.path.open("r+b") as file:
-            # A line that a kill cut short would swallow this one.
-            file.truncate(file.read().rfind(b"\n") + 1)
-            file.seek(0, os.SEEK_END)
-            file.write((json.dumps(record) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
+        append_line(self.path, record)
         self._found[recorded_cell(record)] = record

@@ -196,15 +196,14 @@ def _finish_cell(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"row": planned.row.name, "seed": planned.seed}
     found |= _scores("selection", cell, splits.selection)
-    if planned.candidate is not None:
-        # It was tried to be chosen or not: neither test images nor weights are needed.
-        kept.finish_cell({}, found)
-        return found
-    # The only place where test images are looked at.
-    found |= _scores("test", cell, splits.test) | choice_of(planned, folder)
+    if planned.sees_test:
+        # The only place where test images are looked at.
+        found |= _scores("test", cell, splits.test) | choice_of(planned, folder)
     if cell.row.is_learned:
         found["strength"] = cell.strength
-    kept.finish_cell(cell.weights(), found)
+    # A candidate was tried to be chosen or not: its weights are not needed.
+    weights = {} if planned.candidate is not None else cell.weights()
+    kept.finish_cell(weights, found)
     return found
 
 

@@ -17,7 +17,7 @@ from infaug.comparison.grid import GridCell, grid_cell
 from infaug.comparison.plan import settle
 from infaug.comparison.results import Record, Results
 from infaug.comparison.verdict import compare
-from infaug.config import DataConfig, RunConfig
+from infaug.config import DataConfig, RunConfig, changed
 from infaug.data.problem import Splits, altered, divide, positions
 from infaug.data.source import Source
 from infaug.precision import pick_device
@@ -42,11 +42,7 @@ class Variant:
 
     def cell(self, config: RunConfig, seed: int) -> GridCell:
         """This variant of a config, for one seed."""
-        for path, value in self.changes.items():
-            part, _, field = path.partition(".")
-            changed = replace(getattr(config, part), **{field: value})
-            config = replace(config, **{part: changed})
-        return grid_cell(self.row, seed, config)
+        return grid_cell(self.row, seed, changed(config, self.changes))
 
 
 def develop(source: Source, config: DataConfig, seed: int) -> Splits:

@@ -7,6 +7,8 @@ to print its help.
 
 from infaug.config.adversarial import AdversarialConfig, AffineRanges
 from infaug.config.backoff import BackoffConfig
+from infaug.config.bilevel import BilevelConfig
+from infaug.config.changed import changed, value_at
 from infaug.config.check import require
 from infaug.config.classifier import ClassifierConfig, Network, ViewLoss
 from infaug.config.data import DataConfig, ShiftConfig, SplitName
@@ -20,6 +22,7 @@ from infaug.config.nuisance import NuisanceConfig
 from infaug.config.prepare import Downloadable, PrepareConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.run import Controls, Mode, RunConfig
+from infaug.config.sweep import Objective, SweepConfig
 from infaug.config.tail import TailConfig
 from infaug.config.transform import TransformConfig
 from infaug.config.tuning import TuningConfig
@@ -28,6 +31,7 @@ __all__ = [
     "AdversarialConfig",
     "AffineRanges",
     "BackoffConfig",
+    "BilevelConfig",
     "ClassifierConfig",
     "Controls",
     "DataConfig",
@@ -41,19 +45,23 @@ __all__ = [
     "Mode",
     "Network",
     "NuisanceConfig",
+    "Objective",
     "PrepareConfig",
     "RoundsConfig",
     "RunConfig",
     "ShiftConfig",
     "Solver",
     "SplitName",
+    "SweepConfig",
     "TailConfig",
     "TransformConfig",
     "TuningConfig",
     "ViewLoss",
+    "changed",
     "difference",
     "from_dict",
     "in_mode",
     "require",
     "to_dict",
+    "value_at",
 ]

@@ -5,6 +5,7 @@ of an undisturbed one. Starts only ever grow.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,3 +60,16 @@ def read_lines(path: Path, *, start: int = 0) -> list[dict[str, Any]]:
         return []
     whole = path.read_bytes()[start:].rpartition(b"\n")[0]
     return [json.loads(line) for line in whole.splitlines()]
+
+
+def append_line(path: Path, value: Mapping[str, Any]) -> None:
+    """Add a line to a journal that one process writes; on disk when this returns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with path.open("r+b") as file:
+        # A line that a kill cut short would swallow this one.
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.seek(0, os.SEEK_END)
+        file.write(as_line(value))
+        file.flush()
+        os.fsync(file.fileno())

@@ -42,8 +42,8 @@ def test_cells_on_two_workers_equal_those_of_one_process_in_order_of_need(
     from infaug.distributed.cells import run_on_ray
 
     works = work_of([TABLE], None, 1)
-    here = run_here(works, Site(source="digits", work=tmp_path / "one"), shown=False)
-    two = Site(source="digits", work=tmp_path / "two")
+    here = run_here(works, Site(work=tmp_path / "one"), shown=False)
+    two = Site(work=tmp_path / "two")
     on_ray = found(run_on_ray(works, two, at_a_time=2))
     assert on_ray == found(here)
     assert list(on_ray).index("base_learned") < list(on_ray).index("base_random_final")
@@ -54,6 +54,6 @@ def test_what_a_cell_refuses_is_a_value_error_here(cluster, tmp_path):
 
     config = replace(CONFIG, data=replace(CONFIG.data, target=5))
     table = replace(TABLE, columns=(Column(title="N = 5", config=config),))
-    site = Site(source="digits", work=tmp_path)
+    site = Site(work=tmp_path)
     with pytest.raises(ValueError, match="`target` is too small"):
         list(run_on_ray(work_of([table], ["base_learned"], 1), site, at_a_time=1))

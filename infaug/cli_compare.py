@@ -1,0 +1,244 @@
+"""`infaug compare`: methods on data sets, paired by seed, as a leaderboard."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from infaug.cli_cells import run_missing
+from infaug.cli_run import SHORT, parse_run
+from infaug.config import RoundsConfig, RunConfig
+
+if TYPE_CHECKING:
+    from infaug.comparison.grid import Column
+    from infaug.comparison.leaderboard import Board
+
+METHODS = (
+    "none", "base", "base_tuned", "trivial", "mixup", "mmel_hard",
+    "base_random_initial", "base_random_final", "pooled", "base_learned",
+    "pooled_learned", "trivial_learned",
+)  # fmt: skip
+SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
+
+# `--data` takes several, and a method is what a run calls a row.
+ALIASES = {
+    **SHORT,
+    "--data": "--sources",
+    "--methods": "--rows",
+}  # fmt: skip
+
+# Of a command that is told to the user again: what only says how it is shown.
+ONLY_SHOWN = ("--render", "--json", "--quiet", "--smoke")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare:
+    """Train methods on data sets with paired seeds, and rank them.
+
+    Takes every flag of `infaug fit` but one: --data names one or more sources, each as
+    FOLDER or NAME=FOLDER. --methods (also --rows) are rows: none, base, trivial, mixup,
+    mmel_hard, base_learned, ... Every cell (data, method, seed) is one process's work;
+    the same command again continues. Files: leaderboard.md, .csv, .parquet, .png.
+    """
+
+    sources: tuple[str, ...] = ()
+    """Same as --data."""
+    out: Path = Path("runs/compare")
+    """Folder, which all nodes see."""
+    results: Path | None = None
+    """Finished cells, a JSON line each; none: results.jsonl in the folder."""
+    config: Path | None = None
+    """A config.json of a run to start from; flags given beside it win."""
+    workers: int = 0
+    """Cells at a time on Ray; 0: one after another in this process, without Ray."""
+    cpus_per_cell: int = 1
+    """Threads of each on Ray."""
+    gpus_per_cell: float = 0.0
+    """GPUs of each, or a part of one."""
+    render: bool = False
+    """Run nothing, show what is finished."""
+    smoke: bool = False
+    """Try everything out: few steps, one seed, in a folder of its own."""
+    json: bool = False
+    """Print the leaderboard as JSON and nothing else."""
+    quiet: bool = False
+    """Print nothing but the leaderboard."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
+    given: tyro.conf.Suppress[tuple[str, ...]] = ()
+    """The command's own words, to be told again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problems:
+    """What is compared on, and where its images lie.
+
+    Attributes:
+        columns: a problem each.
+        places: folder by name of data; a problem whose data is not here is shown, not
+            run.
+        program: how the command is called that is told to the user.
+    """
+
+    columns: "tuple[Column, ...]"
+    places: Mapping[str, str]
+    program: str = "infaug compare"
+
+
+def parse_compare(
+    argv: Sequence[str], default: Compare | None = None, prog: str = "infaug compare"
+) -> Compare:
+    """The command, from its flags."""
+    asked = parse_run(Compare, argv, default, prog, short=ALIASES, needed="--sources")
+    return replace(asked, given=tuple(argv))
+
+
+def compare(asked: Compare, problems: Problems | None = None) -> int:
+    """`infaug compare`; `problems`: what is compared on where flags do not say."""
+    from infaug.comparison.grid import Table, work_of
+    from infaug.comparison.grid_run import Site
+    from infaug.comparison.leaderboard import board
+    from infaug.comparison.results import Results
+    from infaug.lock import locked
+
+    problems = problems or problems_of(asked)
+    if asked.smoke:
+        asked, problems = _smoke(asked, problems)
+    methods, seeds = methods_of(asked.run), asked.run.seeds
+    results = Results(asked.results or asked.out / "results.jsonl")
+    if not asked.render:
+        at_hand = [
+            c for c in problems.columns if c.config.data.source in problems.places
+        ]
+        table = Table(name="", title="", columns=tuple(at_hand), rows=methods)
+        site = Site(work=(asked.out / "work").absolute(), places=problems.places)
+        asked.out.mkdir(parents=True, exist_ok=True)
+        refusal = f"another process is comparing in {asked.out}: wait for it"
+        with locked(asked.out / "lock", refusal):
+            run_missing(
+                work_of([table], None, seeds),
+                results,
+                site,
+                workers=asked.workers,
+                gpus=asked.gpus_per_cell,
+                cpus=asked.cpus_per_cell,
+                shown=not (asked.quiet or asked.json),
+            )
+    boards = [board(column, methods, seeds, results) for column in problems.columns]
+    _show(asked, boards, problems)
+    return 0
+
+
+def methods_of(run: RunConfig) -> tuple[str, ...]:
+    """The methods that are named, or the usual ones.
+
+    Raises:
+        ValueError: for one that there is not.
+    """
+    from infaug.rows import ROWS
+
+    methods = run.rows or METHODS
+    if unknown := [name for name in methods if name not in ROWS]:
+        raise ValueError(
+            f"--methods: there is no method {unknown[0]!r}: choose among "
+            f"{', '.join(ROWS)}"
+        )
+    return methods
+
+
+def problems_of(asked: Compare) -> Problems:
+    """One problem for each source, with the settings that the flags give.
+
+    Raises:
+        ValueError: without a source, and for two of one name.
+    """
+    from infaug.comparison.grid import Column
+
+    places = places_of(asked.sources or (asked.run.data.source,))
+    columns = []
+    for name in places:
+        data = replace(asked.run.data, source=name)
+        columns.append(Column(title=name, config=replace(asked.run, data=data)))
+    return Problems(columns=tuple(columns), places=places)
+
+
+def places_of(sources: Sequence[str]) -> dict[str, str]:
+    """Folders by the name of their data, from NAME=FOLDER or FOLDER.
+
+    >>> places_of(["digits", "cats=s3://bucket/pets"])
+    {'digits': 'digits', 'cats': 's3://bucket/pets'}
+
+    Raises:
+        ValueError: for two of one name.
+    """
+    places: dict[str, str] = {}
+    for source in sources:
+        name, equals, place = source.partition("=")
+        if not equals:
+            name, place = Path(source).name, source
+        if name in places:
+            raise ValueError(
+                f"--data: two sources are called {name!r}: name them, as in "
+                f"{name}2={place}"
+            )
+        is_path = place != "digits" and "://" not in place
+        places[name] = str(Path(place).expanduser().absolute()) if is_path else place
+    return places
+
+
+def _smoke(asked: Compare, problems: Problems) -> tuple[Compare, Problems]:
+    columns = tuple(
+        replace(each, config=replace(each.config, rounds=SMOKE))
+        for each in problems.columns
+    )
+    run = replace(asked.run, seeds=1)
+    asked = replace(asked, run=run, results=None, out=asked.out / "smoke")
+    return asked, replace(problems, columns=columns)
+
+
+def _show(asked: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
+    from infaug.comparison import leaderboard_files as files
+    from infaug.record.atomic import write_bytes
+    from infaug.report.leaderboard import draw_leaderboard
+
+    again = {
+        each.problem: _command(problems.program, asked.given, missing)
+        for each in boards
+        if (missing := [e.method for e in each.entries if e.missing])
+    }
+    command = _command(problems.program, asked.given)
+    text = files.markdown(boards, asked.run.seeds, command, again)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    write_bytes(asked.out / "leaderboard.md", (text + "\n").encode())
+    files.write_csv(boards, asked.out / "leaderboard.csv")
+    files.write_parquet(boards, asked.out / "leaderboard.parquet")
+    draw_leaderboard(boards, asked.out / "leaderboard.png")
+    if asked.json:
+        print(json.dumps(files.rows(boards)))
+        return
+    print(text)
+    if not asked.quiet:
+        print(f"files: {asked.out}/leaderboard.md, .csv, .parquet, .png")
+
+
+def _command(
+    program: str, argv: Sequence[str], methods: Sequence[str] | None = None
+) -> str:
+    """The command that was given, without what only shows; for other methods.
+
+    >>> _command("x", ["--data", "digits", "--render", "--rows", "a", "b"], ["c"])
+    'x --data digits --methods c'
+    """
+    kept, is_left_out = [], False
+    for word in argv:
+        if word.startswith("--"):
+            flag = word.partition("=")[0]
+            named = methods is not None and flag in ("--methods", "--rows")
+            is_left_out = flag in ONLY_SHOWN or named
+        if not is_left_out:
+            kept.append(word)
+    words = [*kept, "--methods", *methods] if methods is not None else kept
+    return " ".join([program, shlex.join(words)]).rstrip()

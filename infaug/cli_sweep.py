@@ -1,0 +1,146 @@
+"""`infaug sweep`: settings searched for on the selection split, by Ray Tune."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from infaug.cli_run import parse_run
+from infaug.config import RunConfig, SweepConfig
+
+if TYPE_CHECKING:
+    from infaug.distributed.sweep import Room
+    from infaug.sweep.confirm import Confirmed
+    from infaug.sweep.importance import Importance
+    from infaug.sweep.ledger import Tried
+    from infaug.sweep.plan import Sweep as Plan
+    from infaug.sweep.space import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """Search for settings of the learned augmentation; trials are judged on selection.
+
+    Takes every flag of `infaug fit` as what trials begin from. The same command again
+    continues; with more trials it goes on. `best.json` in the folder is for `infaug fit
+    --config`. The last line printed is RESULT and a JSON object.
+    """
+
+    out: Path = Path("runs/sweep")
+    """Folder, which all nodes see: new, empty, or of this very sweep."""
+    config: Path | None = None
+    """A config.json of a run to start from; flags given beside it win."""
+    space: tuple[str, ...] = ()
+    """What is searched, as name=low..high, name=log:low..high, name=int:low..high or
+    name=a,b,c, where a name is a setting (estimator.learning_rate), `mode`,
+    `refresh_steps` or `field_strength`; nothing: a space that suits small images."""
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    workers: int = 2
+    """Trials at a time."""
+    cpus_per_trial: int = 1
+    """Threads of each; a trial is one process."""
+    gpus_per_trial: float = 0.0
+    """GPUs of each, or a part of one."""
+    confirm: int = 0
+    """Fresh seeds on which the best settings and the first ones are trained; then test
+    images are looked at, once, for the best."""
+    quiet: bool = False
+    """Print nothing but the last line."""
+    run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
+
+
+def parse_sweep(
+    argv: Sequence[str], default: Sweep | None = None, prog: str = "infaug sweep"
+) -> Sweep:
+    """The command, from its flags."""
+    return parse_run(Sweep, argv, default, prog)
+
+
+def sweep(asked: Sweep, space: "Space | None" = None) -> int:
+    """`infaug sweep`; `space`: what is searched where `--space` names nothing."""
+    from infaug.distributed.sweep import Room, located  # imports ray
+    from infaug.lock import locked
+    from infaug.sweep.changes import DEFAULT_SPACE
+    from infaug.sweep.plan import Sweep as Plan
+    from infaug.sweep.space import parse_space
+
+    for name in ("workers", "cpus_per_trial"):
+        if getattr(asked, name) < 1:
+            flag = name.replace("_", "-")
+            raise ValueError(f"--{flag} must be >= 1, got {getattr(asked, name)}")
+    words = asked.space or [f"{name}={text}" for name, text in DEFAULT_SPACE.items()]
+    plan = Plan(
+        config=located(asked.run),
+        how=asked.sweep,
+        space=space if space and not asked.space else parse_space(words),
+        out=asked.out.absolute(),
+    )
+    plan.enter()
+    room = Room(
+        at_a_time=asked.workers, cpus=asked.cpus_per_trial, gpus=asked.gpus_per_trial
+    )
+    refusal = f"another process is sweeping in {asked.out}: wait for it"
+    with locked(plan.out / "lock", refusal):
+        result = _search(plan, room, asked.confirm, shown=not asked.quiet)
+    print("RESULT " + json.dumps(result), flush=True)
+    return 0
+
+
+def _search(plan: "Plan", room: "Room", repeats: int, *, shown: bool) -> dict[str, Any]:
+    from infaug.distributed.sweep import cluster_for, run_trials
+    from infaug.sweep.conclude import (
+        choice_in_words,
+        conclude,
+        conclusion_in_words,
+        write_choice,
+    )
+    from infaug.sweep.importance import importance
+
+    ledger, cache = plan.ledger(), plan.out / "cache"
+    with cluster_for(room):
+        books = run_trials(plan, ledger, room, shown=shown, cache=cache)
+        best = write_choice(plan, ledger)
+        if shown:
+            print(*choice_in_words(plan, ledger, best), sep="\n", flush=True)
+        confirmed = _confirm(plan, best, room, repeats) if repeats else None
+    trials = [ledger.trials[name] for name in plan.names]
+    found = importance(trials, plan.space, plan.how.objective)
+    result = conclude(plan, ledger, best, found, confirmed)
+    pictures = _draw(plan, trials, best, found)
+    if shown:
+        print(*conclusion_in_words(result, found, confirmed), sep="\n")
+        print("pictures:", *pictures)
+        if books.overhead_s is not None:
+            print(
+                f"Tune's part: {books.overhead_s:.1f} s a trial (places left empty "
+                f"included); {books.start_s:.1f} s from a free place to a trial's work"
+            )
+    keys = ("trials", "ends", "best", "changes", "selection", "test")
+    return {key: result[key] for key in keys} | {"overhead_s": books.overhead_s}
+
+
+def _confirm(plan: "Plan", best: "Tried", room: "Room", count: int) -> "Confirmed":
+    from infaug.distributed.sweep import run_repeats
+    from infaug.sweep.confirm import confirmed, repeats
+    from infaug.sweep.proposals import DEFAULT
+
+    wanted = repeats(plan, count, is_default=best.name == DEFAULT)
+    cache = plan.out / "cache"
+    return confirmed(plan, run_repeats(plan, best.changes, wanted, room, cache))
+
+
+def _draw(
+    plan: "Plan", trials: "Sequence[Tried]", best: "Tried", found: "Importance | None"
+) -> list[Path]:
+    from infaug.report.sweep import draw_importance, draw_parallel
+
+    pictures = [plan.out / "parallel.png"]
+    objective = plan.how.objective
+    draw_parallel(trials, plan.space, objective, best.name, pictures[0])
+    if found is not None:
+        pictures.append(plan.out / "importance.png")
+        draw_importance(found, pictures[1])
+    return pictures

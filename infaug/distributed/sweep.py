@@ -1,0 +1,259 @@
+"""The trials of a sweep, by Ray Tune.
+
+A trial is one process, which asks for nothing beside the CPUs and GPUs that Tune holds
+for it: trials can wait for each other, but never in a circle.
+
+Differs from Tune's own way of continuing a sweep (Tuner.restore), which was read and
+not used: it saves searchers but no schedulers, so ASHA would forget every milestone,
+and what ended since its last snapshot would run again. Here each start is a new
+experiment of the trials that have not ended; `sweep.ledger` says which, and ASHA and
+Optuna are told of the others first.
+"""
+
+import contextlib
+import json
+import logging
+import math
+import os
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+
+from infaug.config import DataConfig
+from infaug.data.source import Source, load
+from infaug.distributed.sweep_books import Books
+from infaug.distributed.sweep_schedulers import scheduler_of, space_of
+from infaug.distributed.tasks import in_tasks
+from infaug.distributed.train import connect
+from infaug.sweep.confirm import Repeat, run_repeat
+from infaug.sweep.exchange import go_on, pack
+from infaug.sweep.held_out import without_test
+from infaug.sweep.ledger import Ledger, Progress
+from infaug.sweep.plan import Sweep
+from infaug.sweep.trial import kept_rounds, run_trial
+
+MOST_DEATHS = 3  # of a trial's process, before the trial has failed
+
+# Tune is to leave the working folder, the terminal and Ctrl-C alone, and to write no
+# files for other tools: the run folders hold everything.
+SETTINGS = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+}
+
+Work = Callable[..., None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What trials may take.
+
+    Attributes:
+        at_a_time: trials that run together.
+        cpus: of each.
+        gpus: of each, or a part of one.
+    """
+
+    at_a_time: int
+    cpus: int = 1
+    gpus: float = 0.0
+
+
+@contextlib.contextmanager
+def cluster_for(room: Room) -> Iterator[None]:
+    """Join a cluster, or start one here that ends with this.
+
+    Raises:
+        ValueError: if no node has what a trial takes.
+    """
+    os.environ.update({k: v for k, v in SETTINGS.items() if k not in os.environ})
+    started_here = connect(room.at_a_time * room.cpus)
+    try:
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        wanted = {"CPU": room.cpus, "GPU": room.gpus}
+        if not any(all(n.get(k, 0) >= v for k, v in wanted.items()) for n in nodes):
+            raise ValueError(
+                f"no node of the cluster has the {room.cpus} CPUs and {room.gpus:g} "
+                "GPUs that a trial takes: it would wait for ever"
+            )
+        yield
+    finally:
+        if started_here:
+            ray.shutdown()
+
+
+def run_trials(
+    sweep: Sweep,
+    ledger: Ledger,
+    room: Room,
+    *,
+    shown: bool,
+    cache: Path | None = None,
+    work: Work = run_trial,
+) -> Books:
+    """Run the trials that have not ended, on the cluster that Ray is connected to.
+
+    Returns:
+        What was seen of them: see `Books.overhead_s`.
+
+    Raises:
+        ValueError: if trials were left without an end.
+    """
+    books = Books(sweep, ledger, room.at_a_time, shown=shown)
+    waiting = ledger.open_of(sweep.names)
+    if not waiting:
+        return books
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)  # the ledger says it
+    storage = sweep.out / "tune"
+    shutil.rmtree(storage, ignore_errors=True)  # of a driver that was killed
+    is_pbt = sweep.how.scheduler == "pbt"
+    param_space, searcher, samples = space_of(sweep, ledger, waiting)
+    tuner = tune.Tuner(
+        tune.with_resources(
+            _trainable(sweep, ledger, cache, work), {"cpu": room.cpus, "gpu": room.gpus}
+        ),
+        param_space=param_space,
+        tune_config=tune.TuneConfig(
+            scheduler=scheduler_of(sweep, ledger),
+            search_alg=searcher,
+            num_samples=samples,
+            # PBT lets all of them take turns.
+            max_concurrent_trials=None if is_pbt else room.at_a_time,
+            reuse_actors=True,
+            trial_name_creator=_name,
+            trial_dirname_creator=_name,
+        ),
+        run_config=tune.RunConfig(
+            name=uuid.uuid4().hex,
+            storage_path=str(storage),
+            callbacks=[books],
+            failure_config=tune.FailureConfig(max_failures=MOST_DEATHS),
+            verbose=0,
+        ),
+    )
+    tuner.fit()
+    books.close()
+    shutil.rmtree(storage, ignore_errors=True)
+    if left := ledger.open_of(sweep.names):
+        raise ValueError(
+            f"{len(left)} trials have not ended ({left[0]} first): the same command "
+            "continues them"
+        )
+    return books
+
+
+def run_repeats(
+    sweep: Sweep,
+    changes: Mapping[str, Any],
+    repeats: Sequence[Repeat],
+    room: Room,
+    cache: Path | None = None,
+) -> dict[Repeat, Progress]:
+    """What both sides find on fresh seeds; those that are done are not done again."""
+    work = partial(run_repeat, sweep=sweep, changes=changes, cache=cache)
+    done = in_tasks(
+        work, repeats, at_a_time=room.at_a_time, cpus=room.cpus, gpus=room.gpus
+    )
+    return dict(done)
+
+
+def _name(trial: Any) -> str:
+    return trial.config["trial"]
+
+
+def _trainable(
+    sweep: Sweep, ledger: Ledger, cache: Path | None, work: Work
+) -> Callable[[dict[str, Any]], None]:
+    """What Tune runs in a process of its own for each trial."""
+    homes = {name: tried.home for name, tried in ledger.trials.items()}
+
+    def train(config: dict[str, Any]) -> None:
+        name = tune.get_context().get_trial_name()
+        changes = {path: config[path] for path in sweep.space}
+        teller = Teller(sweep, homes.get(name, name), changes)
+        try:
+            trial = sweep.trial(changes)
+            if (given := tune.get_checkpoint()) is not None:
+                with given.as_directory() as packed:
+                    run = Path(packed) / "run"
+                    if len(kept_rounds(run, trial)) == trial.config.rounds.rounds:
+                        return  # Nothing is left to be done with other settings.
+                    teller.home = go_on(run, trial, sweep.out / "trials", name)
+            source = _loaded(sweep.config.data)
+            home = sweep.home(teller.home)
+            home.parent.mkdir(parents=True, exist_ok=True)
+            teller.num_again = len(kept_rounds(home, trial))
+            work(trial, source, home, cache, teller)
+        except ValueError as error:
+            # Raised, it would be tried again like the death of a process.
+            tune.report({**teller.about(), "mistake": str(error)})
+
+    return train
+
+
+class Teller:
+    """Reports the rounds of a trial to Tune, and how long Tune let it wait."""
+
+    def __init__(self, sweep: Sweep, home: str, changes: dict[str, Any]):
+        self.sweep, self.home, self.changes = sweep, home, changes
+        self.num_again = 0  # rounds of before, which are told first
+        self._began, self._waited = time.time(), 0.0
+        self._steps = self._told = 0
+
+    def __call__(self, progress: Progress) -> None:
+        """Report a round; does not return if the trial is to stop."""
+        self._steps, self._told = progress.steps, self._told + 1
+        found = {
+            **self.about(),
+            "loss": progress.loss,
+            "top1": progress.top1,
+            "seconds": progress.seconds,
+        }
+        asked = time.time()
+        is_new = self._told > self.num_again
+        if self.sweep.how.scheduler == "pbt" and is_new:
+            with tempfile.TemporaryDirectory() as folder:
+                packed = pack(self.sweep.home(self.home), Path(folder))
+                checkpoint = tune.Checkpoint.from_directory(str(packed))
+                tune.report(found, checkpoint=checkpoint)
+        else:
+            tune.report(found)
+        self._waited += time.time() - asked
+
+    def about(self) -> dict[str, Any]:
+        """What goes with every report."""
+        worst = {"loss": math.inf, "top1": 0.0, "seconds": 0.0}
+        return {
+            **worst,
+            "steps": self._steps,
+            "home": self.home,
+            "changes": json.dumps(self.changes),
+            "entered": self._began,
+            "busy": time.time() - self._began - self._waited,
+        }
+
+
+@lru_cache(maxsize=1)
+def _loaded(data: DataConfig) -> Source:
+    """One process runs several trials on the same images: they are decoded once."""
+    return without_test(load(data), data)
+
+
+def located(config: Any) -> Any:
+    """A config whose images any process finds, wherever it works."""
+    source = config.data.source
+    if source == "digits" or "://" in source:
+        return config
+    path = str(Path(source).expanduser().absolute())
+    return replace(config, data=replace(config.data, source=path))

@@ -1,0 +1,112 @@
+"""sweep.jsonl: what was proposed, what each trial reported, and how it ended.
+
+A JSON object a line, written by the driver alone, each on disk before the next thing
+happens. A sweep that was killed continues from it: trials that ended are not run again,
+others keep their names, settings and run folders. So every trial ends exactly once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from infaug.config import Objective
+from infaug.record.journal import append_line, read_lines
+
+# completed: all steps; stopped: by the scheduler; failed: by a mistake or deaths.
+End = Literal["completed", "stopped", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a trial stands after a round, on the selection split."""
+
+    steps: int
+    """Steps of F so far."""
+    loss: float
+    """Nats."""
+    top1: float
+    """Percent."""
+    seconds: float
+    """Of work so far; what a kill made run twice counts twice."""
+
+    def merit(self, objective: Objective) -> float:
+        """Larger is better."""
+        return -self.loss if objective == "loss" else self.top1
+
+
+@dataclass
+class Tried:
+    """A trial as far as it is known."""
+
+    name: str
+    changes: dict[str, Any]
+    home: str
+    """Its run folder; another one once it has taken over a better trial's weights."""
+    rounds: list[Progress] = field(default_factory=list)
+    end: End | None = None
+    why: str = ""
+
+    def at(self, steps: int) -> Progress | None:
+        """The last report at or before a step."""
+        until = [each for each in self.rounds if each.steps <= steps]
+        return until[-1] if until else None
+
+
+class Ledger:
+    """The file, and the trials it tells of, by name."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.trials: dict[str, Tried] = {}
+        for line in read_lines(path):
+            self._take(line)
+
+    def propose(self, name: str, changes: Mapping[str, Any]) -> None:
+        """A new trial."""
+        assert name not in self.trials, f"{name} was proposed before"
+        self._write({"event": "proposed", "trial": name, "changes": dict(changes)})
+
+    def report(
+        self, name: str, progress: Progress, changes: Mapping[str, Any], home: str
+    ) -> None:
+        """A round has ended; what a continued trial says again is left out."""
+        known = self.trials[name]
+        is_here = home == known.home
+        if is_here and known.rounds and progress.steps <= known.rounds[-1].steps:
+            return
+        line: dict[str, Any] = {"event": "round", "trial": name, **asdict(progress)}
+        if not is_here:
+            line |= {"changes": dict(changes), "home": home}
+        self._write(line)
+
+    def finish(self, name: str, end: End, why: str = "") -> None:
+        """A trial has ended, once and for all."""
+        assert self.trials[name].end is None, f"{name} ended before"
+        line = {"event": "ended", "trial": name, "end": end}
+        self._write(line | ({"why": why} if why else {}))
+
+    def open_of(self, names: list[str]) -> list[str]:
+        """Those that have not ended."""
+        known = self.trials
+        return [name for name in names if name not in known or known[name].end is None]
+
+    def _write(self, line: dict[str, Any]) -> None:
+        append_line(self.path, line)
+        self._take(line)
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        name = line["trial"]
+        if line["event"] == "proposed":
+            self.trials[name] = Tried(name, dict(line["changes"]), name)
+            return
+        trial = self.trials[name]
+        if line["event"] == "round":
+            found = Progress(**{key: line[key] for key in Progress.__annotations__})
+            # What another trial's weights stand for begins where that one stood.
+            trial.rounds = [each for each in trial.rounds if each.steps < found.steps]
+            trial.rounds.append(found)
+            trial.home = line.get("home", trial.home)
+            trial.changes = dict(line.get("changes", trial.changes))
+        else:
+            trial.end, trial.why = line["end"], line.get("why", "")

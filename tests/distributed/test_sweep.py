@@ -1,0 +1,190 @@
+"""Sweeps by Ray Tune: every trial ends exactly once, whatever is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny import CONFIG
+
+from infaug.config import SweepConfig
+from infaug.record.journal import read_lines
+from infaug.sweep.plan import Sweep
+from infaug.sweep.proposals import names
+from infaug.sweep.space import Between, Choice
+
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.ray
+
+JOB = Path(__file__).parent.parent.parent / "ray_jobs" / "sweep.py"
+ROUNDS = replace(CONFIG.rounds, rounds=4, classifier_steps=3, estimator_steps=2)
+SPACE = {
+    "estimator.learning_rate": Between(1e-4, 1e-2, log=True),
+    "estimator.candidates": Choice((1, 2)),
+    "transform.tau_size": Choice((4, 8)),
+}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    from infaug.distributed.sweep import SETTINGS, Room
+
+    os.environ.update(SETTINGS)
+    ray.init(
+        num_cpus=2, dashboard_host="127.0.0.1", _node_ip_address="127.0.0.1",
+        log_to_driver=False, include_dashboard=False,
+    )  # fmt: skip
+    yield Room(at_a_time=2)
+    ray.shutdown()
+
+
+def planned(out: Path, **how) -> Sweep:
+    plan = Sweep(
+        config=replace(CONFIG, rounds=ROUNDS), how=SweepConfig(**how), space=SPACE,
+        out=out,
+    )  # fmt: skip
+    plan.enter()
+    return plan
+
+
+def ended(plan: Sweep) -> dict[str, str]:
+    """How each trial ended; every one has ended once."""
+    lines = read_lines(plan.out / "sweep.jsonl")
+    ends = [(x["trial"], x["end"]) for x in lines if x["event"] == "ended"]
+    assert len(dict(ends)) == len(ends), "a trial ended twice"
+    return dict(ends)
+
+
+def test_every_trial_ends_once_and_a_second_start_runs_only_what_is_new(
+    cluster, tmp_path
+):
+    from infaug.distributed.sweep import run_trials
+
+    def work(trial, source, path, cache, report):
+        """Trials by their number: the second cannot work, others get worse."""
+        from infaug.sweep.ledger import Progress
+
+        number = int(path.name[1:])
+        if number == 1:
+            raise ValueError("the loss is not finite")
+        for steps in (3, 6, 9, 12):
+            loss = 0.1 * number + 1 / steps
+            report(Progress(steps=steps, loss=loss, top1=90.0, seconds=0.1))
+
+    plan = planned(tmp_path / "sweep", trials=4, reduction=2)
+    books = run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
+    first = ended(plan)
+    assert set(first) == set(names(4))
+    assert first["t00"] == "completed"
+    assert first["t01"] == "failed"
+    assert plan.ledger().trials["t01"].why == "the loss is not finite"
+    assert books.num_trials == 4
+    assert books.overhead_s is not None
+
+    before = (plan.out / "sweep.jsonl").read_text()
+    again = run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
+    assert again.num_trials == 0
+    assert (plan.out / "sweep.jsonl").read_text() == before
+
+    # ASHA remembers: the fifth trial is the worst of all at every milestone.
+    more = replace(plan, how=replace(plan.how, trials=5))
+    books = run_trials(more, more.ledger(), cluster, shown=False, work=work)
+    assert books.num_trials == 1
+    assert ended(more)["t04"] == "stopped"
+    assert set(ended(more)) == set(names(5))
+
+
+@pytest.mark.slow
+def test_asha_stops_trials_that_are_trained(cluster, tmp_path):
+    from infaug.distributed.sweep import run_trials
+
+    plan = planned(tmp_path / "sweep", trials=4, reduction=2)
+    run_trials(plan, plan.ledger(), cluster, shown=False)
+    assert set(ended(plan)) == set(names(4))
+    assert set(ended(plan).values()) <= {"completed", "stopped"}
+    for trial in plan.ledger().trials.values():
+        assert not list(plan.home(trial.name).rglob("*.safetensors"))
+
+
+@pytest.mark.slow
+def test_a_killed_process_of_a_trial_is_replaced_and_the_trial_continues(
+    cluster, tmp_path
+):
+    from infaug.distributed.sweep import run_trials
+
+    def work(trial, source, path, cache, report):
+        import os
+        import signal
+
+        from infaug.sweep.trial import run_trial
+
+        mark = path.parent / "killed"
+
+        def dying(progress):
+            report(progress)
+            if progress.steps == 6 and not mark.exists():
+                mark.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        run_trial(trial, source, path, cache, dying)
+
+    plan = planned(tmp_path / "sweep", trials=1, scheduler="none")
+    run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
+    assert ended(plan) == {"t00": "completed"}
+    assert [each.steps for each in plan.ledger().trials["t00"].rounds] == [3, 6, 9, 12]
+    assert (plan.out / "trials" / "killed").exists()
+
+
+@pytest.mark.slow
+def test_pbt_moves_settings_and_weights_from_better_trials_to_worse(cluster, tmp_path):
+    from infaug.distributed.sweep import run_trials
+
+    plan = planned(tmp_path / "sweep", trials=4, scheduler="pbt", grace=0.25)
+    run_trials(plan, plan.ledger(), cluster, shown=False)
+    assert set(ended(plan).values()) == {"completed"}
+    moved = [t for t in plan.ledger().trials.values() if t.home != t.name]
+    assert moved, "the worst took over from the best"
+    for trial in moved:
+        asked = json.loads((plan.home(trial.home) / "asked.json").read_text())
+        rate = trial.changes["estimator.learning_rate"]
+        assert asked["estimator"]["learning_rate"] == rate
+        assert [each.steps for each in trial.rounds] == [3, 6, 9, 12]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_24_trials_killed_in_the_middle_end_once_each_in_a_quarter_of_an_hour(tmp_path):
+    """The job as a user starts it, on two cores; SIGKILL of the driver."""
+    out = tmp_path / "sweep"
+    command = [sys.executable, str(JOB), "--out", str(out), "--sweep.trials", "24"]
+    began = time.monotonic()
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    until = began + 900
+    while len(ends_in(out)) < 8:
+        assert first.poll() is None, "the sweep ended before it was killed"
+        assert time.monotonic() < until, "the sweep is too slow"
+        time.sleep(1)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    before = ends_in(out)
+    again = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds = time.monotonic() - began
+    after = ends_in(out)
+    assert after[: len(before)] == before
+    assert sorted(after) == names(24)
+    result = json.loads(again.stdout.splitlines()[-1].removeprefix("RESULT "))
+    assert result["trials"] == 24
+    assert result["test"]["images"] > 0
+    print(again.stdout, f"{seconds:.0f} s in all")
+    assert seconds < 900
+
+
+def ends_in(out: Path) -> list[str]:
+    """Trials in the order in which they ended."""
+    lines = read_lines(out / "sweep.jsonl")
+    return [line["trial"] for line in lines if line["event"] == "ended"]

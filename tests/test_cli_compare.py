@@ -1,0 +1,54 @@
+"""`infaug compare` as a user gives it."""
+
+import json
+
+import pytest
+
+from infaug.cli import BAD_INPUT, main
+
+TINY = [
+    *("--labels", "60", "--target", "60", "--rotate", "40", "--seeds", "1"),
+    *("--classifier.batch-size", "8", "--classifier.batch-groups", "2"),
+    *("--rounds.rounds", "1", "--rounds.classifier-steps", "3"),
+]
+
+
+def test_two_data_sets_are_compared_continued_and_rendered(tmp_path, capsys):
+    out = tmp_path / "board"
+    command = ["compare", "--data", "digits", "more=digits", "--out", str(out), *TINY]
+    assert main([*command, "--methods", "none"]) == 0
+    assert "0 cells are done, 2 to run" in capsys.readouterr().err
+
+    assert main([*command, "--methods", "none", "base", "--render"]) == 0
+    text = capsys.readouterr().out
+    assert text.count("| `base` | not run |") == 2
+    again = next(line for line in text.splitlines() if "--methods base" in line)
+    assert again.startswith("infaug compare --data digits more=digits --out")
+    assert "--render" not in again
+
+    assert main([*command, "--methods", "none", "base", "--json"]) == 0
+    printed = capsys.readouterr()
+    rows = json.loads(printed.out)
+    assert {(row["problem"], row["method"]) for row in rows} == {
+        (problem, method)
+        for problem in ("digits", "more")
+        for method in ("none", "base")
+    }
+    assert all(row["images"] == 24 for row in rows)
+    assert len((out / "results.jsonl").read_text().splitlines()) == 4
+    for kind in ("md", "csv", "parquet", "png"):
+        assert (out / f"leaderboard.{kind}").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ([], "--data is required"),
+        (["--data", "digits", "--methods", "magic"], "there is no method 'magic'"),
+        (["--data", "a/x", "b/x"], "two sources are called 'x'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_one_line(flags, why, tmp_path, capsys):
+    assert main(["compare", "--out", str(tmp_path / "b"), *flags]) == BAD_INPUT
+    assert why in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
