@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from infaug.baselines.bilevel.lookahead import Lookahead
 from infaug.cell_views import CellViews
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.loss import loss_of_views
@@ -18,8 +19,8 @@ from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
 from infaug.data.shift import apply_shift
 from infaug.data.stored import Stored, some
+from infaug.estimate.fit import InfluenceScores, Scores, influence_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
-from infaug.estimate.fit import influence_of
 from infaug.estimate.learned_transform import build_transform
 from infaug.precision import autocast, dtype_of
 from infaug.rows import ROWS, Row
@@ -66,6 +67,7 @@ class Cell:
         self.device, self.dtype = device, dtype_of(config.classifier.precision)
         train = _trained_on(row, splits, config.data.shift)
         self.train = train.to(device)
+        self.influence = splits.influence
         self.num_classes = splits.num_classes
         channels, height, width = train.image_shape
         settings = config.classifier
@@ -96,6 +98,10 @@ class Cell:
         )  # fmt: skip
         # F at a snapshot whose S has not been adopted yet.
         self.frozen: ImageClassifier | None = None
+        self.judged_by = config.influence
+        if row.is_reweighted:
+            # Images that are there cannot be made extreme: the influence as it is.
+            self.judged_by = replace(config.influence, objective="raw")
         self.views = CellViews(
             row, seed, self.train, self.transform, config, world, device
         )
@@ -134,9 +140,26 @@ class Cell:
         with autocast(x.device, self.config.classifier.precision):
             h = self.classifier.features(x).to(self.s_val.dtype)
         self.classifier.train(was_training)
-        settings = self.config.influence
-        scores = influence_of(self.classifier, self.s_val, h, y, settings)
+        scores = influence_of(self.classifier, self.s_val, h, y, self.judged_by)
         return scores / self.s_val.norm().clamp_min(torch.finfo(scores.dtype).tiny)
+
+    def scores_of_views(self) -> Scores:
+        """What E minimises from now on; F, in evaluation mode, and S stand still."""
+        config = self.config
+        if not self.row.looks_ahead:
+            precision = config.classifier.precision
+            return InfluenceScores(
+                self.classifier, self.s_val, config.influence, precision
+            )
+        return Lookahead(
+            self.classifier,
+            self.influence.to(self.device),
+            config.bilevel,
+            self.seed,
+            "lookahead",
+            batch_size=config.estimator.batch_size,
+            world=self.world,
+        )
 
     def freeze(self) -> None:
         """Keep a copy of F as it stands, in evaluation mode."""

@@ -19,7 +19,8 @@ from infaug.augment.views import (
     make_views,
     weigh_views,
 )
-from infaug.config import RunConfig
+from infaug.baselines.reweight.weights import reweigh
+from infaug.config import EstimatorConfig, RunConfig
 from infaug.data.batches import Batches
 from infaug.data.crops import Crop
 from infaug.data.dataset import Labelled
@@ -134,6 +135,8 @@ class CellViews:
         views = make_views(x, y, augments, draws)
         if self.row.is_learned and settings.view_temperature is not None:
             views = weigh_views(views, judge, settings.view_temperature)
+        if self.row.is_reweighted:
+            views = reweigh(views, judge, draws.group_size)
         return views
 
     def _chosen(
@@ -176,6 +179,20 @@ def base_of(row: Row, base: str) -> str:
             "what F says of its one original: leave the mixer or the row out"
         )
     return name
+
+
+def refuse_unjudged(row: Row, config: EstimatorConfig) -> None:
+    """Do nothing unless views are to be judged by an s_val that the row has not.
+
+    Raises:
+        ValueError: if they are.
+    """
+    judges = config.candidates > 1 or config.view_temperature is not None
+    if row.looks_ahead and judges:
+        raise ValueError(
+            f"rows: {row.name} has no s_val by which views could be chosen or weighed: "
+            "leave it out, or estimator.candidates and estimator.view_temperature"
+        )
 
 
 def _crops(

@@ -1,11 +1,13 @@
 """argv in, text out.
 
 Exit codes: 0 done; 2 a command line, a setting or an input that cannot work, explained
-in one line; 130 interrupted, the same command continues; 1 a fault of infaug itself.
+in one line; 130 interrupted, the same command continues; 3 done, but some images could
+not be read; 1 a fault of infaug itself.
 """
 
 import json
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ import tyro
 
 from infaug.cache import cache_folder
 from infaug.cli_commands import COMMANDS, split_command, usage
+from infaug.cli_run import SHORT as SHORT  # completed as the short flags of `fit`
 from infaug.cli_run import parse_run
 from infaug.config import RunConfig
 from infaug.span import Span
@@ -28,10 +31,12 @@ INTERRUPTED = 130
 class Fit:
     """Train a classifier, learn an augmentation for it, and compare with controls.
 
-    Short flags: --data, --labels, --target, --rotate, --translate, --contrast,
-    --brightness (all of --data.*), --network, --refresh and --refresh-lag. Run the
-    same command again to continue an interrupted run. The last line printed is RESULT
-    and a JSON object.
+    --target PATH holds a few labelled images of where the model will be used: they
+    drive the influence, choose, and test. --target 200 holds that many images out of
+    --data instead. Short flags: --data, --labels, --target, --rotate, --translate,
+    --contrast, --brightness (all of --data.*), --network, --refresh and --refresh-lag.
+    Run the same command again to continue an interrupted run. The last line printed is
+    RESULT and a JSON object.
     """
 
     out: str = "runs/fit"
@@ -58,15 +63,19 @@ class Fit:
     with the same data, settings and seed."""
     quiet: bool = False
     """Print nothing but the last line."""
+    json: bool = False
+    """Print nothing but the JSON object of the last line."""
     plan: bool = False
-    """Say what would be run and how long it would take, and stop."""
+    """Say what the images are like, what would be run and how long it would take, and
+    stop."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The `infaug` command; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _dispatch(argv))
+    kept = [word for word in argv if word != "--verbose"]
+    return guarded(lambda: _dispatch(kept), verbose=len(kept) < len(argv))
 
 
 def job(
@@ -109,8 +118,11 @@ def fit(asked: Fit) -> int:
     """`infaug fit`."""
     from infaug.cli_influence import check_in_run
     from infaug.comparison.table import table  # torch: too slow for --help
+    from infaug.record.effort import effort_of
     from infaug.record.folder import RunFolder, at_hand
+    from infaug.record.tensorboard import show_pictures
     from infaug.report.interpolation import draw_interpolations
+    from infaug.report.one_run import report_at_end
     from infaug.report.views import draw_views
 
     if asked.plan:
@@ -119,11 +131,12 @@ def fit(asked: Fit) -> int:
         workers = Span.parse(asked.workers, "--workers")
         print(*foresee(asked.run, workers.most), sep="\n")
         return 0
-    shown = not asked.quiet
+    shown = not (asked.quiet or asked.json)
     folder = RunFolder(asked.out)
     if folder.mirror:
         folder.mirror.bring()
-    if shown and folder.result() is not None:
+    is_new = folder.result() is None
+    if shown and not is_new:
         print(f"{asked.out} holds a finished run; nothing is trained again.")
     result = _run(asked, shown)
     with at_hand(asked.out) as run:
@@ -133,11 +146,16 @@ def fit(asked: Fit) -> int:
         if shown:
             print(table(result))
             print("pictures:", *pictures)
+            print(effort_of(run).said())
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
+        report = report_at_end(run, asked.out, is_new=is_new)
+        show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
         print(*checked, sep="\n")
+        print("report:", report)
     keys = ("unit", "rows", "verdict", "seconds")
-    print("RESULT " + json.dumps({key: result[key] for key in keys}), flush=True)
+    found = json.dumps({key: result[key] for key in keys})
+    print(found if asked.json else f"RESULT {found}", flush=True)
     return 0
 
 
@@ -168,12 +186,18 @@ def _run(asked: Fit, shown: bool) -> dict[str, Any]:
     return run(asked.run, asked.out, cache=asked.cache, shown=shown)
 
 
-def guarded(act: Callable[[], int]) -> int:
-    """The exit code of `act`; a user's mistake is told in one line."""
-    warnings.showwarning = _show_warning
+def guarded(act: Callable[[], int], *, verbose: bool = False) -> int:
+    """The exit code of `act`; a user's mistake is told in one line.
+
+    `verbose`: also where it comes from, and the warnings of libraries.
+    """
+    if not verbose:
+        warnings.showwarning = _show_warning
     try:
         return act()
     except ValueError as error:
+        if verbose:
+            traceback.print_exc()
         print(f"infaug: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:

@@ -1,16 +1,17 @@
 """`infaug cluster`: is a cluster file sound, and will a job ever fit on it?"""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import tyro
 
+from infaug.cli_output import Output, tell
 from infaug.cluster.job import Job
 from infaug.span import Span
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class Check(Output):
     """Check a cluster file offline, and whether a job can ever fit on the cluster.
 
     FILE is for `ray up` (aws, gcp, local) or a KubeRay RayJob or RayCluster. Beyond
@@ -41,13 +42,20 @@ def check_cluster(asked: Check) -> int:
 
     job = _job(asked)
     checked = check(asked.file, prepared_by_ray)
-    print(table(checked))
     job = replace(job, driver=checked.driver)
+    lines = [table(checked)]
     if not job.is_empty:
         try:
-            print(verdict(checked.cluster, job))
+            lines.append(verdict(checked.cluster, job))
         except ValueError as error:
             raise ValueError(f"{asked.file}: {error}") from error
+    found = {
+        "file": str(asked.file),
+        "cluster": asdict(checked.cluster),
+        "to_fill_in": checked.to_fill_in,
+        "job": lines[1] if len(lines) > 1 else None,
+    }
+    tell(asked, lines, found)
     return 0
 
 

@@ -19,6 +19,11 @@ class Command(NamedTuple):
     parse: str = ""
     """The function in it that makes the form of arguments; none: `tyro.cli` does."""
 
+    def shorts(self) -> dict[str, str]:
+        """Its flags that stand for longer ones."""
+        module = import_module(f"infaug.{self.module}")
+        return getattr(module, "SHORT", {})
+
     def load(self) -> tuple[type, Callable[[Any], int]]:
         """The dataclass and the function."""
         module = import_module(f"infaug.{self.module}")
@@ -57,17 +62,33 @@ COMMANDS = {
         "cli_influence", "Rank", "rank",
         "a run's most helpful and harmful images and augmentations",
     ),
+    "report": Command(
+        "cli_report", "Report", "draw_report",
+        "draw a run's report again, or several runs side by side",
+    ),
     "export": Command(
         "cli_export", "Export", "export",
         "what a run learned, as a folder to be used without it",
+    ),
+    "predict": Command(
+        "cli_predict", "Predict", "predict",
+        "which class each of your own images is of, by a run's classifier",
     ),
     "preview": Command(
         "cli_export", "Preview", "preview",
         "draw images of your own through it",
     ),
+    "doctor": Command(
+        "cli_doctor", "Doctor", "doctor",
+        "is this machine fit for infaug, and what is to be fixed?",
+    ),
     "data prepare": Command(
         "cli_data", "Prepare", "prepare",
         "write class folders, a tar, or mnist, cifar10, ... as Parquet",
+    ),
+    "completion": Command(
+        "cli_completion", "Completion", "complete",
+        "a script that lets bash or zsh complete these commands and their flags",
     ),
     "cluster check": Command(
         "cli_cluster", "Check", "check_cluster",
@@ -97,7 +118,7 @@ def _unknown(argv: list[str]) -> str:
     typed = " ".join(argv[:2] if within else argv[:1])
     if within and len(argv) == 1:
         return f"{typed} is not complete: infaug {' or infaug '.join(within)}"
-    # Two words count where `data prepare` was mistyped, one in `fitt --out x`.
+    # Of `data prepair` two words count, of `fitt --out x` the first.
     tried = dict.fromkeys((" ".join(argv[:2]), argv[0]))
     near = [n for word in tried for n in get_close_matches(word, COMMANDS, 1)]
     hint = f": did you mean {(within or near)[0]}?" if within or near else ""
@@ -111,8 +132,10 @@ def usage() -> str:
     return "\n".join([_HEAD, *lines, _FOOT])
 
 
-_HEAD = "usage: infaug COMMAND [--help] | --version\n"
+_HEAD = "usage: infaug COMMAND [--help] [--verbose] | --version\n"
 _FOOT = """
-infaug COMMAND --help teaches a command. Exit codes: 0 done; 2 a command line, setting
+infaug COMMAND --help teaches a command; --verbose shows where an error comes from, and
+all warnings; --quiet and --json, where a command has them, print less, and for
+machines. Exit codes: 0 done; 2 a command line, setting
 or input that cannot work, explained in one line; 130 interrupted, the same command
-continues; 1 a fault of infaug itself."""
+continues; 3 done, but some images could not be read; 1 a fault of infaug itself."""

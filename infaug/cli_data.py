@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import tyro
 
+from infaug.cli_output import Output, tell
 from infaug.config import Downloadable, PrepareConfig
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prepare:
+class Prepare(Output):
     """Write images as Parquet that `infaug fit --data FOLDER` reads.
 
     A source in class folders is written in shards, in a fixed random order, each image
@@ -35,8 +36,6 @@ class Prepare:
     Makes no difference to the files."""
     downloads: Path = Path("downloads")
     """Where torchvision keeps what it downloads."""
-    quiet: bool = False
-    """Print nothing but warnings and errors."""
     config: Annotated[PrepareConfig, tyro.conf.arg(name="")] = field(
         default_factory=PrepareConfig
     )
@@ -45,13 +44,14 @@ class Prepare:
 def prepare(asked: Prepare) -> int:
     """`infaug data prepare`."""
     standard = next((n for n in get_args(Downloadable) if n == asked.source), None)
-    lines = _download(asked, standard) if standard else _prepare(asked)
-    if not asked.quiet:
-        print(*lines, sep="\n")
+    told = _download(asked, standard) if standard else _prepare(asked)
+    tell(asked, *told)
     return 0
 
 
-def _download(asked: Prepare, name: Downloadable) -> list[str]:
+def _download(
+    asked: Prepare, name: Downloadable
+) -> tuple[list[str], dict[str, object]]:
     from infaug.data.download import download
 
     if asked.test or asked.workers or asked.config != PrepareConfig():
@@ -60,10 +60,11 @@ def _download(asked: Prepare, name: Downloadable) -> list[str]:
             f"and the settings of shards, or give ./{name} if you mean a folder"
         )
     download(name, asked.out, asked.downloads)
-    return [f"wrote {asked.out}/train.parquet and {asked.out}/test.parquet"]
+    files = [f"{asked.out}/{split}.parquet" for split in ("train", "test")]
+    return [f"wrote {' and '.join(files)}"], {"out": str(asked.out), "files": files}
 
 
-def _prepare(asked: Prepare) -> list[str]:
+def _prepare(asked: Prepare) -> tuple[list[str], dict[str, object]]:
     from contextlib import closing
 
     from infaug.data import prepare as data
@@ -71,7 +72,7 @@ def _prepare(asked: Prepare) -> list[str]:
 
     if asked.workers < 0:
         raise ValueError(f"--workers must be >= 0, got {asked.workers}")
-    with closing(ImageCount(shown=not asked.quiet)) as progress:
+    with closing(ImageCount(shown=asked.is_for_people)) as progress:
         found = data.prepare(
             Path(asked.source).expanduser(),
             asked.out.expanduser(),
@@ -80,7 +81,17 @@ def _prepare(asked: Prepare) -> list[str]:
             write=_writer(asked.workers),
             progress=progress,
         )
-    return _told(found, asked.out)
+    about: dict[str, object] = {
+        "out": str(asked.out),
+        "images": found.images,
+        "classes": found.num_classes,
+        "shards": found.num_shards,
+        "bytes": found.num_bytes,
+        "seconds": found.seconds,
+        "unreadable": len(found.unreadable),
+        "passed_over": len(found.passed_over),
+    }
+    return _told(found, asked.out), about
 
 
 def _writer(workers: int) -> "Writer":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from infaug.cli_output import Output, tell
 from infaug.config import ExportConfig
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Export:
+class Export(Output):
     """Write what a run learned into a folder that is used without the run.
 
     The augmentation and the classifier as safetensors, and a card in JSON; as programs
@@ -31,7 +32,7 @@ class Export:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Preview:
+class Preview(Output):
     """Draw images of your own as a learned augmentation shows them.
 
     A column for each image: the image, several views, and the flow of the first.
@@ -60,7 +61,9 @@ def export(asked: Export) -> int:
 
     with at_hand(asked.run) as run:
         card = export_run(run, asked.out, asked.config)
-    print(*_told(card, asked.out), sep="\n")
+    names = ["card.json", *card["files"]]
+    found = {"out": str(asked.out), "cell": card["cell"], "files": names}
+    tell(asked, _told(card, asked.out), found | {"verdict": card["verdict"]})
     return 0
 
 
@@ -83,7 +86,8 @@ def preview(asked: Preview) -> int:
         )  # fmt: skip
     except OSError as error:
         raise ValueError(f"--out {asked.out} cannot be written ({error})") from error
-    print(f"wrote {asked.out}")
+    found = {"out": str(asked.out), "model": name, "images": len(images)}
+    tell(asked, [f"wrote {asked.out}"], found)
     return 0
 
 

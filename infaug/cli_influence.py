@@ -7,9 +7,11 @@ from typing import Any
 
 import tyro
 
+from infaug.cli_output import Output, tell
+
 
 @dataclass(frozen=True, kw_only=True)
-class Validate:
+class Validate(Output):
     """Compare predicted changes of the validation loss with refitting the head.
 
     Replaces training images by their augmented views, one at a time, and refits the
@@ -33,7 +35,7 @@ class Validate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rank:
+class Rank(Output):
     """Rank training images and augmentations by their influence, as Parquet.
 
     The columns are described in `infaug/trust/rank.py`; negative helps.
@@ -60,12 +62,16 @@ def validate(asked: Validate) -> int:
     from infaug.record.folder import at_hand
 
     with at_hand(asked.run) as run:
-        print(*check(replace(asked, run=str(run))), sep="\n")
+        tell(asked, *_checked(replace(asked, run=str(run))))
     return 0
 
 
 def check(asked: Validate) -> list[str]:
     """Check the predictions of a finished cell; lines for the user."""
+    return _checked(asked)[0]
+
+
+def _checked(asked: Validate) -> tuple[list[str], dict[str, Any]]:
     from infaug.report.scatter import draw_scatter, measures
     from infaug.trust.reload import reload
 
@@ -86,7 +92,7 @@ def check(asked: Validate) -> list[str]:
         found[name]["predicted"] = part.predicted.tolist()
     found["actual"] = trust.refitted.actual.tolist()
     _json(stem).write_text(json.dumps(found, indent=2) + "\n")
-    return [
+    lines = [
         f"{finished.name}: {asked.samples} of {trust.num_train} images replaced by "
         "their views, the head refitted",
         f"  predicted at the refitted head: {measures(trust.refitted)}",
@@ -94,6 +100,7 @@ def check(asked: Validate) -> list[str]:
         f"  gradient norm at the live head: {trust.live_gradient:.1e} (0 in theory)",
         f"  wrote {_json(stem)} and {_png(stem)}",
     ]
+    return lines, found
 
 
 def check_in_run(run: Path) -> list[str]:
@@ -133,18 +140,23 @@ def _rank_in(run: Path, asked: Rank) -> int:
     table = ranking.rank(finished, num_draws=asked.draws)
     path = run / f"influence-{finished.name}.parquet"
     ranking.write_ranking(table, path)
+    lines: list[str] = []
+    found: dict[str, Any] = {"out": str(path), "lines": len(table)}
     for kind in ("image", "augmentation"):
         helpful, harmful = ranking.extremes(table, kind, asked.top)
         for word, rows in (("helpful", helpful), ("harmful", harmful)):
-            print(f"most {word} {kind}s (predicted change of validation loss, nats)")
+            lines.append(
+                f"most {word} {kind}s (predicted change of validation loss, nats)"
+            )
+            found[f"{word}_{kind}s"] = rows.to_pylist()
             for line in rows.to_pylist():
                 where = f"image {line['image']} (source {line['source_index']})"
                 draw = "" if line["draw"] is None else f", view {line['draw']}"
-                print(
+                lines.append(
                     f"  {line['predicted_change']:+.2e}  {where}, class "
                     f"{line['class_name']}{draw}"
                 )
-    print(f"wrote {path}: {len(table)} lines")
+    tell(asked, [*lines, f"wrote {path}: {len(table)} lines"], found)
     return 0
 
 

@@ -15,7 +15,6 @@ from infaug.config import Mode, RunConfig, from_dict, in_mode
 SHORT = {
     "--data": "--data.source",
     "--labels": "--data.labels",
-    "--target": "--data.target",
     "--rotate": "--data.shift.rotate-deg",
     "--translate": "--data.shift.translate-px",
     "--contrast": "--data.shift.contrast",
@@ -53,12 +52,12 @@ def parse_run(
     Raises:
         ValueError: without data, or with a file that is no config.
     """
-    argv = [_lengthen(word, short) for word in argv]
+    argv = [_lengthen(word, short) for word in _tell_targets(argv)]
     named = {word.partition("=")[0] for word in argv}
     if default is None and not named & {needed, "--config", "-h", "--help"}:
         raise ValueError(
-            "--data is required: a folder of class folders, Parquet, or `digits`, the "
-            "bundled handwritten digits"
+            "--data is required: a folder of class folders, Parquet, a CSV of paths "
+            "and labels, or `digits`, the bundled handwritten digits"
         )
     begun: Any = default or kind()
     # File and mode give the defaults that flags are parsed against, so they come first.
@@ -76,6 +75,30 @@ def parse_run(
 def _lengthen(word: str, short: Mapping[str, str]) -> str:
     flag, equals, value = word.partition("=")
     return short.get(flag, flag) + equals + value
+
+
+def _tell_targets(argv: Sequence[str]) -> list[str]:
+    """`--target` with the whole name of its setting: a number counts, a path names.
+
+    >>> _tell_targets(["--target", "200"]), _tell_targets(["--target=new/"])
+    (['--data.target', '200'], ['--data.target-source=new/'])
+    """
+    told = list(argv)
+    for at, word in enumerate(argv):
+        flag, equals, value = word.partition("=")
+        if flag == "--target":
+            value = value if equals else "".join(argv[at + 1 : at + 2])
+            named = "--data.target" if _is_number(value) else "--data.target-source"
+            told[at] = named + word[len(flag) :]
+    return told
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_config(path: Path) -> RunConfig:

@@ -13,6 +13,7 @@ from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
 from infaug.data.stored import Stored
 from infaug.estimate.fit import fit_estimator
+from infaug.ledger import Ledger
 from infaug.overlap import Solver
 from infaug.record.recorder import Recorder
 from infaug.record.watcher import Metrics
@@ -37,39 +38,47 @@ def run_cell(
     Raises:
         ValueError: if a loss, a gradient or S is not finite.
     """
-    rounds = cell.config.rounds
+    rounds, row = cell.config.rounds, cell.row
     influence = splits.influence.to(cell.device)
     selection = splits.selection.to(cell.device)
-    if is_once := cell.row.is_learned and rounds.s_val == "once":
-        learn_once(cell, recorder, build_refresher(cell, influence, solver))
+    ledger = Ledger(cell, splits) if rounds.ledger_images != 0 else None
+    if is_once := row.is_learned and rounds.s_val == "once":
+        learn_once(cell, recorder, build_refresher(cell, influence, solver), ledger)
     refresher = build_refresher(cell, influence, solver)
     for round_ in range(rounds.rounds):
         # Nothing would train on what E learned in the last round; a view that was given
         # up leaves F to what it is laid upon; and once is once.
         is_last = round_ == rounds.rounds - 1
-        learns = cell.row.is_learned and not (is_once or is_last or cell.strength == 0)
+        goes_on = not (is_once or is_last or cell.strength == 0)
+        solves, learns = row.solves_s_val and goes_on, row.is_learned and goes_on
 
         # Train F on the views of this round.
         left = recorder.left(round_, "classify", rounds.classifier_steps)
         if round_ == left.start == 0:
             cell.begin_classifier()
-        steps = classify(cell, round_, left, selection, refresher if learns else None)
+        steps = classify(cell, round_, left, selection, refresher if solves else None)
         recorder.follow(round_, "classify", left, steps, cell)
-        if not learns:
-            if cell.strength == 0 and not is_last:
-                skipped = {"refresh": 1, "estimate": rounds.estimator_steps}
-                recorder.pass_over(**skipped, review=1)
-            continue
+        if cell.strength == 0 and not is_last:
+            recorder.pass_over(estimate=rounds.estimator_steps, review=1)
+            if row.solves_s_val:
+                recorder.pass_over(refresh=1)
 
         # Refresh s_val for the F of this round.
-        left = recorder.left(round_, "refresh", 1)
-        steps = refresh(cell, round_, left, refresher)
-        recorder.follow(round_, "refresh", left, steps, cell)
+        if solves:
+            left = recorder.left(round_, "refresh", 1)
+            steps = refresh(cell, round_, left, refresher)
+            recorder.follow(round_, "refresh", left, steps, cell)
+        if not learns:
+            continue
 
-        # Train E against that F and that s_val.
+        # Train E against that F, and that s_val if E learns by it.
         left = recorder.left(round_, "estimate", rounds.estimator_steps)
         steps = estimate(cell, round_, left)
         recorder.follow(round_, "estimate", left, steps, cell)
+
+        # Write down what E has learned to do.
+        if ledger and not recorder.is_past(round_, "estimate"):
+            ledger.write(round_, recorder)
 
         # Review the view that the next round would train on.
         left = recorder.left(round_, "review", 1)
@@ -77,15 +86,20 @@ def run_cell(
         recorder.follow(round_, "review", left, steps, cell)
 
 
-def learn_once(cell: Cell, recorder: Recorder, refresher: Refresher) -> None:
+def learn_once(
+    cell: Cell, recorder: Recorder, refresher: Refresher, ledger: Ledger | None
+) -> None:
     """S of the F that the control row left, then all steps of E against it."""
-    left = recorder.left(BEFORE, "refresh", 1)
-    steps = refresh(cell, BEFORE, left, refresher)
-    recorder.follow(BEFORE, "refresh", left, steps, cell)
+    if cell.row.solves_s_val:
+        left = recorder.left(BEFORE, "refresh", 1)
+        steps = refresh(cell, BEFORE, left, refresher)
+        recorder.follow(BEFORE, "refresh", left, steps, cell)
     rounds = cell.config.rounds
     left = recorder.left(BEFORE, "estimate", estimator_steps(rounds))
     steps = estimate(cell, 0, left)
     recorder.follow(BEFORE, "estimate", left, steps, cell)
+    if ledger and not recorder.is_past(BEFORE, "estimate"):
+        ledger.write(BEFORE, recorder)
 
 
 def estimator_steps(rounds: RoundsConfig) -> int:
@@ -193,12 +207,10 @@ def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
     for _, metrics in fit_estimator(
         cell.transform,
         cell.optimizers["transform"],
-        cell.classifier,
-        cell.s_val,
+        cell.scores_of_views(),
         cell.views.estimator_batch_at,
         range(first + left.start, first + left.stop),
         cell.config.estimator,
-        cell.config.influence,
         num_steps=estimator_steps(rounds),
         precision=cell.config.classifier.precision,
         world=cell.world,

@@ -11,6 +11,7 @@ from infaug.config import Controls, RunConfig, ViewLoss
 
 View = Literal["identity", "base", "random", "learned", "base+random", "base+learned"]
 GeneratorFrom = Literal["initial", "final"]
+Signal = Literal["influence", "lookahead"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,9 @@ class Row:
             `base_learned` run left it.
         control: of a learned row: the row without the learned view, whose F drives E
             where s_val is solved once.
+        signal: of a learned row: what teaches E and G, influence by s_val or one step
+            of F ahead.
+        is_reweighted: whether every view weighs by its influence.
     """
 
     name: str
@@ -40,6 +44,8 @@ class Row:
     is_oracle: bool = False
     generator: GeneratorFrom | None = None
     control: str | None = None
+    signal: Signal = "influence"
+    is_reweighted: bool = False
 
     def views_of(self, num: int) -> tuple[View, ...]:
         """`num` views, the row's in turn, after the original if the loss asks for it.
@@ -56,6 +62,16 @@ class Row:
     def is_learned(self) -> bool:
         """Whether E and G learn in this row."""
         return any("learned" in view for view in self.views)
+
+    @property
+    def solves_s_val(self) -> bool:
+        """Whether s_val is refreshed in this row: for E, or for weights."""
+        return self.is_reweighted or (self.is_learned and self.signal == "influence")
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether E and G learn by one step of F ahead."""
+        return self.is_learned and self.signal == "lookahead"
 
     @property
     def uses_generator(self) -> bool:
@@ -115,12 +131,27 @@ _SIBLINGS = (
     ),
 )
 
-ROWS = {row.name: row for row in (*_USUAL, *_SIBLINGS)}
-USUAL = tuple(row.name for row in _USUAL)
-SIBLINGS = tuple(row.name for row in _SIBLINGS)
+# What else the influence images could be used for, in the same training.
+_NEIGHBOURS = (
+    Row(name="reweighted", views=("base", "base"), is_reweighted=True),
+    Row(
+        name="bilevel_learned",
+        views=("base", "base+learned"),
+        control="base",
+        signal="lookahead",
+    ),
+)
 
-# Those of the siblings that learn nothing: controls wherever they were run.
+ROWS = {row.name: row for row in (*_USUAL, *_SIBLINGS, *_NEIGHBOURS)}
+USUAL = tuple(row.name for row in _USUAL)
+SIBLINGS = tuple(row.name for row in (*_SIBLINGS, *_NEIGHBOURS))
+NEIGHBOURS = tuple(row.name for row in _NEIGHBOURS)
+
+# Those of the siblings that learn nothing.
 POLICIES = tuple(row.name for row in _SIBLINGS if not row.is_learned)
+
+# Whatever does without our learned view: controls wherever they were run.
+RIVALS = (*POLICIES, *NEIGHBOURS)
 
 # Not a row of the table: where a seed's G is fitted adversarially, before the rows.
 GENERATOR = Row(name="generator", views=("identity", "identity"))

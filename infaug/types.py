@@ -27,7 +27,8 @@ class Views:
     """What F trains on in one step: K weighted views of each of B samples.
 
     Every view has a label of its own: mixers change it. Rows of `y` are probabilities;
-    rows of `weights` sum to one.
+    rows of `weights` sum to one, or, where images weigh unlike each other
+    (`baselines.reweight`), have that mean in each batch group.
     """
 
     x: Float[Tensor, "B K C H W"]

@@ -12,6 +12,7 @@ from infaug.cli import BAD_INPUT, main
 from infaug.cli_commands import COMMANDS
 from infaug.config import DataConfig, to_dict
 from infaug.data.source import load
+from infaug.record.effort import effort_of
 
 FAST = [
     *("--data", "digits"),
@@ -37,6 +38,11 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     assert main(["fit", "--out", str(out), *FAST]) == 0
     captured = capsys.readouterr()
     last = captured.out.strip().splitlines()[-1]
+    effort = effort_of(out)
+    assert effort.said() in captured.out
+    assert effort.memory_gib
+    assert 0.05 < effort.memory_gib < 50
+    assert effort.seconds > 0
     assert last.startswith("RESULT {")
     result = json.loads(last.removeprefix("RESULT "))
     assert list(result) == ["unit", "rows", "verdict", "seconds"]
@@ -50,6 +56,10 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     assert (out / "interpolation-pooled_learned.png").exists()
     with Image.open(out / "views-pooled_learned.png") as picture:
         assert picture.width > 300
+    assert f"report: {out}/report.html" in captured.out
+    page = (out / "report.html").read_text()
+    assert page.count("<section") == 10
+    assert page.count("Not drawn") == 0
     assert not (out / "checkpoints").exists()
 
     # Again: reported as finished, and the same result.
@@ -66,6 +76,43 @@ def test_an_image_folder_of_ones_own_can_be_fitted(mode, tmp_path, capsys):
     arguments += ["--controls", "none", "--network", "allconv", *FAST[10:]]
     assert main(["fit", "--out", str(tmp_path / "run"), "--quiet", *arguments]) == 0
     assert capsys.readouterr().out.startswith("RESULT ")
+
+
+@pytest.mark.slow
+def test_images_of_many_sizes_and_a_target_folder_need_no_settings(tmp_path, capsys):
+    data, used = tmp_path / "pets", tmp_path / "used"
+    image_folder(data, count=14, mode="RGB")
+    Image.new("L", (21, 30), 77).save(data / "cat" / "odd.png")
+    image_folder(used, count=6, mode="RGB")
+    (used / "cat" / "0.png").write_bytes((data / "cat" / "5.png").read_bytes())
+    arguments = ["fit", "--data", str(data), "--target", str(used), *FAST[10:]]
+    arguments += ["--seeds", "1", "--rows", "pooled", "pooled_learned"]
+    arguments += ["--network", "allconv"]
+    assert main([*arguments, "--plan"]) == 0
+    plan = capsys.readouterr().out
+    assert "RGB: images are" in plan
+    assert "16x16: images are 16x16 to 21x30 pixels" in plan
+    assert "12 that drive and choose, test images are target images" in plan
+    assert "left out of the one that is trained on" in plan
+    assert "--data.image-size 16 --data.mode RGB" in plan
+    out = tmp_path / "run"
+    for _ in range(2):  # the second time it continues with what was chosen
+        assert main([*arguments, "--out", str(out)]) == 0
+        (out / "result.json").unlink()
+    captured = capsys.readouterr()
+    assert captured.err.count("16x16: images are") == 1
+    settled = json.loads((out / "config.json").read_text())["data"]
+    assert (settled["image_size"], settled["mode"]) == (16, "RGB")
+    assert settled["drop_duplicates"]
+    assert "5.png" in (out / "duplicates.jsonl").read_text()
+    assert "pooled_learned is" in captured.out
+
+
+def test_a_target_that_is_a_number_is_held_out_of_the_data(tmp_path, capsys):
+    message = refused(["fit", "--data", "digits", "--target=5"], capsys)
+    assert "10 classes" in message
+    message = refused(["fit", "--data", "digits", "--target", "nowhere/5"], capsys)
+    assert "nowhere/5" in message
 
 
 def refused(arguments: list[str], capsys) -> str:
@@ -135,7 +182,8 @@ def test_a_foreign_folder_is_left_alone(tmp_path, capsys):
 
 
 def test_other_settings_in_a_folder_that_is_in_use_are_named(tmp_path, capsys):
-    (tmp_path / "asked.json").write_text(json.dumps(to_dict(tiny())))
+    for name in ("asked.json", "config.json"):
+        (tmp_path / name).write_text(json.dumps(to_dict(tiny())))
     message = refused(["fit", "--out", str(tmp_path), *FAST], capsys)
     assert "rounds.classifier_steps: 6 -> 3" in message
 
@@ -183,12 +231,15 @@ def test_a_mistake_in_a_real_process_exits_with_two_and_one_line(tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_help_loads_nothing_heavy():
+def test_help_of_no_command_loads_anything_heavy():
     done = process("--help")
     assert done.returncode == 0
     assert "fit" in done.stdout
     program = (
-        "import sys; from infaug.cli import main; main(['--help']);"
+        "import sys; from infaug.cli import main; from infaug.cli_commands import *\n"
+        "for name in ['', *COMMANDS]:\n"
+        "    try: main([*name.split(), '--help'])\n"
+        "    except SystemExit: pass\n"
         "assert not {'torch', 'ray', 'pyarrow', 'sklearn'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

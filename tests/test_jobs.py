@@ -43,11 +43,16 @@ def test_a_job_smokes_and_ends_with_a_result(job, arguments, tmp_path):
 class Coloured:
     """Noise of one of ten classes, 32 px colour, in place of CIFAR-10."""
 
+    def __init__(self, split: str):
+        self.first = {"train": 0, "test": 120}[split]
+
     def __len__(self) -> int:
         return 120
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
-        noise = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(index))
+        noise = torch.rand(
+            3, 32, 32, generator=torch.Generator().manual_seed(self.first + index)
+        )
         return to_pil_image(noise), index % 10
 
 
@@ -70,7 +75,7 @@ def start(monkeypatch, capsys):
 def test_the_cifar_jobs_run_on_parquet_of_their_kind(job, tmp_path, start):
     classes = tuple(str(label) for label in range(10))
     for split in ("train", "test"):
-        write_parquet(Coloured(), tmp_path / f"{split}.parquet", classes)
+        write_parquet(Coloured(split), tmp_path / f"{split}.parquet", classes)
     printed = start(
         *(job, "--smoke", "--data", str(tmp_path), "--labels", "50", "--target", "40"),
         *("--network", "allconv", "--data.influence-share", "0.5"),
@@ -115,6 +120,20 @@ def test_the_ablation_job_smokes_and_prints_what_it_ran(tmp_path, start):
         "default",
         "base",
     ]
+
+
+def test_the_long_tail_job_smokes_continues_and_draws_what_it_ran(tmp_path, start):
+    out, figure = tmp_path / "tail.jsonl", tmp_path / "tail.png"
+    command = ["long_tail.py", "--smoke", "--out", str(out), "--figure", str(figure)]
+    command += ["--work", str(tmp_path / "work")]
+    start(*command, "--methods", "plain")
+    printed = start(*command, "--methods", "plain", "infaug_drs")
+    assert "1 of 2 cells to run" in printed.err
+    assert len(out.read_text().splitlines()) == 2
+    assert figure.exists()
+    again = start(*command, "--render")
+    assert "| git | not run |" in again.out
+    assert "| infaug_drs | not run |" not in again.out
 
 
 def test_the_imagenet_job_has_the_papers_settings_and_the_linear_rule():

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from infaug.config import DataConfig, RunConfig, ShiftConfig
-from infaug.rows import POLICIES, ROWS, SIBLINGS, rows_of
+from infaug.rows import NEIGHBOURS, POLICIES, ROWS, SIBLINGS, rows_of
 
 SHIFTED = DataConfig(shift=ShiftConfig(rotate_deg=40))
 BOTH = replace(SHIFTED, shift=ShiftConfig(rotate_deg=40, splits=("train", "test")))
@@ -46,8 +46,20 @@ def test_a_method_s_learned_row_follows_the_row_without_e_where_s_val_is_solved_
 
 def test_the_policies_are_the_methods_that_learn_nothing():
     assert {"mixup", "cutmix", "trivial", "mmel_soft", "augmix"} < set(POLICIES)
-    assert set(SIBLINGS) - set(POLICIES) == {"trivial_learned", "mixup_learned"}
-    assert all(ROWS[name].control in POLICIES for name in set(SIBLINGS) - set(POLICIES))
+    learned = set(SIBLINGS) - set(POLICIES) - set(NEIGHBOURS)
+    assert learned == {"trivial_learned", "mixup_learned"}
+    assert all(ROWS[name].control in POLICIES for name in learned)
+
+
+def test_neighbours_use_influence_images_otherwise_each_with_what_it_needs():
+    reweighted, bilevel = (ROWS[name] for name in NEIGHBOURS)
+    assert reweighted.solves_s_val
+    assert not reweighted.is_learned
+    assert bilevel.is_learned
+    assert not bilevel.solves_s_val
+    assert all(
+        ROWS[n].solves_s_val == ROWS[n].is_learned for n in set(ROWS) - set(NEIGHBOURS)
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from infaug.world import World
+
+PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 class GroupedBatchNorm(nn.Module):
@@ -40,7 +43,7 @@ class GroupedBatchNorm(nn.Module):
         # Sums over this process's groups since the last merge: mean, variance, count.
         self.pending: Tensor | None = None
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+    def forward(self, x: Float[Tensor, "B C *at"]) -> Float[Tensor, "B C *at"]:
         """Normalised `x`; in training, records the statistics of each group."""
         if not self.training:
             mean, var = self.running_mean, self.running_var
@@ -66,18 +69,44 @@ class GroupedBatchNorm(nn.Module):
 
 
 def convert_batchnorm(model: nn.Module) -> nn.Module:
-    """Replace every torch.nn.BatchNorm2d of `model` by a GroupedBatchNorm."""
+    """Replace every batch normalisation of `model` by a GroupedBatchNorm.
+
+    A layer that is one with its dropout and activation, as timm's BatchNormAct2d, is
+    replaced by the three in turn.
+
+    Raises:
+        ValueError: for a kind of batch normalisation that is not known, or one without
+            running statistics: what it does in evaluation depends on the batch.
+    """
     for name, child in model.named_children():
-        if isinstance(child, nn.BatchNorm2d):
-            momentum = 0.1 if child.momentum is None else child.momentum
-            grouped = GroupedBatchNorm(
-                child.num_features, momentum=momentum, eps=child.eps
-            )
-            grouped.load_state_dict(child.state_dict())
-            setattr(model, name, grouped)
+        if isinstance(child, _BatchNorm):
+            setattr(model, name, _grouped(name, child))
         else:
             convert_batchnorm(child)
     return model
+
+
+def _grouped(name: str, layer: _BatchNorm) -> nn.Module:
+    if layer.running_mean is None:
+        raise ValueError(
+            f"the layer {name!r} has track_running_stats=False: what F says of an "
+            "image would depend on the others in its batch; build it with True"
+        )
+    momentum = 0.1 if layer.momentum is None else layer.momentum
+    grouped = GroupedBatchNorm(layer.num_features, momentum=momentum, eps=layer.eps)
+    state = {k: v for k, v in layer.state_dict().items() if k in grouped.state_dict()}
+    grouped.load_state_dict(state, strict=layer.affine)
+    grouped.requires_grad_(layer.affine)
+    if type(layer) in PLAIN:
+        return grouped
+    drop, act = getattr(layer, "drop", None), getattr(layer, "act", None)
+    if isinstance(drop, nn.Module) and isinstance(act, nn.Module):
+        return nn.Sequential(grouped, drop, act)
+    raise ValueError(
+        f"the layer {name!r} is a {type(layer).__name__}, which does more than "
+        "torch.nn.BatchNorm2d and is not known to infaug: use that one, or another "
+        "normalisation such as GroupNorm"
+    )
 
 
 def set_groups(model: nn.Module, num_groups: int) -> None:

@@ -86,8 +86,8 @@ def mmel_soft_loss(
     """The same, with what F says of the original in place of the views' labels.
 
     View 0 is the original x. sum_b (l(x, y) + sum_{k>0} u_k l(x_k, p(x))) / 2, where
-    p(x) and u are constants; half, so that learning rates suit both kinds. The paper
-    leaves the balance of the two terms open; here they weigh alike.
+    p(x) and u are constants; half, so that learning rates suit both kinds. That the two
+    terms weigh alike is our choice.
     """
     target = logits[:, :1].detach().float().softmax(dim=2).expand_as(logits[:, 1:])
     original = view_losses(logits[:, :1], y[:, :1]).sum()

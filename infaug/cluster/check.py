@@ -56,6 +56,8 @@ def check(path: Path, prepare: Prepare) -> Checked:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        raise ValueError(f"{path} is no file: give a YAML file for `ray up` or KubeRay")
     try:
         documents = [doc for doc in yaml.safe_load_all(path.read_text()) if doc]
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

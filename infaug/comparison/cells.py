@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from infaug.cell_views import base_of
+from infaug.cell_views import base_of, refuse_unjudged
 from infaug.comparison.tuning import choose, trial_config, trial_row, tuned_config
 from infaug.config import RunConfig
 from infaug.record.folder import RunFolder
@@ -39,11 +39,12 @@ class Planned:
         if self.fits_generator:
             return {"adversary": self.config.adversarial.steps}
         steps = {"classify": rounds.rounds * rounds.classifier_steps}
+        is_once = self.row.is_learned and rounds.s_val == "once"
         if self.row.is_learned:
             steps["estimate"] = estimator_steps(rounds)
-            is_once = rounds.s_val == "once"
-            steps["refresh"] = 1 if is_once else rounds.rounds - 1
             steps["review"] = 0 if is_once else rounds.rounds - 1
+        if self.row.solves_s_val:
+            steps["refresh"] = 1 if is_once else rounds.rounds - 1
         return steps
 
     @property
@@ -58,11 +59,13 @@ def plan_cells(
     """All cells in the order in which they run: what one needs comes before it.
 
     Raises:
-        ValueError: if what a row adds does not go with the base.
+        ValueError: if a row does not go with the base or the settings.
     """
     rows = _with_generator(list(rows), config)
     for row in rows:
-        base_of(row, config.rounds.base)  # What cannot be is refused before the first.
+        # What cannot be is refused before the first.
+        base_of(row, config.rounds.base)
+        refuse_unjudged(row, config.estimator)
     planned = []
     for seed in seeds:
         for row in rows:

@@ -34,13 +34,16 @@ class Pace:
     Attributes:
         base_step: a step of F on base views.
         learned_step: a step of F with a view through G.
-        estimator_step: a step of E and G.
+        estimator_step: a step of E and G by influence.
+        lookahead_step: a step of E and G one step of F ahead; None where no row that is
+            named learns so.
         image: F's forward pass of one image.
     """
 
     base_step: float
     learned_step: float
     estimator_step: float
+    lookahead_step: float | None = None
     image: float
 
 
@@ -90,8 +93,20 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
         base_step=base_step,
         learned_step=learned_step,
         estimator_step=estimator_step,
+        lookahead_step=_lookahead_step(config, splits, device),
         image=(time.perf_counter() - began) / len(some),
     )
+
+
+def _lookahead_step(
+    config: RunConfig, splits: Splits, device: torch.device
+) -> float | None:
+    """Only where it will be taken: it needs several times the memory."""
+    row = next((ROWS[name] for name in config.rows if ROWS[name].looks_ahead), None)
+    if row is None:
+        return None
+    cell = Cell(row, 0, splits, config, World(), device)
+    return _seconds_a_step(estimate(cell, 0, range(TIMED_STEPS)))
 
 
 def _seconds_a_step(steps: Iterator[Any]) -> float:
@@ -122,12 +137,18 @@ def seconds_of_cell(cell: Planned, sizes: Sizes, pace: Pace, workers: int = 1) -
     through_g = row.is_learned or row.generator is not None
     influence = cell.config.influence
     in_hessian = min(sizes.train, 2 * (influence.hessian_samples or sizes.train))
-    num_views = len(cell.row.views_of(cell.config.classifier.views))
+    num_views = len(row.views_of(cell.config.classifier.views))
     refreshed = (num_views * in_hessian + sizes.influence) / workers
+    step = pace.learned_step if through_g else pace.base_step
+    if row.is_reweighted:  # Every view goes through F once more, to be judged.
+        judged = num_views * cell.config.classifier.batch_size
+        step += judged / workers * pace.image
+    e_step = pace.lookahead_step if row.looks_ahead else pace.estimator_step
+    assert e_step is not None, "rows that look ahead are named, so it was timed"
     assessed = cell.config.rounds.rounds * sizes.selection + sizes.test
     return (
-        steps["classify"] * (pace.learned_step if through_g else pace.base_step)
-        + steps.get("estimate", 0) * pace.estimator_step
+        steps["classify"] * step
+        + steps.get("estimate", 0) * e_step
         + (steps.get("refresh", 0) * refreshed + assessed) * pace.image
     )
 

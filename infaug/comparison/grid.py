@@ -17,8 +17,23 @@ from infaug.rows import ROWS, Row
 
 # What only names the rows, or says how often to write something down.
 NEVER_MATTER = ("seeds", "controls", "rows")
-NEVER_MATTER_IN_ROUNDS = ("log_every_steps", "checkpoint_every_steps")
-OF_LEARNING = ("influence", "transform", "estimator")
+NEVER_MATTER_IN_ROUNDS = (
+    "log_every_steps",
+    "checkpoint_every_steps",
+    "ledger_images",
+)
+# Came when there were results: at their defaults they leave every key as it was.
+CAME_LATER_IN_DATA = (
+    "target_source",
+    "test_from",
+    "path_column",
+    "split_column",
+    "drop_duplicates",
+    "tail",
+    "nuisance",
+)
+OF_LEARNING = ("transform", "estimator")
+OF_JUDGING = ("objective", "norm_floor")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +131,16 @@ def _settings(row: Row, config: RunConfig) -> dict[str, Any]:
     if not row.is_learned and row.generator is None:
         _drop(values, OF_LEARNING)
         _drop(values["rounds"], ("estimator_steps",))
+    if row.is_reweighted:
+        _drop(values["influence"], OF_JUDGING)
+    elif row.looks_ahead or (not row.is_learned and row.generator is None):
+        _drop(values, ("influence",))
+    if not row.looks_ahead:
+        _drop(values, ("bilevel",))
+    default = to_dict(DataConfig())
+    for name in CAME_LATER_IN_DATA:
+        if values["data"][name] == default[name]:
+            del values["data"][name]
     if _ignores_target(row) and _counts_labels(config):
         _drop(values["data"], ("target", "influence_share"))
     return values
@@ -129,7 +154,7 @@ def _drop(values: dict[str, Any], names: Iterable[str]) -> None:
 
 def _ignores_target(row: Row) -> bool:
     """Whether neither training nor choosing looks at influence or selection images."""
-    looks = row.is_learned or row.is_pooled or row.is_tuned
+    looks = row.is_learned or row.is_pooled or row.is_tuned or row.is_reweighted
     return not looks and row.generator is None
 
 

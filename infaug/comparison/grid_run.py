@@ -15,8 +15,8 @@ from infaug.comparison.results import Record
 from infaug.comparison.run import run_planned
 from infaug.comparison.tuning import TRIAL
 from infaug.config import DataConfig
+from infaug.data.problem import positions
 from infaug.data.source import Source, load
-from infaug.data.splits import split
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
@@ -99,24 +99,21 @@ def _reading(data: DataConfig, source: str) -> DataConfig:
     """Of the data settings only those that `load` looks at."""
     return DataConfig(
         source=source,
+        target_source=data.target_source,
+        test_from=data.test_from,
         image_size=data.image_size,
         mode=data.mode,
         image_column=data.image_column,
         label_column=data.label_column,
+        path_column=data.path_column,
+        split_column=data.split_column,
         max_bad_images=data.max_bad_images,
     )
 
 
 def check_shared(source: Source, problems: Sequence[DataConfig], seed: int) -> None:
     """Refuse to share a result between problems that train on different images."""
-    trains = [
-        split(
-            source.train.labels,
-            replace(data, seed=data.seed + seed),
-            test_given=source.test is not None,
-        ).train
-        for data in problems
-    ]
+    trains = [positions(source, data, seed).train for data in problems]
     if any(not train.equal(trains[0]) for train in trains[1:]):
         targets = ", ".join(f"{data.target:g}" for data in problems)
         raise ValueError(

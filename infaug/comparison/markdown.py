@@ -7,7 +7,7 @@ from infaug.comparison.grid import Column, Table, grid_cell
 from infaug.comparison.results import Record, Results
 from infaug.comparison.summary import gap_closed, statistics, with_best_random
 from infaug.comparison.verdict import CONTROLS_OF, verdict
-from infaug.rows import RANDOM_ROWS
+from infaug.rows import RANDOM_ROWS, RIVALS
 
 NOT_RUN = "not run"
 LABELS = {
@@ -106,7 +106,8 @@ def _sentences(titles: Sequence[str], found: Sequence[Found], seeds: int) -> lis
         tops = complete(column, seeds)
         learned: Sequence[Any] = [row for row in CONTROLS_OF if row in tops]
         for row in learned:
-            others = {k: v for k, v in tops.items() if k not in learned or k == row}
+            ours = set(learned) - set(RIVALS) - {row}
+            others = {k: v for k, v in tops.items() if k not in ours}
             lines.append(f"- {title}: {verdict(others)}.")
         if closed := gap_closed(tops):
             parts = ", ".join(f"{name} {share:.0f} %" for name, share in closed.items())

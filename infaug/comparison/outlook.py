@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import torch
 
+from infaug.comparison.beginning import settle_data
 from infaug.comparison.cells import plan_cells
 from infaug.comparison.controls import (
     Sizes,
@@ -13,10 +14,11 @@ from infaug.comparison.controls import (
     seconds_of_cell,
 )
 from infaug.comparison.plan import settle
+from infaug.comparison.proposals import propose
 from infaug.config import RunConfig
-from infaug.data.problem import Splits, divide
+from infaug.data.inspection import inspect
+from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import Source, load
-from infaug.data.splits import split
 from infaug.data.stored import Stored
 from infaug.precision import pick_device
 from infaug.rows import rows_of
@@ -40,7 +42,7 @@ def outlook(
     """
     workers = max(workers, 1)
     train, test = source.train, source.test
-    at = split(train.labels, config.data, test_given=test is not None)
+    at = positions(source, config.data)
     num_test = len(at.test) if test is None else len(test)
     cells = plan_cells(config, rows_of(config), range(config.seeds))
     trained = [cell for cell in cells if not cell.fits_generator]
@@ -75,6 +77,7 @@ def outlook(
         f"cells      {len(trained)}: {names}; {config.seeds} seed(s)",
         f"estimate   {said(seconds)}, {seconds * workers / 3600:.1f} "
         f"{device.type}-hours, from a few timed steps",
+        *propose(config, steps / per_epoch, seconds, device),
     ]
 
 
@@ -103,14 +106,17 @@ def _calibration_splits(config: RunConfig, source: Source) -> Splits:
 
 
 def foresee(config: RunConfig, workers: int) -> list[str]:
-    """The outlook of a config that nobody has settled yet.
+    """What the images are like, and the outlook of a config that is not settled yet.
 
     Raises:
         ValueError: for images or settings that cannot work.
     """
-    source, device = load(config.data), pick_device()
+    data, told = settle_data(config.data)
+    config = replace(config, data=data)
+    source, device = load(data), pick_device()
+    told += inspect(source, data)
     settled = settle(config, source.train.image_shape, device)
     if settled.controls == "auto" and not settled.rows:
         chosen, _ = choose_controls(settled, source, device, max(workers, 1))
         settled = replace(settled, controls=chosen)
-    return outlook(settled, source, device, workers)
+    return [*told, *outlook(settled, source, device, workers)]

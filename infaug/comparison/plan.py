@@ -55,10 +55,11 @@ def _settle_classifier(
     network = _network(channels, size) if config.network == "auto" else config.network
     optimizer = config.optimizer
     if optimizer == "auto":
-        optimizer = "adam" if network == "allconv" else "sgd"
+        optimizer = "adam" if network in ("allconv", "given") else "sgd"
     rate = config.learning_rate
     if rate is None:
-        rate = 2e-3 if optimizer == "adam" else 0.1
+        adam = 1e-3 if network == "given" else 2e-3
+        rate = adam if optimizer == "adam" else 0.1
     return replace(
         config,
         network=network,

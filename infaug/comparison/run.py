@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 
 from infaug.cell import Cell
+from infaug.comparison.beginning import begin_data, tell_data
 from infaug.comparison.cells import (
     Planned,
     choice_of,
@@ -81,8 +82,14 @@ def run(
         return finished
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked()))
-        source = load(config.data, services.feed)
+        begin = partial(begin_data, config.data, folder)
+        data, told = world.first(begin)
+        config = replace(config, data=data)
+        source = load(data, services.feed)
         world.first(lambda: folder.match_data(source.identity))
+        if not folder.is_settled:
+            tell = partial(tell_data, source, config, folder, told, shown=shown)
+            world.first(tell)
         device = pick_device()
         settled = settle(config, source.train.image_shape, device)
         world.share(settled.classifier.batch_groups)
@@ -200,12 +207,14 @@ def _finish_cell(
     return found
 
 
-def _scores(name: str, cell: Cell, split: Labelled) -> dict[str, float]:
+def _scores(name: str, cell: Cell, split: Labelled) -> dict[str, Any]:
     found = assess(cell, split.to(cell.device))
     return {
         f"{name}_loss": found.loss,
         f"{name}_top1": found.accuracy,
         f"{name}_top5": found.top5,
+        f"{name}_balanced": found.balanced,
+        f"{name}_by_class": list(found.by_class),
     }
 
 

@@ -18,10 +18,8 @@ from infaug.comparison.plan import settle
 from infaug.comparison.results import Record, Results
 from infaug.comparison.verdict import compare
 from infaug.config import DataConfig, RunConfig, changed
-from infaug.data.problem import Splits, divide
-from infaug.data.shift import apply_shift
+from infaug.data.problem import Splits, altered, divide, positions
 from infaug.data.source import Source
-from infaug.data.splits import split
 from infaug.precision import pick_device
 from infaug.randomness import generator
 from infaug.record.display import Display
@@ -54,19 +52,17 @@ def develop(source: Source, config: DataConfig, seed: int) -> Splits:
         ValueError: if `config.labels` leaves no image over.
     """
     splits = divide(source, config, seed)
-    whole, test_given = source.train, source.test is not None
-    config = replace(config, seed=config.seed + seed)
-    at = split(whole.labels, config, test_given=test_given).unlabelled
+    at = positions(source, config, seed).unlabelled
     if len(at) == 0:
         raise ValueError(
             "data.labels uses every training image: lower it, what is left over is "
             "what variants are compared on"
         )
-    order = torch.randperm(len(at), generator=generator(config.seed, "development"))
-    images = whole.select(at[order[:MOST_IMAGES]])
-    if "test" in config.shift.splits:
-        images = replace(images, images=apply_shift(images.images, config.shift))
-    return replace(splits, test=images)
+    seeded = replace(config, seed=config.seed + seed)
+    shuffle = generator(seeded.seed, "development")
+    order = torch.randperm(len(at), generator=shuffle)
+    images = source.train.select(at[order[:MOST_IMAGES]])
+    return replace(splits, test=altered(images, "test", seeded))
 
 
 def run_variant(

@@ -1,8 +1,8 @@
 """Did the learned augmentation help? Paired differences, and a sentence.
 
 Each learned row is compared with every control that was run, seed by seed, and with
-every other method that learns nothing. A gain must hold against each of them, so no
-correction for the number of controls is needed.
+every other method, also if that learns otherwise. A gain must hold against each of
+them, so no correction for the number of controls is needed.
 """
 
 import math
@@ -12,19 +12,20 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from infaug.rows import POLICIES
+from infaug.rows import RIVALS
 
 ENOUGH_SEEDS = 3
 CONFIDENCE = 0.95
 
-# What each learned row must beat, besides `POLICIES`; of the learned rows that were run
-# the first speaks for the run.
+# What each learned row must beat, besides `RIVALS`; of the learned rows that were run
+# the first speaks for the run: a rival that learns only where it is the only one.
 CONTROLS_OF = {
     "pooled_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
     "base_learned": ("none", "base", "base_random", "base_tuned"),
     "trivial_learned": ("none", "base", "base_random", "base_tuned", "trivial"),
     "mixup_learned": ("none", "base", "base_random", "base_tuned", "mixup"),
     "learned": ("none",),
+    "bilevel_learned": ("none", "base", "base_random", "base_tuned"),
 }
 
 
@@ -34,9 +35,8 @@ def controls_of(row: str, run: Collection[str]) -> list[str]:
     >>> controls_of("learned", ["none", "base", "learned", "mixup"])
     ['none', 'mixup']
     """
-    return [
-        name for name in dict.fromkeys((*CONTROLS_OF[row], *POLICIES)) if name in run
-    ]
+    named = dict.fromkeys((*CONTROLS_OF[row], *RIVALS))
+    return [name for name in named if name in run and name != row]
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ to print its help.
 
 from infaug.config.adversarial import AdversarialConfig, AffineRanges
 from infaug.config.backoff import BackoffConfig
+from infaug.config.bilevel import BilevelConfig
 from infaug.config.changed import changed, value_at
 from infaug.config.check import require
 from infaug.config.classifier import ClassifierConfig, Network, ViewLoss
@@ -14,11 +15,14 @@ from infaug.config.data import DataConfig, ShiftConfig, SplitName
 from infaug.config.dictionary import difference, from_dict, to_dict
 from infaug.config.estimator import EstimatorConfig
 from infaug.config.export import ExportConfig, ExportFormat, ExportSeed
+from infaug.config.git import GitConfig
 from infaug.config.influence import InfluenceConfig, Solver
 from infaug.config.modes import in_mode
+from infaug.config.nuisance import NuisanceConfig
 from infaug.config.prepare import Downloadable, PrepareConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.run import Controls, Mode, RunConfig
+from infaug.config.tail import TailConfig
 from infaug.config.sweep import Objective, SweepConfig
 from infaug.config.transform import TransformConfig
 from infaug.config.tuning import TuningConfig
@@ -27,6 +31,7 @@ __all__ = [
     "AdversarialConfig",
     "AffineRanges",
     "BackoffConfig",
+    "BilevelConfig",
     "ClassifierConfig",
     "Controls",
     "DataConfig",
@@ -35,9 +40,11 @@ __all__ = [
     "ExportConfig",
     "ExportFormat",
     "ExportSeed",
+    "GitConfig",
     "InfluenceConfig",
     "Mode",
     "Network",
+    "NuisanceConfig",
     "Objective",
     "PrepareConfig",
     "RoundsConfig",
@@ -45,6 +52,7 @@ __all__ = [
     "ShiftConfig",
     "Solver",
     "SplitName",
+    "TailConfig",
     "SweepConfig",
     "TransformConfig",
     "TuningConfig",

@@ -5,7 +5,9 @@ from typing import Literal
 
 from infaug.config.check import require
 
-Network = Literal["auto", "allconv", "resnet56", "wrn28_10", "resnet18", "resnet50"]
+Network = Literal[
+    "auto", "allconv", "resnet56", "wrn28_10", "resnet18", "resnet50", "given"
+]
 ViewLoss = Literal["mean", "mmel_hard", "mmel_soft"]
 
 
@@ -14,14 +16,16 @@ class ClassifierConfig:
     """F and how it is trained."""
 
     network: Network = "auto"
-    """`auto`: allconv up to 32 px grey, resnet56 up to 64 px, resnet18 above."""
+    """`auto`: allconv up to 32 px grey, resnet56 up to 64 px, resnet18 above; `given`
+    is the module that infaug.fit is called with in Python."""
     batch_size: int = 64
     """Images per step, over all workers; every image is seen in `views` views."""
     batch_groups: int = 4
     """Groups of a batch with their own BatchNorm statistics and random numbers; shared
     among the workers, of whom there can be as many."""
     optimizer: Literal["auto", "adam", "sgd"] = "auto"
-    """`auto`: adam for allconv, sgd with Nesterov momentum 0.9 for the ResNets."""
+    """`auto`: adam for allconv and a given module, sgd with Nesterov momentum 0.9 for
+    the ResNets."""
     views: int = 2
     """Views of every image in a step: those of a row, in turn, until there are enough;
     2 or more."""
@@ -29,7 +33,8 @@ class ClassifierConfig:
     """Rows mmel_hard and mmel_soft: views weigh softmax(loss / mmel_lambda), nats.
     Large: all alike; towards 0: the worst view alone."""
     learning_rate: float | None = None
-    """Peak of the schedule; None: 2e-3 for adam, 0.1 for sgd."""
+    """Peak of the schedule; None: 2e-3 for adam, 1e-3 for a given module, 0.1 for
+    sgd."""
     schedule: Literal["cosine", "steps"] = "cosine"
     """`cosine`: down to 0 at the end; `steps`: a tenth at each of `milestones`."""
     milestones: tuple[float, ...] = (1 / 3, 2 / 3, 8 / 9)

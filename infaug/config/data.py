@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from infaug.config.check import require
+from infaug.config.nuisance import NuisanceConfig
+from infaug.config.tail import TailConfig
 
 SplitName = Literal["train", "influence", "selection", "test"]
 
@@ -44,15 +46,24 @@ class DataConfig:
     """Which images, how many labels, which splits."""
 
     source: str = "digits"
-    """`digits` (bundled), a Parquet file, a folder of Parquet, or an image folder."""
+    """`digits` (bundled), a Parquet file, a folder of Parquet, an image folder, or a
+    CSV of paths and labels. Its `val` split, if it has one, drives and chooses."""
+    target_source: str | None = None
+    """A few labelled images of where the model will be used, in any such layout: they
+    drive, choose and test. --target PATH sets it, --target 200 sets `target`."""
+    test_from: Literal["target", "source"] = "target"
+    """With `target_source`, what the last number is about: a part of the target images
+    (or their own test split), or the test split of `source`."""
     labels: float | None = None
     """Labelled training images: a count, a fraction below 1, or all that remain."""
     target: float = 200
-    """Images held out to drive (influence) and to choose (selection); or a fraction."""
+    """Images held out to drive (influence) and to choose (selection); or a fraction.
+    Not looked at where a `val` split or `target_source` has them."""
     influence_share: float = 0.7
     """Part of `target` that drives the influence; the rest is for selection."""
     test: float = 0.3
-    """Count or fraction held out for the last number, if the source has no test."""
+    """Count or fraction held out for the last number, if there is no test split: of
+    `target_source` where there is one, else of `source`."""
     seed: int = 0
     """Seed of the splits; the k-th repetition draws them with seed + k."""
     image_size: int | None = None
@@ -62,18 +73,34 @@ class DataConfig:
     image_column: str = "image"
     """Parquet column that holds encoded image bytes."""
     label_column: str = "label"
-    """Parquet column that holds integer labels."""
+    """Column that holds the labels: integers in Parquet, names of classes in a CSV."""
+    path_column: str = "path"
+    """CSV column that holds the images' paths, relative to the CSV."""
+    split_column: str = "split"
+    """CSV column that says train, val or test; it may be missing."""
     max_bad_images: int = 0
     """Unreadable images that are skipped, counted and listed before it is an error."""
+    drop_duplicates: bool | None = None
+    """Training images whose pixels are also among the images that drive, choose or test
+    are left out. None: in a new run, and not in one begun before there was this."""
     stream_above_gib: float = 4.0
     """A Parquet set whose training images would take more memory than this, decoded, is
     streamed from its files; `image_size` is then needed."""
     shift: ShiftConfig = field(default_factory=ShiftConfig)
+    tail: TailConfig = field(default_factory=TailConfig)
+    nuisance: NuisanceConfig = field(default_factory=NuisanceConfig)
 
     def __post_init__(self):
         if self.labels is not None:
             require(self.labels > 0, "data.labels", "must be > 0", self.labels)
         require(self.target > 0, "data.target", "must be > 0", self.target)
+        given = self.target_source is not None or self.test_from == "target"
+        require(
+            given,
+            "data.test_from",
+            "needs data.target_source (--target PATH)",
+            "source",
+        )
         require(self.test > 0, "data.test", "must be > 0", self.test)
         share = self.influence_share
         require(

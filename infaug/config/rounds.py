@@ -32,6 +32,9 @@ class RoundsConfig:
     """Steps between lines of metrics.jsonl."""
     checkpoint_every_steps: int = 200
     """Steps between checkpoints inside a phase; every phase ends with one."""
+    ledger_images: int | None = 256
+    """Training images, evenly over all, of which RUN/ledger says in each round what E
+    did to them and what came of it; 0: no ledger, none: all images."""
 
     def __post_init__(self):
         for name in ("rounds", "classifier_steps", "estimator_steps"):
@@ -40,6 +43,9 @@ class RoundsConfig:
         for name in ("log_every_steps", "checkpoint_every_steps"):
             value = getattr(self, name)
             require(value >= 1, f"rounds.{name}", "must be >= 1", value)
+        images = self.ledger_images
+        rule = "must be >= 0, or none for all"
+        require(images is None or images >= 0, "rounds.ledger_images", rule, images)
         lag = self.refresh_lag
         most = self.classifier_steps if self.refresh == "overlap" else lag
         require(

@@ -5,6 +5,7 @@ from typing import Literal
 
 from infaug.config.adversarial import AdversarialConfig
 from infaug.config.backoff import BackoffConfig
+from infaug.config.bilevel import BilevelConfig
 from infaug.config.check import require
 from infaug.config.classifier import ClassifierConfig
 from infaug.config.data import DataConfig
@@ -31,6 +32,7 @@ class RunConfig:
     transform: TransformConfig = field(default_factory=TransformConfig)
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
+    bilevel: BilevelConfig = field(default_factory=BilevelConfig)
     backoff: BackoffConfig = field(default_factory=BackoffConfig)
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)

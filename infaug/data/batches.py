@@ -88,6 +88,10 @@ class Batches:
     def at(self, step: int) -> Batch:
         """Images, one-hot labels and draws of a step."""
         whole = batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
+        return self.gather(step, whole)
+
+    def gather(self, step: int, whole: Int64[Tensor, "B"]) -> Batch:
+        """The part held here of the batch of these positions, with a step's draws."""
         held = whole.view(self.num_groups, -1)[list(self.world_groups)].flatten()
         held = held.to(self.device)
         x = to_float(self.labelled.images[held])

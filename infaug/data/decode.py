@@ -28,6 +28,9 @@ UNREADABLE = (
     Image.DecompressionBombError,
 )
 
+BAD_AT_ONCE = 100  # unreadable images beyond the limit, before reading is given up
+NAMED = 3
+
 
 class Encoded(NamedTuple):
     """One image as it lies in its file."""
@@ -38,6 +41,15 @@ class Encoded(NamedTuple):
     """Encoded bytes, or the file that holds them; None if the row has none."""
     label: int
     """Class index."""
+
+
+class Decoded(NamedTuple):
+    """The readable images of one split."""
+
+    images: UInt8[Tensor, "N C H W"]
+    labels: Int64[Tensor, "N"]
+    names: tuple[str, ...]
+    """Of each image: its file, or file and row."""
 
 
 class Decoder:
@@ -53,16 +65,14 @@ class Decoder:
         self.bad: list[str] = []
         self._first: tuple[str, Image.Image] | None = None
 
-    def read(
-        self, items: Iterable[Encoded]
-    ) -> tuple[UInt8[Tensor, "N C H W"], Int64[Tensor, "N"]]:
-        """Images and labels of all readable items; the others are added to `bad`.
+    def read(self, items: Iterable[Encoded]) -> "Decoded":
+        """All readable items; the others are added to `bad`.
 
         Raises:
             ValueError: if no image could be read, more than `max_bad_images` cannot be,
                 or images differ in size or mode and the config does not settle it.
         """
-        pixels, labels, shape = bytearray(), [], (0, 0, 0)
+        pixels, labels, names, shape = bytearray(), [], [], (0, 0, 0)
         for item in items:
             image = self._decode(item)
             if image is not None:
@@ -71,13 +81,15 @@ class Decoder:
                 shape = array.shape
                 pixels += array.tobytes()
                 labels.append(item.label)
+                names.append(item.name)
+        self._refuse_many_bad()
         if not labels:
             raise ValueError(
                 f"data.source {self.config.source!r} has a split without a readable "
                 "image: add images or remove the split"
             )
         images = torch.frombuffer(pixels, dtype=torch.uint8).view(-1, *shape)
-        return images, torch.tensor(labels)
+        return Decoded(images, torch.tensor(labels), tuple(names))
 
     def _decode(self, item: Encoded) -> Image.Image | None:
         try:
@@ -92,12 +104,21 @@ class Decoder:
         return image
 
     def _note_bad(self, name: str, reason: str) -> None:
-        self.bad.append(f"{name}: {reason}")
-        if len(self.bad) > self.config.max_bad_images:
+        self.bad.append(f"{name} cannot be read ({reason})")
+        if len(self.bad) >= self.config.max_bad_images + BAD_AT_ONCE:
+            self._refuse_many_bad()
+
+    def _refuse_many_bad(self) -> None:
+        """After all were tried: who repairs them wants to hear of them together."""
+        num = len(self.bad)
+        if num > self.config.max_bad_images:
+            others = "; ".join(self.bad[1:NAMED])
+            more = f"; {others}" if others else ""
+            more += "; ..." if num > NAMED else ""
             raise ValueError(
-                f"{name} cannot be read ({reason}); unreadable images so far: "
-                f"{len(self.bad)}. Repair or remove it, or skip such images with "
-                f"--data.max-bad-images {len(self.bad)} or more"
+                f"{self.bad[0]}{more}; unreadable images so far: {num}. Repair or "
+                f"remove them, or skip such images with --data.max-bad-images {num} or "
+                "more"
             )
 
     def _check_alike(self, name: str, image: Image.Image) -> None:

@@ -1,6 +1,6 @@
 """Images in folders named for their class: `class/name.jpg`.
 
-Or, with a test split, `train/class/name.jpg` and `test/class/name.jpg`. Classes and
+Or, with splits, `train/class/name.jpg`, and `val` and `test` likewise. Classes and
 files are taken in order of name; hidden files and files that are not named like images
 are passed over.
 """
@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 
 from infaug.data.decode import Encoded
+from infaug.data.split_names import SPLIT_NAMES
 from infaug.storage import Location
 
 SUFFIXES = frozenset(
@@ -17,21 +18,35 @@ SUFFIXES = frozenset(
 
 
 def folder_parts(root: Location) -> dict[str, Location]:
-    """The folders of `train` and, if there is one, of `test`; empty without classes.
+    """The folders of `train`, and of `val` and `test` where there are such.
 
-    `train` is a split only if it holds folders: it may also be the class of trains.
-    Folders beside the splits are named in a warning.
+    Empty without classes. `train` is a split only if it holds folders: it may also be
+    the class of trains. Folders beside the splits are named in a warning.
+
+    Raises:
+        ValueError: if two folders are the same split under two names.
     """
     if not _subfolders(root / "train"):
         return {"train": root} if _subfolders(root) else {}
-    others = [f.name for f in _subfolders(root) if f.name not in ("train", "test")]
+    parts: dict[str, Location] = {}
+    others = []
+    for folder in _subfolders(root):
+        split = SPLIT_NAMES.get(folder.name)
+        if split is None or (split == "train" and folder.name != "train"):
+            others.append(folder.name)
+        elif split in parts:
+            raise ValueError(
+                f"{root} has both {parts[split].name} and {folder.name}: join them, or "
+                "take one away"
+            )
+        else:
+            parts[split] = folder
     if others:
         warnings.warn(
-            f"{root}: only train and test are used, not {', '.join(others)}",
+            f"{root}: only train, val and test are used, not {', '.join(others)}",
             stacklevel=2,
         )
-    parts = {"train": root / "train", "test": root / "test"}
-    return {split: folder for split, folder in parts.items() if folder.is_dir()}
+    return {split: parts[split] for split in ("train", "val", "test") if split in parts}
 
 
 def folder_class_names(folder: Location) -> tuple[str, ...]:

@@ -27,31 +27,36 @@ OUT_OF_REACH = (
 
 
 def parquet_parts(path: Location) -> dict[str, list[Location]]:
-    """The files of `train` and, if there are any, of `test`; empty without Parquet.
+    """The files of `train`, and of `val` and `test` where there are such.
 
-    A file is all `train`. In a folder, names that begin with `train` or `test` are the
-    files (shards) of that split, in order of name; where none begins with `train`, all
-    others are `train`. Files that belong to neither are named in a warning.
+    Empty without Parquet. A file is all `train`. In a folder, names that begin with
+    `train`, `val` or `test` are the files (shards) of that split, in order of name;
+    where none begins with `train`, all others are `train`. Files that belong to none
+    are named in a warning.
 
     Raises:
-        ValueError: if a folder has only `test` files, or lacks one that its plan lists.
+        ValueError: if a folder has no file of `train`, or lacks one that its plan
+            lists.
     """
     if path.is_file():
         return {"train": [path]} if path.suffix == ".parquet" else {}
     files = [file for file in path.files() if file.suffix == ".parquet"]
     _refuse_missing(path, {file.name for file in files})
-    test = [file for file in files if file.name.startswith("test")]
-    named = [file for file in files if file.name.startswith("train")]
-    others = [file for file in files if file not in test and file not in named]
-    if named and others:
+    parts = {
+        split: [file for file in files if file.name.startswith(split)]
+        for split in ("train", "val", "test")
+    }
+    others = [
+        file for file in files if not any(file in part for part in parts.values())
+    ]
+    if parts["train"] and others:
         unused = ", ".join(file.name for file in others)
         warnings.warn(
-            f"{path}: only train* and test* are used, not {unused}", stacklevel=2
+            f"{path}: only train*, val* and test* are used, not {unused}", stacklevel=2
         )
-    train = named or others
-    if test and not train:
-        raise ValueError(f"{path} has test*.parquet only: add a train.parquet")
-    parts = {"train": train, "test": test}
+    parts["train"] = parts["train"] or others
+    if files and not parts["train"]:
+        raise ValueError(f"{path} has {files[0].name} only: add a train.parquet")
     return {split: files for split, files in parts.items() if files}
 
 

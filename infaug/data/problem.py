@@ -1,15 +1,19 @@
-"""A source, divided and shifted as the config asks: what a run is given."""
+"""A source, divided and changed as the config asks: what a run is given."""
 
 from dataclasses import dataclass, replace
 
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from infaug.config import DataConfig, SplitName
 from infaug.data.dataset import Labelled
+from infaug.data.duplicates import without_duplicates
+from infaug.data.images import Source
+from infaug.data.nuisance import apply_nuisance
 from infaug.data.shift import apply_shift
-from infaug.data.source import Source, load
-from infaug.data.splits import Indices, split
+from infaug.data.source import load
+from infaug.data.splits import Indices, split, split_beside
 from infaug.data.stored import Stored
 
 
@@ -32,6 +36,8 @@ class Splits:
     """Images that were skipped as unreadable."""
     drives: Stored | None = None
     """The influence images as they are stored, if the training images are."""
+    at: Indices | None = None
+    """Where in the source the images lie; None: nowhere, they were made."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -45,6 +51,25 @@ class Splits:
             assert self.drives is not None, "both are parts of what is stored"
             return self.train + self.drives
         return self.train + self.influence
+
+    def trained_on(
+        self, is_pooled: bool
+    ) -> tuple[Int64[Tensor, "N"], Bool[Tensor, "N"]]:
+        """Of every image F trains on: its number in the source, and if it also drives.
+
+        Images that were made have their own number.
+        """
+        if self.at is None:
+            images = self.pooled if is_pooled else self.train
+            return torch.arange(len(images)), torch.zeros(len(images)).bool()
+        if not is_pooled:
+            return self.at.train, torch.zeros(len(self.at.train)).bool()
+        both = torch.cat([self.at.train, self.at.influence])
+        drives = torch.arange(len(both)) >= len(self.at.train)
+        if isinstance(self.train, Labelled):
+            return both, drives
+        order = both.argsort()  # as images that are streamed are pooled
+        return both[order], drives[order]
 
     @property
     def num_classes(self) -> int:
@@ -61,51 +86,90 @@ def load_splits(config: DataConfig) -> Splits:
     return divide(load(config), config)
 
 
+def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indices:
+    """Which image of a source serves which purpose in a repetition.
+
+    With `config.drop_duplicates`, training images that are held out as well, pixel by
+    pixel, are in no split.
+
+    Raises:
+        ValueError: whatever `split` refuses, and a class all of whose training images
+            are held out as well.
+    """
+    config = replace(config, seed=config.seed + repetition)
+    labels, target, test = source.train.labels, source.target, source.test
+    if target is None:
+        at = split(labels, config, test_given=test is not None)
+    else:
+        at = split_beside(
+            labels,
+            target.labels,
+            config,
+            test_given=test is not None,
+            test_of_target=source.is_tested_on_target,
+        )
+    return without_duplicates(source, at) if config.drop_duplicates else at
+
+
 def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
-    """Divide a source, and shift the splits in `config.shift.splits`.
+    """Divide a source, give images their nuisance, shift `config.shift.splits`.
 
     Repetitions draw different splits, so that the spread over them is that of the whole
     experiment. Unlabelled images are training images: they are shifted if `train` is.
 
     Raises:
-        ValueError: whatever `split` refuses, and a shift of images that are streamed.
+        ValueError: whatever `split` refuses, and a shift or nuisance of images that are
+            streamed.
     """
-    config = replace(config, seed=config.seed + repetition)
-    whole, own_test = source.train, source.test
-    at = split(whole.labels, config, test_given=own_test is not None)
+    at = positions(source, config, repetition)
+    whole = source.train
+    held = whole if source.target is None else source.target
+    tested = held if source.is_tested_on_target else whole
 
     if isinstance(whole, Stored):
         return _divide_stored(source, whole, at, config)
 
-    def shifted(name: SplitName, part: Labelled) -> Labelled:
-        if name not in config.shift.splits:
-            return part
-        return replace(part, images=apply_shift(part.images, config.shift))
-
+    seeded = replace(config, seed=config.seed + repetition)
+    test = tested.select(at.test) if source.test is None else source.test
     return Splits(
-        train=shifted("train", whole.select(at.train)),
-        influence=shifted("influence", whole.select(at.influence)),
-        selection=shifted("selection", whole.select(at.selection)),
-        test=shifted("test", whole.select(at.test) if own_test is None else own_test),
-        unlabelled=shifted("train", whole.select(at.unlabelled)).images,
+        train=altered(whole.select(at.train), "train", seeded),
+        influence=altered(held.select(at.influence), "influence", seeded),
+        selection=altered(held.select(at.selection), "selection", seeded),
+        test=altered(test, "test", seeded),
+        unlabelled=altered(whole.select(at.unlabelled), "train", seeded).images,
         bad=source.bad,
+        at=at,
     )
+
+
+def altered(part: Labelled, name: SplitName, config: DataConfig) -> Labelled:
+    """Images as they appear in a split: each with its nuisance, then all shifted."""
+    images = apply_nuisance(part.images, config.nuisance, config.seed, name)
+    if name in config.shift.splits:
+        images = apply_shift(images, config.shift)
+    return replace(part, images=images)
 
 
 def _divide_stored(
     source: Source, whole: Stored, at: Indices, config: DataConfig
 ) -> Splits:
-    if not config.shift.is_identity:
+    nuisance = config.nuisance.kind != "none"
+    if nuisance or not config.shift.is_identity:
         raise ValueError(
-            "data.shift is for images in memory, and these are streamed: raise "
-            "--data.stream-above-gib, or give the shifted images themselves"
+            f"data.{'nuisance' if nuisance else 'shift'} is for images in memory, and "
+            "these are streamed: raise --data.stream-above-gib, or give the "
+            f"{'changed' if nuisance else 'shifted'} images themselves"
         )
+    held = whole if source.target is None else source.target
+    assert isinstance(held, Stored), "target images are streamed if train is"
+    tested = held if source.is_tested_on_target else whole
     return Splits(
         train=whole.part(at.train),
-        influence=whole.select(at.influence),
-        selection=whole.select(at.selection),
-        test=whole.select(at.test) if source.test is None else source.test,
+        influence=held.select(at.influence),
+        selection=held.select(at.selection),
+        test=tested.select(at.test) if source.test is None else source.test,
         unlabelled=whole.select(at.unlabelled[:0]).images,
         bad=source.bad,
-        drives=whole.part(at.influence),
+        drives=held.part(at.influence),
+        at=at,
     )

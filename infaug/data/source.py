@@ -5,48 +5,24 @@ the file or row at fault and with a remedy.
 """
 
 import warnings
-from dataclasses import dataclass, replace
-from typing import Any
-
-import torch
-from jaxtyping import Int64
-from torch import Tensor
+from collections.abc import Mapping
+from dataclasses import replace
 
 from infaug.config import DataConfig
+from infaug.data.classes import (
+    check_enough,
+    check_like_train,
+    number_classes,
+    numbered_as,
+)
 from infaug.data.dataset import Labelled
 from infaug.data.decode import Decoder
 from infaug.data.digits import digits
 from infaug.data.feed import Feed, Threads
-from infaug.data.folder import folder_class_names, folder_items, folder_parts
-from infaug.data.parquet import parquet_class_names, parquet_items, parquet_parts
-from infaug.data.stored import Stored, must_stream, open_stored
-from infaug.storage import Location, location
-
-# Images, labels, and the class names if they are stored.
-Part = tuple[Tensor, Tensor, tuple[str, ...] | None]
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """All images of a source; `test` is None if it comes without a test split."""
-
-    train: Labelled | Stored
-    test: Labelled | None
-    bad: tuple[str, ...]
-    """Images that were skipped as unreadable: file or row, and the reason."""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What tells these images from others, for a file."""
-        found: dict[str, Any] = {
-            "classes": list(self.train.class_names),
-            "image shape": list(self.train.image_shape),
-        }
-        for name, part in (("train", self.train), ("test", self.test)):
-            if part is not None:
-                found[f"{name} images"] = len(part)
-                found[f"{name} checksum"] = part.checksum
-        return found
+from infaug.data.images import Source
+from infaug.data.layout import Listed, listed
+from infaug.data.stored import must_stream
+from infaug.data.streamed import streamed
 
 
 def load(config: DataConfig, feed: Feed | None = None) -> Source:
@@ -59,125 +35,135 @@ def load(config: DataConfig, feed: Feed | None = None) -> Source:
         ValueError: if the source is missing, empty or of no known layout, or if a
             column, image, label or class is not as it must be.
     """
+    decoder = Decoder(config)
     if config.source == "digits":
         mode = "RGB" if config.mode == "RGB" else "L"
-        return Source(digits(image_size=config.image_size or 16, mode=mode), None, ())
-    path = location(config.source)
-    files = parquet_parts(path) if path.exists() else {}
-    if files and must_stream(files["train"], config):
-        return _streamed(path, files, config, feed or Threads())
-    decoder = Decoder(config)
-    parts = _read_parts(path, config, decoder)
-    images, labels, names = parts["train"]
-    train = Labelled(images, labels, _numbered(path, labels, names))
-    test = None
-    if "test" in parts:
-        images, labels, names = parts["test"]
-        _check_like_train(path, train.class_names, labels, names)
-        test = Labelled(images, labels, train.class_names)
+        whole = digits(image_size=config.image_size or 16, mode=mode)
+        source = Source(whole, None, ())
+        settled = replace(config, image_size=whole.image_shape[1], mode=mode)
+        decoder = Decoder(settled)
+    else:
+        parts = listed(config.source, config)
+        files = parts["train"].files
+        if files and must_stream(files, config):
+            source = streamed(parts, config, feed or Threads())
+            _check_held_out(source, config)
+            return source
+        source = _decoded(parts, config, decoder)
+    if config.target_source is not None:
+        source = _with_target(source, config, decoder)
+    _check_held_out(source, config)
     if decoder.bad:
         few = "; ".join(decoder.bad[:3]) + ("; ..." if len(decoder.bad) > 3 else "")
         warnings.warn(
             f"{len(decoder.bad)} unreadable images were skipped: {few}", stacklevel=2
         )
-    return Source(train, test, tuple(decoder.bad))
+    return replace(source, bad=tuple(decoder.bad))
 
 
-def _streamed(
-    path: Location, files: dict[str, list[Location]], config: DataConfig, feed: Feed
+def _check_held_out(source: Source, config: DataConfig) -> None:
+    """Refuse target images that are too few to be divided.
+
+    Raises:
+        ValueError: if there is not one of each class for each purpose.
+    """
+    if source.target is None:
+        return
+    least, why = 2, "one to drive and one to choose"
+    if source.is_tested_on_target and source.test is None:
+        least, why = 3, "one to drive, one to choose, one to test"
+    where = config.target_source or f"the val split of {config.source}"
+    names = source.train.class_names
+    check_enough(source.target.labels, names, least, where, why)
+
+
+def _decoded(
+    parts: Mapping[str, Listed], config: DataConfig, decoder: Decoder
 ) -> Source:
-    names = {split: parquet_class_names(each) for split, each in files.items()}
-    train = open_stored(files["train"], config, names["train"], feed)
-    train = replace(train, class_names=_numbered(path, train.labels, names["train"]))
-    if "test" not in files:
-        return Source(train, None, ())
-    test = open_stored(files["test"], config, names["test"], feed)
-    _check_like_train(path, train.class_names, test.labels, names["test"])
-    test = replace(test, class_names=train.class_names)
-    return Source(train, test.select_all(), ())
+    where, names = config.source, {}
+    images, labels, names["train"] = decoder.read(parts["train"].items())
+    classes = number_classes(where, labels, parts["train"].class_names)
+    train, test, target = Labelled(images, labels, classes), None, None
+    if "test" in parts:
+        images, labels, names["test"] = decoder.read(parts["test"].items())
+        check_like_train(where, "test", classes, labels, parts["test"].class_names)
+        test = Labelled(images, labels, classes)
+    if "val" in parts:
+        target, names["target"] = _matched(parts["val"], classes, decoder, where)
+    source = Source(train, test, (), target, names=names)
+    if "val" in parts and config.target_source is not None:
+        source = _join_val(source, where)
+    return source
 
 
-def _read_parts(
-    path: Location, config: DataConfig, decoder: Decoder
-) -> dict[str, Part]:
-    if not path.exists():
-        raise ValueError(
-            f"data.source {str(path)!r} was not found: looked for {path.absolute}. "
-            "Give a Parquet file, a folder, or `digits`, which is bundled"
+def _matched(
+    part: Listed, classes: tuple[str, ...], decoder: Decoder, where: str
+) -> tuple[Labelled, tuple[str, ...]]:
+    """Images whose classes are those of train by name, and what they are called."""
+    images, labels, names = decoder.read(part.items())
+    labels = numbered_as(classes, labels, part.class_names, where)
+    return Labelled(images, labels, classes), names
+
+
+def _join_val(source: Source, where: str) -> Source:
+    """`val` among the training images: target images drive and choose in its place."""
+    assert isinstance(source.train, Labelled)
+    assert isinstance(source.target, Labelled)
+    warnings.warn(
+        f"{where}: its val split is trained on, for the images of "
+        f"data.target_source drive and choose",
+        stacklevel=4,
+    )
+    names = dict(source.names)
+    names["train"] = (*names["train"], *names.pop("target"))
+    train = source.train + source.target
+    return replace(source, train=train, target=None, names=names)
+
+
+def _with_target(source: Source, config: DataConfig, decoder: Decoder) -> Source:
+    """The source with the images of `target_source`, which drive, choose and test."""
+    assert isinstance(source.train, Labelled)
+    where = config.target_source
+    assert where is not None
+    parts = listed(where, config)
+    classes = source.train.class_names
+    held = [
+        _matched(parts[name], classes, decoder, where)
+        for name in ("train", "val")
+        if name in parts
+    ]
+    target, names = held[0]
+    for more, called in held[1:]:
+        target, names = target + more, (*names, *called)
+    own_test = None
+    if "test" in parts:
+        own_test = _matched(parts["test"], classes, decoder, where)
+    return _tested(replace(source, target=target), config, own_test, names)
+
+
+def _tested(
+    source: Source,
+    config: DataConfig,
+    own_test: tuple[Labelled, tuple[str, ...]] | None,
+    names: tuple[str, ...],
+) -> Source:
+    """What the last number is about: target's images, or the source's test split."""
+    if config.test_from == "source":
+        if source.test is None:
+            raise ValueError(
+                f"data.test_from source: {config.source} has no test split; add one, "
+                "or leave it at target"
+            )
+        return replace(source, names={**source.names, "target": names})
+    if source.test is not None:
+        warnings.warn(
+            f"the test split of {config.source} is not looked at: test images are "
+            f"those of {config.target_source}, where the model will be used "
+            "(--data.test-from source changes that)",
+            stacklevel=4,
         )
-    parts = {}
-    for split, files in parquet_parts(path).items():
-        names = parquet_class_names(files)
-        parts[split] = (*decoder.read(parquet_items(files, config, names)), names)
-    if parts:
-        return parts
-    for split, folder in folder_parts(path).items():
-        names = folder_class_names(folder)
-        parts[split] = (*decoder.read(folder_items(folder, names)), names)
-    if not parts:
-        is_empty = path.is_dir() and not (path.files() or path.folders())
-        found = "empty" if is_empty else "neither Parquet nor a folder of class folders"
-        raise ValueError(
-            f"data.source {path} is {found}: give name.parquet, a folder with "
-            "train.parquet, or a folder with class/name.jpg"
-        )
-    return parts
-
-
-def _numbered(
-    path: Location, labels: Tensor, names: tuple[str, ...] | None
-) -> tuple[str, ...]:
-    """Check that train has every class; without stored names, classes are numbers."""
-    present = labels.unique()
-    num_classes = len(names) if names is not None else len(present)
-    absent = _first_absent(present, num_classes)
-    if absent is not None:
-        named = f" ({names[absent]!r})" if names is not None else ""
-        raise ValueError(
-            f"{path}: no training image has class {absent}{named}, but labels go up to "
-            f"{max(int(present[-1]), num_classes - 1)}: add images of it, or number "
-            "the classes from 0 without gaps"
-        )
-    names = names or tuple(str(number) for number in range(num_classes))
-    if num_classes < 2:
-        raise ValueError(
-            f"{path}: all training images have one class, {names[0]!r}: a classifier "
-            "needs two or more"
-        )
-    return names
-
-
-def _check_like_train(
-    path: Location,
-    train_names: tuple[str, ...],
-    labels: Tensor,
-    names: tuple[str, ...] | None,
-) -> None:
-    """Refuse a test split that has not exactly the classes of train."""
-    num_classes = len(train_names)
-    if names is not None and names != train_names:
-        raise ValueError(
-            f"{path}: train and test differ in classes, "
-            f"{_differing(train_names, names)}: "
-            "give both the same, or remove test so that part of train is held out"
-        )
-    present = labels.unique()
-    absent = _first_absent(present, num_classes)
-    if absent is not None or len(present) != num_classes:
-        wrong = f"no class {absent}" if absent is not None else f"class {present[-1]}"
-        raise ValueError(
-            f"{path}: train has classes 0..{num_classes - 1}, test has {wrong}: "
-            "give both the same, or remove test so that part of train is held out"
-        )
-
-
-def _first_absent(present: Int64[Tensor, "y"], num_classes: int) -> int | None:
-    """The least of 0..Y-1 that is not among the sorted numbers present, if any."""
-    absent = torch.isin(torch.arange(num_classes), present, invert=True).nonzero()
-    return int(absent[0]) if len(absent) else None
-
-
-def _differing(train_names: tuple[str, ...], names: tuple[str, ...]) -> str:
-    only_train = [name for name in train_names if name not in names]
-    only_test = [name for name in names if name not in train_names]
-    return f"only in train {only_train[:5]}, only in test {only_test[:5]}"
+    kept = {k: v for k, v in source.names.items() if k != "test"} | {"target": names}
+    if own_test is None:
+        return replace(source, test=None, is_tested_on_target=True, names=kept)
+    test, called = own_test
+    return replace(source, test=test, names=kept | {"test": called})

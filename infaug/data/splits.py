@@ -4,7 +4,8 @@ Images are shuffled once. Each split then takes its share class by class: test f
 then target, from the front of the shuffled order, then labels, from its back. So what
 is held out does not depend on how many labels are used, and which images are trained on
 does not depend on how many are held out as target, unless together they exhaust a
-class. Every fraction is of what the earlier splits left.
+class. Every fraction is of what the earlier splits left. A long tail is cut last, from
+the training images alone.
 """
 
 from dataclasses import dataclass
@@ -14,12 +15,17 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.config import DataConfig
+from infaug.data.tail import thin
 from infaug.randomness import generator
 
 
 @dataclass(frozen=True, eq=False)
 class Indices:
-    """Disjoint positions among the images of a source, ascending in each split."""
+    """Disjoint positions among the images of a source, ascending in each split.
+
+    `influence`, `selection` and `test` are positions among the target images where a
+    source has such and they are held out of those.
+    """
 
     train: Int64[Tensor, "train"]
     influence: Int64[Tensor, "influence"]
@@ -27,16 +33,18 @@ class Indices:
     test: Int64[Tensor, "test"]
     """Empty if the source brings its own."""
     unlabelled: Int64[Tensor, "unlabelled"]
-    """All others: training images whose labels are not used."""
+    """Training images whose labels are not used: all others, but for those that a
+    long-tailed training set leaves out."""
 
 
 def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> Indices:
     """Divide N images as `config` asks; a pure function of its arguments.
 
     Stratified: every split has at least one image of each class, and otherwise classes
-    in proportion to what was left. For the same seed, a smaller `labels` is a subset of
-    a larger one, and so is a smaller `target`, as influence and selection together. A
-    count of labels draws the same images for any target that leaves enough of a class.
+    in proportion to what was left; only a training split with a `tail` has not. For the
+    same seed, a smaller `labels` is a subset of a larger one, and so is a smaller
+    `target`, as influence and selection together. A count of labels draws the same
+    images for any target that leaves enough of a class.
 
     Raises:
         ValueError: if a split asks for more than is left or is too small for the
@@ -50,6 +58,48 @@ def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> I
     target, _ = _take("target", config.target, rest, labels, at_least=2)
     influence, selection = _divide(target, labels, config.influence_share)
     train, unlabelled = _take_labels(config.labels, rest, target, labels)
+    train = thin(train, labels, config.tail, config.seed)
+    parts = (train, influence, selection, test, unlabelled)
+    return Indices(*(part.sort().values for part in parts))
+
+
+def split_beside(
+    labels: Int64[Tensor, "N"],
+    target_labels: Int64[Tensor, "M"],
+    config: DataConfig,
+    *,
+    test_given: bool,
+    test_of_target: bool,
+) -> Indices:
+    """Divide N training images, and M target images that lie beside them.
+
+    All target images drive or choose but for those that test; `config.target` is not
+    looked at. Stratified over the classes that target has, at least one image of each
+    in every split: `source.load` sees to it that there are two of a class, or three
+    where it tests.
+
+    Args:
+        labels: of the training images.
+        target_labels: of the target images; classes may be absent.
+        config: seed, shares and number of labels.
+        test_given: whether there is a test split of its own.
+        test_of_target: whether test images are target images where there is none.
+
+    Raises:
+        ValueError: if a split asks for more than is left.
+    """
+    shuffle = generator(config.seed, "split target")
+    held = torch.randperm(len(target_labels), generator=shuffle)
+    test = held[:0]
+    if test_of_target and not test_given:
+        share = _size("test", config.test, len(held)) / len(held)
+        test, held = _divide(held, target_labels, share, keep=2)
+    influence, selection = _divide(held, target_labels, config.influence_share)
+    rest = torch.randperm(len(labels), generator=generator(config.seed, "split"))
+    if not (test_given or test_of_target):
+        test, rest = _take("test", config.test, rest, labels, at_least=1)
+    train, unlabelled = _take_labels(config.labels, rest, rest[:0], labels)
+    train = thin(train, labels, config.tail, config.seed)
     parts = (train, influence, selection, test, unlabelled)
     return Indices(*(part.sort().values for part in parts))
 
@@ -144,17 +194,20 @@ def _check_classes(
     )
 
 
-def _divide(target: Tensor, labels: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Influence and selection, each with a part of every class.
+def _divide(
+    target: Tensor, labels: Tensor, share: float, *, keep: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Two parts with images of every class, the first one of about this share.
 
-    What rounding owes is carried to the next class, so the sizes come out as `share`.
+    What rounding owes is carried to the next class, so the sizes come out as `share`;
+    at least `keep` images of each class are left to the second part.
     """
     drives = torch.zeros(len(target), dtype=torch.bool)
     owed = 0.0
     for label in labels.unique():
         members = (labels[target] == label).nonzero().squeeze(1)
         owed += share * len(members)
-        taken = min(max(round(owed), 1), len(members) - 1)
+        taken = min(max(round(owed), 1), len(members) - keep)
         owed -= taken
         drives[members[:taken]] = True
     return target[drives], target[~drives]

@@ -1,10 +1,11 @@
 """Training E, and G with it: the predicted influence of x_aug is minimised.
 
 F and S are constants here; the gradient flows through F into the images and on into G
-and E.
+and E. Another score of images can take the place of influence.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,29 @@ from infaug.world import World
 
 Batch = tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]
 
+# (step, x_aug, y) -> a score of each image; their mean over a global batch is to fall.
+Scores = Callable[[int, Tensor, Tensor], Float[Tensor, "B"]]
+
+
+@dataclass(frozen=True, eq=False)
+class InfluenceScores:
+    """Predicted influence of x_aug over |S|, through F in evaluation mode."""
+
+    classifier: Classifier
+    s_val: Float[Tensor, "Y D1"]
+    config: InfluenceConfig
+    precision: str
+
+    def __call__(
+        self, step: int, x_aug: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"]
+    ) -> Float[Tensor, "B"]:
+        """Of each image; the same at every step."""
+        with autocast(x_aug.device, self.precision):
+            h = self.classifier.features(x_aug)
+        h = h.to(self.s_val.dtype)
+        scores = influence_of(self.classifier, self.s_val, h, y, self.config)
+        return scores / self.s_val.norm()
+
 
 def build_optimizer(transform: LearnedTransform, config: EstimatorConfig) -> Optimizer:
     """Adam for E and G; betas as the papers have them for E."""
@@ -42,12 +66,10 @@ def build_optimizer(transform: LearnedTransform, config: EstimatorConfig) -> Opt
 def fit_estimator(
     transform: LearnedTransform,
     optimizer: Optimizer,
-    classifier: Classifier,
-    s_val: Float[Tensor, "Y D1"],
+    scores_of: Scores,
     batch_at: Callable[[int], Batch],
     steps: range,
     config: EstimatorConfig,
-    influence: InfluenceConfig,
     *,
     num_steps: int,
     precision: str,
@@ -55,11 +77,10 @@ def fit_estimator(
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Train E and G for `steps` of a schedule of `num_steps`, yielding after each.
 
-    `classifier` must be in evaluation mode; it is not changed.
-
     Yields:
-        (step, {"objective", "gradient_norm"}): the mean of the configured influence
-        over the global batch, negative where augmenting is predicted to help.
+        (step, {"objective", "gradient_norm"}): the mean over the global batch of
+        `scores_of` x_aug and of the restraint on fields; negative where augmenting is
+        predicted to help.
 
     Raises:
         ValueError: if the objective or its gradient is not finite.
@@ -74,9 +95,8 @@ def fit_estimator(
         keep = tau_dropout(config, transform.config.tau_size, draws)
         with autocast(x.device, precision):
             fields = transform.unbounded(x, noise, keep)
-            h = classifier.features(transform.render(x, fields))
-        h = h.to(s_val.dtype)
-        scores = influence_of(classifier, s_val, h, y, influence) / s_val.norm()
+            x_aug = transform.render(x, fields)
+        scores = scores_of(step, x_aug, y)
         scores = scores + config.restraint * fields.square().mean((1, 2, 3))
         objective, norm = descend(
             [scores.sum() / config.batch_size], optimizer, world, name="estimator"

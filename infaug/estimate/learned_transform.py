@@ -46,10 +46,19 @@ class LearnedTransform(nn.Module):
         keep: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B F H W"]:
         """Fields of each image before tanh; zero is the identity."""
+        return self.generator.unbounded(self.tau(x, noise, keep))
+
+    def tau(
+        self,
+        x: Float[Tensor, "B C H W"],
+        noise: Float[Tensor, "B T"],
+        keep: Float[Tensor, "B T"] | None = None,
+    ) -> Float[Tensor, "B T"]:
+        """What G is given: keep * E(x) + noise."""
         tau = self.estimator(x)
         if keep is not None:
             tau = tau * keep.to(x.dtype)
-        return self.generator.unbounded(tau + noise.to(x.dtype))
+        return tau + noise.to(x.dtype)
 
     def render(
         self, x: Float[Tensor, "B C H W"], unbounded: Float[Tensor, "B F H W"]

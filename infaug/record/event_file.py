@@ -9,8 +9,14 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-from tensorboard.compat.proto.summary_pb2 import Summary
+# protobuf makes these classes when it is imported.
+from tensorboard.compat.proto.event_pb2 import (
+    Event,  # pyright: ignore[reportAttributeAccessIssue]
+    SessionLog,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from tensorboard.compat.proto.summary_pb2 import (
+    Summary,  # pyright: ignore[reportAttributeAccessIssue]
+)
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from infaug.record.growing import Growing
@@ -39,6 +45,15 @@ class EventFile:
             Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()
         ]
         self._add(Event(step=step, summary=Summary(value=values)))
+
+    def picture(self, name: str, png: bytes, size: tuple[int, int], step: int) -> None:
+        """Add a picture, `size` being its width and height."""
+        width, height = size
+        image = Summary.Image(
+            width=width, height=height, colorspace=4, encoded_image_string=png
+        )
+        summary = Summary(value=[Summary.Value(tag=name, image=image)])
+        self._add(Event(step=step, summary=summary))
 
     def _add(self, event: Event) -> None:
         event.wall_time = time.time()

@@ -6,14 +6,17 @@ RUN/data.json              which images the run is about
 RUN/metrics.jsonl          losses and influence by row, seed, round, phase, step
 RUN/timings.jsonl          seconds by phase; repeated work is listed again
 RUN/starts.jsonl           each time it began: with how many workers, after which step
-RUN/tensorboard/           metrics and timings as curves, a folder for each cell
+RUN/tensorboard/           curves, a folder for each cell; at the end the pictures
 RUN/checkpoints/           the last two; removed when the run is finished
 RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
+RUN/ledger/ROW-seedK/      what E did to images in each round (Parquet), docs/ledger.md
 RUN/cells/generator-seedK/ the G fitted for this seed, and how far its flows reach
 RUN/views-*.png            images before and after
 RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
 RUN/interpolation-*.png    one image on the way from one tau to another
+RUN/report.html            all of it on one page
 RUN/unreadable.txt         images that were skipped, if any were
+RUN/duplicates.jsonl       images that were in two splits, if any were: left out of one
 RUN/result.json            rows, verdict, seconds: a finished run has it
 
 RUN may be a URL: the folder then lies on this machine and is copied there as it grows,
@@ -79,8 +82,22 @@ class RunFolder:
                 f"{self.path} holds {held[0]!r} and no run of infaug: nothing was "
                 "touched, choose an empty or new folder for --out"
             )
-        else:
+        elif not self._begins_anew(asked):
             self._must_equal("asked.json", asked, "use those settings to continue it")
+
+    def _begins_anew(self, asked: RunConfig) -> bool:
+        """Whether what began here ended before it trained, as by a broken image.
+
+        Its settings then give way to those asked for now.
+        """
+        if self.is_settled or not difference(self.config("asked.json"), asked):
+            return False
+        try:
+            with locked(self.path / "lock", "it is at work"):
+                write_json(self.path / "asked.json", to_dict(asked))
+        except ValueError:
+            return False
+        return True
 
     @property
     def is_settled(self) -> bool:
@@ -106,7 +123,7 @@ class RunFolder:
             ValueError: if they have changed since.
         """
         path = self.path / "data.json"
-        if not path.exists():
+        if not (path.exists() and self.is_settled):
             write_json(path, dict(found))
             return
         began = json.loads(path.read_text())
@@ -126,6 +143,12 @@ class RunFolder:
         if names:
             text = "\n".join(names) + "\n"
             write_bytes(self.path / "unreadable.txt", text.encode())
+
+    def list_duplicates(self, found: Sequence[Mapping[str, Any]]) -> None:
+        """Keep the list of images that were in two splits, if there are any."""
+        if found:
+            text = "".join(json.dumps(each) + "\n" for each in found)
+            write_bytes(self.path / "duplicates.jsonl", text.encode())
 
     def _must_equal(self, name: str, config: RunConfig, remedy: str) -> None:
         if changes := difference(self.config(name), config):
@@ -158,6 +181,11 @@ class RunFolder:
             ValueError: if the file is missing or not one of infaug's.
         """
         path = self.path / name
+        if not path.exists():
+            raise ValueError(
+                f"{self} is no run of infaug, as it has no {name}: give the "
+                "--out of an `infaug fit`"
+            )
         try:
             return from_dict(RunConfig, json.loads(path.read_text()))
         except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:

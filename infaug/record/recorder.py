@@ -1,6 +1,7 @@
 """What happens around every step: journal, checkpoint, display, and where to go on."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,10 @@ import torch
 from torch import Tensor
 
 from infaug.config import RoundsConfig
+from infaug.record.atomic import write_bytes
 from infaug.record.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from infaug.record.display import Display
+from infaug.record.effort import peak_memory_gib
 from infaug.record.folder import RunFolder
 from infaug.record.journal import Journal
 from infaug.record.place import Phase, Place, position
@@ -104,6 +107,26 @@ class Recorder:
         self.display.skip(self.cell, phase, done)
         return range(done, num_steps)
 
+    def is_past(self, round_: int, phase: Phase) -> bool:
+        """Whether the run begins after a phase, and after what follows it."""
+        here = Place(cell=self.cell, round=round_, phase=phase, step=0)
+        start = self.start.place if self.start else here
+        return start.order[:3] > here.order[:3]
+
+    def keep(self, name: str, make: Callable[[], bytes]) -> None:
+        """Write a file into the run's folder; the first process makes its content.
+
+        It must be a function of the state of the run: who repeats a part of the run
+        writes it again.
+        """
+        self.world.first(partial(self._keep, self.folder.path / name, make))
+
+    def _keep(self, path: Path, make: Callable[[], bytes]) -> None:
+        content = make()
+        with self._writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, content)
+
     def pass_over(self, **steps: int) -> None:
         """Steps of phases that will not be taken."""
         for phase, count in steps.items():
@@ -164,16 +187,21 @@ class Recorder:
     def _save(self, place: Place, state: HasTensors) -> None:
         """Raises a ValueError, which all processes are told of, if it cannot."""
         assert self.journal is not None, "the first process has one"
-        try:
+        with self._writing():
             length = self.journal.flush()
             save_checkpoint(self.folder.checkpoints, place, length, state.tensors())
+        if self.folder.mirror:
+            self.folder.mirror.push()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise ValueError(
                 f"{self.folder.path} cannot be written ({error.strerror}): what was "
                 "saved before is kept; make room there, and the same command continues"
             ) from error
-        if self.folder.mirror:
-            self.folder.mirror.push()
 
     def _time(self, place: Place, steps: int, seconds: float) -> None:
         """Tell what the steps took; telling it belongs to those that follow."""
@@ -184,6 +212,7 @@ class Recorder:
             parts=found.seconds,
             counts=found.counts,
             gpu_gib=peak_gpu_gib(),
+            memory_gib=peak_memory_gib(),
         )
         with self.world.tally.time("record"):
             self.display.timing(stretch)

@@ -5,7 +5,10 @@ kind that lie behind the cell, so a place on it is the same place in every row.
 """
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+
+from PIL import Image
 
 from infaug.record.event_file import EventFile
 from infaug.record.watcher import Metrics, Moment, Stretch
@@ -67,3 +70,26 @@ class TensorBoard:
         if self._file:
             self._file.close()
             self._file = None
+
+
+def show_pictures(folder: Path, pictures: Sequence[Path]) -> None:
+    """Put the pictures of a finished run, PNG files, beside its curves; once.
+
+    They are the run `pictures` of TensorBoard's, under the names of their files. A disk
+    that takes none is told in a warning: a finished run must not fail for them.
+    """
+    place = folder / "pictures"
+    if place.exists():
+        return
+    try:
+        file = EventFile(place, 0)
+        for path in pictures:
+            with Image.open(path) as image:
+                file.picture(path.stem, path.read_bytes(), image.size, 0)
+        file.close()
+    except OSError as error:
+        warnings.warn(
+            f"{place} cannot be written ({error.strerror}): the pictures lie in "
+            f"{folder.parent}",
+            stacklevel=2,
+        )

@@ -37,6 +37,7 @@ class Timings:
             **stretch.counts,
             "images_a_second": stretch.images_a_second,
             "gpu_gib": stretch.gpu_gib,
+            "memory_gib": stretch.memory_gib,
         }
         known = {
             name: _brief(value) for name, value in line.items() if value is not None

@@ -39,6 +39,8 @@ class Stretch:
     """`images` drawn, and what the phase counted."""
     gpu_gib: float | None = None
     """The most that tensors took on this process's GPU."""
+    memory_gib: float | None = None
+    """The most main memory that this process ever had resident."""
 
     @property
     def own_seconds(self) -> float:

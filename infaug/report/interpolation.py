@@ -1,5 +1,6 @@
 """Figure 4 of the ICLR 2019 submission: an image on the way from one tau to another."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from infaug.config import EstimatorConfig
 from infaug.data.dataset import to_float
 from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import LearnedTransform
@@ -33,19 +35,26 @@ def draw_interpolations(run: Path) -> list[Path]:
     folder = RunFolder(run)
     config = folder.config()
     splits = load_splits(config.data)
-    image = to_float(splits.train.select(torch.arange(1)).images)
+    image = to_float(splits.train.select(torch.arange(1)).images)[0]
     drawn = []
     for row, state in learned_rows(folder, config):
         transform = load_transform(state, splits, config)
         path = run / f"interpolation-{row.name}.png"
-        with torch.no_grad():
-            tau = transform.estimator(image)[0]
-        noise = Draws.of_size(2, 0, "interpolation").normal(config.transform.tau_size)
-        start, end = config.estimator.tau_noise * noise
-        taus = interpolate(tau, start, end)
-        draw_interpolation(transform, image[0], taus, path, title=row.name)
+        taus = taus_between(transform, image, config.estimator)
+        draw_interpolation(transform, image, taus, path, title=row.name)
         drawn.append(path)
     return drawn
+
+
+@torch.no_grad()
+def taus_between(
+    transform: LearnedTransform, image: Float[Tensor, "C H W"], config: EstimatorConfig
+) -> Float[Tensor, "K T"]:
+    """Taus from one draw of E(x) + noise to another."""
+    tau = transform.estimator(image[None])[0]
+    draws = Draws.of_size(2, 0, "interpolation")
+    start, end = config.tau_noise * draws.normal(transform.config.tau_size)
+    return interpolate(tau, start, end)
 
 
 def interpolate(
@@ -68,7 +77,34 @@ def interpolate(
     return centre + angle.cos() * start + angle.sin() * end
 
 
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """One image at each of K taus."""
+
+    fields: Fields
+    flow: Float[Tensor, "K H W 2"]
+    warped: Float[Tensor, "K C H W"]
+    change: Float[Tensor, "K C H W"]
+    """What the appearance model adds to the warped image."""
+    final: Float[Tensor, "K C H W"]
+
+
 @torch.no_grad()
+def steps_between(
+    transform: LearnedTransform,
+    image: Float[Tensor, "C H W"],
+    taus: Float[Tensor, "K T"],
+) -> Steps:
+    """What each tau makes of an image."""
+    fields = transform.bounded(transform.generator.unbounded(taus))
+    x = image.expand(len(taus), *image.shape)
+    padding = transform.config.padding
+    flow = flow_of(fields.matrix, fields.offset)
+    warped = warp(x, flow, padding=padding)
+    final = apply_fields(x, fields, padding=padding)
+    return Steps(fields, flow, warped, appearance(warped, fields), final)
+
+
 def draw_interpolation(
     transform: LearnedTransform,
     image: Float[Tensor, "C H W"],
@@ -83,27 +119,21 @@ def draw_interpolation(
     takes its value from. Appearance is (c_w * x + c_b) of the warped image: blue
     darkens, white changes nothing, red lightens; its mean over the channels.
     """
-    fields = transform.generator(taus)
-    x = image.expand(len(taus), *image.shape)
-    padding = transform.config.padding
-    flow = flow_of(fields.matrix, fields.offset)
-    warped = warp(x, flow, padding=padding)
-    final = apply_fields(x, fields, padding=padding)
-    change = appearance(warped, fields)
+    steps = steps_between(transform, image, taus)
     figure = Figure(figsize=(1.1 + len(taus), 5.6), layout="compressed")
     FigureCanvasAgg(figure)
     axes = figure.subplots(5, len(taus), squeeze=False)
     names = ("image", "flow", "warped", "appearance", "final")
     for name, axis in zip(names, axes[:, 0], strict=True):
         axis.text(-0.12, 0.5, name, ha="right", va="center", transform=axis.transAxes)
-    reach = max(float(change.abs().max()), 1e-6)
+    reach = max(float(steps.change.abs().max()), 1e-6)
     for k, (top, arrows, middle, colour, bottom) in enumerate(axes.T):
-        show_image(top, x[k])
-        show_flow(arrows, flow[k])
-        show_image(middle, warped[k])
-        mean = change[k].mean(dim=0)
+        show_image(top, image)
+        show_flow(arrows, steps.flow[k])
+        show_image(middle, steps.warped[k])
+        mean = steps.change[k].mean(dim=0)
         colour.imshow(mean.numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach)
-        show_image(bottom, final[k])
+        show_image(bottom, steps.final[k])
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         for spine in axis.spines.values():

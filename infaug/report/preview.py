@@ -24,6 +24,8 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     Raises:
         ValueError: if a path does not exist, or there is no image.
     """
+    if not paths:
+        raise ValueError("no image is named: give image files or a folder")
     found: list[Path] = []
     for path in paths:
         if not path.exists():

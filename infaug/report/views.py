@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from jaxtyping import Int64
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from safetensors.torch import load_file
@@ -69,14 +70,14 @@ def load_transform(
 def _draw(
     row: Row, splits: Splits, base: Augment, learned: Augment, path: Path
 ) -> None:
-    shown = _some_of_each_class(splits.train)
+    shown = some_of_each_class(splits.train, NUM_IMAGES)
     x = to_float(splits.train.select(shown).images)
     parts = (base, learned) if row.learns_on_base else (learned,)
     draws = Draws.of_size(len(x), 0, "picture")
     lines = [("training image", x)]
     for name, augment in (("base", base), ("learned", Compose(*parts))):
         lines += [(name, augment(x, draws.fork(name, k))) for k in range(NUM_VIEWS)]
-    aim = _some_of_each_class(splits.influence)
+    aim = some_of_each_class(splits.influence, NUM_IMAGES)
     lines.append(("influence split", to_float(splits.influence.images[aim])))
     figure = Figure(figsize=(1 + 0.7 * len(x), 0.75 * len(lines)), layout="compressed")
     FigureCanvasAgg(figure)
@@ -94,11 +95,11 @@ def _draw(
     figure.savefig(path, dpi=110)
 
 
-def _some_of_each_class(labelled: Labelled | Stored) -> Tensor:
-    """Positions of up to `NUM_IMAGES` images, classes in turn."""
+def some_of_each_class(labelled: Labelled | Stored, num: int) -> Int64[Tensor, "n"]:
+    """Positions of up to `num` images, classes in turn."""
     turn = torch.zeros_like(labelled.labels)
     for label in labelled.labels.unique():
         where = labelled.labels == label
         turn[where] = torch.arange(int(where.sum()), device=turn.device)
     order = torch.argsort(turn * labelled.num_classes + labelled.labels)
-    return order[:NUM_IMAGES].sort().values
+    return order[:num].sort().values

@@ -23,15 +23,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from infaug.data.dataset import Labelled
+from infaug.data.dataset import Labelled, to_float
 from infaug.data.stored import Stored
 from infaug.influence.score import replace_influence, upweight_influence
 from infaug.influence.solution import Solution
-from infaug.refresh import solve_snapshot, take_snapshot
-from infaug.snapshot import Snapshot, shared_inputs
+from infaug.randomness import Draws, generator
+from infaug.refresh import hessian_sample, solve_snapshot, take_snapshot
+from infaug.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs
 from infaug.trust.reload import Finished
 from infaug.world import World
 
@@ -49,40 +51,76 @@ SCHEMA = pa.schema(
 )
 
 
-def rank(finished: Finished, *, num_draws: int = 1) -> pa.Table:
-    """Influences of all training images and of `num_draws` views of each.
+def rank(
+    finished: Finished, *, num_draws: int = 1, max_images: int | None = None
+) -> pa.Table:
+    """Influences of training images and of `num_draws` views of each.
 
-    S and the scores belong to F's own head; a view is the row's last one.
+    S and the scores belong to F's own head; a view is the row's last one. With
+    `max_images`, so many images drawn at random are ranked, and H averages over no more
+    images than in the run; without it all are, and H averages over all.
 
     Raises:
-        ValueError: if S cannot be solved for, or the training images are streamed.
+        ValueError: if S cannot be solved for, or all images are asked for and these are
+            streamed.
     """
     cell = finished.cell
-    if isinstance(cell.train, Stored):
+    if isinstance(cell.train, Stored) and max_images is None:
         raise ValueError(
             "all training images are ranked, and these are streamed: "
             "infaug influence validate checks a sample of them"
         )
-    train = cell.train
-    solution = _solve(finished, train)
+    picked = ranked_images(finished, max_images)
+    train = cell.train.select(picked.to(cell.train.labels.device)).to(cell.device)
+    solution = _solve(finished, train, is_sampled=max_images is not None)
     if not solution.converged:
         raise ValueError(f"s_val was not found: {solution.status}")
     images = _snapshot(finished, 0)
     h1, probs = shared_inputs(images, train.images, World())
     y = one_hot(train.labels, cell.num_classes).to(h1.dtype)
     s_val = solution.value
-    tables = [_table(finished, None, upweight_influence(s_val, probs, y, h1))]
+    influence = upweight_influence(s_val, probs, y, h1)
+    tables = [_table(finished, picked, None, influence)]
     for draw in range(num_draws):
         snapshot = _snapshot(finished, draw)
         h1_aug, probs_aug = shared_inputs(snapshot, train.images, World(), view=0)
         scores = replace_influence(s_val, y, probs, h1, probs_aug, h1_aug)
-        tables.append(_table(finished, draw, scores))
+        tables.append(_table(finished, picked, draw, scores))
     order = [("kind", "descending"), ("influence", "ascending")]
     return (
         pa.concat_tables(tables)
         .sort_by(order)
-        .replace_schema_metadata(_about(finished, solution, num_draws))
+        .replace_schema_metadata(_about(finished, solution, num_draws, len(picked)))
     )
+
+
+def ranked_images(finished: Finished, max_images: int | None) -> Int64[Tensor, "n"]:
+    """Which training images `rank` takes, ascending."""
+    num = len(finished.cell.train)
+    if max_images is None or max_images >= num:
+        return torch.arange(num)
+    draws = generator(finished.cell.seed, "rank", "images")
+    return torch.randperm(num, generator=draws)[:max_images].sort().values
+
+
+def ranked_view(
+    finished: Finished, image: int, draw: int, max_images: int | None
+) -> tuple[Float[Tensor, "C H W"], Float[Tensor, "C H W"]]:
+    """A training image and that very view of it which `rank` scored."""
+    cell, picked = finished.cell, ranked_images(finished, max_images)
+    place = int((picked == image).nonzero())
+    chunk = place // CHUNK
+    rows = picked[rows_of_chunks(range(chunk, chunk + 1))]
+    part = cell.train.select(rows.to(cell.train.labels.device)).to(cell.device)
+    x = to_float(part.images).to(cell.device, cell.dtype)
+    snapshot = _snapshot(finished, draw)
+    draws = Draws.of_size(
+        len(x), *snapshot.purpose, "view", 0, chunk, device=cell.device
+    )
+    with torch.no_grad():
+        x_aug = snapshot.augments[0](x, draws)
+    at = place - chunk * CHUNK
+    return x[at], x_aug[at]
 
 
 def write_ranking(table: pa.Table, path: Path) -> None:
@@ -90,12 +128,14 @@ def write_ranking(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path)
 
 
-def _solve(finished: Finished, train: Labelled) -> Solution:
+def _solve(finished: Finished, train: Labelled, *, is_sampled: bool) -> Solution:
     cell, config = finished.cell, finished.cell.config.influence
     snapshot = take_snapshot(
         cell.classifier, cell.augments, config, cell.seed, "rank", start=cell.s_val
     )
     influence = finished.splits.influence.to(cell.device)
+    if is_sampled:
+        train = hessian_sample(cell.train, config, cell.seed, "rank").to(cell.device)
     return solve_snapshot(snapshot, train, influence, config, World())
 
 
@@ -109,28 +149,33 @@ def _snapshot(finished: Finished, draw: int) -> Snapshot:
     )
 
 
-def _table(finished: Finished, draw: int | None, scores: Tensor) -> pa.Table:
-    labels = finished.cell.train.labels.tolist()
-    names, num = finished.cell.train.class_names, len(scores)
+def _table(
+    finished: Finished, picked: Tensor, draw: int | None, scores: Tensor
+) -> pa.Table:
+    train, num = finished.cell.train, len(picked)
+    labels = train.labels.cpu()[picked].tolist()
     values = scores.double().cpu()
     columns = {
         "kind": ["image" if draw is None else "augmentation"] * num,
-        "image": list(range(num)),
-        "source_index": finished.source_index.tolist(),
+        "image": picked.tolist(),
+        "source_index": finished.source_index[picked].tolist(),
         "label": labels,
-        "class_name": [names[label] for label in labels],
+        "class_name": [train.class_names[label] for label in labels],
         "draw": [draw] * num,
         "influence": values.tolist(),
-        "predicted_change": (values / num).tolist(),
+        "predicted_change": (values / len(train)).tolist(),
     }
     return pa.table(columns, schema=SCHEMA)
 
 
-def _about(finished: Finished, solution: Solution, num_draws: int) -> dict[str, str]:
+def _about(
+    finished: Finished, solution: Solution, num_draws: int, num_ranked: int
+) -> dict[str, str]:
     about = {
         "row": finished.cell.row.name,
         "seed": finished.cell.seed,
         "num_train": len(finished.cell.train),
+        "num_ranked": num_ranked,
         "num_draws": num_draws,
         "damping": finished.cell.config.influence.damping,
         "residual": solution.residual,

@@ -1,6 +1,6 @@
 """A finished cell as it stood at its end, from the run's folder and its images."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,9 +11,8 @@ from torch import Tensor
 from infaug.cell import Cell
 from infaug.comparison.cells import Planned, config_for, generator_for
 from infaug.comparison.verdict import CONTROLS_OF
-from infaug.data.problem import Splits, divide
+from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import load
-from infaug.data.splits import split
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.rows import ROWS
@@ -27,7 +26,8 @@ class Finished:
     cell: Cell
     splits: Splits
     source_index: Int64[Tensor, "N"]
-    """Where each image F was trained on lies among the source's training images."""
+    """Where each image F was trained on lies among the source's training images, those
+    of its target counted on from them."""
 
     @property
     def name(self) -> str:
@@ -56,12 +56,11 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     if kind.is_learned:
         cell.transform.load_state_dict(load_file(weights / "transform.safetensors"))
     cell.classifier.eval().requires_grad_(False)
-    at = split(
-        source.train.labels,
-        replace(config.data, seed=config.data.seed + seed),
-        test_given=source.test is not None,
-    )
-    parts = [at.train, at.influence] if kind.is_pooled else [at.train]
+    at = positions(source, config.data, seed)
+    parts = [at.train]
+    if kind.is_pooled:
+        beyond = 0 if source.target is None else len(source.train)
+        parts.append(at.influence + beyond)
     return Finished(cell, splits, torch.cat(parts))
 
 

@@ -149,3 +149,13 @@ def test_top_5_counts_labels_among_the_five_likeliest():
     images = torch.zeros(4, 1, 1, 1, dtype=torch.uint8)
     found = evaluate(lambda x: logits[: len(x)], images, torch.tensor([7, 3, 2, 0]))
     assert (found.accuracy, found.top5) == (25, 50)
+
+
+def test_balanced_accuracy_counts_every_class_alike_and_leaves_out_absent_ones():
+    logits = torch.eye(4)[[0, 0, 0, 0, 1, 0]]
+    images = torch.zeros(6, 1, 1, 1, dtype=torch.uint8)
+    labels = torch.tensor([0, 0, 0, 0, 1, 1])
+    found = evaluate(lambda x: logits[: len(x)], images, labels)
+    assert found.by_class == (100, 50, None, None)
+    assert found.balanced == 75
+    assert found.accuracy == pytest.approx(100 * 5 / 6)

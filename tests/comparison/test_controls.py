@@ -52,13 +52,21 @@ def test_the_estimate_counts_every_step_of_every_cell():
     pace = Pace(base_step=1.0, learned_step=100.0, estimator_step=1e4, image=0.0)
     # Two rounds of six steps of F; E learns after the first, for four steps.
     assert estimated_seconds(config, splits, pace) == 2 * (12 + 1200 + 4e4)
+    config = replace(config, rows=("bilevel_learned", "reweighted"))
+    pace = replace(pace, lookahead_step=1e5)
+    assert estimated_seconds(config, splits, pace) == 2 * (1200 + 4e5 + 12)
 
 
 def test_real_steps_are_timed():
     config = settled(CONFIG)
     splits = divide(load(config.data), config.data)
     pace = controls.measure(config, splits, torch.device("cpu"))
-    assert min(vars(pace).values()) > 0
+    assert pace.lookahead_step is None
+    assert min(seconds for seconds in vars(pace).values() if seconds is not None) > 0
+    named = replace(config, rows=("bilevel_learned",))
+    ahead = controls.measure(named, splits, torch.device("cpu")).lookahead_step
+    assert ahead is not None
+    assert ahead > 0
 
 
 @pytest.mark.parametrize("pace", [FAST, SLOW])

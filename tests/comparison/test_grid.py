@@ -12,7 +12,13 @@ from infaug.comparison.grid import Column, Table, grid_cell, work_of
 from infaug.comparison.grid_run import Site, check_shared, run_grid_cell, run_here
 from infaug.comparison.markdown import markdown
 from infaug.comparison.results import Results
-from infaug.config import EstimatorConfig, RunConfig, TuningConfig
+from infaug.config import (
+    EstimatorConfig,
+    NuisanceConfig,
+    RunConfig,
+    TailConfig,
+    TuningConfig,
+)
 from infaug.data.dataset import Labelled
 from infaug.data.source import Source
 from infaug.record.display import Display
@@ -65,6 +71,23 @@ def test_a_changed_config_is_another_cell(row, changed):
     assert key(row) != key(row, changed)
 
 
+def test_a_tail_or_a_nuisance_is_another_cell_and_none_leaves_the_key_as_it_was():
+    # Keys of before there were tails: finished cells lie in folders of these names.
+    assert key("base", RunConfig()) == "b25c62892a87b0c2"
+    assert key("base_learned", RunConfig()) == "2c5a79cc02d0f730"
+    for changed in (
+        with_data(tail=TailConfig(kind="zipf")),
+        with_data(nuisance=NuisanceConfig(kind="rotation")),
+    ):
+        cell = grid_cell("base", 0, changed)
+        assert cell.key != key("base")
+        assert cell.config.data == replace(
+            changed.data,
+            target=cell.config.data.target,
+            influence_share=cell.config.data.influence_share,
+        )
+
+
 def test_what_a_row_does_not_use_does_not_make_it_another_cell():
     other = replace(TINY, estimator=EstimatorConfig(batch_size=8, tau_noise=0.1))
     assert key("base") == key("base", other)
@@ -83,6 +106,8 @@ def test_what_a_row_does_not_use_does_not_make_it_another_cell():
         ("base_learned", "2c5a79cc02d0f730"),
         ("base_random_final", "2c5a79cc02d0f730"),
         ("pooled", "b25c62892a87b0c2"),
+        ("mmel_hard", "7e311d66aff27ac1"),
+        ("trivial_learned", "2c5a79cc02d0f730"),
     ],
 )
 def test_the_keys_of_cells_stay_what_they_were_before_there_were_other_methods(
@@ -100,6 +125,22 @@ def test_more_views_and_lambda_make_other_cells_of_the_rows_that_use_them():
     assert key("base") == key("base", heat)
     assert key("mmel_hard") != key("mmel_hard", heat)
     assert grid_cell("mmel_hard", 0, heat).config.classifier.mmel_lambda == 0.5
+
+
+def test_neighbours_are_other_cells_by_what_they_use_alone():
+    def with_part(name: str, **changes) -> RunConfig:
+        return replace(TINY, **{name: replace(getattr(TINY, name), **changes)})
+
+    rate, damping = with_part("bilevel", rate=0.2), with_part("influence", damping=0.1)
+    raw, noise = (
+        with_part("influence", objective="raw"),
+        with_part("estimator", tau_noise=0.1),
+    )
+    other = {"bilevel_learned": {rate, noise}, "reweighted": {damping}}
+    for row, matter in other.items():
+        for config in (rate, damping, raw, noise):
+            assert (key(row) != key(row, config)) == (config in matter)
+    assert key("base_learned") == key("base_learned", rate)
 
 
 def test_what_a_cell_needs_comes_before_it_even_if_it_was_not_named():

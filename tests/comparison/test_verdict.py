@@ -78,6 +78,19 @@ def test_every_other_method_that_was_run_must_be_beaten():
     assert "mixup" not in verdict({k: v for k, v in rows.items() if k != "mixup"})
 
 
+def test_a_rival_that_learns_is_a_control_of_ours_and_speaks_only_without_them():
+    rows = {**CONTROLS, "base_learned": [80.0, 80.5, 80.2]}
+    rows |= {"bilevel_learned": [81.0, 80.9, 81.3], "reweighted": [70.5, 71.0, 70.0]}
+    assert verdict(rows).startswith("no gain: base_learned")
+    assert "closest control bilevel_learned" in verdict(rows)
+    made = {(c.row, c.control) for c in comparisons(rows)}
+    assert ("bilevel_learned", "base_random") in made
+    assert ("bilevel_learned", "reweighted") in made
+    assert not {c for c in made if c[0] == c[1] or c[1] == "base_learned"}
+    del rows["base_learned"]
+    assert verdict(rows).startswith("gain: bilevel_learned")
+
+
 def test_a_method_s_learned_row_must_beat_the_row_without_e():
     rows = {**CONTROLS, "trivial_learned": [80.0, 80.5, 80.2]}
     assert "controls not run: base_tuned, trivial" in verdict(rows)

@@ -1,8 +1,10 @@
 """Sources that are folders of images: layouts, and each fault's message."""
 
 import pytest
+import torch
 
 from infaug.config import DataConfig
+from infaug.data.problem import divide
 from infaug.data.source import load
 
 
@@ -40,8 +42,29 @@ def test_train_may_be_a_class(tmp_path, write_images, image):
 
 
 def test_folders_that_are_not_used_are_named(tmp_path, write_images, image):
-    files = both_splits(image) | {"val/cat/1.png": image()}
-    with pytest.warns(UserWarning, match="only train and test are used, not val"):
+    files = both_splits(image) | {"spare/cat/1.png": image()}
+    with pytest.warns(UserWarning, match="only train, val and test .* not spare"):
+        load(DataConfig(source=write_images(tmp_path, files)))
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_a_val_folder_drives_and_chooses(tmp_path, write_images, image, name):
+    files = both_splits(image)
+    held = [(each, k) for each in ("cat", "dog") for k in (1, 2)]
+    files |= {f"{name}/{each}/{k}.png": image(9 + k) for each, k in held}
+    config = DataConfig(source=write_images(tmp_path, files))
+    found = divide(load(config), config)
+    assert len(found.train) == 2
+    assert found.influence.labels.tolist() == [0, 1]
+    chosen = torch.cat([found.influence.images, found.selection.images])
+    assert sorted(chosen[:, 0, 0, 0].tolist()) == [10, 10, 11, 11]
+    assert found.test.images.unique().tolist() == [2]
+
+
+def test_one_split_under_two_names_is_refused(tmp_path, write_images, image):
+    files = both_splits(image)
+    files |= {f"{name}/cat/1.png": image() for name in ("val", "valid")}
+    with pytest.raises(ValueError, match="has both val and valid: join them"):
         load(DataConfig(source=write_images(tmp_path, files)))
 
 

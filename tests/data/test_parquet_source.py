@@ -52,8 +52,8 @@ def test_a_folder_with_files_of_any_name_is_training_images(tmp_path, write_rows
 
 def test_files_that_are_not_used_are_named(tmp_path, write_rows):
     write_rows(tmp_path / "train.parquet", [0, 1])
-    write_rows(tmp_path / "validation.parquet", [0, 1])
-    with pytest.warns(UserWarning, match=r"not validation\.parquet"):
+    write_rows(tmp_path / "extra.parquet", [0, 1])
+    with pytest.warns(UserWarning, match=r"not extra\.parquet"):
         source = load(DataConfig(source=str(tmp_path)))
     assert len(source.train) == 2
 
@@ -97,9 +97,9 @@ def test_a_damaged_parquet_is_named(tmp_path, write_rows, noise_png):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):
-    (tmp_path / "a.csv").write_text("image,label")
+    (tmp_path / "a.txt").write_text("image,label")
     with pytest.raises(ValueError, match="neither Parquet nor"):
-        load(DataConfig(source=str(tmp_path / "a.csv")))
+        load(DataConfig(source=str(tmp_path / "a.txt")))
 
 
 def test_parquet_without_rows_is_refused(tmp_path, write_rows):

@@ -1,5 +1,6 @@
 """A streamed set trains as one in memory would, in another order."""
 
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -72,6 +73,21 @@ def test_the_same_splits_are_drawn_and_only_training_images_are_streamed(config)
     batches = stream(ours.train)
     seen = {n for step in range(20) for n in shown(batches.at(step))}
     assert seen == set(ours.train.positions.tolist())
+
+
+@pytest.mark.parametrize("is_pooled", [False, True])
+def test_what_f_trains_on_is_named_by_its_number_in_the_source(config, is_pooled):
+    for above_gib in (0.0, 1.0):
+        settings = replace(config, stream_above_gib=above_gib)
+        source = load(settings)
+        splits = divide(source, settings)
+        trained = splits.pooled if is_pooled else splits.train
+        number, drives = splits.trained_on(is_pooled)
+        named = source.train.select(number)
+        assert torch.equal(named.labels, trained.labels)
+        images = trained.select(torch.arange(len(trained))).images
+        assert torch.equal(named.images, images)
+        assert int(drives.sum()) == (len(splits.influence) if is_pooled else 0)
 
 
 def test_every_epoch_of_a_lane_has_its_images_once(config):

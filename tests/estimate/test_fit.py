@@ -9,7 +9,12 @@ from infaug.cell import Cell
 from infaug.classify.loss import soft_cross_entropy
 from infaug.config import InfluenceConfig
 from infaug.data.problem import load_splits
-from infaug.estimate.fit import build_optimizer, fit_estimator, influence_of
+from infaug.estimate.fit import (
+    InfluenceScores,
+    build_optimizer,
+    fit_estimator,
+    influence_of,
+)
 from infaug.influence.features import head_inputs
 from infaug.refresher import Sync
 from infaug.rounds import classify, refresh
@@ -34,12 +39,10 @@ def fit(cell: Cell, steps: range, s_val: torch.Tensor):
         fit_estimator(
             cell.transform,
             cell.optimizers["transform"],
-            cell.classifier,
-            s_val,
+            InfluenceScores(cell.classifier, s_val, cell.config.influence, "float32"),
             lambda step: cell.views.estimator_batch_at(0),
             steps,
             cell.config.estimator,
-            cell.config.influence,
             num_steps=1000,
             precision="float32",
             world=World(),
@@ -91,16 +94,17 @@ def test_unrestrained_extremes_win_and_restraint_keeps_the_label(cell, objective
             cell.config.estimator, learning_rate=1e-2, restraint=restraint
         )
         x, y, draws = fresh.views.estimator_batch_at(0)
+        judged_by = replace(cell.config.influence, objective=objective)
         list(
             fit_estimator(
                 fresh.transform,
                 build_optimizer(fresh.transform, settings),
-                fresh.classifier.eval(),
-                fresh.s_val,
+                InfluenceScores(
+                    fresh.classifier.eval(), fresh.s_val, judged_by, "float32"
+                ),
                 lambda step: (x, y, draws),
                 range(60),
                 settings,
-                replace(cell.config.influence, objective=objective),
                 num_steps=1000,
                 precision="float32",
                 world=World(),

@@ -1,7 +1,7 @@
 import pytest
 from finished import finished_run
 
-from infaug.export.choose import choose
+from infaug.export.choose import choose, choose_classifier
 from infaug.record.folder import RunFolder
 
 
@@ -34,3 +34,16 @@ def test_a_view_that_was_given_up_is_not_exported(tmp_path):
     run = finished_run(tmp_path / "run", given_up=("base_learned",))
     with pytest.raises(ValueError, match="was given up during training"):
         choose(RunFolder(run), "base_learned")
+
+
+def test_the_classifier_of_any_row_can_be_chosen_also_where_the_view_was_given_up(
+    tmp_path, grey_run
+):
+    assert choose_classifier(RunFolder(grey_run)).name == "base_learned-seed1"
+    assert choose_classifier(RunFolder(grey_run), "base").row.name == "base"
+    run = finished_run(tmp_path / "run", given_up=("base_learned",))
+    assert choose_classifier(RunFolder(run)).name == "base_learned-seed1"
+    with pytest.raises(ValueError, match="no finished cell of row oracle"):
+        choose_classifier(RunFolder(run), "oracle")
+    with pytest.raises(ValueError, match="choose among none, base"):
+        choose_classifier(RunFolder(run), "nonsense")

@@ -71,7 +71,7 @@ def test_the_command_writes_programs_and_says_how_to_load(grey_run, tmp_path, ca
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere/config.json is no config"),
+        (["nowhere"], "nowhere is no run of infaug"),
         (["RUN", "--row", "base"], "--row base learns no augmentation"),
         (["RUN", "--seed", "7"], "--seed 7 of base_learned is not finished"),
         (["RUN", "--seed", "-1"], "must be a number from 0"),

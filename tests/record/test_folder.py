@@ -22,8 +22,24 @@ def test_a_new_folder_is_made_and_the_same_run_may_enter_again(tmp_path):
 def test_other_settings_are_refused_by_name(tmp_path):
     folder = RunFolder(tmp_path)
     folder.enter(RunConfig())
+    folder.settle(RunConfig())
     with pytest.raises(ValueError, match=r"data\.target: 200 -> 300.*another --out"):
         folder.enter(RunConfig(data=DataConfig(target=300)))
+
+
+def test_a_run_that_ended_before_it_trained_gives_way_to_other_settings(tmp_path):
+    """As when a broken image was found, and the remedy is a setting."""
+    folder, changed = RunFolder(tmp_path), RunConfig(data=DataConfig(max_bad_images=1))
+    folder.enter(RunConfig())
+    folder.match_data({"classes": ["a", "b"]})
+    with folder.locked(), pytest.raises(ValueError, match="max_bad_images: 0 -> 1"):
+        RunFolder(tmp_path).enter(changed)
+    folder.enter(changed)
+    folder.match_data({"classes": ["a", "b", "c"]})
+    assert folder.config("asked.json") == changed
+    folder.settle(changed)
+    with pytest.raises(ValueError, match="run on other images"):
+        folder.match_data({"classes": ["a", "b"]})
 
 
 def test_a_foreign_folder_is_refused_and_left_as_it_was(tmp_path):

@@ -187,7 +187,9 @@ def test_a_place_with_something_else_is_refused_and_left_as_it_was(url):
 
 
 def test_other_settings_are_refused_with_the_url(url):
-    begun(url).mirror.push()
+    folder = begun(url)
+    folder.settle(folder.config("asked.json"))
+    folder.mirror.push()
     with pytest.raises(ValueError, match=r"memory://runs/one holds a run with other"):
         RunFolder(url).enter(RunConfig(seeds=4))
 

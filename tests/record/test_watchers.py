@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 from killed import contents
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import tiny
 
 from infaug.comparison import run as whole_run
 from infaug.comparison.run import run
 from infaug.record import recorder
-from infaug.record.tensorboard import TensorBoard
+from infaug.record.tensorboard import TensorBoard, show_pictures
 from infaug.record.watcher import Metrics, Moment, Stretch
 from infaug.services import Services
 
@@ -209,3 +210,22 @@ def test_a_folder_that_cannot_be_made_costs_the_curves_only(tmp_path):
     moment = Moment(row="base", seed=0, round=0, phase="classify", step=1, position=1)
     board.metrics(moment, {"loss": 1.0})
     board.close()
+
+
+def test_pictures_of_a_finished_run_are_shown_beside_its_curves(tmp_path):
+    picture = tmp_path / "views-base_learned.png"
+    Image.new("RGB", (30, 20)).save(picture)
+    show_pictures(tmp_path / "tensorboard", [picture])
+    folder = tmp_path / "tensorboard" / "pictures"
+    (shown,) = EventAccumulator(str(folder)).Reload().Images("views-base_learned")
+    assert (shown.width, shown.height) == (30, 20)
+    assert shown.encoded_image_string == picture.read_bytes()
+    (before,) = folder.iterdir()
+    show_pictures(tmp_path / "tensorboard", [picture])
+    assert list(folder.iterdir()) == [before]
+
+
+def test_a_disk_that_takes_no_pictures_leaves_a_warning(tmp_path):
+    (tmp_path / "tensorboard").write_text("a file in the way")
+    with pytest.warns(UserWarning, match="cannot be written"):
+        show_pictures(tmp_path / "tensorboard", [])

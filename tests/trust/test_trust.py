@@ -14,7 +14,7 @@ from infaug.cli import BAD_INPUT, main
 from infaug.cli_influence import check_in_run
 from infaug.comparison.run import run
 from infaug.trust.predictions import check_predictions
-from infaug.trust.rank import SCHEMA, extremes, rank
+from infaug.trust.rank import SCHEMA, extremes, rank, ranked_images, ranked_view
 from infaug.trust.reload import reload
 
 
@@ -68,6 +68,44 @@ def test_predictions_agree_with_refitting_and_parts_change_nothing(finished):
 def test_too_many_samples_are_refused(finished):
     with pytest.raises(ValueError, match="--samples must lie between 2 and the 100"):
         check_predictions(finished, num_samples=101, max_train=100)
+
+
+def test_a_sample_is_ranked_by_the_influence_it_has_among_all(finished):
+    table, all_images = rank(finished, max_images=40), rank(finished)
+    picked = ranked_images(finished, 40)
+    assert sorted(set(table["image"].to_pylist())) == picked.tolist()
+    num = len(finished.cell.train)
+    for line in table.to_pylist():
+        assert line["predicted_change"] == pytest.approx(line["influence"] / num)
+    scores = {
+        line["image"]: line["influence"]
+        for line in all_images.to_pylist()
+        if line["kind"] == "image"
+    }
+    both = [
+        (line["influence"], scores[line["image"]])
+        for line in table.to_pylist()
+        if line["kind"] == "image"
+    ]
+    # H averages over a sample in the one and over all images in the other.
+    assert torch.corrcoef(torch.tensor(both).T)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("max_images", [None, 300])
+def test_the_view_that_is_shown_is_the_one_that_was_scored(finished, max_images):
+    from infaug.influence.features import head_inputs
+    from infaug.snapshot import inputs
+    from infaug.trust.rank import _snapshot
+
+    picked = ranked_images(finished, max_images)
+    images = finished.cell.train.images[picked]
+    chunks = range(-(-len(images) // 250))
+    h1, _ = inputs(_snapshot(finished, 1), images, chunks, view=0)
+    for place in (3, 251):
+        x, x_aug = ranked_view(finished, int(picked[place]), 1, max_images)
+        assert (255 * x).round().byte().equal(images[place])
+        seen, _ = head_inputs(finished.cell.classifier, x_aug[None], batch_size=1)
+        torch.testing.assert_close(seen[0], h1[place], atol=1e-4, rtol=1e-4)
 
 
 def test_a_ranking_has_every_image_and_view_and_sums_as_the_theory_says(finished):

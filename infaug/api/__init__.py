@@ -1,0 +1,6 @@
+"""The Python API: `infaug.fit`, and the `Result` it returns."""
+
+from infaug.api.fit import fit
+from infaug.api.result import Result, RowResult
+
+__all__ = ["Result", "RowResult", "fit"]

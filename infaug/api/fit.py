@@ -1,0 +1,123 @@
+"""`infaug.fit`: a model and images in, a verdict and what was learned out."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from infaug.api.images import keep_images
+from infaug.api.model import keep_model
+from infaug.api.result import Result, result_of
+from infaug.api.settings import config_of
+from infaug.classify.given import Given, offered
+from infaug.comparison.beginning import begin_data
+from infaug.comparison.run import run
+from infaug.config import Network, RunConfig
+from infaug.record.folder import RunFolder
+
+
+def fit(
+    model: nn.Module | Network | None,
+    train: Any,
+    target: Any = None,
+    *,
+    out: str | os.PathLike[str],
+    test: Any = None,
+    head: str | None = None,
+    shown: bool = True,
+    **settings: Any,
+) -> Result:
+    """Learn an augmentation for a model, compare it with controls, give a verdict.
+
+    The same call again continues an interrupted run, and of a finished one it returns
+    the result. The model given is not changed: every row begins with its weights.
+
+    Args:
+        model: a module from images to logits whose last linear layer makes these;
+            normalisation by the training images is put before it. Or the name of a
+            network, or None: one for the size of the images.
+        train: labelled images: a path, as `infaug fit --data` takes it; a data set with
+            a length that yields (image, label), such as torchvision's, without random
+            transforms or Normalize; or tensors (images, labels): [N, C, H, W], uint8 or
+            float in [0, 1], and class numbers.
+        target: a few labelled images of where the model will be used, likewise: they
+            drive the influence, choose, and test. None: some of `train` are held out.
+        out: folder of the run; new, empty, or that of this very call.
+        test: a test split that goes with `train`, if that is not a path.
+        head: name of the model's last linear layer, or of a part that holds it; None:
+            it is found.
+        shown: whether progress is printed.
+        **settings: fields of `infaug.config.RunConfig`, each as it is or as a
+            dictionary: `seeds=1`, `rounds={"rounds": 10}`; or dotted names in a
+            dictionary: `**{"data.image_size": 64}`.
+
+    Raises:
+        ValueError: for images, models or settings that cannot work, or that are not
+            those the run began with.
+    """
+    config = _asked(config_of(settings), model)
+    folder = RunFolder(os.fspath(out))
+    if folder.mirror:
+        raise ValueError("out must be a folder of this machine; upload it afterwards")
+    folder = RunFolder(folder.path.absolute())
+    kept = folder.path / "given"
+    source = _place(train, kept / "data")
+    used = _place(target, kept / "target") if target is not None else None
+    data = replace(config.data, source=source, target_source=used)
+    config = replace(config, data=data)
+    folder.enter(config)
+    with folder.locked():
+        if not folder.is_settled:
+            shutil.rmtree(kept, ignore_errors=True)  # of a call that came to nothing
+        _keep(train, kept / "data" / "train.parquet", "train")
+        if test is not None:
+            _keep_test(train, test, kept)
+        if target is not None:
+            _keep(target, kept / "target" / "train.parquet", "target")
+        given = None
+        if isinstance(model, nn.Module):
+            settled, _ = begin_data(config.data, folder)
+            kept.mkdir(exist_ok=True)
+            given = keep_model(model, head, settled, kept)
+    return _run(config, folder.path, given, shown)
+
+
+def _run(config: RunConfig, out: Path, given: Given | None, shown: bool) -> Result:
+    with offered(given):
+        found = run(config, out, shown=shown)
+    return result_of(found, out, given)
+
+
+def _asked(config: RunConfig, model: nn.Module | str | None) -> RunConfig:
+    network: Any = config.classifier.network
+    if isinstance(model, nn.Module):
+        network = "given"
+    elif model is not None:
+        network = model
+    return replace(config, classifier=replace(config.classifier, network=network))
+
+
+def _is_path(given: Any) -> bool:
+    return isinstance(given, str | os.PathLike)
+
+
+def _place(given: Any, kept: Path) -> str:
+    """Where the images will be read from."""
+    return os.fspath(given) if _is_path(given) else str(kept)
+
+
+def _keep(given: Any, path: Path, name: str) -> None:
+    if not _is_path(given):
+        keep_images(given, path, name)
+
+
+def _keep_test(train: Any, test: Any, kept: Path) -> None:
+    if _is_path(train) or _is_path(test):
+        raise ValueError(
+            "test goes with images that are given in Python: let the folder, Parquet "
+            "or CSV of `train` have a test split"
+        )
+    keep_images(test, kept / "data" / "test.parquet", "test")

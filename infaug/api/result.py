@@ -1,0 +1,128 @@
+"""What `infaug.fit` returns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from torch import nn
+
+from infaug.classify.given import Given, offered
+from infaug.classify.network import build_classifier
+from infaug.comparison.table import table
+from infaug.config import ExportConfig
+from infaug.export.card import data_of
+from infaug.export.choose import choose
+from infaug.export.learned_augment import LearnedAugment
+from infaug.export.write import augment_of
+from infaug.record.folder import RunFolder
+
+Verdict = Literal["gain", "no gain", "undecided"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowResult:
+    """Top-1 accuracy of a row on test images, percent."""
+
+    mean: float
+    std: float | None
+    """None for one seed."""
+    seeds: tuple[float, ...]
+    """By seed."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Result:
+    """What came of a run."""
+
+    verdict: Verdict
+    """Whether the learned augmentation helped."""
+    sentence: str
+    """The verdict in a sentence, with its interval."""
+    rows: Mapping[str, RowResult]
+    """By name; what they are is in the README, under "What is compared"."""
+    table: str
+    """All of it as text."""
+    seconds: Mapping[str, float]
+    """Spent, by phase."""
+    cell: str
+    """Row and seed that `classifier` and `augment` are of: the learned one of least
+    loss on selection images; where none is left, the row of least loss."""
+    classifier: nn.Module
+    """F, in evaluation mode: images in [0, 1] to logits, in order of `class_names`."""
+    augment: LearnedAugment | None
+    """A transform of torchvision's v2 kind; None if no learned view was kept."""
+    class_names: tuple[str, ...]
+    out: Path
+    """The run's folder."""
+    report: Path | None
+    """A page with all of it, if one was written."""
+    given: Given | None = field(default=None, repr=False)
+    """The module that F was made of, if it was given."""
+
+    def classifier_of(self, row: str, seed: int = 0) -> nn.Module:
+        """The trained F of any row and seed, in evaluation mode.
+
+        Raises:
+            ValueError: if there is no such cell.
+        """
+        folder = RunFolder(self.out)
+        if folder.cell_result(row, seed) is None:
+            raise ValueError(f"{self.out} has no cell of row {row!r} and seed {seed}")
+        config, data = folder.config(), data_of(folder)
+        channels = data["image shape"][0]
+        with offered(self.given):
+            classifier = build_classifier(
+                config.classifier.network, channels, len(self.class_names), seed
+            )
+        classifier.load_state_dict(folder.weights(row, seed, "classifier"))
+        return classifier.eval()
+
+
+def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Result:
+    """What a finished run's folder and its result hold."""
+    row, seed, augment = _best(RunFolder(out))
+    report = out / "report.html"
+    result = Result(
+        verdict=cast("Verdict", found["verdict"].partition(":")[0]),
+        sentence=found["verdict"],
+        rows={
+            name: RowResult(
+                mean=each["mean"], std=each["std"], seeds=tuple(each["seeds"])
+            )
+            for name, each in found["rows"].items()
+        },
+        table=table(found),
+        seconds=found["seconds"],
+        cell=f"{row}-seed{seed}",
+        classifier=nn.Identity(),
+        augment=augment,
+        class_names=tuple(data_of(RunFolder(out))["classes"]),
+        out=out,
+        report=report if report.exists() else None,
+        given=given,
+    )
+    object.__setattr__(result, "classifier", result.classifier_of(row, seed))
+    return result
+
+
+def _best(folder: RunFolder) -> tuple[str, int, LearnedAugment | None]:
+    """Row, seed and what it learned; without a learned view that was kept, any row."""
+    try:
+        chosen = choose(folder)
+    except ValueError:
+        results = [
+            found
+            for path in sorted(folder.path.glob("cells/*/classifier.safetensors"))
+            if (found := folder.cell_result(*_row_and_seed(path.parent.name)))
+        ]
+        best = min(results, key=lambda found: found["selection_loss"])
+        return best["row"], best["seed"], None
+    config = ExportConfig(row=chosen.row.name, seed=chosen.seed)
+    augment, _ = augment_of(folder.path, config)
+    return chosen.row.name, chosen.seed, augment
+
+
+def _row_and_seed(name: str) -> tuple[str, int]:
+    row, _, seed = name.rpartition("-seed")
+    return row, int(seed)

@@ -1,0 +1,95 @@
+"""`infaug predict`: what a run's classifier says of images."""
+
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from infaug.cli_output import SOME_FAILED, Output, tell
+
+if TYPE_CHECKING:
+    from infaug.predict.predictions import Predictions
+
+PRINTED = "-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict(Output):
+    """Say which class each image is of, by the classifier of a run.
+
+    Images are converted and scaled as the run's own were. Where their classes are
+    known, from folders named like the classes or from the run's label column, the
+    accuracy is told, too. Unreadable images are listed, and the exit code is then 3.
+    """
+
+    run: tyro.conf.Positional[str]
+    """Run folder, or its URL, or a folder that `infaug export` wrote."""
+    images: tyro.conf.Positional[tuple[Path, ...]]
+    """Image files, folders of them at any depth, or Parquet files."""
+    out: str = "predictions.csv"
+    """A file that ends in .csv, .jsonl or .parquet; - prints CSV. A line for each
+    image: path, label if known, class, probability, then the next four."""
+    row: str | None = None
+    """Row of the table; none: the learned one of least selection loss."""
+    seed: int | None = None
+    """Which repetition; none: that of least selection loss."""
+
+
+def predict(asked: Predict) -> int:
+    """`infaug predict`."""
+    from infaug.precision import pick_device
+    from infaug.predict.inputs import find_inputs
+    from infaug.predict.model import open_model
+    from infaug.predict.predictions import predict as run_over
+    from infaug.predict.write import as_csv, check_name, write_predictions
+    from infaug.record.folder import at_hand
+    from infaug.record.image_count import ImageCount
+
+    is_printed = asked.out == PRINTED
+    if is_printed and asked.json:
+        raise ValueError("--json prints its own: give --out FILE beside it, not -")
+    if not is_printed:
+        check_name(Path(asked.out))
+    inputs = find_inputs(asked.images)
+    device = pick_device()
+    with at_hand(asked.run) as run:
+        model = open_model(run, asked.row, asked.seed, device)
+    with closing(ImageCount(shown=asked.is_for_people)) as progress:
+        progress.begin(inputs.count(), 0)
+        found = run_over(model, inputs.items(model), device, progress.step)
+    for name in found.unreadable:
+        print(f"infaug: unreadable: {name}", file=sys.stderr)
+    if not found.lines:
+        raise ValueError(f"none of {len(found.unreadable)} images could be read")
+    if is_printed:
+        print(as_csv(found.lines).decode(), end="")
+    else:
+        write_predictions(found.lines, Path(asked.out))
+        tell(
+            asked, _told(found, model.name, asked.out), _about(found, model.name, asked)
+        )
+    return SOME_FAILED if found.unreadable else 0
+
+
+def _told(found: "Predictions", name: str, out: str) -> list[str]:
+    lines = [f"{len(found.lines)} images, classified by F of {name}"]
+    if found.accuracy is not None:
+        known = f"{found.num_labelled} images whose class is known"
+        lines.append(f"{found.accuracy:.2f} % top-1 on {known}")
+    if found.unreadable:
+        lines.append(f"{len(found.unreadable)} unreadable images are not in it")
+    return [*lines, f"wrote {out}"]
+
+
+def _about(found: "Predictions", name: str, asked: Predict) -> dict[str, object]:
+    return {
+        "model": name,
+        "images": len(found.lines),
+        "labelled": found.num_labelled,
+        "top1": found.accuracy,
+        "unreadable": found.unreadable,
+        "out": asked.out,
+    }

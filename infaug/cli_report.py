@@ -1,0 +1,65 @@
+"""`infaug report`: what a run did, on one page that opens anywhere."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Draw the report of a run, or put several runs side by side.
+
+    One HTML file that loads nothing and runs nothing. `infaug fit` draws it when a run
+    ends; this draws it again, also while a run still goes on: it is only read.
+    """
+
+    runs: tyro.conf.Positional[tuple[str, ...]]
+    """Run folders, or their URLs, finished or not."""
+    out: Path | None = None
+    """The file; none: report.html in the run's folder. Of several runs, and of a run at
+    a URL that still goes on: report.html in this folder."""
+
+
+def draw_report(asked: Report) -> int:
+    """`infaug report`."""
+    from infaug.report.several_runs import write_comparison
+
+    if not asked.runs:
+        raise ValueError("name a run: infaug report RUN [RUN ...]")
+    if len(asked.runs) == 1:
+        print(f"wrote {_one(asked.runs[0], asked.out)}")
+        return 0
+    with contextlib.ExitStack() as stack:
+        paths = [stack.enter_context(_read(place)) for place in asked.runs]
+        out = asked.out or Path("report.html")
+        print(f"wrote {write_comparison(paths, asked.runs, out)}")
+    return 0
+
+
+def _one(place: str, out: Path | None) -> Path | str:
+    from infaug.record.folder import RunFolder, at_hand
+    from infaug.report.one_run import REPORT, write_report
+
+    folder = RunFolder(place)
+    with _read(place) as run:
+        # Only whoever runs may write to the URL of a run that goes on.
+        if folder.mirror is None or out or not (run / "result.json").exists():
+            here = Path(REPORT) if folder.mirror else None
+            return write_report(run, place, out or here)
+    with at_hand(place) as run:
+        write_report(run, place)
+    return f"{place}/{REPORT}"
+
+
+@contextlib.contextmanager
+def _read(place: str) -> Iterator[Path]:
+    """A run's folder on this machine, to be read."""
+    from infaug.record.folder import RunFolder
+
+    folder = RunFolder(place)
+    if folder.mirror:
+        folder.mirror.bring()
+    yield folder.path

@@ -1,0 +1,59 @@
+"""How a run begins: what is left open about its images is settled, and told."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rich.console import Console
+
+from infaug.config import DataConfig, RunConfig
+from infaug.data.images import Source
+from infaug.data.inspection import inspect, twins_in
+from infaug.data.survey import settle_images
+from infaug.record.folder import RunFolder
+
+
+def settle_data(config: DataConfig) -> tuple[DataConfig, list[str]]:
+    """The data settings with what a new run decides, and lines about what was chosen.
+
+    Raises:
+        ValueError: for a source that is missing or of no known layout.
+    """
+    config, told = settle_images(config)
+    if config.drop_duplicates is None:
+        config = replace(config, drop_duplicates=True)
+    return config, told
+
+
+def begin_data(config: DataConfig, folder: RunFolder) -> tuple[DataConfig, list[str]]:
+    """The data settings that the run in `folder` began with, or those it begins with.
+
+    Raises:
+        ValueError: as `settle_data`.
+    """
+    if not folder.is_settled:
+        return settle_data(config)
+    began = folder.config().data
+    return replace(
+        config,
+        image_size=began.image_size,
+        mode=began.mode,
+        drop_duplicates=began.drop_duplicates,
+    ), []
+
+
+def tell_data(
+    source: Source, config: RunConfig, folder: RunFolder, told: Sequence[str], *,
+    shown: bool,
+) -> None:  # fmt: skip
+    """What the images are like, on screen; which were left out, in the folder."""
+    folder.list_duplicates(
+        [
+            {"seed": seed, **twin._asdict()}
+            for seed in range(config.seeds)
+            for twin in twins_in(source, config.data, seed)
+        ]
+    )
+    if shown:
+        console = Console(stderr=True)
+        for line in (*told, *inspect(source, config.data)):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)

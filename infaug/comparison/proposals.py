@@ -1,0 +1,46 @@
+"""Settings that a plan proposes, where those at hand take long or train little."""
+
+import torch
+
+from infaug.config import RunConfig
+
+LONG_S = 2 * 3600
+FEWEST_EPOCHS = 10
+SMALL = 64  # pixels; what a CPU trains on in minutes
+
+
+def propose(
+    config: RunConfig, epochs: float, seconds: float, device: torch.device
+) -> list[str]:
+    """The settings of the run as flags, and what to change if it is long or short.
+
+    Args:
+        config: settled.
+        epochs: of F in a cell.
+        seconds: estimate for the run.
+        device: where it trains.
+    """
+    data, settings = config.data, config.classifier
+    size = f" --data.image-size {data.image_size}" if data.image_size else ""
+    mode = "" if data.mode == "auto" else f" --data.mode {data.mode}"
+    labels = "" if data.labels is None else f" --labels {data.labels:g}"
+    lines = [
+        f"settings   --network {settings.network} --classifier.batch-size "
+        f"{settings.batch_size}{size}{mode}{labels} --controls {config.controls} "
+        f"--seeds {config.seeds}"
+    ]
+    if seconds > LONG_S:
+        smaller = (data.image_size or 0) > SMALL and device.type == "cpu"
+        shrink = f" --data.image-size {SMALL}" if smaller else ""
+        lines.append(
+            f"shorter    --seeds 1 --controls quick{shrink} for a first look; a "
+            "verdict needs three seeds"
+        )
+    if epochs < FEWEST_EPOCHS:
+        rounds = config.rounds
+        steps = round(rounds.classifier_steps * FEWEST_EPOCHS / epochs)
+        lines.append(
+            f"longer     --rounds.classifier-steps {steps} for {FEWEST_EPOCHS} epochs: "
+            f"F sees each image only {epochs:.1f} times"
+        )
+    return lines

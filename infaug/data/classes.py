@@ -1,0 +1,141 @@
+"""Do the classes of a source's splits agree?"""
+
+import warnings
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+
+def number_classes(
+    where: str, labels: Int64[Tensor, "N"], names: tuple[str, ...] | None
+) -> tuple[str, ...]:
+    """Class names of the training images; without stored names, classes are numbers.
+
+    Raises:
+        ValueError: if a class has no training image, or there is only one class.
+    """
+    present = labels.unique()
+    num_classes = len(names) if names is not None else len(present)
+    absent = _first_absent(present, num_classes)
+    if absent is not None:
+        named = f" ({names[absent]!r})" if names is not None else ""
+        raise ValueError(
+            f"{where}: no training image has class {absent}{named}, but labels go up "
+            f"to {max(int(present[-1]), num_classes - 1)}: add images of it, or number "
+            "the classes from 0 without gaps"
+        )
+    names = names or tuple(str(number) for number in range(num_classes))
+    if num_classes < 2:
+        raise ValueError(
+            f"{where}: all training images have one class, {names[0]!r}: a classifier "
+            "needs two or more"
+        )
+    return names
+
+
+def check_like_train(
+    where: str,
+    split: str,
+    train_names: tuple[str, ...],
+    labels: Int64[Tensor, "n"],
+    names: tuple[str, ...] | None,
+) -> None:
+    """Refuse a split that has not exactly the classes of train.
+
+    Raises:
+        ValueError: if names or numbers of classes differ.
+    """
+    remedy = f"give both the same, or remove {split} so that part of train is held out"
+    if names is not None and names != train_names:
+        raise ValueError(
+            f"{where}: train and {split} differ in classes, "
+            f"{_differing(train_names, names, split)}: {remedy}"
+        )
+    num_classes = len(train_names)
+    present = labels.unique()
+    absent = _first_absent(present, num_classes)
+    if absent is not None or len(present) != num_classes:
+        wrong = f"no class {absent}" if absent is not None else f"class {present[-1]}"
+        raise ValueError(
+            f"{where}: train has classes 0..{num_classes - 1}, {split} has {wrong}: "
+            f"{remedy}"
+        )
+
+
+def numbered_as(
+    train_names: tuple[str, ...],
+    labels: Int64[Tensor, "n"],
+    names: tuple[str, ...] | None,
+    where: str,
+) -> Int64[Tensor, "n"]:
+    """Labels of target images by the numbers that their classes have in train.
+
+    Classes match by name; without names, target's numbers are those of train. Target
+    may lack classes.
+
+    Raises:
+        ValueError: if target has a class that train has not.
+    """
+    own = names or tuple(str(number) for number in range(int(labels.max()) + 1))
+    of_train = train_names
+    if names is None:
+        of_train = tuple(str(number) for number in range(len(train_names)))
+    present = [own[int(number)] for number in labels.unique()]
+    unknown = [name for name in present if name not in of_train]
+    if unknown:
+        some = ", ".join(repr(name) for name in train_names[:10])
+        raise ValueError(
+            f"{where} has the class {unknown[0]!r}, which no training image has: "
+            f"classes match by name, and train has {some}"
+            f"{', ...' if len(train_names) > 10 else ''}; rename it, add training "
+            "images of it, or take its images away"
+        )
+    number = {name: label for label, name in enumerate(of_train)}
+    translated = torch.tensor([number.get(name, -1) for name in own])
+    return translated[labels]
+
+
+def check_enough(
+    labels: Int64[Tensor, "n"],
+    train_names: tuple[str, ...],
+    least: int,
+    where: str,
+    why: str,
+) -> None:
+    """Refuse held-out images with too few of a class; warn of classes they lack.
+
+    Raises:
+        ValueError: if a class that occurs has fewer than `least` images.
+    """
+    counts = labels.bincount(minlength=len(train_names))
+    few = [int(label) for label in labels.unique() if counts[label] < least]
+    if few:
+        others = f" (and of {len(few) - 1} more)" if len(few) > 1 else ""
+        raise ValueError(
+            f"{where} has {int(counts[few[0]])} image(s) of class "
+            f"{train_names[few[0]]!r}{others}, and needs {least} of each class that it "
+            f"has, {why}: add images, or take those of that class away"
+        )
+    lacking = [
+        name for name, count in zip(train_names, counts, strict=True) if not count
+    ]
+    if lacking:
+        named = ", ".join(lacking[:10]) + (", ..." if len(lacking) > 10 else "")
+        warnings.warn(
+            f"{where} has no image of {named}: {len(lacking)} of {len(train_names)} "
+            "classes are trained on, but how well they do there is not measured",
+            stacklevel=4,
+        )
+
+
+def _first_absent(present: Int64[Tensor, "y"], num_classes: int) -> int | None:
+    """The least of 0..Y-1 that is not among the sorted numbers present, if any."""
+    absent = torch.isin(torch.arange(num_classes), present, invert=True).nonzero()
+    return int(absent[0]) if len(absent) else None
+
+
+def _differing(train_names: tuple[str, ...], names: tuple[str, ...], split: str) -> str:
+    only_train = [name for name in train_names if name not in names]
+    only_there = [name for name in names if name not in train_names]
+    return f"only in train {only_train[:5]}, only in {split} {only_there[:5]}"

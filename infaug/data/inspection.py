@@ -1,0 +1,85 @@
+"""What is to be known about a source before anything is trained, in lines."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+
+from infaug.config import DataConfig
+from infaug.data.duplicates import Duplicate, duplicates
+from infaug.data.images import Source
+from infaug.data.problem import positions
+from infaug.data.stored import Stored
+
+FEW = 10  # training images of a class
+UNEVEN = 3.0  # largest class over smallest, from which on it is told
+NAMED = 3
+
+
+def inspect(source: Source, config: DataConfig) -> list[str]:
+    """Images, classes, unreadable files and duplicates, for the first repetition.
+
+    Raises:
+        ValueError: if the source cannot be divided as the config asks.
+    """
+    at = positions(source, config)
+    lines = [_images(source), _classes(source)]
+    train = source.train
+    counts = train.labels[at.train].bincount(minlength=train.num_classes)
+    few = [i for i in range(train.num_classes) if counts[i] < FEW]
+    if few:
+        named = _some([f"{train.class_names[i]} ({int(counts[i])})" for i in few])
+        lines.append(
+            f"few        {len(few)} class(es) with under {FEW} images to train on: "
+            f"{named}"
+        )
+    if source.bad:
+        lines.append(f"unreadable {len(source.bad)} skipped: {_some(source.bad)}")
+    if isinstance(train, Stored):
+        lines.append("duplicates not looked for: the images are streamed")
+    else:
+        lines.append(_duplicates(twins_in(source, config, 0), config))
+    return lines
+
+
+def twins_in(source: Source, config: DataConfig, repetition: int) -> list[Duplicate]:
+    """Images that would be in two splits of a repetition if none were left out."""
+    every = replace(config, drop_duplicates=False)
+    return duplicates(source, positions(source, every, repetition))
+
+
+def _images(source: Source) -> str:
+    parts = [f"{len(source.train):,} train"]
+    if source.target is not None:
+        parts.append(f"{len(source.target):,} that drive and choose")
+    if source.test is not None:
+        parts.append(f"{len(source.test):,} test")
+    elif source.is_tested_on_target:
+        parts.append("test images are target images")
+    shape = "x".join(str(side) for side in source.train.image_shape)
+    return f"source     {', '.join(parts)}; {shape}"
+
+
+def _classes(source: Source) -> str:
+    train = source.train
+    counts = train.labels.bincount(minlength=train.num_classes)
+    order = counts.argsort(descending=True, stable=True).tolist()
+    named = _some([f"{train.class_names[i]} {int(counts[i])}" for i in order], 5)
+    ratio = float(counts.max() / counts.min())
+    uneven = f"; uneven, {ratio:.1f} to 1" if ratio >= UNEVEN else ""
+    return f"classes    {train.num_classes}: {named}{uneven}"
+
+
+def _duplicates(found: Sequence[Duplicate], config: DataConfig) -> str:
+    if not found:
+        return "duplicates none: no image is in two splits"
+    named = _some([f"{each.name} = {each.twin}" for each in found])
+    done = "left out" if config.drop_duplicates else "KEPT"
+    return (
+        f"duplicates {len(found)} images are in two splits and {done} of the one that "
+        f"is trained on: {named}"
+    )
+
+
+def _some(names: Sequence[str], most: int = NAMED) -> str:
+    more = f", ... ({len(names) - most} more)" if len(names) > most else ""
+    return ", ".join(islice(names, most)) + more

@@ -1,0 +1,117 @@
+"""A trained F, with all that images must go through before it sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from infaug.classify.network import ImageClassifier, build_classifier
+from infaug.data.dataset import to_float
+from infaug.data.decode import Encoded, channels_first, open_image
+from infaug.export.artefact import CARD, fill, load_classifier, read_card
+from infaug.export.card import data_of
+from infaug.export.choose import choose_classifier
+from infaug.record.folder import RunFolder
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Model:
+    """F in evaluation mode, in float32."""
+
+    classifier: ImageClassifier
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    """(C, H, W)."""
+    name: str
+    """ROW-seedK."""
+    image_column: str
+    label_column: str
+
+    def prepared(self, item: Encoded) -> Tensor:
+        """The image as the run's own were: uint8 [C, H, W].
+
+        Converted to the run's mode; of another size, its middle is cut out in the run's
+        proportions and scaled, as --data.image-size does.
+
+        Raises:
+            UnreadableError: if there is no image, or none that can be decoded.
+        """
+        channels, height, width = self.image_shape
+        image = open_image(item, "L" if channels == 1 else "RGB")
+        if image.size != (width, height):
+            image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+        return torch.tensor(channels_first(image))
+
+    @torch.inference_mode()
+    def probabilities(
+        self, images: Sequence[Tensor], device: torch.device
+    ) -> Float[Tensor, "B Y"]:
+        """Of every class for each prepared image."""
+        x = to_float(torch.stack(list(images)).to(device))
+        return self.classifier(x).double().softmax(dim=1).cpu()
+
+
+def open_model(
+    place: Path, row: str | None, seed: int | None, device: torch.device
+) -> Model:
+    """F of an exported folder, or of a finished cell of a run.
+
+    Raises:
+        ValueError: if `place` is neither, or has no such cell.
+    """
+    if (place / CARD).exists():
+        if row is not None or seed is not None:
+            raise ValueError(
+                f"{place} is an export, which holds one classifier: leave out --row "
+                "and --seed, or give the run it came from"
+            )
+        return _of_export(place, device)
+    if not (place / "config.json").exists():
+        raise ValueError(
+            f"{place} is neither a run nor a folder that `infaug export` wrote: give "
+            "the --out of an `infaug fit`"
+        )
+    return _of_run(place, row, seed, device)
+
+
+def _of_export(place: Path, device: torch.device) -> Model:
+    classifier = load_classifier(place)
+    card = read_card(place)
+    image, cell, data = card["image"], card["cell"], card["run"]["data"]
+    return Model(
+        classifier=classifier.to(device),
+        class_names=tuple(card["classifier"]["class_names"]),
+        image_shape=(image["channels"], image["height"], image["width"]),
+        name=f"{cell['row']}-seed{cell['seed']}",
+        image_column=data["image_column"],
+        label_column=data["label_column"],
+    )
+
+
+def _of_run(
+    place: Path, row: str | None, seed: int | None, device: torch.device
+) -> Model:
+    folder = RunFolder(place)
+    chosen = choose_classifier(
+        folder, row, "best-on-selection" if seed is None else seed
+    )
+    config, data = folder.config(), data_of(folder)
+    channels, height, width = data["image shape"]
+    names = tuple(data["classes"])
+    classifier = build_classifier(config.classifier.network, channels, len(names), 0)
+    weights = folder.weights(chosen.row.name, chosen.seed, "classifier")
+    single = {k: t.float() if t.is_floating_point() else t for k, t in weights.items()}
+    path = folder.cell(chosen.row.name, chosen.seed) / "classifier.safetensors"
+    fill(classifier, single, path)
+    return Model(
+        classifier=classifier.to(device).eval().requires_grad_(False),
+        class_names=names,
+        image_shape=(channels, height, width),
+        name=chosen.name,
+        image_column=config.data.image_column,
+        label_column=config.data.label_column,
+    )

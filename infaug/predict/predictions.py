@@ -1,0 +1,96 @@
+"""What F says of images, batch by batch, and which images could not be read."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infaug.data.decode import Encoded, UnreadableError
+from infaug.predict.inputs import UNKNOWN
+from infaug.predict.model import Model
+
+BATCH = 256
+TOP = 5
+
+
+@dataclass(kw_only=True)
+class Predictions:
+    """A line for each readable image, in the order given."""
+
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    """Image and reason."""
+
+    @property
+    def num_labelled(self) -> int:
+        """Images whose class is known."""
+        return sum(line["label"] is not None for line in self.lines)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Top-1 over the images whose class is known, percent; None without any."""
+        if not self.num_labelled:
+            return None
+        right = sum(line["label"] == line["class"] for line in self.lines)
+        return 100 * right / self.num_labelled
+
+
+def predict(
+    model: Model,
+    items: Iterable[Encoded],
+    device: torch.device,
+    progress: Callable[[int], None],
+) -> Predictions:
+    """Run F over images; decoding is shared by threads.
+
+    Args:
+        model: F and its preparation.
+        items: images, with labels or `UNKNOWN`.
+        device: where F is.
+        progress: told of every batch, how many images it had.
+    """
+    found = Predictions()
+    with ThreadPoolExecutor() as pool:
+        for batch in _batches(items):
+            decoded = list(pool.map(lambda item: _decode(model, item), batch))
+            both = list(zip(batch, decoded, strict=True))
+            found.unreadable += [str(e) for _, e in both if not isinstance(e, Tensor)]
+            pixels = [(i, x) for i, x in both if isinstance(x, Tensor)]
+            if pixels:
+                probs = model.probabilities([x for _, x in pixels], device)
+                for (item, _), row in zip(pixels, probs, strict=True):
+                    found.lines.append(_line(model, item, row))
+            progress(len(batch))
+    return found
+
+
+def _batches(items: Iterable[Encoded]) -> Iterator[list[Encoded]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
+
+
+def _decode(model: Model, item: Encoded) -> Tensor | UnreadableError:
+    try:
+        return model.prepared(item)
+    except UnreadableError as error:
+        return error
+
+
+def _line(model: Model, item: Encoded, probs: Tensor) -> dict[str, Any]:
+    names = model.class_names
+    values, classes = probs.topk(min(TOP, len(names)))
+    line: dict[str, Any] = {
+        "path": item.name,
+        "label": None if item.label == UNKNOWN else names[item.label],
+    }
+    for place, (value, label) in enumerate(
+        zip(values.tolist(), classes.tolist(), strict=True), start=1
+    ):
+        end = "" if place == 1 else f"_{place}"
+        line |= {f"class{end}": names[label], f"probability{end}": round(value, 6)}
+    return line

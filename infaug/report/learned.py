@@ -1,0 +1,178 @@
+"""What E learned: the affine map and the change of tone that each view amounts to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from infaug.config import EstimatorConfig, ShiftConfig
+from infaug.data.dataset import Labelled, to_float
+from infaug.data.stored import Stored
+from infaug.estimate.chance import draw_chance
+from infaug.estimate.learned_transform import LearnedTransform
+from infaug.randomness import Draws, generator
+from infaug.report.words import signed
+from infaug.transform.affine_flows import affine_flow, decompose, fit_affine
+from infaug.transform.fields import Fields
+from infaug.transform.spatial import flow_of
+
+CHUNK = 100
+MOST_CLASSES = 20
+MOST_IMAGES = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One number of a view, as the eye sees it."""
+
+    key: str
+    title: str
+    unit: str
+    neutral: float
+    """Where nothing is changed."""
+
+
+QUANTITIES = (
+    Quantity(
+        key="rotation",
+        title="Rotation",
+        unit="degrees, counter-clockwise",
+        neutral=0,
+    ),
+    Quantity(key="scale", title="Scale", unit="factor, above 1 enlarges", neutral=1),
+    Quantity(
+        key="right",
+        title="Translation sideways",
+        unit="percent of the width, to the right",
+        neutral=0,
+    ),
+    Quantity(
+        key="down",
+        title="Translation upright",
+        unit="percent of the height, downwards",
+        neutral=0,
+    ),
+    Quantity(
+        key="contrast",
+        title="Contrast",
+        unit="factor on differences of grey",
+        neutral=1,
+    ),
+    Quantity(
+        key="brightness",
+        title="Brightness",
+        unit="change of mid-grey; 1 is from black to white",
+        neutral=0,
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedViews:
+    """Each quantity of one view of each image, and the classes of the images."""
+
+    values: Mapping[str, Float[Tensor, "N"]]
+    labels: Int64[Tensor, "N"]
+    class_names: tuple[str, ...]
+    leftover: Float[Tensor, "N"]
+    """How far the flow is from the closest affine map: root mean square, in pixels."""
+
+
+@torch.no_grad()
+def measure(
+    transform: LearnedTransform, images: Labelled, config: EstimatorConfig
+) -> LearnedViews:
+    """One view of each image, drawn as for training F, in numbers."""
+    x = to_float(images.images)
+    draws = Draws.of_size(len(x), 0, "report")
+    chance = draw_chance(config, transform.config.tau_size, 1.0, draws)
+    parts, leftovers = [], []
+    for rows in torch.arange(len(x)).split(CHUNK):
+        keep = None if chance.keep is None else chance.keep[rows]
+        fields = transform.bounded(
+            transform.unbounded(x[rows], chance.noise[rows], keep)
+        )
+        numbers, leftover = in_numbers(fields)
+        parts.append(numbers)
+        leftovers.append(leftover)
+    return LearnedViews(
+        {q.key: torch.cat([part[q.key] for part in parts]) for q in QUANTITIES},
+        images.labels,
+        images.class_names,
+        torch.cat(leftovers),
+    )
+
+
+def in_numbers(fields: Fields) -> tuple[dict[str, Tensor], Tensor]:
+    """The quantities of each image's fields, and what no affine map explains.
+
+    The flow is fitted by the closest affine map (least squares over the pixels). A grey
+    pixel v becomes a v + b, where a - 1 is the mean over the pixels of the response of
+    c_w to grey and b that of c_b; contrast is a, and brightness a/2 + b - 1/2, what
+    becomes of mid-grey: the two numbers of `--data.shift`. Clamping is left out.
+    """
+    flow = flow_of(fields.matrix, fields.offset).double()
+    affine = fit_affine(flow)
+    seen = decompose(affine)
+    height, width = flow.shape[1:3]
+    apart = (flow - affine_flow(affine, height, width)) * flow.new_tensor(
+        [width / 2, height / 2]
+    )
+    channels = fields.bias.shape[1]
+    slope = 1 + fields.filter.double().sum(dim=1).mean(dim=(1, 2)) / channels
+    offset = fields.bias.double().mean(dim=(1, 2, 3))
+    numbers = {
+        "rotation": seen.rotation_deg,
+        "scale": seen.scale.abs().prod(dim=1).sqrt(),
+        "right": 100 * seen.translation[:, 0],
+        "down": 100 * seen.translation[:, 1],
+        "contrast": slope,
+        "brightness": slope / 2 + offset - 0.5,
+    }
+    return numbers, apart.square().sum(dim=3).mean(dim=(1, 2)).sqrt()
+
+
+def sample_of_classes(images: Labelled | Stored) -> Labelled:
+    """Up to `MOST_IMAGES` images, as many of each of the largest classes."""
+    counts = images.labels.bincount(minlength=images.num_classes)
+    largest = counts.argsort(descending=True, stable=True)[:MOST_CLASSES]
+    largest = [k for k in largest.tolist() if counts[k]]
+    each = max(MOST_IMAGES // len(largest), 1)
+    order = torch.randperm(len(images.labels), generator=generator(0, "report sample"))
+    labels = images.labels.cpu()[order]
+    picked = torch.cat([order[labels == k][:each] for k in largest])
+    return images.select(picked.sort().values)
+
+
+def known_shift(shift: ShiftConfig, width: int, height: int) -> dict[str, float]:
+    """What use does to images, where an experiment made it, in the same numbers."""
+    if not shift.divides_use_from_training:
+        return {}
+    made = {
+        "rotation": shift.rotate_deg,
+        "right": 100 * shift.translate_px / width,
+        "down": 100 * shift.translate_px / height,
+        "contrast": shift.contrast,
+        "brightness": shift.brightness,
+    }
+    neutral = {q.key: q.neutral for q in QUANTITIES}
+    return {key: value for key, value in made.items() if value != neutral[key]}
+
+
+def in_words(numbers: Mapping[str, float]) -> str:
+    """What a view does to its image.
+
+    >>> numbers = {"rotation": 31.6, "scale": 0.94, "right": 3.2, "down": -0.4}
+    >>> in_words({**numbers, "contrast": 0.9, "brightness": 0.05})[:41]
+    'turned +32°, scaled 0.94, moved +3 % and '
+    """
+    turned, right, down = (
+        signed(round(numbers[key]) + 0.0, 0) for key in ("rotation", "right", "down")
+    )
+    tone = f"{numbers['contrast']:.2f}, brightness {signed(numbers['brightness'])}"
+    return (
+        f"turned {turned}°, scaled {numbers['scale']:.2f}, moved {right} % and "
+        f"{down} %, contrast {tone}"
+    )

@@ -1,0 +1,204 @@
+"""What a run wrote down of its refreshes, its reviews and its time."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from infaug.report.facts import Facts, Line, kind_of
+from infaug.report.words import PHASES, duration, number, plural, power
+
+MOST_LINES = 120  # of a table in the page; the files have all
+PARTS = (
+    ("own", "its own work"),
+    ("data", "waiting for images"),
+    ("views", "making views"),
+    ("s_val", "features and s_val"),
+    ("selection", "assessing selection"),
+    ("peers", "waiting for workers"),
+    ("checkpoint", "checkpoints"),
+    ("record", "records"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """A table: what it says as a whole, its columns and its lines."""
+
+    says: Sequence[str]
+    columns: Sequence[str]
+    lines: Sequence[Sequence[Any]]
+    num_lines: int
+    """All of them; the table holds the last ones."""
+
+
+def refreshes(facts: Facts) -> Log:
+    """Every time s_val was solved for.
+
+    Raises:
+        ValueError: if it never was.
+    """
+    found = facts.metrics_of("refresh")
+    if not found:
+        raise ValueError("s_val was not solved for yet")
+    times = {_key(t): t for t in facts.timings if t["phase"] == "refresh"}
+    seconds = [times[_key(m)]["seconds"] for m in found if _key(m) in times]
+    failed = [m for m in found if not str(m["status"]).startswith("converged")]
+    worst = max(m["residual"] for m in found)
+    stale = [m.get("staleness", 0) for m in found]
+    says = [
+        f"{plural(len(found), 'refresh')[:-1]}es" if len(found) > 1 else "1 refresh",
+        f"largest residual {number(worst, 4)} "
+        f"(asked for: {facts.config.influence.rtol:g})",
+        f"{duration(sum(seconds))} in all",
+        f"staleness {max(stale)} steps" if max(stale) else "never stale",
+        f"{plural(len(failed), 'solution')} did not converge"
+        if failed
+        else "all converged",
+    ]
+    columns = ("row", "seed", "round", "residual", "products", "seconds", "stale")
+    lines = [_refresh_line(m, times.get(_key(m), {})) for m in found]
+    return _log(says, columns, lines)
+
+
+def _refresh_line(said: Line, time: Line) -> list[Any]:
+    solved = time.get("solve_seconds")
+    return [
+        said["row"],
+        said["seed"],
+        # Before all rounds where s_val is solved once.
+        said["round"] + 1 if said["round"] >= 0 else "before",
+        power(said["residual"]),
+        said["products"],
+        "" if solved is None else number(solved, 2),
+        said.get("staleness", 0),
+    ]
+
+
+def _key(line: Line) -> tuple[Any, ...]:
+    return line["row"], line["seed"], line["round"]
+
+
+def reviews(facts: Facts) -> Log:
+    """Every look at whether the learned view was still sound.
+
+    Raises:
+        ValueError: if there was none.
+    """
+    found = facts.metrics_of("review")
+    if not found:
+        raise ValueError(
+            "the learned view was not reviewed: it is after each round of E but the "
+            "last, where s_val is solved more than once"
+        )
+    suspected = [m for m in found if m.get("suspected")]
+    weakened = {(m["row"], m["seed"]) for m in found if m["strength"] < 1}
+    says = [plural(len(found), "review")]
+    says.append(
+        f"collapse was suspected in {len(suspected)}"
+        if suspected
+        else "collapse was never suspected"
+    )
+    says += [
+        f"{row} seed {seed} ended at strength {_last(found, row, seed):g}"
+        for row, seed in sorted(weakened)
+    ]
+    columns = (
+        "row", "seed", "round", "right on x", "right on x_aug", "tau at bounds",
+        "fields at bounds", "strength", "suspected",
+    )  # fmt: skip
+    return _log(says, columns, [_review_line(m) for m in found])
+
+
+def _last(found: Sequence[Line], row: str, seed: int) -> float:
+    return [m for m in found if (m["row"], m["seed"]) == (row, seed)][-1]["strength"]
+
+
+def _review_line(said: Line) -> list[Any]:
+    shares = ("accuracy", "accuracy_aug", "saturation", "field_saturation")
+    return [
+        said["row"],
+        said["seed"],
+        said["round"] + 1,
+        *(f"{100 * said[name]:.0f} %" if name in said else "" for name in shares),
+        f"{said['strength']:g}",
+        said.get("suspected", ""),
+    ]
+
+
+def _log(says: Sequence[str], columns: Sequence[str], lines: Sequence[Any]) -> Log:
+    return Log(
+        says=says, columns=columns, lines=lines[-MOST_LINES:], num_lines=len(lines)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spent:
+    """Where the time went."""
+
+    total: float
+    phases: Sequence["Share"]
+    rows: Sequence["Share"]
+    num_starts: int
+    workers: Sequence[int]
+    """Of each start, where that is known."""
+    gpu_gib: float | None
+    """The most that tensors took on one GPU."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """A name, its seconds, its share of the total, and what those went to."""
+
+    name: str
+    seconds: float
+    share: float
+    parts: Sequence[tuple[str, str]] = ()
+
+
+def spent(facts: Facts) -> Spent:
+    """Seconds by phase and by row; repeated work counts twice.
+
+    Raises:
+        ValueError: if nothing was timed.
+    """
+    if not facts.timings:
+        raise ValueError("no step has been timed yet")
+    phases: dict[str, float] = defaultdict(float)
+    parts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    rows: dict[str, float] = defaultdict(float)
+    for line in facts.timings:
+        kind = kind_of(line["row"])
+        phase = "tuning" if kind == "tuning" else line["phase"]
+        phases[phase] += line["seconds"]
+        rows["base_tuned" if kind == "tuning" else kind] += line["seconds"]
+        for part, _ in PARTS:
+            parts[phase][part] += line.get(f"{part}_seconds", 0.0)
+    total = sum(phases.values())
+    memory = [line["gpu_gib"] for line in facts.timings if "gpu_gib" in line]
+    return Spent(
+        total=total,
+        phases=[
+            Share(
+                name=PHASES.get(phase, phase),
+                seconds=seconds,
+                share=seconds / total,
+                parts=_parts(parts[phase]),
+            )
+            for phase, seconds in sorted(phases.items(), key=lambda item: -item[1])
+        ],
+        rows=[
+            Share(name=row, seconds=seconds, share=seconds / total)
+            for row, seconds in sorted(rows.items(), key=lambda item: -item[1])
+        ],
+        num_starts=len(facts.starts),
+        workers=[start["workers"] for start in facts.starts if "workers" in start],
+        gpu_gib=max(memory) if memory else None,
+    )
+
+
+def _parts(seconds: dict[str, float]) -> list[tuple[str, str]]:
+    """What a phase's time went to; nothing for runs that did not say."""
+    return [
+        (said, duration(seconds[part])) for part, said in PARTS if seconds[part] >= 0.05
+    ]

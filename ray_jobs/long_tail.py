@@ -1,0 +1,161 @@
+"""Rotated long-tailed MNIST: does what large classes teach F reach small ones?
+
+Every image of every split is turned by a random angle, once. Training classes fall from
+some 5,800 images to 58 (exponential, ratio 100); the splits that drive, choose and test
+are balanced. All methods have the same F, steps, two views of every image and base
+augmentation (rotation by up to 20 degrees and the like):
+
+    plain        as the images come
+    drs          class-balanced sampling in the last fifth of the steps
+    git          drs, small classes through a generator fitted to all images
+    infaug       E and G learn on a balanced influence split of 700 images
+    infaug_drs   both
+    pooled       plain, with those 700 images in the training set
+
+The eKLD of a class is the mean KL between F's predictions for a test image and for the
+same one turned otherwise (Zhou et al., ICLR 2022): it grows as classes get smaller.
+
+    python ray_jobs/long_tail.py --data FOLDER --workers 2
+    python ray_jobs/long_tail.py --render       # what is finished, and the picture
+
+Finished cells are lines of --out and are skipped, unfinished ones go on from their last
+checkpoint; the fit of GIT begins again if it is cut short, and is kept once it is done.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+
+from infaug.cli import guarded
+from infaug.comparison.grid_run import Site
+from infaug.comparison.results import Record, Results
+from infaug.comparison.tail_cell import METHODS, TailCell, recorded, tail_cell
+from infaug.comparison.tail_run import run_tail_cell, run_tail_cells
+from infaug.comparison.tail_table import classes_table, points, tail_table
+from infaug.config import (
+    DataConfig,
+    GitConfig,
+    NuisanceConfig,
+    RoundsConfig,
+    RunConfig,
+    TailConfig,
+)
+from infaug.record.journal import read_lines
+
+CONFIG = RunConfig(
+    data=DataConfig(
+        source="mnist",
+        target=1000,
+        tail=TailConfig(kind="exponential", ratio=100),
+        nuisance=NuisanceConfig(kind="rotation"),
+    ),
+    rounds=RoundsConfig(rounds=15, classifier_steps=150),
+)
+GIT = GitConfig()
+SMOKE = RunConfig(
+    data=DataConfig(
+        source="digits",
+        target=100,
+        tail=TailConfig(kind="exponential", ratio=10),
+        nuisance=NuisanceConfig(kind="rotation"),
+    ),
+    rounds=RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5),
+)
+SMOKE_GIT = GitConfig(width=4, steps=5, batch_size=4, threshold=50)
+
+
+def main() -> int:
+    """Run what is missing, then print the tables and draw the picture."""
+    asked = parse(sys.argv[1:])
+    config, git = (SMOKE, SMOKE_GIT) if asked.smoke else (CONFIG, GIT)
+    cells = {
+        name: [tail_cell(METHODS[name], s, config, git) for s in range(asked.seeds)]
+        for name in asked.methods
+    }
+    if not asked.render:
+        run_missing(asked, [cell for seeds in cells.values() for cell in seeds])
+    done = {recorded(record): record for record in read_lines(asked.out)}
+    found = {
+        name: [done[cell] for cell in seeds if cell in done]
+        for name, seeds in cells.items()
+    }
+    print(tail_table(found))
+    for name in ("test_by_class", "ekld"):
+        print("", classes_table(found, name), sep="\n")
+    draw({name: records for name, records in found.items() if records}, asked.figure)
+    return 0
+
+
+def run_missing(asked: argparse.Namespace, cells: Sequence[TailCell]) -> None:
+    """Run the cells that are not in the file, appending each as it ends."""
+    done = {recorded(record) for record in read_lines(asked.out)}
+    missing = [cell for cell in cells if cell not in done]
+    # What takes longest begins first.
+    missing.sort(key=lambda cell: (cell.cell.seed, cell.git is None))
+    print(f"{len(missing)} of {len(cells)} cells to run", file=sys.stderr)
+    results = Results(asked.out)
+    for record in run(missing, asked):
+        results.add(record)
+        words = f"{record['method']['name']} seed {record['seed']}"
+        said = f"{words}: balanced {record['test_balanced']:.2f} %"
+        print(f"{said} in {record['seconds']:.0f} s", file=sys.stderr, flush=True)
+
+
+def run(cells: Sequence[TailCell], asked: argparse.Namespace) -> Iterable[Record]:
+    """Here one after another, or on Ray some at a time."""
+    site = Site(source=asked.data, work=asked.work.absolute())
+    if not asked.workers or not cells:
+        return run_tail_cells(cells, site, shown=True)
+    from infaug.distributed.tasks import in_tasks  # imports ray
+
+    work = partial(run_tail_cell, site=site, shown=False)
+    return (found for _, found in in_tasks(work, cells, at_a_time=asked.workers))
+
+
+def draw(found: dict[str, list[Record]], path: Path) -> None:
+    """EKLD and accuracy against class size, a line for each method that was run."""
+    from infaug.report.class_sizes import draw_against_class_size
+
+    if not found:
+        return
+    panels = {
+        title: {method: points(records, name) for method, records in found.items()}
+        for name, title in (
+            ("ekld", "eKLD, nats (lower is more invariant)"),
+            ("test_by_class", "top-1 of the class, percent"),
+        )
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw_against_class_size(panels, "rotated long-tailed images", path)
+    print(f"wrote {path}", file=sys.stderr)
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", help="folder with MNIST's train and test.parquet")
+    names = list(METHODS)
+    parser.add_argument("--methods", nargs="+", choices=names, default=names)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=0, help="cells at a time on Ray")
+    out = Path("docs/results/long_tail.jsonl")
+    parser.add_argument("--out", type=Path, default=out)
+    figure = Path("docs/figures/long_tail.png")
+    parser.add_argument("--figure", type=Path, default=figure)
+    parser.add_argument("--work", type=Path, default=Path("runs/long_tail"))
+    parser.add_argument("--render", action="store_true", help="run nothing, only print")
+    parser.add_argument("--smoke", action="store_true", help="digits, few steps")
+    asked = parser.parse_args(argv)
+    if asked.smoke:
+        asked.data = "digits"
+    elif asked.data is None and not asked.render:
+        parser.error("--data is needed: `infaug data prepare mnist FOLDER` makes it")
+    return asked
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))

@@ -1,0 +1,55 @@
+"""Batches of the methods for long tails: what they change, and what they leave."""
+
+import torch
+
+from infaug.baselines.git.generator import build_networks
+from infaug.baselines.git.transfer import InvarianceTransfer
+from infaug.baselines.tail_batches import TailBatches
+from infaug.config import GitConfig
+from infaug.data.batches import Batches
+from infaug.data.digits import digits
+
+WHOLE = digits().select(torch.arange(200))
+
+
+def batches(groups=range(2)):
+    return Batches(WHOLE, 16, 2, groups, "cpu", 2, 0, "classify")
+
+
+def transfer():
+    sizes = WHOLE.labels.bincount(minlength=10)
+    config = GitConfig(width=2, threshold=int(sizes.median()), portion=1.0)
+    networks = build_networks((1, 16, 16), config, 0)
+    return InvarianceTransfer(networks[0], sizes, config)
+
+
+def test_without_a_method_they_are_the_batches_they_were():
+    plain, same = batches().at(3), TailBatches(batches()).at(3)
+    assert same.x.equal(plain.x)
+    assert same.y.equal(plain.y)
+    assert same.draws.purpose == plain.draws.purpose
+
+
+def test_resampling_changes_late_batches_alone():
+    late = TailBatches(batches(), balanced_from=3)
+    assert late.at(2).x.equal(batches().at(2).x)
+    assert not late.at(3).x.equal(batches().at(3).x)
+
+
+def test_each_view_of_an_image_of_a_small_class_is_transformed_apart():
+    given = transfer()
+    found, plain = TailBatches(batches(), transfer=given).at(0), batches().at(0)
+    is_small = given.is_small[plain.y.argmax(dim=1)]
+    changed = (found.x != plain.x).flatten(2).any(dim=2)
+    assert changed.equal(is_small[:, None].expand(-1, 2))
+    assert 0 < is_small.sum() < 16
+    assert not found.x[is_small, 0].equal(found.x[is_small, 1])
+
+
+def test_two_workers_together_make_the_batch_of_one():
+    whole = TailBatches(batches(), 0, transfer()).at(1)
+    halves = [
+        TailBatches(batches(range(g, g + 1)), 0, transfer()).at(1) for g in range(2)
+    ]
+    torch.testing.assert_close(whole.x, torch.cat([half.x for half in halves]))
+    assert whole.y.equal(torch.cat([half.y for half in halves]))

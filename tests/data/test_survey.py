@@ -1,0 +1,86 @@
+"""The size and mode chosen from headers, where images differ and nobody has said."""
+
+from dataclasses import replace
+
+import pytest
+
+from infaug.config import DataConfig
+from infaug.data.source import load
+from infaug.data.survey import settle_images
+
+
+@pytest.fixture
+def settled(tmp_path, write_images):
+    def settle(*images, **settings):
+        """Images of two classes, in turn."""
+        files = {f"{'ab'[k % 2]}/{k}.png": image for k, image in enumerate(images)}
+        source = write_images(tmp_path / "set", files)
+        return settle_images(DataConfig(source=source, **settings))
+
+    return settle
+
+
+def test_images_that_are_alike_stay_as_they_are(settled, image):
+    config, told = settled(image(1, size=(20, 12)), image(2, size=(20, 12)))
+    assert (config.image_size, config.mode) == (None, "auto")
+    assert told == []
+
+
+def test_different_sizes_get_the_usual_size_below_the_middle_one(settled, image):
+    sizes = [(30, 20), (41, 35), (90, 70), (50, 36)]
+    config, told = settled(*(image(1, size=size) for size in sizes))
+    assert config.image_size == 32
+    assert "32x32: images are 30x20 to 90x70 pixels, the shorter side 35" in told[0]
+    assert "--data.image-size decides" in told[0]
+    assert load(config).train.image_shape == (1, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("modes", "chosen"),
+    [("L RGB", "RGB"), ("LA L", "L"), ("RGBA RGBA", "RGB"), ("1 1", "L"),
+     ("P L", "RGB"), ("L L", "auto"), ("RGB RGB", "auto")],
+)  # fmt: skip
+def test_the_mode_is_grey_only_if_all_images_are(settled, image, modes, chosen):
+    images = [image(1).convert(mode) for mode in modes.split()]
+    config, told = settled(*images)
+    assert config.mode == chosen
+    assert bool(told) == (chosen != "auto")
+    load(config)
+
+
+def test_what_the_user_says_stays(settled, image):
+    images = image(1, size=(8, 8)), image(2, size=(40, 40), mode="RGB")
+    config, told = settled(*images, image_size=16, mode="L")
+    assert (config.image_size, config.mode, told) == (16, "L", [])
+
+
+def test_target_images_of_another_size_count(settled, image, tmp_path, write_images):
+    config, _ = settled(image(1, size=(24, 24)), image(2, size=(24, 24)))
+    files = {f"{c}/{k}.png": image(k, size=(30, 40)) for c in "ab" for k in range(3)}
+    config = replace(config, target_source=write_images(tmp_path / "new", files))
+    assert settle_images(config)[0].image_size == 28
+
+
+def test_too_many_images_for_memory_get_a_size(tmp_path, write_rows, image):
+    images = [image(k, size=(40, 40)) for k in range(4)]
+    path = write_rows(tmp_path / "a.parquet", [0, 1, 0, 1], images)
+    config, _ = settle_images(DataConfig(source=path, stream_above_gib=0))
+    assert config.image_size == 40
+
+
+def test_files_without_a_header_do_not_stop_it(settled, image):
+    config, _ = settled(image(1), image(2), b"no image", image(3, size=(9, 9)))
+    assert config.image_size == 8
+
+
+def test_rows_of_a_large_parquet_set_are_spread_over_it(
+    tmp_path, write_rows, image, monkeypatch
+):
+    monkeypatch.setattr("infaug.data.survey.MOST_HEADERS", 4)
+    monkeypatch.setattr("infaug.data.survey.GROUPS_READ", 2)
+    images = [image(1)] * 11 + [image(1, size=(30, 30))]
+    path = write_rows(tmp_path / "a.parquet", [0, 1] * 6, images)
+    config, _ = settle_images(DataConfig(source=path))
+    assert config.image_size is None  # the last group is not looked at
+    with pytest.raises(ValueError, match="differ in size"):
+        load(config)

@@ -1,0 +1,79 @@
+"""Long-tailed training sets: which images are kept."""
+
+import pytest
+import torch
+
+from infaug.config import DataConfig, TailConfig
+from infaug.data.digits import digits
+from infaug.data.problem import load_splits
+from infaug.data.splits import split
+from infaug.data.tail import tail_sizes, thin
+
+KINDS = ("exponential", "zipf")
+
+
+def sizes(kind, ratio=10.0, seed=0):
+    config = DataConfig(tail=TailConfig(kind=kind, ratio=ratio), seed=seed)
+    labels = digits().labels
+    train = split(labels, config, test_given=False).train
+    return labels[train].bincount(minlength=10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_largest_class_is_ratio_times_the_smallest(kind):
+    found = sizes(kind).sort().values
+    assert int(found[-1]) / int(found[0]) == pytest.approx(10, rel=0.05)
+
+
+def test_exponential_sizes_fall_by_a_constant_factor_and_zipf_by_a_power():
+    plenty = torch.full((5,), 10_000)
+    falling = tail_sizes(plenty, TailConfig(kind="exponential", ratio=16))
+    assert falling.tolist() == [10_000, 5000, 2500, 1250, 625]
+    power = tail_sizes(plenty, TailConfig(kind="zipf", ratio=25))
+    assert power.tolist() == [round(10_000 / i**2) for i in range(1, 6)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_class_is_asked_for_more_than_it_has_nor_left_without_any(kind):
+    few = torch.tensor([50, 3, 40, 2])
+    found = tail_sizes(few, TailConfig(kind=kind, ratio=1000))
+    assert (found <= few).all()
+    assert found.min() >= 1
+
+
+def test_only_the_training_split_is_thinned():
+    labels = digits().labels
+    plain = split(labels, DataConfig(), test_given=False)
+    tailed = DataConfig(tail=TailConfig(kind="zipf"))
+    found = split(labels, tailed, test_given=False)
+    for name in ("influence", "selection", "test", "unlabelled"):
+        assert getattr(found, name).equal(getattr(plain, name))
+    assert torch.isin(found.train, plain.train).all()
+    assert len(found.train) < len(plain.train)
+
+
+def test_the_order_of_classes_is_drawn_from_the_seed():
+    assert sizes("zipf").equal(sizes("zipf"))
+    orders = {tuple(sizes("zipf", seed=seed).argsort().tolist()) for seed in range(4)}
+    assert len(orders) == 4
+
+
+def test_a_larger_ratio_keeps_a_subset_of_small_classes():
+    labels, train = torch.arange(3).repeat(90), torch.arange(270)
+    wide, narrow = (
+        thin(train, labels, TailConfig(kind="exponential", ratio=ratio), 0)
+        for ratio in (2.0, 30.0)
+    )
+    assert torch.isin(narrow, wide).all()
+
+
+def test_a_run_is_given_the_thinned_images():
+    config = DataConfig(labels=600.0, tail=TailConfig(kind="exponential", ratio=20))
+    found = load_splits(config)
+    counts = found.train.labels.bincount()
+    assert round(int(counts.max()) / 20) == int(counts.min())
+
+
+def test_a_ratio_below_one_is_refused():
+    with pytest.raises(ValueError, match=r"data\.tail\.ratio must be >= 1"):
+        TailConfig(ratio=0.5)

@@ -1,0 +1,150 @@
+"""Images of where the model will be used: what they are used for, which are refused."""
+
+import pytest
+import torch
+
+from infaug.config import DataConfig
+from infaug.data.problem import divide, positions
+from infaug.data.source import load
+
+
+@pytest.fixture
+def folders(tmp_path, write_images, image):
+    """Write train images below 100 and target images from 100 on, all different."""
+
+    def write(target, train=("cat", "dog"), each=6, **splits):
+        value = iter(range(100))
+        files = {f"{c}/{k}.png": image(next(value)) for c in train for k in range(each)}
+        if splits:
+            files = {f"train/{name}": x for name, x in files.items()}
+        for split, names in splits.items():
+            files |= {f"{split}/{c}/1.png": image(next(value)) for c in names}
+        value = iter(range(100, 250))
+        used = {
+            f"{c}/{k}.png": image(next(value))
+            for c, count in target.items()
+            for k in range(count)
+        }
+        return DataConfig(
+            source=write_images(tmp_path / "data", files),
+            target_source=write_images(tmp_path / "target", used),
+        )
+
+    return write
+
+
+def values(part):
+    return set(part.images[:, 0, 0, 0].tolist())
+
+
+def test_target_images_drive_choose_and_test_and_no_other_does(folders):
+    config = folders({"cat": 6, "dog": 6})
+    found = divide(load(config), config)
+    held = [values(part) for part in (found.influence, found.selection, found.test)]
+    assert set.union(*held) == set(range(100, 112))
+    assert sum(map(len, held)) == 12
+    assert values(found.train) == set(range(12))
+    for part in (found.influence, found.selection, found.test):
+        assert part.labels.unique().tolist() == [0, 1]
+
+
+def test_shares_are_those_of_the_settings(folders):
+    config = folders({"cat": 20, "dog": 20})
+    at = positions(load(config), config)
+    assert [len(at.test), len(at.influence), len(at.selection)] == [12, 20, 8]
+
+
+def test_repetitions_divide_target_differently(folders):
+    config = folders({"cat": 9, "dog": 9})
+    source = load(config)
+    first, second = (positions(source, config, seed) for seed in (0, 1))
+    assert not first.test.equal(second.test)
+
+
+def test_classes_match_by_name_and_not_by_number(folders):
+    config = folders({"dog": 4, "hen": 4}, train=("cat", "dog", "hen"))
+    source = load(config)
+    assert source.target is not None
+    assert source.target.labels.unique().tolist() == [1, 2]
+
+
+def test_a_class_that_target_lacks_is_told_and_the_others_are_used(folders):
+    config = folders({"dog": 4}, train=("cat", "dog"))
+    with pytest.warns(UserWarning, match="no image of cat.*not measured"):
+        found = divide(load(config), config)
+    assert found.test.labels.unique().tolist() == [1]
+    assert found.num_classes == 2
+
+
+def test_a_class_that_train_lacks_is_refused(folders):
+    config = folders({"cat": 4, "cow": 4})
+    with pytest.raises(ValueError, match="class 'cow', which no training image has"):
+        load(config)
+
+
+def test_too_few_of_a_class_are_refused_with_the_number_needed(folders):
+    config = folders({"cat": 4, "dog": 2})
+    with pytest.raises(ValueError, match=r"2 image\(s\) of class 'dog'.* needs 3"):
+        load(config)
+
+
+def test_a_test_split_of_the_data_is_passed_over_unless_asked_for(folders):
+    config = folders({"cat": 4, "dog": 4}, test=("cat", "dog"))
+    with pytest.warns(UserWarning, match="test split of .* is not looked at"):
+        assert values(divide(load(config), config).test) <= set(range(100, 108))
+    asked = DataConfig(
+        source=config.source, target_source=config.target_source, test_from="source"
+    )
+    found = divide(load(asked), asked)
+    assert values(found.test) == {12, 13}
+    assert len(found.influence) + len(found.selection) == 8
+
+
+def test_a_test_split_of_the_target_is_the_test(folders, tmp_path, write_images, image):
+    config = folders({})
+    files = {f"train/{c}/{k}.png": image(k) for c in ("cat", "dog") for k in range(3)}
+    files |= {f"test/{c}/1.png": image(9) for c in ("cat", "dog")}
+    write_images(tmp_path / "target", files)
+    found = divide(load(config), config)
+    assert values(found.test) == {9}
+    assert len(found.influence) + len(found.selection) == 6
+
+
+def test_a_val_split_is_trained_on_where_target_drives(folders):
+    config = folders({"cat": 4, "dog": 4}, val=("cat", "dog"))
+    with pytest.warns(UserWarning, match="val split is trained on"):
+        found = divide(load(config), config)
+    assert values(found.train) == set(range(14))
+
+
+def test_a_test_split_that_is_asked_for_must_be_there(folders):
+    config = folders({"cat": 4, "dog": 4})
+    asked = DataConfig(
+        source=config.source, target_source=config.target_source, test_from="source"
+    )
+    with pytest.raises(ValueError, match="has no test split"):
+        load(asked)
+
+
+def test_target_may_lie_beside_the_bundled_digits(tmp_path, write_images, image):
+    of = [(label, k) for label in range(10) for k in range(3)]
+    files = {f"{c}/{k}.png": image(10 * c + k, size=(16, 16)) for c, k in of}
+    config = DataConfig(source="digits", target_source=write_images(tmp_path, files))
+    assert len(divide(load(config), config).test) == 10
+
+
+def test_streamed_images_may_have_a_target_in_parquet(tmp_path, write_rows):
+    names = {"names": ["cat", "dog"]}
+    train = write_rows(tmp_path / "a.parquet", [0, 1] * 6, **names)
+    target = write_rows(tmp_path / "b.parquet", [0, 1] * 4, **names)
+    config = DataConfig(source=train, target_source=target, image_size=8)
+    streamed = DataConfig(
+        source=train, target_source=target, image_size=8, stream_above_gib=0, mode="L"
+    )
+    ours, theirs = (divide(load(each), each) for each in (streamed, config))
+    for name in ("influence", "selection", "test"):
+        assert getattr(ours, name).images.equal(getattr(theirs, name).images)
+    assert len(ours.train) == len(theirs.train) == 12
+    assert len(ours.pooled) == len(theirs.pooled)
+    pooled = ours.pooled.select(torch.arange(len(ours.pooled)))
+    assert pooled.images.unique().equal(theirs.pooled.images.unique())

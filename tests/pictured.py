@@ -1,0 +1,106 @@
+"""A finished run on images of its own, with all its books; nothing is trained."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from finished import LOSSES, finished_run, run_config
+from PIL import Image
+
+from infaug.comparison.plan import settle
+from infaug.config import DataConfig, ShiftConfig, to_dict
+from infaug.record.atomic import write_json
+
+# A class may be called anything that a folder may.
+HOSTILE = "<img src=x onerror=alert('1')>&\""
+NAMES = (HOSTILE, "dog", "hen")
+EACH = 14
+
+
+def pictured_run(path: Path) -> Path:
+    """`finished_run` whose images, metrics and timings are there as well."""
+    images = path.with_name(path.name + "-images")
+    draw_folder(images)
+    run = finished_run(path)
+    data = DataConfig(
+        source=str(images), target=12, test=9, shift=ShiftConfig(rotate_deg=40)
+    )
+    asked = replace(run_config(), data=data)
+    write_json(run / "asked.json", to_dict(asked))
+    settled = settle(asked, (1, 16, 16), torch.device("cpu"))
+    write_json(run / "config.json", to_dict(settled))
+    write_json(run / "data.json", {"classes": list(NAMES), "image shape": [1, 16, 16]})
+    _write_lines(run / "metrics.jsonl", metrics())
+    _write_lines(run / "timings.jsonl", timings())
+    _write_lines(run / "starts.jsonl", [{"workers": 1, "after": None}])
+    return run
+
+
+def unfinished_run(path: Path, finished: Path) -> Path:
+    """The same run while its last cell is still trained."""
+    shutil.copytree(finished, path)
+    (path / "result.json").unlink()
+    (path / "report.html").unlink(missing_ok=True)
+    shutil.rmtree(path / "cells" / "pooled_learned-seed1")
+    with (path / "metrics.jsonl").open("a") as file:
+        file.write('{"row": "pooled_lear')
+    return path
+
+
+def draw_folder(root: Path) -> None:
+    """Class folders of noise, lighter from class to class."""
+    noise = np.random.default_rng(0)
+    for number, name in enumerate(NAMES):
+        (root / name).mkdir(parents=True)
+        for k in range(EACH):
+            pixels = noise.integers(60 * number, 60 * number + 120, (16, 16))
+            image = Image.fromarray(pixels.astype(np.uint8))
+            image.save(root / name / f"{k:02d}.png")
+
+
+def metrics() -> list[dict]:
+    """Two rounds of every cell, as `metrics.jsonl` has them."""
+    lines = []
+    for row in LOSSES:
+        for seed in range(2):
+            for round_ in range(2):
+                at = {"row": row, "seed": seed, "round": round_}
+                lines.append(
+                    at
+                    | {"phase": "classify", "step": 6, "loss": 2.0 / (1 + round_)}
+                    | {"selection_loss": 1.0, "selection_top1": 60.0 + 10 * seed}
+                )
+                if "learned" in row and round_ == 0:
+                    lines += [at | each for each in LEARNED]
+    return lines
+
+
+LEARNED = (
+    {
+        "phase": "refresh", "step": 1, "residual": 2e-4, "products": 11,
+        "status": "converged after 11 products, residual 2e-04",
+    },
+    {
+        "phase": "review", "step": 1, "saturation": 0.1, "field_saturation": 0.0,
+        "accuracy": 0.9, "accuracy_aug": 0.3, "strength": 0.5,
+        "suspected": "F is right on 30% of x_aug, on 90% of x",
+    },
+)  # fmt: skip
+
+
+def timings() -> list[dict]:
+    """What `timings.jsonl` says of them."""
+    parts = {"own_seconds": 1.5, "views_seconds": 0.5}
+    return [
+        {"row": m["row"], "seed": m["seed"], "round": m["round"]}
+        | {"phase": m["phase"], "step": m["step"], "steps": 1, "seconds": 2.0}
+        | (parts if m["phase"] == "classify" else {"solve_seconds": 1.25})
+        for m in metrics()
+    ]
+
+
+def _write_lines(path: Path, lines: list[dict]) -> None:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))

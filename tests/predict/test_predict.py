@@ -1,0 +1,147 @@
+"""`infaug predict`: what a run's classifier says of images of one's own."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from finished import CLASSES, finished_run
+from PIL import Image
+from tiny import CONFIG, tiny
+
+from infaug.cli import BAD_INPUT, main
+from infaug.cli_output import SOME_FAILED
+from infaug.comparison.run import run as train
+from infaug.config import ExportConfig, ShiftConfig
+from infaug.data.problem import load_splits
+from infaug.export.write import export_run
+from infaug.randomness import generator
+from infaug.record.folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return finished_run(tmp_path_factory.mktemp("predict") / "run")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    """Six noise images of mixed sizes and modes below folders, three named a class."""
+    root = tmp_path_factory.mktemp("pictures")
+    for k, (folder, mode) in enumerate(
+        [("cat", "L"), ("dog", "RGB"), ("hen", "L"), ("cow", "L"), ("cow", "RGB"),
+         ("a/b", "L")]
+    ):  # fmt: skip
+        shape = (16 + 4 * k, 16, 3)[: 3 if mode == "RGB" else 2]
+        noise = torch.randint(256, shape, generator=generator("picture", k))
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        image = Image.fromarray(noise.to(torch.uint8).numpy())
+        image.save(root / folder / f"{k}.png")
+    return root
+
+
+def lines_of(path: Path) -> list[dict]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_trained_f_finds_on_files_what_its_run_found_on_the_test_split(
+    tmp_path, capsys
+):
+    """So images go through the same preparation, and the right F is used."""
+    data = replace(CONFIG.data, shift=ShiftConfig(), test=200)
+    train(tiny(data=data, rows=("base",)), tmp_path / "run", shown=False)
+    test = load_splits(data).test
+    for k, (image, label) in enumerate(zip(test.images, test.labels, strict=True)):
+        folder = tmp_path / "digits" / test.class_names[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0].numpy()).save(folder / f"{k}.png")
+    out = str(tmp_path / "out.csv")
+    command = ["predict", str(tmp_path / "run"), str(tmp_path / "digits")]
+    assert main([*command, "--out", out, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    cell = RunFolder(tmp_path / "run").found("base", 0)
+    assert found["labelled"] == len(test)
+    assert found["top1"] == pytest.approx(cell["test_top1"])
+
+
+def test_every_image_has_a_line_with_classes_in_order_of_probability(
+    run, pictures, tmp_path, capsys
+):
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(run), str(pictures), "--out", str(out)]) == 0
+    lines = lines_of(out)
+    assert [Path(line["path"]).name for line in lines] == [
+        "5.png", "0.png", "3.png", "4.png", "1.png", "2.png",
+    ]  # fmt: skip
+    for line in lines:
+        names = [line["class"], line["class_2"], line["class_3"]]
+        assert sorted(names) == sorted(CLASSES)
+        probs = [float(line[f"probability{end}"]) for end in ("", "_2", "_3")]
+        assert probs == sorted(probs, reverse=True)
+        assert sum(probs) == pytest.approx(1, abs=1e-5)
+    assert [line["label"] for line in lines] == ["", "cat", "", "", "dog", "hen"]
+    said = capsys.readouterr().out
+    assert "6 images" in said
+    assert "top-1 on 3 images whose class is known" in said
+    assert "base_learned-seed1" in said  # as `infaug export` chooses
+
+
+def test_a_run_and_its_export_say_the_same(run, pictures, tmp_path):
+    export_run(run, tmp_path / "exported", ExportConfig(formats=()))
+    for place in (run, tmp_path / "exported"):
+        out = tmp_path / f"{place.name}.jsonl"
+        assert main(["predict", str(place), str(pictures), "--out", str(out)]) == 0
+    found = [(tmp_path / f"{n}.jsonl").read_text() for n in (run.name, "exported")]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"),
+    [(["--row", "base"], "base-seed0"), (["--seed", "0"], "base_learned-seed0"),
+     (["--row", "pooled_learned", "--seed", "1"], "pooled_learned-seed1")],
+)  # fmt: skip
+def test_another_row_or_seed_can_be_asked_for(
+    choice, name, run, pictures, tmp_path, capsys
+):
+    out = str(tmp_path / "out.csv")
+    command = ["predict", str(run), str(pictures / "cat"), "--out", out, "--json"]
+    assert main([*command, *choice]) == 0
+    assert json.loads(capsys.readouterr().out)["model"] == name
+
+
+def test_parquet_is_read_and_written_and_its_classes_are_known_by_name(
+    run, pictures, tmp_path, capsys
+):
+    files = sorted(pictures.rglob("*.png"))
+    table = pa.table({
+        "image": [file.read_bytes() for file in files], "label": [0, 1, 2, 0, 1, 2],
+    })  # fmt: skip
+    names = json.dumps(["hen", "lion", "cat"])
+    table = table.replace_schema_metadata({"class_names": names})
+    pq.write_table(table, tmp_path / "in.parquet")
+    out = tmp_path / "out.parquet"
+    command = ["predict", str(run), str(tmp_path / "in.parquet"), "--out", str(out)]
+    assert main([*command, "--quiet"]) == 0
+    assert capsys.readouterr().out == ""
+    lines = pq.read_table(out).to_pylist()
+    assert [line["label"] for line in lines] == ["hen", None, "cat"] * 2
+    assert lines[4]["path"].endswith("in.parquet row 4")
+
+
+def test_unreadable_images_are_listed_and_told_by_the_exit_code(
+    run, pictures, tmp_path, capsys
+):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.png").write_bytes(b"no image")
+    command = ["predict", str(run), str(tmp_path / "in"), str(pictures / "cat")]
+    assert main([*command, "--out", "-"]) == SOME_FAILED
+    captured = capsys.readouterr()
+    assert "broken.png cannot be read" in captured.err
+    assert len(captured.out.splitlines()) == 2
+    assert main([*command[:3], "--out", "-"]) == BAD_INPUT
+    assert "none of 1 images could be read" in capsys.readouterr().err

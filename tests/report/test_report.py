@@ -1,0 +1,276 @@
+"""RUN/report.html: what is on it, and that it needs nothing but itself."""
+
+import html
+import re
+import shlex
+from html.parser import HTMLParser
+
+import fsspec
+import pytest
+from finished import finished_run
+from pictured import HOSTILE, pictured_run, unfinished_run
+from tiny import CONFIG
+
+from infaug.cli import BAD_INPUT, _parse_fit, main
+from infaug.config import in_mode
+from infaug.report.facts import read_facts
+from infaug.report.one_run import report_at_end, write_report
+from infaug.report.settings import command
+from infaug.report.words import MINUS
+
+VOID = {"meta", "img", "br", "path", "circle", "rect"}
+MOST_BYTES = 5_000_000
+
+
+class Page(HTMLParser):
+    """A page's elements and words, and that each element is closed."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.text, self.said = text, ""
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.said += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        """The attributes of every such element."""
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def part(self, anchor: str) -> str:
+        """The HTML of a section."""
+        return self.text.split(f'<section id="{anchor}"')[1].split("</section>")[0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return pictured_run(tmp_path_factory.mktemp("report") / "run")
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return Page(write_report(run, "my run").read_text())
+
+
+@pytest.fixture(scope="module")
+def going(run, tmp_path_factory):
+    return unfinished_run(tmp_path_factory.mktemp("going") / "run", run)
+
+
+def must_need_nothing(page: Page) -> None:
+    assert len(page.text.encode()) < MOST_BYTES
+    assert not page.all("script")
+    assert not page.all("link")
+    for _, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "xlink:href", "srcset", "data", "action"):
+            value = attributes.get(name) or "#"
+            assert value.startswith(("data:image/png;base64,", "#"))
+    style = page.text.split("<style>")[1].split("</style>")[0]
+    assert "url(" not in style
+    assert "@import" not in style
+    for picture in page.all("img"):
+        assert picture["alt"]
+    for chart in page.all("svg"):
+        if not chart.get("aria-hidden"):
+            assert chart["role"] == "img"
+            assert chart["aria-label"]
+
+
+def test_the_page_needs_nothing_but_itself_and_every_picture_has_words(page):
+    must_need_nothing(page)
+    assert len(page.all("img")) > 60
+    assert len(page.all("svg")) > 30
+
+
+def test_its_parts_have_headings_and_tables_captions(page):
+    assert page.text.startswith("<!doctype html>")
+    assert page.all("html") == [{"lang": "en"}]
+    assert [len(page.all(tag)) for tag in ("h1", "main", "nav", "title")] == [1] * 4
+    assert len(page.all("caption")) == len(page.all("table"))
+    anchors = [section["id"] for section in page.all("section")]
+    assert anchors == [
+        "results", "curves", "pictures", "learned", "interpolation", "extremes",
+        "predictions", "refreshes", "compute", "settings",
+    ]  # fmt: skip
+    links = [link["href"] for link in page.all("a")]
+    assert links == ["#content", *(f"#{anchor}" for anchor in anchors)]
+
+
+def test_verdict_interval_rows_and_what_was_not_run_are_said(page):
+    top = page.said.split("Results")[0]
+    assert "Learning the augmentation brought nothing here." in top
+    # 30 and 60 against 50 and 50: -5 points, half a width of t(0.975, 1) * 15.
+    assert "With the learned augmentation 45.00\N{NO-BREAK SPACE}% of the test" in top
+    assert f"The difference is {MINUS}5.00 points" in top
+    assert f"from {MINUS}195.59 to +185.59 (2 paired seeds)" in top
+    assert "Not run, and so not beaten: none, base_random, pooled and base_tuned" in top
+    assert "no gain: these numbers are made up for a test" in top
+    results = page.part("results")
+    for row in ("base", "base_learned", "pooled_learned"):
+        assert f'<th scope="row">{row}<' in results
+    for value in ("50.00", "40.00", "20.00", "30.00", "60.00", "± 14.14"):
+        assert value in results.replace("&nbsp;", " ")
+
+
+def test_names_of_classes_are_escaped_everywhere(page):
+    assert "onerror" not in {name for _, each in page.elements for name in each}
+    assert HOSTILE[:12] not in page.text
+    assert html.escape(HOSTILE)[:16] in page.part("pictures")
+    assert HOSTILE in page.said
+    assert f"training image of class {HOSTILE}" in {p["alt"] for p in page.all("img")}
+
+
+def test_the_known_shift_is_marked_where_e_should_turn_to(page):
+    rotation = page.part("learned").split("</figure>")[0]
+    assert "Use: 40.00." in rotation
+    assert 'class="known"' in rotation
+
+
+def test_refreshes_reviews_and_time_are_told(page):
+    refreshes = html.unescape(page.part("refreshes"))
+    assert "4 refreshes; largest residual 0.0002" in refreshes
+    assert "all converged" in refreshes
+    assert "collapse was suspected in 4" in refreshes
+    assert "pooled_learned seed 1 ended at strength 0.5" in refreshes
+    time = page.part("compute")
+    assert 'training F</th><td class="number">24 s' in time
+    assert "making views 6 s" in time
+    assert "Peak memory was not recorded" in time
+
+
+def test_what_is_missing_is_said_in_its_place(page, tmp_path):
+    missing = page.part("predictions")
+    assert "Not drawn: no check was made yet: infaug influence validate" in missing
+    # A run without books, whose images are not those it was trained on.
+    bare = Page(write_report(finished_run(tmp_path / "run")).read_text())
+    must_need_nothing(bare)
+    assert "no step of F has been reported yet" in bare.part("curves")
+    for anchor in ("pictures", "learned", "interpolation", "extremes"):
+        assert 'class="missing">Not drawn: ' in bare.part(anchor)
+    assert "s_val was not solved for yet" in bare.part("refreshes")
+    assert "no step has been timed yet" in bare.part("compute")
+    assert '<th scope="row">pooled_learned<' in bare.part("results")
+
+
+def test_a_run_that_goes_on_shows_what_there_is_and_says_so(going):
+    page = Page(write_report(going).read_text())
+    must_need_nothing(page)
+    top = page.said.split("Results")[0]
+    assert "This run is not finished, and nothing is decided yet." in top
+    assert "5 of 6 cells are done" in top
+    assert "on a single seed: how far chance moves it is unknown" in top
+    assert "(finished cells only)" in page.said
+    assert page.all("img")
+
+
+def test_a_run_that_has_not_begun_to_train_has_a_page(tmp_path, run):
+    (tmp_path / "asked.json").write_text((run / "asked.json").read_text())
+    page = Page(write_report(tmp_path).read_text())
+    assert "It has not begun to train." in page.said
+
+
+def test_a_picture_that_fails_leaves_the_others(run, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr("infaug.report.sections.rank_views", fail)
+    with pytest.warns(UserWarning, match="was not drawn: RuntimeError: a bug of ours"):
+        page = Page(write_report(run, out=tmp_path / "page.html").read_text())
+    assert "Not drawn: RuntimeError: a bug of ours" in page.part("extremes")
+    assert "<img" in page.part("pictures")
+
+
+def test_a_finished_run_does_not_fail_for_its_report(tmp_path, run, monkeypatch):
+    said = report_at_end(tmp_path, "somewhere", is_new=True)
+    assert re.match("not drawn .*no run of infaug.*; infaug report somewhere", said)
+    monkeypatch.setattr("infaug.report.one_run.write_report", pytest.fail)
+    (tmp_path / "report.html").write_text("an old one")
+    assert report_at_end(tmp_path, "here", is_new=False) == "here/report.html"
+
+
+def test_several_runs_stand_side_by_side(run, going, tmp_path, capsys):
+    out = tmp_path / "both.html"
+    assert main(["report", str(run), str(going), "--out", str(out)]) == 0
+    assert f"wrote {out}" in capsys.readouterr().out
+    page = Page(out.read_text())
+    must_need_nothing(page)
+    assert "2 runs side by side" in page.said
+    names = [f"{each.parent.name}/run" for each in (run, going)]
+    for anchor in ("verdicts", "tables", "curves_of_runs", "learned_by_runs", "times"):
+        for name in names:
+            assert name in page.part(anchor), anchor
+    assert "45.00" in page.part("tables")
+    assert "None." in page.part("differences")
+
+
+def test_the_command_asks_for_the_same_run_again():
+    other = in_mode(CONFIG, "cvpr")
+    for config in (CONFIG, other):
+        words = shlex.split(command(config, "NEW").replace("\\\n", " "))
+        assert words[:2] == ["infaug", "fit"]
+        asked = _parse_fit(words[2:], None)
+        assert (asked.run, asked.out) == (config, "NEW")
+
+
+def test_mistakes_are_told_in_one_line(tmp_path, run, capsys):
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "asked.json").write_text((run / "asked.json").read_text())
+    for arguments, message in (
+        ([str(tmp_path)], "is no run of infaug"),
+        ([str(begun), str(tmp_path / "nowhere")], "is no run of infaug"),
+        (
+            [str(run), "--out", str(tmp_path / "no" / "page.html")],
+            "choose another --out",
+        ),
+        ([], "name a run"),
+    ):
+        assert main(["report", *arguments]) == BAD_INPUT
+        assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def url(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    store = fsspec.filesystem("memory")
+    yield "memory://report"
+    store.rm("/report", recursive=True)
+
+
+def test_at_a_url_a_finished_run_keeps_its_report_and_a_going_one_is_only_read(
+    run, going, url, tmp_path, capsys
+):
+    store = fsspec.filesystem("memory")
+    for name, source in (("done", run), ("going", going)):
+        store.put(str(source), f"/report/{name}", recursive=True)
+        store.pipe(f"/report/{name}/report.html", b"an old one")
+    before = {name: store.cat(name) for name in store.find("/report/going")}
+    assert main(["report", f"{url}/done"]) == 0
+    assert main(["report", f"{url}/going"]) == 0
+    said = capsys.readouterr().out
+    assert f"wrote {url}/done/report.html" in said
+    assert "wrote report.html" in said
+    assert store.cat("/report/done/report.html").startswith(b"<!doctype html>")
+    assert {n: store.cat(n) for n in store.find("/report/going")} == before
+    assert "5 of 6 cells" in (tmp_path / "report.html").read_text()
+
+
+def test_facts_of_rows_that_are_tried_are_left_out_of_the_curves(run):
+    facts = read_facts(run, "run")
+    assert {m["row"] for m in facts.metrics_of("classify")} == set(facts.row_names)
+    assert facts.num_cells == facts.num_done == 6

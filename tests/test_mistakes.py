@@ -1,0 +1,184 @@
+"""Five common mistakes for each command: one line that names what is wrong, and a way.
+
+The flag or file at fault is named, and what to do instead.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from finished import finished_run
+from PIL import Image
+
+from infaug.cli import BAD_INPUT, main
+from infaug.record.folder import RunFolder
+
+# {run} a finished run, {pictures} images, {broken} a broken one, {empty} an empty
+# folder, {text} a folder with a note in it, {new} a place where nothing is.
+MISTAKES = {
+    "fit": [
+        ("fit --data {new}", ["{new}", "was not found"]),
+        ("fit --data {empty} --out {new}", ["{empty}", "give name.parquet"]),
+        ("fit --data digits --out {text}", ["note.txt", "choose an empty or new"]),
+        ("fit --data digits --rows bast --out {new}", ["'bast'", "choose among"]),
+        ("fit --data digits --workers two", ["--workers", "two", "MIN..MAX"]),
+        ("fit --data digits --damping 0.1", ["damping", "--influence.damping"]),
+        ("fit --config {new}", ["--config {new}", "No such file"]),
+    ],
+    "predict": [
+        ("predict {new} {pictures}", ["{new}", "--out of an `infaug fit`"]),
+        ("predict {run} {new}", ["{new} does not exist", "give image files"]),
+        ("predict {run} {text}", ["{text} holds no image", ".parquet"]),
+        ("predict {run} {pictures} --out p.txt", ["--out p.txt", ".csv"]),
+        ("predict {run} {pictures} --row bast --out -", ["--row bast", "choose among"]),
+        ("predict {run} {pictures} --seed 7 --out -", ["--seed 7", "it has 0, 1"]),
+        ("predict {run}", ["no image is named", "Parquet"]),
+        ("predict {run} {broken} --out -", ["none of 1 images could be read"]),
+    ],
+    "export": [
+        ("export {new} --out {empty}", ["{new}", "give the --out of an `infaug fit`"]),
+        ("export {run}", ["--out"]),
+        ("export {run} --out {text}", ["note.txt", "choose"]),
+        ("export {run} --out {new} --row base", ["--row base", "learned"]),
+        ("export {run} --out {new} --seed 9", ["--seed 9", "it has 0, 1"]),
+        ("export {run} --out {new} --formats onx", ["--formats", "onnx"]),
+    ],
+    "preview": [
+        ("preview {new} {pictures}", ["{new}", "infaug export"]),
+        ("preview {run} {new}", ["{new} does not exist", "give image files"]),
+        ("preview {run} {text}", ["{text}", "no image"]),
+        ("preview {run} {pictures} --num 0", ["--num must be >= 1"]),
+        (
+            "preview {run} {pictures} --out {text}/a/b.png",
+            ["--out", "cannot be written"],
+        ),
+        ("preview {run}", ["no image is named", "a folder"]),
+    ],
+    "influence validate": [
+        ("influence validate {new}", ["{new}", "give the --out of an `infaug fit`"]),
+        ("influence validate {run} --row bast", ["row bast", "it has"]),
+        ("influence validate {run} --seed 5", ["seed 5", "it has"]),
+        ("influence validate {run} --samples many", ["--samples", "many"]),
+        ("influence validate", ["Run folder", "--help"]),
+    ],
+    "influence rank": [
+        ("influence rank {new}", ["{new}", "give the --out of an `infaug fit`"]),
+        ("influence rank {run} --row oracle", ["row oracle", "it has"]),
+        ("influence rank {run} --draws 0", ["--draws", ">= 1"]),
+        ("influence rank {run} --top -1", ["--top", ">= 1"]),
+        ("influence rank {run} --tops 3", ["--tops", "--top"]),
+    ],
+    "data prepare": [
+        ("data prepare {new} {empty}", ["{new}"]),
+        ("data prepare {text} {new}", ["{text}", "class"]),
+        ("data prepare {pictures}", ["Folder for the Parquet", "--help"]),
+        ("data prepare {pictures} {text}", ["{text}", "note.txt"]),
+        ("data prepare mnist {new} --shorter-side 20", ["mnist", "leave out"]),
+        ("data prepare {pictures} {new} --workers -1", ["--workers must be >= 0"]),
+    ],
+    "cluster check": [
+        ("cluster check {new}", ["{new}", "give a YAML file"]),
+        ("cluster check {text}/note.txt", ["note.txt"]),
+        ("cluster check {empty}", ["{empty}", "give a YAML file"]),
+        ("cluster check", ["The YAML file", "--help"]),
+        ("cluster check x.yaml --gpu 1", ["--gpu", "--gpus-per-worker"]),
+    ],
+    "doctor": [
+        ("doctor --patience-s 0", ["--patience-s must be > 0"]),
+        ("doctor --patience-s soon", ["--patience-s", "soon"]),
+        ("doctor --jsn", ["--jsn", "--json"]),
+        ("doctor {run}", ["{run}"]),
+        ("docter", ["'docter'", "did you mean doctor?"]),
+    ],
+    "completion": [
+        ("completion", ["bash", "zsh"]),
+        ("completion fish", ["fish", "bash"]),
+        ("complete bash", ["did you mean completion?"]),
+        ("completion bash zsh", ["zsh"]),
+        ("completion --shell bash", ["'shell'", "--help"]),
+    ],
+}
+ALL = [(line, named) for mistakes in MISTAKES.values() for line, named in mistakes]
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("mistakes")
+    finished_run(root / "run")
+    for name in ("pictures/cat", "pictures/dog", "broken", "empty", "text"):
+        (root / name).mkdir(parents=True)
+    for name in ("cat", "dog"):
+        Image.new("L", (16, 16), 99).save(root / "pictures" / name / "a.png")
+    (root / "broken" / "b.png").write_bytes(b"no image")
+    (root / "text" / "note.txt").write_text("mine")
+    names = ("run", "pictures", "broken", "empty", "text")
+    return {name: root / name for name in names}
+
+
+def held(places: dict[str, Path]) -> list[Path]:
+    """All that lies in the places, but for locks."""
+    files = places["run"].parent.rglob("*")
+    return sorted(file for file in files if file.name != "lock")
+
+
+def words(line: str, places: dict[str, Path]) -> list[str]:
+    return [word.format(**places) for word in line.split()]
+
+
+@pytest.mark.parametrize(("line", "named"), ALL, ids=[line for line, _ in ALL])
+def test_a_mistake_is_named_with_a_remedy_and_touches_nothing(
+    line, named, places, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    before = held(places)
+    places = places | {"new": tmp_path / "new"}
+    try:
+        code = main(words(line, places))
+    except SystemExit as stop:  # tyro's word for a command line it cannot parse
+        code = stop.code
+    captured = capsys.readouterr()
+    said = " ".join((captured.err + captured.out).replace("│", " ").split())
+    assert code == BAD_INPUT, said
+    assert "Traceback" not in said
+    for each in named:
+        assert each.format(**places) in said, said
+    assert held(places) == before
+
+
+def test_verbose_shows_where_an_error_comes_from(tmp_path, capsys):
+    missing = str(tmp_path / "nowhere")
+    assert main(["predict", missing, missing, "--verbose"]) == BAD_INPUT
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert said.splitlines()[-1].startswith("infaug: ")
+
+
+@pytest.mark.parametrize(
+    "line", ["export {run} --out {new} --formats safetensors --json",
+             "preview {run} {pictures} --out p.png --num 1 --views 1 --json"],
+)  # fmt: skip
+def test_a_result_for_machines_is_one_json_object(
+    line, places, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(words(line, places | {"new": tmp_path / "new"})) == 0
+    assert "out" in json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line", ["fit --data {new}", "predict {new} {pictures}", "docter",
+             "export {run} --out {text}", "cluster check {new}"],
+)  # fmt: skip
+def test_real_processes_exit_with_two_and_one_line(line, places, tmp_path):
+    places = places | {"new": tmp_path / "new"}
+    command = [sys.executable, "-m", "infaug.cli", *words(line, places)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == BAD_INPUT
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert RunFolder(places["run"]).result() is not None
