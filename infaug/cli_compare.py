@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from infaug.cli_cells import run_missing
 from infaug import cli_run
+from infaug.cli_cells import run_missing
 from infaug.cli_run import parse_run
 from infaug.config import RoundsConfig, RunConfig
 

@@ -22,8 +22,8 @@ from infaug.config.nuisance import NuisanceConfig
 from infaug.config.prepare import Downloadable, PrepareConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.run import Controls, Mode, RunConfig
-from infaug.config.tail import TailConfig
 from infaug.config.sweep import Objective, SweepConfig
+from infaug.config.tail import TailConfig
 from infaug.config.transform import TransformConfig
 from infaug.config.tuning import TuningConfig
 
@@ -52,8 +52,8 @@ __all__ = [
     "ShiftConfig",
     "Solver",
     "SplitName",
-    "TailConfig",
     "SweepConfig",
+    "TailConfig",
     "TransformConfig",
     "TuningConfig",
     "ViewLoss",
