@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from infaug import cli_run
 from infaug.cli_cells import run_missing
-from infaug.cli_run import SHORT, parse_run
+from infaug.cli_run import parse_run
 from infaug.config import RoundsConfig, RunConfig
 
 if TYPE_CHECKING:
@@ -25,11 +26,7 @@ METHODS = (
 SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 
 # `--data` takes several, and a method is what a run calls a row.
-ALIASES = {
-    **SHORT,
-    "--data": "--sources",
-    "--methods": "--rows",
-}  # fmt: skip
+SHORT = {**cli_run.SHORT, "--data": "--sources", "--methods": "--rows"}
 
 # Of a command that is told to the user again: what only says how it is shown.
 ONLY_SHOWN = ("--render", "--json", "--quiet", "--smoke")
@@ -92,7 +89,7 @@ def parse_compare(
     argv: Sequence[str], default: Compare | None = None, prog: str = "infaug compare"
 ) -> Compare:
     """The command, from its flags."""
-    asked = parse_run(Compare, argv, default, prog, short=ALIASES, needed="--sources")
+    asked = parse_run(Compare, argv, default, prog, short=SHORT, needed="--sources")
     return replace(asked, given=tuple(argv))
 
 

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from infaug.cli_run import SHORT as SHORT  # completed as its short flags
 from infaug.cli_run import parse_run
 from infaug.config import RunConfig, SweepConfig
 
@@ -61,6 +62,7 @@ def parse_sweep(
 
 def sweep(asked: Sweep, space: "Space | None" = None) -> int:
     """`infaug sweep`; `space`: what is searched where `--space` names nothing."""
+    from infaug.comparison.beginning import settle_data
     from infaug.distributed.sweep import Room, located  # imports ray
     from infaug.lock import locked
     from infaug.sweep.changes import DEFAULT_SPACE
@@ -72,8 +74,12 @@ def sweep(asked: Sweep, space: "Space | None" = None) -> int:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} must be >= 1, got {getattr(asked, name)}")
     words = asked.space or [f"{name}={text}" for name, text in DEFAULT_SPACE.items()]
+    config = located(asked.run)
+    data, told = settle_data(config.data)
+    if not asked.quiet:
+        print(*told, sep="\n", end="\n" if told else "")
     plan = Plan(
-        config=located(asked.run),
+        config=replace(config, data=data),
         how=asked.sweep,
         space=space if space and not asked.space else parse_space(words),
         out=asked.out.absolute(),

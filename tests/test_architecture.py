@@ -50,6 +50,7 @@ LAYERS: list[set[str]] = [
         "cli_influence",
         "cli_predict",
         "cli_report",
+        "cli_run",
     },
     {"cli_compare", "cli_sweep"},
     {"cli"},

@@ -91,11 +91,12 @@ def board(
 def is_fixed(method: str) -> bool:
     """Whether a method is a fixed policy: it learns nothing and asks for no labels.
 
-    >>> is_fixed("base"), is_fixed("base_learned"), is_fixed("pooled")
+    >>> is_fixed("mixup"), is_fixed("base_learned"), is_fixed("pooled")
     (True, False, False)
     """
     row = ROWS[method]
-    return not (row.uses_generator or row.is_pooled or row.is_oracle)
+    learns = row.uses_generator or row.is_reweighted
+    return not (learns or row.is_pooled or row.is_oracle)
 
 
 def best_policy(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:

@@ -29,7 +29,8 @@ import ray
 from ray import tune
 
 from infaug.config import DataConfig
-from infaug.data.source import Source, load
+from infaug.data.images import Source
+from infaug.data.source import load
 from infaug.distributed.sweep_books import Books
 from infaug.distributed.sweep_schedulers import scheduler_of, space_of
 from infaug.distributed.tasks import in_tasks

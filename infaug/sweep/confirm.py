@@ -16,7 +16,8 @@ from infaug.classify.evaluate import evaluate
 from infaug.classify.network import build_classifier
 from infaug.comparison.verdict import Comparison, compare
 from infaug.config import DataConfig
-from infaug.data.source import Source, load
+from infaug.data.images import Source
+from infaug.data.source import load
 from infaug.precision import dtype_of, pick_device
 from infaug.record.folder import RunFolder
 from infaug.sweep.held_out import images_of_test, without_test

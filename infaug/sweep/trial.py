@@ -17,7 +17,7 @@ from infaug.comparison.cells import Planned, plan_cells
 from infaug.comparison.plan import settle
 from infaug.comparison.run import run_planned
 from infaug.config import RunConfig
-from infaug.data.source import Source
+from infaug.data.images import Source
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
