@@ -192,7 +192,7 @@ def guarded(act: Callable[[], int], *, verbose: bool = False) -> int:
     `verbose`: also where it comes from, and the warnings of libraries.
     """
     if not verbose:
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _show_once()
     try:
         return act()
     except ValueError as error:
@@ -208,10 +208,16 @@ def guarded(act: Callable[[], int], *, verbose: bool = False) -> int:
         return INTERRUPTED
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    """One line for the user; those of libraries to each other are left out."""
-    if category is UserWarning:
-        print(f"infaug: warning: {message}", file=sys.stderr)
+def _show_once() -> Callable[..., None]:
+    """One line for the user, once; those of libraries to each other are left out."""
+    told: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
+        if category is UserWarning and str(message) not in told:
+            told.add(str(message))
+            print(f"infaug: warning: {message}", file=sys.stderr)
+
+    return show
 
 
 if __name__ == "__main__":

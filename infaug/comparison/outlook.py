@@ -1,5 +1,6 @@
 """What a run is going to do and take, told before it begins."""
 
+import sys
 from dataclasses import replace
 
 import torch
@@ -108,12 +109,15 @@ def _calibration_splits(config: RunConfig, source: Source) -> Splits:
 def foresee(config: RunConfig, workers: int) -> list[str]:
     """What the images are like, and the outlook of a config that is not settled yet.
 
+    Unreadable images end a run, not a plan: it lists them.
+
     Raises:
         ValueError: for images or settings that cannot work.
     """
     data, told = settle_data(config.data)
     config = replace(config, data=data)
-    source, device = load(data), pick_device()
+    reading = replace(data, max_bad_images=sys.maxsize)
+    source, device = load(reading), pick_device()
     told += inspect(source, data)
     settled = settle(config, source.train.image_shape, device)
     if settled.controls == "auto" and not settled.rows:

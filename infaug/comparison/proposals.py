@@ -6,7 +6,7 @@ from infaug.config import RunConfig
 
 LONG_S = 2 * 3600
 FEWEST_EPOCHS = 10
-SMALL = 64  # pixels; what a CPU trains on in minutes
+SMALL = 32  # pixels; what a CPU trains on in minutes
 
 
 def propose(
@@ -32,9 +32,11 @@ def propose(
     if seconds > LONG_S:
         smaller = (data.image_size or 0) > SMALL and device.type == "cpu"
         shrink = f" --data.image-size {SMALL}" if smaller else ""
+        small = " --network allconv" if device.type == "cpu" else ""
         lines.append(
-            f"shorter    --seeds 1 --controls quick{shrink} for a first look; a "
-            "verdict needs three seeds"
+            f"shorter    --seeds 1 --rows base base_learned{small}{shrink} "
+            "--rounds.rounds 8 for a first look; a verdict needs three seeds and the "
+            "controls"
         )
     if epochs < FEWEST_EPOCHS:
         rounds = config.rounds

@@ -14,6 +14,7 @@ from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
 from infaug.rows import GENERATOR, RANDOM_ROWS, rows_of
 
+FAR = 1.3  # times chance
 LEAST_GAP = 3.0  # points; the share of a smaller gap would be noise
 
 
@@ -44,13 +45,30 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
     return {
         "unit": "percent",
         "rows": {name: statistics(values) for name, values in tops.items()},
-        "verdict": verdict(tops, given_up),
+        "verdict": verdict(tops, given_up) + _warning(tops, folder.num_classes),
         "seconds": _seconds(folder),
         "comparisons": [_finite(asdict(c)) for c in comparisons(tops)],
         "tuned": [_choice(result) for result in found.get("base_tuned", [])],
         "gap_closed": gap_closed(tops),
         "generators": _generators(folder, config),
     }
+
+
+def _warning(tops: Mapping[str, Sequence[float]], num_classes: int) -> str:
+    """What is to be known of a verdict on networks that have not learned to classify.
+
+    >>> _warning({"base": [33.0, 41.0], "base_learned": [30.0, 36.0]}, 3)[:28]
+    '; no row is far above chance'
+    >>> _warning({"base": [88.0]}, 3)
+    ''
+    """
+    chance = 100 / num_classes
+    if max(float(np.mean(values)) for values in tops.values()) > FAR * chance:
+        return ""
+    return (
+        f"; no row is far above chance ({chance:.0f} %): F learned too little to judge "
+        "by, give it more rounds or steps"
+    )
 
 
 def _generators(folder: RunFolder, config: RunConfig) -> list[dict[str, Any]]:

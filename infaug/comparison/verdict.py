@@ -138,7 +138,8 @@ def verdict(
 def _lacking(row: str, rows: Mapping[str, Sequence[float]]) -> str:
     controls = [name for name in CONTROLS_OF[row] if name not in rows]
     seeds = len(rows[row])
-    parts = [f"controls not run: {', '.join(controls)}"] if controls else []
+    named = ", ".join(f"`{name}`" for name in controls)  # `none` is the name of one
+    parts = [f"controls not run: {named}"] if controls else []
     if seeds < ENOUGH_SEEDS:
         parts.append(f"at least {ENOUGH_SEEDS - seeds} more seed(s) needed")
     return "; ".join(parts)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Int64, UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from infaug.config import DataConfig
@@ -143,9 +143,9 @@ class Decoder:
 class UnreadableError(ValueError):
     """An image that cannot be decoded."""
 
-    def __init__(self, name: str, reason: str):
-        super().__init__(f"{name} cannot be read ({reason})")
-        self.reason = reason
+    def __init__(self, name: str, why: str):
+        super().__init__(f"{name} cannot be read ({why})")
+        self.reason = why
 
 
 def open_image(item: Encoded, mode: str) -> Image.Image:
@@ -162,7 +162,15 @@ def open_image(item: Encoded, mode: str) -> Image.Image:
             image.load()
             return image if mode == "auto" else _eight_bits(image).convert(mode)
     except UNREADABLE as error:
-        raise UnreadableError(item.name, str(error)) from error
+        why = "it is empty" if not content else reason(error)
+        raise UnreadableError(item.name, why) from error
+
+
+def reason(error: Exception) -> str:
+    """Why an image is unreadable, in words that are the same each time."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image of a known format"  # Pillow's text has an address in it.
+    return str(error)
 
 
 def _read(item: Encoded) -> bytes:

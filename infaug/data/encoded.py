@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 JPEG_QUALITY = 95
 JPEG = ("JPEG", "MPO")  # MPO: a JPEG with a preview behind it, as telephones write
@@ -25,13 +25,6 @@ def checked(content: bytes, shorter_side: int | None) -> bytes:
         if shorter_side is None or min(image.size) <= shorter_side:
             return content
         return _encoded(_shrunk(image, shorter_side), image.format)
-
-
-def reason(error: Exception) -> str:
-    """Why an image is unreadable, in words that are the same each time."""
-    if isinstance(error, UnidentifiedImageError):
-        return "not an image of a known format"  # Pillow's text has an address in it.
-    return str(error)
 
 
 def _shrunk(image: Image.Image, shorter_side: int) -> Image.Image:

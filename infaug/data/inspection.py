@@ -33,7 +33,11 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
             f"{named}"
         )
     if source.bad:
-        lines.append(f"unreadable {len(source.bad)} skipped: {_some(source.bad)}")
+        num = len(source.bad)
+        done = "skipped"
+        if num > config.max_bad_images:
+            done = f"that end a run without --data.max-bad-images {num}"
+        lines.append(f"unreadable {num} {done}: {_some(source.bad)}")
     if isinstance(train, Stored):
         lines.append("duplicates not looked for: the images are streamed")
     else:

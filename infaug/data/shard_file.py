@@ -13,8 +13,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infaug.data.decode import UNREADABLE
-from infaug.data.encoded import checked, reason
+from infaug.data.decode import UNREADABLE, reason
+from infaug.data.encoded import checked
 from infaug.data.tree import Member, read_member
 from infaug.data.whole_file import whole_file
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infaug.doctor.finding import Finding, judge
+from infaug.doctor.finding import Finding, judge, mention
 
 DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -18,7 +18,7 @@ def judge_torch(probe: Mapping[str, Any]) -> list[Finding]:
             "the machine is busy, or its GPU driver hangs (does nvidia-smi answer?): "
             "again with --patience-s 60"
         )
-        return [judge("torch", False, probe["error"], remedy)]
+        return [mention("torch", False, probe["error"], remedy)]
     if "torch" not in probe:
         return [judge("torch", False, f"fails: {probe.get('error')}", again)]
     return [

@@ -138,6 +138,11 @@ class RunFolder:
                 "bring them back to continue it, or use another --out"
             )
 
+    @property
+    def num_classes(self) -> int:
+        """Classes of the images, once `match_data` has kept what they are."""
+        return len(json.loads((self.path / "data.json").read_text())["classes"])
+
     def list_unreadable(self, names: Sequence[str]) -> None:
         """Keep the list of images that were skipped, if there are any."""
         if names:

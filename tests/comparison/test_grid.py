@@ -272,7 +272,7 @@ def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
     assert "through the initial G | 75.5 ± 0.7 (2 of 3 seeds) | not run |" in text
     assert "| `base_random` | not run | not run |" in text
     assert "N = 60: gain: base_learned is +7.83 points against its closest" in text
-    assert "controls not run: none, base_random" in text
+    assert "controls not run: `none`, `base_random`" in text
     assert "base_learned 90 %" in text
     assert "base_tuned chose `affine:60`, `affine:60`, `affine:60`" in text
     assert "python x.py --tables digits --seeds 3 --rows base_learned base_ran" in text

@@ -23,7 +23,7 @@ def test_a_gain_holds_against_every_control():
     words = verdict({**CONTROLS, "base_learned": [80.0, 80.5, 80.2]})
     assert words.startswith("gain: base_learned is +9.90")
     assert "closest control base_random" in words
-    assert words.endswith("controls not run: base_tuned")
+    assert words.endswith("controls not run: `base_tuned`")
 
 
 def test_one_control_as_good_makes_it_no_gain():
@@ -47,7 +47,7 @@ def test_two_seeds_are_undecided_however_clear_and_it_says_how_many_lack():
 def test_without_controls_nothing_is_claimed():
     words = verdict({"base_learned": [99.0, 99.0, 99.0]})
     assert words.startswith("undecided: base_learned was compared with nothing")
-    assert "none, base, base_random" in words
+    assert "`none`, `base`, `base_random`" in words
 
 
 def test_the_oracle_is_no_control_and_without_learned_rows_nothing_is_claimed():
@@ -93,7 +93,7 @@ def test_a_rival_that_learns_is_a_control_of_ours_and_speaks_only_without_them()
 
 def test_a_method_s_learned_row_must_beat_the_row_without_e():
     rows = {**CONTROLS, "trivial_learned": [80.0, 80.5, 80.2]}
-    assert "controls not run: base_tuned, trivial" in verdict(rows)
+    assert "controls not run: `base_tuned`, `trivial`" in verdict(rows)
     rows["trivial"] = [79.9, 80.6, 80.2]
     assert verdict(rows).startswith("no gain: trivial_learned")
 
