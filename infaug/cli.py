@@ -18,7 +18,7 @@ import tyro
 
 from infaug.cache import cache_folder
 from infaug.cli_commands import COMMANDS, split_command, usage
-from infaug.cli_run import SHORT as SHORT  # completed as the short flags of `fit`
+from infaug.cli_run import SHORT as SHORT  # completion asks for it here
 from infaug.cli_run import parse_run
 from infaug.config import RunConfig
 from infaug.span import Span

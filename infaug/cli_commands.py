@@ -118,7 +118,7 @@ def _unknown(argv: list[str]) -> str:
     typed = " ".join(argv[:2] if within else argv[:1])
     if within and len(argv) == 1:
         return f"{typed} is not complete: infaug {' or infaug '.join(within)}"
-    # Of `data prepair` two words count, of `fitt --out x` the first.
+    # Two words count where `data prepare` was mistyped, one in `fitt --out x`.
     tried = dict.fromkeys((" ".join(argv[:2]), argv[0]))
     near = [n for word in tried for n in get_close_matches(word, COMMANDS, 1)]
     hint = f": did you mean {(within or near)[0]}?" if within or near else ""

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from infaug.comparison.leaderboard import Board
 
 METHODS = (
-    "none", "base", "trivial", "mixup", "mmel_hard", "base_random_initial",
-    "base_random_final", "pooled", "base_learned", "pooled_learned", "trivial_learned",
+    "none", "base", "base_tuned", "trivial", "mixup", "mmel_hard",
+    "base_random_initial", "base_random_final", "pooled", "base_learned",
+    "pooled_learned", "trivial_learned",
 )  # fmt: skip
 SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 

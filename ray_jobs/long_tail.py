@@ -105,7 +105,7 @@ def run_missing(asked: argparse.Namespace, cells: Sequence[TailCell]) -> None:
 
 def run(cells: Sequence[TailCell], asked: argparse.Namespace) -> Iterable[Record]:
     """Here one after another, or on Ray some at a time."""
-    site = Site(source=asked.data, work=asked.work.absolute())
+    site = Site(work=asked.work.absolute(), places={"mnist": asked.data})
     if not asked.workers or not cells:
         return run_tail_cells(cells, site, shown=True)
     from infaug.distributed.tasks import in_tasks  # imports ray

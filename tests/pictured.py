@@ -93,7 +93,7 @@ LEARNED = (
 
 def timings() -> list[dict]:
     """What `timings.jsonl` says of them."""
-    parts = {"own_seconds": 1.5, "views_seconds": 0.5}
+    parts = {"own_seconds": 1.5, "views_seconds": 0.5, "memory_gib": 1.5}
     return [
         {"row": m["row"], "seed": m["seed"], "round": m["round"]}
         | {"phase": m["phase"], "step": m["step"], "steps": 1, "seconds": 2.0}

@@ -30,18 +30,21 @@ NOT_RUN = {
     "pre-commit": "installs hooks into a clone",
     "python -m venv": "installs, which needs a network",
     "python benchmarks/": "takes minutes of a quiet machine",
-    "pytest": "is run by the suite itself",
     "tensorboard": "serves until it is stopped",
     "aws": "needs a cloud",
     "ray": "needs a cluster; tests/distributed submits jobs to one",
     "RAY_AUTH_MODE=token ray": "needs a cluster",
-    "kubectl": "needs a cluster",
     "infaug data prepare SRC": "needs a cloud after it; tests/data prepares",
     "infaug fit --data s3://": "needs a cloud; tests/test_s3.py has a server",
     "python ray_jobs/imagenet.py --data FOLDER --workers": "takes days of GPUs",
     "python ray_jobs/imagenet.py --smoke": "tests/test_jobs.py runs it",
     "python ray_jobs/cifar": "tests/test_jobs.py runs them with few steps",
     "python ray_jobs/ablation.py": "takes hours; tests/test_jobs.py runs a smoke test",
+    "python ray_jobs/compare.py --data": "takes hours; tests/test_jobs.py runs one",
+    "python ray_jobs/long_tail.py --data": "takes an hour; tests/test_jobs.py runs one",
+    "python ray_jobs/sweep.py": "takes minutes of Ray; tests/test_jobs.py runs one",
+    "infaug sweep": "takes minutes of Ray; tests/distributed/test_sweep.py runs one",
+    "infaug fit --config runs/sweep": "follows a sweep",
 }
 
 # Enough for every phase; in place of what a command asks for.

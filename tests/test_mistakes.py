@@ -56,6 +56,13 @@ MISTAKES = {
         ),
         ("preview {run}", ["no image is named", "a folder"]),
     ],
+    "report": [
+        ("report {new}", ["{new}", "give the folder that `infaug fit --out` named"]),
+        ("report {run} {text}", ["{text}", "is no run of infaug"]),
+        ("report {run} --out {text}/a/b.html", ["a/b.html", "choose another --out"]),
+        ("report", ["name a run", "infaug report RUN"]),
+        ("report {run} --ou x", ["--ou", "--out"]),
+    ],
     "influence validate": [
         ("influence validate {new}", ["{new}", "give the --out of an `infaug fit`"]),
         ("influence validate {run} --row bast", ["row bast", "it has"]),

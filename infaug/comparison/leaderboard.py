@@ -129,7 +129,7 @@ def _entry(
     tops = [record["test_top1"] for record in records.values()]
     half = half_width(tops)
     against = _against(method, reference, found)
-    images = [record.get("images") for record in records.values()]
+    images = [r["images"] for r in records.values() if r.get("images") is not None]
     return Entry(
         problem=problem,
         method=method,
@@ -142,7 +142,7 @@ def _entry(
         against=against,
         cpu_seconds=_seconds(records.values(), "cpu"),
         gpu_seconds=_seconds(records.values(), "cuda"),
-        images=None if not images or None in images else sum(images),
+        images=sum(images) if images and len(images) == len(records) else None,
         verdict=_verdict(method, reference, against, bool(records)),
     )
 

@@ -59,7 +59,8 @@ def run_tail_cell(tail: TailCell, site: Site, *, shown: bool) -> Record:
     folder = RunFolder(site.work / tail.name)
     folder.enter(tail.cell.config)
     with folder.locked():
-        config = replace(tail.cell.config.data, source=site.source)
+        data = tail.cell.config.data
+        config = replace(data, source=site.places.get(data.source, data.source))
         source, seed, device = load(config), tail.cell.seed, pick_device()
         splits = divide(source, config, seed)
         settled = settle(tail.cell.config, splits.train.image_shape, device)

@@ -32,7 +32,7 @@ class RoundsConfig:
     """Steps between lines of metrics.jsonl."""
     checkpoint_every_steps: int = 200
     """Steps between checkpoints inside a phase; every phase ends with one."""
-    ledger_images: int | None = 256
+    ledger_images: int | None = 200
     """Training images, evenly over all, of which RUN/ledger says in each round what E
     did to them and what came of it; 0: no ledger, none: all images."""
 

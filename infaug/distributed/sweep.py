@@ -120,9 +120,11 @@ def run_trials(
     shutil.rmtree(storage, ignore_errors=True)  # of a driver that was killed
     is_pbt = sweep.how.scheduler == "pbt"
     param_space, searcher, samples = space_of(sweep, ledger, waiting)
+    homes = {name: tried.home for name, tried in ledger.trials.items()}
     tuner = tune.Tuner(
         tune.with_resources(
-            _trainable(sweep, ledger, cache, work), {"cpu": room.cpus, "gpu": room.gpus}
+            partial(_train, sweep, homes, cache, work),
+            {"cpu": room.cpus, "gpu": room.gpus},
         ),
         param_space=param_space,
         tune_config=tune.TuneConfig(
@@ -173,34 +175,36 @@ def _name(trial: Any) -> str:
     return trial.config["trial"]
 
 
-def _trainable(
-    sweep: Sweep, ledger: Ledger, cache: Path | None, work: Work
-) -> Callable[[dict[str, Any]], None]:
-    """What Tune runs in a process of its own for each trial."""
-    homes = {name: tried.home for name, tried in ledger.trials.items()}
+def _train(
+    sweep: Sweep,
+    homes: Mapping[str, str],
+    cache: Path | None,
+    work: Work,
+    config: dict[str, Any],
+) -> None:
+    """What Tune runs in a process of its own for each trial.
 
-    def train(config: dict[str, Any]) -> None:
-        name = tune.get_context().get_trial_name()
-        changes = {path: config[path] for path in sweep.space}
-        teller = Teller(sweep, homes.get(name, name), changes)
-        try:
-            trial = sweep.trial(changes)
-            if (given := tune.get_checkpoint()) is not None:
-                with given.as_directory() as packed:
-                    run = Path(packed) / "run"
-                    if len(kept_rounds(run, trial)) == trial.config.rounds.rounds:
-                        return  # Nothing is left to be done with other settings.
-                    teller.home = go_on(run, trial, sweep.out / "trials", name)
-            source = _loaded(sweep.config.data)
-            home = sweep.home(teller.home)
-            home.parent.mkdir(parents=True, exist_ok=True)
-            teller.num_again = len(kept_rounds(home, trial))
-            work(trial, source, home, cache, teller)
-        except ValueError as error:
-            # Raised, it would be tried again like the death of a process.
-            tune.report({**teller.about(), "mistake": str(error)})
-
-    return train
+    `homes` are the run folders of trials that went over to another's.
+    """
+    name = tune.get_context().get_trial_name()
+    changes = {path: config[path] for path in sweep.space}
+    teller = Teller(sweep, homes.get(name, name), changes)
+    try:
+        trial = sweep.trial(changes)
+        if (given := tune.get_checkpoint()) is not None:
+            with given.as_directory() as packed:
+                run = Path(packed) / "run"
+                if len(kept_rounds(run, trial)) == trial.config.rounds.rounds:
+                    return  # Nothing is left to be done with other settings.
+                teller.home = go_on(run, trial, sweep.out / "trials", name)
+        source = _loaded(sweep.config.data)
+        home = sweep.home(teller.home)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        teller.num_again = len(kept_rounds(home, trial))
+        work(trial, source, home, cache, teller)
+    except ValueError as error:
+        # Raised, it would be tried again like the death of a process.
+        tune.report({**teller.about(), "mistake": str(error)})
 
 
 class Teller:

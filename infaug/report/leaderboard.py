@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -49,4 +50,4 @@ def _draw(axes: Axes, board: Board, entries: Sequence[Entry]) -> None:
     axes.set_yticks(range(len(entries)), [entry.method for entry in entries])
     axes.tick_params(labelsize=8)
     axes.set_xlabel("top-1 on test, %", fontsize=8)
-    axes.set_title(board.problem, fontsize=9)
+    axes.set_title(fill(board.problem, 44), fontsize=9)

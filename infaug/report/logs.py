@@ -142,8 +142,8 @@ class Spent:
     num_starts: int
     workers: Sequence[int]
     """Of each start, where that is known."""
-    gpu_gib: float | None
-    """The most that tensors took on one GPU."""
+    memory: Sequence[str]
+    """The most that the first process held, of main memory and of its GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +175,6 @@ def spent(facts: Facts) -> Spent:
         for part, _ in PARTS:
             parts[phase][part] += line.get(f"{part}_seconds", 0.0)
     total = sum(phases.values())
-    memory = [line["gpu_gib"] for line in facts.timings if "gpu_gib" in line]
     return Spent(
         total=total,
         phases=[
@@ -193,8 +192,14 @@ def spent(facts: Facts) -> Spent:
         ],
         num_starts=len(facts.starts),
         workers=[start["workers"] for start in facts.starts if "workers" in start],
-        gpu_gib=max(memory) if memory else None,
+        memory=_memory(facts.timings),
     )
+
+
+def _memory(timings: Sequence[Line]) -> list[str]:
+    kinds = (("memory_gib", "of main memory"), ("gpu_gib", "of its GPU for tensors"))
+    most = {key: [line[key] for line in timings if key in line] for key, _ in kinds}
+    return [f"{max(most[key]):.2f} GiB {where}" for key, where in kinds if most[key]]
 
 
 def _parts(seconds: dict[str, float]) -> list[tuple[str, str]]:

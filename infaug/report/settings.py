@@ -54,8 +54,15 @@ def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _said(value: Any) -> str:
+    """A value as one would type it; floats that are whole have no point.
+
+    >>> _said(300.0), _said(0.1), _said(("a", "b")), _said(None)
+    ('300', '0.1', 'a b', 'none')
+    """
     if isinstance(value, tuple):
-        return " ".join(map(str, value)) or "none"
+        return " ".join(map(_said, value)) or "none"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e9:
+        return str(int(value))
     return "none" if value is None else str(value)
 
 
@@ -79,8 +86,8 @@ def _flag(name: str, value: Any) -> list[str]:
         no = "" if value else "no-"
         return [f"--{room}.{no}{last}" if room else f"--{no}{last}"]
     if isinstance(value, tuple):
-        return [f"--{flag}", *map(str, value)]
-    return [f"--{flag}", str(value)]
+        return [f"--{flag}", *map(_said, value)]
+    return [f"--{flag}", "None" if value is None else _said(value)]
 
 
 def versions() -> list[tuple[str, str]]:

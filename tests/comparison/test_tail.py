@@ -52,7 +52,7 @@ def test_methods_are_different_cells_and_git_matters_only_to_git():
 
 
 def test_a_cell_goes_through_all_and_a_second_time_finds_its_generator(tmp_path):
-    site = Site(source="digits", work=tmp_path)
+    site = Site(work=tmp_path)
     first = run_tail_cell(cell("git"), site, shown=False)
     again = run_tail_cell(cell("git"), replace_work(site, tmp_path), shown=False)
     assert first["git_seconds"] > 0

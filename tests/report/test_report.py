@@ -149,7 +149,7 @@ def test_refreshes_reviews_and_time_are_told(page):
     time = page.part("compute")
     assert 'training F</th><td class="number">24 s' in time
     assert "making views 6 s" in time
-    assert "Peak memory was not recorded" in time
+    assert "The first process held 1.50 GiB of main memory at most." in time
 
 
 def test_what_is_missing_is_said_in_its_place(page, tmp_path):

@@ -41,7 +41,7 @@ def helpful_shares(
     Negative influence is helpful. Where nothing helps, or before there is an S (I = 0),
     all count alike.
 
-    >>> helpful_shares(torch.tensor([[-3.0, 1.0], [-1.0, 0.0]]), 2)
+    >>> helpful_shares(torch.tensor([[-3.0, 1.0], [-1.0, 2.0]]), 2)
     tensor([[3., 0.],
             [1., 0.]])
     >>> helpful_shares(torch.tensor([[0.0], [2.0]]), 2).flatten()
