@@ -55,7 +55,10 @@ PROBLEMS = {
     "digits": Problem(
         config=RunConfig(
             data=DataConfig(
-                source="digits", labels=300, target=60, shift=ShiftConfig(rotate_deg=40)
+                source="digits",
+                labels=300,
+                target=200,
+                shift=ShiftConfig(rotate_deg=40),
             ),
             rounds=RoundsConfig(rounds=8, classifier_steps=60, estimator_steps=30),
         ),
