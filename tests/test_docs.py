@@ -118,7 +118,8 @@ def placed(text: str) -> str:
     """With something for every placeholder."""
     places = {
         "FOLDER": "set", "PATH": "set", "RUN": "run", "DIR": "exported-run",
-        "IMAGES": "docs/figures", "PATH2": "80", "RUN_A": "run", "RUN_B": "run", "/SHARED": "shared",
+        "IMAGES": "docs/figures", "/SHARED": "shared",
+        "PATH2": "80", "RUN_A": "run", "RUN_B": "run",
     }  # fmt: skip
     for name, place in places.items():
         text = re.sub(rf"(?<![\w/]){name}\b", place, text)
