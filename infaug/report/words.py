@@ -31,6 +31,8 @@ GLOSS = {
     "mmel_soft": "the base augmentation, harder views weighing more (MMEL)",
     "trivial_learned": "the base augmentation, TrivialAugment, then the learned",
     "mixup_learned": "the learned augmentation after the base, images mixed (MixUp)",
+    "reweighted": "the base augmentation, images weighed by their influence",
+    "bilevel_learned": "the base; the base, then E as one step of F teaches it",
     "oracle": "training images shifted as the test images are; no control",
 }
 
