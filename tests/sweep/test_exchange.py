@@ -17,6 +17,7 @@ RATE = replace(SMALL.estimator, learning_rate=0.01)
 TAKER = replace(GIVER, config=replace(SMALL, estimator=RATE))
 
 
+@pytest.mark.slow
 def test_the_taker_goes_on_from_a_copy_with_its_own_settings(tmp_path):
     source = without_test(load(CONFIG.data), CONFIG.data)
     trials, told = tmp_path / "trials", []

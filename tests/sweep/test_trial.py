@@ -1,5 +1,6 @@
 """A trial is a run that never sees test images and reports what its folder keeps."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,13 +108,17 @@ def test_a_trial_that_is_stopped_at_a_report_can_be_continued(
     assert timeless(trained(source, tmp_path / "t")) == timeless(finished[1])
 
 
-def test_what_has_ended_keeps_its_numbers_and_not_its_networks(source, tmp_path):
-    told = trained(source, tmp_path / "t")
-    forget(tmp_path / "t")
-    assert not list((tmp_path / "t").rglob("*.safetensors"))
-    assert timeless(trained(source, tmp_path / "t")) == timeless(told)
+def test_what_has_ended_keeps_its_numbers_and_not_its_networks(
+    finished, source, tmp_path
+):
+    home = shutil.copytree(finished[0], tmp_path / "t")
+    assert list(home.rglob("*.safetensors"))
+    forget(home)
+    assert not list(home.rglob("*.safetensors"))
+    assert timeless(trained(source, home)) == timeless(finished[1])
 
 
+@pytest.mark.slow
 def test_where_s_val_is_solved_once_the_control_is_trained_first_and_unseen_by_test(
     source, tmp_path
 ):
