@@ -9,6 +9,7 @@ import tyro
 
 from infaug.cli_output import Output, tell
 from infaug.config import Downloadable, PrepareConfig
+from infaug.words import are, plural, were
 
 if TYPE_CHECKING:
     from infaug.data.prepare import Prepared, Writer
@@ -107,17 +108,18 @@ def _writer(workers: int) -> "Writer":
 def _told(found: "Prepared", out: Path) -> list[str]:
     images = " and ".join(f"{n:,} {split}" for split, n in found.images.items())
     lines = [
-        f"{out}: {images} images of {found.num_classes} classes, {found.num_shards} "
-        f"shards, {found.num_bytes:,} bytes, {found.seconds:.1f} s"
+        f"{out}: {images} images of {plural(found.num_classes, 'class')}, "
+        f"{plural(found.num_shards, 'shard')}, {found.num_bytes:,} bytes, "
+        f"{found.seconds:.1f} s"
     ]
-    if found.unreadable:
+    if num := len(found.unreadable):
         lines.append(
-            f"{len(found.unreadable)} unreadable images were left out: "
+            f"{plural(num, 'unreadable image')} {were(num)} left out: "
             f"{out}/unreadable.jsonl"
         )
-    if found.passed_over:
+    if num := len(found.passed_over):
         lines.append(
-            f"{len(found.passed_over)} files that are not named like images were "
+            f"{plural(num, 'file')} that {are(num)} not named like images {were(num)} "
             f"passed over, the first {found.passed_over[0]}"
         )
     return lines

@@ -8,6 +8,7 @@ from typing import Any
 import tyro
 
 from infaug.cli_output import Output, tell
+from infaug.words import plural
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,7 @@ def _rank_in(run: Path, asked: Rank) -> int:
                     f"  {line['predicted_change']:+.2e}  {where}, class "
                     f"{line['class_name']}{draw}"
                 )
-    tell(asked, [*lines, f"wrote {path}: {len(table)} lines"], found)
+    tell(asked, [*lines, f"wrote {path}: {plural(len(table), 'line')}"], found)
     return 0
 
 

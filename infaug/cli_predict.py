@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from infaug.cli_output import SOME_FAILED, Output, tell
+from infaug.words import are, plural
 
 if TYPE_CHECKING:
     from infaug.predict.predictions import Predictions
@@ -63,7 +64,8 @@ def predict(asked: Predict) -> int:
     for name in found.unreadable:
         print(f"infaug: unreadable: {name}", file=sys.stderr)
     if not found.lines:
-        raise ValueError(f"none of {len(found.unreadable)} images could be read")
+        num = plural(len(found.unreadable), "image")
+        raise ValueError(f"none of {num} could be read")
     if is_printed:
         print(as_csv(found.lines).decode(), end="")
     else:
@@ -75,12 +77,12 @@ def predict(asked: Predict) -> int:
 
 
 def _told(found: "Predictions", name: str, out: str) -> list[str]:
-    lines = [f"{len(found.lines)} images, classified by F of {name}"]
+    lines = [f"{plural(len(found.lines), 'image')}, classified by F of {name}"]
     if found.accuracy is not None:
-        known = f"{found.num_labelled} images whose class is known"
+        known = f"{plural(found.num_labelled, 'image')} whose class is known"
         lines.append(f"{found.accuracy:.2f} % top-1 on {known}")
-    if found.unreadable:
-        lines.append(f"{len(found.unreadable)} unreadable images are not in it")
+    if num := len(found.unreadable):
+        lines.append(f"{plural(num, 'unreadable image')} {are(num)} not in it")
     return [*lines, f"wrote {out}"]
 
 

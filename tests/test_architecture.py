@@ -21,6 +21,7 @@ LAYERS: list[set[str]] = [
         "span",
         "storage",
         "tally",
+        "words",
     },
     {"transfer", "world"},
     {"types", "precision", "descent", "state"},

@@ -23,6 +23,7 @@ from infaug.data.source import Source, load
 from infaug.data.stored import Stored
 from infaug.precision import pick_device
 from infaug.rows import rows_of
+from infaug.words import memory, plural
 
 CALIBRATED_ON = 2  # target images of each class, where all would have to be decoded
 
@@ -69,13 +70,13 @@ def outlook(
         f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "
         f"influence, {sizes.selection:,} selection, {sizes.test:,} test; "
         f"{train.num_classes} classes, {shape}",
-        f"memory     {gib:.1f} GiB in each worker for all but the training images",
+        f"memory     {memory(gib)} in each worker for all but the training images",
         f"workers    {workers} on {device.type}, {settings.precision}",
         f"batch      {settings.batch_size:,} images in {settings.views} views, in "
         f"{settings.batch_groups} groups; {per_epoch:,.0f} steps an epoch",
         f"F          {settings.network}, {steps:,} steps = "
         f"{steps / per_epoch:,.1f} epochs a cell",
-        f"cells      {len(trained)}: {names}; {config.seeds} seed(s)",
+        f"cells      {len(trained)}: {names}; {plural(config.seeds, 'seed')}",
         f"estimate   {said(seconds)}, {seconds * workers / 3600:.1f} "
         f"{device.type}-hours, from a few timed steps",
         *propose(config, steps / per_epoch, seconds, device),

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from infaug.rows import RIVALS
+from infaug.words import plural
 
 ENOUGH_SEEDS = 3
 CONFIDENCE = 0.95
@@ -124,7 +125,7 @@ def verdict(
     interval = f"{closest.low:+.2f} to {closest.high:+.2f}"
     if math.isinf(closest.low):
         interval = "unknown"
-    seeds = f"{closest.num_seeds} seed{'s' if closest.num_seeds > 1 else ''}"
+    seeds = plural(closest.num_seeds, "seed")
     sentence = (
         f"{word}: {row} is {closest.difference:+.2f} points against its closest "
         f"control {closest.control} (95 % paired interval {interval}, {seeds})"
@@ -141,5 +142,6 @@ def _lacking(row: str, rows: Mapping[str, Sequence[float]]) -> str:
     named = ", ".join(f"`{name}`" for name in controls)  # `none` is the name of one
     parts = [f"controls not run: {named}"] if controls else []
     if seeds < ENOUGH_SEEDS:
-        parts.append(f"at least {ENOUGH_SEEDS - seeds} more seed(s) needed")
+        more = ENOUGH_SEEDS - seeds
+        parts.append(f"at least {more} more {'seed' if more == 1 else 'seeds'} needed")
     return "; ".join(parts)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from infaug.words import plural
+
 
 def number_classes(
     where: str, labels: Int64[Tensor, "N"], names: tuple[str, ...] | None
@@ -113,7 +115,7 @@ def check_enough(
     if few:
         others = f" (and of {len(few) - 1} more)" if len(few) > 1 else ""
         raise ValueError(
-            f"{where} has {int(counts[few[0]])} image(s) of class "
+            f"{where} has {plural(int(counts[few[0]]), 'image')} of class "
             f"{train_names[few[0]]!r}{others}, and needs {least} of each class that it "
             f"has, {why}: add images, or take those of that class away"
         )

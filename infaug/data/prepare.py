@@ -20,6 +20,7 @@ from infaug.data.plan import check_place, describe, plan_shards, write_plan
 from infaug.data.shard_file import Shard, Written, read_back, write_shard
 from infaug.data.whole_file import remove_unfinished, whole_file
 from infaug.lock import locked
+from infaug.words import are, plural
 
 UNREADABLE_LIST = "unreadable.jsonl"
 Note = Callable[[int], None]
@@ -166,7 +167,8 @@ def _check_bad(unreadable: Sequence[tuple[str, str]], most: int, out: Path) -> N
     if len(unreadable) > most:
         first = "; ".join(f"{file} ({why})" for file, why in unreadable[:3])
         raise ValueError(
-            f"{len(unreadable)} images so far cannot be read, {most} are borne: {first}"
+            f"{plural(len(unreadable), 'image')} so far cannot be read, {most} "
+            f"{are(most)} borne: {first}"
             f"{'; ...' if len(unreadable) > 3 else ''}. {path} lists them: mend them "
             "and prepare into a new folder, or leave them out with --max-bad-images "
             f"{len(unreadable)} or more; the same command then continues"

@@ -41,6 +41,7 @@ from infaug.sweep.held_out import without_test
 from infaug.sweep.ledger import Ledger, Progress
 from infaug.sweep.plan import Sweep
 from infaug.sweep.trial import kept_rounds, run_trial
+from infaug.words import plural
 
 MOST_DEATHS = 3  # of a trial's process, before the trial has failed
 
@@ -149,9 +150,10 @@ def run_trials(
     books.close()
     shutil.rmtree(storage, ignore_errors=True)
     if left := ledger.open_of(sweep.names):
+        have = "has" if len(left) == 1 else "have"
         raise ValueError(
-            f"{len(left)} trials have not ended ({left[0]} first): the same command "
-            "continues them"
+            f"{plural(len(left), 'trial')} {have} not ended ({left[0]} first): the "
+            "same command continues them"
         )
     return books
 

@@ -170,7 +170,8 @@ class LearnedAugment(v2.Transform):
         if x.shape[-3] != channels:
             convert = "Grayscale()" if channels == 1 else "RGB()"
             raise ValueError(
-                f"this augmenter was trained on images of {channels} channel(s), got "
+                f"this augmenter was trained on images of {channels} "
+                f"{'channel' if channels == 1 else 'channels'}, got "
                 f"{x.shape[-3]}: put torchvision.transforms.v2.{convert} before it"
             )
         if x.device != self.device:

@@ -10,6 +10,7 @@ from typing import Any
 
 from infaug.record.line import Line, clock
 from infaug.record.watcher import Stretch
+from infaug.words import memory
 
 
 class Display:
@@ -120,5 +121,5 @@ def _pace(stretch: Stretch) -> str:
     said = [f"{stretch.images_a_second:,.0f} images/s a worker"]
     said += [f"{part} {share:.0%}" for part, share in shares.items() if share >= 0.01]
     if stretch.gpu_gib is not None:
-        said.append(f"GPU {stretch.gpu_gib:.1f} GiB")
+        said.append(f"GPU {memory(stretch.gpu_gib)}")
     return "  " + "  ".join(said).replace("%", " %")

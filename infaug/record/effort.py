@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infaug.record.journal import read_lines
+from infaug.words import memory
 
 # ru_maxrss counts bytes on macOS and KiB elsewhere.
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -32,9 +33,9 @@ class Effort:
         took = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
         parts = [f"training took {took}"]
         if self.memory_gib is not None:
-            parts.append(f"and at most {self.memory_gib:.2f} GiB of memory")
+            parts.append(f"and at most {memory(self.memory_gib)} of memory")
         if self.gpu_gib is not None:
-            parts.append(f"{self.gpu_gib:.2f} GiB of the GPU")
+            parts.append(f"{memory(self.gpu_gib)} of the GPU")
         return ", ".join(parts)
 
 

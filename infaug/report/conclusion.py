@@ -6,7 +6,8 @@ from statistics import fmean
 from infaug.comparison.verdict import ENOUGH_SEEDS, Comparison
 from infaug.report.facts import Facts
 from infaug.report.standing import differences, not_run, speaking_row, tops
-from infaug.report.words import PHASES, explained, listed, number, plural, signed
+from infaug.report.words import PHASES, explained, listed, number, signed
+from infaug.words import plural
 
 
 @dataclass(frozen=True, kw_only=True)

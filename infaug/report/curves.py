@@ -19,7 +19,8 @@ from infaug.report.svg import (
     line,
     style_of,
 )
-from infaug.report.words import number, plural
+from infaug.report.words import number
+from infaug.words import plural
 
 HEIGHT = 230
 MOST_POINTS = 150  # of a line; more of them cannot be told apart

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from infaug.report.facts import Facts, Line, kind_of
-from infaug.report.words import PHASES, duration, number, plural, power
+from infaug.report.words import PHASES, duration, number, power
+from infaug.words import memory, plural
 
 MOST_LINES = 120  # of a table in the page; the files have all
 PARTS = (
@@ -47,11 +48,11 @@ def refreshes(facts: Facts) -> Log:
     worst = max(m["residual"] for m in found)
     stale = [m.get("staleness", 0) for m in found]
     says = [
-        f"{plural(len(found), 'refresh')[:-1]}es" if len(found) > 1 else "1 refresh",
+        plural(len(found), "refresh"),
         f"largest residual {number(worst, 4)} "
         f"(asked for: {facts.config.influence.rtol:g})",
         f"{duration(sum(seconds))} in all",
-        f"staleness {max(stale)} steps" if max(stale) else "never stale",
+        f"staleness {plural(max(stale), 'step')}" if max(stale) else "never stale",
         f"{plural(len(failed), 'solution')} did not converge"
         if failed
         else "all converged",
@@ -199,7 +200,7 @@ def spent(facts: Facts) -> Spent:
 def _memory(timings: Sequence[Line]) -> list[str]:
     kinds = (("memory_gib", "of main memory"), ("gpu_gib", "of its GPU for tensors"))
     most = {key: [line[key] for line in timings if key in line] for key, _ in kinds}
-    return [f"{max(most[key]):.2f} GiB {where}" for key, where in kinds if most[key]]
+    return [f"{memory(max(most[key]))} {where}" for key, where in kinds if most[key]]
 
 
 def _parts(seconds: dict[str, float]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from infaug.report.svg import WIDTH, Axis, around, dot, drawing, frame, line
 from infaug.report.words import number
+from infaug.words import plural
 
 HEIGHT = 300
 PANELS = (
@@ -93,5 +94,5 @@ def _scatter(predicted: Sequence[float], actual: Sequence[float], title: str) ->
         line([(x.at(low), y.at(low)), (x.at(high), y.at(high))], "zero"),
         *(dot(x.at(a), y.at(b), "sample", 3.2) for a, b in zip(xs, ys, strict=True)),
     ]
-    label = f"Predicted {title} against refitted: {len(xs)} images"
+    label = f"Predicted {title} against refitted: {plural(len(xs), 'image')}"
     return drawing(label, HEIGHT, parts)

@@ -14,6 +14,7 @@ from infaug.export.images import pixels
 from infaug.export.learned_augment import LearnedAugment
 from infaug.randomness import generator
 from infaug.report.panels import show_flow, show_image
+from infaug.words import plural
 
 LARGEST_PX = 512  # a panel is smaller
 
@@ -63,7 +64,8 @@ def some_images(
         image = image.convert("L") if channels == 1 else image
         shown.append((f"{file.parent.name}/{file.name}", image))
     if not shown:
-        raise ValueError(f"none of {len(files)} images can be read, from {files[0]}")
+        num = plural(len(files), "image")
+        raise ValueError(f"none of {num} can be read, from {files[0]}")
     return shown
 
 

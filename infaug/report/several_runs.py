@@ -19,6 +19,7 @@ from infaug.report.settings import differing
 from infaug.report.spread import Group, draw_spread, groups_of
 from infaug.report.standing import Standing, standings
 from infaug.report.words import listed
+from infaug.words import plural
 
 NUM_IMAGES = 4
 
@@ -63,7 +64,7 @@ def comparison_page(runs: Sequence[Facts]) -> str:
         "runs.html",
         _sections(runs, found, settings),
         title=f"Runs {listed(names)}",
-        headline=f"{len(runs)} runs side by side",
+        headline=f"{plural(len(runs), 'run')} side by side",
         lead=lead,
     )
 

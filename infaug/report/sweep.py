@@ -13,6 +13,7 @@ from infaug.sweep.best import common_steps
 from infaug.sweep.importance import Importance
 from infaug.sweep.ledger import Tried
 from infaug.sweep.space import Space
+from infaug.words import plural
 
 
 def draw_parallel(
@@ -53,7 +54,7 @@ def draw_parallel(
         axes.annotate(low, (x, -0.03), ha="center", va="top", fontsize=7)
         axes.annotate(high, (x, 1.03), ha="center", va="bottom", fontsize=7)
     axes.set_ylim(-0.1, 1.1)
-    axes.set_title(f"{len(seen)} trials; {best} is thick", fontsize=9)
+    axes.set_title(f"{plural(len(seen), 'trial')}; {best} is thick", fontsize=9)
     figure.savefig(path, dpi=110)
 
 

@@ -112,15 +112,6 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def plural(count: int, word: str) -> str:
-    """A count and its word.
-
-    >>> plural(1, "seed"), plural(3, "seed")
-    ('1 seed', '3 seeds')
-    """
-    return f"{count:,} {word}" + ("" if count == 1 else "s")
-
-
 def listed(words: list[str]) -> str:
     """Words with commas and a final "and".
 

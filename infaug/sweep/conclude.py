@@ -11,6 +11,7 @@ from infaug.sweep.confirm import Confirmed, score_on_test
 from infaug.sweep.importance import Importance, said
 from infaug.sweep.ledger import Ledger, Tried
 from infaug.sweep.plan import Sweep
+from infaug.words import plural
 
 
 def write_choice(sweep: Sweep, ledger: Ledger) -> Tried:
@@ -92,7 +93,7 @@ def conclusion_in_words(
     lines.append(confirmed.words)
     lines.append(
         f"test, once, best settings: top-1 {test['mean_top1']:.2f} %, loss "
-        f"{test['mean_loss']:.4f} (mean of {len(test['seeds'])} seeds, "
+        f"{test['mean_loss']:.4f} (mean of {plural(len(test['seeds']), 'seed')}, "
         f"{test['images']} images)"
     )
     return lines

@@ -16,7 +16,7 @@ def test_the_outlook_counts_images_steps_and_cells():
     assert f"{len(splits.train)} to train on (in memory)" in text
     assert f"{len(splits.influence)} influence" in text
     assert f"{rounds.rounds * rounds.classifier_steps} steps" in text
-    assert "4: base, base_learned; 2 seed(s)" in text
+    assert "4: base, base_learned; 2 seeds" in text
     assert "estimate" in text
 
 
@@ -25,5 +25,5 @@ def test_a_plan_is_printed_and_nothing_is_run(tmp_path, capsys):
     argv = ["fit", "--data", "digits", "--labels", "60", "--target", "40", "--plan"]
     more = ["--seeds", "1", "--rows", "base", "--rounds.rounds", "1"]
     assert main([*argv, *more, "--out", str(out)]) == 0
-    assert "1: base; 1 seed(s)" in capsys.readouterr().out
+    assert "1: base; 1 seed\n" in capsys.readouterr().out
     assert not out.exists()

@@ -41,7 +41,7 @@ def test_two_seeds_are_undecided_however_clear_and_it_says_how_many_lack():
     rows = {k: v[:2] for k, v in CONTROLS.items()} | {"base_learned": [99.0, 99.1]}
     words = verdict(rows)
     assert words.startswith("undecided")
-    assert "at least 1 more seed(s)" in words
+    assert "at least 1 more seed needed" in words
 
 
 def test_without_controls_nothing_is_claimed():

@@ -191,7 +191,7 @@ def test_unreadable_images_are_left_out_listed_and_counted(tmp_path):
 def test_too_many_unreadable_images_are_refused_and_the_work_is_kept(tmp_path):
     source, out = write_files(tmp_path / "src", FILES | BAD), tmp_path / "out"
     with pytest.raises(
-        ValueError, match=r"1 images so far .* 0 are borne: .*\.png"
+        ValueError, match=r"1 image so far .* 0 are borne: .*\.png"
     ) as e:
         prepare(source, out, SMALL)
     assert "--max-bad-images 1 or more" in str(e.value)

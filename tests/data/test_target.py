@@ -84,7 +84,7 @@ def test_a_class_that_train_lacks_is_refused(folders):
 
 def test_too_few_of_a_class_are_refused_with_the_number_needed(folders):
     config = folders({"cat": 4, "dog": 2})
-    with pytest.raises(ValueError, match=r"2 image\(s\) of class 'dog'.* needs 3"):
+    with pytest.raises(ValueError, match=r"2 images of class 'dog'.* needs 3"):
         load(config)
 
 

@@ -144,4 +144,4 @@ def test_unreadable_images_are_listed_and_told_by_the_exit_code(
     assert "broken.png cannot be read" in captured.err
     assert len(captured.out.splitlines()) == 2
     assert main([*command[:3], "--out", "-"]) == BAD_INPUT
-    assert "none of 1 images could be read" in capsys.readouterr().err
+    assert "none of 1 image could be read" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def test_a_status_line_says_where_the_run_is_and_what_it_waits_for(clock, capsys
     take_steps(display, clock, range(60), seconds=2)
     last = capsys.readouterr().err.splitlines()[-1]
     assert "base seed 0 [1/2]  round 1/3  classify 31/60  2.0 s/step" in last
-    assert "64 images/s a worker  data 10 %  GPU 3.2 GiB" in last
+    assert "64 images/s a worker  data 10 %  GPU 3.21 GiB" in last
     assert "peers" not in last, "less than a hundredth is not worth a word"
     assert last.endswith("ETA 2:58")
 
