@@ -92,7 +92,8 @@ def test_images_of_many_sizes_and_a_target_folder_need_no_settings(tmp_path, cap
     plan = capsys.readouterr().out
     assert "RGB: images are" in plan
     assert "16x16: images are 16x16 to 21x30 pixels" in plan
-    assert "12 that drive and choose, test images are target images" in plan
+    assert f"of {used}: they show E which views help there" in plan
+    assert f"of {used}: looked at once, at the end" in plan
     assert "left out of the one that is trained on" in plan
     assert "--data.image-size 16 --data.mode RGB" in plan
     out = tmp_path / "run"
@@ -292,8 +293,8 @@ def test_prepare_writes_shards_that_fit_reads_and_says_what_it_did(tmp_path, cap
     assert main([*command, "--max-bad-images", "0.1"]) == 0
     said = capsys.readouterr().out
     assert "24 train images of 2 classes, 4 shards" in said
-    assert f"1 unreadable images were left out: {out}/unreadable.jsonl" in said
-    assert "1 files that are not named like images" in said
+    assert f"1 unreadable image was left out: {out}/unreadable.jsonl" in said
+    assert "1 file that is not named like images was passed over" in said
     assert main([*command, "--max-bad-images", "0.1", "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     assert len(load(DataConfig(source=str(out))).train) == 24

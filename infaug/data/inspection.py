@@ -8,7 +8,9 @@ from infaug.config import DataConfig
 from infaug.data.duplicates import Duplicate, duplicates
 from infaug.data.images import Source
 from infaug.data.problem import positions
+from infaug.data.roles import roles
 from infaug.data.stored import Stored
+from infaug.words import are, plural
 
 FEW = 10  # training images of a class
 UNEVEN = 3.0  # largest class over smallest, from which on it is told
@@ -22,22 +24,23 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
         ValueError: if the source cannot be divided as the config asks.
     """
     at = positions(source, config)
-    lines = [_images(source), _classes(source)]
+    lines = [*roles(source, at, config), _classes(source)]
     train = source.train
     counts = train.labels[at.train].bincount(minlength=train.num_classes)
     few = [i for i in range(train.num_classes) if counts[i] < FEW]
     if few:
         named = _some([f"{train.class_names[i]} ({int(counts[i])})" for i in few])
         lines.append(
-            f"few        {len(few)} class(es) with under {FEW} images to train on: "
-            f"{named}"
+            f"few        {plural(len(few), 'class')} with under {FEW} images to train "
+            f"on: {named}"
         )
     if source.bad:
         num = len(source.bad)
         done = "skipped"
         if num > config.max_bad_images:
-            done = f"that end a run without --data.max-bad-images {num}"
-        lines.append(f"unreadable {num} {done}: {_some(source.bad)}")
+            ends = "ends" if num == 1 else "end"
+            done = f"that {ends} a run without --data.max-bad-images {num}"
+        lines.append(f"unreadable {num:,} {done}: {_some(source.bad)}")
     if isinstance(train, Stored):
         lines.append("duplicates not looked for: the images are streamed")
     else:
@@ -49,18 +52,6 @@ def twins_in(source: Source, config: DataConfig, repetition: int) -> list[Duplic
     """Images that would be in two splits of a repetition if none were left out."""
     every = replace(config, drop_duplicates=False)
     return duplicates(source, positions(source, every, repetition))
-
-
-def _images(source: Source) -> str:
-    parts = [f"{len(source.train):,} train"]
-    if source.target is not None:
-        parts.append(f"{len(source.target):,} that drive and choose")
-    if source.test is not None:
-        parts.append(f"{len(source.test):,} test")
-    elif source.is_tested_on_target:
-        parts.append("test images are target images")
-    shape = "x".join(str(side) for side in source.train.image_shape)
-    return f"source     {', '.join(parts)}; {shape}"
 
 
 def _classes(source: Source) -> str:
@@ -79,8 +70,8 @@ def _duplicates(found: Sequence[Duplicate], config: DataConfig) -> str:
     named = _some([f"{each.name} = {each.twin}" for each in found])
     done = "left out" if config.drop_duplicates else "KEPT"
     return (
-        f"duplicates {len(found)} images are in two splits and {done} of the one that "
-        f"is trained on: {named}"
+        f"duplicates {plural(len(found), 'image')} {are(len(found))} in two splits and "
+        f"{done} of the one that is trained on: {named}"
     )
 
 

@@ -23,6 +23,7 @@ from infaug.data.images import Source
 from infaug.data.layout import Listed, listed
 from infaug.data.stored import must_stream
 from infaug.data.streamed import streamed
+from infaug.words import plural, were
 
 
 def load(config: DataConfig, feed: Feed | None = None) -> Source:
@@ -53,10 +54,11 @@ def load(config: DataConfig, feed: Feed | None = None) -> Source:
     if config.target_source is not None:
         source = _with_target(source, config, decoder)
     _check_held_out(source, config)
-    if decoder.bad:
+    if num := len(decoder.bad):
         few = "; ".join(decoder.bad[:3]) + ("; ..." if len(decoder.bad) > 3 else "")
         warnings.warn(
-            f"{len(decoder.bad)} unreadable images were skipped: {few}", stacklevel=2
+            f"{plural(num, 'unreadable image')} {were(num)} skipped: {few}",
+            stacklevel=2,
         )
     return replace(source, bad=tuple(decoder.bad))
 
@@ -110,8 +112,8 @@ def _join_val(source: Source, where: str) -> Source:
     assert isinstance(source.train, Labelled)
     assert isinstance(source.target, Labelled)
     warnings.warn(
-        f"{where}: its val split is trained on, for the images of "
-        f"data.target_source drive and choose",
+        f"{where}: its val split is trained on, as the images of the target are there "
+        "to drive E and to choose",
         stacklevel=4,
     )
     names = dict(source.names)

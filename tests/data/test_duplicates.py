@@ -82,10 +82,11 @@ def test_an_inspection_counts_and_names_what_a_user_should_know():
     source = source_of(values, test=[3, 100, 101, 102])
     source = replace(source, bad=("x.png cannot be read (broken)",))
     said = "\n".join(inspect(source, replace(CONFIG, drop_duplicates=True)))
-    assert "36 train, 4 test; 1x8x8" in said
+    assert "36 images, 1x8x8: 27 to train on" in said
+    assert "4 of its test split: looked at once" in said
     assert "2: a 18, b 18" in said
-    assert "1 that end a run without --data.max-bad-images 1: x.png cannot" in said
-    assert "1 images are in two splits and left out" in said
+    assert "1 that ends a run without --data.max-bad-images 1: x.png cannot" in said
+    assert "1 image is in two splits and left out of the one" in said
     assert "= test image 0" in said
     few = inspect(source, replace(CONFIG, labels=6.0))
     assert any("under 10 images to train on: a (3), b (3)" in line for line in few)
