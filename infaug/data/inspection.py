@@ -58,7 +58,7 @@ def _classes(source: Source) -> str:
     train = source.train
     counts = train.labels.bincount(minlength=train.num_classes)
     order = counts.argsort(descending=True, stable=True).tolist()
-    named = _some([f"{train.class_names[i]} {int(counts[i])}" for i in order], 5)
+    named = _some([f"{train.class_names[i]} ({int(counts[i])})" for i in order], 5)
     ratio = float(counts.max() / counts.min())
     uneven = f"; uneven, {ratio:.1f} to 1" if ratio >= UNEVEN else ""
     return f"classes    {train.num_classes}: {named}{uneven}"

@@ -1,5 +1,6 @@
 """How accuracy and loss went, a line for each row."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from infaug.words import plural
 HEIGHT = 230
 MOST_POINTS = 150  # of a line; more of them cannot be told apart
 LOG_FROM = 12.0  # times the smallest loss
+MOST_MARKED = 8  # points of a line that are drawn as such
 
 Curves = Mapping[str, Sequence[Point]]
 
@@ -38,6 +40,10 @@ class Wanted:
     y_label: str
     says: str
     """Read out: what the last number of each line is."""
+    least: float
+    """The least span of the vertical axis."""
+    top: float = math.inf
+    """No value lies above it."""
 
 
 WANTED = (
@@ -46,18 +52,22 @@ WANTED = (
         title="Accuracy on selection images",
         y_label="top-1, percent",
         says="%",
+        least=2.0,
+        top=100.0,
     ),
     Wanted(
         key="selection_loss",
         title="Loss on selection images",
         y_label="cross-entropy, nats",
         says="nats",
+        least=0.05,
     ),
     Wanted(
         key="loss",
         title="Loss on the training views",
         y_label="cross-entropy, nats",
         says="nats",
+        least=0.05,
     ),
 )
 
@@ -102,21 +112,22 @@ def draw_curves(
 ) -> Markup:
     """A chart; `among` are the values that its vertical axis must hold; none: its own.
 
-    A loss that falls far is drawn on a logarithmic axis.
+    A loss that falls far is drawn on a logarithmic axis. Points are marked where there
+    are few: a line through two of them would promise more.
     """
     values = values_of(found) if among is None else among
     rounds = max(x for points in found.values() for x, _ in points)
     is_log = "loss" in wanted.key and max(values) > LOG_FROM * min(values) > 0
-    low, high = _ends(values, is_log=is_log)
-    x = Axis(low=0, high=max(rounds, 1), start=40, end=WIDTH - 8)
+    low, high = _ends(values, wanted, is_log=is_log)
+    last = max(math.ceil(rounds - 1e-9), 1)
+    x = Axis(low=0, high=last, start=40, end=WIDTH - 8, is_counted=True)
     y = Axis(low=low, high=high, start=HEIGHT - 36, end=20, is_log=is_log)
     scale = ", logarithmic" if is_log else ""
     parts = [frame(x, y, "rounds of training F", wanted.y_label + scale)]
     # The learned rows come first in the table and last here: they lie on top.
     for row, points in sorted(found.items(), key=lambda item: "learned" in item[0]):
         placed = [(x.at(a), y.at(b)) for a, b in points]
-        parts.append(line(placed, f"curve {style_of(row)}"))
-        parts.append(dot(*placed[-1], f"curve-end {style_of(row)}", 2.5))
+        parts += _drawn(placed, style_of(row))
     return drawing(_label(found, wanted, rounds), HEIGHT, parts)
 
 
@@ -125,10 +136,20 @@ def values_of(found: Curves) -> list[float]:
     return [y for points in found.values() for _, y in points]
 
 
-def _ends(values: Sequence[float], *, is_log: bool) -> tuple[float, float]:
+def _drawn(points: Sequence[Point], style: str) -> list[Markup]:
+    """A line with a dot at its end, or at each point where there are few."""
+    drawn = [line(points, f"curve {style}")] if len(points) > 1 else []
+    marked = points if len(points) <= MOST_MARKED else points[-1:]
+    return drawn + [dot(*point, f"curve-end {style}", 3) for point in marked]
+
+
+def _ends(
+    values: Sequence[float], wanted: Wanted, *, is_log: bool
+) -> tuple[float, float]:
     if is_log:
         return min(values) * 0.8, max(values) * 1.2
-    return around(values)
+    low, high = around(values, least=wanted.least)
+    return max(low, 0.0), min(high, wanted.top)
 
 
 def _label(found: Curves, wanted: Wanted, rounds: float) -> str:
@@ -140,7 +161,12 @@ def _label(found: Curves, wanted: Wanted, rounds: float) -> str:
 
 
 def swatch(row: str) -> Markup:
-    """A piece of a row's line, for the legend."""
+    """A piece of a row's line with its dot, for the legend."""
+    style = style_of(row)
+    parts = [
+        line([(1, 5), (33, 5)], f"curve {style}"),
+        dot(33, 5, f"curve-end {style}"),
+    ]
     return Markup(
         '<svg class="swatch" viewBox="0 0 34 10" aria-hidden="true">{}</svg>'
-    ).format(line([(1, 5), (33, 5)], f"curve {style_of(row)}"))
+    ).format(Markup("").join(parts))

@@ -10,17 +10,18 @@ from infaug.report.svg import Axis, around, dot, line, text, tick_text
 from infaug.report.words import number, signed
 
 WIDTH, HEIGHT = 180, 18
+LEAST = 1.0  # points to each side of zero: less would make much of nothing
 
 
 def shared_axis(made: Sequence[Comparison]) -> Axis:
-    """One axis for all lines of a table, with zero on it.
+    """One axis for all lines of a table, with zero and a point to each side on it.
 
     A wide interval of few seeds would leave no room for the others: it is cut where it
     is three times as far out as the furthest difference.
     """
     far = 3 * max(max(abs(c.difference) for c in made), 0.5)
     ends = [v for c in made for v in (c.low, c.high, c.difference) if math.isfinite(v)]
-    low, high = around([0.0, *(min(max(v, -far), far) for v in ends)])
+    low, high = around([-LEAST, LEAST, *(min(max(v, -far), far) for v in ends)])
     return Axis(low=low, high=high, start=8, end=WIDTH - 8, most=4)
 
 

@@ -32,6 +32,8 @@ class Quantity:
     unit: str
     neutral: float
     """Where nothing is changed."""
+    least: float
+    """The least span of an axis: less of it is not seen by the eye."""
 
 
 QUANTITIES = (
@@ -40,31 +42,42 @@ QUANTITIES = (
         title="Rotation",
         unit="degrees, counter-clockwise",
         neutral=0,
+        least=4,
     ),
-    Quantity(key="scale", title="Scale", unit="factor, above 1 enlarges", neutral=1),
+    Quantity(
+        key="scale",
+        title="Scale",
+        unit="factor, above 1 enlarges",
+        neutral=1,
+        least=0.04,
+    ),
     Quantity(
         key="right",
         title="Translation sideways",
         unit="percent of the width, to the right",
         neutral=0,
+        least=4,
     ),
     Quantity(
         key="down",
         title="Translation upright",
         unit="percent of the height, downwards",
         neutral=0,
+        least=4,
     ),
     Quantity(
         key="contrast",
         title="Contrast",
         unit="factor on differences of grey",
         neutral=1,
+        least=0.04,
     ),
     Quantity(
         key="brightness",
         title="Brightness",
         unit="change of mid-grey; 1 is from black to white",
         neutral=0,
+        least=0.04,
     ),
 )
 

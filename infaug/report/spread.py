@@ -52,7 +52,8 @@ def draw_spread(
     """
     rows = [group.quantiles[quantity.key] for group in groups]
     marks = [quantity.neutral] + ([] if known is None else [known])
-    low, high = around([*marks, *(v for row in rows for v in (row[0], row[-1]))])
+    reached = [v for row in rows for v in (row[0], row[-1])]
+    low, high = around([*marks, *reached], least=quantity.least)
     axis = Axis(low=low, high=high, start=LEFT, end=WIDTH - 10)
     bottom = TOP + LINE * len(rows)
     parts = [text(0, 10, quantity.title, "axis-label strong")]

@@ -32,6 +32,8 @@ class Axis:
     is_log: bool = False
     most: int = 5
     """Steps between ticks, about."""
+    is_counted: bool = False
+    """Whether values between whole numbers are none: ticks are on whole ones then."""
 
     def at(self, value: float) -> float:
         """Where a value lies; those beyond the ends lie at the ends."""
@@ -47,16 +49,17 @@ class Axis:
         """Round values between the ends."""
         if self.is_log:
             return decades(self.low, self.high)
-        return steps(self.low, self.high, self.most)
+        least = 1 if self.is_counted else 0
+        return steps(self.low, self.high, self.most, least)
 
 
-def steps(low: float, high: float, most: int = 5) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten.
+def steps(low: float, high: float, most: int = 5, least: float = 0) -> list[float]:
+    """Multiples of 1, 2 or 5 times a power of ten, `least` apart or more.
 
-    >>> steps(0.0, 1.0)
-    [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    >>> steps(0.0, 1.0), steps(0.0, 2.0, least=1)
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [0.0, 1.0, 2.0])
     """
-    rough = (high - low) / most
+    rough = max((high - low) / most, least)
     base = 10.0 ** math.floor(math.log10(rough))
     step = next(base * k for k in (1, 2, 5, 10) if base * k >= rough * 0.999)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -87,11 +90,24 @@ def tick_text(value: float) -> str:
     return f"{value:.4g}".replace("-", MINUS)
 
 
-def around(values: Iterable[float], *, margin: float = 0.06) -> tuple[float, float]:
-    """Ends of an axis that holds these values, never of no length."""
+def around(
+    values: Iterable[float], *, least: float = 0, margin: float = 0.06
+) -> tuple[float, float]:
+    """Ends of an axis that holds these values, never of no length.
+
+    Args:
+        values: those that are not finite are passed over.
+        least: span below which a difference would look like more than it is.
+        margin: room beyond the values, as a share of their span.
+
+    >>> around([50.0, 50.5], least=2.0, margin=0)
+    (49.25, 51.25)
+    """
     known = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(known), max(known)
-    room = margin * (high - low) or max(abs(high) * 0.1, 1e-3)
+    lacking = max(least - (high - low), 0.0) / 2
+    low, high = low - lacking, high + lacking
+    room = margin * (high - low) if high > low else max(abs(high) * 0.1, 1e-3)
     return low - room, high + room
 
 

@@ -84,7 +84,7 @@ def test_an_inspection_counts_and_names_what_a_user_should_know():
     said = "\n".join(inspect(source, replace(CONFIG, drop_duplicates=True)))
     assert "36 images, 1x8x8: 27 to train on" in said
     assert "4 of its test split: looked at once" in said
-    assert "2: a 18, b 18" in said
+    assert "2: a (18), b (18)" in said
     assert "1 that ends a run without --data.max-bad-images 1: x.png cannot" in said
     assert "1 image is in two splits and left out of the one" in said
     assert "= test image 0" in said
