@@ -97,6 +97,12 @@ def _of_images(facts: Facts) -> list[Section]:
             about,
         ),
         section(
+            "toward_use",
+            "Nearer to use or further",
+            lambda: sections.toward_use(material()),
+            about,
+        ),
+        section(
             "learned",
             "What E learned, class by class",
             lambda: sections.learned(material()),

@@ -64,8 +64,8 @@ def some_images(
         image = image.convert("L") if channels == 1 else image
         shown.append((f"{file.parent.name}/{file.name}", image))
     if not shown:
-        num = plural(len(files), "image")
-        raise ValueError(f"none of {num} can be read, from {files[0]}")
+        tried = plural(len(files), "image")
+        raise ValueError(f"none of {tried} can be read, from {files[0]}")
     return shown
 
 

@@ -15,13 +15,16 @@ from infaug.report.learned import (
     measure,
     sample_of_classes,
 )
+from infaug.report.left_out import left_out
 from infaug.report.logs import refreshes, reviews, spent
+from infaug.report.looks import looks_as_they_are, looks_of_views
 from infaug.report.material import Material
 from infaug.report.pixels import LARGEST_PX
 from infaug.report.predictions import checks_in
 from infaug.report.settings import command, settings_of
 from infaug.report.spread import draw_spread, groups_of
 from infaug.report.standing import differences, gaps, speaking_row, standings
+from infaug.report.toward_use import compare_looks, knows_use, warning_of
 from infaug.report.words import number
 from infaug.rows import ROWS
 
@@ -90,6 +93,33 @@ def pictures(material: Material) -> Context:
 def is_large(material: Material) -> bool:
     """Whether images are shown smaller than they are, and so need no sharp pixels."""
     return max(material.splits.train.image_shape[1:]) > LARGEST_PX / 2
+
+
+def toward_use(material: Material) -> Context:
+    """Learned views between training images and those of use."""
+    facts, seed = material.facts, material.seed
+    images = sample_of_classes(material.splits.train)
+    aims = sample_of_classes(material.splits.influence)
+    train, use = looks_as_they_are(images), looks_as_they_are(aims)
+    rows = []
+    for row, transform in material.transforms.items():
+        views = looks_of_views(transform, images, facts.config.estimator)
+        moved = compare_looks(train, views, use, images.labels, aims.labels)
+        rows.append((row, moved))
+    moved, has_use = rows[0][1], knows_use(facts)
+    said = [warning_of(row, moved) for row, moved in rows] if has_use else []
+    return {
+        "caption": f"Training images, learned views and images of use, seed {seed}",
+        "looks": [each.look for each in moved],
+        "train": [each.train for each in moved],
+        "use": [each.use for each in moved],
+        "rows": rows,
+        "has_use": has_use,
+        "use_name": "images of use" if has_use else "influence images",
+        "warnings": [text for text in said if text],
+        "num": len(images),
+        "num_use": len(aims),
+    }
 
 
 def learned(material: Material) -> Context:
@@ -177,6 +207,7 @@ def settings(facts: Facts) -> Context:
     everything = settings_of(facts.asked, facts.config)
     return {
         "data": _data(facts),
+        "left_out": left_out(facts),
         "command": command(facts.asked, "NEW"),
         "config_path": f"{facts.name}/config.json",
         "everything": everything,

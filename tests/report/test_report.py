@@ -103,8 +103,8 @@ def test_its_parts_have_headings_and_tables_captions(page):
     assert len(page.all("caption")) == len(page.all("table"))
     anchors = [section["id"] for section in page.all("section")]
     assert anchors == [
-        "results", "curves", "pictures", "learned", "interpolation", "extremes",
-        "predictions", "refreshes", "compute", "settings",
+        "results", "curves", "pictures", "toward_use", "learned", "interpolation",
+        "extremes", "predictions", "refreshes", "compute", "settings",
     ]  # fmt: skip
     links = [link["href"] for link in page.all("a")]
     assert links == ["#content", *(f"#{anchor}" for anchor in anchors)]
@@ -159,7 +159,7 @@ def test_what_is_missing_is_said_in_its_place(page, tmp_path):
     bare = Page(write_report(finished_run(tmp_path / "run")).read_text())
     must_need_nothing(bare)
     assert "no step of F has been reported yet" in bare.part("curves")
-    for anchor in ("pictures", "learned", "interpolation", "extremes"):
+    for anchor in ("pictures", "toward_use", "learned", "interpolation", "extremes"):
         assert 'class="missing">Not drawn: ' in bare.part(anchor)
     assert "s_val was not solved for yet" in bare.part("refreshes")
     assert "no step has been timed yet" in bare.part("compute")

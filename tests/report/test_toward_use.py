@@ -1,0 +1,110 @@
+"""Nearer to use or further: means that can be checked, and a warning where due."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from pictured import pictured_run
+from tiny import CONFIG
+
+from infaug.config import DataConfig, ShiftConfig, TransformConfig
+from infaug.data.dataset import Labelled
+from infaug.estimate.learned_transform import build_transform
+from infaug.report.facts import read_facts
+from infaug.report.looks import looks_as_they_are, looks_of, looks_of_views
+from infaug.report.toward_use import (
+    compare_looks,
+    knows_use,
+    mean_over_classes,
+    warning_of,
+)
+
+CLASSES = torch.arange(2)
+
+
+def looks(lightness: float, num: int = 20, spread: float = 1.0):
+    """Two classes in turn, each with values around the same mean."""
+    swing = torch.linspace(-spread, spread, num // 2).repeat_interleave(2)
+    return {"lightness": lightness + swing}, torch.arange(num) % 2
+
+
+def moved(train: float, views: float, use: float, **more):
+    began, labels = looks(train, **more)
+    ended, aim = looks(views, **more)[0], looks(use, **more)[0]
+    (found,) = compare_looks(began, ended, aim, labels, labels)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("train", "views", "use", "verdict"),
+    [
+        (50, 40, 20, "nearer"),
+        (50, 60, 20, "further"),
+        (50, 20, 45, "further"),  # the right way, but far beyond
+        (50, 51, 20, ""),  # not seen
+        (50, 60, 50, "further"),
+    ],
+)
+def test_a_verdict_is_about_the_distance_to_use(train, views, use, verdict):
+    assert moved(train, views, use).verdict == verdict
+
+
+def test_nothing_is_said_where_chance_may_have_placed_use():
+    assert moved(50, 56, 53, num=4, spread=30).verdict == ""
+    assert moved(50, 60, 20, num=2).verdict == ""  # one image of a class
+
+
+def test_a_warning_says_what_went_where():
+    said = warning_of("base_learned", [moved(50, 60, 20)])
+    assert said.startswith(
+        "base_learned: its views are lighter than the training images (60 against "
+        "50 %), while images of use are darker (20 %). Look at the pictures"
+    )
+    assert "darker, too, but by less (45 %)" in moved(50, 20, 45).warning
+    assert "while images of use are not (50 %)" in moved(50, 60, 50).warning
+    assert warning_of("base_learned", [moved(50, 40, 20)]) == ""
+
+
+def test_classes_weigh_the_same_and_the_error_is_that_of_their_mean():
+    labels = torch.tensor([0, 0, 0, 0, 1, 1])
+    values = torch.tensor([1.0, 3.0, 1.0, 3.0, 10.0, 12.0])
+    found = mean_over_classes(values, labels, CLASSES)
+    assert found.value == 6.5
+    pooled = (4 * 1 + 2 * 1) / 4
+    assert found.error == pytest.approx(math.sqrt(pooled * (1 / 4 + 1 / 2)) / 2)
+
+
+def test_looks_are_lightness_contrast_and_colour_in_percent():
+    image = torch.zeros(1, 3, 2, 2)
+    image[:, :, 0] = 1.0  # half white
+    image[:, 2, 1] = 0.6  # half dark blue
+    found = {key: float(value) for key, value in looks_of(image).items()}
+    assert found == pytest.approx({"lightness": 60, "contrast": 40, "colour": 30})
+    assert set(looks_of(image[:, :1])) == {"lightness", "contrast"}
+
+
+def test_views_of_the_identity_look_as_the_images_do():
+    images = torch.randint(256, (6, 1, 16, 16), generator=torch.Generator())
+    labelled = Labelled(images.byte(), torch.arange(6) % 2, ("a", "b"))
+    transform = build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0).eval()
+    views = [looks_of_views(transform, labelled, CONFIG.estimator) for _ in range(2)]
+    assert views[0]["lightness"].equal(views[1]["lightness"])
+    transform.strength.fill_(0.0)
+    still = looks_of_views(transform, labelled, CONFIG.estimator)
+    for key, value in looks_as_they_are(labelled).items():
+        torch.testing.assert_close(still[key], value, rtol=0, atol=1e-3)
+
+
+def test_use_is_known_from_a_target_or_a_shift_of_influence_images(tmp_path):
+    facts = read_facts(pictured_run(tmp_path / "run"), "run")  # turned by 40 degrees
+    assert knows_use(facts)
+
+    def with_data(data: DataConfig):
+        return replace(facts, config=replace(facts.config, data=data))
+
+    assert not knows_use(with_data(DataConfig()))
+    assert knows_use(with_data(DataConfig(target_source="use")))
+    everywhere = ShiftConfig(rotate_deg=5, splits=("train", "influence", "test"))
+    assert not knows_use(with_data(DataConfig(shift=everywhere)))
+    assert knows_use(replace(with_data(DataConfig()), data={"target images": 9}))
