@@ -107,15 +107,16 @@ def toward_use(material: Material) -> Context:
         moved = compare_looks(train, views, use, images.labels, aims.labels)
         rows.append((row, moved))
     moved, has_use = rows[0][1], knows_use(facts)
+    use_name = "images of use" if has_use else "influence images"
     said = [warning_of(row, moved) for row, moved in rows] if has_use else []
     return {
-        "caption": f"Training images, learned views and images of use, seed {seed}",
+        "caption": f"Training images, learned views and {use_name}, seed {seed}",
         "looks": [each.look for each in moved],
         "train": [each.train for each in moved],
         "use": [each.use for each in moved],
         "rows": rows,
         "has_use": has_use,
-        "use_name": "images of use" if has_use else "influence images",
+        "use_name": use_name,
         "warnings": [text for text in said if text],
         "num": len(images),
         "num_use": len(aims),
@@ -222,4 +223,8 @@ def _data(facts: Facts) -> list[tuple[str, str]]:
             some = ", ".join(map(str, value[:30]))
             value = some if len(value) <= 30 else f"{len(value)}: {some}, ..."
         found.append((name, str(value)))
-    return [("source", facts.config.data.source), *found] if found else []
+    data = facts.config.data
+    named = [("source", data.source)]
+    if data.target_source is not None:
+        named.append(("target", data.target_source))
+    return [*named, *found] if found else []

@@ -5,6 +5,7 @@ views that leave the place of use in one of them should be looked at.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,6 @@ from torch import Tensor
 
 from infaug.report.facts import Facts
 from infaug.report.looks import LOOKS, Look, Looks
-from infaug.report.words import listed
 
 LEAST = 2.0  # percent from black to white: a smaller change is hardly seen
 STANDARD_ERRORS = 2.0
@@ -68,30 +68,22 @@ class Moved:
     """nearer, further, or nothing where neither is seen or chance may explain it."""
 
     @property
-    def warning(self) -> str:
-        """What moved away from use, in words; nothing if it did not."""
-        if self.verdict != "further":
-            return ""
-        return (
-            f"its views are {self._than(self.views)} than the training images "
-            f"({self.views:.0f} against {self.train:.0f} %), while images of use "
-            f"{self._are()} ({self.use:.0f} %)"
-        )
+    def said(self) -> tuple[str, str]:
+        """What the views are, and what the images of use: against training images."""
+        if abs(self.use - self.train) < LEAST:
+            return self._than(self.views), "are not"
+        beyond = (self.use > self.train) == (self.views > self.train)
+        less = ", too, but by less" if beyond else ""
+        return self._than(self.views), f"are {self._than(self.use)}{less}"
 
     def _than(self, value: float) -> str:
         return self.look.more if value > self.train else self.look.less
-
-    def _are(self) -> str:
-        if abs(self.use - self.train) < LEAST:
-            return "are not"
-        beyond = (self.use > self.train) == (self.views > self.train)
-        return f"are {self._than(self.use)}" + (", too, but by less" if beyond else "")
 
 
 def compare_looks(
     train: Looks,
     views: Looks,
-    use: Looks,
+    use: Mapping[str, Float[Tensor, "M"]],
     labels: Int64[Tensor, "N"],
     use_labels: Int64[Tensor, "M"],
 ) -> list[Moved]:
@@ -143,12 +135,12 @@ def _verdict(train: Mean, views: Mean, use: Mean, way: Mean) -> str:
     return "further" if change > 0 else "nearer"
 
 
-def warning_of(row: str, moved: list[Moved]) -> str:
+def warning_of(row: str, moved: Sequence[Moved]) -> str:
     """A sentence about a row whose views left the place of use; nothing if none did."""
-    said = [each.warning for each in moved if each.warning]
-    if not said:
+    found = [each.said for each in moved if each.verdict == "further"]
+    if not found:
         return ""
-    return (
-        f"{row}: {listed(said)}. Look at the pictures before trusting this "
-        "augmentation."
-    )
+    first, *others = found
+    parts = [f"{first[0]} than the training images, while images of use {first[1]}"]
+    parts += [f"{views}, while those of use {use}" for views, use in others]
+    return f"{row}: views are {'; '.join(parts)}."

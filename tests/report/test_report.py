@@ -140,6 +140,17 @@ def test_the_known_shift_is_marked_where_e_should_turn_to(page):
     assert 'class="known"' in rotation
 
 
+def test_training_images_views_and_use_stand_in_one_table(page):
+    part = page.part("toward_use")
+    # Every class has 60 grey levels of noise to each side of 60, 120 and 180.
+    train, *rows, use = re.findall(r'<td class="number">.*?(\d+\.\d)<', part)[::2]
+    assert float(train) == pytest.approx(100 * 120 / 255, abs=1)
+    assert len(rows) == 2
+    assert 30 < float(use) < float(train)  # turned, with black corners
+    assert "images of use</th>" in part
+    assert "no test image is looked at" in part
+
+
 def test_refreshes_reviews_and_time_are_told(page):
     refreshes = html.unescape(page.part("refreshes"))
     assert "4 refreshes; largest residual 0.0002" in refreshes
