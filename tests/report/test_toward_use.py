@@ -1,6 +1,7 @@
 """Nearer to use or further: means that can be checked, and a warning where due."""
 
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,9 @@ from infaug.data.dataset import Labelled
 from infaug.estimate.learned_transform import build_transform
 from infaug.report.facts import read_facts
 from infaug.report.looks import looks_as_they_are, looks_of, looks_of_views
+from infaug.report.material import open_material
+from infaug.report.page import render
+from infaug.report.sections import toward_use
 from infaug.report.toward_use import (
     compare_looks,
     knows_use,
@@ -99,8 +103,31 @@ def test_views_of_the_identity_look_as_the_images_do():
         torch.testing.assert_close(still[key], value, rtol=0, atol=1e-3)
 
 
-def test_use_is_known_from_a_target_or_a_shift_of_influence_images(tmp_path):
-    facts = read_facts(pictured_run(tmp_path / "run"), "run")  # turned by 40 degrees
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory):
+    """Of a run whose images of use are turned by 40 degrees."""
+    return read_facts(pictured_run(tmp_path_factory.mktemp("use") / "run"), "run")
+
+
+def test_only_where_use_is_known_is_it_said_who_left_it(facts, monkeypatch):
+    material = open_material(facts)
+
+    def drawn() -> str:
+        return render("sections/toward_use.html", toward_use(material))
+
+    monkeypatch.setattr("infaug.report.sections.warning_of", lambda row, _: f"{row}!")
+    assert "<p>base_learned!</p>" in drawn()
+    assert "Look at the pictures before trusting these augmentations." in drawn()
+    monkeypatch.setattr("infaug.report.sections.warning_of", lambda *_: "")
+    assert "In none of these numbers did learned views move away" in drawn()
+    monkeypatch.setattr("infaug.report.sections.knows_use", lambda _: False)
+    quiet = drawn()
+    assert "move away" not in quiet
+    assert not re.search("images of use|>(further|nearer)<", quiet)
+    assert "so there is no place of use to move to" in quiet
+
+
+def test_use_is_known_from_a_target_or_a_shift_of_influence_images(facts):
     assert knows_use(facts)
 
     def with_data(data: DataConfig):
