@@ -197,7 +197,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     raised, it would be tried again like a lost worker.
     """
     folder = RunFolder(job["out"])
-    # Ray gives a worker a folder of its own, but paths were meant where they were typed.
+    # Ray gives a worker its own folder, but paths were meant where they were typed.
     if Path(job["here"]).is_dir():
         os.chdir(job["here"])
     try:
