@@ -17,6 +17,7 @@ from torch import Tensor
 from infaug.config import DataConfig
 from infaug.data.tail import thin
 from infaug.randomness import generator
+from infaug.words import plural
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,8 +190,8 @@ def _check_classes(
     else:
         remedy = f"raise --data.{name} to a count of {at_least * num_classes} or more"
     raise ValueError(
-        f"split `{name}` is too small: {len(chosen)} images for {num_classes} classes, "
-        f"of which it needs {at_least} each: {remedy}"
+        f"split `{name}` is too small: {plural(len(chosen), 'image')} for "
+        f"{num_classes} classes, of which it needs {at_least} each: {remedy}"
     )
 
 

@@ -133,7 +133,7 @@ def test_a_split_too_small_for_its_classes_is_refused(name, size, needed):
     config = replace(CONFIG, **{name: size})
     with pytest.raises(
         ValueError,
-        match=rf"`{name}` is too small: {size:.0f} images for 10 classes.*"
+        match=rf"`{name}` is too small: {size:.0f} images? for 10 classes.*"
         rf"raise --data.{name} to a count of {needed} or more",
     ):
         split(BALANCED, config, False)

@@ -173,7 +173,7 @@ def test_it_is_pickled_and_workers_of_a_loader_draw_apart(make_augment):
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (torch.rand(3, 16, 16), r"1 channel\(s\), got 3: put .*Grayscale"),
+        (torch.rand(3, 16, 16), r"1 channel, got 3: put .*Grayscale"),
         (torch.randn(1, 16, 16) * 3, "before Normalize"),
         (torch.zeros(1, 16, 16, dtype=torch.int64), "uint8 or float, got torch.int64"),
         (torch.zeros(16, 16), r"shape \[C, H, W\]"),

@@ -65,7 +65,7 @@ def test_equal_seeds_draw_equal_pictures_through_an_export(
             [],
             "neither a folder that `infaug export` wrote nor a run",
         ),
-        ("RUN", "nowhere", [], "nowhere does not exist"),
+        ("RUN", "nowhere", [], "nowhere was not found"),
         ("RUN", "EMPTY", [], "no image ("),
         ("RUN", "IMAGES", ["--num", "0"], "--num must be >= 1"),
         ("RUN", "IMAGES", ["--strength", "-1"], "strength must be >= 0"),

@@ -243,7 +243,7 @@ def test_mistakes_are_told_in_one_line(tmp_path, run, capsys):
     (begun / "asked.json").write_text((run / "asked.json").read_text())
     for arguments, message in (
         ([str(tmp_path)], "is no run of infaug"),
-        ([str(begun), str(tmp_path / "nowhere")], "is no run of infaug"),
+        ([str(begun), str(tmp_path / "nowhere")], "nowhere was not found"),
         (
             [str(run), "--out", str(tmp_path / "no" / "page.html")],
             "choose another --out",
