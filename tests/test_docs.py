@@ -147,7 +147,8 @@ def short(words: list[str]) -> list[str]:
     if script in ("tables.py", "compare.py", "long_tail.py"):
         smoke = [] if "--render" in words else ["--smoke"]
         return [*words, *smoke]
-    trains = words[:2] == ["infaug", "fit"] or script in ("mnist.py", "digits.py")
+    jobs = ("mnist.py", "digits.py", "imagenet.py")
+    trains = words[:2] == ["infaug", "fit"] or script in jobs
     if not trains:
         return words
     kept, skip = [], False
