@@ -136,10 +136,11 @@ def test_a_batch_of_which_it_is_unknown_whether_it_arrived_is_kept_once(
     run = named(run, "unsure", tmp_path)
     send_run(run, "unsure", uri)
     kept = Kept(uri, "unsure")
+    before = kept.all_points()
     number = kept.cells["base-seed0"].info.run_id
     kept.client.set_tag(number, "infaug.lines", "0")
     assert send_run(run, "unsure", uri).points > 0
-    assert Kept(uri, "unsure").all_points() == kept.all_points()
+    assert Kept(uri, "unsure").all_points() == before
 
 
 def test_the_command_says_where_to_look(run, uri, tmp_path, capsys):
@@ -162,7 +163,7 @@ def test_an_address_where_nobody_answers_is_told_within_seconds(run):
 
 
 def test_a_folder_is_no_address_any_more(tmp_path):
-    pytest.importorskip("mlflow", "3.13", reason=REASON)
+    pytest.importorskip("mlflow", reason=REASON)
     with pytest.raises(ValueError, match="sqlite:///"):
         connect(str(tmp_path))
 
