@@ -24,12 +24,12 @@ test: lint
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not slow'
 
 test-all: lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not cluster and not chaos'
+	$(BIN)/pytest -m cluster
 
 # Whatever can die is killed at random moments; the tally is the last line.
-CHAOS := tests/distributed/test_pool_faults.py tests/distributed/test_chaos.py
 chaos: install
-	$(BIN)/pytest $(CHAOS) -s > chaos.log 2>&1; status=$$?; \
+	$(BIN)/pytest -m chaos -s > chaos.log 2>&1; status=$$?; \
 	  tail -n 3 chaos.log; grep -o 'CHAOS .*' chaos.log; exit $$status
 
 clean:

@@ -18,6 +18,7 @@ import tyro
 
 from infaug.cache import cache_folder
 from infaug.cli_commands import COMMANDS, split_command, usage
+from infaug.cli_places import look_for_data
 from infaug.cli_run import SHORT as SHORT  # completion asks for it here
 from infaug.cli_run import parse_run
 from infaug.config import RunConfig
@@ -119,6 +120,9 @@ def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
 
 def fit(asked: Fit) -> int:
     """`infaug fit`."""
+    workers = Span.parse(asked.workers, "--workers")
+    if not workers.most:  # Workers may see a disk that this machine does not.
+        look_for_data(asked.run.data.source, asked.run.data.target_source)
     from infaug.cli_influence import check_in_run
     from infaug.comparison.table import table  # torch: too slow for --help
     from infaug.record.effort import effort_of
@@ -131,7 +135,6 @@ def fit(asked: Fit) -> int:
     if asked.plan:
         from infaug.comparison.outlook import foresee
 
-        workers = Span.parse(asked.workers, "--workers")
         print(*foresee(asked.run, workers.most), sep="\n")
         return 0
     if asked.mlflow:
@@ -145,7 +148,7 @@ def fit(asked: Fit) -> int:
     is_new = folder.result() is None
     if shown and not is_new:
         print(f"{asked.out} holds a finished run; nothing is trained again.")
-    result = _run(asked, shown)
+    result = _run(asked, workers, shown)
     with at_hand(asked.out) as run:
         pictures = sorted(run.glob("views-*.png")) or draw_views(run)
         taus = run.glob("interpolation-*.png")
@@ -172,8 +175,7 @@ def fit(asked: Fit) -> int:
     return 0
 
 
-def _run(asked: Fit, shown: bool) -> dict[str, Any]:
-    workers = Span.parse(asked.workers, "--workers")
+def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
     if asked.await_nodes < 0 or (asked.gpus_per_worker or 0) < 0:
         raise ValueError(
             "--await-nodes and --gpus-per-worker must be >= 0, got "

@@ -11,6 +11,7 @@ import tyro
 
 from infaug import cli_run
 from infaug.cli_cells import run_missing
+from infaug.cli_places import look_for_data
 from infaug.cli_run import parse_run
 from infaug.config import RoundsConfig, RunConfig
 
@@ -95,6 +96,8 @@ def parse_compare(
 
 def compare(asked: Compare, problems: Problems | None = None) -> int:
     """`infaug compare`; `problems`: what is compared on where flags do not say."""
+    if not asked.render:
+        look_for_data(*places_of(asked.sources).values())
     from infaug.comparison.grid import Table, work_of
     from infaug.comparison.grid_run import Site
     from infaug.comparison.leaderboard import board

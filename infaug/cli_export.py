@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from infaug.cli_output import Output, tell
+from infaug.cli_places import look_for_images, look_for_run
 from infaug.config import ExportConfig
 
 if TYPE_CHECKING:
@@ -56,19 +57,25 @@ class Preview(Output):
 
 def export(asked: Export) -> int:
     """`infaug export`."""
+    look_for_run(asked.run)
+    from infaug.export.artefact import CARD
     from infaug.export.write import export_run
     from infaug.record.folder import at_hand
 
+    replaced = (asked.out / CARD).exists()
     with at_hand(asked.run) as run:
         card = export_run(run, asked.out, asked.config)
     names = ["card.json", *card["files"]]
     found = {"out": str(asked.out), "cell": card["cell"], "files": names}
-    tell(asked, _told(card, asked.out), found | {"verdict": card["verdict"]})
+    lines = _told(card, asked.out, "replaced" if replaced else "wrote")
+    tell(asked, lines, found | {"verdict": card["verdict"]})
     return 0
 
 
 def preview(asked: Preview) -> int:
     """`infaug preview`."""
+    look_for_run(asked.source)
+    look_for_images(asked.images)
     from infaug.report.preview import draw_preview, image_files, some_images
 
     for name in ("num", "views"):
@@ -110,7 +117,7 @@ def _augment(asked: Preview) -> "tuple[LearnedAugment, str]":
     )
 
 
-def _told(card: dict[str, Any], out: Path) -> list[str]:
+def _told(card: dict[str, Any], out: Path, did: str) -> list[str]:
     cell, image = card["cell"], card["image"]
     size = f"{image['channels']}x{image['height']}x{image['width']}"
     lines = [
@@ -122,6 +129,6 @@ def _told(card: dict[str, Any], out: Path) -> list[str]:
         for name, about in card["programs"].items()
     ]
     names = ", ".join(["card.json", *card["files"]])
-    lines.append(f"wrote {out}: {names}")
+    lines.append(f"{did} {out}: {names}")
     lines.append(f"use: infaug.export.LearnedAugment.load({str(out)!r})")
     return lines

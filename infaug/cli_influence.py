@@ -8,6 +8,7 @@ from typing import Any
 import tyro
 
 from infaug.cli_output import Output, tell
+from infaug.cli_places import look_for_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,7 @@ MAX_UNKNOWNS_IN_RUN = 30_000  # of the head; refitting larger ones takes minutes
 
 def validate(asked: Validate) -> int:
     """`infaug influence validate`."""
+    look_for_run(asked.run)
     from infaug.record.folder import at_hand
 
     with at_hand(asked.run) as run:
@@ -122,6 +124,7 @@ def check_in_run(run: Path) -> list[str]:
 
 def rank(asked: Rank) -> int:
     """`infaug influence rank`."""
+    look_for_run(asked.run)
     from infaug.record.folder import at_hand
 
     with at_hand(asked.run) as run:

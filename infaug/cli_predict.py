@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from infaug.cli_output import SOME_FAILED, Output, tell
+from infaug.cli_places import look_for_images, look_for_run
 
 if TYPE_CHECKING:
     from infaug.predict.predictions import Predictions
@@ -40,6 +41,8 @@ class Predict(Output):
 
 def predict(asked: Predict) -> int:
     """`infaug predict`."""
+    look_for_run(asked.run)
+    look_for_images(asked.images)
     from infaug.precision import pick_device
     from infaug.predict.inputs import find_inputs
     from infaug.predict.model import open_model

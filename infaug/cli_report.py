@@ -7,6 +7,8 @@ from pathlib import Path
 
 import tyro
 
+from infaug.cli_places import look_for_run
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
@@ -28,10 +30,11 @@ class Report:
 
 def draw_report(asked: Report) -> int:
     """`infaug report`."""
-    from infaug.report.several_runs import write_comparison
-
     if not asked.runs:
         raise ValueError("name a run: infaug report RUN [RUN ...]")
+    look_for_run(*asked.runs)
+    from infaug.report.several_runs import write_comparison
+
     if len(asked.runs) == 1:
         page = _one(asked.runs[0], asked.out)
         print(f"wrote {page}")

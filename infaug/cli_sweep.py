@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from infaug.cli_places import look_for_data
 from infaug.cli_run import SHORT as SHORT  # completed as its short flags
 from infaug.cli_run import parse_run
 from infaug.config import RunConfig, SweepConfig
@@ -62,6 +63,7 @@ def parse_sweep(
 
 def sweep(asked: Sweep, space: "Space | None" = None) -> int:
     """`infaug sweep`; `space`: what is searched where `--space` names nothing."""
+    look_for_data(asked.run.data.source, asked.run.data.target_source)
     from infaug.comparison.beginning import settle_data
     from infaug.distributed.sweep import Room, located  # imports ray
     from infaug.lock import locked

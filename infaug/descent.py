@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from infaug.world import World
@@ -56,11 +57,9 @@ def descend(
         total += loss.detach()
     gradients = [_gradient(p) for p in moved]
     world.sum_([total, *gradients])
-    norm = torch.linalg.vector_norm(
-        torch.stack([torch.linalg.vector_norm(g.float()) for g in gradients])
-    )
+    norm = get_total_norm(gradients)
     # One transfer from the device for both numbers.
-    total_value, norm_value = torch.stack([total.float(), norm]).tolist()
+    total_value, norm_value = torch.stack([total.float(), norm.float()]).tolist()
     _check_finite({"loss": total_value, "gradient norm": norm_value}.items(), name)
     optimizer.step()
     return total_value, norm_value

@@ -74,6 +74,11 @@ class Location:
         return str(Path(self.base).absolute()) if self.is_local else self.base
 
     @property
+    def fixed(self) -> "Location":
+        """The same for a process that works in another folder."""
+        return Location(self.absolute, self.query)
+
+    @property
     def name(self) -> str:
         """The last part."""
         return self.base.rpartition("/")[2]

@@ -39,7 +39,7 @@ LAYERS: list[set[str]] = [
     {"trust", "cluster", "export", "sweep"},
     {"distributed", "predict", "report"},
     {"api"},
-    {"cli_commands", "cli_output", "cli_run"},
+    {"cli_commands", "cli_output", "cli_places", "cli_run"},
     {
         "cli_cells",
         "cli_cluster",

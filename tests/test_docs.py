@@ -54,6 +54,7 @@ FEW_STEPS = {
     "--rounds.rounds": "2",
     "--rounds.classifier-steps": "8",
     "--rounds.estimator-steps": "4",
+    "--rounds.refresh-lag": "4",
     "--labels": "100",
     "--target": "60",
     "--seeds": "1",
@@ -119,7 +120,8 @@ def commands(text: str) -> list[str]:
 def placed(text: str) -> str:
     """With something for every placeholder."""
     places = {
-        "FOLDER": "set", "PATH": "set", "RUN": "run", "DIR": "exported-run",
+        "FOLDER": "set", "PATH": "set", "MNIST": "set", "RUN": "run",
+        "DIR": "exported-run",
         "IMAGES": "docs/figures", "/SHARED": "shared",
         "PATH2": "80", "RUN_A": "run", "RUN_B": "run",
     }  # fmt: skip

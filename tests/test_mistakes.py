@@ -29,7 +29,7 @@ MISTAKES = {
     ],
     "predict": [
         ("predict {new} {pictures}", ["{new}", "--out of an `infaug fit`"]),
-        ("predict {run} {new}", ["{new} does not exist", "give image files"]),
+        ("predict {run} {new}", ["{new} was not found", "give image files"]),
         ("predict {run} {text}", ["{text} holds no image", ".parquet"]),
         ("predict {run} {pictures} --out p.txt", ["--out p.txt", ".csv"]),
         ("predict {run} {pictures} --row bast --out -", ["--row bast", "choose among"]),
@@ -46,8 +46,9 @@ MISTAKES = {
         ("export {run} --out {new} --formats onx", ["--formats", "onnx"]),
     ],
     "preview": [
-        ("preview {new} {pictures}", ["{new}", "infaug export"]),
-        ("preview {run} {new}", ["{new} does not exist", "give image files"]),
+        ("preview {new} {pictures}", ["{new} was not found", "infaug fit"]),
+        ("preview {text} {pictures}", ["{text}", "infaug export"]),
+        ("preview {run} {new}", ["{new} was not found", "give image files"]),
         ("preview {run} {text}", ["{text}", "no image"]),
         ("preview {run} {pictures} --num 0", ["--num must be >= 1"]),
         (
@@ -57,7 +58,7 @@ MISTAKES = {
         ("preview {run}", ["no image is named", "a folder"]),
     ],
     "report": [
-        ("report {new}", ["{new}", "give the folder that `infaug fit --out` named"]),
+        ("report {new}", ["{new} was not found", "--out of an `infaug fit`"]),
         ("report {run} {text}", ["{text}", "is no run of infaug"]),
         ("report {run} --out {text}/a/b.html", ["a/b.html", "choose another --out"]),
         ("report", ["name a run", "infaug report RUN"]),

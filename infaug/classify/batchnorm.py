@@ -49,20 +49,19 @@ class GroupedBatchNorm(nn.Module):
             mean, var = self.running_mean, self.running_var
             return self._normalise(x, mean, var, use_batch=False)
         assert x.shape[0] % self.num_groups == 0, "groups must be equal"
-        outputs = []
-        total = self.weight.new_zeros(3, self.weight.numel())
-        for group in x.chunk(self.num_groups):
-            # Momentum 1 makes the call leave the group's own statistics behind.
-            mean, var = torch.zeros_like(self.bias), torch.ones_like(self.bias)
-            outputs.append(self._normalise(group, mean, var, use_batch=True))
-            total += torch.stack([mean, var, torch.ones_like(mean)])
+        # Mean, variance and count of each group: momentum 1 makes a call leave them.
+        found = self.bias.new_ones(self.num_groups, 3, self.bias.numel())
+        groups = zip(x.chunk(self.num_groups), found, strict=True)
+        outputs = [
+            self._normalise(group, mean, var, use_batch=True)
+            for group, (mean, var, _) in groups
+        ]
         # A batch may come in several parts.
-        total = total.detach()
+        total = sum(found[1:], found[0])
         self.pending = total if self.pending is None else self.pending + total
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
     def _normalise(self, x: Tensor, mean: Tensor, var: Tensor, use_batch: bool):
-        mean, var = mean.detach(), var.detach()
         return F.batch_norm(
             x, mean, var, self.weight, self.bias, use_batch, 1.0, self.eps
         )

@@ -7,7 +7,7 @@ folder keeps the choice, so a resumed run does not choose again.
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from statistics import median
 from typing import Any
 
@@ -24,6 +24,7 @@ from infaug.world import World
 
 FULL_UNDER_S = 30 * 60
 TIMED_STEPS = 5
+PATIENCE_S = 10.0  # for the steps of a kind: slow ones are told by two of them
 TIMED_IMAGES = 500
 
 
@@ -111,7 +112,11 @@ def _lookahead_step(
 
 def _seconds_a_step(steps: Iterator[Any]) -> float:
     """The median; the first step also warms up, the last of F also assesses."""
-    ends = [time.perf_counter() for _ in steps][:-1]
+    began, ends = time.perf_counter(), []
+    for _ in islice(steps, TIMED_STEPS - 1):
+        ends.append(time.perf_counter())
+        if len(ends) > 1 and ends[-1] - began > PATIENCE_S:
+            break
     return median(later - earlier for earlier, later in pairwise(ends))
 
 

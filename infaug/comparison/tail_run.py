@@ -3,8 +3,9 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from infaug.data.source import Source, load
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
+from infaug.record.line import Line, clock
 from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
 from infaug.rounds import assess, run_cell
@@ -69,7 +71,7 @@ def run_tail_cell(tail: TailCell, site: Site, *, shown: bool) -> Record:
         sizes = train.labels.bincount(minlength=train.num_classes)
         transfer, git_seconds = None, 0.0
         if tail.git is not None:
-            fitted, git_seconds = _fitted(train, tail.git, seed, site.work)
+            fitted, git_seconds = _fitted(train, tail.git, seed, site.work, shown=shown)
             transfer = InvarianceTransfer(fitted.to(device), sizes, tail.git)
         started = time.monotonic()
         row = ROWS[tail.cell.row]
@@ -104,7 +106,7 @@ def _recorder(folder: RunFolder, cell: Cell, *, shown: bool) -> Recorder:
 
 
 def _fitted(
-    train: Labelled, config: GitConfig, seed: int, work: Path
+    train: Labelled, config: GitConfig, seed: int, work: Path, *, shown: bool
 ) -> tuple[StyleTransfer, float]:
     """GIT's generator from the store, or fitted and kept; seconds the fit took."""
     store = GeneratorStore(work / "git")
@@ -120,11 +122,23 @@ def _fitted(
         transfer.load_state_dict(weights)
         return transfer, 0.0
     started, metrics = time.monotonic(), {}
-    for fitted, said in fit_transfer(train.images, config, seed):
-        transfer, metrics = fitted, said
+    with contextlib.closing(Line(shown=shown)) as progress:
+        steps = fit_transfer(train.images, config, seed)
+        for done, (fitted, said) in enumerate(steps, start=1):
+            transfer, metrics = fitted, said
+            share = done / config.steps
+            progress.renew(partial(_git_progress, seed, share, started, metrics))
     seconds = time.monotonic() - started
     store.keep(identity, transfer.state_dict(), metrics | {"seconds": seconds})
     return transfer, seconds
+
+
+def _git_progress(
+    seed: int, share: float, started: float, metrics: Mapping[str, float]
+) -> str:
+    left = (time.monotonic() - started) * (1 / share - 1)
+    image = metrics["image"]
+    return f"GIT seed {seed}  {share:.0%}  image loss {image:.3f}  ETA {clock(left)}"
 
 
 OF_USE = ("threshold", "portion")  # these are no part of the fit

@@ -61,7 +61,7 @@ def read_layout(
     groups: list[RowGroup] = []
     labels: list[np.ndarray] = []
     first = 0
-    for file in files:
+    for file in (each.fixed for each in files):  # Others may read them.
         in_file = 0
         with opened(file) as parquet:
             check_columns(file, parquet.schema_arrow, config)

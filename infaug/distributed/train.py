@@ -153,6 +153,7 @@ def _train(
         _work,
         train_loop_config={
             "config": to_dict(config),
+            "here": os.getcwd(),
             "out": folder.place,
             "cache": str(cache.absolute()) if cache else None,
             "shown": shown,
@@ -196,6 +197,9 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     raised, it would be tried again like a lost worker.
     """
     folder = RunFolder(job["out"])
+    # Ray gives a worker its own folder, but paths were meant where they were typed.
+    if Path(job["here"]).is_dir():
+        os.chdir(job["here"])
     try:
         World.joined().first(lambda: count_attempt(folder))
         result = run(

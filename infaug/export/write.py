@@ -1,9 +1,11 @@
 """`infaug export`: a finished cell of a run, written as a folder of its own."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from torch import Tensor
@@ -23,6 +25,9 @@ from infaug.export.program import (
 )
 from infaug.record.atomic import write_json, write_tensors
 from infaug.record.folder import RunFolder
+
+FILES = (AUGMENT, CLASSIFIER, PROGRAM, ONNX)
+SCRATCH = ".partial-"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,49 +76,62 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     if "onnx" in config.formats:
         check_onnx()
     taken = take(run, config)
-    folder, chosen = RunFolder(run), taken.chosen
     _enter(out)
-    programs = {}
+    # An earlier export stays whole until this one is.
+    with TemporaryDirectory(prefix=SCRATCH, dir=out) as scratch:
+        card = _write(Path(scratch), RunFolder(run), taken, config)
+        # The card says what is there: it goes first and comes last.
+        for name in (CARD, *FILES):
+            (out / name).unlink(missing_ok=True)
+        for name in (*card["files"], CARD):
+            (Path(scratch) / name).replace(out / name)
+    return card
+
+
+def _write(
+    into: Path, folder: RunFolder, taken: Taken, config: ExportConfig
+) -> dict[str, Any]:
+    """Write all files; the card."""
+    settings, chosen, programs = taken.config.estimator, taken.chosen, {}
     if "torch_export" in config.formats:
-        about = write_program(taken.transform, taken.config.estimator, out / PROGRAM)
-        programs[PROGRAM] = about
+        programs[PROGRAM] = write_program(taken.transform, settings, into / PROGRAM)
     if "onnx" in config.formats:
-        about = write_onnx(taken.transform, taken.config.estimator, out / ONNX)
-        programs[ONNX] = about
-    write_tensors(out / AUGMENT, taken.transform.state_dict())
+        programs[ONNX] = write_onnx(taken.transform, settings, into / ONNX)
+    write_tensors(into / AUGMENT, taken.transform.state_dict())
     classifier = folder.weights(chosen.row.name, chosen.seed, "classifier")
-    write_tensors(out / CLASSIFIER, _single(classifier))
+    write_tensors(into / CLASSIFIER, _single(classifier))
     card = write_card(
         folder,
         taken.config,
         chosen,
         licence=config.licence,
-        files={name: _file(out / name) for name in (AUGMENT, CLASSIFIER, *programs)},
+        files={name: _file(into / name) for name in (AUGMENT, CLASSIFIER, *programs)},
         programs=programs,
     )
-    write_json(out / CARD, card)
+    write_json(into / CARD, card)
     return card
 
 
 def _enter(out: Path) -> None:
-    """Make the folder, or empty it of an earlier export, finished or not."""
+    """Make the folder; it may hold an earlier export, finished or not.
+
+    Raises:
+        ValueError: if it cannot be made, or holds something else.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         held = {path.name for path in out.iterdir()}
     except OSError as error:
         raise ValueError(f"--out {out} is no folder that can be made") from error
-    if not held:
-        return
-    ours = {CARD, AUGMENT, CLASSIFIER, PROGRAM, ONNX}
-    ours |= {f"{name}.partial" for name in ours}
-    if held - ours or (CARD in held and not _is_ours(out / CARD)):
-        other = sorted(held - ours) or sorted(held)
+    left = {name for name in held if name.startswith(SCRATCH)}
+    other = held - left - {CARD, *FILES}
+    if other or (CARD in held and not _is_ours(out / CARD)):
         raise ValueError(
-            f"--out {out} holds {other[0]!r} and no export of infaug: nothing was "
-            "touched, choose a new or empty folder"
+            f"--out {out} holds {min(other or {CARD})!r} and no export of infaug: "
+            "nothing was touched, choose a new or empty folder"
         )
-    for name in held:
-        (out / name).unlink()
+    for name in left:
+        shutil.rmtree(out / name)
 
 
 def _is_ours(card: Path) -> bool:

@@ -67,14 +67,13 @@ class Display:
         self.left[cell][phase] -= 1
         if "selection_loss" in metrics:
             self._loss = f"  validation loss {metrics['selection_loss']:.3f}"
-        rate = spent[1] / max(spent[0], 1e-9)
         self._line.renew(
             lambda: (
                 f"{labels['row']} seed {labels['seed']} "
                 f"[{cell + 1}/{self.num_cells}]  "
                 f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} "
-                f"{step}/{steps.stop}  {_rate(rate)}{self._pace}{self._loss}"
-                f"  ETA {clock(self._seconds_left())}"
+                f"{step}/{steps.stop}{_rate(spent)}{self._pace}{self._loss}"
+                f"{self._eta()}"
             )
         )
 
@@ -82,27 +81,35 @@ class Display:
         """What the last steps took, for the lines to come."""
         self._pace = _pace(stretch)
 
-    def _seconds_left(self) -> float:
-        seconds = 0.0
+    def _eta(self) -> str:
+        """The time left; of kinds of steps not seen yet, only that there are some."""
+        seconds, is_whole = 0.0, True
         for steps in self.left:
             for phase, count in steps.items():
                 spent, done = self._spent.get(phase, (0.0, 0.0))
-                seconds += count * (spent / done if done else 0.0)
-        return seconds
+                seconds += count * spent / done if done else 0.0
+                is_whole &= bool(done or not count)
+        if not (seconds or is_whole):
+            return ""
+        return f"  ETA {'' if is_whole else 'over '}{clock(seconds)}"
 
     def close(self) -> None:
         """Leave the terminal as it was."""
         self._line.close()
 
 
-def _rate(steps: float) -> str:
-    """Steps a second, or seconds a step.
+def _rate(spent: Sequence[float]) -> str:
+    """Steps a second, or seconds a step, of some seconds and steps; nothing of none.
 
-    >>> _rate(12.3), _rate(0.25)
-    ('12 steps/s', '4.0 s/step')
+    >>> _rate((2.0, 24)), _rate((8.0, 2)), _rate((0.0, 0))
+    ('  12 steps/s', '  4.0 s/step', '')
     """
-    often = steps >= 1 or steps == 0
-    return f"{steps:.0f} steps/s" if often else f"{1 / steps:.1f} s/step"
+    seconds, steps = spent
+    if not steps:
+        return ""
+    often = steps >= seconds
+    rate = steps / max(seconds, 1e-9)
+    return f"  {rate:.0f} steps/s" if often else f"  {1 / rate:.1f} s/step"
 
 
 def _pace(stretch: Stretch) -> str:

@@ -24,7 +24,7 @@ from .streamed import write_digits
 from .victims import TITLES, kill_one
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 
 NUM_RUNS = int(os.environ.get("INFAUG_CHAOS_RUNS", "30"))
 SEED = int(os.environ.get("INFAUG_CHAOS_SEED", "0"))  # of the moments

@@ -25,7 +25,7 @@ from infaug.record.journal import read_lines
 from .heads import RAY, Head, head, kill_node
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
 
 CONFIG = replace(
     TINY,

@@ -19,7 +19,7 @@ from infaug.randomness import generator
 from .pool_cases import cluster
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 
 NUM_KILLS = 20
 MINUTE_S = 60.0

@@ -95,11 +95,15 @@ def test_a_finished_run_is_returned_without_training(both):
     assert (both[1] / "result.json").stat().st_mtime_ns == before
 
 
-def test_a_users_mistake_in_a_worker_is_a_value_error_here(cluster, tmp_path):
+def test_a_users_mistake_in_a_worker_is_a_value_error_here(
+    cluster, tmp_path, monkeypatch
+):
     from infaug.distributed.train import fit_on_workers
 
-    config = RunConfig(data=DataConfig(source=str(tmp_path / "nowhere")))
-    with pytest.raises(ValueError, match="nowhere"):
+    monkeypatch.chdir(tmp_path)  # A relative path means on workers what it means here.
+    (tmp_path / "images").mkdir()
+    config = RunConfig(data=DataConfig(source="images"))
+    with pytest.raises(ValueError, match=r"data\.source images is empty"):
         fit_on_workers(config, tmp_path / "run", Span.of(2), shown=False)
 
 

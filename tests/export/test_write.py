@@ -6,7 +6,7 @@ from finished import finished_run
 
 from infaug.cli import BAD_INPUT, main
 from infaug.config import ExportConfig
-from infaug.export import LearnedAugment
+from infaug.export import LearnedAugment, write
 from infaug.export.card import interval
 from infaug.export.write import export_run
 
@@ -53,6 +53,21 @@ def test_an_earlier_export_is_replaced_and_nothing_else(grey_run, tmp_path):
     assert (tmp_path / "out" / "card.json").exists()
 
 
+def test_an_export_that_fails_leaves_the_earlier_one_whole(
+    grey_run, tmp_path, monkeypatch
+):
+    def fail(*_, **__):
+        raise ValueError("the program differs")
+
+    out, formats = tmp_path / "out", ("torch_export",)
+    export_run(grey_run, out, ExportConfig(formats=()))
+    held = {path.name: path.read_bytes() for path in out.iterdir()}
+    monkeypatch.setattr(write, "write_program", fail)
+    with pytest.raises(ValueError, match="differs"):
+        export_run(grey_run, out, ExportConfig(formats=formats))
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == held
+
+
 def test_the_command_writes_programs_and_says_how_to_load(grey_run, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["export", str(grey_run), "--out", str(out), "--row", "pooled_learned"]
@@ -71,7 +86,7 @@ def test_the_command_writes_programs_and_says_how_to_load(grey_run, tmp_path, ca
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere is no run of infaug"),
+        (["nowhere"], "nowhere was not found"),
         (["RUN", "--row", "base"], "--row base learns no augmentation"),
         (["RUN", "--seed", "7"], "--seed 7 of base_learned is not finished"),
         (["RUN", "--seed", "-1"], "must be a number from 0"),
