@@ -43,6 +43,8 @@ NOT_RUN = {
     "python ray_jobs/long_tail.py --data": "takes an hour; tests/test_jobs.py runs one",
     "python ray_jobs/sweep.py": "takes minutes of Ray; tests/test_jobs.py runs one",
     "infaug report s3://": "needs a cloud",
+    "infaug report RUN --mlflow": "needs a server; tests/report/test_mlflow.py sends",
+    "infaug fit --mlflow": "needs an extra; tests/report/test_mlflow.py sends",
     "infaug sweep": "takes minutes of Ray; tests/distributed/test_sweep.py runs one",
     "infaug fit --config runs/sweep": "follows a sweep",
 }
