@@ -62,6 +62,9 @@ class Fit:
     cache: Path = field(default_factory=cache_folder)
     """Generators fitted adversarially (--adversarial.fit) are kept here for later runs
     with the same data, settings and seed."""
+    mlflow: str | None = None
+    """Send the finished run to MLflow at this address: http://host:5000 or
+    sqlite:///runs.db. `infaug report RUN --mlflow` does so at any time."""
     quiet: bool = False
     """Print nothing but the last line."""
     json: bool = False
@@ -134,6 +137,10 @@ def fit(asked: Fit) -> int:
 
         print(*foresee(asked.run, workers.most), sep="\n")
         return 0
+    if asked.mlflow:
+        from infaug.report.mlflow_server import connect
+
+        connect(asked.mlflow)  # before hours of training
     shown = not (asked.quiet or asked.json)
     folder = RunFolder(asked.out)
     if folder.mirror:
@@ -159,6 +166,12 @@ def fit(asked: Fit) -> int:
     keys = ("unit", "rows", "verdict", "seconds")
     found = json.dumps({key: result[key] for key in keys})
     print(found if asked.json else f"RESULT {found}", flush=True)
+    if asked.mlflow:
+        from infaug.report.mlflow import send_at_end
+
+        said = send_at_end(folder.path, asked.out, asked.mlflow)
+        if shown:
+            print(said, file=sys.stderr)
     return 0
 
 

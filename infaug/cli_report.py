@@ -23,6 +23,9 @@ class Report:
     out: Path | None = None
     """The file; none: report.html in the run's folder. Of several runs, and of a run at
     a URL that still goes on: report.html in this folder."""
+    mlflow: str | None = None
+    """Also send what is new of each run to MLflow: http://host:5000, sqlite:///runs.db.
+    MLFLOW_EXPERIMENT_NAME names the experiment; unset: infaug."""
 
 
 def draw_report(asked: Report) -> int:
@@ -33,13 +36,29 @@ def draw_report(asked: Report) -> int:
     from infaug.report.several_runs import write_comparison
 
     if len(asked.runs) == 1:
-        print(f"wrote {_one(asked.runs[0], asked.out)}")
+        page = _one(asked.runs[0], asked.out)
+        print(f"wrote {page}")
+        if asked.mlflow:
+            _send(asked.runs, asked.mlflow, page if isinstance(page, Path) else None)
         return 0
     with contextlib.ExitStack() as stack:
         paths = [stack.enter_context(_read(place)) for place in asked.runs]
         out = asked.out or Path("report.html")
         print(f"wrote {write_comparison(paths, asked.runs, out)}")
+    if asked.mlflow:
+        _send(asked.runs, asked.mlflow, None)
     return 0
+
+
+def _send(places: tuple[str, ...], uri: str, page: Path | None) -> None:
+    """Tell MLflow of the runs; each has its own report in its folder, if not `page`."""
+    from infaug.report.mlflow import send_run
+    from infaug.report.one_run import REPORT
+
+    for place in places:
+        with _read(place) as run:
+            sent = send_run(run, place, uri, page or run / REPORT)
+        print(sent.said())
 
 
 def _one(place: str, out: Path | None) -> Path | str:

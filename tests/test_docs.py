@@ -43,6 +43,8 @@ NOT_RUN = {
     "python ray_jobs/long_tail.py --data": "takes an hour; tests/test_jobs.py runs one",
     "python ray_jobs/sweep.py": "takes minutes of Ray; tests/test_jobs.py runs one",
     "infaug report s3://": "needs a cloud",
+    "infaug report RUN --mlflow": "needs a server; tests/report/test_mlflow.py sends",
+    "infaug fit --mlflow": "needs an extra; tests/report/test_mlflow.py sends",
     "infaug sweep": "takes minutes of Ray; tests/distributed/test_sweep.py runs one",
     "infaug fit --config runs/sweep": "follows a sweep",
 }
@@ -147,7 +149,8 @@ def short(words: list[str]) -> list[str]:
     if script in ("tables.py", "compare.py", "long_tail.py"):
         smoke = [] if "--render" in words else ["--smoke"]
         return [*words, *smoke]
-    trains = words[:2] == ["infaug", "fit"] or script in ("mnist.py", "digits.py")
+    jobs = ("mnist.py", "digits.py", "imagenet.py")
+    trains = words[:2] == ["infaug", "fit"] or script in jobs
     if not trains:
         return words
     kept, skip = [], False

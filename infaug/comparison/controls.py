@@ -26,6 +26,7 @@ FULL_UNDER_S = 30 * 60
 TIMED_STEPS = 5
 PATIENCE_S = 10.0  # for the steps of a kind: slow ones are told by two of them
 TIMED_IMAGES = 500
+TIMED_PIXELS = 32 * 224 * 224  # of a step: a plan must fit where the run would not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +77,19 @@ def choose_controls(
 
 
 def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
-    """Time a few steps of F and E; nothing of them is kept."""
+    """Time a few steps of F and E; nothing of them is kept.
+
+    Of large images few are timed, and the others taken to need as long.
+    """
     # In a single round E would learn nothing and have no schedule.
     rounds = replace(config.rounds, rounds=max(config.rounds.rounds, 2))
-    config = replace(config, rounds=rounds)
+    _, height, width = splits.train.image_shape
+    asked = replace(config, rounds=rounds)
+    config = _with_few_images(asked, max(TIMED_PIXELS // (height * width), 1))
+    of_f, of_e = (
+        getattr(asked, part).batch_size / getattr(config, part).batch_size
+        for part in ("classifier", "estimator")
+    )
     cell = Cell(ROWS["base"], 0, splits, config, World(), device)
     base_step = _seconds_a_step(classify(cell, 0, range(TIMED_STEPS), splits.selection))
     cell = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
@@ -90,12 +100,27 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
     some = splits.train.select(torch.arange(len(splits.train))[:TIMED_IMAGES])
     began = time.perf_counter()
     assess(cell, some.to(device))
+    lookahead_step = _lookahead_step(config, splits, device)
     return Pace(
-        base_step=base_step,
-        learned_step=learned_step,
-        estimator_step=estimator_step,
-        lookahead_step=_lookahead_step(config, splits, device),
+        base_step=base_step * of_f,
+        learned_step=learned_step * of_f,
+        estimator_step=estimator_step * of_e,
+        lookahead_step=None if lookahead_step is None else lookahead_step * of_e,
         image=(time.perf_counter() - began) / len(some),
+    )
+
+
+def _with_few_images(config: RunConfig, most: int) -> RunConfig:
+    """The config with batches of at most so many images, in groups as large."""
+    settings, estimator = config.classifier, config.estimator
+    size = min(settings.batch_size // settings.batch_groups, most)
+    groups = min(settings.batch_groups, most // size)
+    few = min(estimator.batch_size, most)
+    return replace(
+        config,
+        classifier=replace(settings, batch_size=size * groups, batch_groups=groups),
+        estimator=replace(estimator, batch_size=few - few % groups),
+        adversarial=replace(config.adversarial, batch_size=groups),  # It is not timed.
     )
 
 

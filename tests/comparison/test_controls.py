@@ -11,7 +11,7 @@ from tiny import CONFIG
 
 from infaug.comparison import controls, run
 from infaug.comparison.controls import Pace, choose_controls, estimated_seconds
-from infaug.config import in_mode
+from infaug.config import AdversarialConfig, ClassifierConfig, EstimatorConfig, in_mode
 from infaug.data.problem import divide
 from infaug.data.source import load
 
@@ -67,6 +67,32 @@ def test_real_steps_are_timed():
     ahead = controls.measure(named, splits, torch.device("cpu")).lookahead_step
     assert ahead is not None
     assert ahead > 0
+
+
+def test_of_large_batches_as_much_is_timed_as_32_large_images_have():
+    config = settled(
+        replace(
+            CONFIG,
+            classifier=ClassifierConfig(batch_size=4096, batch_groups=128),
+            estimator=EstimatorConfig(batch_size=256),
+            adversarial=AdversarialConfig(batch_size=128),
+        )
+    )
+    few = controls._with_few_images(config, 100)
+    assert (few.classifier.batch_size, few.classifier.batch_groups) == (96, 3)
+    assert few.estimator.batch_size == 99
+    fewest = controls._with_few_images(config, 20)
+    assert (fewest.classifier.batch_size, fewest.classifier.batch_groups) == (20, 1)
+    assert controls._with_few_images(config, 5000).classifier == config.classifier
+
+
+def test_steps_of_few_images_stand_for_those_of_all(monkeypatch):
+    config = settled(replace(CONFIG, rows=("base_learned",)))
+    splits = divide(load(config.data), config.data)
+    monkeypatch.setattr(controls, "_seconds_a_step", lambda _: 1.0)
+    monkeypatch.setattr(controls, "TIMED_PIXELS", 4 * 16 * 16)
+    pace = controls.measure(config, splits, torch.device("cpu"))
+    assert pace.base_step == config.classifier.batch_size / 4
 
 
 @pytest.mark.parametrize("pace", [FAST, SLOW])

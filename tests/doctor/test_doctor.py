@@ -3,8 +3,10 @@
 import json
 import shutil
 import time
+import tomllib
 from collections import namedtuple
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -130,6 +132,12 @@ def test_a_package_that_is_missing_or_old_is_named(monkeypatch):
     assert "nosuch is missing" in needed.found
     assert f"pillow {metadata.version('pillow')} is not >=999" in needed.found
     assert "onnx" not in needed.found
+
+
+def test_the_extras_that_are_looked_for_are_those_that_can_be_installed():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    offered = project["project"]["optional-dependencies"]
+    assert set(packages.EXTRAS) == set(offered) - {"dev", "storage", "bench"}
 
 
 def test_what_is_scarce_is_a_fault_with_a_place(monkeypatch, tmp_path):

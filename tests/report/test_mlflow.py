@@ -1,0 +1,227 @@
+"""A run in MLflow: all of it once, whatever is new later, and no waiting for nobody."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+from pictured import metrics, pictured_run, unfinished_run
+
+from infaug.cli import BAD_INPUT, main
+from infaug.report.mlflow import MOST_NUMBERS, _batches, send_at_end, send_run
+from infaug.report.mlflow_server import _within, connect
+from infaug.report.tracked import Logged
+
+NOBODY = "http://127.0.0.1:9"
+REASON = "MLflow is an extra: pip install -e '.[mlflow]'"
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    """A database that needs no server."""
+    pytest.importorskip("mlflow", reason=REASON)
+    folder = tmp_path_factory.mktemp("mlflow")
+    before = os.getcwd()
+    os.chdir(folder)  # where MLflow puts the files of such a database
+    yield f"sqlite:///{folder}/runs.db"
+    os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return pictured_run(tmp_path_factory.mktemp("sent") / "run")
+
+
+@pytest.fixture(scope="module")
+def going(run, tmp_path_factory):
+    return unfinished_run(tmp_path_factory.mktemp("going") / "run", run)
+
+
+class Kept:
+    """What the database holds of the run of a name."""
+
+    def __init__(self, uri: str, title: str):
+        server = connect(uri)
+        self.client = server.client
+        named = f"attributes.run_name = '{title}'"
+        (self.run,) = self.client.search_runs([server.experiment], named)
+        children = server.tagged("mlflow.parentRunId", self.run.info.run_id)
+        self.cells = {each.info.run_name: each for each in children}
+        assert len(self.cells) == len(children), "each cell is one run"
+
+    def points(self, cell: str, name: str) -> list[tuple[int, float]]:
+        number = self.cells[cell].info.run_id
+        history = self.client.get_metric_history(number, name)
+        return [(point.step, point.value) for point in history]
+
+    def all_points(self) -> dict[tuple[str, str], list[tuple[int, float]]]:
+        return {
+            (cell, name): sorted(self.points(cell, name))
+            for cell, run in self.cells.items()
+            for name in run.data.metrics
+        }
+
+
+def named(run, title, tmp_path):
+    """The run, as one of its own: with another first second."""
+    copy = shutil.copytree(run, tmp_path / title)
+    path = copy / "timings.jsonl"
+    path.write_text(
+        path.read_text().replace("2.0,", f"2.{hash(title) % 10**9:09d},", 1)
+    )
+    return copy
+
+
+def test_a_finished_run_is_there_with_its_settings_curves_and_files(run, uri, tmp_path):
+    run = named(run, "whole", tmp_path)
+    (run / "report.html").write_text("<html></html>")
+    sent = send_run(run, "whole", uri, run / "report.html")
+    kept = Kept(uri, "whole")
+    assert kept.run.info.status == "FINISHED"
+    assert kept.run.data.params["rounds.classifier_steps"] == "6"
+    assert len(kept.run.data.params) > 100, "more than MLflow takes at a time"
+    assert kept.run.data.tags["infaug.verdict"].startswith("no gain")
+    assert kept.run.data.tags["infaug.place"] == str(run)
+    assert kept.run.data.metrics["test_top1/base_learned"] == pytest.approx(30)
+    names = {f.path for f in kept.client.list_artifacts(kept.run.info.run_id)}
+    assert {"report.html", "config.json", "result.json"} <= names
+    assert sent.files == len(names)
+    assert set(kept.cells) == {f"{m['row']}-seed{m['seed']}" for m in metrics()}
+    assert all(each.info.status == "FINISHED" for each in kept.cells.values())
+    loss = kept.points("base_learned-seed1", "classify/loss")
+    assert [value for _, value in loss] == [2.0, 1.0]
+    assert loss[0][0] == 6
+    assert [value for _, value in kept.points("base-seed0", "test_top1")] == [50.0]
+    assert sent.points == sum(map(len, kept.all_points().values()))
+
+
+def test_what_was_sent_is_not_sent_again(run, uri, tmp_path):
+    run = named(run, "again", tmp_path)
+    send_run(run, "again", uri)
+    before = Kept(uri, "again").all_points()
+    second = send_run(run, "again", uri)
+    assert (second.points, second.files) == (0, 0)
+    assert Kept(uri, "again").all_points() == before
+
+
+def test_a_run_that_goes_on_is_given_what_is_new(run, going, uri, tmp_path):
+    """It is killed past its checkpoint, too: what it repeats is there already."""
+    going = named(going, "going", tmp_path)
+    journal = going / "metrics.jsonl"
+    whole = journal.read_text().splitlines(keepends=True)[:-1]
+    for num_lines in (len(whole) - 3, len(whole) - 4):
+        journal.write_text("".join(whole[:num_lines]))
+        send_run(going, "going", uri)
+        kept = Kept(uri, "going")
+        assert kept.run.info.status == "RUNNING"
+        assert len(kept.points("pooled_learned-seed1", "classify/loss")) == 1
+    shutil.copytree(run, going, dirs_exist_ok=True, ignore=_timings)
+    send_run(going, "going", uri)
+    ended = Kept(uri, "going")
+    assert ended.run.info.status == "FINISHED"
+    send_run(named(run, "undisturbed", tmp_path), "undisturbed", uri)
+    assert ended.all_points() == Kept(uri, "undisturbed").all_points()
+
+
+def _timings(folder, names):
+    del folder, names
+    return ["timings.jsonl"]
+
+
+def test_a_batch_of_which_it_is_unknown_whether_it_arrived_is_kept_once(
+    run, uri, tmp_path
+):
+    run = named(run, "unsure", tmp_path)
+    send_run(run, "unsure", uri)
+    kept = Kept(uri, "unsure")
+    before = kept.all_points()
+    number = kept.cells["base-seed0"].info.run_id
+    kept.client.set_tag(number, "infaug.lines", "0")
+    assert send_run(run, "unsure", uri).points > 0
+    assert Kept(uri, "unsure").all_points() == before
+
+
+def test_the_command_says_where_to_look(run, uri, tmp_path, capsys):
+    run = named(run, "told", tmp_path)
+    assert main(["report", str(run), "--mlflow", uri]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("MLflow: sent ")
+    assert f"mlflow ui --backend-store-uri {uri}" in said
+    assert Kept(uri, "told").run.info.status == "FINISHED"
+
+
+def test_an_address_where_nobody_answers_is_told_within_seconds(run):
+    pytest.importorskip("mlflow", reason=REASON)
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="credentials are right"):
+        connect(NOBODY)
+    with pytest.raises(ValueError, match=r"kept in my/run, .* --mlflow URI sends it"):
+        send_at_end(run, "my/run", NOBODY)
+    assert time.monotonic() - began < 10
+
+
+def test_a_folder_is_no_address_any_more(tmp_path):
+    pytest.importorskip("mlflow", reason=REASON)
+    with pytest.raises(ValueError, match="sqlite:///"):
+        connect(str(tmp_path))
+
+
+def test_mlflow_is_told_to_tell_nobody(uri):
+    """Asked in a process of its own: under pytest, and in CI, it never tells."""
+    program = (
+        "import sys\n"
+        "from infaug.report.mlflow_server import connect\n"
+        "connect(sys.argv[1])\n"
+        "from mlflow.telemetry.client import get_telemetry_client\n"
+        "assert get_telemetry_client() is None\n"
+    )
+    kept = {k: os.environ[k] for k in ("PATH", "PYTHONPATH") if k in os.environ}
+    command = [sys.executable, "-c", program, uri]
+    subprocess.run(command, check=True, env=kept)
+
+
+def test_without_mlflow_a_fit_does_not_begin(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    out = tmp_path / "run"
+    asked = ["fit", "--data", "digits", "--out", str(out), "--mlflow", NOBODY]
+    assert main(asked) == BAD_INPUT
+    assert "pip install 'infaug[mlflow]'" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_run_is_kept_if_mlflow_is_gone_by_its_end(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("infaug.report.mlflow_server.connect", lambda uri: None)
+    monkeypatch.setitem(sys.modules, "mlflow", None)
+    out = tmp_path / "run"
+    asked = ["fit", "--data", "digits", "--out", str(out), "--mlflow", NOBODY]
+    asked += ["--labels", "60", "--target", "60", "--seeds", "1", "--rows", "base"]
+    asked += ["--classifier.batch-size", "8", "--classifier.batch-groups", "2"]
+    asked += ["--network", "allconv", "--rounds.classifier-steps", "2"]
+    assert main(asked) == BAD_INPUT
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1].startswith("RESULT ")
+    assert (out / "result.json").exists()
+    last = said.err.splitlines()[-1]
+    assert f"finished and kept in {out}" in last
+    assert f"infaug report {out} --mlflow URI sends it later" in last
+
+
+def test_whoever_does_not_answer_is_not_waited_for():
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="no answer"):
+        _within(0.05, lambda: time.sleep(5))
+    assert time.monotonic() - began < 4
+    with pytest.raises(ZeroDivisionError):
+        _within(5, lambda: 1 / 0)
+    assert _within(5, lambda: "here") == "here"
+
+
+def test_a_batch_holds_whole_lines_and_no_more_than_mlflow_takes():
+    numbers = {str(k): 0.0 for k in range(400)}
+    lines = [Logged(position=k, numbers=numbers) for k in range(5)]
+    batches = list(_batches(lines))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert [line for batch in batches for line in batch] == lines
+    assert 2 * len(numbers) <= MOST_NUMBERS
