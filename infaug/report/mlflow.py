@@ -16,7 +16,7 @@ from typing import Any
 from infaug.report.facts import read_facts
 from infaug.report.mlflow_server import Server, connect, writing
 from infaug.report.tracked import Logged, Tracked, TrackedCell, tracked
-from infaug.report.words import plural
+from infaug.words import plural
 
 RUN, LINES, FILES = "infaug.run", "infaug.lines", "infaug.files"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
