@@ -7,7 +7,9 @@
 Steady state: steps of F by infaug and by a plain DistributedDataParallel loop with the
 same network, batch, optimizer, views and number format take turns in the same
 processes, which are connected by gloo on CPUs, one thread each, and by NCCL on GPUs.
-Both train the row `base`: two views of every image. The median of the paired ratios is
+Both train the row `base`: two views of every image. DDP normalises each process's part
+of a batch by itself, so infaug has as many batch groups as processes; `grouped` has the
+default ones, which do not depend on who takes part. The median of the paired ratios is
 reported with the interval that holds it with 95 % (order statistics). Images are noise.
 
 Apart from that: the start on Ray; a checkpoint of the learned row's whole state; and
@@ -68,7 +70,11 @@ def paired_steps(name: str, workers: int, steps: int, repeats: int) -> dict[str,
         "images_a_second": {
             way: images / statistics.median(found) for way, found in seconds.items()
         },
-        "seconds_over_ddp": ratio(seconds["infaug"], seconds["ddp"]),
+        "seconds_over_ddp": {
+            way: ratio(found, seconds["ddp"])
+            for way, found in seconds.items()
+            if way != "ddp"
+        },
         "seconds": seconds,
     }
 
@@ -84,13 +90,16 @@ def steps_of_turn(settings: Settings, name: str, workers: int) -> int:
 
 def show(found: dict[str, Any]) -> None:
     """For people."""
-    print("problem   workers  infaug, images/s   DDP, images/s   seconds over DDP's")
+    print("problem   workers  images/s: infaug, DDP    seconds over DDP's")
     for row in found["steps"]:
-        middle, low, high = row["seconds_over_ddp"]
-        rates = row["images_a_second"]
+        rates, over = row["images_a_second"], row["seconds_over_ddp"]
+        said = ", ".join(
+            f"{way} {middle:.3f} ({low:.3f} to {high:.3f})"
+            for way, (middle, low, high) in over.items()
+        )
         print(
-            f"{row['problem']:<9} {row['workers']:<8} {rates['infaug']:<18.1f} "
-            f"{rates['ddp']:<15.1f} {middle:.3f}  ({low:.3f} to {high:.3f})"
+            f"{row['problem']:<9} {row['workers']:<8} {rates['infaug']:<10.1f} "
+            f"{rates['ddp']:<13.1f} {said}"
         )
     for name, cost in found["checkpoints"].items():
         print(

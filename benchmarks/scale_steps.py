@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -81,8 +81,20 @@ PROBLEMS = {
 
 
 def infaug_steps(problem: Problem, world: World) -> Iterator[object]:
+    """The model that DDP has: each process normalises its part by itself."""
+    config = problem.config
+    settings = replace(config.classifier, batch_groups=world.size)
+    return steps_of_run(problem, replace(config, classifier=settings), world)
+
+
+def grouped_steps(problem: Problem, world: World) -> Iterator[object]:
+    """With the default groups, which stay the same when workers come and go."""
+    return steps_of_run(problem, problem.config, world)
+
+
+def steps_of_run(problem: Problem, config: RunConfig, world: World) -> Iterator[object]:
     """What a round does of F: views of its batch, and a step on them."""
-    config, device = problem.config, pick_device()
+    device = pick_device()
     cell = Cell(ROWS["base"], 0, problem.splits(), config, world, device)
     return fit_classifier(
         cell.classifier,
@@ -156,6 +168,7 @@ def shares(num_images: int, batch_size: int, world: World) -> Iterator[Tensor]:
 
 WAYS: dict[str, Callable[[Problem, World], Iterator[object]]] = {
     "infaug": infaug_steps,
+    "grouped": grouped_steps,
     "ddp": ddp_steps,
 }
 

@@ -32,7 +32,7 @@ def test_both_ways_are_timed_in_one_process_group(tmp_path):
     compare(0, 1, tmp_path, "allconv", steps=1, repeats=2)
     torch.set_num_threads(before)
     found = json.loads((tmp_path / "seconds.json").read_text())
-    assert found.keys() == {"infaug", "ddp"}
+    assert found.keys() == {"infaug", "grouped", "ddp"}
     assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in found.values())
 
 
