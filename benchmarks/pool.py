@@ -29,10 +29,10 @@ from pool_model import Sample, Size, fit_model, scaling
 from torch import Tensor
 
 from infaug.config import InfluenceConfig
+from infaug.distributed.local import connect
 from infaug.distributed.pool import InPool, SolverPool, feature_sources
 from infaug.distributed.pool_coordinator import Task
 from infaug.distributed.pool_growth import PoolShape
-from infaug.distributed.train import connect
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solve import solve

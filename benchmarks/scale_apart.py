@@ -20,7 +20,7 @@ from scale_steps import PROBLEMS
 from infaug.cell import Cell
 from infaug.config import RoundsConfig
 from infaug.descent import parameters_of
-from infaug.distributed.train import connect
+from infaug.distributed.local import connect
 from infaug.precision import pick_device
 from infaug.record.checkpoint import save_checkpoint
 from infaug.record.display import Display

@@ -58,7 +58,7 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
         assert picture.width > 300
     assert f"report: {out}/report.html" in captured.out
     page = (out / "report.html").read_text()
-    assert page.count("<section") == 10
+    assert page.count("<section") == 11
     assert page.count("Not drawn") == 0
     assert not (out / "checkpoints").exists()
 

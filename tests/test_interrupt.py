@@ -26,6 +26,8 @@ def in_terminal(command: list[str], *, until: Path | None) -> tuple[int, str]:
     """
     pid, terminal = pty.fork()
     if pid == 0:
+        # As in a terminal, whoever started these tests.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execvp(command[0], command)
     shown = b""
     os.set_blocking(terminal, False)

@@ -35,7 +35,7 @@ MISTAKES = {
         ("predict {run} {pictures} --row bast --out -", ["--row bast", "choose among"]),
         ("predict {run} {pictures} --seed 7 --out -", ["--seed 7", "it has 0, 1"]),
         ("predict {run}", ["no image is named", "Parquet"]),
-        ("predict {run} {broken} --out -", ["none of 1 images could be read"]),
+        ("predict {run} {broken} --out -", ["none of 1 image could be read"]),
     ],
     "export": [
         ("export {new} --out {empty}", ["{new}", "give the --out of an `infaug fit`"]),

@@ -111,14 +111,19 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
 
 
 def _with_few_images(config: RunConfig, most: int) -> RunConfig:
-    """The config with batches of at most so many images, in groups as large."""
+    """The config with batches of at most so many images, in groups as large.
+
+    F hardly moves: a rate for large batches would make it diverge.
+    """
     settings, estimator = config.classifier, config.estimator
     size = min(settings.batch_size // settings.batch_groups, most)
     groups = min(settings.batch_groups, most // size)
     few = min(estimator.batch_size, most)
     return replace(
         config,
-        classifier=replace(settings, batch_size=size * groups, batch_groups=groups),
+        classifier=replace(
+            settings, batch_size=size * groups, batch_groups=groups, learning_rate=1e-6
+        ),
         estimator=replace(estimator, batch_size=few - few % groups),
         adversarial=replace(config.adversarial, batch_size=groups),  # It is not timed.
     )

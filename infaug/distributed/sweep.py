@@ -31,10 +31,10 @@ from ray import tune
 from infaug.config import DataConfig
 from infaug.data.images import Source
 from infaug.data.source import load
+from infaug.distributed.local import connect
 from infaug.distributed.sweep_books import Books
 from infaug.distributed.sweep_schedulers import scheduler_of, space_of
 from infaug.distributed.tasks import in_tasks
-from infaug.distributed.train import connect
 from infaug.sweep.confirm import Repeat, run_repeat
 from infaug.sweep.exchange import go_on, pack
 from infaug.sweep.held_out import without_test

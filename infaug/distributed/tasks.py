@@ -6,7 +6,7 @@ from typing import TypeVar
 import ray
 from ray.exceptions import RayTaskError
 
-from infaug.distributed.train import connect
+from infaug.distributed.local import connect
 
 Job = TypeVar("Job")
 Found = TypeVar("Found")

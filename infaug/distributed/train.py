@@ -7,7 +7,6 @@ So the folder is the same whether Ray was there or not.
 """
 
 import contextlib
-import math
 import os
 import uuid
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from infaug.config import RunConfig, from_dict, to_dict
 from infaug.data.feed import Feed
 from infaug.distributed.attempts import count_attempt
 from infaug.distributed.ingest import RayFeed
+from infaug.distributed.local import connect
 from infaug.distributed.metrics import RayMetrics
 from infaug.distributed.pool import PoolSolver, SolverPool
 from infaug.distributed.pool_actor import PoolError
@@ -40,10 +40,6 @@ from infaug.span import Span
 from infaug.storage import Location, is_url, location
 from infaug.transfer import remove_folder
 from infaug.world import World
-
-# Arrays up to this size travel with a call of the pool: the object store takes longer
-# than the product of a small head (benchmarks/pool.py, size b: 1.3 becomes 1.6).
-INLINE_BYTES = 2**20
 
 
 def fit_on_workers(
@@ -119,25 +115,6 @@ def pool_alone(shape: PoolShape) -> Iterator[PoolSolver]:
     finally:
         if started_here:
             ray.shutdown()
-
-
-def connect(workers: int, pool: PoolShape | None = None) -> bool:
-    """Join a cluster or start one here; whether one was started."""
-    if ray.is_initialized():
-        return False
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=True)
-        return False
-    actors = math.ceil(pool.most * pool.resources.get("CPU", 0)) if pool else 0
-    ray.init(
-        num_cpus=max(workers + actors, os.cpu_count() or 1),
-        # Ray Train asks the dashboard who is alive; it listens on localhost only.
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        _node_ip_address="127.0.0.1",
-        _system_config={"max_direct_call_object_size": INLINE_BYTES},
-    )
-    return True
 
 
 def _train(

@@ -83,7 +83,8 @@ def test_of_large_batches_as_much_is_timed_as_32_large_images_have():
     assert few.estimator.batch_size == 99
     fewest = controls._with_few_images(config, 20)
     assert (fewest.classifier.batch_size, fewest.classifier.batch_groups) == (20, 1)
-    assert controls._with_few_images(config, 5000).classifier == config.classifier
+    whole = controls._with_few_images(config, 5000).classifier
+    assert (whole.batch_size, whole.batch_groups) == (4096, 128)
 
 
 def test_steps_of_few_images_stand_for_those_of_all(monkeypatch):

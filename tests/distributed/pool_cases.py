@@ -26,10 +26,9 @@ def cluster(num_cpus: int = 4, **more):
     """Ray on this machine, ended by what started it."""
     import ray
 
-    ray.init(
-        num_cpus=num_cpus, include_dashboard=False, _node_ip_address="127.0.0.1",
-        log_to_driver=False, **more,
-    )  # fmt: skip
+    from infaug.distributed.local import start_here
+
+    start_here(num_cpus=num_cpus, include_dashboard=False, log_to_driver=False, **more)
     try:
         yield ray
     finally:

@@ -21,10 +21,9 @@ TABLE = Table(
 
 @pytest.fixture(scope="module")
 def cluster():
-    ray.init(
-        num_cpus=2, dashboard_host="127.0.0.1", _node_ip_address="127.0.0.1",
-        log_to_driver=False,
-    )  # fmt: skip
+    from infaug.distributed.local import start_here
+
+    start_here(num_cpus=2, log_to_driver=False)
     yield
     ray.shutdown()
 

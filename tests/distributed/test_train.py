@@ -31,12 +31,11 @@ TEN_STEPS = replace(
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
+    from infaug.distributed.local import start_here
+
     with pytest.MonkeyPatch.context() as patch:  # Workers have it from here.
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        ray.init(
-            num_cpus=4, dashboard_host="127.0.0.1", _node_ip_address="127.0.0.1",
-            log_to_driver=False,
-        )  # fmt: skip
+        start_here(num_cpus=4, log_to_driver=False)
         yield
         ray.shutdown()
 
