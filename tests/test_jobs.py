@@ -148,19 +148,6 @@ def test_the_imagenet_job_has_the_papers_settings_and_the_linear_rule():
     assert config.mode == "cvpr"
 
 
-@pytest.mark.slow
-def test_the_imagenet_job_smokes_on_a_stream_of_its_own_and_continues(
-    tmp_path, start, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)  # it writes its images there
-    command = ["imagenet.py", "--smoke", "--out", "run", "--cache", "cache"]
-    printed = start(*command)
-    assert "goes on after" in printed.err, "it was killed, and continued"
-    result = json.loads(printed.out.strip().splitlines()[-1].removeprefix("RESULT "))
-    assert set(result["rows"]) == {"base", "base_learned"}
-    assert "nothing is trained again" in start(*command).out
-
-
 def test_the_compare_job_smokes_on_one_problem_and_says_what_is_not_run(
     tmp_path, start
 ):

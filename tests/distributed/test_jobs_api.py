@@ -46,17 +46,21 @@ def submitted(entrypoint: str, cluster: Head) -> subprocess.CompletedProcess[str
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("entrypoint", "rows"),
-    [(MNIST, {"base_learned", "pooled_learned"}), (IMAGENET, {"base", "base_learned"})],
+    ("entrypoint", "rows", "says"),
+    [
+        (MNIST, {"base_learned", "pooled_learned"}, "verdict"),
+        (IMAGENET, {"base", "base_learned"}, "goes on after"),
+    ],
     ids=["mnist", "imagenet"],
 )
 def test_a_job_submitted_by_the_api_is_followed_and_leaves_its_result(
-    entrypoint, rows, cluster, tmp_path
+    entrypoint, rows, says, cluster, tmp_path
 ):
     files = f"--out {tmp_path}/run --cache {tmp_path}/cache"
     done = submitted(f"{entrypoint} {files}", cluster)
     assert done.returncode == 0, done.stdout
     assert "JOB SUCCEEDED exit code 0" in done.stdout
+    assert says in done.stdout
     [line] = [x for x in done.stdout.splitlines() if x.startswith("RESULT ")]
     followed = json.loads(line.removeprefix("RESULT "))
     kept = json.loads((tmp_path / "run" / "result.json").read_text())
