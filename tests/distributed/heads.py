@@ -52,6 +52,7 @@ class Head:
         command = [
             RAY, "start", f"--address={self.address}", "--block",
             f"--num-cpus={num_cpus}", f"--node-ip-address={self.address.split(':')[0]}",
+            f"--dashboard-agent-listen-port={free_port()}",
         ]  # fmt: skip
         before = self.nodes()
         with (Path(self.folder) / "node.log").open("ab") as out:
@@ -100,6 +101,9 @@ def head(
         RAY, "start", "--head", "--block", f"--num-cpus={num_cpus}",
         f"--node-ip-address={address}", f"--port={port}", f"--temp-dir={folder}",
         f"--dashboard-port={dashboard_port}", "--dashboard-host=127.0.0.1",
+        # Left alone it takes 52365, which the cluster of a test before may still hold:
+        # it would start no job.
+        f"--dashboard-agent-listen-port={free_port()}",
     ]  # fmt: skip
     if autoscaling is not None:
         autoscaling["provider"]["gcs_address"] = f"{address}:{port}"
