@@ -6,6 +6,7 @@ not be read; 1 a fault of infaug itself.
 """
 
 import json
+import os
 import sys
 import traceback
 import warnings
@@ -26,6 +27,7 @@ from infaug.span import Span
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+UNREAD = 141  # as of a program that SIGPIPE ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +217,9 @@ def guarded(act: Callable[[], int], *, verbose: bool = False) -> int:
             traceback.print_exc()
         print(f"infaug: {error}", file=sys.stderr)
         return BAD_INPUT
+    except BrokenPipeError:  # whoever read the output has enough of it, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except KeyboardInterrupt:
         print(
             "infaug: interrupted; the same command continues from what is kept",

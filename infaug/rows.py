@@ -157,6 +157,7 @@ RIVALS = (*POLICIES, *NEIGHBOURS)
 GENERATOR = Row(name="generator", views=("identity", "identity"))
 
 # The random-tau control is the better of these two, chosen on the selection split.
+RANDOM = "base_random"
 RANDOM_ROWS = ("base_random_initial", "base_random_final")
 
 # The row whose F shows its features to a critic; G is fitted after it.
@@ -198,10 +199,12 @@ def rows_of(config: RunConfig) -> list[Row]:
 
 def _named(config: RunConfig) -> set[str]:
     names = set(config.rows)
+    if RANDOM in names:
+        names = names - {RANDOM} | set(RANDOM_ROWS)
     if unknown := names - set(ROWS):
         raise ValueError(
             f"rows: there is no row {sorted(unknown)[0]!r}: choose among "
-            f"{', '.join(ROWS)}"
+            f"{', '.join(ROWS)}, {RANDOM}"
         )
     if "oracle" in names and not config.data.shift.divides_use_from_training:
         raise ValueError(

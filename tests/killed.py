@@ -37,7 +37,14 @@ def start(out: Path | str, doom: list | None, config: RunConfig = CALM) -> int:
     return subprocess.run([sys.executable, "-c", VICTIM, job], check=False).returncode
 
 
-IN_TIME = ("timings.jsonl", "starts.jsonl", "tensorboard", "lock", "result.json")
+IN_TIME = (
+    "timings.jsonl",
+    "starts.jsonl",
+    "tensorboard",
+    "lock",
+    "result.json",
+    "report.html",
+)
 
 
 def contents(run: Path) -> dict[str, bytes]:

@@ -322,3 +322,11 @@ def test_settings_of_shards_that_cannot_work_are_named(tmp_path, capsys, flag, v
         "-", "_"
     )
     assert not out.exists()
+
+
+def test_a_reader_that_has_enough_of_the_output_is_no_fault():
+    command = f"{sys.executable} -m infaug.cli fit --help | head -n 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.startswith("usage: infaug fit")
+    assert done.stderr == ""

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from infaug.config import DataConfig, RunConfig, ShiftConfig
-from infaug.rows import NEIGHBOURS, POLICIES, ROWS, SIBLINGS, rows_of
+from infaug.rows import NEIGHBOURS, POLICIES, RANDOM_ROWS, ROWS, SIBLINGS, rows_of
 
 SHIFTED = DataConfig(shift=ShiftConfig(rotate_deg=40))
 BOTH = replace(SHIFTED, shift=ShiftConfig(rotate_deg=40, splits=("train", "test")))
@@ -68,3 +68,9 @@ def test_neighbours_use_influence_images_otherwise_each_with_what_it_needs():
 def test_rows_that_cannot_be_run_are_refused(row, message):
     with pytest.raises(ValueError, match=message):
         rows_of(RunConfig(rows=(row,)))
+
+
+def test_base_random_names_both_of_its_parts():
+    named = names(RunConfig(rows=("base", "base_random")))
+    # The second takes the G that base_learned leaves.
+    assert set(named) == {"base", *RANDOM_ROWS, "base_learned"}

@@ -133,7 +133,8 @@ def _lookahead_step(
     config: RunConfig, splits: Splits, device: torch.device
 ) -> float | None:
     """Only where it will be taken: it needs several times the memory."""
-    row = next((ROWS[name] for name in config.rows if ROWS[name].looks_ahead), None)
+    named = rows_of(config) if config.rows else []
+    row = next((each for each in named if each.looks_ahead), None)
     if row is None:
         return None
     cell = Cell(row, 0, splits, config, World(), device)

@@ -1,5 +1,6 @@
 """What a run is going to do and take, told before it begins."""
 
+import os
 import sys
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from infaug.comparison.controls import (
 from infaug.comparison.plan import settle
 from infaug.comparison.proposals import propose
 from infaug.config import RunConfig
+from infaug.cores import usable_cores
 from infaug.data.inspection import inspect
 from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import Source, load
@@ -42,7 +44,7 @@ def outlook(
         device: where a worker trains.
         workers: processes that will train together; 0 or 1: one.
     """
-    workers = max(workers, 1)
+    workers, load = max(workers, 1), os.getloadavg()[0]
     train, test = source.train, source.test
     at = positions(source, config.data)
     num_test = len(at.test) if test is None else len(test)
@@ -79,7 +81,19 @@ def outlook(
         f"cells      {len(trained)}: {names}; {plural(config.seeds, 'seed')}",
         f"estimate   {said(seconds)}, {seconds * workers / 3600:.1f} "
         f"{device.type}-hours, from a few timed steps",
+        *_busy(load),
         *propose(config, steps / per_epoch, seconds, device),
+    ]
+
+
+def _busy(load: float) -> list[str]:
+    """A warning where others use the machine: their share is in the estimate."""
+    cores = usable_cores()
+    if load <= cores:
+        return []
+    return [
+        f"busy       load {load:.1f} on {cores} cores: what else runs here makes steps "
+        "and the estimate many times longer; OMP_NUM_THREADS=1 then often helps"
     ]
 
 

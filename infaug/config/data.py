@@ -67,9 +67,9 @@ class DataConfig:
     seed: int = 0
     """Seed of the splits; the k-th repetition draws them with seed + k."""
     image_size: int | None = None
-    """Resize to this square, pixels; needed if the images differ in size."""
+    """Resize to this square, pixels. None: as they are; chosen where they differ."""
     mode: Literal["auto", "L", "RGB"] = "auto"
-    """Grey (L) or colour (RGB); needed if the images differ in mode."""
+    """Grey (L) or colour (RGB). auto: as they are; chosen where they differ."""
     image_column: str = "image"
     """Parquet column that holds encoded image bytes."""
     label_column: str = "label"

@@ -1,6 +1,8 @@
 """Do the classes of a source's splits agree?"""
 
+import unicodedata
 import warnings
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Int64
@@ -83,6 +85,8 @@ def numbered_as(
     of_train = train_names
     if names is None:
         of_train = tuple(str(number) for number in range(len(train_names)))
+    # Some systems take letters and their accents apart in the names of folders.
+    own, of_train = map(_composed, (own, of_train))
     present = [own[int(number)] for number in labels.unique()]
     unknown = [name for name in present if name not in of_train]
     if unknown:
@@ -96,6 +100,11 @@ def numbered_as(
     number = {name: label for label, name in enumerate(of_train)}
     translated = torch.tensor([number.get(name, -1) for name in own])
     return translated[labels]
+
+
+def _composed(names: Sequence[str]) -> tuple[str, ...]:
+    """Names in which every letter is one with its accents."""
+    return tuple(unicodedata.normalize("NFC", name) for name in names)
 
 
 def check_enough(

@@ -1,11 +1,11 @@
 """Who decodes the images of a stream, while training goes on."""
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
+from infaug.cores import usable_cores
 from infaug.data.crops import Crop
 from infaug.data.lanes import Window
 from infaug.data.reader import EncodedPiece, Piece, Reader
@@ -32,7 +32,7 @@ class Threads:
     """
 
     def __init__(self, num: int | None = None):
-        self.num = num or len(os.sched_getaffinity(0))
+        self.num = num or usable_cores()
 
     def __call__(
         self, reader: Reader, windows: Iterable[Window], crops: tuple[Crop, ...]

@@ -7,6 +7,7 @@ from infaug.doctor.finding import Finding
 from infaug.doctor.machine import (
     check_cores,
     check_disks,
+    check_load,
     check_memory,
     check_python,
     check_shared_memory,
@@ -35,7 +36,7 @@ def examine(
     findings.append(check_version())
     if cluster and address:
         findings.append(judge_cluster(address, cluster.answer(patience_s)))
-    findings += [check_cores(environment), check_memory()]
+    findings += [check_cores(environment), check_load(), check_memory()]
     if shared := check_shared_memory():
         findings.append(shared)
     return [*findings, *check_disks(cache)]

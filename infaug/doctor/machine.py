@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from infaug.cores import usable_cores
 from infaug.doctor.finding import Finding, judge, mention
 
 GIB = 2**30
@@ -27,10 +28,19 @@ def check_python() -> Finding:
     return judge("python", is_new, found, f"install 64-bit Python {needed} or newer")
 
 
+def check_load() -> Finding:
+    """Whether others leave the cores to this process."""
+    load, num = os.getloadavg()[0], usable_cores()
+    remedy = (
+        "wait for what else runs, or set OMP_NUM_THREADS=1: threads that wait for each "
+        "other on cores that are taken cost many times their work"
+    )
+    return mention("load", load <= num, f"{load:.1f} on {num} cores", remedy)
+
+
 def check_cores(environment: Mapping[str, str]) -> Finding:
     """Cores this process may use, and a setting that keeps torch from using them."""
-    num = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    num = num or os.cpu_count() or 1
+    num = usable_cores()
     threads = environment.get("OMP_NUM_THREADS")
     found = f"{num}" + (f", OMP_NUM_THREADS={threads}" if threads else "")
     is_used = threads is None or not threads.isdecimal() or int(threads) >= num

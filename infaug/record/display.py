@@ -92,7 +92,7 @@ class Display:
                 is_whole &= bool(done or not count)
         if not (seconds or is_whole):
             return ""
-        return f"  ETA {'' if is_whole else 'over '}{clock(seconds)}"
+        return f"  ETA {'' if is_whole else 'at least '}{clock(seconds)}"
 
     def close(self) -> None:
         """Leave the terminal as it was."""

@@ -1,5 +1,6 @@
 """The verdict of a run in plain words."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -7,6 +8,7 @@ from infaug.comparison.verdict import ENOUGH_SEEDS, Comparison
 from infaug.report.facts import Facts
 from infaug.report.standing import differences, not_run, speaking_row, tops
 from infaug.report.words import PHASES, explained, listed, number, signed
+from infaug.rows import ROWS
 from infaug.words import plural
 
 
@@ -53,6 +55,7 @@ def conclude(facts: Facts) -> Conclusion:
     if not facts.is_finished:
         sentences = [lead, *sentences]
         lead = _progress(facts)
+    sentences += _ahead(facts, [row, *(c.control for c in made)])
     sentences += _given_up(facts, row)
     if lacking := not_run(facts):
         sentences.append(
@@ -97,6 +100,15 @@ def _why(word: str, closest: Comparison) -> list[str]:
     if word == "gain":
         return ["The interval lies above zero against every control that was run."]
     return []
+
+
+def _ahead(facts: Facts, compared: Sequence[str | None]) -> list[str]:
+    """The best row, where it is none of those that the verdict compares."""
+    means = {row: fmean(seeds.values()) for row, seeds in tops(facts).items()}
+    best = max(means, key=means.__getitem__, default=None)
+    if best is None or best in compared or ROWS[best].is_oracle:
+        return []
+    return [f"The best row is none of these: {best}, {number(means[best])} %."]
 
 
 def _given_up(facts: Facts, row: str | None) -> list[str]:

@@ -1,9 +1,12 @@
 """Images of where the model will be used: what they are used for, which are refused."""
 
+import unicodedata
+
 import pytest
 import torch
 
 from infaug.config import DataConfig
+from infaug.data.classes import numbered_as
 from infaug.data.problem import divide, positions
 from infaug.data.source import load
 
@@ -148,3 +151,10 @@ def test_streamed_images_may_have_a_target_in_parquet(tmp_path, write_rows):
     assert len(ours.pooled) == len(theirs.pooled)
     pooled = ours.pooled.select(torch.arange(len(ours.pooled)))
     assert pooled.images.unique().equal(theirs.pooled.images.unique())
+
+
+def test_accents_that_a_system_takes_apart_do_not_make_another_class():
+    apart, whole = unicodedata.normalize("NFD", "Frösche"), "Frösche"
+    assert apart != whole
+    labels = numbered_as(("Bär", whole), torch.tensor([0, 0]), (apart,), "target")
+    assert labels.tolist() == [1, 1]

@@ -59,7 +59,7 @@ def test_the_first_step_has_no_rate_and_no_time_left_yet(clock, capsys):
 def test_steps_of_a_kind_not_seen_yet_make_the_time_left_a_bound(clock, capsys):
     display = Display([{"classify": 60, "estimate": 9}], [1], shown=True, now=clock)
     take_steps(display, clock, range(60), seconds=7)
-    assert capsys.readouterr().err.splitlines()[-1].endswith("ETA over 0:35")
+    assert capsys.readouterr().err.splitlines()[-1].endswith("ETA at least 0:35")
 
 
 def test_a_quiet_run_says_nothing(clock, capsys):

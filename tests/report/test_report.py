@@ -3,6 +3,7 @@
 import html
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import fsspec
@@ -13,6 +14,7 @@ from tiny import CONFIG
 
 from infaug.cli import BAD_INPUT, _parse_fit, main
 from infaug.config import in_mode
+from infaug.report.conclusion import conclude
 from infaug.report.facts import read_facts
 from infaug.report.one_run import report_at_end, write_report
 from infaug.report.settings import command
@@ -285,3 +287,16 @@ def test_facts_of_rows_that_are_tried_are_left_out_of_the_curves(run):
     facts = read_facts(run, "run")
     assert {m["row"] for m in facts.metrics_of("classify")} == set(facts.row_names)
     assert facts.num_cells == facts.num_done == 6
+
+
+def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
+    tops = {"base": 36.0, "base_learned": 41.0, "pooled": 77.5}
+    found = {row: {0: {"seed": 0, "test_top1": top}} for row, top in tops.items()}
+    ahead = "The best row is none of these: pooled, 77.50 %."
+    assert ahead in said_of(replace(read_facts(run, "run"), found=found))
+    del found["pooled"]
+    assert "best row" not in said_of(replace(read_facts(run, "run"), found=found))
+
+
+def said_of(facts) -> str:
+    return " ".join(conclude(facts).sentences).replace("\xa0", " ")
