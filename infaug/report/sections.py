@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from infaug.report.by_class import by_class
 from infaug.report.curves import WANTED, curves, draw_curves
 from infaug.report.extremes import rank_views
 from infaug.report.facts import Facts
@@ -47,6 +48,7 @@ def results(facts: Facts) -> Context:
         "gaps": gaps(facts),
         "has_random": any(line.is_part for line in lines),
         "notes": _chosen(facts),
+        "by_class": by_class(facts),
         "differences": [(c, draw_interval(c, axis)) for c in made] if axis else [],
         "scale": draw_scale(axis) if axis else "",
         "speaking": speaking_row(facts),
