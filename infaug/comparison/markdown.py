@@ -7,7 +7,7 @@ from infaug.comparison.grid import Column, Table, grid_cell
 from infaug.comparison.results import Record, Results
 from infaug.comparison.summary import gap_closed, statistics, with_best_random
 from infaug.comparison.verdict import CONTROLS_OF, verdict
-from infaug.rows import RANDOM_ROWS, RIVALS
+from infaug.rows import RANDOM, RANDOM_ROWS, RIVALS
 
 NOT_RUN = "not run"
 LABELS = {
@@ -86,13 +86,13 @@ def _best_random(found: Found) -> dict[int, Record]:
     if not both:
         return {}
     pairs = {row: [found[row][seed] for seed in both] for row in RANDOM_ROWS}
-    best = with_best_random(pairs)["base_random"]
+    best = with_best_random(pairs)[RANDOM]
     return dict(zip(both, best, strict=True))
 
 
 def complete(found: Found, seeds: int) -> dict[str, list[float]]:
     """Test accuracies of the rows that have every seed, `base_random` among them."""
-    rows = {**found, "base_random": _best_random(found)}
+    rows = {**found, RANDOM: _best_random(found)}
     return {
         name: [records[seed]["test_top1"] for seed in range(seeds)]
         for name, records in rows.items()

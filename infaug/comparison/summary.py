@@ -12,7 +12,7 @@ from infaug.comparison.verdict import comparisons, verdict
 from infaug.config import RunConfig
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
-from infaug.rows import GENERATOR, RANDOM_ROWS, rows_of
+from infaug.rows import GENERATOR, RANDOM, RANDOM_ROWS, rows_of
 
 FAR = 1.3  # times chance
 LEAST_GAP = 3.0  # points; the share of a smaller gap would be noise
@@ -92,9 +92,9 @@ def with_best_random(
     for name, results in found.items():
         if name not in RANDOM_ROWS:
             chosen[name] = results
-        elif "base_random" not in chosen:
+        elif RANDOM not in chosen:
             pairs = zip(*(found[row] for row in both), strict=True)
-            chosen["base_random"] = [
+            chosen[RANDOM] = [
                 max(pair, key=lambda result: result["selection_top1"]) for pair in pairs
             ]
     return chosen

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from infaug.comparison.summary import gap_closed, statistics, with_best_random
 from infaug.comparison.verdict import CONTROLS_OF, Comparison, compare, controls_of
 from infaug.report.facts import Facts, Line
-from infaug.rows import RANDOM_ROWS
+from infaug.rows import RANDOM, RANDOM_ROWS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ def standings(facts: Facts) -> list[Standing]:
     best = _best_random(facts.found)
     for name in facts.row_names:
         is_part = name in RANDOM_ROWS
-        if is_part and "base_random" not in [line.row for line in lines]:
-            lines.append(_standing("base_random", best))
+        if is_part and RANDOM not in [line.row for line in lines]:
+            lines.append(_standing(RANDOM, best))
         lines.append(_standing(name, facts.found.get(name, {}), is_part=is_part))
     return lines
 
@@ -41,7 +41,7 @@ def standings(facts: Facts) -> list[Standing]:
 def tops(facts: Facts) -> dict[str, dict[int, float]]:
     """Top-1 on test by row and seed, of rows with a finished cell; percent."""
     rows = {k: v for k, v in facts.found.items() if k not in RANDOM_ROWS}
-    rows["base_random"] = _best_random(facts.found)
+    rows[RANDOM] = _best_random(facts.found)
     return {
         row: {seed: found["test_top1"] for seed, found in results.items()}
         for row, results in rows.items()
@@ -79,7 +79,7 @@ def not_run(facts: Facts) -> list[str]:
         return []
     have = set(facts.row_names)
     if have & set(RANDOM_ROWS):
-        have.add("base_random")
+        have.add(RANDOM)
     return [name for name in CONTROLS_OF[row] if name not in have]
 
 
@@ -92,7 +92,7 @@ def _best_random(found: Mapping[str, Mapping[int, Line]]) -> dict[int, Line]:
     if not both:
         return {}
     pairs = {row: [found[row][seed] for seed in both] for row in rows}
-    return dict(zip(both, with_best_random(pairs)["base_random"], strict=True))
+    return dict(zip(both, with_best_random(pairs)[RANDOM], strict=True))
 
 
 def _standing(
