@@ -17,7 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from infaug.cli import guarded
+from infaug.cli.guard import guarded
 from infaug.comparison.results import Results
 from infaug.comparison.variants import Variant, run_variant, variants_table
 from infaug.config import (

@@ -22,7 +22,7 @@ one recent GPU, so 2.5 hours for five rows and two seeds; the second eight times
 import sys
 from dataclasses import replace
 
-from infaug.cli import job
+from infaug.cli.fit import job
 from infaug.config import (
     ClassifierConfig,
     DataConfig,

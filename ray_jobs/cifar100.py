@@ -18,7 +18,7 @@ twenty hours in all; the second several times that.
 import sys
 from dataclasses import replace
 
-from infaug.cli import job
+from infaug.cli.fit import job
 from infaug.config import (
     ClassifierConfig,
     DataConfig,

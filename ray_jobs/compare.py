@@ -22,8 +22,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from infaug.cli import guarded
-from infaug.cli_compare import Compare, Problems, compare, parse_compare, places_of
+from infaug.cli.compare import Compare, Problems, compare, parse_compare, places_of
+from infaug.cli.guard import guarded
 from infaug.comparison.grid import Column
 from infaug.config import DataConfig, RunConfig, ShiftConfig, difference
 

@@ -12,7 +12,7 @@ are quick, `--controls full` adds the others); nothing is downloaded.
 import sys
 from dataclasses import replace
 
-from infaug.cli import job
+from infaug.cli.fit import job
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
 
 CONFIG = RunConfig(

@@ -33,7 +33,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from infaug.cli import job
+from infaug.cli.fit import job
 from infaug.config import (
     AdversarialConfig,
     ClassifierConfig,

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from infaug.cli import guarded
+from infaug.cli.guard import guarded
 from infaug.comparison.grid_run import Site
 from infaug.comparison.results import Record, Results
 from infaug.comparison.tail_cell import METHODS, TailCell, recorded, tail_cell

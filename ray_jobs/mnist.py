@@ -12,7 +12,7 @@ be used. `--data` names a folder with train.parquet and test.parquet (columns `i
 import sys
 from dataclasses import replace
 
-from infaug.cli import job
+from infaug.cli.fit import job
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
 
 CONFIG = RunConfig(

@@ -23,8 +23,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from infaug.cli import guarded
-from infaug.cli_cells import run_missing
+from infaug.cli.cells import run_missing
+from infaug.cli.guard import guarded
 from infaug.comparison.grid import Column, Table, grid_cell, work_of
 from infaug.comparison.grid_run import Site
 from infaug.comparison.markdown import markdown

@@ -139,7 +139,7 @@ def placed(text: str) -> str:
 def run(words: list[str], folder: Path) -> None:
     """Run a command in a folder; it must succeed."""
     if words[0] == "infaug":
-        words = ["python", "-m", "infaug.cli", *words[1:]]
+        words = ["python", "-m", "infaug", *words[1:]]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, *words[1:]],

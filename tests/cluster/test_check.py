@@ -2,7 +2,8 @@
 
 import pytest
 
-from infaug.cli import BAD_INPUT, main
+from infaug.cli.exit_codes import BAD_INPUT
+from infaug.cli.main import main
 
 from .cluster_files import FILES, GONE, changed
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from tiny import CONFIG
 
-from infaug.cli import main
+from infaug.cli.main import main
 from infaug.comparison.outlook import foresee
 from infaug.data.problem import load_splits
 

@@ -106,7 +106,7 @@ class Job:
         environment = {
             **self.cluster.environment, "RAY_ADDRESS": self.cluster.address,
         }  # fmt: skip
-        command = [sys.executable, "-m", "infaug.cli", "fit"]
+        command = [sys.executable, "-m", "infaug", "fit"]
         command += [f"{flag}={value}" for flag, value in SETTINGS.items()]
         command += [f"--data={self.images}", f"--out={self.out}"]
         command += [f"--data.stream-above-gib={0 if self.streams else 4}"]

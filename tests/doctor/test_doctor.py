@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infaug.cli import main
+from infaug.cli.main import main
 from infaug.doctor import examine as examination
 from infaug.doctor import machine, packages, probe, torch_check
 from infaug.doctor.probe import Probe

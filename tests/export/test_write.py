@@ -4,7 +4,8 @@ import pytest
 import torch
 from finished import finished_run
 
-from infaug.cli import BAD_INPUT, main
+from infaug.cli.exit_codes import BAD_INPUT
+from infaug.cli.main import main
 from infaug.config import ExportConfig
 from infaug.export import LearnedAugment, write
 from infaug.export.card import interval

@@ -13,8 +13,8 @@ from finished import CLASSES, finished_run
 from PIL import Image
 from tiny import CONFIG, tiny
 
-from infaug.cli import BAD_INPUT, main
-from infaug.cli_output import SOME_FAILED
+from infaug.cli.exit_codes import BAD_INPUT, SOME_FAILED
+from infaug.cli.main import main
 from infaug.comparison.run import run as train
 from infaug.config import ExportConfig, ShiftConfig
 from infaug.data.problem import load_splits

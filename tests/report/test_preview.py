@@ -3,7 +3,8 @@ import torch
 from finished import finished_run
 from PIL import Image
 
-from infaug.cli import BAD_INPUT, main
+from infaug.cli.exit_codes import BAD_INPUT
+from infaug.cli.main import main
 
 
 @pytest.fixture(scope="module")

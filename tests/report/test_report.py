@@ -12,7 +12,9 @@ from finished import finished_run
 from pictured import HOSTILE, pictured_run, unfinished_run
 from tiny import CONFIG
 
-from infaug.cli import BAD_INPUT, _parse_fit, main
+from infaug.cli.exit_codes import BAD_INPUT
+from infaug.cli.fit import parse_fit
+from infaug.cli.main import main
 from infaug.config import in_mode
 from infaug.report.conclusion import conclude
 from infaug.report.facts import read_facts
@@ -235,7 +237,7 @@ def test_the_command_asks_for_the_same_run_again():
     for config in (CONFIG, other):
         words = shlex.split(command(config, "NEW").replace("\\\n", " "))
         assert words[:2] == ["infaug", "fit"]
-        asked = _parse_fit(words[2:], None)
+        asked = parse_fit(words[2:], None)
         assert (asked.run, asked.out) == (config, "NEW")
 
 

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 from tiny import CONFIG, tiny
 
-from infaug.cli import BAD_INPUT, main
-from infaug.cli_influence import check_in_run
+from infaug.cli.exit_codes import BAD_INPUT
+from infaug.cli.influence import check_in_run
+from infaug.cli.main import main
 from infaug.comparison.run import run
 from infaug.trust.predictions import check_predictions
 from infaug.trust.rank import SCHEMA, extremes, rank, ranked_images, ranked_view
@@ -147,9 +148,9 @@ def test_commands_write_what_they_say(finished_run, capsys):
 def test_the_check_at_the_end_of_a_run_is_small_and_never_fails_it(
     finished_run, monkeypatch
 ):
-    from infaug import cli_influence
+    from infaug.cli import influence
 
-    monkeypatch.setattr(cli_influence, "MAX_UNKNOWNS_IN_RUN", 10)
+    monkeypatch.setattr(influence, "MAX_UNKNOWNS_IN_RUN", 10)
     assert "the head is large" in check_in_run(finished_run)[0]
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import tyro
 
-from infaug.cli_output import Output, tell
-from infaug.cli_places import look_for_run
+from infaug.cli.output import Output, tell
+from infaug.cli.places import look_for_run
 from infaug.words import plural
 
 

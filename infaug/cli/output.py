@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-SOME_FAILED = 3  # exit code: done, but not all of what was asked for
-
 
 @dataclass(frozen=True, kw_only=True)
 class Output:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from infaug import cli_run
-from infaug.cli_cells import run_missing
-from infaug.cli_places import look_for_data
-from infaug.cli_run import parse_run
+from infaug.cli import run_flags
+from infaug.cli.cells import run_missing
+from infaug.cli.places import look_for_data
+from infaug.cli.run_flags import parse_run
 from infaug.config import RoundsConfig, RunConfig
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ METHODS = (
 SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 
 # `--data` takes several, and a method is what a run calls a row.
-SHORT = {**cli_run.SHORT, "--data": "--sources", "--methods": "--rows"}
+SHORT = {**run_flags.SHORT, "--data": "--sources", "--methods": "--rows"}
 
 # Of a command that is told to the user again: what only says how it is shown.
 ONLY_SHOWN = ("--render", "--json", "--quiet", "--smoke")

@@ -1,36 +1,15 @@
 import json
-import subprocess
 import sys
-from importlib.metadata import version
-from pathlib import Path
 
 import pytest
+from cli.asking import FAST, image_folder, refused
 from PIL import Image
 from tiny import tiny
 
-from infaug.cli import BAD_INPUT, main
-from infaug.cli_commands import COMMANDS
-from infaug.config import DataConfig, to_dict
-from infaug.data.source import load
+from infaug.cli.exit_codes import BAD_INPUT
+from infaug.cli.main import main
+from infaug.config import to_dict
 from infaug.record.effort import effort_of
-
-FAST = [
-    *("--data", "digits"),
-    *("--labels", "60", "--target", "60", "--rotate", "40", "--seeds", "1"),
-    *("--classifier.batch-size", "8", "--classifier.batch-groups", "2"),
-    *("--estimator.batch-size", "8", "--rounds.rounds", "2"),
-    *("--rounds.classifier-steps", "3", "--rounds.estimator-steps", "2"),
-]
-
-
-def image_folder(root: Path, classes=("cat", "dog"), count=12, mode="L") -> Path:
-    for label, name in enumerate(classes):
-        (root / name).mkdir(parents=True)
-        for k in range(count):
-            colour = 100 * label + k
-            image = Image.new(mode, (16, 16), (colour,) * len(mode))
-            image.save(root / name / f"{k}.png")
-    return root
 
 
 def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
@@ -114,16 +93,6 @@ def test_a_target_that_is_a_number_is_held_out_of_the_data(tmp_path, capsys):
     assert "10 classes" in message
     message = refused(["fit", "--data", "digits", "--target", "nowhere/5"], capsys)
     assert "nowhere/5" in message
-
-
-def refused(arguments: list[str], capsys) -> str:
-    """The one line an impossible command is answered with."""
-    assert main(arguments) == BAD_INPUT
-    captured = capsys.readouterr()
-    assert captured.err.splitlines()[-1].startswith("infaug: ")
-    assert "Traceback" not in captured.err
-    assert "RESULT" not in captured.out
-    return captured.err
 
 
 def test_fit_asks_for_data_rather_than_train_on_something_else(capsys):
@@ -221,112 +190,8 @@ def test_a_config_file_sets_what_flags_do_not(tmp_path, capsys):
     )
 
 
-def process(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "infaug.cli", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_a_mistake_in_a_real_process_exits_with_two_and_one_line(tmp_path):
-    done = process("fit", "--data", "/no/such/place", "--out", str(tmp_path / "r"))
-    assert done.returncode == BAD_INPUT
-    assert done.stderr.count("\n") == 1
-
-
-def test_help_of_no_command_loads_anything_heavy():
-    done = process("--help")
-    assert done.returncode == 0
-    assert "fit" in done.stdout
-    program = (
-        "import sys; from infaug.cli import main; from infaug.cli_commands import *\n"
-        "for name in ['', *COMMANDS]:\n"
-        "    try: main([*name.split(), '--help'])\n"
-        "    except SystemExit: pass\n"
-        "assert not {'torch', 'ray', 'pyarrow', 'sklearn'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)
-
-
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [(["fitt"], "did you mean fit?"), (["previw", "x"], "did you mean preview?"),
-     (["data", "prepair"], "did you mean data prepare?"),
-     (["influence"], "infaug influence validate or infaug influence rank"),
-     (["frobnicate"], "infaug --help lists all")],
-)  # fmt: skip
-def test_an_unknown_command_is_answered_with_the_nearest(typed, meant, capsys):
-    assert meant in refused(typed, capsys)
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_teaches_what_it_asks_for(name, capsys):
-    form, act = COMMANDS[name].load()
-    assert callable(act)
-    with pytest.raises(SystemExit) as stop:
-        main([*name.split(), "--help"])
-    assert stop.value.code == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"usage: infaug {name}" in said
-    assert (form.__doc__ or "").split(".")[0].split()[-1] in said
-
-
-def test_the_version_is_that_of_the_package(capsys):
-    assert main(["--version"]) == 0
-    name, _, number = capsys.readouterr().out.strip().partition(" ")
-    assert name == "infaug"
-    assert number == version("infaug")
-
-
 def test_a_run_without_learned_rows_ends_with_its_table(tmp_path, capsys):
     assert main(["fit", *FAST, "--rows", "base", "--out", str(tmp_path / "run")]) == 0
     out = capsys.readouterr().out
     assert "base" in out
     assert out.strip().splitlines()[-1].startswith("RESULT")
-
-
-def test_prepare_writes_shards_that_fit_reads_and_says_what_it_did(tmp_path, capsys):
-    source, out = image_folder(tmp_path / "src"), tmp_path / "set"
-    (source / "cat" / "bad.png").write_bytes(b"no image")
-    (source / "cat" / "notes.txt").write_text("x")
-    command = ["data", "prepare", str(source), str(out), "--rows-per-shard", "8"]
-    assert main(command) == BAD_INPUT
-    assert "--max-bad-images 1 or more" in capsys.readouterr().err
-    assert main([*command, "--max-bad-images", "0.1"]) == 0
-    said = capsys.readouterr().out
-    assert "24 train images of 2 classes, 4 shards" in said
-    assert f"1 unreadable image was left out: {out}/unreadable.jsonl" in said
-    assert "1 file that is not named like images was passed over" in said
-    assert main([*command, "--max-bad-images", "0.1", "--quiet"]) == 0
-    assert capsys.readouterr().out == ""
-    assert len(load(DataConfig(source=str(out))).train) == 24
-
-
-def test_settings_of_shards_are_refused_for_a_download(tmp_path, capsys):
-    command = ["data", "prepare", "mnist", str(tmp_path / "set")]
-    assert main([*command, "--shorter-side", "20"]) == BAD_INPUT
-    assert "mnist is downloaded and written as it is" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("flag", "value"),
-    [("--shorter-side", "0"), ("--rows-per-shard", "-1"), ("--max-bad-images", "1.5"),
-     ("--workers", "-1")],
-)  # fmt: skip
-def test_settings_of_shards_that_cannot_work_are_named(tmp_path, capsys, flag, value):
-    source, out = image_folder(tmp_path / "src"), tmp_path / "set"
-    try:
-        code = main(["data", "prepare", str(source), str(out), flag, value])
-    except SystemExit as refused:
-        code = refused.code
-    assert code == BAD_INPUT
-    assert flag.strip("-").replace("-", "_") in capsys.readouterr().err.replace(
-        "-", "_"
-    )
-    assert not out.exists()
-
-
-def test_a_reader_that_has_enough_of_the_output_is_no_fault():
-    command = f"{sys.executable} -m infaug.cli fit --help | head -n 1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True)
-    assert done.returncode == 0
-    assert done.stdout.startswith("usage: infaug fit")
-    assert done.stderr == ""

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from infaug.cli_output import Output, tell
+from infaug.cli.output import Output, tell
 
 
 @dataclass(frozen=True, kw_only=True)

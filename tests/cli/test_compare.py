@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from infaug.cli import BAD_INPUT, main
+from infaug.cli.exit_codes import BAD_INPUT
+from infaug.cli.main import main
 
 TINY = [
     *("--labels", "60", "--target", "60", "--rotate", "40", "--seeds", "1"),

@@ -8,7 +8,7 @@ from typing import Literal
 
 import tyro
 
-from infaug.cli_commands import COMMANDS
+from infaug.cli.commands import COMMANDS
 
 Words = dict[str, list[str]]
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from infaug.cli_output import SOME_FAILED, Output, tell
-from infaug.cli_places import look_for_images, look_for_run
+from infaug.cli.exit_codes import SOME_FAILED
+from infaug.cli.output import Output, tell
+from infaug.cli.places import look_for_images, look_for_run
 from infaug.words import are, plural
 
 if TYPE_CHECKING:

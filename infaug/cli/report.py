@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from infaug.cli_places import look_for_run
+from infaug.cli.places import look_for_run
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import tyro
 
-from infaug.cli_output import Output, tell
+from infaug.cli.output import Output, tell
 from infaug.config import Downloadable, PrepareConfig
 from infaug.words import are, plural, were
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import tyro
 
-from infaug.cli_output import Output, tell
+from infaug.cli.output import Output, tell
 from infaug.cluster.job import Job
 from infaug.span import Span
 

@@ -1,16 +1,8 @@
-"""argv in, text out.
-
-Exit codes: 0 done; 2 a command line, a setting or an input that cannot work, explained
-in one line; 130 interrupted, the same command continues; 3 done, but some images could
-not be read; 1 a fault of infaug itself.
-"""
+"""`infaug fit`, and what files in ray_jobs do with their own defaults."""
 
 import json
-import os
 import sys
-import traceback
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,16 +10,12 @@ from typing import Annotated, Any
 import tyro
 
 from infaug.cache import cache_folder
-from infaug.cli_commands import COMMANDS, split_command, usage
-from infaug.cli_places import look_for_data
-from infaug.cli_run import SHORT as SHORT  # completion asks for it here
-from infaug.cli_run import parse_run
+from infaug.cli.guard import guarded
+from infaug.cli.places import look_for_data
+from infaug.cli.run_flags import SHORT as SHORT  # completion asks for it here
+from infaug.cli.run_flags import parse_run
 from infaug.config import RunConfig
 from infaug.span import Span
-
-BAD_INPUT = 2
-INTERRUPTED = 130
-UNREAD = 141  # as of a program that SIGPIPE ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,47 +65,11 @@ class Fit:
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The `infaug` command; returns the exit code."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    kept = [word for word in argv if word != "--verbose"]
-    return guarded(lambda: _dispatch(kept), verbose=len(kept) < len(argv))
-
-
-def job(
-    config: RunConfig, out: str, smoke: RunConfig, *, smoke_pool: str | None = None
-) -> int:
-    """What a file in ray_jobs does: `infaug fit` with its own defaults.
-
-    `--smoke` has those of `smoke` instead, which tries everything out with few steps,
-    and a pool, if one is given.
-    """
-    argv = sys.argv[1:]
-    default = Fit(out=out, run=config)
-    if "--smoke" in argv:
-        argv.remove("--smoke")
-        default = replace(default, run=smoke, pool=smoke_pool)
-    return guarded(lambda: fit(_parse_fit(argv, default)))
-
-
-def _dispatch(argv: list[str]) -> int:
-    if argv == ["--version"]:
-        from importlib.metadata import version  # slow, and only needed here
-
-        print(f"infaug {version('infaug')}")
-        return 0
-    if argv in ([], ["--help"], ["-h"]):
-        print(usage())
-        return 0
-    name, rest = split_command(argv)
-    if name == "fit":
-        return fit(_parse_fit(rest, None))
-    _, act = COMMANDS[name].load()
-    return act(COMMANDS[name].read(rest, f"infaug {name}"))
-
-
-def _parse_fit(argv: Sequence[str], default: Fit | None) -> Fit:
-    return parse_run(Fit, argv, default, "infaug fit")
+def parse_fit(
+    argv: Sequence[str], default: Fit | None = None, prog: str = "infaug fit"
+) -> Fit:
+    """A fit from its flags; see `cli.run_flags.parse_run`."""
+    return parse_run(Fit, argv, default, prog)
 
 
 def fit(asked: Fit) -> int:
@@ -125,7 +77,7 @@ def fit(asked: Fit) -> int:
     workers = Span.parse(asked.workers, "--workers")
     if not workers.most:  # Workers may see a disk that this machine does not.
         look_for_data(asked.run.data.source, asked.run.data.target_source)
-    from infaug.cli_influence import check_in_run
+    from infaug.cli.influence import check_in_run
     from infaug.comparison.table import table  # torch: too slow for --help
     from infaug.record.effort import effort_of
     from infaug.record.folder import RunFolder, at_hand
@@ -203,42 +155,17 @@ def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
     return run(asked.run, asked.out, cache=asked.cache, shown=shown)
 
 
-def guarded(act: Callable[[], int], *, verbose: bool = False) -> int:
-    """The exit code of `act`; a user's mistake is told in one line.
+def job(
+    config: RunConfig, out: str, smoke: RunConfig, *, smoke_pool: str | None = None
+) -> int:
+    """What a file in ray_jobs does: `infaug fit` with its own defaults.
 
-    `verbose`: also where it comes from, and the warnings of libraries.
+    `--smoke` has those of `smoke` instead, which tries everything out with few steps,
+    and a pool, if one is given.
     """
-    if not verbose:
-        warnings.showwarning = _show_once()
-    try:
-        return act()
-    except ValueError as error:
-        if verbose:
-            traceback.print_exc()
-        print(f"infaug: {error}", file=sys.stderr)
-        return BAD_INPUT
-    except BrokenPipeError:  # whoever read the output has enough of it, as `head` has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREAD
-    except KeyboardInterrupt:
-        print(
-            "infaug: interrupted; the same command continues from what is kept",
-            file=sys.stderr,
-        )
-        return INTERRUPTED
-
-
-def _show_once() -> Callable[..., None]:
-    """One line for the user, once; those of libraries to each other are left out."""
-    told: set[str] = set()
-
-    def show(message: Warning | str, category: type[Warning], *_: Any) -> None:
-        if category is UserWarning and str(message) not in told:
-            told.add(str(message))
-            print(f"infaug: warning: {message}", file=sys.stderr)
-
-    return show
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    argv = sys.argv[1:]
+    default = Fit(out=out, run=config)
+    if "--smoke" in argv:
+        argv.remove("--smoke")
+        default = replace(default, run=smoke, pool=smoke_pool)
+    return guarded(lambda: fit(parse_fit(argv, default)))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from infaug.cli_places import look_for_data
-from infaug.cli_run import SHORT as SHORT  # completed as its short flags
-from infaug.cli_run import parse_run
+from infaug.cli.places import look_for_data
+from infaug.cli.run_flags import SHORT as SHORT  # completed as its short flags
+from infaug.cli.run_flags import parse_run
 from infaug.config import RunConfig, SweepConfig
 
 if TYPE_CHECKING:

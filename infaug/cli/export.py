@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from infaug.cli_output import Output, tell
-from infaug.cli_places import look_for_images, look_for_run
+from infaug.cli.output import Output, tell
+from infaug.cli.places import look_for_images, look_for_run
 from infaug.config import ExportConfig
 
 if TYPE_CHECKING:

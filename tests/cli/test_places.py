@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infaug.cli_places import look_for_data, look_for_images, look_for_run
+from infaug.cli.places import look_for_data, look_for_images, look_for_run
 
 
 def test_what_is_there_and_what_is_no_path_of_this_machine_passes(tmp_path):
@@ -38,7 +38,7 @@ WRONG = [
 def test_a_path_that_leads_nowhere_is_told_before_torch_is_loaded(tmp_path):
     program = (
         "import sys\n"
-        "from infaug.cli import main\n"
+        "from infaug.cli.main import main\n"
         "for line in sys.argv[1:]:\n"
         "    assert main(line.split()) == 2, line\n"
         "assert 'torch' not in sys.modules\n"

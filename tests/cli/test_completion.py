@@ -5,15 +5,15 @@ import subprocess
 
 import pytest
 
-from infaug.cli import main
-from infaug.cli_commands import COMMANDS
+from infaug.cli.commands import COMMANDS
+from infaug.cli.main import main
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 
 
 @pytest.fixture(scope="module")
 def script() -> str:
-    from infaug.cli_completion import script
+    from infaug.cli.completion import script
 
     return script()
 

@@ -12,7 +12,8 @@ import pytest
 from finished import finished_run
 from PIL import Image
 
-from infaug.cli import BAD_INPUT, main
+from infaug.cli.exit_codes import BAD_INPUT
+from infaug.cli.main import main
 from infaug.record.folder import RunFolder
 
 # {run} a finished run, {pictures} images, {broken} a broken one, {empty} an empty
@@ -182,7 +183,7 @@ def test_a_result_for_machines_is_one_json_object(
 )  # fmt: skip
 def test_real_processes_exit_with_two_and_one_line(line, places, tmp_path):
     places = places | {"new": tmp_path / "new"}
-    command = [sys.executable, "-m", "infaug.cli", *words(line, places)]
+    command = [sys.executable, "-m", "infaug", *words(line, places)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=tmp_path
     )

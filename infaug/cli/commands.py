@@ -10,7 +10,7 @@ class Command(NamedTuple):
     """What a command asks for and what it does, by name: nothing is imported yet."""
 
     module: str
-    """File in `infaug`."""
+    """File in `infaug.cli`."""
     form: str
     """The dataclass in it that the command line fills in."""
     act: str
@@ -21,17 +21,17 @@ class Command(NamedTuple):
 
     def shorts(self) -> dict[str, str]:
         """Its flags that stand for longer ones."""
-        module = import_module(f"infaug.{self.module}")
+        module = import_module(f"infaug.cli.{self.module}")
         return getattr(module, "SHORT", {})
 
     def load(self) -> tuple[type, Callable[[Any], int]]:
         """The dataclass and the function."""
-        module = import_module(f"infaug.{self.module}")
+        module = import_module(f"infaug.cli.{self.module}")
         return getattr(module, self.form), getattr(module, self.act)
 
     def read(self, argv: list[str], prog: str) -> Any:
         """The form, filled in."""
-        module = import_module(f"infaug.{self.module}")
+        module = import_module(f"infaug.cli.{self.module}")
         if self.parse:
             return getattr(module, self.parse)(argv, prog=prog)
         import tyro
@@ -41,57 +41,58 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "fit": Command(
-        "cli", "Fit", "fit",
+        "fit", "Fit", "fit",
         "learn an augmentation, compare with controls, give a verdict",
+        parse="parse_fit",
     ),
     "compare": Command(
-        "cli_compare", "Compare", "compare",
+        "compare", "Compare", "compare",
         "methods on data sets, paired by seed, as a leaderboard",
         parse="parse_compare",
     ),
     "sweep": Command(
-        "cli_sweep", "Sweep", "sweep",
+        "sweep", "Sweep", "sweep",
         "search for settings of the learned augmentation, on Ray",
         parse="parse_sweep",
     ),
     "influence validate": Command(
-        "cli_influence", "Validate", "validate",
+        "influence", "Validate", "validate",
         "compare a run's predictions with refitting the head",
     ),
     "influence rank": Command(
-        "cli_influence", "Rank", "rank",
+        "influence", "Rank", "rank",
         "a run's most helpful and harmful images and augmentations",
     ),
     "report": Command(
-        "cli_report", "Report", "draw_report",
+        "report", "Report", "draw_report",
         "draw a run's report again, or several runs side by side",
     ),
     "export": Command(
-        "cli_export", "Export", "export",
+        "export", "Export", "export",
         "what a run learned, as a folder to be used without it",
     ),
     "predict": Command(
-        "cli_predict", "Predict", "predict",
+        "predict", "Predict", "predict",
         "which class each of your own images is of, by a run's classifier",
     ),
     "preview": Command(
-        "cli_export", "Preview", "preview",
+        "export", "Preview", "preview",
         "draw images of your own through it",
     ),
     "doctor": Command(
-        "cli_doctor", "Doctor", "doctor",
+        "doctor", "Doctor", "doctor",
         "is this machine fit for infaug, and what is to be fixed?",
     ),
     "data prepare": Command(
-        "cli_data", "Prepare", "prepare",
+        "data", "Prepare", "prepare",
         "write class folders, a tar, or mnist, cifar10, ... as Parquet",
     ),
     "completion": Command(
-        "cli_completion", "Completion", "complete",
+        "completion", "Completion", "complete",
         "a script that lets bash or zsh complete these commands and their flags",
     ),
     "cluster check": Command(
-        "cli_cluster", "Check", "check_cluster",
+        "cluster", "Check", "check_cluster",
         "is a cluster file sound, and does a job ever fit on it?",
     ),
 }  # fmt: skip

@@ -13,7 +13,7 @@ import pytest
 from killed import contents
 from tiny import tiny
 
-from infaug.cli import INTERRUPTED
+from infaug.cli.exit_codes import INTERRUPTED
 from infaug.config import to_dict
 
 CTRL_C = b"\x03"
@@ -55,7 +55,7 @@ def test_ctrl_c_stops_a_run_and_the_same_command_ends_it_with_the_same_bytes(tmp
     config.write_text(json.dumps(to_dict(tiny(controls="none"))))
 
     def fit(name: str) -> list[str]:
-        command = [sys.executable, "-m", "infaug.cli", "fit", "--config", str(config)]
+        command = [sys.executable, "-m", "infaug", "fit", "--config", str(config)]
         return [*command, "--out", str(tmp_path / name)]
 
     code, shown = in_terminal(fit("stopped"), until=tmp_path / "stopped/checkpoints")

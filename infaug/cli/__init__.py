@@ -1,0 +1,1 @@
+"""Commands: argv in, text out. `commands` lists them; each has a file of its own."""
