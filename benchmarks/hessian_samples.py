@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import torch
 import tyro
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.comparison.plan import settle
 from infaug.config import ClassifierConfig, DataConfig, RunConfig
 from infaug.config.classifier import Network
@@ -25,10 +26,9 @@ from infaug.influence.kronecker import KroneckerInverse
 from infaug.influence.pcg import pcg
 from infaug.precision import pick_device
 from infaug.randomness import generator
-from infaug.refresh import hessian_sample, scores, take_snapshot
-from infaug.rounds import classify
-from infaug.rows import ROWS
-from infaug.snapshot import shared_inputs, validation_gradient
+from infaug.refresh.snapshot import shared_inputs, validation_gradient
+from infaug.refresh.solve import hessian_sample, scores, take_snapshot
+from infaug.rounds.alternation import classify
 from infaug.world import World
 
 

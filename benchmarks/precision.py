@@ -16,14 +16,14 @@ from itertools import product
 import torch
 import tyro
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.comparison.plan import settle
 from infaug.config import ClassifierConfig, RunConfig
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
 from infaug.precision import pick_device
-from infaug.rounds import classify, estimate
-from infaug.rows import ROWS
+from infaug.rounds.alternation import classify, estimate
 from infaug.world import World
 
 

@@ -138,7 +138,7 @@ def methods_of(run: RunConfig) -> tuple[str, ...]:
     Raises:
         ValueError: for one that there is not.
     """
-    from infaug.rows import ROWS
+    from infaug.cell.rows import ROWS
 
     methods = run.rows or METHODS
     if unknown := [name for name in methods if name not in ROWS]:

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
-from infaug.cell_views import base_of, refuse_unjudged
+from infaug.cell.rows import FEATURES_OF, GENERATOR, Row
+from infaug.cell.views import base_of, refuse_unjudged
 from infaug.comparison.tuning import choose, trial_config, trial_row, tuned_config
 from infaug.config import RunConfig
 from infaug.record.folder import RunFolder
-from infaug.rounds import estimator_steps
-from infaug.rows import FEATURES_OF, GENERATOR, Row
+from infaug.rounds.alternation import estimator_steps
 
 
 @dataclass(frozen=True, kw_only=True)

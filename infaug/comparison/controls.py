@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS, rows_of
 from infaug.comparison.cells import Planned, plan_cells
 from infaug.config import Controls, RunConfig
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source
-from infaug.rounds import assess, classify, estimate
-from infaug.rows import ROWS, rows_of
+from infaug.rounds.alternation import assess, classify, estimate
 from infaug.world import World
 
 FULL_UNDER_S = 30 * 60

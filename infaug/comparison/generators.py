@@ -5,10 +5,10 @@ from functools import partial
 
 from torch import Tensor
 
-from infaug.generator_fit import GeneratorFit
+from infaug.cell.rows import GENERATOR
 from infaug.record.recorder import Recorder
 from infaug.record.store import GeneratorStore
-from infaug.rows import GENERATOR
+from infaug.rounds.generator_fit import GeneratorFit
 
 
 def provide_generator(

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
+from infaug.cell.rows import ROWS, Row
 from infaug.config import ClassifierConfig, DataConfig, RunConfig, from_dict, to_dict
-from infaug.rows import ROWS, Row
 
 # What only names the rows, or says how often to write something down.
 NEVER_MATTER = ("seeds", "controls", "rows")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from infaug.cell.rows import GENERATOR, ROWS, Row, rows_of
 from infaug.comparison.cells import plan_cells
 from infaug.comparison.grid import Work
 from infaug.comparison.plan import settle
@@ -20,7 +21,6 @@ from infaug.data.source import Source, load
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
-from infaug.rows import GENERATOR, ROWS, Row, rows_of
 from infaug.world import World
 
 

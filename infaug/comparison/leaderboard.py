@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from infaug.cell.rows import ROWS
 from infaug.comparison.grid import Column, grid_cell
 from infaug.comparison.results import Record, Results
 from infaug.comparison.verdict import ENOUGH_SEEDS, Comparison, compare, half_width
-from infaug.rows import ROWS
 
 # better, worse: the interval lies on one side of zero. no gain: not ahead on average.
 WORDS = ("reference", "better", "no gain", "worse", "undecided", "not run")

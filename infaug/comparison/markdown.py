@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infaug.cell.rows import RANDOM, RANDOM_ROWS, RIVALS
 from infaug.comparison.grid import Column, Table, grid_cell
 from infaug.comparison.results import Record, Results
 from infaug.comparison.summary import gap_closed, statistics, with_best_random
 from infaug.comparison.verdict import CONTROLS_OF, verdict
-from infaug.rows import RANDOM, RANDOM_ROWS, RIVALS
 
 NOT_RUN = "not run"
 LABELS = {

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import torch
 
+from infaug.cell.rows import rows_of
 from infaug.comparison.beginning import settle_data
 from infaug.comparison.cells import plan_cells
 from infaug.comparison.controls import (
@@ -24,7 +25,6 @@ from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import Source, load
 from infaug.data.stored import Stored
 from infaug.precision import pick_device
-from infaug.rows import rows_of
 from infaug.words import memory, plural
 
 CALIBRATED_ON = 2  # target images of each class, where all would have to be decoded

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import rows_of
 from infaug.comparison.beginning import begin_data, tell_data
 from infaug.comparison.cells import (
     Planned,
@@ -31,15 +32,14 @@ from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
 from infaug.data.stored import Stored
-from infaug.generator_fit import GeneratorFit
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
-from infaug.rounds import assess, run_cell
-from infaug.rows import rows_of
-from infaug.services import ALONE, Services
+from infaug.rounds.alternation import assess, run_cell
+from infaug.rounds.generator_fit import GeneratorFit
+from infaug.rounds.services import ALONE, Services
 from infaug.world import World
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from infaug.cell.rows import GENERATOR, RANDOM, RANDOM_ROWS, rows_of
 from infaug.comparison.tuning import TRIAL
 from infaug.comparison.verdict import comparisons, verdict
 from infaug.config import RunConfig
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
-from infaug.rows import GENERATOR, RANDOM, RANDOM_ROWS, rows_of
 
 FAR = 1.3  # times chance
 LEAST_GAP = 3.0  # points; the share of a smaller gap would be noise

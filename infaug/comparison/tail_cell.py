@@ -6,8 +6,8 @@ from typing import Any
 
 from infaug.baselines.git.transfer import InvarianceTransfer
 from infaug.baselines.tail_batches import TailBatches
-from infaug.cell import Cell
-from infaug.cell_views import CellViews
+from infaug.cell.cell import Cell
+from infaug.cell.views import CellViews
 from infaug.comparison.grid import GridCell, grid_cell, recorded_cell
 from infaug.config import GitConfig, RunConfig, from_dict, to_dict
 from infaug.data.batches import Batches

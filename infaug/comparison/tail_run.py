@@ -14,7 +14,8 @@ import torch
 from infaug.baselines.git.fit import fit_transfer
 from infaug.baselines.git.generator import StyleTransfer, build_networks
 from infaug.baselines.git.transfer import InvarianceTransfer
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.classify.invariance import expected_divergence
 from infaug.comparison.cells import Planned
 from infaug.comparison.grid_run import Site
@@ -32,8 +33,7 @@ from infaug.record.folder import RunFolder
 from infaug.record.line import Line, clock
 from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
-from infaug.rounds import assess, run_cell
-from infaug.rows import ROWS
+from infaug.rounds.alternation import assess, run_cell
 from infaug.world import World
 
 NUM_DRAWS = 3  # of the nuisance of each test image, for eKLD

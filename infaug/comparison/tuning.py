@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from infaug.augment.base import joined
+from infaug.cell.rows import Row
 from infaug.config import RunConfig
-from infaug.rows import Row
 
 TRIAL = "tuning-"
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.comparison.cells import Planned
 from infaug.comparison.grid import GridCell, grid_cell
 from infaug.comparison.plan import settle
@@ -25,8 +26,7 @@ from infaug.randomness import generator
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.recorder import Recorder, watchers_in
-from infaug.rounds import assess, run_cell
-from infaug.rows import ROWS
+from infaug.rounds.alternation import assess, run_cell
 from infaug.world import World
 
 MOST_IMAGES = 5000

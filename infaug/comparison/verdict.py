@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from infaug.rows import RIVALS
+from infaug.cell.rows import RIVALS
 from infaug.words import plural
 
 ENOUGH_SEEDS = 3
@@ -93,7 +93,7 @@ def verdict(
     """One sentence that begins with gain, no gain or undecided.
 
     `given_up` holds, by row, the seeds whose learned view was given up during training
-    (see `infaug.review`); where that is all of them the answer is no gain.
+    (see `infaug.rounds.review`); where that is all of them the answer is no gain.
 
     gain: the interval lies above zero against every control that was run. no gain: some
     control was at least as good on average. undecided: anything else, and always with

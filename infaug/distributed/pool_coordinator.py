@@ -21,8 +21,8 @@ from infaug.distributed.pool_growth import Growth, PoolShape
 from infaug.distributed.pool_hessian import PoolHessian
 from infaug.distributed.pool_lissa import lissa_in_pool
 from infaug.influence.solve import solve
-from infaug.overlap import Solved
 from infaug.randomness import Purpose
+from infaug.refresh.overlap import Solved
 
 
 @dataclass(frozen=True)

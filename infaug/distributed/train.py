@@ -35,7 +35,7 @@ from infaug.distributed.room import (
     worker_bundle,
 )
 from infaug.record.folder import RunFolder
-from infaug.services import Services
+from infaug.rounds.services import Services
 from infaug.span import Span
 from infaug.storage import Location, is_url, location
 from infaug.transfer import remove_folder

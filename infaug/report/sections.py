@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from infaug.cell.rows import ROWS
 from infaug.report.by_class import by_class
 from infaug.report.curves import WANTED, curves, draw_curves
 from infaug.report.extremes import rank_views
@@ -27,7 +28,6 @@ from infaug.report.spread import draw_spread, groups_of
 from infaug.report.standing import differences, gaps, speaking_row, standings
 from infaug.report.toward_use import compare_looks, knows_use, warning_of
 from infaug.report.words import number
-from infaug.rows import ROWS
 
 Context = Mapping[str, Any]
 NUM_AIMS = 10

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+from infaug.cell.rows import rows_of
 from infaug.comparison.cells import plan_cells
 from infaug.config import RoundsConfig
 from infaug.record.folder import RunFolder
@@ -14,7 +15,6 @@ from infaug.record.place import Place, position
 from infaug.report.facts import Facts, Line
 from infaug.report.settings import settings_of, versions
 from infaug.report.standing import standings
-from infaug.rows import rows_of
 from infaug.storage import Location, is_url, location
 
 LABELS = ("row", "seed", "round", "phase", "step")

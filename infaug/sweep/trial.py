@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from infaug.cell.rows import rows_of
 from infaug.comparison.cells import Planned, plan_cells
 from infaug.comparison.plan import settle
 from infaug.comparison.run import run_planned
@@ -23,8 +24,7 @@ from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
 from infaug.record.store import GeneratorStore
 from infaug.record.watcher import Metrics, Moment, Stretch
-from infaug.rows import rows_of
-from infaug.services import Services
+from infaug.rounds.services import Services
 from infaug.sweep.ledger import Progress
 from infaug.world import World
 

@@ -32,8 +32,8 @@ from infaug.data.stored import Stored
 from infaug.influence.score import replace_influence, upweight_influence
 from infaug.influence.solution import Solution
 from infaug.randomness import Draws, generator
-from infaug.refresh import hessian_sample, solve_snapshot, take_snapshot
-from infaug.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs
+from infaug.refresh.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs
+from infaug.refresh.solve import hessian_sample, solve_snapshot, take_snapshot
 from infaug.trust.reload import Finished
 from infaug.world import World
 

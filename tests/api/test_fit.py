@@ -10,7 +10,7 @@ from torch import nn
 import infaug
 from infaug.data.digits import digits
 from infaug.export import LearnedAugment
-from infaug.rounds import run_cell
+from infaug.rounds.alternation import run_cell
 
 TINY = {
     "seeds": 1,

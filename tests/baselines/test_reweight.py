@@ -10,13 +10,13 @@ from settled import settled
 from tiny import CONFIG
 
 from infaug.baselines.reweight.weights import helpful_shares, reweigh
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.comparison.cells import Planned
 from infaug.data.problem import load_splits
 from infaug.influence.score import upweight_influence
-from infaug.refresher import build_refresher
-from infaug.rounds import classify, refresh
-from infaug.rows import ROWS
+from infaug.rounds.alternation import classify, refresh
+from infaug.rounds.refresher import build_refresher
 from infaug.types import Views
 from infaug.world import World
 

@@ -7,12 +7,12 @@ import torch
 from safetensors.torch import load_file
 from tiny import tiny
 
+from infaug.cell.rows import rows_of
 from infaug.comparison.cells import plan_cells
 from infaug.comparison.run import run
 from infaug.config import RunConfig, in_mode
 from infaug.record.journal import read_lines
 from infaug.record.store import GeneratorStore
-from infaug.rows import rows_of
 
 
 def quick(**adversarial) -> RunConfig:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny import CONFIG
 
+from infaug.cell.rows import POLICIES, ROWS
 from infaug.comparison.grid import Column, Table, grid_cell, work_of
 from infaug.comparison.grid_run import Site, check_shared, run_grid_cell, run_here
 from infaug.comparison.markdown import markdown
@@ -22,7 +23,6 @@ from infaug.config import (
 from infaug.data.dataset import Labelled
 from infaug.data.source import Source
 from infaug.record.display import Display
-from infaug.rows import POLICIES, ROWS
 
 TINY = replace(CONFIG, tuning=TuningConfig(candidates=("affine:20", "affine:60")))
 MORE = replace(TINY, data=replace(TINY.data, target=100))

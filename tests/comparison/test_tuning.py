@@ -8,12 +8,12 @@ import pytest
 from tiny import CONFIG
 
 from infaug.augment.base import build_base
+from infaug.cell.rows import ROWS
 from infaug.comparison.cells import plan_cells
 from infaug.comparison.run import run
 from infaug.comparison.tuning import candidates_for, choose, trial_config
 from infaug.config import TuningConfig
 from infaug.record.display import Display
-from infaug.rows import ROWS
 
 CANDIDATES = ("affine:20", "affine:60x1.5", "affine:40+trivial")
 TUNED = replace(

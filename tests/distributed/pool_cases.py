@@ -7,11 +7,11 @@ import torch
 from settled import settled
 from tiny import CONFIG
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.data.problem import Splits, load_splits
-from infaug.refresh import take_snapshot
-from infaug.rows import ROWS
-from infaug.snapshot import Snapshot
+from infaug.refresh.snapshot import Snapshot
+from infaug.refresh.solve import take_snapshot
 from infaug.world import World
 
 SHARDED = replace(

@@ -14,8 +14,8 @@ from tiny import CONFIG, tiny
 from infaug.comparison.run import run
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
-from infaug.refresh import solve_snapshot
-from infaug.services import Services
+from infaug.refresh.solve import solve_snapshot
+from infaug.rounds.services import Services
 from infaug.span import Span
 from infaug.world import World
 

@@ -5,7 +5,8 @@ import torch
 from settled import settled
 from tiny import CONFIG
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.classify.loss import soft_cross_entropy
 from infaug.config import InfluenceConfig
 from infaug.data.problem import load_splits
@@ -16,9 +17,8 @@ from infaug.estimate.fit import (
     influence_of,
 )
 from infaug.influence.features import head_inputs
-from infaug.refresher import Sync
-from infaug.rounds import classify, refresh
-from infaug.rows import ROWS
+from infaug.rounds.alternation import classify, refresh
+from infaug.rounds.refresher import Sync
 from infaug.world import World
 
 

@@ -16,7 +16,7 @@ from infaug.comparison.run import run
 from infaug.record import recorder
 from infaug.record.tensorboard import TensorBoard, show_pictures
 from infaug.record.watcher import Metrics, Moment, Stretch
-from infaug.services import Services
+from infaug.rounds.services import Services
 
 CONFIG = tiny(rows=("base_learned",))
 

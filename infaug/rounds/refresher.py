@@ -10,12 +10,12 @@ import time
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
 from infaug.classify.network import ImageClassifier
 from infaug.data.dataset import Labelled
 from infaug.influence.solution import Solution
-from infaug.overlap import InBackground, Pending, Solved, Solver
-from infaug.refresh import hessian_sample, solve_s_val, take_snapshot
+from infaug.refresh.overlap import InBackground, Pending, Solved, Solver
+from infaug.refresh.solve import hessian_sample, solve_s_val, take_snapshot
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ import torch
 from killed import contents
 from tiny import CONFIG, tiny
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.comparison.grid import grid_cell
 from infaug.comparison.plan import settle
 from infaug.comparison.run import run
 from infaug.config import AffineRanges, RoundsConfig
 from infaug.data.dataset import to_float
 from infaug.data.problem import load_splits
-from infaug.ledger import Ledger, shown
 from infaug.randomness import Draws, generator
 from infaug.record.ledger_file import SCHEMA, read_ledger
-from infaug.rows import ROWS
+from infaug.rounds.ledger import Ledger, shown
 from infaug.transform.affine_flows import compose, random_parameters
 from infaug.transform.appearance import recolour
 from infaug.transform.fields import Fields

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
 from infaug.estimate.chance import draw_chance

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
 from infaug.classify.fit import fit_classifier
 from infaug.config import BackoffConfig
 from infaug.data.dataset import Labelled, to_float

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from infaug.cell.rows import NEIGHBOURS, POLICIES, RANDOM_ROWS, ROWS, SIBLINGS, rows_of
 from infaug.config import DataConfig, RunConfig, ShiftConfig
-from infaug.rows import NEIGHBOURS, POLICIES, RANDOM_ROWS, ROWS, SIBLINGS, rows_of
 
 SHIFTED = DataConfig(shift=ShiftConfig(rotate_deg=40))
 BOTH = replace(SHIFTED, shift=ShiftConfig(rotate_deg=40, splits=("train", "test")))

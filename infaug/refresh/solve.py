@@ -19,7 +19,7 @@ from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solution import Solution
 from infaug.influence.solve import solve
 from infaug.randomness import Purpose, generator
-from infaug.snapshot import (
+from infaug.refresh.snapshot import (
     Snapshot,
     rows_of_chunks,
     shards_of,

@@ -10,15 +10,15 @@ from killed import contents, start
 from settled import settled
 from tiny import CONFIG, tiny
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.comparison.run import run
 from infaug.data.problem import load_splits
-from infaug.overlap import InBackground
-from infaug.refresh import solve_s_val
-from infaug.refresher import build_refresher
-from infaug.rounds import classify
-from infaug.rows import ROWS
-from infaug.services import Services
+from infaug.refresh.overlap import InBackground
+from infaug.refresh.solve import solve_s_val
+from infaug.rounds.alternation import classify
+from infaug.rounds.refresher import build_refresher
+from infaug.rounds.services import Services
 from infaug.world import World
 
 OVERLAPPED = tiny(

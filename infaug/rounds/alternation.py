@@ -5,7 +5,7 @@ Every process of a run executes this page, whether there is one or many.
 
 from collections.abc import Iterator
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
 from infaug.classify.evaluate import Evaluation, evaluate
 from infaug.classify.fit import fit_classifier
 from infaug.config import RoundsConfig
@@ -13,13 +13,13 @@ from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
 from infaug.data.stored import Stored
 from infaug.estimate.fit import fit_estimator
-from infaug.ledger import Ledger
-from infaug.overlap import Solver
 from infaug.record.recorder import Recorder
 from infaug.record.watcher import Metrics
-from infaug.refresh import correlation_with_full, is_sampled
-from infaug.refresher import Refresher, build_refresher
-from infaug.review import review
+from infaug.refresh.overlap import Solver
+from infaug.refresh.solve import correlation_with_full, is_sampled
+from infaug.rounds.ledger import Ledger
+from infaug.rounds.refresher import Refresher, build_refresher
+from infaug.rounds.review import review
 
 BEFORE = -1  # The round of what comes before the first.
 

@@ -14,8 +14,8 @@ import torch
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
 from infaug.influence.solution import Solution
-from infaug.refresh import solve_snapshot
-from infaug.snapshot import Snapshot
+from infaug.refresh.snapshot import Snapshot
+from infaug.refresh.solve import solve_snapshot
 from infaug.world import World
 
 

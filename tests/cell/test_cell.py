@@ -5,13 +5,13 @@ import torch
 from settled import settled
 from tiny import CONFIG
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.comparison.cells import plan_cells
 from infaug.data.problem import load_splits
 from infaug.data.shift import apply_shift
-from infaug.refresher import build_refresher
-from infaug.rounds import classify, estimate, refresh
-from infaug.rows import ROWS
+from infaug.rounds.alternation import classify, estimate, refresh
+from infaug.rounds.refresher import build_refresher
 from infaug.world import World
 
 CPU = torch.device("cpu")

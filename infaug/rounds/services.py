@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from infaug.data.feed import Feed
-from infaug.overlap import Solver
 from infaug.record.watcher import Watcher
+from infaug.refresh.overlap import Solver
 
 
 @dataclass(frozen=True, kw_only=True)

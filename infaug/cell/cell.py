@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infaug.baselines.bilevel.lookahead import Lookahead
-from infaug.cell_views import CellViews
+from infaug.cell.rows import ROWS, Row
+from infaug.cell.views import CellViews
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.loss import loss_of_views
 from infaug.classify.network import ImageClassifier, build_classifier
@@ -23,7 +24,6 @@ from infaug.estimate.fit import InfluenceScores, Scores, influence_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.learned_transform import build_transform
 from infaug.precision import autocast, dtype_of
-from infaug.rows import ROWS, Row
 from infaug.state import (
     State,
     below,

@@ -6,7 +6,8 @@ from settled import settled
 from tiny import CONFIG
 from torch.nn import functional as F
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import to_float
 from infaug.data.problem import load_splits
@@ -16,10 +17,9 @@ from infaug.influence.features import head_inputs
 from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.hessian import LastLayerHessian
 from infaug.randomness import generator
-from infaug.refresh import correlation_with_full, hessian_sample, solve_s_val
-from infaug.refresher import Sync
-from infaug.rounds import refresh
-from infaug.rows import ROWS
+from infaug.refresh.solve import correlation_with_full, hessian_sample, solve_s_val
+from infaug.rounds.alternation import refresh
+from infaug.rounds.refresher import Sync
 from infaug.world import World
 
 

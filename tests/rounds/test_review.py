@@ -5,13 +5,13 @@ import torch
 from settled import settled
 from tiny import CONFIG
 
-from infaug.cell import Cell
+from infaug.cell.cell import Cell
+from infaug.cell.rows import ROWS
 from infaug.config import BackoffConfig, ShiftConfig
 from infaug.data.problem import load_splits
 from infaug.estimate.health import Health
-from infaug.review import harm_of_view, mean_and_error, review, suspicion, weaken
-from infaug.rounds import classify
-from infaug.rows import ROWS
+from infaug.rounds.alternation import classify
+from infaug.rounds.review import harm_of_view, mean_and_error, review, suspicion, weaken
 from infaug.world import World
 
 HEALTHY = Health(
@@ -77,7 +77,7 @@ def test_a_suspect_is_weakened_where_selection_images_clearly_suffer(
     cell = trained(splits)
     negate(cell)
     suffering = torch.tensor([0.3, 0.4, 0.2, 0.1])
-    monkeypatch.setattr("infaug.review.harm_of_view", lambda *_: suffering)
+    monkeypatch.setattr("infaug.rounds.review.harm_of_view", lambda *_: suffering)
     (found,) = review(cell, 0, range(1), splits.selection)
     assert found["suspected"]
     assert found["harm"] == pytest.approx(0.25)

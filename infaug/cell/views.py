@@ -20,6 +20,7 @@ from infaug.augment.views import (
     weigh_views,
 )
 from infaug.baselines.reweight.weights import reweigh
+from infaug.cell.rows import Row
 from infaug.config import EstimatorConfig, RunConfig
 from infaug.data.batches import Batches
 from infaug.data.crops import Crop
@@ -29,7 +30,6 @@ from infaug.data.stream import Stream, batches_of
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
-from infaug.rows import Row
 from infaug.types import Augment, Views
 from infaug.world import World
 

@@ -1,0 +1,1 @@
+"""The alternation that every process runs, and what it does between the steps."""
