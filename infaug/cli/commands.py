@@ -17,7 +17,7 @@ class Command(NamedTuple):
     """The function in it that takes the form and returns the exit code."""
     help: str
     parse: str = ""
-    """The function in it that makes the form of arguments; none: `tyro.cli` does."""
+    """The function in it that makes the form of arguments; none: `read_flags` does."""
 
     def shorts(self) -> dict[str, str]:
         """Its flags that stand for longer ones."""
@@ -34,9 +34,9 @@ class Command(NamedTuple):
         module = import_module(f"infaug.cli.{self.module}")
         if self.parse:
             return getattr(module, self.parse)(argv, prog=prog)
-        import tyro
+        from infaug.cli.flags import read_flags  # tyro: too slow for --version
 
-        return tyro.cli(getattr(module, self.form), args=argv, prog=prog)
+        return read_flags(getattr(module, self.form), argv, prog)
 
 
 COMMANDS = {

@@ -1,14 +1,12 @@
 """`infaug completion`: the shell fills in commands, flags and choices."""
 
-import warnings
-from argparse import Action
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import tyro
 
 from infaug.cli.commands import COMMANDS
+from infaug.cli.flags import choices_by_flag
 
 Words = dict[str, list[str]]
 
@@ -58,20 +56,11 @@ def _flags_and_choices() -> tuple[Words, Words]:
     for name, command in COMMANDS.items():
         form, _ = command.load()
         shorts = {long: short for short, long in command.shorts().items()}
-        for action in _actions(form):
-            options = [*action.option_strings]
-            options += [shorts[flag] for flag in options if flag in shorts]
-            flags.setdefault(name, []).extend(options)
-            for flag in options if action.choices else ():
-                choices[f"{name}:{flag}"] = [str(each) for each in action.choices or ()]
+        for flag, values in choices_by_flag(form).items():
+            names = [flag, shorts[flag]] if flag in shorts else [flag]
+            flags.setdefault(name, []).extend(names)
+            choices |= {f"{name}:{each}": values for each in names if values}
     return flags, choices
-
-
-def _actions(form: type) -> Iterator[Action]:
-    with warnings.catch_warnings():
-        # There is no other way yet to ask tyro for the flags of a form.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield from tyro.extras.get_parser(form)._actions
 
 
 def _case(subject: str, words: Words, only_if: str = "true") -> str:

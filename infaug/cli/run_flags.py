@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import tyro
-
+from infaug.cli.flags import read_flags
 from infaug.config import Mode, RunConfig, from_dict, in_mode
 
 # Short flags for the settings people change most.
@@ -50,7 +49,7 @@ def parse_run(
         needed: the flag that names data, in full.
 
     Raises:
-        ValueError: without data, or with a file that is no config.
+        ValueError: without data, with an unknown flag, or a file that is no config.
     """
     argv = [_lengthen(word, short) for word in _tell_targets(argv)]
     named = {word.partition("=")[0] for word in argv}
@@ -69,7 +68,7 @@ def parse_run(
         begun = replace(begun, run=_read_config(first.config))
     if first.mode is not None:
         begun = replace(begun, run=in_mode(begun.run, first.mode))
-    return tyro.cli(kind, args=argv, default=begun, prog=prog)
+    return read_flags(kind, argv, prog, default=begun, also=[*short, "--target"])
 
 
 def _lengthen(word: str, short: Mapping[str, str]) -> str:

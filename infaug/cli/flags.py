@@ -1,0 +1,72 @@
+"""A command line read into a form; of flags that are not there the nearest is told."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import tyro
+
+Form = TypeVar("Form")
+
+
+def read_flags(
+    form: type[Form],
+    argv: Sequence[str],
+    prog: str,
+    *,
+    default: Form | None = None,
+    also: Iterable[str] = (),
+) -> Form:
+    """Fill in a form.
+
+    Args:
+        form: a dataclass.
+        argv: the command line.
+        prog: how the command is called.
+        default: what the flags change; None: the form's own defaults.
+        also: flags that were put into other words before.
+
+    Raises:
+        ValueError: for a flag or a word that the form does not ask for.
+    """
+    begun: Any = {} if default is None else {"default": default}
+    found, unknown = tyro.cli(
+        form, args=argv, prog=prog, return_unknown_args=True, **begun
+    )
+    flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
+    if flags:
+        known = [*also, *choices_by_flag(form)]
+        raise ValueError(f"{_missing(flags[0], known)} ({prog} --help)")
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is one word too many ({prog} --help)")
+    return found
+
+
+def choices_by_flag(form: type) -> dict[str, list[str]]:
+    """Every flag of a form, short ones too, with its choices; none where it is open."""
+    with warnings.catch_warnings():
+        # There is no other way yet to ask tyro for the flags of a form.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        actions = tyro.extras.get_parser(form)._actions
+    return {
+        flag: [str(each) for each in action.choices or ()]
+        for action in actions
+        for flag in action.option_strings
+    }
+
+
+def _missing(flag: str, known: Sequence[str]) -> str:
+    """What is said of a flag that there is not.
+
+    >>> _missing("--damping", ["--data.source", "--influence.damping"])
+    'there is no --damping: did you mean --influence.damping?'
+    >>> _missing("--traget", ["--data.source", "--target"])
+    'there is no --traget: did you mean --target?'
+    >>> _missing("--epochs", ["--data.source"])
+    'there is no --epochs'
+    """
+    ends = [each for each in known if each.endswith(f".{flag.lstrip('-')}")]
+    begins = [each for each in known if each.startswith(flag)]
+    near = ends or begins or get_close_matches(flag, known, 1)
+    return f"there is no {flag}" + (f": did you mean {near[0]}?" if near else "")
