@@ -26,7 +26,7 @@ test: lint
 
 test-all: lint
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not cluster and not chaos'
-	$(BIN)/pytest -m cluster
+	$(BIN)/pytest -n 2 --dist loadfile -m cluster
 
 # Whatever can die is killed at random moments; the tally is the last line.
 chaos: install

@@ -62,6 +62,8 @@ FEW_STEPS = {
     "--adversarial.steps": "2",
 }
 
+SMALL_IMAGES = {"--data.image-size": "64"}
+
 # Jobs that one page has run are not run again for another.
 JOBS_DONE: set[str] = set()
 
@@ -159,9 +161,10 @@ def short(words: list[str]) -> list[str]:
     trains = words[:2] == ["infaug", "fit"] or script in jobs
     if not trains:
         return words
+    changes = FEW_STEPS | SMALL_IMAGES if script == "imagenet.py" else FEW_STEPS
     kept, skip = [], False
     for word in words:
-        if not skip and word not in FEW_STEPS:
+        if not skip and word not in changes:
             kept.append(word)
-        skip = word in FEW_STEPS
-    return [*kept, *(word for pair in FEW_STEPS.items() for word in pair)]
+        skip = word in changes
+    return [*kept, *(word for pair in changes.items() for word in pair)]
