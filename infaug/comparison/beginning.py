@@ -45,7 +45,12 @@ def tell_data(
     source: Source, config: RunConfig, folder: RunFolder, told: Sequence[str], *,
     shown: bool,
 ) -> None:  # fmt: skip
-    """What the images are like, on screen; which were left out, in the folder."""
+    """What the images are like, on screen; which were left out, in the folder.
+
+    Once for each seed: a run that continues says nothing again.
+    """
+    if folder.is_settled and folder.config().seeds == config.seeds:
+        return
     folder.list_duplicates(
         [
             {"seed": seed, **twin._asdict()}
@@ -53,7 +58,7 @@ def tell_data(
             for twin in twins_in(source, config.data, seed)
         ]
     )
-    if shown:
+    if shown and not folder.is_settled:
         console = Console(stderr=True)
         for line in (*told, *inspect(source, config.data)):
             console.print(line, highlight=False, soft_wrap=True, markup=False)

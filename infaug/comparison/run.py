@@ -87,9 +87,8 @@ def run(
         config = replace(config, data=data)
         source = load(data, services.feed)
         world.first(lambda: folder.match_data(source.identity))
-        if not folder.is_settled:
-            tell = partial(tell_data, source, config, folder, told, shown=shown)
-            world.first(tell)
+        tell = partial(tell_data, source, config, folder, told, shown=shown)
+        world.first(tell)
         device = pick_device()
         settled = settle(config, source.train.image_shape, device)
         world.share(settled.classifier.batch_groups)

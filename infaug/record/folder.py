@@ -14,6 +14,7 @@ RUN/cells/generator-seedK/ the G fitted for this seed, and how far its flows rea
 RUN/views-*.png            images before and after
 RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
 RUN/interpolation-*.png    one image on the way from one tau to another
+RUN/looks.json             light, contrast, colour of views, and whether they leave use
 RUN/report.html            all of it on one page
 RUN/unreadable.txt         images that were skipped, if any were
 RUN/duplicates.jsonl       images that were in two splits, if any were: left out of one
@@ -27,6 +28,7 @@ import contextlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,8 @@ from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json, write_tensors
 from infaug.record.mirror import UNSHARED, Mirror
 from infaug.storage import is_url
+
+LOOKS_FILE = "looks.json"
 
 
 class RunFolder:
@@ -82,7 +86,7 @@ class RunFolder:
                 f"{self.path} holds {held[0]!r} and no run of infaug: nothing was "
                 "touched, choose an empty or new folder for --out"
             )
-        elif not self._begins_anew(asked):
+        elif not (self._begins_anew(asked) or self._grows(asked)):
             self._must_equal("asked.json", asked, "use those settings to continue it")
 
     def _begins_anew(self, asked: RunConfig) -> bool:
@@ -99,6 +103,22 @@ class RunFolder:
             return False
         return True
 
+    def _grows(self, asked: RunConfig) -> bool:
+        """Whether more seeds are asked for; a finished run then is so no longer."""
+        if not self.lacks_seeds(asked):
+            return False
+        with locked(self.path / "lock", f"another process is running in {self.path}"):
+            (self.path / "result.json").unlink(missing_ok=True)
+            write_json(self.path / "asked.json", to_dict(asked))
+        return True
+
+    def lacks_seeds(self, asked: RunConfig) -> bool:
+        """Whether what is asked for is this very run with more seeds.
+
+        Seeds do not know of each other: those that are finished stay as they are.
+        """
+        return _is_less(self.config("asked.json"), asked)
+
     @property
     def is_settled(self) -> bool:
         """Whether a run has begun here and its `auto` settings are decided."""
@@ -110,7 +130,7 @@ class RunFolder:
         Raises:
             ValueError: if other data or hardware settle it differently.
         """
-        if self.is_settled:
+        if self.is_settled and not _is_less(self.config(), settled):
             remedy = "continue it on such data and hardware, or set these explicitly"
             self._must_equal("config.json", settled, remedy)
         else:
@@ -267,6 +287,13 @@ def at_hand(place: Path | str) -> Iterator[Path]:
     yield folder.path
     if folder.mirror:
         folder.mirror.push()
+
+
+def _is_less(began: RunConfig, config: RunConfig) -> bool:
+    """Whether two configs are alike but for more seeds in the second."""
+    return began.seeds < config.seeds and not difference(
+        replace(began, seeds=config.seeds), config
+    )
 
 
 def _brief(value: Any) -> str:

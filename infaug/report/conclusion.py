@@ -94,9 +94,15 @@ def _interval(closest: Comparison) -> str:
 
 def _why(word: str, closest: Comparison) -> list[str]:
     if word == "undecided" and closest.num_seeds < ENOUGH_SEEDS:
-        return [f"Fewer than {ENOUGH_SEEDS} seeds decide nothing; run more (--seeds)."]
+        return [
+            f"Fewer than {ENOUGH_SEEDS} seeds decide nothing: the same command with "
+            f"--seeds {ENOUGH_SEEDS} or more adds them to this run."
+        ]
     if word == "undecided" and closest.low <= 0:
-        return ["The interval holds zero: more seeds would narrow it (--seeds)."]
+        return [
+            "The interval holds zero: more seeds would narrow it (the same command "
+            "with more --seeds adds them to this run)."
+        ]
     if word == "gain":
         return ["The interval lies above zero against every control that was run."]
     return []

@@ -27,6 +27,25 @@ def test_other_settings_are_refused_by_name(tmp_path):
         folder.enter(RunConfig(data=DataConfig(target=300)))
 
 
+def test_more_seeds_are_welcome_and_fewer_are_not(tmp_path):
+    folder, grown = RunFolder(tmp_path), RunConfig(seeds=5)
+    folder.enter(RunConfig(seeds=3))
+    folder.settle(RunConfig(seeds=3))
+    folder.finish({"verdict": "undecided"})
+    assert folder.lacks_seeds(grown)
+    with folder.locked(), pytest.raises(ValueError, match="another process"):
+        RunFolder(tmp_path).enter(grown)
+    assert folder.result() is not None
+    folder.enter(grown)
+    assert folder.result() is None
+    folder.settle(grown)
+    assert folder.config() == folder.config("asked.json") == grown
+    with pytest.raises(ValueError, match="seeds: 5 -> 3"):
+        folder.enter(RunConfig(seeds=3))
+    with pytest.raises(ValueError, match=r"data\.target: 200 -> 300; seeds: 5 -> 6"):
+        folder.enter(RunConfig(data=DataConfig(target=300), seeds=6))
+
+
 def test_a_run_that_ended_before_it_trained_gives_way_to_other_settings(tmp_path):
     """As when a broken image was found, and the remedy is a setting."""
     folder, changed = RunFolder(tmp_path), RunConfig(data=DataConfig(max_bad_images=1))

@@ -54,6 +54,23 @@ def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp
     assert "cells/generator-seed0/generator.safetensors" in calm
 
 
+@pytest.mark.parametrize(
+    "first",
+    [None, pytest.param(["base", 1, "classify", 5], marks=pytest.mark.slow)],
+)  # fmt: skip
+def test_seeds_that_are_added_give_what_all_at_once_would_have(first, tmp_path):
+    """To a finished run, and to one that was killed."""
+    less = tiny(rows=("base",))
+    more = replace(less, seeds=2)
+    start(tmp_path / "grown", first, less)
+    assert start(tmp_path / "grown", None, more) == 0
+    assert start(tmp_path / "at once", None, more) == 0
+    grown, at_once = contents(tmp_path / "grown"), contents(tmp_path / "at once")
+    assert list(grown) == list(at_once)
+    assert not [name for name in grown if grown[name] != at_once[name]]
+    assert "cells/base-seed1/result.json" in grown
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("finished") / "run"
