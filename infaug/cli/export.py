@@ -124,6 +124,8 @@ def _told(card: dict[str, Any], out: Path, did: str) -> list[str]:
         f"{cell['row']} seed {cell['seed']} ({cell['chosen_by']}), images of {size}",
         f"verdict: {card['verdict']}",
     ]
+    if (card["looks"] or {}).get("warning"):
+        lines.append(f"warning: {card['looks']['warning']} `infaug preview` draws them")
     lines += [
         f"{name}: differs by {about['max_difference']:.1e} at most"
         for name, about in card["programs"].items()

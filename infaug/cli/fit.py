@@ -99,9 +99,11 @@ def fit(asked: Fit) -> int:
     folder = RunFolder(asked.out)
     if folder.mirror:
         folder.mirror.bring()
-    is_new = folder.result() is None
-    if shown and not is_new:
-        print(f"{asked.out} holds a finished run; nothing is trained again.")
+    is_finished = folder.result() is not None
+    is_new = not is_finished or folder.lacks_seeds(asked.run)
+    if shown and is_finished:
+        more = "seeds are added to it" if is_new else "nothing is trained again"
+        print(f"{asked.out} holds a finished run; {more}.")
     result = _run(asked, workers, shown)
     with at_hand(asked.out) as run:
         pictures = sorted(run.glob("views-*.png")) or draw_views(run)
@@ -112,20 +114,19 @@ def fit(asked: Fit) -> int:
             print("pictures:", *pictures)
             print(effort_of(run).said())
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
-        report = report_at_end(run, asked.out, is_new=is_new)
+        said = report_at_end(run, asked.out, is_new=is_new)
         show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
-        print(*checked, sep="\n")
-        print("report:", report)
+        print(*checked, *said, sep="\n")
     keys = ("unit", "rows", "verdict", "seconds")
     found = json.dumps({key: result[key] for key in keys})
     print(found if asked.json else f"RESULT {found}", flush=True)
     if asked.mlflow:
         from infaug.report.mlflow import send_at_end
 
-        said = send_at_end(folder.path, asked.out, asked.mlflow)
+        sent = send_at_end(folder.path, asked.out, asked.mlflow)
         if shown:
-            print(said, file=sys.stderr)
+            print(sent, file=sys.stderr)
     return 0
 
 

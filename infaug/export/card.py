@@ -16,7 +16,7 @@ from infaug.comparison.verdict import CONFIDENCE
 from infaug.config import RunConfig, to_dict
 from infaug.export.artefact import FORMAT, VERSION
 from infaug.export.choose import Chosen
-from infaug.record.folder import RunFolder
+from infaug.record.folder import LOOKS_FILE, RunFolder
 
 UNSTATED = (
     "not stated: the weights were learned from the images under `data`, whose terms "
@@ -73,6 +73,7 @@ def write_card(
             for key, value in chosen.found.items()
             if key.startswith(("selection_", "test_")) or key == "strength"
         },
+        "looks": looks_in(folder, chosen.row.name),
         "image": {
             "channels": channels,
             "height": height,
@@ -116,6 +117,18 @@ def data_of(folder: RunFolder) -> dict[str, Any]:
             f"{path} cannot be read ({error.strerror}): only runs that say what their "
             "images are can be exported"
         ) from error
+
+
+def looks_in(folder: RunFolder, row: str) -> dict[str, Any] | None:
+    """How views of a row look beside images of use, as its run saw it at its end.
+
+    With a `warning` where they moved away from use; None if the run did not look.
+    """
+    path = folder.path / LOOKS_FILE
+    if not path.exists():
+        return None
+    looks = json.loads(path.read_text())
+    return {"of_seed": looks["seed"], **looks["rows"][row]}
 
 
 def accuracies(folder: RunFolder, config: RunConfig) -> dict[str, dict[str, Any]]:

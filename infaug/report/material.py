@@ -1,7 +1,9 @@
 """What pictures are made of: a finished learned cell and its images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 from safetensors.torch import load_file
 
@@ -12,6 +14,8 @@ from infaug.report.facts import Facts
 from infaug.report.standing import speaking_row
 from infaug.report.views import load_transform
 from infaug.trust.reload import Finished, reload
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +72,26 @@ def open_material(facts: Facts) -> Material:
     return Material(facts, reload(facts.path, row, min(facts.found[row])))
 
 
-def material_or_reason(facts: Facts) -> Material | ValueError:
-    """The same, or why it is not to be had: of a run of older days it may be anything.
+def or_reason(make: Callable[[], Made]) -> Made | ValueError:
+    """What is made, or why it is not to be had: of an old run it may be anything.
 
     A page says so in the place of the pictures, and shows the rest.
     """
     try:
-        return open_material(facts)
+        return make()
     except Exception as error:  # see above
         return ValueError(reason_of(error))
+
+
+def had(found: Made | ValueError) -> Made:
+    """What was found.
+
+    Raises:
+        ValueError: the reason, if it was not.
+    """
+    if isinstance(found, ValueError):
+        raise found
+    return found
 
 
 def reason_of(error: Exception) -> str:

@@ -1,15 +1,18 @@
 """RUN/report.html: one run on one page."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from infaug.record.atomic import write_bytes
 from infaug.report import sections
 from infaug.report.conclusion import conclude
 from infaug.report.facts import Facts, read_facts
-from infaug.report.material import Material, material_or_reason
+from infaug.report.material import Material, had, open_material, or_reason
 from infaug.report.page import Section, page, section
+from infaug.report.toward_use import Seen, look_at_views, write_looks
 
 REPORT = "report.html"
+REMEDY = "Look at the pictures before trusting them."
 
 
 def write_report(run: Path, name: str | None = None, out: Path | None = None) -> Path:
@@ -23,23 +26,27 @@ def write_report(run: Path, name: str | None = None, out: Path | None = None) ->
     Raises:
         ValueError: if the folder is no run, or the file cannot be written.
     """
-    facts = read_facts(run, name or str(run))
-    return write_page(report_page(facts), out or run / REPORT)
+    drawing = Drawing.of(read_facts(run, name or str(run)))
+    return write_page(drawing.page(), out or run / REPORT)
 
 
-def report_at_end(run: Path, name: str, *, is_new: bool) -> str:
-    """What `infaug fit` says of the report: its path, or why there is none.
+def report_at_end(run: Path, name: str, *, is_new: bool) -> list[str]:
+    """What `infaug fit` says at its end: warnings about views, and where the report is.
 
     That of a run that was finished before is drawn again only if it is gone. A run that
     is finished must not fail for its report, whatever comes in between.
     """
+    said = f"report: {name}/{REPORT}"
     if not is_new and (run / REPORT).exists():
-        return f"{name}/{REPORT}"
+        return [said]
     try:
-        write_report(run, name)
+        drawing = Drawing.of(read_facts(run, name))
+        write_page(drawing.page(), run / REPORT)
+        if isinstance(drawing.seen, Seen):
+            write_looks(run, drawing.seen)
     except Exception as error:  # see above; `infaug report` tells all of it
-        return f"not drawn ({error}); infaug report {name} draws it"
-    return f"{name}/{REPORT}"
+        return [f"report: not drawn ({error}); infaug report {name} draws it"]
+    return [*(f"warning: {text}" for text in drawing.warnings), said]
 
 
 def write_page(html: str, path: Path) -> Path:
@@ -58,16 +65,76 @@ def write_page(html: str, path: Path) -> Path:
     return path
 
 
-def report_page(facts: Facts) -> str:
-    """The whole page."""
-    conclusion = conclude(facts)
-    return page(
-        "report.html",
-        [*_of_files(facts), *_of_images(facts), *_of_books(facts)],
-        title=f"{facts.name}: {conclusion.word}",
-        facts=facts,
-        conclusion=conclusion,
-    )
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """What the page is drawn from; its images are loaded once."""
+
+    facts: Facts
+    material: Material | ValueError
+    """Of a finished learned cell, or why there is none."""
+    seen: Seen | ValueError
+
+    @classmethod
+    def of(cls, facts: Facts) -> "Drawing":
+        """Load what there is."""
+        material = or_reason(lambda: open_material(facts))
+        seen = or_reason(lambda: look_at_views(had(material)))
+        return cls(facts=facts, material=material, seen=seen)
+
+    @property
+    def warnings(self) -> list[str]:
+        """About views that leave the place of use."""
+        if isinstance(self.seen, ValueError):
+            return []
+        return [f"{text} {REMEDY}" for text in self.seen.warnings.values()]
+
+    def page(self) -> str:
+        """The whole page."""
+        facts, conclusion = self.facts, conclude(self.facts)
+        return page(
+            "report.html",
+            [*_of_files(facts), *self._of_images(), *_of_books(facts)],
+            title=f"{facts.name}: {conclusion.word}",
+            facts=facts,
+            conclusion=conclusion,
+            warnings=self.warnings,
+        )
+
+    def _of_images(self) -> list[Section]:
+        """Sections that need a finished learned cell and its images."""
+        about = self.facts.name
+        return [
+            section(
+                "pictures",
+                "Images before and after",
+                lambda: sections.pictures(had(self.material)),
+                about,
+            ),
+            section(
+                "toward_use",
+                "Nearer to use or further",
+                lambda: sections.toward_use(had(self.seen)),
+                about,
+            ),
+            section(
+                "learned",
+                "What E learned, class by class",
+                lambda: sections.learned(had(self.material)),
+                about,
+            ),
+            section(
+                "interpolation",
+                "From one tau to another",
+                lambda: sections.way_of_tau(had(self.material)),
+                about,
+            ),
+            section(
+                "extremes",
+                "Views that help and views that harm",
+                lambda: sections.extremes(had(self.material)),
+                about,
+            ),
+        ]
 
 
 def _of_files(facts: Facts) -> list[Section]:
@@ -75,50 +142,6 @@ def _of_files(facts: Facts) -> list[Section]:
         section("results", "Results", lambda: sections.results(facts), facts.name),
         section(
             "curves", "Training", lambda: sections.training_curves(facts), facts.name
-        ),
-    ]
-
-
-def _of_images(facts: Facts) -> list[Section]:
-    """Sections that need a finished learned cell and its images, loaded once."""
-    found = material_or_reason(facts)
-
-    def material() -> Material:
-        if isinstance(found, ValueError):
-            raise found
-        return found
-
-    about = facts.name
-    return [
-        section(
-            "pictures",
-            "Images before and after",
-            lambda: sections.pictures(material()),
-            about,
-        ),
-        section(
-            "toward_use",
-            "Nearer to use or further",
-            lambda: sections.toward_use(material()),
-            about,
-        ),
-        section(
-            "learned",
-            "What E learned, class by class",
-            lambda: sections.learned(material()),
-            about,
-        ),
-        section(
-            "interpolation",
-            "From one tau to another",
-            lambda: sections.way_of_tau(material()),
-            about,
-        ),
-        section(
-            "extremes",
-            "Views that help and views that harm",
-            lambda: sections.extremes(material()),
-            about,
         ),
     ]
 

@@ -19,14 +19,13 @@ from infaug.report.learned import (
 )
 from infaug.report.left_out import left_out
 from infaug.report.logs import refreshes, reviews, spent
-from infaug.report.looks import looks_as_they_are, looks_of_views
 from infaug.report.material import Material
 from infaug.report.pixels import LARGEST_PX
 from infaug.report.predictions import checks_in
 from infaug.report.settings import command, settings_of
 from infaug.report.spread import draw_spread, groups_of
 from infaug.report.standing import differences, gaps, speaking_row, standings
-from infaug.report.toward_use import compare_looks, knows_use, warning_of
+from infaug.report.toward_use import Seen
 from infaug.report.words import number
 
 Context = Mapping[str, Any]
@@ -97,31 +96,17 @@ def is_large(material: Material) -> bool:
     return max(material.splits.train.image_shape[1:]) > LARGEST_PX / 2
 
 
-def toward_use(material: Material) -> Context:
+def toward_use(seen: Seen) -> Context:
     """Learned views between training images and those of use."""
-    facts, seed = material.facts, material.seed
-    images = sample_of_classes(material.splits.train)
-    aims = sample_of_classes(material.splits.influence)
-    train, use = looks_as_they_are(images), looks_as_they_are(aims)
-    rows = []
-    for row, transform in material.transforms.items():
-        views = looks_of_views(transform, images, facts.config.estimator)
-        moved = compare_looks(train, views, use, images.labels, aims.labels)
-        rows.append((row, moved))
-    moved, has_use = rows[0][1], knows_use(facts)
-    use_name = "images of use" if has_use else "influence images"
-    said = [warning_of(row, moved) for row, moved in rows] if has_use else []
+    use_name = "images of use" if seen.has_use else "influence images"
+    moved = next(iter(seen.rows.values()))
     return {
-        "caption": f"Training images, learned views and {use_name}, seed {seed}",
+        "seen": seen,
+        "caption": f"Training images, learned views and {use_name}, seed {seen.seed}",
         "looks": [each.look for each in moved],
         "train": [each.train for each in moved],
         "use": [each.use for each in moved],
-        "rows": rows,
-        "has_use": has_use,
         "use_name": use_name,
-        "warnings": [text for text in said if text],
-        "num": len(images),
-        "num_use": len(aims),
     }
 
 

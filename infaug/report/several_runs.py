@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from infaug.report.facts import Facts, read_facts
 from infaug.report.gallery import before_and_after
 from infaug.report.learned import QUANTITIES, measure, sample_of_classes
 from infaug.report.logs import spent
-from infaug.report.material import Material, material_or_reason
+from infaug.report.material import Material, open_material, or_reason
 from infaug.report.one_run import write_page
 from infaug.report.page import Section, page, section
 from infaug.report.settings import differing
@@ -53,7 +54,7 @@ def short_names(names: Sequence[str]) -> list[str]:
 
 def comparison_page(runs: Sequence[Facts]) -> str:
     """The whole page."""
-    found = [material_or_reason(facts) for facts in runs]
+    found = [or_reason(partial(open_material, facts)) for facts in runs]
     names = [facts.name for facts in runs]
     settings = differing([facts.config for facts in runs])
     lead = "Rows of one run are paired by seed; rows of different runs are not. "

@@ -7,13 +7,18 @@ views that leave the place of use in one of them should be looked at.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from infaug.record.atomic import write_json
+from infaug.record.folder import LOOKS_FILE
 from infaug.report.facts import Facts
-from infaug.report.looks import LOOKS, Look, Looks
+from infaug.report.learned import sample_of_classes
+from infaug.report.looks import LOOKS, Look, Looks, looks_as_they_are, looks_of_views
+from infaug.report.material import Material
 
 LEAST = 2.0  # percent from black to white: a smaller change is hardly seen
 STANDARD_ERRORS = 2.0
@@ -78,6 +83,70 @@ class Moved:
 
     def _than(self, value: float) -> str:
         return self.look.more if value > self.train else self.look.less
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """How the learned views of a seed moved, seen from the images of use."""
+
+    seed: int
+    rows: Mapping[str, Sequence[Moved]]
+    """By learned row; that of the verdict first."""
+    num: int
+    """Training images."""
+    num_use: int
+    has_use: bool
+    """Whether influence images come from elsewhere than training images."""
+
+    @property
+    def warnings(self) -> dict[str, str]:
+        """By row, what should be looked at before its views are trusted."""
+        said = {row: warning_of(row, moved) for row, moved in self.rows.items()}
+        return {row: text for row, text in said.items() if text and self.has_use}
+
+
+def look_at_views(material: Material) -> Seen:
+    """Look at a seed's training images, their views by every learned row, and use.
+
+    Raises:
+        ValueError: if no class is in both sets.
+    """
+    facts = material.facts
+    images = sample_of_classes(material.splits.train)
+    aims = sample_of_classes(material.splits.influence)
+    train, use = looks_as_they_are(images), looks_as_they_are(aims)
+    rows = {}
+    for row, transform in material.transforms.items():
+        views = looks_of_views(transform, images, facts.config.estimator)
+        rows[row] = compare_looks(train, views, use, images.labels, aims.labels)
+    return Seen(
+        seed=material.seed,
+        rows=rows,
+        num=len(images),
+        num_use=len(aims),
+        has_use=knows_use(facts),
+    )
+
+
+def write_looks(run: Path, seen: Seen) -> None:
+    """Keep it with the run, for its export's card."""
+    told = {
+        row: {
+            "warning": seen.warnings.get(row),
+            "percent": {
+                each.look.key: {
+                    "training images": round(each.train, 2),
+                    "views": round(each.views, 2),
+                    "images of use" if seen.has_use else "influence images": round(
+                        each.use, 2
+                    ),
+                }
+                for each in moved
+            },
+        }
+        for row, moved in seen.rows.items()
+    }
+    write_json(run / LOOKS_FILE, {"seed": seen.seed, "rows": told})
 
 
 def compare_looks(

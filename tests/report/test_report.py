@@ -210,11 +210,13 @@ def test_a_picture_that_fails_leaves_the_others(run, tmp_path, monkeypatch):
 
 
 def test_a_finished_run_does_not_fail_for_its_report(tmp_path, run, monkeypatch):
-    said = report_at_end(tmp_path, "somewhere", is_new=True)
-    assert re.match("not drawn .*no run of infaug.*; infaug report somewhere", said)
-    monkeypatch.setattr("infaug.report.one_run.write_report", pytest.fail)
+    (said,) = report_at_end(tmp_path, "somewhere", is_new=True)
+    assert re.match(
+        "report: not drawn .*no run of infaug.*; infaug report somewhere", said
+    )
+    monkeypatch.setattr("infaug.report.one_run.Drawing", pytest.fail)
     (tmp_path / "report.html").write_text("an old one")
-    assert report_at_end(tmp_path, "here", is_new=False) == "here/report.html"
+    assert report_at_end(tmp_path, "here", is_new=False) == ["report: here/report.html"]
 
 
 def test_several_runs_stand_side_by_side(run, going, tmp_path, capsys):

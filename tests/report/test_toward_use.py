@@ -12,12 +12,15 @@ from tiny import CONFIG
 from infaug.config import DataConfig, ShiftConfig, TransformConfig
 from infaug.data.dataset import Labelled
 from infaug.estimate.learned_transform import build_transform
+from infaug.export.card import looks_in
+from infaug.record.folder import RunFolder
 from infaug.report.facts import read_facts
 from infaug.report.looks import looks_as_they_are, looks_of, looks_of_views
-from infaug.report.material import open_material
+from infaug.report.one_run import report_at_end
 from infaug.report.page import render
 from infaug.report.sections import toward_use
 from infaug.report.toward_use import (
+    Seen,
     compare_looks,
     knows_use,
     mean_over_classes,
@@ -109,22 +112,45 @@ def facts(tmp_path_factory):
     return read_facts(pictured_run(tmp_path_factory.mktemp("use") / "run"), "run")
 
 
-def test_only_where_use_is_known_is_it_said_who_left_it(facts, monkeypatch):
-    material = open_material(facts)
+def test_only_where_use_is_known_is_it_said_who_left_it(facts):
+    apart, near = moved(50, 60, 20), moved(50, 40, 20)
+    seen = Seen(
+        seed=0, rows={"base_learned": [apart]}, num=20, num_use=20, has_use=True
+    )
 
-    def drawn() -> str:
-        return render("sections/toward_use.html", toward_use(material))
+    def drawn(seen: Seen) -> str:
+        return render("sections/toward_use.html", toward_use(seen))
 
-    monkeypatch.setattr("infaug.report.sections.warning_of", lambda row, _: f"{row}!")
-    assert "<p>base_learned!</p>" in drawn()
-    assert "Look at the pictures before trusting these augmentations." in drawn()
-    monkeypatch.setattr("infaug.report.sections.warning_of", lambda *_: "")
-    assert "In none of these numbers did learned views move away" in drawn()
-    monkeypatch.setattr("infaug.report.sections.knows_use", lambda _: False)
-    quiet = drawn()
-    assert "move away" not in quiet
-    assert not re.search("images of use|>(further|nearer)<", quiet)
-    assert "so there is no place of use to move to" in quiet
+    assert "<p>base_learned: views are lighter" in drawn(seen)
+    assert "Look at the pictures before trusting this augmentation." in drawn(seen)
+    well = replace(seen, rows={"base_learned": [near]})
+    assert "In none of these numbers did learned views move away" in drawn(well)
+    unknown = replace(seen, has_use=False)
+    assert not unknown.warnings
+    assert "move away" not in drawn(unknown)
+    assert not re.search("images of use|>(further|nearer)<", drawn(unknown))
+    assert "so there is no place of use to move to" in drawn(unknown)
+
+
+def test_the_end_of_a_fit_the_top_of_its_page_and_its_card_warn(tmp_path, monkeypatch):
+    run = pictured_run(tmp_path / "run")
+    monkeypatch.setattr(
+        "infaug.report.toward_use.warning_of", lambda row, _: f"{row} went astray."
+    )
+    *warnings, said = report_at_end(run, "my run", is_new=True)
+    assert said == "report: my run/report.html"
+    assert (
+        "warning: base_learned went astray. Look at the pictures before trusting them."
+        in warnings
+    )
+    top = (run / "report.html").read_text().split("<section")[0]
+    assert "base_learned went astray. Look at the pictures" in top
+    looks = looks_in(RunFolder(run), "base_learned")
+    assert looks["warning"] == "base_learned went astray."
+    assert set(looks["percent"]["lightness"]) == {
+        "training images", "views", "images of use",
+    }  # fmt: skip
+    assert looks_in(RunFolder(tmp_path), "base_learned") is None
 
 
 def test_use_is_known_from_a_target_or_a_shift_of_influence_images(facts):
