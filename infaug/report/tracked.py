@@ -20,6 +20,8 @@ from infaug.storage import Location, is_url, location
 LABELS = ("row", "seed", "round", "phase", "step")
 # Of a finished cell's result: how it is kept, not what it found.
 BOOKS = ("row", "seed", "metrics_bytes")
+# Settings that may grow as a run is continued: parameters of a tracker never change.
+GROWING = ("seeds",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,11 @@ def tracked(facts: Facts) -> Tracked:
     return Tracked(
         mark=_mark(facts),
         title=_place(facts).name,
-        settings={s.name: s.value for s in settings_of(facts.asked, facts.config)},
+        settings={
+            each.name: each.value
+            for each in settings_of(facts.asked, facts.config)
+            if each.name not in GROWING
+        },
         about=_about(facts),
         found=_found(facts),
         cells=_cells(facts),
@@ -95,14 +101,15 @@ def tracked(facts: Facts) -> Tracked:
 
 
 def _mark(facts: Facts) -> str:
-    """Of settings, images, and the first seconds that were measured.
+    """Of settings that stay, images, and the first seconds that were measured.
 
     These no other run has, not even one of the same settings in the same place, and
     they stay when the run goes on elsewhere. Runs of older days may have none.
     """
     began = facts.timings[0] if facts.timings else str(facts.path.absolute())
     config = json.loads((facts.path / "config.json").read_text())
-    text = json.dumps([config, facts.data, began], sort_keys=True)
+    stays = {name: value for name, value in config.items() if name not in GROWING}
+    text = json.dumps([stays, facts.data, began], sort_keys=True)
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
@@ -110,6 +117,7 @@ def _about(facts: Facts) -> dict[str, str]:
     about = {
         "infaug.version": dict(versions())["infaug"],
         "infaug.place": _place(facts).absolute,
+        "infaug.seeds": str(facts.config.seeds),
     }
     if facts.result is not None:
         about["infaug.verdict"] = facts.result["verdict"]

@@ -48,7 +48,8 @@ def test_a_finished_cell_ends_with_the_numbers_of_its_result(run):
 
 def test_every_setting_is_told_by_its_name(run):
     settings = told(run).settings
-    assert list(settings) == [name for name, _ in leaves(RunConfig())]
+    names = [name for name, _ in leaves(RunConfig()) if name != "seeds"]
+    assert list(settings) == names
     assert settings["rounds.classifier_steps"] == "6"
 
 
@@ -59,6 +60,14 @@ def test_a_run_is_known_again_wherever_its_folder_lies(run, tmp_path):
     slower = json.dumps(json.loads(first) | {"seconds": 2.00001}) + "\n"
     (moved / "timings.jsonl").write_text(slower + "".join(others))
     assert told(moved).mark != told(run).mark, "another run with the same settings"
+
+
+def test_a_run_that_more_seeds_were_asked_of_is_the_same_run(run, tmp_path):
+    grown = shutil.copytree(run, tmp_path / "grown")
+    config = json.loads((grown / "config.json").read_text())
+    (grown / "config.json").write_text(json.dumps(config | {"seeds": 7}))
+    assert told(grown).mark == told(run).mark
+    assert told(grown).about["infaug.seeds"] == "7"
 
 
 def test_of_a_run_that_goes_on_the_cell_that_is_trained_has_no_result(run, tmp_path):
