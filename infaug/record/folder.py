@@ -108,7 +108,8 @@ class RunFolder:
         if not self.lacks_seeds(asked):
             return False
         with locked(self.path / "lock", f"another process is running in {self.path}"):
-            (self.path / "result.json").unlink(missing_ok=True)
+            for name in ("result.json", LOOKS_FILE, "report.html"):
+                (self.path / name).unlink(missing_ok=True)
             write_json(self.path / "asked.json", to_dict(asked))
         return True
 

@@ -130,22 +130,18 @@ def look_at_views(material: Material) -> Seen:
 
 def write_looks(run: Path, seen: Seen) -> None:
     """Keep it with the run, for its export's card."""
-    told = {
-        row: {
-            "warning": seen.warnings.get(row),
-            "percent": {
-                each.look.key: {
-                    "training images": round(each.train, 2),
-                    "views": round(each.views, 2),
-                    "images of use" if seen.has_use else "influence images": round(
-                        each.use, 2
-                    ),
-                }
-                for each in moved
-            },
+    use = "images of use" if seen.has_use else "influence images"
+    told = {}
+    for row, moved in seen.rows.items():
+        percent = {
+            each.look.key: {
+                "training images": round(each.train, 2),
+                "views": round(each.views, 2),
+                use: round(each.use, 2),
+            }
+            for each in moved
         }
-        for row, moved in seen.rows.items()
-    }
+        told[row] = {"warning": seen.warnings.get(row), "percent": percent}
     write_json(run / LOOKS_FILE, {"seed": seen.seed, "rows": told})
 
 

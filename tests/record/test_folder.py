@@ -32,12 +32,14 @@ def test_more_seeds_are_welcome_and_fewer_are_not(tmp_path):
     folder.enter(RunConfig(seeds=3))
     folder.settle(RunConfig(seeds=3))
     folder.finish({"verdict": "undecided"})
+    (tmp_path / "report.html").write_text("of three")
     assert folder.lacks_seeds(grown)
     with folder.locked(), pytest.raises(ValueError, match="another process"):
         RunFolder(tmp_path).enter(grown)
     assert folder.result() is not None
     folder.enter(grown)
     assert folder.result() is None
+    assert not (tmp_path / "report.html").exists()
     folder.settle(grown)
     assert folder.config() == folder.config("asked.json") == grown
     with pytest.raises(ValueError, match="seeds: 5 -> 3"):
