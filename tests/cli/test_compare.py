@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from infaug.cli.compare import places_of
 from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
 
@@ -46,9 +47,22 @@ def test_two_data_sets_are_compared_continued_and_rendered(tmp_path, capsys):
         ([], "--data is required"),
         (["--data", "digits", "--methods", "magic"], "there is no method 'magic'"),
         (["--data", "a/x", "b/x"], "two sources are called 'x'"),
+        (["--data", "/"], "--data / has no name"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(flags, why, tmp_path, capsys):
     assert main(["compare", "--out", str(tmp_path / "b"), *flags]) == BAD_INPUT
     assert why in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
+
+
+def test_data_are_called_as_they_are_named_or_by_their_folder(tmp_path, monkeypatch):
+    (tmp_path / "pets" / "cats").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "pets")
+    here, url = str(tmp_path / "pets"), "s3://b/set?endpoint_override=h:9000&scheme=http"
+    assert places_of(["."]) == {"pets": here}
+    assert places_of(["cats/.."]) == {"pets": f"{here}/cats/.."}
+    assert places_of([url]) == {"set": url}
+    assert places_of([f"mine={url}"]) == {"mine": url}
+    assert places_of(["cats/lr=3"]) == {"lr=3": f"{here}/cats/lr=3"}
+    assert places_of(["lr=cats"]) == {"lr": f"{here}/cats"}
