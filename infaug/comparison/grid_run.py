@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -11,13 +10,14 @@ import torch
 from infaug.cell.rows import GENERATOR, ROWS, Row, rows_of
 from infaug.comparison.cells import plan_cells
 from infaug.comparison.grid import Work
+from infaug.comparison.grid_images import images_of
 from infaug.comparison.plan import settle
 from infaug.comparison.results import Record
 from infaug.comparison.run import run_planned
 from infaug.comparison.tuning import TRIAL
 from infaug.config import DataConfig
+from infaug.data.images import Source
 from infaug.data.problem import positions
-from infaug.data.source import Source, load
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
@@ -66,7 +66,7 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
     folder = RunFolder(site.work / f"{home.row}-seed{cell.seed}-{home.key}")
     folder.enter(cell.config)
     with folder.locked():
-        source = _loaded(_reading(data, site.places.get(data.source, data.source)))
+        source = images_of(data, site.places)
         check_shared(source, work.stands_for, cell.seed)
         device = pick_device()
         config = replace(cell.config, data=data)
@@ -87,28 +87,6 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
         **_spent(folder, ROWS[cell.row]),
         **{k: v for k, v in found.items() if k not in ("row", "seed", "metrics_bytes")},
     }
-
-
-@lru_cache(maxsize=1)
-def _loaded(reading: DataConfig) -> Source:
-    """One process runs many cells of the same images: they are decoded once."""
-    return load(reading)
-
-
-def _reading(data: DataConfig, source: str) -> DataConfig:
-    """Of the data settings only those that `load` looks at."""
-    return DataConfig(
-        source=source,
-        target_source=data.target_source,
-        test_from=data.test_from,
-        image_size=data.image_size,
-        mode=data.mode,
-        image_column=data.image_column,
-        label_column=data.label_column,
-        path_column=data.path_column,
-        split_column=data.split_column,
-        max_bad_images=data.max_bad_images,
-    )
 
 
 def check_shared(source: Source, problems: Sequence[DataConfig], seed: int) -> None:

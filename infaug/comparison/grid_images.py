@@ -1,0 +1,51 @@
+"""The images of tables' problems, which one process reads once for many cells."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+
+from infaug.config import DataConfig
+from infaug.data.images import Source
+from infaug.data.source import load
+
+# What is done with images once they are read. A setting that is missing here is taken
+# to matter to reading: they would be read again for another value, never wrongly.
+OF_DIVISION = (
+    "labels",
+    "target",
+    "influence_share",
+    "test",
+    "seed",
+    "drop_duplicates",
+    "shift",
+    "tail",
+    "nuisance",
+)
+
+
+def reading(data: DataConfig) -> DataConfig:
+    """Of the data settings only those that `load` looks at; others as by default.
+
+    >>> given = DataConfig(source="pets", labels=100, stream_above_gib=1.0)
+    >>> reading(given) == DataConfig(source="pets", stream_above_gib=1.0)
+    True
+    """
+    default = DataConfig()
+    return replace(data, **{name: getattr(default, name) for name in OF_DIVISION})
+
+
+def images_of(data: DataConfig, places: Mapping[str, str]) -> Source:
+    """The images of a problem, where `places` says that data of its name lie.
+
+    Raises:
+        ValueError: whatever `load` refuses.
+    """
+    return _loaded(
+        replace(reading(data), source=places.get(data.source, data.source))
+    )
+
+
+@lru_cache(maxsize=1)
+def _loaded(data: DataConfig) -> Source:
+    """One process runs many cells of the same images: they are decoded once."""
+    return load(data)
