@@ -13,6 +13,7 @@ from infaug.cli import run_flags
 from infaug.cli.cells import run_missing
 from infaug.cli.places import look_for_data
 from infaug.cli.run_flags import parse_run
+from infaug.comparison.places import fixed
 from infaug.config import RoundsConfig, RunConfig
 
 if TYPE_CHECKING:
@@ -78,11 +79,13 @@ class Problems:
         columns: a problem each.
         places: folder by name of data; a problem whose data is not here is shown, not
             run.
+        targets: where the images of a target lie, by what `data.target_source` says.
         program: how the command is called that is told to the user.
     """
 
     columns: "tuple[Column, ...]"
     places: Mapping[str, str]
+    targets: Mapping[str, str] = field(default_factory=dict)
     program: str = "infaug compare"
 
 
@@ -97,7 +100,8 @@ def parse_compare(
 def compare(asked: Compare, problems: Problems | None = None) -> int:
     """`infaug compare`; `problems`: what is compared on where flags do not say."""
     if not asked.render:
-        look_for_data(*places_of(asked.sources).values())
+        target = asked.run.data.target_source
+        look_for_data(*places_of(asked.sources).values(), target)
     from infaug.comparison.grid import Table, work_of
     from infaug.comparison.grid_run import Site
     from infaug.comparison.leaderboard import board
@@ -114,7 +118,11 @@ def compare(asked: Compare, problems: Problems | None = None) -> int:
             c for c in problems.columns if c.config.data.source in problems.places
         ]
         table = Table(name="", title="", columns=tuple(at_hand), rows=methods)
-        site = Site(work=(asked.out / "work").absolute(), places=problems.places)
+        site = Site(
+            work=(asked.out / "work").absolute(),
+            places=problems.places,
+            targets=problems.targets,
+        )
         asked.out.mkdir(parents=True, exist_ok=True)
         refusal = f"another process is comparing in {asked.out}: wait for it"
         with locked(asked.out / "lock", refusal):
@@ -162,7 +170,9 @@ def problems_of(asked: Compare) -> Problems:
     for name in places:
         data = replace(asked.run.data, source=name)
         columns.append(Column(title=name, config=replace(asked.run, data=data)))
-    return Problems(columns=tuple(columns), places=places)
+    target = asked.run.data.target_source
+    targets = {} if target is None else {target: fixed(target)}
+    return Problems(columns=tuple(columns), places=places, targets=targets)
 
 
 def places_of(sources: Sequence[str]) -> dict[str, str]:
@@ -182,8 +192,7 @@ def places_of(sources: Sequence[str]) -> dict[str, str]:
                 f"--data: two sources are called {name!r}: name them, as in "
                 f"{name}2={place}"
             )
-        is_path = place != "digits" and "://" not in place
-        places[name] = str(Path(place).expanduser().absolute()) if is_path else place
+        places[name] = fixed(place)
     return places
 
 

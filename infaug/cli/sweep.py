@@ -65,7 +65,8 @@ def sweep(asked: Sweep, space: "Space | None" = None) -> int:
     """`infaug sweep`; `space`: what is searched where `--space` names nothing."""
     look_for_data(asked.run.data.source, asked.run.data.target_source)
     from infaug.comparison.beginning import settle_data
-    from infaug.distributed.sweep import Room, located  # imports ray
+    from infaug.comparison.places import located
+    from infaug.distributed.sweep import Room  # imports ray
     from infaug.lock import locked
     from infaug.sweep.changes import DEFAULT_SPACE
     from infaug.sweep.plan import Sweep as Plan
@@ -76,12 +77,11 @@ def sweep(asked: Sweep, space: "Space | None" = None) -> int:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} must be >= 1, got {getattr(asked, name)}")
     words = asked.space or [f"{name}={text}" for name, text in DEFAULT_SPACE.items()]
-    config = located(asked.run)
-    data, told = settle_data(config.data)
+    data, told = settle_data(located(asked.run.data))
     if not asked.quiet:
         print(*told, sep="\n", end="\n" if told else "")
     plan = Plan(
-        config=replace(config, data=data),
+        config=replace(asked.run, data=data),
         how=asked.sweep,
         space=space if space and not asked.space else parse_space(words),
         out=asked.out.absolute(),

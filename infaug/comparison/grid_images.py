@@ -34,14 +34,30 @@ def reading(data: DataConfig) -> DataConfig:
     return replace(data, **{name: getattr(default, name) for name in OF_DIVISION})
 
 
-def images_of(data: DataConfig, places: Mapping[str, str]) -> Source:
-    """The images of a problem, where `places` says that data of its name lie.
+def images_of(
+    data: DataConfig, places: Mapping[str, str], targets: Mapping[str, str]
+) -> Source:
+    """The images of a problem.
+
+    Args:
+        data: its settings; `source` is the name of the data.
+        places: where data lie, by their name.
+        targets: likewise of `target_source`.
 
     Raises:
         ValueError: whatever `load` refuses.
     """
-    return _loaded(
-        replace(reading(data), source=places.get(data.source, data.source))
+    return _loaded(reading(_placed(data, places, targets)))
+
+
+def _placed(
+    data: DataConfig, places: Mapping[str, str], targets: Mapping[str, str]
+) -> DataConfig:
+    source, target = data.source, data.target_source
+    return replace(
+        data,
+        source=places.get(source, source),
+        target_source=target and targets.get(target, target),
     )
 
 

@@ -32,10 +32,13 @@ class Site:
         work: folder for the cells' run folders, which unfinished cells continue from.
         places: where the images lie that a problem knows by name, as `data.source`; of
             a name that is not here it is the name itself.
+        targets: likewise of `data.target_source`, which may be called like another
+            problem's data.
     """
 
     work: Path
     places: Mapping[str, str] = field(default_factory=dict)
+    targets: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_here(works: Sequence[Work], site: Site, *, shown: bool) -> Iterator[Record]:
@@ -66,7 +69,7 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
     folder = RunFolder(site.work / f"{home.row}-seed{cell.seed}-{home.key}")
     folder.enter(cell.config)
     with folder.locked():
-        source = images_of(data, site.places)
+        source = images_of(data, site.places, site.targets)
         check_shared(source, work.stands_for, cell.seed)
         device = pick_device()
         config = replace(cell.config, data=data)

@@ -20,7 +20,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -255,12 +255,3 @@ class Teller:
 def _loaded(data: DataConfig) -> Source:
     """One process runs several trials on the same images: they are decoded once."""
     return without_test(load(data), data)
-
-
-def located(config: Any) -> Any:
-    """A config whose images any process finds, wherever it works."""
-    source = config.data.source
-    if source == "digits" or "://" in source:
-        return config
-    path = str(Path(source).expanduser().absolute())
-    return replace(config, data=replace(config.data, source=path))

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from infaug.cli.compare import places_of
+from infaug.cli.compare import parse_compare, places_of, problems_of
 from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
 
@@ -48,6 +48,7 @@ def test_two_data_sets_are_compared_continued_and_rendered(tmp_path, capsys):
         (["--data", "digits", "--methods", "magic"], "there is no method 'magic'"),
         (["--data", "a/x", "b/x"], "two sources are called 'x'"),
         (["--data", "/"], "--data / has no name"),
+        (["--data", "digits", "--target", "gone/"], "gone/ was not found"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_one_line(flags, why, tmp_path, capsys):
@@ -66,3 +67,12 @@ def test_data_are_called_as_they_are_named_or_by_their_folder(tmp_path, monkeypa
     assert places_of([f"mine={url}"]) == {"mine": url}
     assert places_of(["cats/lr=3"]) == {"lr=3": f"{here}/cats/lr=3"}
     assert places_of(["lr=cats"]) == {"lr": f"{here}/cats"}
+
+
+def test_a_target_is_told_with_its_whole_path_and_known_by_the_one_given(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    problems = problems_of(parse_compare(["--data", "digits", "--target", "new"]))
+    assert problems.targets == {"new": str(tmp_path / "new")}
+    assert problems.columns[0].config.data.target_source == "new"
