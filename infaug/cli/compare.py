@@ -19,6 +19,7 @@ from infaug.config import RoundsConfig, RunConfig
 if TYPE_CHECKING:
     from infaug.comparison.grid import Column
     from infaug.comparison.leaderboard import Board
+    from infaug.comparison.results import Results
 
 METHODS = (
     "none", "base", "base_tuned", "trivial", "mixup", "mmel_hard",
@@ -102,11 +103,8 @@ def compare(asked: Compare, problems: Problems | None = None) -> int:
     if not asked.render:
         target = asked.run.data.target_source
         look_for_data(*places_of(asked.sources).values(), target)
-    from infaug.comparison.grid import Table, work_of
-    from infaug.comparison.grid_run import Site
     from infaug.comparison.leaderboard import board
     from infaug.comparison.results import Results
-    from infaug.lock import locked
 
     problems = problems or problems_of(asked)
     if asked.smoke:
@@ -114,30 +112,48 @@ def compare(asked: Compare, problems: Problems | None = None) -> int:
     methods, seeds = methods_of(asked.run), asked.run.seeds
     results = Results(asked.results or asked.out / "results.jsonl")
     if not asked.render:
-        at_hand = [
-            c for c in problems.columns if c.config.data.source in problems.places
-        ]
-        table = Table(name="", title="", columns=tuple(at_hand), rows=methods)
-        site = Site(
-            work=(asked.out / "work").absolute(),
-            places=problems.places,
-            targets=problems.targets,
-        )
-        asked.out.mkdir(parents=True, exist_ok=True)
-        refusal = f"another process is comparing in {asked.out}: wait for it"
-        with locked(asked.out / "lock", refusal):
-            run_missing(
-                work_of([table], None, seeds),
-                results,
-                site,
-                workers=asked.workers,
-                gpus=asked.gpus_per_cell,
-                cpus=asked.cpus_per_cell,
-                shown=not (asked.quiet or asked.json),
-            )
+        _run(asked, problems, methods, results)
     boards = [board(column, methods, seeds, results) for column in problems.columns]
     _show(asked, boards, problems)
     return 0
+
+
+def _run(
+    asked: Compare, problems: Problems, methods: tuple[str, ...], results: "Results"
+) -> None:
+    """Run what is missing of the problems whose data is here.
+
+    Raises:
+        ValueError: whatever a cell refuses, and results of other images.
+    """
+    from infaug.comparison.grid import Table, work_of
+    from infaug.comparison.grid_images import forget_images, images_of
+    from infaug.comparison.grid_known import KnownImages
+    from infaug.comparison.grid_run import Site
+    from infaug.lock import locked
+
+    places, targets = problems.places, problems.targets
+    at_hand = tuple(c for c in problems.columns if c.config.data.source in places)
+    table = Table(name="", title="", columns=at_hand, rows=methods)
+    work = (asked.out / "work").absolute()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    refusal = f"another process is comparing in {asked.out}: wait for it"
+    with locked(asked.out / "lock", refusal):
+        forget_images()  # They may have changed since this process compared before.
+        for data in dict.fromkeys(column.config.data for column in at_hand):
+            identity = images_of(data, places, targets).identity
+            KnownImages(results).match(data, identity)
+        if asked.workers:
+            forget_images()  # Ray's workers read their own.
+        run_missing(
+            work_of([table], None, asked.run.seeds),
+            results,
+            Site(work=work, places=places, targets=targets),
+            workers=asked.workers,
+            gpus=asked.gpus_per_cell,
+            cpus=asked.cpus_per_cell,
+            shown=not (asked.quiet or asked.json),
+        )
 
 
 def methods_of(run: RunConfig) -> tuple[str, ...]:

@@ -65,3 +65,8 @@ def _placed(
 def _loaded(data: DataConfig) -> Source:
     """One process runs many cells of the same images: they are decoded once."""
     return load(data)
+
+
+def forget_images() -> None:
+    """Give back the memory of what this process has read."""
+    _loaded.cache_clear()

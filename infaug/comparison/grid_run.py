@@ -1,5 +1,6 @@
 """Running one cell of a table, in a folder of its own, and all of them in turn."""
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,8 +61,9 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
         accuracies; what `base_tuned` chose from.
 
     Raises:
-        ValueError: whatever `comparison.run` refuses, and training images that differ
-            between the problems for which the result would stand.
+        ValueError: whatever `comparison.run` refuses, images other than the cell began
+            with, and training images that differ between the problems for which the
+            result would stand.
     """
     # All that it stands for are alike in whatever the cell's numbers depend on.
     cell, data = work.cell, work.stands_for[0]
@@ -71,6 +73,7 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
     with folder.locked():
         source = images_of(data, site.places, site.targets)
         check_shared(source, work.stands_for, cell.seed)
+        _match_data(folder, source)
         device = pick_device()
         config = replace(cell.config, data=data)
         settled = settle(config, source.train.image_shape, device)
@@ -90,6 +93,28 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
         **_spent(folder, ROWS[cell.row]),
         **{k: v for k, v in found.items() if k not in ("row", "seed", "metrics_bytes")},
     }
+
+
+def _match_data(folder: RunFolder, source: Source) -> None:
+    """Keep what a cell's images are, or check that they are those it began with.
+
+    `folder.match_data` alone would take a folder that is not settled for one in which
+    nothing was trained. A cell's is never settled: another row may go through its G on
+    other hardware.
+
+    Raises:
+        ValueError: if they have changed since.
+    """
+    kept = (folder.checkpoints, folder.path / "cells")
+    has_trained = any(path.is_dir() and any(path.iterdir()) for path in kept)
+    path = folder.path / "data.json"
+    if not (has_trained and path.exists()):
+        folder.match_data(source.identity)
+    elif json.loads(path.read_text()) != source.identity:
+        raise ValueError(
+            f"{folder} holds a part of a comparison on other images: bring them back "
+            "to continue it, or give these another name, as --data NAME=FOLDER"
+        )
 
 
 def check_shared(source: Source, problems: Sequence[DataConfig], seed: int) -> None:

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from infaug.comparison.grid import GridCell, recorded_cell
+from infaug.comparison.grid_images import reading
+from infaug.config import DataConfig
 from infaug.record.journal import append_line, read_lines
 
 Record = dict[str, Any]
@@ -22,6 +24,11 @@ class Results:
     def get(self, cell: GridCell) -> Record | None:
         """What a cell found, or None if it has not been run."""
         return self._found.get(cell)
+
+    def have(self, data: DataConfig) -> bool:
+        """Whether a cell is finished whose images were read as these are."""
+        read = {reading(cell.config.data) for cell in self._found if cell is not None}
+        return reading(data) in read
 
     def add(self, record: Record) -> None:
         """Append what a cell found; it is on disk when this returns."""

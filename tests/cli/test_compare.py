@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from archives import class_files, write_files
 
 from infaug.cli.compare import parse_compare, places_of, problems_of
 from infaug.cli.exit_codes import BAD_INPUT
@@ -13,6 +14,9 @@ TINY = [
     *("--classifier.batch-size", "8", "--classifier.batch-groups", "2"),
     *("--rounds.rounds", "1", "--rounds.classifier-steps", "3"),
 ]
+
+# Of two dozen images.
+FEW = ["--target", "8", "--data.test", "4", *TINY[6:]]
 
 
 def test_two_data_sets_are_compared_continued_and_rendered(tmp_path, capsys):
@@ -60,7 +64,8 @@ def test_what_cannot_be_compared_is_refused_in_one_line(flags, why, tmp_path, ca
 def test_data_are_called_as_they_are_named_or_by_their_folder(tmp_path, monkeypatch):
     (tmp_path / "pets" / "cats").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "pets")
-    here, url = str(tmp_path / "pets"), "s3://b/set?endpoint_override=h:9000&scheme=http"
+    here = str(tmp_path / "pets")
+    url = "s3://b/set?endpoint_override=h:9000&scheme=http"
     assert places_of(["."]) == {"pets": here}
     assert places_of(["cats/.."]) == {"pets": f"{here}/cats/.."}
     assert places_of([url]) == {"set": url}
@@ -76,3 +81,27 @@ def test_a_target_is_told_with_its_whole_path_and_known_by_the_one_given(
     problems = problems_of(parse_compare(["--data", "digits", "--target", "new"]))
     assert problems.targets == {"new": str(tmp_path / "new")}
     assert problems.columns[0].config.data.target_source == "new"
+
+
+def test_results_of_other_images_are_not_passed_off_as_these(tmp_path, capsys):
+    out = tmp_path / "board"
+    flags = ["--out", str(out), "--methods", "none", "--data.image-size", "8", *FEW]
+
+    def compared(data: str) -> tuple[int, str]:
+        code = main(["compare", "--data", data, *flags])
+        return code, capsys.readouterr().err
+
+    one, two = tmp_path / "v1" / "pets", tmp_path / "v2" / "pets"
+    write_files(one, class_files("cat", "dog", count=12))
+    write_files(two, class_files("cat", "dog", count=14))
+    assert "0 cells are done, 1 to run" in compared(str(one))[1]
+    code, why = compared(str(two))
+    assert code == BAD_INPUT
+    assert "holds results of other images called 'pets'" in why
+    assert "(other train images, train checksum)" in why
+    assert "0 cells are done, 1 to run" in compared(f"more={two}")[1]
+    assert "1 cells are done, 0 to run" in compared(str(one))[1]
+
+    write_files(one, class_files("cat", count=13))
+    assert compared(str(one))[0] == BAD_INPUT, "an image came to the folder"
+    assert len((out / "results.jsonl").read_text().splitlines()) == 2

@@ -1,6 +1,7 @@
 """Tables cell by cell: which cells are one, and what an interruption leaves."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -232,6 +233,30 @@ def test_killed_anywhere_it_continues_and_ends_with_the_same_lines(
     monkeypatch.setattr(Display, "step", live)
     run_missing(tmp_path)
     assert lines(tmp_path) == lines(finished)
+
+
+def test_a_cell_is_not_continued_on_other_images_than_it_began_with(tmp_path):
+    (work,) = work_of([replace(TABLE, rows=("none",))], None, 1)
+    site = Site(work=tmp_path)
+    found = run_grid_cell(work, site, shown=False)
+    (folder,) = tmp_path.iterdir()
+    kept = json.loads((folder / "data.json").read_text())
+
+    def began_with(checksum: str) -> None:
+        changed = json.dumps(kept | {"train checksum": checksum})
+        (folder / "data.json").write_text(changed)
+
+    began_with("other")
+    with pytest.raises(ValueError, match="comparison on other images: bring them back"):
+        run_grid_cell(work, site, shown=False)
+    began_with(kept["train checksum"])
+    assert run_grid_cell(work, site, shown=False) == found
+
+    # In which nothing is trained.
+    shutil.rmtree(folder / "cells")
+    began_with("other")
+    assert run_grid_cell(work, site, shown=False)["test_top1"] == found["test_top1"]
+    assert json.loads((folder / "data.json").read_text()) == kept
 
 
 def test_the_line_of_a_tuned_base_says_what_it_chose_from(tmp_path):

@@ -1,0 +1,78 @@
+"""Which images a file of results is about: a name of data stands for the same ones.
+
+NAME-images.json lies beside NAME.jsonl and says for each data set, with the settings
+under which it was read, what tells its images from others. Results that are older than
+this file stay; which images they are about is then what the next command says.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from infaug.comparison.grid_images import reading
+from infaug.comparison.results import Results
+from infaug.config import DataConfig, from_dict
+from infaug.record.atomic import write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Some images, by what they were read with."""
+
+    read: DataConfig
+    """The settings that matter to reading; `source` is the name of the data."""
+    images: Mapping[str, Any]
+    """As `Source.identity`."""
+
+
+class KnownImages:
+    """What is known of the images that some results are about."""
+
+    def __init__(self, results: Results):
+        self.results = results
+        self.path = results.path.with_name(f"{results.path.stem}-images.json")
+
+    def match(self, data: DataConfig, images: Mapping[str, Any]) -> None:
+        """Keep what the images of a problem are, or check that results are about these.
+
+        Images without any result give way to others.
+
+        Args:
+            data: settings of the problem; `source` is the name of the data.
+            images: what tells them from others, as `Source.identity`.
+
+        Raises:
+            ValueError: if there are results of others under the same name.
+        """
+        entry = Entry(read=reading(data), images=dict(images))
+        known = self._entries()
+        others = [each for each in known if each.read != entry.read]
+        for each in known:
+            if each not in others and each.images != entry.images:
+                self._refuse_results_of(each, entry)
+        if entry not in known:
+            self._write([*others, entry])
+
+    def _refuse_results_of(self, began: Entry, now: Entry) -> None:
+        if not self.results.have(began.read):
+            return
+        old, new = began.images, now.images
+        differ = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+        raise ValueError(
+            f"{self.results.path} holds results of other images called "
+            f"{now.read.source!r} (other {', '.join(differ)}): give these another "
+            "name, as --data NAME=FOLDER, or use another --out or --results"
+        )
+
+    def _entries(self) -> list[Entry]:
+        if not self.path.exists():
+            return []
+        return [
+            Entry(read=from_dict(DataConfig, each["read"]), images=each["images"])
+            for each in json.loads(self.path.read_text())
+        ]
+
+    def _write(self, entries: Iterable[Entry]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(self.path, [asdict(each) for each in entries])

@@ -1,0 +1,70 @@
+"""Which images results are about."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from tiny import CONFIG
+
+from infaug.comparison.grid import grid_cell
+from infaug.comparison.grid_known import KnownImages
+from infaug.comparison.results import Results
+
+ONE, OTHER = {"train checksum": "1a"}, {"train checksum": "2b"}
+DATA = CONFIG.data
+
+
+def finish_a_cell(results: Results) -> None:
+    cell = grid_cell("base", 0, CONFIG)
+    results.add({"row": "base", "seed": 0, "config": cell.settings})
+
+
+def test_images_with_results_stay_and_others_are_refused(tmp_path):
+    results = Results(tmp_path / "deep" / "board.jsonl")
+    KnownImages(results).match(DATA, ONE)
+    finish_a_cell(results)
+    KnownImages(results).match(DATA, ONE)
+    before = (tmp_path / "deep" / "board-images.json").read_bytes()
+    shared = replace(DATA, target=100, seed=1, drop_duplicates=True)
+    for data in (DATA, shared):
+        with pytest.raises(ValueError, match=r"board.jsonl.*'digits'.*another --out"):
+            KnownImages(Results(results.path)).match(data, OTHER)
+    assert (tmp_path / "deep" / "board-images.json").read_bytes() == before
+
+
+def test_images_without_results_give_way(tmp_path):
+    results = Results(tmp_path / "board.jsonl")
+    KnownImages(results).match(DATA, ONE)
+    KnownImages(results).match(DATA, OTHER)
+    finish_a_cell(results)
+    with pytest.raises(ValueError, match="other images"):
+        KnownImages(results).match(DATA, ONE)
+
+
+def test_images_read_with_other_settings_and_of_another_name_are_others(tmp_path):
+    results = Results(tmp_path / "board.jsonl")
+    finish_a_cell(results)
+    KnownImages(results).match(DATA, ONE)
+    KnownImages(results).match(replace(DATA, image_size=24), OTHER)
+    KnownImages(results).match(replace(DATA, source="more"), OTHER)
+    KnownImages(results).match(DATA, ONE)
+
+
+def test_results_from_before_this_was_kept_are_about_what_comes_next(tmp_path):
+    results = Results(tmp_path / "board.jsonl")
+    finish_a_cell(results)
+    KnownImages(results).match(DATA, ONE)
+    with pytest.raises(ValueError, match="other images"):
+        KnownImages(results).match(DATA, OTHER)
+
+
+def test_what_was_kept_before_a_setting_existed_stands_for_its_default(tmp_path):
+    results = Results(tmp_path / "board.jsonl")
+    finish_a_cell(results)
+    KnownImages(results).match(DATA, ONE)
+    path = tmp_path / "board-images.json"
+    (entry,) = json.loads(path.read_text())
+    del entry["read"]["stream_above_gib"]
+    path.write_text(json.dumps([entry]))
+    with pytest.raises(ValueError, match="other images"):
+        KnownImages(results).match(DATA, OTHER)
