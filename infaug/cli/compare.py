@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from infaug.cli.cells import run_missing
 from infaug.cli.places import look_for_data
 from infaug.cli.run_flags import parse_run
 from infaug.comparison.places import fixed
-from infaug.config import RoundsConfig, RunConfig
+from infaug.config import DataConfig, RoundsConfig, RunConfig
 
 if TYPE_CHECKING:
     from infaug.comparison.grid import Column
@@ -111,8 +112,10 @@ def compare(asked: Compare, problems: Problems | None = None) -> int:
         asked, problems = _smoke(asked, problems)
     methods, seeds = methods_of(asked.run), asked.run.seeds
     results = Results(asked.results or asked.out / "results.jsonl")
-    if not asked.render:
-        _run(asked, problems, methods, results)
+    if asked.render:
+        problems = _recalled(problems, results)
+    else:
+        problems = _run(asked, problems, methods, results)
     boards = [board(column, methods, seeds, results) for column in problems.columns]
     _show(asked, boards, problems)
     return 0
@@ -120,40 +123,79 @@ def compare(asked: Compare, problems: Problems | None = None) -> int:
 
 def _run(
     asked: Compare, problems: Problems, methods: tuple[str, ...], results: "Results"
-) -> None:
+) -> Problems:
     """Run what is missing of the problems whose data is here.
+
+    Returns:
+        The problems with the sizes and modes that were chosen.
 
     Raises:
         ValueError: whatever a cell refuses, and results of other images.
     """
     from infaug.comparison.grid import Table, work_of
-    from infaug.comparison.grid_images import forget_images, images_of
-    from infaug.comparison.grid_known import KnownImages
+    from infaug.comparison.grid_images import forget_images
     from infaug.comparison.grid_run import Site
     from infaug.lock import locked
 
-    places, targets = problems.places, problems.targets
-    at_hand = tuple(c for c in problems.columns if c.config.data.source in places)
-    table = Table(name="", title="", columns=at_hand, rows=methods)
+    shown = not (asked.quiet or asked.json)
     work = (asked.out / "work").absolute()
     asked.out.mkdir(parents=True, exist_ok=True)
     refusal = f"another process is comparing in {asked.out}: wait for it"
     with locked(asked.out / "lock", refusal):
-        forget_images()  # They may have changed since this process compared before.
-        for data in dict.fromkeys(column.config.data for column in at_hand):
-            identity = images_of(data, places, targets).identity
-            KnownImages(results).match(data, identity)
+        problems = _settled(problems, results, shown=shown)
         if asked.workers:
             forget_images()  # Ray's workers read their own.
+        here = [c for c in problems.columns if c.config.data.source in problems.places]
+        table = Table(name="", title="", columns=tuple(here), rows=methods)
         run_missing(
             work_of([table], None, asked.run.seeds),
             results,
-            Site(work=work, places=places, targets=targets),
+            Site(work=work, places=problems.places, targets=problems.targets),
             workers=asked.workers,
             gpus=asked.gpus_per_cell,
             cpus=asked.cpus_per_cell,
-            shown=not (asked.quiet or asked.json),
+            shown=shown,
         )
+    return problems
+
+
+def _settled(problems: Problems, results: "Results", *, shown: bool) -> Problems:
+    """The problems with what their images decide; what is not here is recalled.
+
+    Raises:
+        ValueError: for results of other images.
+    """
+    from infaug.comparison.grid_images import forget_images, images_of, settled
+    from infaug.comparison.grid_known import KnownImages
+
+    known, columns = KnownImages(results), []
+    places, targets = problems.places, problems.targets
+    forget_images()  # They may have changed since this process compared before.
+    for column in problems.columns:
+        asked = column.config.data
+        if asked.source not in places:
+            columns.append(_with_data(column, known.recall(asked)))
+            continue
+        data, told = settled(asked, places, targets)
+        known.match(asked, data, images_of(data, places, targets).identity)
+        columns.append(_with_data(column, data))
+        if shown:
+            for line in told:
+                print(f"{column.title}: {line}", file=sys.stderr)
+    return replace(problems, columns=tuple(columns))
+
+
+def _recalled(problems: Problems, results: "Results") -> Problems:
+    """The problems with the sizes and modes that results have: no image is read."""
+    from infaug.comparison.grid_known import KnownImages
+
+    known = KnownImages(results)
+    columns = [_with_data(c, known.recall(c.config.data)) for c in problems.columns]
+    return replace(problems, columns=tuple(columns))
+
+
+def _with_data(column: "Column", data: DataConfig) -> "Column":
+    return replace(column, config=replace(column.config, data=data))
 
 
 def methods_of(run: RunConfig) -> tuple[str, ...]:
@@ -182,10 +224,13 @@ def problems_of(asked: Compare) -> Problems:
     from infaug.comparison.grid import Column
 
     places = places_of(asked.sources or (asked.run.data.source,))
+    run = asked.run
+    if run.data.drop_duplicates is None:  # What a new run decides.
+        run = replace(run, data=replace(run.data, drop_duplicates=True))
     columns = []
     for name in places:
-        data = replace(asked.run.data, source=name)
-        columns.append(Column(title=name, config=replace(asked.run, data=data)))
+        data = replace(run.data, source=name)
+        columns.append(Column(title=name, config=replace(run, data=data)))
     target = asked.run.data.target_source
     targets = {} if target is None else {target: fixed(target)}
     return Problems(columns=tuple(columns), places=places, targets=targets)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from infaug.config import DataConfig
 from infaug.data.images import Source
 from infaug.data.source import load
+from infaug.data.survey import settle_images
 
 # What is done with images once they are read. A setting that is missing here is taken
 # to matter to reading: they would be read again for another value, never wrongly.
@@ -48,6 +49,18 @@ def images_of(
         ValueError: whatever `load` refuses.
     """
     return _loaded(reading(_placed(data, places, targets)))
+
+
+def settled(
+    data: DataConfig, places: Mapping[str, str], targets: Mapping[str, str]
+) -> tuple[DataConfig, list[str]]:
+    """The settings of a problem with the size and mode its images get, told in lines.
+
+    Raises:
+        ValueError: for images that are missing or of no known layout.
+    """
+    found, told = settle_images(_placed(data, places, targets))
+    return replace(data, image_size=found.image_size, mode=found.mode), told
 
 
 def _placed(

@@ -1,13 +1,14 @@
 """Which images a file of results is about: a name of data stands for the same ones.
 
-NAME-images.json lies beside NAME.jsonl and says for each data set, with the settings
-under which it was read, what tells its images from others. Results that are older than
-this file stay; which images they are about is then what the next command says.
+NAME-images.json lies beside NAME.jsonl and says for each data set what was asked for,
+the size and mode that were chosen, and what tells its images from others. Results that
+are older than this file stay; which images they are about is then what the next command
+says.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from infaug.comparison.grid_images import reading
@@ -18,10 +19,15 @@ from infaug.record.atomic import write_json
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Some images, by what they were read with."""
+    """Some images, and the settings that matter to reading them.
 
+    In both, `source` is the name of the data.
+    """
+
+    asked: DataConfig
+    """As they were given."""
     read: DataConfig
-    """The settings that matter to reading; `source` is the name of the data."""
+    """With the size and mode that were chosen."""
     images: Mapping[str, Any]
     """As `Source.identity`."""
 
@@ -33,26 +39,43 @@ class KnownImages:
         self.results = results
         self.path = results.path.with_name(f"{results.path.stem}-images.json")
 
-    def match(self, data: DataConfig, images: Mapping[str, Any]) -> None:
+    def match(
+        self, asked: DataConfig, settled: DataConfig, images: Mapping[str, Any]
+    ) -> None:
         """Keep what the images of a problem are, or check that results are about these.
 
         Images without any result give way to others.
 
         Args:
-            data: settings of the problem; `source` is the name of the data.
+            asked: settings of the problem; `source` is the name of the data.
+            settled: the same with the size and mode that were chosen.
             images: what tells them from others, as `Source.identity`.
 
         Raises:
             ValueError: if there are results of others under the same name.
         """
-        entry = Entry(read=reading(data), images=dict(images))
+        entry = Entry(asked=reading(asked), read=reading(settled), images=dict(images))
         known = self._entries()
-        others = [each for each in known if each.read != entry.read]
         for each in known:
-            if each not in others and each.images != entry.images:
+            if _is_of(entry, each) and each.images != entry.images:
                 self._refuse_results_of(each, entry)
         if entry not in known:
-            self._write([*others, entry])
+            # The same images may be asked for with their size and without.
+            kept = [
+                each
+                for each in known
+                if each.asked != entry.asked
+                and (each.images == entry.images or not _is_of(entry, each))
+            ]
+            self._write([*kept, entry])
+
+    def recall(self, asked: DataConfig) -> DataConfig:
+        """The settings with the size and mode that results have, if there are any."""
+        for each in self._entries():
+            if each.asked == reading(asked):
+                size, mode = each.read.image_size, each.read.mode
+                return replace(asked, image_size=size, mode=mode)
+        return asked
 
     def _refuse_results_of(self, began: Entry, now: Entry) -> None:
         if not self.results.have(began.read):
@@ -69,10 +92,19 @@ class KnownImages:
         if not self.path.exists():
             return []
         return [
-            Entry(read=from_dict(DataConfig, each["read"]), images=each["images"])
+            Entry(
+                asked=from_dict(DataConfig, each["asked"]),
+                read=from_dict(DataConfig, each["read"]),
+                images=each["images"],
+            )
             for each in json.loads(self.path.read_text())
         ]
 
     def _write(self, entries: Iterable[Entry]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_json(self.path, [asdict(each) for each in entries])
+
+
+def _is_of(entry: Entry, other: Entry) -> bool:
+    """Whether both are to be of the same images."""
+    return entry.asked == other.asked or entry.read == other.read

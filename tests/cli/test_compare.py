@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from archives import class_files, write_files
+from archives import class_files, encoded, write_files
 
 from infaug.cli.compare import parse_compare, places_of, problems_of
 from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.record.journal import read_lines
 
 TINY = [
     *("--labels", "60", "--target", "60", "--rotate", "40", "--seeds", "1"),
@@ -105,3 +106,32 @@ def test_results_of_other_images_are_not_passed_off_as_these(tmp_path, capsys):
     write_files(one, class_files("cat", count=13))
     assert compared(str(one))[0] == BAD_INPUT, "an image came to the folder"
     assert len((out / "results.jsonl").read_text().splitlines()) == 2
+
+
+def test_images_of_mixed_sizes_are_compared_without_copies_of_test_images(
+    tmp_path, capsys
+):
+    """As by `fit`; and shown when the images are gone."""
+    pets, out = tmp_path / "pets", tmp_path / "board"
+    same = {f"cat/copy{k}.png": encoded(7) for k in range(12)}
+    files = class_files("cat", "dog", count=12) | {
+        "dog/large.png": encoded(1, "PNG", (30, 20))
+    }
+    write_files(pets, files | same)
+    command = ["compare", "--data", str(pets), "--out", str(out), "--methods", "none"]
+    assert main([*command, *FEW]) == 0
+    assert "pets: size       9x9: images are 12x9 to 30x20" in capsys.readouterr().err
+    (record,) = read_lines(out / "results.jsonl")
+    data = record["config"]["data"]
+    assert (data["image_size"], data["drop_duplicates"]) == (9, True)
+
+    pets.rename(tmp_path / "gone")
+    assert main([*command, *FEW, "--render", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["seeds"], row["seeds_missing"]) == (1, 0)
+
+
+def test_copies_are_kept_where_that_is_said():
+    for flags, drop in (([], True), (["--data.drop-duplicates", "False"], False)):
+        problems = problems_of(parse_compare(["--data", "digits", *flags]))
+        assert problems.columns[0].config.data.drop_duplicates is drop
