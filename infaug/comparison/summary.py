@@ -45,7 +45,9 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
     return {
         "unit": "percent",
         "rows": {name: statistics(values) for name, values in tops.items()},
-        "verdict": verdict(tops, given_up) + _warning(tops, folder.num_classes),
+        "verdict": verdict(tops, given_up)
+        + _warning(tops, folder.num_classes)
+        + _seen(folder.seen_with()),
         "seconds": _seconds(folder),
         "comparisons": [_finite(asdict(c)) for c in comparisons(tops)],
         "tuned": [_choice(result) for result in found.get("base_tuned", [])],
@@ -68,6 +70,24 @@ def _warning(tops: Mapping[str, Sequence[float]], num_classes: int) -> str:
     return (
         f"; no row is far above chance ({chance:.0f} %): F learned too little to judge "
         "by, give it more rounds or steps"
+    )
+
+
+def _seen(counts: Sequence[int]) -> str:
+    """What is to be known of seeds that were added after a look at the result.
+
+    Whoever adds seeds until an interval pleases finds gains by chance: the interval is
+    that of a number of seeds settled beforehand.
+
+    >>> _seen([3, 5])
+    '; seeds were added after looks at 3 and 5, so the interval is too narrow'
+    """
+    if not counts:
+        return ""
+    looks = " and ".join(map(str, counts))
+    return (
+        f"; seeds were added after {'looks' if len(counts) > 1 else 'a look'} at "
+        f"{looks}, so the interval is too narrow"
     )
 
 

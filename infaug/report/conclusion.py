@@ -112,7 +112,7 @@ def _ahead(facts: Facts, compared: Sequence[str | None]) -> list[str]:
     """The best row, where it is none of those that the verdict compares."""
     means = {row: fmean(seeds.values()) for row, seeds in tops(facts).items()}
     best = max(means, key=means.__getitem__, default=None)
-    if best is None or best in compared or ROWS[best].is_oracle:
+    if best in (None, *compared) or (best in ROWS and ROWS[best].is_oracle):
         return []
     return [f"The best row is none of these: {best}, {number(means[best])} %."]
 
