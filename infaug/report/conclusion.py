@@ -100,8 +100,9 @@ def _why(word: str, closest: Comparison) -> list[str]:
         ]
     if word == "undecided" and closest.low <= 0:
         return [
-            "The interval holds zero: more seeds would narrow it (the same command "
-            "with more --seeds adds them to this run)."
+            "The interval holds zero: more seeds would narrow it. The same command "
+            "with more --seeds adds them to this run; the verdict then says that "
+            "somebody had looked."
         ]
     if word == "gain":
         return ["The interval lies above zero against every control that was run."]
