@@ -9,7 +9,7 @@ import numpy as np
 
 from infaug.cell.rows import GENERATOR, RANDOM, RANDOM_ROWS, rows_of
 from infaug.comparison.tuning import TRIAL
-from infaug.comparison.verdict import comparisons, verdict
+from infaug.comparison.verdict import ENOUGH_SEEDS, comparisons, verdict
 from infaug.config import RunConfig
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
@@ -77,17 +77,17 @@ def _seen(counts: Sequence[int]) -> str:
     """What is to be known of seeds that were added after a look at the result.
 
     Whoever adds seeds until an interval pleases finds gains by chance: the interval is
-    that of a number of seeds settled beforehand.
+    that of a number of seeds settled beforehand. Too few could not have pleased.
 
-    >>> _seen([3, 5])
-    '; seeds were added after looks at 3 and 5, so the interval is too narrow'
+    >>> _seen([1, 3, 5])
+    '; seeds were added after a look at 3 and at 5, so the interval is too narrow'
     """
-    if not counts:
+    looks = [f"at {count}" for count in counts if count >= ENOUGH_SEEDS]
+    if not looks:
         return ""
-    looks = " and ".join(map(str, counts))
     return (
-        f"; seeds were added after {'looks' if len(counts) > 1 else 'a look'} at "
-        f"{looks}, so the interval is too narrow"
+        f"; seeds were added after a look {' and '.join(looks)}, so the interval is "
+        "too narrow"
     )
 
 

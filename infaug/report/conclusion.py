@@ -102,7 +102,7 @@ def _why(word: str, closest: Comparison) -> list[str]:
         return [
             "The interval holds zero: more seeds would narrow it. The same command "
             "with more --seeds adds them to this run; the verdict then says that "
-            "somebody had looked."
+            "you had looked."
         ]
     if word == "gain":
         return ["The interval lies above zero against every control that was run."]
