@@ -36,7 +36,7 @@ def measure_reach(
     fields = generator(draws.uniform(-1, 1, config.tau_size).to(x.dtype))
     flow = flow_of(fields.matrix, fields.offset)
     x_aug = apply_fields(x, fields, padding=config.padding)
-    where = positions(decompose(fit_affine(flow.double())), ranges)
+    where = positions(decompose(fit_affine(flow.double()), *flow.shape[1:3]), ranges)
     found: dict[str, float] = {}
     quantiles = where.quantile(where.new_tensor(QUANTILES), dim=0)
     for name, low, high in zip(NAMES, *quantiles.tolist(), strict=True):

@@ -19,7 +19,11 @@ FLOW_FIELDS = 6
 
 
 def start_covariance(
-    config: TransformConfig, adversarial: AdversarialConfig, channels: int
+    config: TransformConfig,
+    adversarial: AdversarialConfig,
+    channels: int,
+    height: int,
+    width: int,
 ) -> Float[Tensor, "F F"]:
     """Covariance of the fields over random tau, before tanh, when the fit begins.
 
@@ -27,7 +31,8 @@ def start_covariance(
     independent, with the spread of a G that is not fitted.
     """
     draws = Draws.of_size(NUM_FLOWS, "start")
-    affine = compose(random_parameters(draws, adversarial.affine)).double()
+    parameters = random_parameters(draws, adversarial.affine)
+    affine = compose(parameters, height, width).double()
     identity = torch.eye(2, dtype=affine.dtype)
     matrix = (affine[:, :, :2] - identity).flatten(1) / config.matrix_strength
     offset = affine[:, :, 2] / config.offset_strength

@@ -45,7 +45,9 @@ def features_of(x: torch.Tensor) -> torch.Tensor:
 def begin(config: AdversarialConfig = CONFIG, *, seed: int = 0) -> Adversaries:
     settings = TransformConfig(tau_size=16)
     generator = build_transform(settings, 1, 16, 16, seed).generator
-    generator.condition(random_tau(16, seed), start_covariance(settings, config, 1))
+    generator.condition(
+        random_tau(16, seed), start_covariance(settings, config, 1, 16, 16)
+    )
     if config.fit == "wgan_gp":
         critics = image_and_flow_critics(1, 16, 16, seed)
     else:

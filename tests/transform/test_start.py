@@ -11,7 +11,9 @@ from infaug.transform.start import start_covariance
 def test_a_fit_begins_with_the_covariance_of_the_real_flows():
     config, settings = TransformConfig(tau_size=32), AdversarialConfig(start_share=1)
     generator = build_transform(config, 1, 16, 16, 0).generator
-    generator.condition(random_tau(32, 0), start_covariance(config, settings, 1))
+    generator.condition(
+        random_tau(32, 0), start_covariance(config, settings, 1, 16, 16)
+    )
     fields = generator(Draws.of_size(1000, "tau").uniform(-1, 1, 32))
     ours = flow_of(fields.matrix, fields.offset).detach().flatten(1)
     real = random_affine_flows(
@@ -25,7 +27,7 @@ def test_a_fit_begins_with_the_covariance_of_the_real_flows():
 def test_the_share_scales_the_flows_and_leaves_the_colours():
     config = TransformConfig(initial_spread=0.5)
     whole, half = (
-        start_covariance(config, AdversarialConfig(start_share=share), 1)
+        start_covariance(config, AdversarialConfig(start_share=share), 1, 16, 16)
         for share in (1.0, 0.5)
     )
     torch.testing.assert_close(half[:6, :6], whole[:6, :6] / 4)
