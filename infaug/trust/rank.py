@@ -4,7 +4,8 @@ The table has a row for every training image and for every augmented view of it:
 
 kind             `image` (its presence) or `augmentation` (giving way to x_aug)
 image            its number among the images F was trained on
-source_index     its number among the source's training images
+source_index     its number among the source's training images; those of a target are
+                 counted on from them
 label            class index
 class_name       name of that class
 draw             which view; null for kind `image`
