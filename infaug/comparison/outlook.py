@@ -77,9 +77,9 @@ def outlook(
         f"workers    {workers} on {device.type}, {settings.precision}",
         f"batch      {settings.batch_size:,} images in {settings.views} views, in "
         f"{settings.batch_groups} groups; {per_epoch:,.0f} steps an epoch",
-        f"F          {settings.network}, {steps:,} steps = "
-        f"{steps / per_epoch:,.1f} epochs a cell",
-        f"cells      {len(trained)}: {names}; {plural(config.seeds, 'seed')}",
+        f"classifier {settings.network}, {steps:,} steps = "
+        f"{steps / per_epoch:,.1f} epochs each time it is trained",
+        f"trainings  {len(trained)}: {names}; {plural(config.seeds, 'seed')}",
         f"estimate   {said(seconds)}, {seconds * workers / 3600:.1f} "
         f"{device.type}-hours, from a few timed steps",
         *_busy(load),
