@@ -94,7 +94,7 @@ def run_tail_cell(tail: TailCell, site: Site, *, shown: bool) -> Record:
         "test_by_class": list(found.by_class),
         "ekld": list(ekld),
         "seconds": round(seconds, 1),
-        "git_seconds": round(git_seconds, 1),
+        "git_seconds": round(git_seconds, 2),
     }
 
 
