@@ -13,6 +13,7 @@ from infaug.config import RunConfig
 from infaug.record import lease, mirror
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder, at_hand
+from infaug.record.lease import HeldError
 
 CONFIG = tiny(rows=("base_learned",))
 
@@ -201,6 +202,30 @@ def test_two_runs_of_one_machine_are_refused_at_a_url(url):
         pytest.raises(ValueError, match="another process is running in memory://"),
     ):
         begun(url)
+
+
+def begun_elsewhere(tmp_path, url) -> RunFolder:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+        return begun(url)
+
+
+def test_a_machine_that_slept_while_another_finished_the_run_uploads_no_more(
+    tmp_path, url, monkeypatch
+):
+    monkeypatch.setattr(lease, "DEAD_AFTER_S", 0.0)
+    here = begun(url)
+    with here.locked():
+        here.mirror.push()
+        elsewhere = begun_elsewhere(tmp_path, url)
+        with pytest.warns(UserWarning, match="still runs"), elsewhere.locked():
+            elsewhere.finish({})
+        left = at_url(url)
+        (here.path / "metrics.jsonl").write_text("older")
+        with pytest.raises(HeldError, match="has run in memory://runs/one"):
+            here.mirror.push()
+    assert at_url(url) == left
+    assert begun(url).result() == {}
 
 
 def test_a_run_whose_storage_is_away_is_refused_within_seconds(monkeypatch):
