@@ -112,13 +112,26 @@ class Mirror:
         """Keep others out, of this machine and others; see `record.lease`.
 
         Raises:
-            ValueError: if somebody is running there.
+            ValueError: if somebody is running there, or was until a moment ago, after
+                the run had been brought here.
         """
-        with self._locked(), Lease(self.home / LEASE, self._owner()) as self._lease:
+        with self._locked(), Lease(self.home / LEASE, self._owner()) as lease:
+            self._must_be_current()
+            self._lease = lease
             try:
                 yield
             finally:
                 self._lease = None
+
+    def _must_be_current(self) -> None:
+        """The URL is still what was brought, and checked, before it could be held."""
+        state = self._state()
+        assert state is not None, "brought before it is held"
+        if self._stamp() != state["stamp"]:
+            raise ValueError(
+                f"another process has just gone on with the run in {self.home}, and "
+                "left: the same command continues from there"
+            )
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         self.kept.mkdir(parents=True, exist_ok=True)

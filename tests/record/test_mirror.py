@@ -228,6 +228,26 @@ def test_a_machine_that_slept_while_another_finished_the_run_uploads_no_more(
     assert begun(url).result() == {}
 
 
+def test_who_waited_while_another_went_on_does_not_begin_from_an_older_state(
+    tmp_path, url
+):
+    begun(url).mirror.push()
+    waiting = begun_elsewhere(tmp_path, url)
+    ahead = begun(url)
+    with ahead.locked():
+        (ahead.path / "a").write_text("newer")
+        ahead.mirror.push()
+    with (
+        pytest.raises(ValueError, match="has just gone on.*the same command continues"),
+        waiting.locked(),
+    ):
+        pass
+    assert "lease.json" not in at_url(url)
+    again = begun_elsewhere(tmp_path, url)
+    with again.locked():
+        assert (again.path / "a").read_text() == "newer"
+
+
 def test_a_run_whose_storage_is_away_is_refused_within_seconds(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "for-tests")
