@@ -18,7 +18,7 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -53,11 +53,9 @@ class Mirror:
                 a process of this machine is running in it.
         """
         with self._locked():
-            stamp = self._stamp()
-            state = self._state()
-            if state is not None and state["stamp"] == stamp:
+            stamp, names = self._stamp(), self._names()
+            if self._is_known(stamp, names):
                 return
-            names = [n for n in names_below(self.home) if _is_shared(n)]
             if names and "asked.json" not in names:
                 raise ValueError(
                     f"{self.home} holds {names[0]!r} and no run of infaug: nothing was "
@@ -125,13 +123,23 @@ class Mirror:
 
     def _must_be_current(self) -> None:
         """The URL is still what was brought, and checked, before it could be held."""
-        state = self._state()
-        assert state is not None, "brought before it is held"
-        if self._stamp() != state["stamp"]:
+        if not self._is_known(self._stamp(), self._names()):
             raise ValueError(
                 f"another process has just gone on with the run in {self.home}, and "
                 "left: the same command continues from there"
             )
+
+    def _is_known(self, stamp: str | None, names: Sequence[str]) -> bool:
+        """Whether what is at the URL was brought from there, or put there from here.
+
+        A process that died while it uploaded leaves files, but no stamp.
+        """
+        state = self._state()
+        return (
+            state is not None
+            and state["stamp"] == stamp
+            and set(names) <= set(state["files"])
+        )
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
         self.kept.mkdir(parents=True, exist_ok=True)
@@ -152,6 +160,9 @@ class Mirror:
         if not place.is_file():
             return None
         return json.loads(place.read_bytes())["stamp"]
+
+    def _names(self) -> list[str]:
+        return [name for name in names_below(self.home) if _is_shared(name)]
 
     def _state(self) -> dict[str, Any] | None:
         path = self.kept / STAMP

@@ -248,6 +248,26 @@ def test_who_waited_while_another_went_on_does_not_begin_from_an_older_state(
         assert (again.path / "a").read_text() == "newer"
 
 
+def test_what_an_upload_that_was_cut_short_left_is_brought_before_going_on(
+    tmp_path, url, monkeypatch
+):
+    """Else its checkpoints would lie beside metrics that do not reach so far."""
+    begun(url).mirror.push()
+    waiting = begun_elsewhere(tmp_path, url)
+    ahead = begun(url)
+    (ahead.path / "checkpoints").mkdir()
+    (ahead.path / "checkpoints" / "9.safetensors").write_text("newer")
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "put_bytes", die)
+        with pytest.raises(KeyboardInterrupt):
+            ahead.mirror.push()
+    with pytest.raises(ValueError, match="has just gone on"), waiting.locked():
+        pass
+    again = begun_elsewhere(tmp_path, url)
+    with again.locked():
+        assert (again.path / "checkpoints" / "9.safetensors").exists()
+
+
 def test_a_run_whose_storage_is_away_is_refused_within_seconds(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "for-tests")
