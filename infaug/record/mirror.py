@@ -83,9 +83,11 @@ class Mirror:
             return
         # What an upload that fails leaves there is known to the next one.
         self._keep(state["stamp"], there | dict.fromkeys(changed))
-        stamp = uuid.uuid4().hex
+        stamp, is_behind = uuid.uuid4().hex, False
         for wait in (*WAITS_S, None):
             try:
+                if self._lease is None:
+                    is_behind = self._stamp() not in (state["stamp"], stamp)
                 self._upload(sorted(changed, key=_order), gone, stamp)
                 break
             except HeldError:
@@ -94,7 +96,8 @@ class Mirror:
                 if wait is None:
                     raise self._failure(error) from error
                 time.sleep(wait)
-        self._keep(stamp, here)
+        # Who only adds to a run holds no lease: others may go on with it meanwhile.
+        self._keep(None if is_behind else stamp, here)
 
     def _upload(self, changed: list[str], gone: list[str], stamp: str) -> None:
         if self._lease:

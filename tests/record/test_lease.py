@@ -80,7 +80,9 @@ def test_a_holder_that_slept_while_another_came_and_went_has_lost_it(
     with Lease(place, "a") as held:
         left_behind(place, "b")
         leave(place)
-        with pytest.raises(HeldError, match="has run in memory://leases.*same command"):
+        with pytest.raises(
+            HeldError, match=r"has run in memory://leases.*same command"
+        ):
             held.check()
 
 

@@ -238,7 +238,9 @@ def test_who_waited_while_another_went_on_does_not_begin_from_an_older_state(
         (ahead.path / "a").write_text("newer")
         ahead.mirror.push()
     with (
-        pytest.raises(ValueError, match="has just gone on.*the same command continues"),
+        pytest.raises(
+            ValueError, match=r"has just gone on.*the same command continues"
+        ),
         waiting.locked(),
     ):
         pass
@@ -266,6 +268,19 @@ def test_what_an_upload_that_was_cut_short_left_is_brought_before_going_on(
     again = begun_elsewhere(tmp_path, url)
     with again.locked():
         assert (again.path / "checkpoints" / "9.safetensors").exists()
+
+
+def test_who_adds_a_picture_to_a_run_that_goes_on_keeps_no_older_state_of_it(
+    tmp_path, url
+):
+    begun(url).mirror.push()
+    elsewhere = begun_elsewhere(tmp_path, url)
+    with at_hand(url) as here:
+        (here / "views.png").write_text("drawn")
+        (elsewhere.path / "a").write_text("newer")
+        elsewhere.mirror.push()
+    assert set(at_url(url)) == {"asked.json", "a", "views.png", "mirror.json"}
+    assert (begun(url).path / "a").read_text() == "newer"
 
 
 def test_a_run_whose_storage_is_away_is_refused_within_seconds(monkeypatch):
