@@ -25,6 +25,7 @@ from typing import Any
 from infaug.cache import cache_folder
 from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json
+from infaug.record.disk import writing
 from infaug.record.lease import HeldError, Lease
 from infaug.storage import location
 from infaug.transfer import PARTIAL, fetch, names_below, put, put_bytes, remove
@@ -145,7 +146,15 @@ class Mirror:
         )
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
-        self.kept.mkdir(parents=True, exist_ok=True)
+        try:
+            self.kept.mkdir(parents=True, exist_ok=True)
+            (self.kept / "lock").touch()
+        except OSError as error:
+            raise ValueError(
+                f"a run at {self.home} grows in {self.kept} and is copied from there, "
+                f"and that cannot be written ({error.strerror}): set XDG_CACHE_HOME to "
+                "a folder that can"
+            ) from error
         refusal = (
             f"another process is running in {self.home}: wait for it, or use another "
             "--out"
@@ -155,7 +164,8 @@ class Mirror:
     def _owner(self) -> str:
         path = self.kept / "owner"
         if not path.exists():
-            write_bytes(path, uuid.uuid4().hex.encode())
+            with writing(self.kept):
+                write_bytes(path, uuid.uuid4().hex.encode())
         return path.read_text()
 
     def _stamp(self) -> str | None:
@@ -172,7 +182,8 @@ class Mirror:
         return json.loads(path.read_text()) if path.exists() else None
 
     def _keep(self, stamp: str | None, files: Mapping[str, Any]) -> None:
-        write_json(self.kept / STAMP, {"stamp": stamp, "files": dict(files)})
+        with writing(self.kept):
+            write_json(self.kept / STAMP, {"stamp": stamp, "files": dict(files)})
 
     def _here(self) -> dict[str, list[int]]:
         """Size and time of every file that is shared."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from full_disk import full_disk
 from killed import contents
 from tiny import tiny
 
@@ -281,6 +282,22 @@ def test_who_adds_a_picture_to_a_run_that_goes_on_keeps_no_older_state_of_it(
         elsewhere.mirror.push()
     assert set(at_url(url)) == {"asked.json", "a", "views.png", "mirror.json"}
     assert (begun(url).path / "a").read_text() == "newer"
+
+
+def test_a_cache_that_cannot_be_written_is_refused_by_name(tmp_path, url, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(ValueError, match=r"file/infaug/runs.*set XDG_CACHE_HOME"):
+        begun(url)
+
+
+def test_a_disk_that_fills_up_before_an_upload_is_told(url):
+    folder = begun(url)
+    (folder.path / "a").write_text("a")
+    with full_disk(8), pytest.raises(ValueError, match=r"cannot be written.*make room"):
+        folder.mirror.push()
+    folder.mirror.push()
+    assert at_url(url)["a"] == b"a"
 
 
 def test_a_run_whose_storage_is_away_is_refused_within_seconds(monkeypatch):
