@@ -25,8 +25,8 @@ class Span:
             found = cls(least=int(least), most=int(most or least))
         except ValueError as error:
             raise ValueError(f"{flag} must be N or MIN..MAX, got {text!r}") from error
-        if not 0 <= found.least <= found.most:
-            raise ValueError(f"{flag} must have 0 <= MIN <= MAX, got {text!r}")
+        if not (0 < found.least <= found.most or found == cls()):
+            raise ValueError(f"{flag} must be 0 or have 1 <= MIN <= MAX, got {text!r}")
         return found
 
     @classmethod

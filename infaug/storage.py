@@ -146,7 +146,13 @@ class Location:
         system, path = self.opened
         with reaching(self):
             held = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-        return sorted((self / info.base_name, info.type) for info in held)
+        try:
+            return sorted((self / info.base_name, info.type) for info in held)
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{self} holds a name that is no UTF-8 ({error.object!r}): rename it, "
+                "or write all of it as Parquet with `infaug data prepare`"
+            ) from error
 
     def read_bytes(self) -> bytes:
         """What a file holds.

@@ -19,6 +19,11 @@ def pytest_collectstart() -> None:
     torch.manual_seed(SEED)  # Some modules draw their cases while they are imported.
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files come first: no process should work alone at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     torch.manual_seed(SEED)

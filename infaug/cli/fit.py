@@ -104,7 +104,7 @@ def fit(asked: Fit) -> int:
     is_finished = folder.result() is not None
     is_new = not is_finished or folder.lacks_seeds(asked.run)
     if shown and is_finished:
-        more = "seeds are added to it" if is_new else "nothing is trained again"
+        more = "seeds are added" if is_new else "nothing is trained again"
         print(f"{asked.out} holds a finished run; {more}.")
     result = _run(asked, workers, shown)
     with at_hand(asked.out) as run:

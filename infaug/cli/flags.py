@@ -1,8 +1,11 @@
 """A command line read into a form; of flags that are not there the nearest is told."""
 
+import re
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar
 
 import tyro
@@ -40,7 +43,20 @@ def read_flags(
         raise ValueError(f"{_missing(flags[0], known)} ({prog} --help)")
     if unknown:
         raise ValueError(f"{unknown[0]!r} is one word too many ({prog} --help)")
+    _refuse_urls(found, prog)
     return found
+
+
+def _refuse_urls(form: Any, prog: str) -> None:
+    """A path that was typed as a URL would become a folder called `s3:`."""
+    for field in fields(form):
+        value = getattr(form, field.name)
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, Path) and re.match(r"[a-z][a-z0-9]+:/", str(path)):
+                raise ValueError(
+                    f"{path} is no path on this machine, and {prog} takes no URL for "
+                    f"{field.name}: name a folder here, and copy what is in it"
+                )
 
 
 def choices_by_flag(form: type) -> dict[str, list[str]]:

@@ -100,13 +100,14 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
     some = splits.train.select(torch.arange(len(splits.train))[:TIMED_IMAGES])
     began = time.perf_counter()
     assess(cell, some.to(device))
+    image = (time.perf_counter() - began) / len(some)
     lookahead_step = _lookahead_step(config, splits, device)
     return Pace(
         base_step=base_step * of_f,
         learned_step=learned_step * of_f,
         estimator_step=estimator_step * of_e,
         lookahead_step=None if lookahead_step is None else lookahead_step * of_e,
-        image=(time.perf_counter() - began) / len(some),
+        image=image,
     )
 
 

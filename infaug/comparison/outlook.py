@@ -26,6 +26,7 @@ from infaug.data.source import Source, load
 from infaug.data.stored import Stored
 from infaug.precision import pick_device
 from infaug.words import memory, plural
+from infaug.world import World
 
 CALIBRATED_ON = 2  # target images of each class, where all would have to be decoded
 
@@ -76,9 +77,9 @@ def outlook(
         f"workers    {workers} on {device.type}, {settings.precision}",
         f"batch      {settings.batch_size:,} images in {settings.views} views, in "
         f"{settings.batch_groups} groups; {per_epoch:,.0f} steps an epoch",
-        f"F          {settings.network}, {steps:,} steps = "
-        f"{steps / per_epoch:,.1f} epochs a cell",
-        f"cells      {len(trained)}: {names}; {plural(config.seeds, 'seed')}",
+        f"classifier {settings.network}, {steps:,} steps = "
+        f"{steps / per_epoch:,.1f} epochs each time it is trained",
+        f"trainings  {len(trained)}: {names}; {plural(config.seeds, 'seed')}",
         f"estimate   {said(seconds)}, {seconds * workers / 3600:.1f} "
         f"{device.type}-hours, from a few timed steps",
         *_busy(load),
@@ -98,16 +99,26 @@ def _busy(load: float) -> list[str]:
 
 
 def _of_one_worker(config: RunConfig, workers: int) -> RunConfig:
-    """What one of the workers does in a step."""
-    settings, estimator = config.classifier, config.estimator
+    """What one of the workers does in a step: the others wait for the largest share.
+
+    Raises:
+        ValueError: as `World.share`.
+    """
+    groups = config.classifier.batch_groups
+    own = max(len(World(rank=k, size=workers).share(groups)) for k in range(workers))
+    settings, estimator, adversarial = (
+        replace(part, batch_size=part.batch_size // groups * own)
+        for part in (
+            replace(config.classifier, batch_groups=1),
+            config.estimator,
+            config.adversarial,
+        )
+    )
     return replace(
         config,
-        classifier=replace(
-            settings,
-            batch_size=settings.batch_size // workers,
-            batch_groups=settings.batch_groups // workers,
-        ),
-        estimator=replace(estimator, batch_size=estimator.batch_size // workers),
+        classifier=replace(settings, batch_groups=own),
+        estimator=estimator,
+        adversarial=adversarial,
     )
 
 

@@ -78,7 +78,7 @@ def run(
     if config.rows:
         rows_of(config)  # Names that do not exist are refused before a folder is made.
     world.first(lambda: folder.enter(config))
-    if (finished := world.first(folder.result)) is not None:
+    if (finished := world.first(lambda: folder.result_of(config))) is not None:
         return finished
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked()))

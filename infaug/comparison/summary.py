@@ -9,7 +9,7 @@ import numpy as np
 
 from infaug.cell.rows import GENERATOR, RANDOM, RANDOM_ROWS, rows_of
 from infaug.comparison.tuning import TRIAL
-from infaug.comparison.verdict import comparisons, verdict
+from infaug.comparison.verdict import ENOUGH_SEEDS, comparisons, verdict
 from infaug.config import RunConfig
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
@@ -45,7 +45,9 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
     return {
         "unit": "percent",
         "rows": {name: statistics(values) for name, values in tops.items()},
-        "verdict": verdict(tops, given_up) + _warning(tops, folder.num_classes),
+        "verdict": verdict(tops, given_up)
+        + _warning(tops, folder.num_classes)
+        + _seen(folder.seen_with()),
         "seconds": _seconds(folder),
         "comparisons": [_finite(asdict(c)) for c in comparisons(tops)],
         "tuned": [_choice(result) for result in found.get("base_tuned", [])],
@@ -68,6 +70,24 @@ def _warning(tops: Mapping[str, Sequence[float]], num_classes: int) -> str:
     return (
         f"; no row is far above chance ({chance:.0f} %): F learned too little to judge "
         "by, give it more rounds or steps"
+    )
+
+
+def _seen(counts: Sequence[int]) -> str:
+    """What is to be known of seeds that were added after a look at the result.
+
+    Whoever adds seeds until an interval pleases finds gains by chance: the interval is
+    that of a number of seeds settled beforehand. Too few could not have pleased.
+
+    >>> _seen([1, 3, 5])
+    '; seeds were added after a look at 3 and at 5, so the interval is too narrow'
+    """
+    looks = [f"at {count}" for count in counts if count >= ENOUGH_SEEDS]
+    if not looks:
+        return ""
+    return (
+        f"; seeds were added after a look {' and '.join(looks)}, so the interval is "
+        "too narrow"
     )
 
 

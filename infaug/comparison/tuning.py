@@ -41,7 +41,13 @@ def trial_config(config: RunConfig, candidate: str) -> RunConfig:
     """The candidate as base, and the first part of the steps on a whole cosine."""
     rounds = config.rounds
     steps = round(config.tuning.fraction * rounds.rounds * rounds.classifier_steps)
-    short = replace(rounds, base=candidate, rounds=1, classifier_steps=max(steps, 1))
+    short = replace(
+        rounds,
+        base=candidate,
+        rounds=1,
+        classifier_steps=max(steps, 1),
+        refresh="sync",  # Nothing is refreshed, and no lag has to fit in.
+    )
     return replace(config, rounds=short)
 
 

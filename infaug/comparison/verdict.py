@@ -108,8 +108,9 @@ def verdict(
     made = [c for c in comparisons(rows) if c.row == row]
     seeds_given_up = (given_up or {}).get(row, ())
     if len(seeds_given_up) == len(rows[row]):
+        word = "no gain" if len(rows[row]) >= ENOUGH_SEEDS else "undecided"
         return (
-            f"no gain: keep the base augmentation; the learned view of {row} was given "
+            f"{word}: keep the base augmentation; the learned view of {row} was given "
             "up on every seed, as selection images suffered from it"
         )
     lacking = _lacking(row, rows)

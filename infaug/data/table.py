@@ -7,6 +7,7 @@ numbers they are taken in order of number, else in order of name.
 import csv
 import io
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from infaug.config import DataConfig
@@ -32,12 +33,11 @@ def table_parts(path: Location, config: DataConfig) -> dict[str, list[Line]]:
         ValueError: if a column is missing, a cell is empty, or a split is unknown; the
             file and line are named.
     """
-    rows = csv.reader(io.StringIO(_text(path)))
-    header = [name.strip() for name in next(rows, [])]
+    rows = _rows(path)
+    header = [name.strip() for name in next(rows, ("", []))[1]]
     place = _columns(path, header, config)
     parts: dict[str, list[Line]] = defaultdict(list)
-    for row in rows:
-        where = f"{path} line {rows.line_num}"
+    for where, row in rows:
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
@@ -71,6 +71,19 @@ def table_items(lines: list[Line], class_names: tuple[str, ...]) -> list[Encoded
     """Every line as a file with the index of its class."""
     number = {name: label for label, name in enumerate(class_names)}
     return [Encoded(line.name, line.file, number[line.label]) for line in lines]
+
+
+def _rows(path: Location) -> Iterator[tuple[str, list[str]]]:
+    """Every line with its place, whichever way lines end."""
+    rows = csv.reader(io.StringIO(_text(path), newline=None))
+    try:
+        for row in rows:
+            yield f"{path} line {rows.line_num}", row
+    except csv.Error as error:
+        raise ValueError(
+            f"{path} line {rows.line_num} cannot be read ({error}): see that every "
+            "double quote from there on has its other half"
+        ) from error
 
 
 def _text(path: Location) -> str:

@@ -51,6 +51,35 @@ class Tree:
             self.others.append(member.where)
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Files of a folder and of those in it, in order of path, seen as `read_tree` does.
+
+    Links to folders are followed, each folder once; hidden names passed over.
+
+    Raises:
+        ValueError: if a folder cannot be read.
+    """
+    found: list[Path] = []
+    seen: set[str] = set()
+    for root, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
+        true = os.path.realpath(root)
+        folders[:] = [] if true in seen else sorted(_shown(folders))
+        if true not in seen:
+            found += [Path(root, name) for name in _shown(files)]
+        seen.add(true)
+    return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise ValueError(
+        f"{error.filename} cannot be read ({error.strerror}): repair or remove it"
+    ) from error
+
+
+def _shown(names: list[str]) -> list[str]:
+    return [name for name in names if not name.startswith(".")]
+
+
 def read_tree(path: Path) -> Tree:
     """Go through a folder or a tar.
 

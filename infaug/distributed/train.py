@@ -74,7 +74,7 @@ def fit_on_workers(
     """
     folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
-    if (finished := folder.result()) is not None:
+    if (finished := folder.result_of(config)) is not None:
         remove_folder(_books(folder))  # Its driver was killed after its workers.
         return finished
     World(size=max(workers.most, 1)).share(config.classifier.batch_groups)

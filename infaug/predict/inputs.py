@@ -15,6 +15,7 @@ from infaug.data.parquet import (
     parquet_class_names,
     reading,
 )
+from infaug.data.tree import files_below
 from infaug.predict.model import Model
 from infaug.storage import Location, location
 
@@ -69,7 +70,7 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
             raise ValueError(
                 f"{path} does not exist: give image files, folders of them, or Parquet"
             )
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
+        inside = files_below(path) if path.is_dir() else [path]
         images = [file for file in inside if _is_wanted(file)]
         if not images:
             raise ValueError(
@@ -123,5 +124,4 @@ def _is_parquet(file: Path) -> bool:
 
 
 def _is_wanted(file: Path) -> bool:
-    is_kind = file.suffix.lower() in SUFFIXES or _is_parquet(file)
-    return is_kind and not file.name.startswith(".")
+    return file.suffix.lower() in SUFFIXES or _is_parquet(file)

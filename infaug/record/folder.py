@@ -18,6 +18,7 @@ RUN/looks.json             light, contrast, colour of views, and whether they le
 RUN/report.html            all of it on one page
 RUN/unreadable.txt         images that were skipped, if any were
 RUN/duplicates.jsonl       images that were in two splits, if any were: left out of one
+RUN/seen.json              seeds it had when it was finished, before more were added
 RUN/result.json            rows, verdict, seconds: a finished run has it
 
 RUN may be a URL: the folder then lies on this machine and is copied there as it grows,
@@ -43,6 +44,7 @@ from infaug.record.mirror import UNSHARED, Mirror
 from infaug.storage import is_url
 
 LOOKS_FILE = "looks.json"
+SEEN_FILE = "seen.json"
 
 
 class RunFolder:
@@ -72,22 +74,22 @@ class RunFolder:
             self.mirror.bring()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / "lock").touch()
+            held = sorted(p.name for p in self.path.iterdir() if p.name not in UNSHARED)
+            if not held or "asked.json" in held:  # else it is another's
+                (self.path / "lock").touch()
         except OSError as error:
             raise ValueError(
                 f"the run folder {self.path} cannot be written ({error.strerror}): "
                 "choose another --out"
             ) from error
-        held = sorted(p.name for p in self.path.iterdir() if p.name not in UNSHARED)
         if not held:
             write_json(self.path / "asked.json", to_dict(asked))
         elif "asked.json" not in held:
-            (self.path / "lock").unlink()
             raise ValueError(
                 f"{self.path} holds {held[0]!r} and no run of infaug: nothing was "
                 "touched, choose an empty or new folder for --out"
             )
-        elif not (self._begins_anew(asked) or self._grows(asked)):
+        elif not (self._begins_anew(asked) or self.lacks_seeds(asked)):
             self._must_equal("asked.json", asked, "use those settings to continue it")
 
     def _begins_anew(self, asked: RunConfig) -> bool:
@@ -102,16 +104,6 @@ class RunFolder:
                 write_json(self.path / "asked.json", to_dict(asked))
         except ValueError:
             return False
-        return True
-
-    def _grows(self, asked: RunConfig) -> bool:
-        """Whether more seeds are asked for; a finished run then is so no longer."""
-        if not self.lacks_seeds(asked):
-            return False
-        with locked(self.path / "lock", f"another process is running in {self.path}"):
-            for name in ("result.json", LOOKS_FILE, "report.html"):
-                (self.path / name).unlink(missing_ok=True)
-            write_json(self.path / "asked.json", to_dict(asked))
         return True
 
     def lacks_seeds(self, asked: RunConfig) -> bool:
@@ -129,15 +121,35 @@ class RunFolder:
     def settle(self, settled: RunConfig) -> None:
         """Keep the settled config, or check that it is the one the run began with.
 
+        More seeds are as good: nothing keeps the run from going on by now.
+
         Raises:
             ValueError: if other data or hardware settle it differently, or the folder
                 cannot be written.
         """
-        if self.is_settled and not _is_less(self.config(), settled):
+        if not self.is_settled:
+            self._write("config.json", to_dict(settled))
+        elif _is_less(began := self.config(), settled):
+            self._grow(began.seeds, settled)
+        else:
             remedy = "continue it on such data and hardware, or set these explicitly"
             self._must_equal("config.json", settled, remedy)
-        else:
-            self._write("config.json", to_dict(settled))
+
+    def _grow(self, began: int, settled: RunConfig) -> None:
+        """Make it a run of more seeds that is not finished."""
+        if self.result() is not None:
+            self._write(SEEN_FILE, [*self.seen_with(), began])
+        with writing(self.path):
+            for name in ("result.json", LOOKS_FILE, "report.html"):
+                (self.path / name).unlink(missing_ok=True)
+        asked = replace(self.config("asked.json"), seeds=settled.seeds)
+        self._write("asked.json", to_dict(asked))
+        self._write("config.json", to_dict(settled))
+
+    def seen_with(self) -> list[int]:
+        """How many seeds it had each time it was finished before."""
+        path = self.path / SEEN_FILE
+        return json.loads(path.read_text()) if path.exists() else []
 
     def match_data(self, found: Mapping[str, Any]) -> None:
         """Keep what the images are, or check that they are those the run began with.
@@ -180,7 +192,7 @@ class RunFolder:
             with writing(self.path):
                 write_bytes(self.path / "duplicates.jsonl", text.encode())
 
-    def _write(self, name: str, value: Mapping[str, Any]) -> None:
+    def _write(self, name: str, value: Any) -> None:
         with writing(self.path):
             write_json(self.path / name, value)
 
@@ -279,6 +291,10 @@ class RunFolder:
         """The run's result, or None while it is not finished."""
         path = self.path / "result.json"
         return json.loads(path.read_text()) if path.exists() else None
+
+    def result_of(self, asked: RunConfig) -> dict[str, Any] | None:
+        """The result of what is asked for; None also while seeds are lacking."""
+        return None if self.lacks_seeds(asked) else self.result()
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result and drop what only a resumed run would need.

@@ -9,13 +9,20 @@ class Growing:
     """Open for appending; what the disk says of it, `flush` raises.
 
     So that a full disk is told where all processes of a run listen. What could not be
-    written is written later, where it belongs: nothing in the file is ever broken.
+    written is written later, where it belongs.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self._file = path.open("ab", buffering=0)
         self._unwritten = b""
+
+    @classmethod
+    def lines(cls, path: Path) -> "Growing":
+        """A file of lines; half of one that a kill or a full disk left is dropped."""
+        file = cls(path)
+        file.cut(path.read_bytes().rfind(b"\n") + 1)
+        return file
 
     def append(self, content: bytes) -> None:
         """Add to its end; a killed process leaves it there."""

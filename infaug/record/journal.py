@@ -4,8 +4,8 @@ Metrics hold nothing that depends on the clock, so the file of a resumed run equ
 of an undisturbed one. Starts only ever grow.
 """
 
+import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ class Journal:
     """The files of a run."""
 
     def __init__(self, folder: Path):
-        self._metrics = Growing(folder / "metrics.jsonl")
-        self._starts = Growing(folder / "starts.jsonl")
+        self._metrics = Growing.lines(folder / "metrics.jsonl")
+        self._starts = Growing.lines(folder / "starts.jsonl")
 
     def metrics(self, line: dict[str, Any]) -> None:
         """Append one line of metrics."""
@@ -65,11 +65,6 @@ def read_lines(path: Path, *, start: int = 0) -> list[dict[str, Any]]:
 def append_line(path: Path, value: Mapping[str, Any]) -> None:
     """Add a line to a journal that one process writes; on disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    with path.open("r+b") as file:
-        # A line that a kill cut short would swallow this one.
-        file.truncate(file.read().rfind(b"\n") + 1)
-        file.seek(0, os.SEEK_END)
-        file.write(as_line(value))
+    with contextlib.closing(Growing.lines(path)) as file:
+        file.append(as_line(value))
         file.flush()
-        os.fsync(file.fileno())

@@ -14,7 +14,7 @@ class Timings:
     """The file, open for appending."""
 
     def __init__(self, folder: Path):
-        self._file = Growing(folder / "timings.jsonl")
+        self._file = Growing.lines(folder / "timings.jsonl")
 
     def begin(self, row: str, seed: int, position: int) -> None:
         """Repeated work takes time, too."""

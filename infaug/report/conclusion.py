@@ -100,8 +100,9 @@ def _why(word: str, closest: Comparison) -> list[str]:
         ]
     if word == "undecided" and closest.low <= 0:
         return [
-            "The interval holds zero: more seeds would narrow it (the same command "
-            "with more --seeds adds them to this run)."
+            "The interval holds zero: more seeds would narrow it. The same command "
+            "with more --seeds adds them to this run; the verdict then says that "
+            "you had looked."
         ]
     if word == "gain":
         return ["The interval lies above zero against every control that was run."]
@@ -112,7 +113,7 @@ def _ahead(facts: Facts, compared: Sequence[str | None]) -> list[str]:
     """The best row, where it is none of those that the verdict compares."""
     means = {row: fmean(seeds.values()) for row, seeds in tops(facts).items()}
     best = max(means, key=means.__getitem__, default=None)
-    if best is None or best in compared or ROWS[best].is_oracle:
+    if best in (None, *compared) or (best in ROWS and ROWS[best].is_oracle):
         return []
     return [f"The best row is none of these: {best}, {number(means[best])} %."]
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from infaug.data.decode import Encoded, UnreadableError, open_image
 from infaug.data.folder import SUFFIXES
+from infaug.data.tree import files_below
 from infaug.export.images import pixels
 from infaug.export.learned_augment import LearnedAugment
 from infaug.randomness import generator
@@ -31,8 +32,8 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if not path.exists():
             raise ValueError(f"{path} does not exist: give image files or a folder")
-        inside = sorted(path.rglob("*")) if path.is_dir() else [path]
-        found += [file for file in inside if _is_image(file)]
+        inside = files_below(path) if path.is_dir() else [path]
+        found += [file for file in inside if file.suffix.lower() in SUFFIXES]
     if not found:
         raise ValueError(
             f"{', '.join(map(str, paths))}: no image ({', '.join(sorted(SUFFIXES))})"
@@ -104,10 +105,6 @@ def draw_preview(
             spine.set(color="#bbbbbb", linewidth=0.6)
     figure.suptitle(title, fontsize=10)
     figure.savefig(path, dpi=120)
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
 
 
 def _short(name: str) -> str:

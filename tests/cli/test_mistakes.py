@@ -25,6 +25,7 @@ MISTAKES = {
         ("fit --data digits --out {text}", ["note.txt", "choose an empty or new"]),
         ("fit --data digits --rows bast --out {new}", ["'bast'", "choose among"]),
         ("fit --data digits --workers two", ["--workers", "two", "MIN..MAX"]),
+        ("fit --data digits --workers 0..4", ["--workers", "0..4", "1 <= MIN"]),
         ("fit --data digits --damping 0.1", ["damping", "--influence.damping"]),
         ("fit --config {new}", ["--config {new}", "No such file"]),
     ],
@@ -44,6 +45,7 @@ MISTAKES = {
         ("export {run} --out {text}", ["note.txt", "choose"]),
         ("export {run} --out {new} --row base", ["--row base", "learned"]),
         ("export {run} --out {new} --seed 9", ["--seed 9", "it has 0, 1"]),
+        ("export {run} --out s3://bucket/x", ["s3:/bucket/x", "takes no URL for out"]),
         ("export {run} --out {new} --formats onx", ["--formats", "onnx"]),
     ],
     "preview": [

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from tiny import CONFIG
 
 from infaug.cli.main import main
@@ -18,6 +19,20 @@ def test_the_outlook_counts_images_steps_and_cells():
     assert f"{rounds.rounds * rounds.classifier_steps} steps" in text
     assert "4: base, base_learned; 2 seeds" in text
     assert "estimate" in text
+
+
+def test_any_number_of_workers_that_can_train_has_an_outlook():
+    """Of seven groups, three workers have two, two and three."""
+    config = replace(
+        CONFIG,
+        rows=("base_learned",),
+        classifier=replace(CONFIG.classifier, batch_size=14, batch_groups=7),
+        adversarial=replace(CONFIG.adversarial, batch_size=7),
+        estimator=replace(CONFIG.estimator, batch_size=7),
+    )
+    assert any("workers    3 on" in line for line in foresee(config, workers=3))
+    with pytest.raises(ValueError, match="7 batch groups are too few for 8 workers"):
+        foresee(config, workers=8)
 
 
 def test_a_plan_is_printed_and_nothing_is_run(tmp_path, capsys):

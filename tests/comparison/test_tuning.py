@@ -36,6 +36,12 @@ def test_a_trial_has_its_part_of_the_steps_on_one_cosine():
     assert short.base == "trivial"
 
 
+def test_a_trial_is_planned_however_few_its_steps_are_and_long_the_lag():
+    rounds = replace(TUNED.rounds, refresh="overlap", refresh_lag=6, rounds=1)
+    short = trial_config(replace(TUNED, rounds=rounds), "trivial").rounds
+    assert short.classifier_steps == 3
+
+
 def test_candidates_come_before_the_row_that_needs_them_in_every_seed():
     cells = plan_cells(TUNED, [ROWS["base"], ROWS["base_tuned"]], range(2))
     tried = [(cell.candidate, cell.seed) for cell in cells]

@@ -103,3 +103,5 @@ def test_a_view_that_was_given_up_everywhere_is_no_gain_whatever_the_numbers():
     said = verdict(rows, {"base_learned": [0, 1, 2]})
     assert said.startswith("no gain: keep the base augmentation")
     assert "seed 1" in verdict(rows, {"base_learned": [1]})
+    one = {row: values[:1] for row, values in rows.items()}
+    assert verdict(one, {"base_learned": [0]}).startswith("undecided: keep the base")

@@ -1,5 +1,7 @@
 """A CSV of paths and labels as a source, and each fault with its line."""
 
+from pathlib import Path
+
 import pytest
 
 from infaug.config import DataConfig
@@ -60,6 +62,20 @@ def test_a_split_column_divides(table):
 def test_a_spreadsheets_byte_order_mark_and_blank_lines_are_passed_over(table):
     path = table(*lines("cat", "dog"), "", ",", header="\ufeffpath,label")
     assert len(load(DataConfig(source=path)).train) == 2
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n"])
+def test_lines_may_end_as_other_systems_end_them(table, end):
+    path = table(*lines("cat", "dog"))
+    text = Path(path).read_text()
+    Path(path).write_bytes(text.replace("\n", end).encode())
+    assert len(load(DataConfig(source=path)).train) == 2
+
+
+def test_a_quote_that_never_ends_is_named_with_its_line(table):
+    path = table('1.png,"cat', "x" * 200_000)
+    with pytest.raises(ValueError, match=r"line \d+ cannot be read.*double quote"):
+        load(DataConfig(source=path))
 
 
 @pytest.mark.parametrize(

@@ -34,14 +34,16 @@ def test_more_seeds_are_welcome_and_fewer_are_not(tmp_path):
     folder.settle(RunConfig(seeds=3))
     folder.finish({"verdict": "undecided"})
     (tmp_path / "report.html").write_text("of three")
-    assert folder.lacks_seeds(grown)
-    with folder.locked(), pytest.raises(ValueError, match="another process"):
-        RunFolder(tmp_path).enter(grown)
-    assert folder.result() is not None
     folder.enter(grown)
+    assert folder.result_of(RunConfig(seeds=3)) == {"verdict": "undecided"}
+    assert folder.result_of(grown) is None
+    # Until all that may refuse the run has been asked, nothing is lost.
+    assert folder.result() is not None
+    folder.enter(RunConfig(seeds=3))
+    folder.settle(grown)
     assert folder.result() is None
     assert not (tmp_path / "report.html").exists()
-    folder.settle(grown)
+    assert folder.seen_with() == [3]
     assert folder.config() == folder.config("asked.json") == grown
     with pytest.raises(ValueError, match="seeds: 5 -> 3"):
         folder.enter(RunConfig(seeds=3))
@@ -69,6 +71,14 @@ def test_a_foreign_folder_is_refused_and_left_as_it_was(tmp_path):
     with pytest.raises(ValueError, match=r"thesis\.tex.*nothing was touched"):
         RunFolder(tmp_path).enter(RunConfig())
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_lock_that_another_command_holds_stays(tmp_path):
+    for name in ("sweep.json", "lock"):
+        (tmp_path / name).write_text("of a sweep")
+    with pytest.raises(ValueError, match=r"sweep\.json.*nothing was touched"):
+        RunFolder(tmp_path).enter(RunConfig())
+    assert (tmp_path / "lock").read_text() == "of a sweep"
 
 
 def test_a_file_in_the_way_is_refused(tmp_path):

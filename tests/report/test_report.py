@@ -12,6 +12,7 @@ from finished import finished_run
 from pictured import HOSTILE, pictured_run, unfinished_run
 from tiny import CONFIG
 
+from infaug.cell.rows import RANDOM_ROWS
 from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.fit import parse_fit
 from infaug.cli.main import main
@@ -298,7 +299,15 @@ def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
     found = {row: {0: {"seed": 0, "test_top1": top}} for row, top in tops.items()}
     ahead = "The best row is none of these: pooled, 77.50 %."
     assert ahead in said_of(replace(read_facts(run, "run"), found=found))
-    del found["pooled"]
+    found = {
+        row: {0: {"seed": 0, "test_top1": top, "selection_top1": top}}
+        for row, top in {"none": 36.0, "learned": 41.0, RANDOM_ROWS[0]: 77.5}.items()
+    }
+    facts = read_facts(run, "run")
+    asked = replace(facts.config, rows=tuple(found))
+    random = replace(facts, found=found, config=asked)
+    assert "best row is none of these: base_random, 77.50 %." in said_of(random)
+    del found[RANDOM_ROWS[0]]
     assert "best row" not in said_of(replace(read_facts(run, "run"), found=found))
 
 
