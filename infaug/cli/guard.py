@@ -36,6 +36,7 @@ def guarded(act: Callable[[], int], *, verbose: bool = False) -> int:
         )
         return INTERRUPTED
     except OSError as error:
+        # An error of a Ray worker has neither here: its traceback says where it was.
         if error.filename is None and error.errno not in FULL:
             raise
         return _refused(_said(error), verbose)
