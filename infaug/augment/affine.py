@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.randomness import Draws
-from infaug.transform.spatial import flow_of, warp
+from infaug.transform.spatial import flow_of, on_sides, warp
 
 
 class RandomAffine:
@@ -43,10 +43,11 @@ class RandomAffine:
         scale = draws.uniform(*self.scale)
         # Normalised coordinates: 2 is one image side.
         shift = draws.uniform(-2 * self.translate, 2 * self.translate, 2)
+        size = x.shape[2:]
         source = inverse_affine(angle, shear, scale).to(x.dtype)
+        source = source * on_sides(*size, like=source)
         offset = -(source @ shift.to(x.dtype).unsqueeze(-1)).squeeze(-1)
         identity = torch.eye(2, dtype=x.dtype, device=x.device)
-        size = x.shape[2:]
         matrix = (source - identity).flatten(1)[:, :, None, None].expand(-1, -1, *size)
         offset = offset[:, :, None, None].expand(-1, -1, *size)
         return warp(x, flow_of(matrix, offset), padding="zeros").clamp(0, 1)
@@ -55,7 +56,7 @@ class RandomAffine:
 def inverse_affine(
     angle: Float[Tensor, "B"], shear: Float[Tensor, "B"], scale: Float[Tensor, "B"]
 ) -> Float[Tensor, "B 2 2"]:
-    """Matrices from output to source of rotation x shear x scale (radians)."""
+    """Matrices on pixels, output to source, of rotation x shear x scale (radians)."""
     cos, sin, tan = angle.cos(), angle.sin(), shear.tan()
     # Forward map: scale * R(angle) @ [[1, -tan], [0, 1]]; y grows downwards.
     forward = torch.stack(

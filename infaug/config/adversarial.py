@@ -14,7 +14,8 @@ class AffineRanges:
 
     Wider than the base augmentation's (20, 0.075, 0.85-1.15, 11), or learning could
     add nothing to it, and within what G's default strengths can make: an offset of at
-    most 0.25 half sides is a translation of at most 0.125.
+    most 0.25 half sides is a translation of at most 0.125. A range that is zero, or a
+    scale of (1, 1), leaves that change out of the real flows.
     """
 
     degrees: float = 30.0

@@ -38,6 +38,9 @@ class Splits:
     """The influence images as they are stored, if the training images are."""
     at: Indices | None = None
     """Where in the source the images lie; None: nowhere, they were made."""
+    counted_from: int = 0
+    """What is added to positions of influence images for their numbers in the source:
+    how many training images it has, where they lie among its target images."""
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -57,14 +60,15 @@ class Splits:
     ) -> tuple[Int64[Tensor, "N"], Bool[Tensor, "N"]]:
         """Of every image F trains on: its number in the source, and if it also drives.
 
-        Images that were made have their own number.
+        The source's target images are counted on from its training images. Images that
+        were made have their own number.
         """
         if self.at is None:
             images = self.pooled if is_pooled else self.train
             return torch.arange(len(images)), torch.zeros(len(images)).bool()
         if not is_pooled:
             return self.at.train, torch.zeros(len(self.at.train)).bool()
-        both = torch.cat([self.at.train, self.at.influence])
+        both = torch.cat([self.at.train, self.at.influence + self.counted_from])
         drives = torch.arange(len(both)) >= len(self.at.train)
         if isinstance(self.train, Labelled):
             return both, drives
@@ -139,6 +143,7 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
         unlabelled=altered(whole.select(at.unlabelled), "train", seeded).images,
         bad=source.bad,
         at=at,
+        counted_from=0 if held is whole else len(whole),
     )
 
 
@@ -172,4 +177,5 @@ def _divide_stored(
         bad=source.bad,
         drives=held.part(at.influence),
         at=at,
+        counted_from=0 if held is whole else len(whole),
     )

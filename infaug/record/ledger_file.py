@@ -32,7 +32,8 @@ SCHEMA = pa.schema(
         _column("image", pa.int64(), "", "number among the images F is trained on"),
         _column("split", pa.string(), "", "train, or influence in pooled rows"),
         _column(
-            "source_index", pa.int64(), "", "number among the source's training images"
+            "source_index", pa.int64(), "",
+            "among the training images; those of a target are counted on from them"
         ),
         _column("label", pa.int32(), "", "class index"),
         _column("class_name", pa.string(), "", "name of that class"),

@@ -128,8 +128,8 @@ def in_numbers(fields: Fields) -> tuple[dict[str, Tensor], Tensor]:
     """
     flow = flow_of(fields.matrix, fields.offset).double()
     affine = fit_affine(flow)
-    seen = decompose(affine)
     height, width = flow.shape[1:3]
+    seen = decompose(affine, height, width)
     apart = (flow - affine_flow(affine, height, width)) * flow.new_tensor(
         [width / 2, height / 2]
     )

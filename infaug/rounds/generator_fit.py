@@ -60,7 +60,8 @@ class GeneratorFit:
         shape = splits.train.image_shape
         generator = build_transform(config.transform, *shape, seed).generator
         tau = random_tau(config.transform.tau_size, seed)
-        generator.condition(tau, start_covariance(config.transform, settings, shape[0]))
+        start = start_covariance(config.transform, settings, *shape)
+        generator.condition(tau, start)
         self.features_of: Callable[[Tensor], Tensor] | None = None
         if settings.fit == "wgan_gp":
             critics = image_and_flow_critics(*shape, seed)

@@ -137,7 +137,7 @@ def shown(fields: Fields) -> dict[str, Float[Tensor, "B"]]:
     """
     flow = flow_of(fields.matrix, fields.offset).double()
     affine = fit_affine(flow)
-    seen = decompose(affine)
+    seen = decompose(affine, *flow.shape[1:3])
     rest = flow - affine_flow(affine, *flow.shape[1:3])
     channels = fields.bias.shape[1]
     found = {

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from infaug.config import AffineRanges
 from infaug.randomness import Draws
-from infaug.transform.spatial import flow_of, pixel_grid
+from infaug.transform.spatial import flow_of, on_sides, pixel_grid
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ def random_affine_flows(
     draws: Draws, ranges: AffineRanges, height: int, width: int
 ) -> Float[Tensor, "B H W 2"]:
     """The flow of one random affine map for each sample."""
-    return affine_flow(compose(random_parameters(draws, ranges)), height, width)
+    affine = compose(random_parameters(draws, ranges), height, width)
+    return affine_flow(affine, height, width)
 
 
 def random_parameters(draws: Draws, ranges: AffineRanges) -> AffineParameters:
@@ -52,25 +53,32 @@ def random_parameters(draws: Draws, ranges: AffineRanges) -> AffineParameters:
     )
 
 
-def compose(parameters: AffineParameters) -> Float[Tensor, "B 2 3"]:
+def compose(
+    parameters: AffineParameters, height: int, width: int
+) -> Float[Tensor, "B 2 3"]:
     """The map from output to source that shows these parameters to the eye.
 
     The eye sees p = M s + t with M = R(rotation) [[1, -tan shear], [0, 1]] diag(scale)
-    and y downwards; its inverse is s = M^-1 p - M^-1 t. Coordinates are normalised, so
-    t is twice the translation, and turning an image that is not square stretches it.
+    and y downwards, on pixels: turning stretches no image of `height` x `width`. Its
+    inverse is s = M^-1 p - M^-1 t. The map is on normalised coordinates, so there t is
+    twice the translation.
     """
     matrix = _rotation(parameters.rotation_deg) @ _shear(parameters.shear_deg)
     inverse = torch.linalg.inv(matrix * parameters.scale[:, None, :])
+    inverse = inverse * on_sides(height, width, like=inverse)
     offset = -inverse @ (2 * parameters.translation[:, :, None])
     return torch.cat([inverse, offset], dim=2)
 
 
-def decompose(affine: Float[Tensor, "B 2 3"]) -> AffineParameters:
+def decompose(
+    affine: Float[Tensor, "B 2 3"], height: int, width: int
+) -> AffineParameters:
     """The parameters from which `compose` makes this map; unique if it does not mirror.
 
     A map that mirrors the image has a negative scale along y.
     """
-    matrix = torch.linalg.inv(affine[:, :, :2])
+    on_both = torch.linalg.inv(affine[:, :, :2])
+    matrix = on_both / on_sides(height, width, like=on_both)
     angle = torch.atan2(-matrix[:, 1, 0], matrix[:, 0, 0]).rad2deg()
     # Undoing the rotation leaves [[scale x, -tan(shear) scale y], [0, scale y]].
     upper = _rotation(-angle) @ matrix
@@ -79,7 +87,7 @@ def decompose(affine: Float[Tensor, "B 2 3"]) -> AffineParameters:
         rotation_deg=angle,
         shear_deg=tangent.atan().rad2deg(),
         scale=upper.diagonal(dim1=1, dim2=2),
-        translation=-(matrix @ affine[:, :, 2:]).squeeze(2) / 2,
+        translation=-(on_both @ affine[:, :, 2:]).squeeze(2) / 2,
     )
 
 

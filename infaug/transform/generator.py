@@ -151,12 +151,26 @@ class Generator(nn.Module):
     ) -> None:
         """Pooling is linear, so mixing the last layer's channels mixes the fields."""
         fields = pooled.double().transpose(0, 1).flatten(1)
-        root = torch.linalg.cholesky(covariance.double())
-        mix = root @ torch.linalg.inv(torch.linalg.cholesky(fields.cov()))
+        mix = _root(covariance.double()) @ torch.linalg.inv(
+            torch.linalg.cholesky(fields.cov())
+        )
         mixed = torch.einsum("gf,wfij->wgij", mix, self.out.weight.double())
         self.out.weight.copy_(mixed)
         assert self.out.bias is not None
         self.out.bias.copy_(mix @ (self.out.bias.double() - fields.mean(dim=1)))
+
+
+def _root(covariance: Float[Tensor, "F F"]) -> Float[Tensor, "F F"]:
+    """R with R R^T = covariance, which may be singular.
+
+    Cholesky's where there is one; else the symmetric root, which has no choice of signs
+    or order that another machine could make differently.
+    """
+    root, failed = torch.linalg.cholesky_ex(covariance)
+    if not failed:
+        return root
+    values, vectors = torch.linalg.eigh(covariance)
+    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
 
 
 def _grow(layer: nn.Module, x: Tensor, size: tuple[int, int]) -> Tensor:

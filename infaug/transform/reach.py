@@ -27,21 +27,23 @@ def measure_reach(
     """What random tau does to these images, one tau each.
 
     Returns:
-        For each affine parameter its 5 % and 95 % quantile, as `NAME_low` and
-        `NAME_high`, where -1 and 1 are the ends of its range; `inside`, the share of
-        flows all of whose parameters lie in [-1.1, 1.1]; `flow_mse` and `image_mse`
-        from the identity. A flow that is not affine counts as the closest affine map.
+        For each affine parameter that has a range its 5 % and 95 % quantile, as
+        `NAME_low` and `NAME_high`, where -1 and 1 are the ends of its range; `inside`,
+        the share of flows all of whose parameters that have one lie in [-1.1, 1.1];
+        `flow_mse` and `image_mse` from the identity. A flow that is not affine counts
+        as the closest affine map.
     """
     config = generator.config
     fields = generator(draws.uniform(-1, 1, config.tau_size).to(x.dtype))
     flow = flow_of(fields.matrix, fields.offset)
     x_aug = apply_fields(x, fields, padding=config.padding)
-    where = positions(decompose(fit_affine(flow.double())), ranges)
+    where = positions(decompose(fit_affine(flow.double()), *flow.shape[1:3]), ranges)
     found: dict[str, float] = {}
-    quantiles = where.quantile(where.new_tensor(QUANTILES), dim=0)
-    for name, low, high in zip(NAMES, *quantiles.tolist(), strict=True):
+    is_inside = torch.ones(len(x), dtype=torch.bool, device=x.device)
+    for name, places in where.items():
+        low, high = places.quantile(places.new_tensor(QUANTILES)).tolist()
         found |= {f"{name}_low": low, f"{name}_high": high}
-    is_inside = (where.abs() <= 1 + BEYOND).all(dim=1)
+        is_inside &= places.abs() <= 1 + BEYOND
     grid = pixel_grid(*flow.shape[1:3], like=flow).expand_as(flow)
     return found | {
         "inside": float(is_inside.double().mean()),
@@ -52,19 +54,24 @@ def measure_reach(
 
 def positions(
     parameters: AffineParameters, ranges: AffineRanges
-) -> Float[Tensor, "B 6"]:
+) -> dict[str, Float[Tensor, "B"]]:
     """Where each parameter lies in its range: -1 and 1 are the ends, 0 the middle.
 
-    Scales are placed by their logarithm, as they are drawn; mirroring counts as 1e-3.
+    Scales are placed by their logarithm, as they are drawn; mirroring counts as 1e-3. A
+    range that is one number has no places: its parameter is left out.
     """
     scale = torch.tensor(ranges.scale, dtype=torch.float64).log()
-    middle, half = scale.mean(), (scale[1] - scale[0]) / 2
-    return torch.cat(
-        [
-            parameters.rotation_deg[:, None] / ranges.degrees,
-            parameters.shear_deg[:, None] / ranges.shear_deg,
-            (parameters.scale.clamp(min=1e-3).log() - middle) / half,
-            parameters.translation / ranges.translate,
-        ],
-        dim=1,
+    middle, half = scale.mean(), float(scale[1] - scale[0]) / 2
+    values = (
+        parameters.rotation_deg,
+        parameters.shear_deg,
+        *(parameters.scale.clamp(min=1e-3).log() - middle).unbind(1),
+        *parameters.translation.unbind(1),
     )
+    shift = ranges.translate
+    ends = (ranges.degrees, ranges.shear_deg, half, half, shift, shift)
+    return {
+        name: value / end
+        for name, value, end in zip(NAMES, values, ends, strict=True)
+        if end > 0
+    }

@@ -31,6 +31,20 @@ def flow_of(
     return torch.stack([source_x, source_y], dim=-1)
 
 
+def on_sides(height: int, width: int, *, like: Tensor) -> Float[Tensor, "2 2"]:
+    """What makes a matrix on pixels, entry by entry, one on (x, y) in [-1, 1].
+
+    Half a height is not as many pixels as half a width if the image is not square. The
+    inverse of a matrix takes the same factors.
+
+    >>> on_sides(2, 8, like=torch.zeros(()))
+    tensor([[1.0000, 0.2500],
+            [4.0000, 1.0000]])
+    """
+    aspect = height / width
+    return like.new_tensor([[1.0, aspect], [1 / aspect, 1.0]])
+
+
 def stretch(displacement: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B"]:
     """Lipschitz constant of a displacement between pixels, by bilinear interpolation.
 

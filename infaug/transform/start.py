@@ -19,18 +19,24 @@ FLOW_FIELDS = 6
 
 
 def start_covariance(
-    config: TransformConfig, adversarial: AdversarialConfig, channels: int
+    config: TransformConfig,
+    adversarial: AdversarialConfig,
+    channels: int,
+    height: int,
+    width: int,
 ) -> Float[Tensor, "F F"]:
     """Covariance of the fields over random tau, before tanh, when the fit begins.
 
     For A and b that of random affine flows, times `start_share` squared; for colours
-    independent, with the spread of a G that is not fitted.
+    independent, with the spread of a G that is not fitted. Singular where a range or a
+    strength is zero.
     """
     draws = Draws.of_size(NUM_FLOWS, "start")
-    affine = compose(random_parameters(draws, adversarial.affine)).double()
+    parameters = random_parameters(draws, adversarial.affine)
+    affine = compose(parameters, height, width).double()
     identity = torch.eye(2, dtype=affine.dtype)
-    matrix = (affine[:, :, :2] - identity).flatten(1) / config.matrix_strength
-    offset = affine[:, :, 2] / config.offset_strength
+    matrix = _shares((affine[:, :, :2] - identity).flatten(1), config.matrix_strength)
+    offset = _shares(affine[:, :, 2], config.offset_strength)
     # What the strengths cannot reach is left to their ends.
     before_tanh = torch.cat([matrix, offset], dim=1).clamp(-0.95, 0.95).atanh()
     covariance = config.initial_spread**2 * torch.eye(
@@ -39,3 +45,8 @@ def start_covariance(
     share = adversarial.start_share**2
     covariance[:FLOW_FIELDS, :FLOW_FIELDS] = share * before_tanh.T.cov()
     return covariance
+
+
+def _shares(values: Float[Tensor, "B F"], strength: float) -> Float[Tensor, "B F"]:
+    """Values as shares of what a field reaches; a field without strength has none."""
+    return values / strength if strength > 0 else torch.zeros_like(values)

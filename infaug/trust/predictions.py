@@ -23,6 +23,7 @@ from infaug.randomness import Draws, generator
 from infaug.refresh.snapshot import CHUNK, shared_inputs
 from infaug.refresh.solve import hessian_sample, solve_snapshot, take_snapshot
 from infaug.trust.reload import Finished
+from infaug.trust.view import judged_view
 from infaug.world import World
 
 # Applies a function to each job, in order: here, or by the actors of a pool.
@@ -59,8 +60,8 @@ def check_predictions(
 ) -> Trust:
     """Replace some training images by x_aug, one at a time, and refit the head.
 
-    x_aug is the row's last view of an image: through E and G if the row learns. Images
-    are drawn at random with the cell's seed.
+    x_aug is the view of an image that `judged_view` picks: through E and G if the row
+    has such a view. Images are drawn at random with the cell's seed.
 
     Args:
         finished: the cell.
@@ -142,7 +143,7 @@ def _augmented(finished: Finished, picked: Labelled) -> tuple[Tensor, Tensor]:
     cell = finished.cell
     draws = Draws.of_size(len(picked), cell.seed, "validate", device=cell.device)
     x = to_float(picked.images).to(cell.dtype)
-    x_aug = cell.augments[-1](x, draws)
+    x_aug = judged_view(cell)(x, draws)
     return head_inputs(cell.classifier, x_aug, batch_size=CHUNK)
 
 

@@ -4,7 +4,8 @@ The table has a row for every training image and for every augmented view of it:
 
 kind             `image` (its presence) or `augmentation` (giving way to x_aug)
 image            its number among the images F was trained on
-source_index     its number among the source's training images
+source_index     its number among the source's training images; those of a target are
+                 counted on from them
 label            class index
 class_name       name of that class
 draw             which view; null for kind `image`
@@ -37,6 +38,7 @@ from infaug.record.atomic import write_bytes
 from infaug.refresh.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs
 from infaug.refresh.solve import hessian_sample, solve_snapshot, take_snapshot
 from infaug.trust.reload import Finished
+from infaug.trust.view import judged_view
 from infaug.world import World
 
 SCHEMA = pa.schema(
@@ -58,7 +60,7 @@ def rank(
 ) -> pa.Table:
     """Influences of training images and of `num_draws` views of each.
 
-    S and the scores belong to F's own head; a view is the row's last one. With
+    S and the scores belong to F's own head; a view is that of `judged_view`. With
     `max_images`, so many images drawn at random are ranked, and H averages over no more
     images than in the run; without it all are, and H averages over all.
 
@@ -151,7 +153,7 @@ def _snapshot(finished: Finished, draw: int) -> Snapshot:
     cell = finished.cell
     return Snapshot(
         classifier=cell.classifier,
-        augments=(cell.augments[-1],),
+        augments=(judged_view(cell),),
         purpose=(cell.seed, "rank", draw),
         start=cell.s_val,
     )

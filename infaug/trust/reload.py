@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from jaxtyping import Int64
 from safetensors.torch import load_file
 from torch import Tensor
@@ -12,7 +11,7 @@ from infaug.cell.cell import Cell
 from infaug.cell.rows import ROWS
 from infaug.comparison.cells import Planned, config_for, generator_for
 from infaug.comparison.verdict import CONTROLS_OF
-from infaug.data.problem import Splits, divide, positions
+from infaug.data.problem import Splits, divide
 from infaug.data.source import load
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
@@ -44,8 +43,7 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     folder = RunFolder(run)
     config = folder.config()
     name = _finished_row(folder, row, seed)
-    source = load(config.data)
-    splits = divide(source, config.data, seed)
+    splits = divide(load(config.data), config.data, seed)
     kind = ROWS[name]
     planned = Planned(row=kind, seed=seed, config=config)
     generator = generator_for(planned, folder)
@@ -56,12 +54,8 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     if kind.is_learned:
         cell.transform.load_state_dict(load_file(weights / "transform.safetensors"))
     cell.classifier.eval().requires_grad_(False)
-    at = positions(source, config.data, seed)
-    parts = [at.train]
-    if kind.is_pooled:
-        beyond = 0 if source.target is None else len(source.train)
-        parts.append(at.influence + beyond)
-    return Finished(cell, splits, torch.cat(parts))
+    source_index, _ = splits.trained_on(kind.is_pooled)
+    return Finished(cell, splits, source_index)
 
 
 def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:

@@ -128,6 +128,26 @@ def test_the_affine_map_turns_and_scales_as_torchvision(angle, scale):
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("size", [(28, 28), (16, 64), (20, 9)])
+def test_the_affine_augmentation_turns_images_of_any_shape_as_torchvision(size):
+    x = images((1, *size), 3).double()
+    views = RandomAffine(degrees=45, strength=0)(x, Draws.of_size(3, "a"))
+    angles = Draws.of_size(3, "a").uniform(-45, 45)  # what is drawn first
+    theirs = [
+        TF.affine(
+            image,
+            angle=-angle,  # torchvision turns clockwise
+            translate=[0, 0],
+            scale=1.0,
+            shear=[0.0, 0.0],
+            interpolation=TF.InterpolationMode.BILINEAR,
+        )
+        for image, angle in zip(x, angles.tolist(), strict=True)
+    ]
+    # Angles are drawn in float32.
+    torch.testing.assert_close(views, torch.stack(theirs), atol=1e-5, rtol=0)
+
+
 def test_a_crop_is_a_whole_pixel_shift_and_maybe_a_mirror():
     x = images((3, 32, 32), 1)
     padded = torch.nn.functional.pad(x, (4, 4, 4, 4))[0]

@@ -153,6 +153,29 @@ def test_streamed_images_may_have_a_target_in_parquet(tmp_path, write_rows):
     assert pooled.images.unique().equal(theirs.pooled.images.unique())
 
 
+@pytest.mark.parametrize("above_gib", [0, 4])
+def test_pooled_images_of_a_target_are_counted_on_from_the_training_images(
+    tmp_path, write_rows, image, above_gib
+):
+    names = {"names": ["cat", "dog"]}
+    used = [image(100 + k) for k in range(8)]
+    config = DataConfig(
+        source=write_rows(tmp_path / "a.parquet", [0, 1] * 6, **names),
+        target_source=write_rows(tmp_path / "b.parquet", [0, 1] * 4, used, **names),
+        image_size=8,
+        mode="L",
+        stream_above_gib=above_gib,
+    )
+    source = load(config)
+    found = divide(source, config)
+    number, drives = found.trained_on(is_pooled=True)
+    pooled = found.pooled.select(torch.arange(len(number)))
+    assert source.target is not None
+    assert (source.train + source.target).select(number).images.equal(pooled.images)
+    assert pooled.images[drives].equal(found.influence.images)
+    assert number[~drives].equal(found.trained_on(is_pooled=False)[0])
+
+
 def test_accents_that_a_system_takes_apart_do_not_make_another_class():
     apart, whole = unicodedata.normalize("NFD", "Frösche"), "Frösche"
     assert apart != whole

@@ -30,7 +30,9 @@ def test_an_affine_view_is_told_by_its_own_numbers():
     draws = Draws.of_size(50, "learned")
     drawn = random_parameters(draws, AffineRanges())
     for channels in (1, 3):
-        fields = constant_fields(compose(drawn), channels, slope=0.4, offset=0.5)
+        fields = constant_fields(
+            compose(drawn, 16, 16), channels, slope=0.4, offset=0.5
+        )
         numbers, leftover = in_numbers(fields)
         torch.testing.assert_close(
             numbers["rotation"].float(), drawn.rotation_deg, atol=1e-3, rtol=1e-4
@@ -48,7 +50,8 @@ def test_an_affine_view_is_told_by_its_own_numbers():
 
 
 def test_what_no_affine_map_explains_is_left_over():
-    still = compose(random_parameters(Draws.of_size(1, "none"), AffineRanges()))
+    drawn = random_parameters(Draws.of_size(1, "none"), AffineRanges())
+    still = compose(drawn, 16, 16)
     fields = constant_fields(still, 1, slope=1.0, offset=0.0)
     wave = torch.linspace(0, 6.28, 16).sin().expand(1, 2, 16, 16)
     bent = Fields(fields.matrix, fields.offset + 0.1 * wave, fields.filter, fields.bias)

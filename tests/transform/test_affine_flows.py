@@ -2,6 +2,8 @@ import math
 
 import pytest
 import torch
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as TF
 
 from infaug.augment.affine import RandomAffine, inverse_affine
 from infaug.config import AffineRanges
@@ -30,7 +32,7 @@ def parameters(**values) -> AffineParameters:
 def test_parameters_survive_the_way_to_a_flow_and_back():
     drawn = random_parameters(Draws.of_size(50, "affine"), AffineRanges())
     drawn = AffineParameters(**{k: v.double() for k, v in vars(drawn).items()})
-    back = decompose(fit_affine(affine_flow(compose(drawn), 9, 14)))
+    back = decompose(fit_affine(affine_flow(compose(drawn, 9, 14), 9, 14)), 9, 14)
     for name, value in vars(drawn).items():
         torch.testing.assert_close(getattr(back, name), value, rtol=0, atol=1e-10)
 
@@ -38,7 +40,7 @@ def test_parameters_survive_the_way_to_a_flow_and_back():
 def test_random_flows_fill_their_ranges_and_stay_inside():
     ranges = AffineRanges()
     flows = random_affine_flows(Draws.of_size(2000, "affine"), ranges, 16, 16)
-    found = decompose(fit_affine(flows))
+    found = decompose(fit_affine(flows), 16, 16)
     limits = {
         "rotation_deg": (-ranges.degrees, ranges.degrees),
         "shear_deg": (-ranges.shear_deg, ranges.shear_deg),
@@ -65,7 +67,7 @@ def test_ranges_are_wider_than_the_base_augmentation():
 
 def test_signs_and_units_are_those_of_the_base_augmentation():
     ours = compose(
-        parameters(rotation_deg=[25.0], shear_deg=[10.0], scale=[[0.9, 0.9]])
+        parameters(rotation_deg=[25.0], shear_deg=[10.0], scale=[[0.9, 0.9]]), 8, 8
     )
     angle, shear = (
         torch.tensor([math.radians(25.0)]),
@@ -75,10 +77,18 @@ def test_signs_and_units_are_those_of_the_base_augmentation():
     torch.testing.assert_close(ours[:, :, :2], base, rtol=0, atol=1e-7)
 
 
+def test_an_image_that_is_not_square_is_turned_as_torchvision_turns_it():
+    x = torch.rand(1, 1, 12, 40, dtype=torch.float64)
+    turned = compose(parameters(rotation_deg=[30.0]), 12, 40)
+    out = warp(x, affine_flow(turned, 12, 40), padding="zeros")
+    expected = TF.rotate(x, 30.0, interpolation=InterpolationMode.BILINEAR)
+    torch.testing.assert_close(out, expected, atol=1e-6, rtol=0)
+
+
 def test_the_eye_sees_the_translation():
     x = torch.rand(1, 1, 8, 8, dtype=torch.float64)
     moved = parameters(translation=[[0.25, -0.125]])  # two pixels right, one up
-    out = warp(x, affine_flow(compose(moved), 8, 8), padding="zeros")
+    out = warp(x, affine_flow(compose(moved, 8, 8), 8, 8), padding="zeros")
     torch.testing.assert_close(out[:, :, :-1, 2:], x[:, :, 1:, :-2])
 
 

@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from infaug.config import AdversarialConfig, TransformConfig
+from infaug.config import AdversarialConfig, AffineRanges, TransformConfig
 from infaug.data.dataset import to_float
 from infaug.data.digits import digits
 from infaug.estimate.learned_transform import build_transform, random_tau
@@ -45,7 +46,9 @@ def features_of(x: torch.Tensor) -> torch.Tensor:
 def begin(config: AdversarialConfig = CONFIG, *, seed: int = 0) -> Adversaries:
     settings = TransformConfig(tau_size=16)
     generator = build_transform(settings, 1, 16, 16, seed).generator
-    generator.condition(random_tau(16, seed), start_covariance(settings, config, 1))
+    generator.condition(
+        random_tau(16, seed), start_covariance(settings, config, 1, 16, 16)
+    )
     if config.fit == "wgan_gp":
         critics = image_and_flow_critics(1, 16, 16, seed)
     else:
@@ -77,6 +80,13 @@ def test_after_the_fit_gs_flows_fill_the_affine_ranges_and_stay_inside():
         assert high - low >= 1, f"{name} spans less than half of its range"
     assert reach["flow_mse"] > 0.02, "not the identity"
     assert reach["image_mse"] > 0.02, "not the identity"
+
+
+def test_real_flows_that_only_turn_are_fitted_as_well():
+    ranges = AffineRanges(shear_deg=0.0, scale=(1.0, 1.0), translate=0.0)
+    config = replace(CONFIG, affine=ranges)
+    (metrics,) = fit(begin(config), range(1), config)
+    assert all(math.isfinite(value) for value in metrics.values())
 
 
 @pytest.mark.parametrize("gan", ["wgan_gp", "ragan"])

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -12,7 +14,9 @@ RANGES = AffineRanges()
 
 def test_the_ends_of_the_ranges_stand_at_one():
     drawn = random_parameters(Draws.of_size(4000, "reach"), RANGES)
-    where = positions(drawn, RANGES)
+    found = positions(drawn, RANGES)
+    assert tuple(found) == NAMES
+    where = torch.stack(tuple(found.values()), dim=1)
     assert where.abs().max() <= 1 + 1e-5
     quantiles = where.quantile(where.new_tensor([0.05, 0.95]), dim=0)
     expected = torch.tensor([[-0.9], [0.9]], dtype=where.dtype).expand(2, 6)
@@ -37,6 +41,26 @@ def test_a_wider_generator_reaches_further_and_leaves_the_ranges():
     assert all(wide[f"{name}_high"] > narrow[f"{name}_high"] for name in NAMES)
     assert narrow["flow_mse"] < 1e-3 < wide["flow_mse"]
     assert narrow["image_mse"] < wide["image_mse"]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "left"),
+    [
+        (AffineRanges(degrees=0.0, shear_deg=0.0), NAMES[2:]),
+        (AffineRanges(scale=(1.0, 1.0), translate=0.0), NAMES[:2]),
+        (
+            AffineRanges(degrees=0.0, shear_deg=0.0, scale=(1.0, 1.0), translate=0.0),
+            (),
+        ),
+    ],
+)
+def test_what_has_no_range_is_not_measured_in_it(ranges, left):
+    generator = build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0).generator
+    draws = Draws.of_size(20, "reach")
+    found = measure_reach(generator, torch.rand(20, 1, 16, 16), draws, ranges)
+    measured = {f"{name}_{end}" for name in left for end in ("low", "high")}
+    assert set(found) == measured | {"inside", "flow_mse", "image_mse"}
+    assert all(math.isfinite(value) for value in found.values())
 
 
 def test_a_narrow_generators_positions_are_its_fields():

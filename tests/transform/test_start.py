@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from infaug.config import AdversarialConfig, AffineRanges, TransformConfig
@@ -11,7 +12,9 @@ from infaug.transform.start import start_covariance
 def test_a_fit_begins_with_the_covariance_of_the_real_flows():
     config, settings = TransformConfig(tau_size=32), AdversarialConfig(start_share=1)
     generator = build_transform(config, 1, 16, 16, 0).generator
-    generator.condition(random_tau(32, 0), start_covariance(config, settings, 1))
+    generator.condition(
+        random_tau(32, 0), start_covariance(config, settings, 1, 16, 16)
+    )
     fields = generator(Draws.of_size(1000, "tau").uniform(-1, 1, 32))
     ours = flow_of(fields.matrix, fields.offset).detach().flatten(1)
     real = random_affine_flows(
@@ -22,10 +25,32 @@ def test_a_fit_begins_with_the_covariance_of_the_real_flows():
     assert away < 0.2 * torch.linalg.matrix_norm(real.T.cov())
 
 
+NONE = {"degrees": 0.0, "shear_deg": 0.0, "scale": (1.0, 1.0), "translate": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("ranges", "strengths"),
+    [
+        *(({name: zero}, {}) for name, zero in NONE.items()),
+        (NONE, {}),
+        (NONE, {"matrix_strength": 0.0}),
+        (NONE, {"offset_strength": 0.0}),
+    ],
+)
+def test_a_fit_begins_also_where_a_range_or_a_strength_is_zero(ranges, strengths):
+    config = TransformConfig(tau_size=32, **strengths)
+    settings = AdversarialConfig(affine=AffineRanges(**ranges))
+    generator = build_transform(config, 1, 16, 16, 0).generator
+    covariance, tau = start_covariance(config, settings, 1, 16, 16), random_tau(32, 0)
+    generator.condition(tau, covariance)
+    before_tanh = generator.pooled(tau).detach().double().transpose(0, 1).flatten(1)
+    torch.testing.assert_close(before_tanh.cov(), covariance, atol=1e-4, rtol=1e-4)
+
+
 def test_the_share_scales_the_flows_and_leaves_the_colours():
     config = TransformConfig(initial_spread=0.5)
     whole, half = (
-        start_covariance(config, AdversarialConfig(start_share=share), 1)
+        start_covariance(config, AdversarialConfig(start_share=share), 1, 16, 16)
         for share in (1.0, 0.5)
     )
     torch.testing.assert_close(half[:6, :6], whole[:6, :6] / 4)

@@ -2,8 +2,10 @@
 
 import json
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -14,6 +16,8 @@ from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.influence import check_in_run
 from infaug.cli.main import main
 from infaug.comparison.run import run
+from infaug.config import DataConfig
+from infaug.data.digits import digits
 from infaug.trust.predictions import check_predictions
 from infaug.trust.rank import SCHEMA, extremes, rank, ranked_images, ranked_view
 from infaug.trust.reload import reload
@@ -55,6 +59,37 @@ def test_pooled_images_are_found_again_in_the_source(finished_run):
     own = len(pooled.splits.train)
     images = source.train.images[pooled.source_index[:own]]
     assert images.equal(pooled.cell.train.images[:own])
+
+
+def test_pooled_images_of_a_stream_are_found_again_in_the_source(tmp_path):
+    from infaug.data.source import load
+
+    whole = digits()
+    table = {
+        "image": [png(image) for image in whole.images[:300]],
+        "label": whole.labels[:300].tolist(),
+    }
+    pq.write_table(pa.table(table), tmp_path / "digits.parquet", row_group_size=50)
+    data = DataConfig(
+        source=str(tmp_path / "digits.parquet"),
+        labels=60,
+        target=60,
+        image_size=16,
+        mode="L",
+        stream_above_gib=0,
+    )
+    run(tiny(rows=("pooled",), data=data), tmp_path / "run", shown=False)
+    pooled = reload(tmp_path / "run", "pooled")
+    everything = torch.arange(len(pooled.source_index))
+    trained = pooled.cell.train.select(everything).images
+    named = load(data).train.select(pooled.source_index).images
+    assert named.equal(trained)
+
+
+def png(image: torch.Tensor) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(image[0].numpy()).save(buffer, format="PNG")
+    return buffer.getvalue()
 
 
 def test_predictions_agree_with_refitting_and_parts_change_nothing(finished):
