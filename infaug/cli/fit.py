@@ -1,8 +1,10 @@
 """`infaug fit`, and what files in ray_jobs do with their own defaults."""
 
+import contextlib
 import json
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -106,9 +108,8 @@ def fit(asked: Fit) -> int:
         print(f"{asked.out} holds a finished run; {more}.")
     result = _run(asked, workers, shown)
     with at_hand(asked.out) as run:
-        pictures = sorted(run.glob("views-*.png")) or draw_views(run)
-        taus = run.glob("interpolation-*.png")
-        pictures += sorted(taus) or draw_interpolations(run)
+        pictures = _drawn(run, "views-*.png", draw_views)
+        pictures += _drawn(run, "interpolation-*.png", draw_interpolations)
         if shown:
             print(table(result))
             print("pictures:", *pictures)
@@ -128,6 +129,26 @@ def fit(asked: Fit) -> int:
         if shown:
             print(sent, file=sys.stderr)
     return 0
+
+
+def _drawn(run: Path, names: str, draw: Callable[[Path], list[Path]]) -> list[Path]:
+    """The pictures of these names, drawn unless they are there: all of them, or none.
+
+    What keeps them from being drawn is told and does not fail the run.
+    """
+    if there := sorted(run.glob(names)):
+        return there
+    try:
+        return draw(run)
+    except (OSError, ValueError) as error:
+        with contextlib.suppress(OSError):
+            for part in run.glob(names):
+                part.unlink()
+        warnings.warn(
+            f"{run / names} not drawn ({error}): the same command draws them",
+            stacklevel=2,
+        )
+        return []
 
 
 def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:

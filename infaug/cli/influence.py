@@ -1,6 +1,5 @@
 """`infaug influence`: can the predictions of a run be trusted, and what do they say?"""
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +74,7 @@ def check(asked: Validate) -> list[str]:
 
 
 def _checked(asked: Validate) -> tuple[list[str], dict[str, Any]]:
+    from infaug.record.atomic import write_json
     from infaug.report.scatter import draw_scatter, measures
     from infaug.trust.reload import reload
 
@@ -94,7 +94,7 @@ def _checked(asked: Validate) -> tuple[list[str], dict[str, Any]]:
         found[name] = {key: getattr(part, key) for key in keys}
         found[name]["predicted"] = part.predicted.tolist()
     found["actual"] = trust.refitted.actual.tolist()
-    _json(stem).write_text(json.dumps(found, indent=2) + "\n")
+    write_json(_json(stem), found)  # whole: its being there says it was checked
     lines = [
         f"{finished.name}: {asked.samples} of {trust.num_train} images replaced by "
         "their views, the head refitted",
@@ -119,7 +119,7 @@ def check_in_run(run: Path) -> list[str]:
             why = f"the head is large; infaug influence validate {run}"
             return [f"influence not checked: {why}"]
         return check(replace(IN_RUN, run=str(run)))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return [f"influence not checked: {error}"]
 
 

@@ -44,7 +44,8 @@ def download(name: Downloadable, out: Path, download_dir: Path) -> None:
         download_dir: folder for the original files; those already there are used.
 
     Raises:
-        ValueError: if a file exists already or the download fails.
+        ValueError: if a file exists already, the folder cannot be made, or the download
+            fails.
     """
     files = {split: out / f"{split}.parquet" for split in ("train", "test")}
     for file in files.values():
@@ -69,7 +70,7 @@ def write_parquet(data: ImageData, path: Path, class_names: tuple[str, ...]) -> 
         ValueError: if the file exists already or cannot be written.
     """
     _refuse_existing(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make(path.parent)
     schema = image_schema(class_names)
     with (
         whole_file(path) as unfinished,
@@ -108,6 +109,15 @@ def _download(name: Downloadable, split: str, download_dir: Path) -> Any:
             f"{name} could not be downloaded to {download_dir} ({error}): this needs "
             "the network. Without it, prepare on a connected machine and copy the "
             "Parquet folder, or put the original files into the download folder"
+        ) from error
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"{folder} cannot be made ({error.strerror}): choose another folder"
         ) from error
 
 

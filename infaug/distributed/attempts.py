@@ -3,6 +3,7 @@
 import json
 
 from infaug.record.atomic import write_json
+from infaug.record.disk import writing
 from infaug.record.folder import RunFolder
 
 MOST = 5  # deaths at one place
@@ -15,7 +16,9 @@ def count_attempt(folder: RunFolder) -> None:
     there is a new checkpoint now and then.
 
     Raises:
-        ValueError: if the last `MOST` attempts all began where this one does.
+        ValueError: if the last `MOST` attempts all began where this one does, or the
+            folder cannot be written: a full disk is told at once, and not five times
+            as a death.
     """
     if folder.mirror:
         folder.mirror.bring()
@@ -29,5 +32,6 @@ def count_attempt(folder: RunFolder) -> None:
             "logs say why (out of memory?). If machines are just taken away too often, "
             "lower --rounds.checkpoint-every-steps and run the same command again"
         )
-    kept.parent.mkdir(exist_ok=True)
-    write_json(kept, {"progress": here, "count": count})
+    with writing(folder.path):
+        kept.parent.mkdir(exist_ok=True)
+        write_json(kept, {"progress": here, "count": count})

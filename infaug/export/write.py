@@ -70,16 +70,30 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     Weights and the card are written in any case; the card is written last.
 
     Raises:
-        ValueError: if there is no such cell, `out` holds something else, a format needs
-            a package that is missing, or a program differs from the transform.
+        ValueError: if there is no such cell, `out` holds something else or cannot be
+            written, a format needs a package that is missing, or a program differs from
+            the transform.
     """
     if "onnx" in config.formats:
         check_onnx()
     taken = take(run, config)
     _enter(out)
-    # An earlier export stays whole until this one is.
+    try:
+        return _replace(out, RunFolder(run), taken, config)
+    except OSError as error:
+        raise ValueError(
+            f"--out {out} cannot be written ({error}): make room there, or choose "
+            "another folder"
+        ) from error
+
+
+def _replace(
+    out: Path, folder: RunFolder, taken: Taken, config: ExportConfig
+) -> dict[str, Any]:
+    """Put all files where an earlier export may be; the card."""
+    # That one stays whole until this one is.
     with TemporaryDirectory(prefix=SCRATCH, dir=out) as scratch:
-        card = _write(Path(scratch), RunFolder(run), taken, config)
+        card = _write(Path(scratch), folder, taken, config)
         # The card says what is there: it goes first and comes last.
         for name in (CARD, *FILES):
             (out / name).unlink(missing_ok=True)

@@ -39,6 +39,7 @@ from torch import Tensor
 from infaug.config import RunConfig, difference, from_dict, to_dict
 from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json, write_tensors
+from infaug.record.disk import writing
 from infaug.record.mirror import UNSHARED, Mirror
 from infaug.storage import is_url
 
@@ -123,10 +124,11 @@ class RunFolder:
         More seeds are as good: nothing keeps the run from going on by now.
 
         Raises:
-            ValueError: if other data or hardware settle it differently.
+            ValueError: if other data or hardware settle it differently, or the folder
+                cannot be written.
         """
         if not self.is_settled:
-            write_json(self.path / "config.json", to_dict(settled))
+            self._write("config.json", to_dict(settled))
         elif _is_less(began := self.config(), settled):
             self._grow(began.seeds, settled)
         else:
@@ -136,12 +138,13 @@ class RunFolder:
     def _grow(self, began: int, settled: RunConfig) -> None:
         """Make it a run of more seeds that is not finished."""
         if self.result() is not None:
-            write_json(self.path / SEEN_FILE, [*self.seen_with(), began])
-        for name in ("result.json", LOOKS_FILE, "report.html"):
-            (self.path / name).unlink(missing_ok=True)
+            self._write(SEEN_FILE, [*self.seen_with(), began])
+        with writing(self.path):
+            for name in ("result.json", LOOKS_FILE, "report.html"):
+                (self.path / name).unlink(missing_ok=True)
         asked = replace(self.config("asked.json"), seeds=settled.seeds)
-        write_json(self.path / "asked.json", to_dict(asked))
-        write_json(self.path / "config.json", to_dict(settled))
+        self._write("asked.json", to_dict(asked))
+        self._write("config.json", to_dict(settled))
 
     def seen_with(self) -> list[int]:
         """How many seeds it had each time it was finished before."""
@@ -152,11 +155,11 @@ class RunFolder:
         """Keep what the images are, or check that they are those the run began with.
 
         Raises:
-            ValueError: if they have changed since.
+            ValueError: if they have changed since, or the folder cannot be written.
         """
         path = self.path / "data.json"
         if not (path.exists() and self.is_settled):
-            write_json(path, dict(found))
+            self._write("data.json", dict(found))
             return
         began = json.loads(path.read_text())
         changed = [
@@ -179,13 +182,19 @@ class RunFolder:
         """Keep the list of images that were skipped, if there are any."""
         if names:
             text = "\n".join(names) + "\n"
-            write_bytes(self.path / "unreadable.txt", text.encode())
+            with writing(self.path):
+                write_bytes(self.path / "unreadable.txt", text.encode())
 
     def list_duplicates(self, found: Sequence[Mapping[str, Any]]) -> None:
         """Keep the list of images that were in two splits, if there are any."""
         if found:
             text = "".join(json.dumps(each) + "\n" for each in found)
-            write_bytes(self.path / "duplicates.jsonl", text.encode())
+            with writing(self.path):
+                write_bytes(self.path / "duplicates.jsonl", text.encode())
+
+    def _write(self, name: str, value: Any) -> None:
+        with writing(self.path):
+            write_json(self.path / name, value)
 
     def _must_equal(self, name: str, config: RunConfig, remedy: str) -> None:
         if changes := difference(self.config(name), config):
@@ -250,12 +259,17 @@ class RunFolder:
     def finish_cell(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
     ) -> None:
-        """Keep a cell's weights and, last, its result, which marks it finished."""
+        """Keep a cell's weights and, last, its result, which marks it finished.
+
+        Raises:
+            ValueError: if the folder cannot be written.
+        """
         cell = self.cell(result["row"], result["seed"])
-        cell.mkdir(parents=True, exist_ok=True)
-        for part, tensors in weights.items():
-            write_tensors(cell / f"{part}.safetensors", tensors)
-        write_json(cell / "result.json", result)
+        with writing(self.path):
+            cell.mkdir(parents=True, exist_ok=True)
+            for part, tensors in weights.items():
+                write_tensors(cell / f"{part}.safetensors", tensors)
+            write_json(cell / "result.json", result)
         if self.mirror:
             self.mirror.push()
 
@@ -283,8 +297,12 @@ class RunFolder:
         return None if self.lacks_seeds(asked) else self.result()
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write the result and drop what only a resumed run would need."""
-        write_json(self.path / "result.json", result)
+        """Write the result and drop what only a resumed run would need.
+
+        Raises:
+            ValueError: if the folder cannot be written.
+        """
+        self._write("result.json", result)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         if self.mirror:
             self.mirror.push()

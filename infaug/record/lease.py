@@ -2,7 +2,8 @@
 
 The holder writes an object with its name and a count that grows every few seconds. Who
 finds the object of another watches it: if it changes, somebody is alive there; if it
-stands still for a minute, its holder is dead. No clocks are compared.
+stands still for a minute, its holder is dead. No clocks are compared. A holder whose
+object is gone has lost it: somebody outlived it, and has left again.
 
 What this cannot exclude: object stores of all kinds have no common test-and-set. Of two
 that begin within the same second both may write; each reads again a little later and
@@ -44,6 +45,8 @@ class Lease:
     def __init__(self, place: Location, owner: str):
         self.place, self.owner = place, owner
         self._count = 0
+        # Some stores replace an object in two steps, between which it is not there.
+        self._writing = threading.Lock()
         self._over = threading.Event()
 
     def __enter__(self) -> "Lease":
@@ -53,7 +56,8 @@ class Lease:
             HeldError: if another process holds it.
             ValueError: if the storage does not answer, or cannot be written.
         """
-        if (found := self._foreign()) is not None:
+        found = self._read()
+        if found is not None and not self._is_own(found):
             self._outlive(found)
         self._write()
         time.sleep(SETTLE_S)
@@ -67,17 +71,24 @@ class Lease:
         self._over.set()
         self._thread.join()
         with contextlib.suppress(ValueError):
-            if self._foreign() is None:
+            if self._is_own(self._read()):
                 remove(self.place)
 
     def check(self) -> None:
         """Before something is written.
 
         Raises:
-            HeldError: if another process has taken over.
+            HeldError: if another process has taken over, whether it still runs or not.
             ValueError: if the storage does not answer.
         """
-        if (found := self._foreign()) is not None:
+        with self._writing:
+            found = self._read()
+        if found is None:
+            raise HeldError(
+                f"another process has run in {self.place.parent} while this one stood "
+                "still: the same command continues from what that one left"
+            )
+        if not self._is_own(found):
             raise self._refusal(found)
 
     def _outlive(self, found: dict[str, Any]) -> None:
@@ -90,8 +101,8 @@ class Lease:
         until = time.monotonic() + DEAD_AFTER_S
         while time.monotonic() < until:
             time.sleep(min(BEAT_S, DEAD_AFTER_S) / 3)
-            now = self._foreign()
-            if now is None:
+            now = self._read()
+            if now is None or self._is_own(now):
                 return
             if now != found:
                 raise self._refusal(now)
@@ -102,12 +113,14 @@ class Lease:
             f"{self.place.parent}: wait for it, or use another --out"
         )
 
-    def _foreign(self) -> dict[str, Any] | None:
-        """What another holder wrote, if it did."""
+    def _read(self) -> dict[str, Any] | None:
+        """What the holder wrote, if there is one."""
         if not self.place.is_file():
             return None
-        found = json.loads(self.place.read_bytes())
-        return found if found["owner"] != self.owner else None
+        return json.loads(self.place.read_bytes())
+
+    def _is_own(self, found: dict[str, Any] | None) -> bool:
+        return found is not None and found["owner"] == self.owner
 
     def _write(self) -> None:
         self._count += 1
@@ -117,7 +130,7 @@ class Lease:
     def _beat(self) -> None:
         while not self._over.wait(BEAT_S):
             # Storage that is away for a moment is no reason to stop: uploads will tell.
-            with contextlib.suppress(ValueError):
-                if self._foreign() is not None:
+            with contextlib.suppress(ValueError), self._writing:
+                if not self._is_own(self._read()):
                     return
                 self._write()

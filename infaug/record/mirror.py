@@ -18,13 +18,14 @@ import shutil
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 from infaug.cache import cache_folder
 from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json
+from infaug.record.disk import writing
 from infaug.record.lease import HeldError, Lease
 from infaug.storage import location
 from infaug.transfer import PARTIAL, fetch, names_below, put, put_bytes, remove
@@ -53,11 +54,9 @@ class Mirror:
                 a process of this machine is running in it.
         """
         with self._locked():
-            stamp = self._stamp()
-            state = self._state()
-            if state is not None and state["stamp"] == stamp:
+            stamp, names = self._stamp(), self._names()
+            if self._is_known(stamp, names):
                 return
-            names = [n for n in names_below(self.home) if _is_shared(n)]
             if names and "asked.json" not in names:
                 raise ValueError(
                     f"{self.home} holds {names[0]!r} and no run of infaug: nothing was "
@@ -85,9 +84,11 @@ class Mirror:
             return
         # What an upload that fails leaves there is known to the next one.
         self._keep(state["stamp"], there | dict.fromkeys(changed))
-        stamp = uuid.uuid4().hex
+        stamp, is_behind = uuid.uuid4().hex, False
         for wait in (*WAITS_S, None):
             try:
+                if self._lease is None:
+                    is_behind = self._stamp() not in (state["stamp"], stamp)
                 self._upload(sorted(changed, key=_order), gone, stamp)
                 break
             except HeldError:
@@ -96,7 +97,8 @@ class Mirror:
                 if wait is None:
                     raise self._failure(error) from error
                 time.sleep(wait)
-        self._keep(stamp, here)
+        # Who only adds to a run holds no lease: others may go on with it meanwhile.
+        self._keep(None if is_behind else stamp, here)
 
     def _upload(self, changed: list[str], gone: list[str], stamp: str) -> None:
         if self._lease:
@@ -112,16 +114,47 @@ class Mirror:
         """Keep others out, of this machine and others; see `record.lease`.
 
         Raises:
-            ValueError: if somebody is running there.
+            ValueError: if somebody is running there, or was until a moment ago, after
+                the run had been brought here.
         """
-        with self._locked(), Lease(self.home / LEASE, self._owner()) as self._lease:
+        with self._locked(), Lease(self.home / LEASE, self._owner()) as lease:
+            self._must_be_current()
+            self._lease = lease
             try:
                 yield
             finally:
                 self._lease = None
 
+    def _must_be_current(self) -> None:
+        """The URL is still what was brought, and checked, before it could be held."""
+        if not self._is_known(self._stamp(), self._names()):
+            raise ValueError(
+                f"another process has just gone on with the run in {self.home}, and "
+                "left: the same command continues from there"
+            )
+
+    def _is_known(self, stamp: str | None, names: Sequence[str]) -> bool:
+        """Whether what is at the URL was brought from there, or put there from here.
+
+        A process that died while it uploaded leaves files, but no stamp.
+        """
+        state = self._state()
+        return (
+            state is not None
+            and state["stamp"] == stamp
+            and set(names) <= set(state["files"])
+        )
+
     def _locked(self) -> contextlib.AbstractContextManager[None]:
-        self.kept.mkdir(parents=True, exist_ok=True)
+        try:
+            self.kept.mkdir(parents=True, exist_ok=True)
+            (self.kept / "lock").touch()
+        except OSError as error:
+            raise ValueError(
+                f"a run at {self.home} grows in {self.kept} and is copied from there, "
+                f"and that cannot be written ({error.strerror}): set XDG_CACHE_HOME to "
+                "a folder that can"
+            ) from error
         refusal = (
             f"another process is running in {self.home}: wait for it, or use another "
             "--out"
@@ -131,7 +164,8 @@ class Mirror:
     def _owner(self) -> str:
         path = self.kept / "owner"
         if not path.exists():
-            write_bytes(path, uuid.uuid4().hex.encode())
+            with writing(self.kept):
+                write_bytes(path, uuid.uuid4().hex.encode())
         return path.read_text()
 
     def _stamp(self) -> str | None:
@@ -140,12 +174,16 @@ class Mirror:
             return None
         return json.loads(place.read_bytes())["stamp"]
 
+    def _names(self) -> list[str]:
+        return [name for name in names_below(self.home) if _is_shared(name)]
+
     def _state(self) -> dict[str, Any] | None:
         path = self.kept / STAMP
         return json.loads(path.read_text()) if path.exists() else None
 
     def _keep(self, stamp: str | None, files: Mapping[str, Any]) -> None:
-        write_json(self.kept / STAMP, {"stamp": stamp, "files": dict(files)})
+        with writing(self.kept):
+            write_json(self.kept / STAMP, {"stamp": stamp, "files": dict(files)})
 
     def _here(self) -> dict[str, list[int]]:
         """Size and time of every file that is shared."""

@@ -1,7 +1,6 @@
 """What happens around every step: journal, checkpoint, display, and where to go on."""
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 from infaug.config import RoundsConfig
 from infaug.record.atomic import write_bytes
 from infaug.record.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from infaug.record.disk import writing
 from infaug.record.display import Display
 from infaug.record.effort import peak_memory_gib
 from infaug.record.folder import RunFolder
@@ -123,7 +123,7 @@ class Recorder:
 
     def _keep(self, path: Path, make: Callable[[], bytes]) -> None:
         content = make()
-        with self._writing():
+        with writing(self.folder.path):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, content)
 
@@ -169,9 +169,15 @@ class Recorder:
     def finish_cell(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
     ) -> None:
-        """Keep what a cell found; only the first process may call this."""
+        """Keep what a cell found; only the first process may call this.
+
+        Raises:
+            ValueError: if the folder cannot be written; the cell goes on from its last
+                checkpoint.
+        """
         assert self.journal is not None
-        length = self.journal.flush()
+        with writing(self.folder.path):
+            length = self.journal.flush()
         self.folder.finish_cell(weights, {**result, "metrics_bytes": length})
 
     def _log(self, place: Place, metrics: Metrics) -> None:
@@ -187,21 +193,11 @@ class Recorder:
     def _save(self, place: Place, state: HasTensors) -> None:
         """Raises a ValueError, which all processes are told of, if it cannot."""
         assert self.journal is not None, "the first process has one"
-        with self._writing():
+        with writing(self.folder.path):
             length = self.journal.flush()
             save_checkpoint(self.folder.checkpoints, place, length, state.tensors())
         if self.folder.mirror:
             self.folder.mirror.push()
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ValueError(
-                f"{self.folder.path} cannot be written ({error.strerror}): what was "
-                "saved before is kept; make room there, and the same command continues"
-            ) from error
 
     def _time(self, place: Place, steps: int, seconds: float) -> None:
         """Tell what the steps took; telling it belongs to those that follow."""

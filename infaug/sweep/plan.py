@@ -77,20 +77,14 @@ class Sweep:
 
         Raises:
             ValueError: if the space cannot be searched, or the folder holds something
-                else.
+                else or cannot be written.
         """
         check_space(self.space, self.config)
         if self.how.scheduler == "pbt":
             self._must_move()
         path = self.out / "sweep.json"
         if not path.exists():
-            if self.out.exists() and any(self.out.iterdir()):
-                raise ValueError(
-                    f"{self.out} holds something that is no sweep: choose an empty or "
-                    "new folder for --out"
-                )
-            self.out.mkdir(parents=True, exist_ok=True)
-            write_json(path, self._identity())
+            self._begin(path)
             return
         began, asked = json.loads(path.read_text()), self._identity()
         changed = sorted(key for key in asked if began.get(key) != asked[key])
@@ -99,6 +93,21 @@ class Sweep:
                 f"{self.out} holds a sweep with another {' and another '.join(changed)}"
                 ": use the same to continue it, or another --out"
             )
+
+    def _begin(self, path: Path) -> None:
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            if any(self.out.iterdir()):
+                raise ValueError(
+                    f"{self.out} holds something that is no sweep: choose an empty or "
+                    "new folder for --out"
+                )
+            write_json(path, self._identity())
+        except OSError as error:
+            raise ValueError(
+                f"the sweep's folder {self.out} cannot be written ({error.strerror}): "
+                "choose another --out"
+            ) from error
 
     def _must_move(self) -> None:
         moving = [name for name in self.space if may_move(name)]

@@ -18,6 +18,7 @@ the file's metadata under `infaug`.
 """
 
 import json
+from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,6 +34,7 @@ from infaug.data.stored import Stored
 from infaug.influence.score import replace_influence, upweight_influence
 from infaug.influence.solution import Solution
 from infaug.randomness import Draws, generator
+from infaug.record.atomic import write_bytes
 from infaug.refresh.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs
 from infaug.refresh.solve import hessian_sample, solve_snapshot, take_snapshot
 from infaug.trust.reload import Finished
@@ -126,8 +128,14 @@ def ranked_view(
 
 
 def write_ranking(table: pa.Table, path: Path) -> None:
-    """The table as Parquet."""
-    pq.write_table(table, path)
+    """The table as Parquet: the file is the old or the new one.
+
+    Raises:
+        OSError: with its name, if it cannot be written.
+    """
+    content = BytesIO()
+    pq.write_table(table, content)
+    write_bytes(path, content.getvalue())
 
 
 def _solve(finished: Finished, train: Labelled, *, is_sampled: bool) -> Solution:

@@ -3,10 +3,12 @@ import sys
 
 import pytest
 from cli.asking import FAST, image_folder, refused
+from finished import finished_run
 from PIL import Image
 from tiny import tiny
 
 from infaug.cli.exit_codes import BAD_INPUT
+from infaug.cli.influence import check_in_run
 from infaug.cli.main import main
 from infaug.config import to_dict
 from infaug.record.effort import effort_of
@@ -46,6 +48,47 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     again = capsys.readouterr().out
     assert "holds a finished run" in again
     assert again.strip().splitlines()[-1] == last
+
+
+def test_a_finished_run_does_not_fail_for_its_pictures(tmp_path, monkeypatch, capsys):
+    run = finished_run(tmp_path / "run")
+    (run / "result.json").unlink()
+    found = dict.fromkeys(("unit", "rows", "verdict", "seconds"))
+
+    def half(name):
+        def draw(folder):
+            (folder / name).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+        return draw
+
+    views, taus = "infaug.report.views", "infaug.report.interpolation"
+    monkeypatch.setattr("infaug.cli.fit._run", lambda *_: found)
+    monkeypatch.setattr(f"{views}.draw_views", half("views-a.png"))
+    monkeypatch.setattr(f"{taus}.draw_interpolations", half("interpolation-a.png"))
+    monkeypatch.setattr("infaug.cli.influence.check_in_run", lambda _: [])
+    monkeypatch.setattr("infaug.report.one_run.report_at_end", lambda *_, **__: [])
+    for _ in range(2):  # the second time they are tried again
+        arguments = ["fit", "--data", "digits", "--out", str(run), "--quiet"]
+        assert main(arguments) == 0
+        captured = capsys.readouterr()
+        assert captured.out.startswith("RESULT ")
+        for name in ("views", "interpolation"):
+            assert f"{name}-*.png not drawn ([Errno 28] No space left" in captured.err
+        assert "the same command draws them" in captured.err
+    assert not list(run.glob("*.png"))
+
+
+def test_a_finished_run_does_not_fail_for_the_check_of_its_influences(
+    tmp_path, monkeypatch
+):
+    def away(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("infaug.trust.reload.reload", away)
+    assert check_in_run(tmp_path) == [
+        "influence not checked: [Errno 5] Input/output error"
+    ]
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])

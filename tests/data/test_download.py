@@ -105,3 +105,9 @@ def test_without_a_network_prepare_says_what_to_do(tmp_path, monkeypatch, error)
     with pytest.raises(ValueError, match=r"needs the network\. Without it, .*copy"):
         download("cifar10", tmp_path / "out", tmp_path / "download")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_folders_way_is_named(tmp_path, image):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"file/sub cannot be made.*another folder"):
+        write_parquet(Fake(image), tmp_path / "file" / "sub" / "a.parquet", ("a", "b"))

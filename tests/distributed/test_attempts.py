@@ -1,6 +1,7 @@
 """Workers that die are started again while that leads anywhere."""
 
 import pytest
+from full_disk import full_disk
 
 pytest.importorskip("ray")
 from infaug.distributed.attempts import MOST, count_attempt
@@ -28,3 +29,8 @@ def test_a_new_checkpoint_or_a_finished_cell_begins_the_count_again(folder):
         count_attempt(folder)
     folder.finish_cell({}, {"row": "base", "seed": 0})
     count_attempt(folder)
+
+
+def test_a_full_disk_is_told_at_once_and_not_as_a_death_of_workers(folder):
+    with full_disk(8), pytest.raises(ValueError, match=r"cannot be written.*make room"):
+        count_attempt(folder)

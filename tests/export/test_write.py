@@ -3,6 +3,7 @@ import json
 import pytest
 import torch
 from finished import finished_run
+from full_disk import full_disk
 
 from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
@@ -52,6 +53,15 @@ def test_an_earlier_export_is_replaced_and_nothing_else(grey_run, tmp_path):
     with pytest.raises(ValueError, match=r"holds 'thesis\.tex' .* nothing was touched"):
         export_run(grey_run, tmp_path / "out", config)
     assert (tmp_path / "out" / "card.json").exists()
+
+
+def test_a_full_disk_is_told_and_leaves_the_earlier_export_whole(grey_run, tmp_path):
+    out, config = tmp_path / "out", ExportConfig(formats=())
+    export_run(grey_run, out, config)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with full_disk(), pytest.raises(ValueError, match=r"out cannot be written.*room"):
+        export_run(grey_run, out, config)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 
 
 def test_an_export_that_fails_leaves_the_earlier_one_whole(

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from full_disk import full_disk
 
 from infaug.config import DataConfig, RoundsConfig, RunConfig
 from infaug.record.display import Display
@@ -91,6 +92,25 @@ def test_an_unwritable_folder_is_refused(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(ValueError, match="cannot be written"):
         RunFolder(tmp_path / "run").enter(RunConfig())
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder: folder.settle(RunConfig()),
+        lambda folder: folder.match_data({"classes": ["a", "b"]}),
+        lambda folder: folder.list_unreadable(["a.png"] * 9),
+        lambda folder: folder.list_duplicates([{"seed": 0}]),
+        lambda folder: folder.finish({"verdict": "undecided"}),
+    ],
+    ids=["settle", "match_data", "unreadable", "duplicates", "finish"],
+)
+def test_a_full_disk_is_told_whatever_is_written(write, tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.enter(RunConfig())
+    with full_disk(8), pytest.raises(ValueError, match=r"cannot be written.*make room"):
+        write(folder)
+    write(folder)
 
 
 def test_two_processes_cannot_run_in_one_folder(tmp_path):

@@ -1,6 +1,7 @@
 """Who holds a URL keeps others out; who is dead does not."""
 
 import json
+import threading
 
 import fsspec
 import pytest
@@ -66,3 +67,32 @@ def test_a_holder_finds_out_that_another_took_over_and_leaves_it_alone(place):
         with pytest.raises(HeldError, match="another process, on elsewhere, is"):
             held.check()
     assert json.loads(place.read_bytes())["owner"] == "b"
+
+
+def leave(place) -> None:
+    fsspec.filesystem("memory").rm("/leases/lease.json")
+
+
+def test_a_holder_that_slept_while_another_came_and_went_has_lost_it(
+    place, monkeypatch
+):
+    monkeypatch.setattr(lease, "BEAT_S", 3600.0)  # asleep
+    with Lease(place, "a") as held:
+        left_behind(place, "b")
+        leave(place)
+        with pytest.raises(
+            HeldError, match=r"has run in memory://leases.*same command"
+        ):
+            held.check()
+
+
+def test_a_holder_that_lost_it_does_not_take_it_again_by_itself(place, monkeypatch):
+    monkeypatch.setattr(lease, "BEAT_S", 3600.0)
+    with Lease(place, "a") as held:
+        leave(place)
+        monkeypatch.setattr(lease, "BEAT_S", 0.01)
+        awake = threading.Thread(target=held._beat)
+        awake.start()
+        awake.join(0.5)
+        assert not awake.is_alive()
+    assert not place.exists()

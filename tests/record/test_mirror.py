@@ -5,6 +5,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from full_disk import full_disk
 from killed import contents
 from tiny import tiny
 
@@ -13,6 +14,7 @@ from infaug.config import RunConfig
 from infaug.record import lease, mirror
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder, at_hand
+from infaug.record.lease import HeldError
 
 CONFIG = tiny(rows=("base_learned",))
 
@@ -201,6 +203,101 @@ def test_two_runs_of_one_machine_are_refused_at_a_url(url):
         pytest.raises(ValueError, match="another process is running in memory://"),
     ):
         begun(url)
+
+
+def begun_elsewhere(tmp_path, url) -> RunFolder:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+        return begun(url)
+
+
+def test_a_machine_that_slept_while_another_finished_the_run_uploads_no_more(
+    tmp_path, url, monkeypatch
+):
+    monkeypatch.setattr(lease, "DEAD_AFTER_S", 0.0)
+    here = begun(url)
+    with here.locked():
+        here.mirror.push()
+        elsewhere = begun_elsewhere(tmp_path, url)
+        with pytest.warns(UserWarning, match="still runs"), elsewhere.locked():
+            elsewhere.finish({})
+        left = at_url(url)
+        (here.path / "metrics.jsonl").write_text("older")
+        with pytest.raises(HeldError, match="has run in memory://runs/one"):
+            here.mirror.push()
+    assert at_url(url) == left
+    assert begun(url).result() == {}
+
+
+def test_who_waited_while_another_went_on_does_not_begin_from_an_older_state(
+    tmp_path, url
+):
+    begun(url).mirror.push()
+    waiting = begun_elsewhere(tmp_path, url)
+    ahead = begun(url)
+    with ahead.locked():
+        (ahead.path / "a").write_text("newer")
+        ahead.mirror.push()
+    with (
+        pytest.raises(
+            ValueError, match=r"has just gone on.*the same command continues"
+        ),
+        waiting.locked(),
+    ):
+        pass
+    assert "lease.json" not in at_url(url)
+    again = begun_elsewhere(tmp_path, url)
+    with again.locked():
+        assert (again.path / "a").read_text() == "newer"
+
+
+def test_what_an_upload_that_was_cut_short_left_is_brought_before_going_on(
+    tmp_path, url, monkeypatch
+):
+    """Else its checkpoints would lie beside metrics that do not reach so far."""
+    begun(url).mirror.push()
+    waiting = begun_elsewhere(tmp_path, url)
+    ahead = begun(url)
+    (ahead.path / "checkpoints").mkdir()
+    (ahead.path / "checkpoints" / "9.safetensors").write_text("newer")
+    with monkeypatch.context() as patch:
+        patch.setattr(mirror, "put_bytes", die)
+        with pytest.raises(KeyboardInterrupt):
+            ahead.mirror.push()
+    with pytest.raises(ValueError, match="has just gone on"), waiting.locked():
+        pass
+    again = begun_elsewhere(tmp_path, url)
+    with again.locked():
+        assert (again.path / "checkpoints" / "9.safetensors").exists()
+
+
+def test_who_adds_a_picture_to_a_run_that_goes_on_keeps_no_older_state_of_it(
+    tmp_path, url
+):
+    begun(url).mirror.push()
+    elsewhere = begun_elsewhere(tmp_path, url)
+    with at_hand(url) as here:
+        (here / "views.png").write_text("drawn")
+        (elsewhere.path / "a").write_text("newer")
+        elsewhere.mirror.push()
+    assert set(at_url(url)) == {"asked.json", "a", "views.png", "mirror.json"}
+    assert (begun(url).path / "a").read_text() == "newer"
+
+
+def test_a_cache_that_cannot_be_written_is_refused_by_name(tmp_path, url, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    with pytest.raises(ValueError, match=r"file/infaug/runs.*set XDG_CACHE_HOME"):
+        begun(url)
+
+
+def test_a_disk_that_fills_up_before_an_upload_is_told(url):
+    folder = begun(url)
+    (folder.path / "a").write_text("a")
+    with full_disk(8), pytest.raises(ValueError, match=r"cannot be written.*make room"):
+        folder.mirror.push()
+    folder.mirror.push()
+    assert at_url(url)["a"] == b"a"
 
 
 def test_a_run_whose_storage_is_away_is_refused_within_seconds(monkeypatch):

@@ -1,10 +1,10 @@
 """What a recorder does beside its steps."""
 
-import resource
 from collections.abc import Iterator
 
 import pytest
 import torch
+from full_disk import full_disk
 
 from infaug.config import RoundsConfig
 from infaug.record.display import Display
@@ -90,17 +90,11 @@ def test_every_start_is_kept_with_its_workers_and_place(open_recorder, tmp_path)
 
 
 def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_recorder):
-    """A limit on the size of files stands in for a full disk."""
     recorder = open_recorder(lambda: True)
     with pytest.raises(KeyboardInterrupt):
         follow(recorder, stop=5)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-    try:
-        with pytest.raises(ValueError, match=r"cannot be written.*make room"):
-            follow(recorder, stop=10)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk(), pytest.raises(ValueError, match=r"cannot be written.*make room"):
+        follow(recorder, stop=10)
     recorder.close()
     again = open_recorder()
     assert again.start is not None
@@ -108,3 +102,18 @@ def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_recorder):
     follow(again, stop=10)
     again.close()
     assert not list(again.folder.path.rglob("*.partial"))
+
+
+def test_a_cell_that_finds_the_disk_full_at_its_end_is_finished_later(open_recorder):
+    """All processes of a run are told, which only a ValueError does."""
+    recorder = open_recorder()
+    follow(recorder, stop=10)
+    weights = {"classifier": {"x": torch.zeros(100)}}
+    found = {"row": "base", "seed": 0}
+    with full_disk(), pytest.raises(ValueError, match=r"cannot be written.*make room"):
+        recorder.finish_cell(weights, found)
+    assert recorder.folder.cell_result("base", 0) is None
+    assert not list(recorder.folder.path.rglob("*.partial"))
+    recorder.finish_cell(weights, found)
+    recorder.close()
+    assert recorder.folder.cell_result("base", 0) is not None

@@ -53,6 +53,13 @@ def filled(tmp_path, count: int = 3):
     return plan, ledger
 
 
+@pytest.mark.parametrize("name", ["file", "file/sweep"])
+def test_a_file_in_the_way_of_a_sweep_is_named(name, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=rf"{name} cannot be written.*another --out"):
+        sweep(tmp_path / name).enter()
+
+
 def test_the_best_settings_are_a_config_that_fit_takes(tmp_path):
     plan, ledger = filled(tmp_path)
     best = write_choice(plan, ledger)
