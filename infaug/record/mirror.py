@@ -103,6 +103,8 @@ class Mirror:
     def _upload(self, changed: list[str], gone: list[str], stamp: str) -> None:
         if self._lease:
             self._lease.check()
+        if "result.json" in gone:  # What follows is of a run that is not finished.
+            remove(self.home / "result.json")
         for name in changed:
             put(self.folder / name, self.home / name)
         for name in gone:

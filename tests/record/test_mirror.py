@@ -196,6 +196,24 @@ def test_other_settings_are_refused_with_the_url(url):
         RunFolder(url).enter(RunConfig(seeds=2))
 
 
+def test_a_result_leaves_the_url_before_the_seeds_that_were_added_come(
+    url, monkeypatch
+):
+    folder = begun(url)
+    folder.settle(folder.config("asked.json"))
+    folder.finish({"verdict": "undecided"})
+    assert "result.json" in at_url(url)
+    folder.settle(RunConfig(seeds=5))
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mirror, "put", die)
+    with pytest.raises(KeyboardInterrupt):
+        folder.mirror.push()
+    assert "result.json" not in at_url(url)
+
+
 def test_two_runs_of_one_machine_are_refused_at_a_url(url):
     folder = begun(url)
     with (
