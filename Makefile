@@ -25,7 +25,8 @@ test: lint
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not slow'
 
 test-all: lint
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not chaos'
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not cluster and not chaos'
+	$(BIN)/pytest -n 2 --dist loadfile -m cluster
 
 # Whatever can die is killed at random moments; the tally is the last line.
 chaos: install

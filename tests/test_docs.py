@@ -41,6 +41,7 @@ NOT_RUN = {
     "infaug data prepare SRC": "needs a cloud after it; tests/data prepares",
     "infaug fit --data s3://": "needs a cloud; tests/test_s3.py has a server",
     "python ray_jobs/imagenet.py --data FOLDER --workers": "takes days of GPUs",
+    "python ray_jobs/mnist.py": "tests/distributed/test_jobs_api.py submits it",
     "python ray_jobs/imagenet.py --smoke": "tests/distributed/test_jobs_api.py does",
     "python ray_jobs/cifar": "tests/test_jobs.py runs them with few steps",
     "python ray_jobs/ablation.py": "takes hours; tests/test_jobs.py runs a smoke test",
@@ -69,8 +70,8 @@ FEW_STEPS = {
 
 SMALL_IMAGES = {"--data.image-size": "64"}
 
-# Jobs that one page has run are not run again for another.
-JOBS_DONE: set[str] = set()
+# A job is run once with the same flags, whatever their values and the page.
+JOBS_DONE: set[tuple[str, ...]] = set()
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +101,11 @@ def test_blocks_of_a_page_run(page, place, tmp_path):
             run(["python", "-c", program], tmp_path)
         elif not language:
             for command in commands(text):
-                if command not in JOBS_DONE:
+                kind = flags_of(command)
+                if kind not in JOBS_DONE:
                     run(short(shlex.split(placed(command))), tmp_path)
                 if command.startswith("python ray_jobs/"):
-                    JOBS_DONE.add(command)
+                    JOBS_DONE.add(kind)
 
 
 @pytest.mark.parametrize("prefix", NOT_RUN)
@@ -128,6 +130,12 @@ def commands(text: str) -> list[str]:
         for command in asked
         if command.startswith(known) and not command.startswith(tuple(NOT_RUN))
     ]
+
+
+def flags_of(command: str) -> tuple[str, ...]:
+    """The program and its flags, without their values."""
+    words = command.split()
+    return (*words[:2], *sorted(word for word in words[2:] if word.startswith("--")))
 
 
 def placed(text: str) -> str:

@@ -53,14 +53,14 @@ def workers_of(out: Path) -> list[int]:
 
 
 def await_workers(count: int, running: subprocess.Popen, out: Path) -> None:
-    """Until so many train, and have done a hundred steps since they began."""
+    """Until so many train, and have done fifty steps since they began."""
     until = time.monotonic() + PATIENCE_S
     while not workers_of(out) or workers_of(out)[-1] != count:
         assert running.poll() is None, "the run ended too early"
         assert time.monotonic() < until, f"{count} workers do not come"
         time.sleep(0.2)
     logged = len(read_lines(out / "metrics.jsonl"))
-    while len(read_lines(out / "metrics.jsonl")) < logged + 10:
+    while len(read_lines(out / "metrics.jsonl")) < logged + 5:
         assert running.poll() is None, "the run ended too early"
         time.sleep(0.2)
 

@@ -14,7 +14,7 @@ from .heads import Head, head
 from .test_jobs_api import DIGITS, FOLLOW, ROOT
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
 
 GONE_S = 120.0
 

@@ -14,7 +14,7 @@ from .elastic import CONFIG, PATIENCE_S, await_workers, start, workers_of
 from .heads import head, kill_node
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
 
 ALONE = """
 import json, sys

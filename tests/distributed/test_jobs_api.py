@@ -10,7 +10,7 @@ import pytest
 from .heads import RAY, Head, head
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
 
 ROOT = Path(__file__).parent.parent.parent
 FOLLOW = Path(__file__).parent / "follow_job.py"

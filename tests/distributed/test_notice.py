@@ -12,7 +12,7 @@ from .elastic import CONFIG, PATIENCE_S, await_workers, start
 from .heads import RAY, Head, head, kill_node
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
 
 
 @pytest.mark.timeout(600)
