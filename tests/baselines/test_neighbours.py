@@ -63,4 +63,4 @@ def test_a_view_learned_by_looking_ahead_can_be_given_up_too(
         backoff=BackoffConfig(attempts=0),
     )
     result = run(config, tmp_path / "run", shown=False)
-    assert result["verdict"].startswith("no gain: keep the base augmentation")
+    assert result["verdict"].startswith("undecided: keep the base augmentation")

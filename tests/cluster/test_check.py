@@ -206,7 +206,7 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path, capsys):
         (["--workers", "4", "--gpus-per-worker", "2"], "no node has that"),
         (["--workers", "1", "--pool-resources", "colver=1"], "lacks colver=1"),
         (["--workers", "many"], "--workers must be N or MIN..MAX"),
-        (["--workers", "4..2"], "0 <= MIN <= MAX"),
+        (["--workers", "4..2"], "1 <= MIN <= MAX"),
         (["--workers", "1", "--gpus-per-worker", "-1"], "must be >= 0"),
     ],
 )
