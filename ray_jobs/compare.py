@@ -22,9 +22,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from infaug.cli.compare import Compare, Problems, compare, parse_compare, places_of
+from infaug.cli.compare import Compare, compare, parse_compare
 from infaug.cli.guard import guarded
 from infaug.comparison.grid import Column
+from infaug.comparison.places import places_of
+from infaug.comparison.problems import Problems
 from infaug.config import DataConfig, RunConfig, ShiftConfig, difference
 
 PROBLEMS = {

@@ -2,8 +2,7 @@
 
 import json
 import shlex
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +13,11 @@ from infaug.cli import run_flags
 from infaug.cli.cells import run_missing
 from infaug.cli.places import look_for_data
 from infaug.cli.run_flags import parse_run
-from infaug.comparison.places import fixed
-from infaug.config import DataConfig, RoundsConfig, RunConfig
+from infaug.comparison.places import fixed, places_of
+from infaug.comparison.problems import Problems
+from infaug.config import RoundsConfig, RunConfig
 
 if TYPE_CHECKING:
-    from infaug.comparison.grid import Column
     from infaug.comparison.leaderboard import Board
     from infaug.comparison.results import Results
 
@@ -73,24 +72,6 @@ class Compare:
     """The command's own words, to be told again."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Problems:
-    """What is compared on, and where its images lie.
-
-    Attributes:
-        columns: a problem each.
-        places: folder by name of data; a problem whose data is not here is shown, not
-            run.
-        targets: where the images of a target lie, by what `data.target_source` says.
-        program: how the command is called that is told to the user.
-    """
-
-    columns: "tuple[Column, ...]"
-    places: Mapping[str, str]
-    targets: Mapping[str, str] = field(default_factory=dict)
-    program: str = "infaug compare"
-
-
 def parse_compare(
     argv: Sequence[str], default: Compare | None = None, prog: str = "infaug compare"
 ) -> Compare:
@@ -104,6 +85,7 @@ def compare(asked: Compare, problems: Problems | None = None) -> int:
     if not asked.render:
         target = asked.run.data.target_source
         look_for_data(*places_of(asked.sources).values(), target)
+    from infaug.comparison.grid_problems import recalled
     from infaug.comparison.leaderboard import board
     from infaug.comparison.results import Results
 
@@ -113,7 +95,7 @@ def compare(asked: Compare, problems: Problems | None = None) -> int:
     methods, seeds = methods_of(asked.run), asked.run.seeds
     results = Results(asked.results or asked.out / "results.jsonl")
     if asked.render:
-        problems = _recalled(problems, results)
+        problems = recalled(problems, results)
     else:
         problems = _run(asked, problems, methods, results)
     boards = [board(column, methods, seeds, results) for column in problems.columns]
@@ -134,6 +116,7 @@ def _run(
     """
     from infaug.comparison.grid import Table, work_of
     from infaug.comparison.grid_images import forget_images
+    from infaug.comparison.grid_problems import settled
     from infaug.comparison.grid_run import Site
     from infaug.lock import locked
 
@@ -142,7 +125,7 @@ def _run(
     asked.out.mkdir(parents=True, exist_ok=True)
     refusal = f"another process is comparing in {asked.out}: wait for it"
     with locked(asked.out / "lock", refusal):
-        problems = _settled(problems, results, shown=shown)
+        problems = settled(problems, results, shown=shown)
         if asked.workers:
             forget_images()  # Ray's workers read their own.
         here = [c for c in problems.columns if c.config.data.source in problems.places]
@@ -157,45 +140,6 @@ def _run(
             shown=shown,
         )
     return problems
-
-
-def _settled(problems: Problems, results: "Results", *, shown: bool) -> Problems:
-    """The problems with what their images decide; what is not here is recalled.
-
-    Raises:
-        ValueError: for results of other images.
-    """
-    from infaug.comparison.grid_images import forget_images, images_of, settled
-    from infaug.comparison.grid_known import KnownImages
-
-    known, columns = KnownImages(results), []
-    places, targets = problems.places, problems.targets
-    forget_images()  # They may have changed since this process compared before.
-    for column in problems.columns:
-        asked = column.config.data
-        if asked.source not in places:
-            columns.append(_with_data(column, known.recall(asked)))
-            continue
-        data, told = settled(asked, places, targets)
-        known.match(asked, data, images_of(data, places, targets).identity)
-        columns.append(_with_data(column, data))
-        if shown:
-            for line in told:
-                print(f"{column.title}: {line}", file=sys.stderr)
-    return replace(problems, columns=tuple(columns))
-
-
-def _recalled(problems: Problems, results: "Results") -> Problems:
-    """The problems with the sizes and modes that results have: no image is read."""
-    from infaug.comparison.grid_known import KnownImages
-
-    known = KnownImages(results)
-    columns = [_with_data(c, known.recall(c.config.data)) for c in problems.columns]
-    return replace(problems, columns=tuple(columns))
-
-
-def _with_data(column: "Column", data: DataConfig) -> "Column":
-    return replace(column, config=replace(column.config, data=data))
 
 
 def methods_of(run: RunConfig) -> tuple[str, ...]:
@@ -234,52 +178,6 @@ def problems_of(asked: Compare) -> Problems:
     target = asked.run.data.target_source
     targets = {} if target is None else {target: fixed(target)}
     return Problems(columns=tuple(columns), places=places, targets=targets)
-
-
-def places_of(sources: Sequence[str]) -> dict[str, str]:
-    """Folders by the name of their data, from NAME=FOLDER or FOLDER.
-
-    >>> places_of(["digits", "cats=s3://bucket/pets", "s3://bucket/set?scheme=http"])
-    {'digits': 'digits', 'cats': 's3://bucket/pets', 'set': 's3://bucket/set?scheme=http'}
-
-    Raises:
-        ValueError: for two of one name.
-    """
-    places: dict[str, str] = {}
-    for source in sources:
-        name, place = _named(source)
-        if name in places:
-            raise ValueError(
-                f"--data: two sources are called {name!r}: name them, as in "
-                f"{name}2={place}"
-            )
-        places[name] = fixed(place)
-    return places
-
-
-def _named(source: str) -> tuple[str, str]:
-    """The name of a source's data, given or that of the folder, and where it lies.
-
-    >>> _named("a/lr=3/pets")  # a name is no part of a path or of a URL
-    ('pets', 'a/lr=3/pets')
-
-    Raises:
-        ValueError: if it is not named and cannot be named by its folder.
-    """
-    name, equals, place = source.partition("=")
-    if name and equals and not set(name) & set(":/?"):
-        return name, place
-    if "://" in source:
-        from infaug.storage import location  # imports pyarrow
-
-        name = location(source).name
-    else:
-        path = Path(source).expanduser()
-        # A link is called as it is; only what is no name is looked up.
-        name = path.name if path.name not in ("", "..") else path.resolve().name
-    if not name:
-        raise ValueError(f"--data {source} has no name: give it one, as NAME={source}")
-    return name, source
 
 
 def _smoke(asked: Compare, problems: Problems) -> tuple[Compare, Problems]:

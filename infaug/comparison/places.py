@@ -1,5 +1,6 @@
 """Where images lie, said so that processes find them that work in other folders."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,3 +24,49 @@ def located(data: DataConfig) -> DataConfig:
     return replace(
         data, source=fixed(data.source), target_source=target and fixed(target)
     )
+
+
+def places_of(sources: Sequence[str]) -> dict[str, str]:
+    """Folders by the name of their data, from NAME=FOLDER or FOLDER.
+
+    >>> places_of(["digits", "cats=s3://bucket/pets", "s3://bucket/set?scheme=http"])
+    {'digits': 'digits', 'cats': 's3://bucket/pets', 'set': 's3://bucket/set?scheme=http'}
+
+    Raises:
+        ValueError: for two of one name.
+    """
+    places: dict[str, str] = {}
+    for source in sources:
+        name, place = _named(source)
+        if name in places:
+            raise ValueError(
+                f"--data: two sources are called {name!r}: name them, as in "
+                f"{name}2={place}"
+            )
+        places[name] = fixed(place)
+    return places
+
+
+def _named(source: str) -> tuple[str, str]:
+    """The name of a source's data, given or that of the folder, and where it lies.
+
+    >>> _named("a/lr=3/pets")  # a name is no part of a path or of a URL
+    ('pets', 'a/lr=3/pets')
+
+    Raises:
+        ValueError: if it is not named and cannot be named by its folder.
+    """
+    name, equals, place = source.partition("=")
+    if name and equals and not set(name) & set(":/?"):
+        return name, place
+    if "://" in source:
+        from infaug.storage import location  # imports pyarrow
+
+        name = location(source).name
+    else:
+        path = Path(source).expanduser()
+        # A link is called as it is; only what is no name is looked up.
+        name = path.name if path.name not in ("", "..") else path.resolve().name
+    if not name:
+        raise ValueError(f"--data {source} has no name: give it one, as NAME={source}")
+    return name, source

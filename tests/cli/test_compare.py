@@ -5,9 +5,10 @@ import json
 import pytest
 from archives import class_files, encoded, write_files
 
-from infaug.cli.compare import parse_compare, places_of, problems_of
+from infaug.cli.compare import parse_compare, problems_of
 from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.comparison.places import places_of
 from infaug.record.journal import read_lines
 
 TINY = [
