@@ -1,4 +1,4 @@
-"""What methods are compared on, as it is asked for; `grid_problems` reads its images."""
+"""What methods are compared on, as asked for; `grid_problems` reads its images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
