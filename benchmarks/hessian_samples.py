@@ -14,21 +14,21 @@ from dataclasses import dataclass, replace
 import torch
 import tyro
 
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
-from infaug.comparison.plan import settle
 from infaug.config import ClassifierConfig, DataConfig, RunConfig
 from infaug.config.classifier import Network
 from infaug.data.problem import load_splits
+from infaug.experiment.plan import settle
 from infaug.influence.damped import Damped
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.kronecker import KroneckerInverse
 from infaug.influence.pcg import pcg
 from infaug.precision import pick_device
 from infaug.randomness import generator
-from infaug.refresh.snapshot import shared_inputs, validation_gradient
-from infaug.refresh.solve import hessian_sample, scores, take_snapshot
-from infaug.rounds.alternation import classify
+from infaug.training.alternation import classify
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
+from infaug.training.snapshot import shared_inputs, validation_gradient
+from infaug.training.solve import hessian_sample, scores, take_snapshot
 from infaug.world import World
 
 

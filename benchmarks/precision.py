@@ -16,14 +16,14 @@ from itertools import product
 import torch
 import tyro
 
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
-from infaug.comparison.plan import settle
 from infaug.config import ClassifierConfig, RunConfig
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
+from infaug.experiment.plan import settle
 from infaug.precision import pick_device
-from infaug.rounds.alternation import classify, estimate
+from infaug.training.alternation import classify, estimate
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
 from infaug.world import World
 
 

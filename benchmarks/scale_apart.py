@@ -17,8 +17,6 @@ from ray.train import ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from scale_steps import PROBLEMS
 
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
 from infaug.config import RoundsConfig
 from infaug.descent import parameters_of
 from infaug.distributed.local import connect
@@ -29,7 +27,9 @@ from infaug.record.folder import RunFolder
 from infaug.record.place import Place
 from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.watcher import Metrics, Moment, Stretch
-from infaug.rounds.alternation import classify
+from infaug.training.alternation import classify
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
 from infaug.world import World
 
 INTERVAL = RoundsConfig().checkpoint_every_steps

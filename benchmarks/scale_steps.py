@@ -15,17 +15,17 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from infaug.augment.base import build_base
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
 from infaug.classify.batchnorm import GroupedBatchNorm
 from infaug.classify.fit import build_optimizer, fit_classifier
 from infaug.classify.network import ImageClassifier, build_classifier
-from infaug.comparison.plan import settle
 from infaug.config import ClassifierConfig, Network, RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
+from infaug.experiment.plan import settle
 from infaug.precision import autocast, pick_device
 from infaug.randomness import Draws, generator
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
 from infaug.world import World
 
 ENDLESS = 10**6

@@ -15,9 +15,9 @@ from typing import Any
 
 from infaug.config import DataConfig, RoundsConfig, RunConfig, SweepConfig
 from infaug.distributed.sweep import Room, cluster_for, run_trials
-from infaug.sweep.ledger import Progress
-from infaug.sweep.plan import Sweep
-from infaug.sweep.space import Between
+from infaug.experiment.sweep.ledger import Progress
+from infaug.experiment.sweep.plan import Sweep
+from infaug.experiment.sweep.space import Between
 
 ROUNDS = 8
 

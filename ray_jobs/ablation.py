@@ -18,8 +18,6 @@ import sys
 from pathlib import Path
 
 from infaug.cli.guard import guarded
-from infaug.comparison.results import Results
-from infaug.comparison.variants import Variant, run_variant, variants_table
 from infaug.config import (
     DataConfig,
     RoundsConfig,
@@ -28,6 +26,8 @@ from infaug.config import (
     TransformConfig,
 )
 from infaug.data.source import load
+from infaug.experiment.results import Results
+from infaug.experiment.variants import Variant, run_variant, variants_table
 from infaug.record.folder import RunFolder
 
 # What every line but one has in common: the colours that were the default then.

@@ -24,10 +24,10 @@ from pathlib import Path
 
 from infaug.cli.compare import Compare, compare, parse_compare
 from infaug.cli.guard import guarded
-from infaug.comparison.grid import Column
-from infaug.comparison.places import places_of
-from infaug.comparison.problems import Problems
 from infaug.config import DataConfig, RunConfig, ShiftConfig, difference
+from infaug.experiment.grid import Column
+from infaug.experiment.places import places_of
+from infaug.experiment.problems import Problems
 
 PROBLEMS = {
     "mnist": Column(

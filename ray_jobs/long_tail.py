@@ -29,11 +29,6 @@ from functools import partial
 from pathlib import Path
 
 from infaug.cli.guard import guarded
-from infaug.comparison.grid_run import Site
-from infaug.comparison.results import Record, Results
-from infaug.comparison.tail_cell import METHODS, TailCell, recorded, tail_cell
-from infaug.comparison.tail_run import run_tail_cell, run_tail_cells
-from infaug.comparison.tail_table import classes_table, points, tail_table
 from infaug.config import (
     DataConfig,
     GitConfig,
@@ -42,6 +37,11 @@ from infaug.config import (
     RunConfig,
     TailConfig,
 )
+from infaug.experiment.grid_run import Site
+from infaug.experiment.results import Record, Results
+from infaug.experiment.tail_cell import METHODS, TailCell, recorded, tail_cell
+from infaug.experiment.tail_run import run_tail_cell, run_tail_cells
+from infaug.experiment.tail_table import classes_table, points, tail_table
 from infaug.record.journal import read_lines
 
 CONFIG = RunConfig(

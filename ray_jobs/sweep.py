@@ -28,7 +28,7 @@ from infaug.config import (
     ShiftConfig,
     SweepConfig,
 )
-from infaug.sweep.space import Between, Choice, Distribution
+from infaug.experiment.sweep.space import Between, Choice, Distribution
 
 LEARNED: dict[str, Distribution] = {
     "estimator.learning_rate": Between(1e-4, 3e-3, log=True),

@@ -23,14 +23,14 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from infaug.cell.rows import ROWS, SIBLINGS, USUAL
 from infaug.cli.cells import run_missing
 from infaug.cli.guard import guarded
-from infaug.comparison.grid import Column, Table, grid_cell, work_of
-from infaug.comparison.grid_run import Site
-from infaug.comparison.markdown import markdown
-from infaug.comparison.results import Results
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
+from infaug.experiment.grid import Column, Table, grid_cell, work_of
+from infaug.experiment.grid_run import Site
+from infaug.experiment.markdown import markdown
+from infaug.experiment.results import Results
+from infaug.training.rows import ROWS, SIBLINGS, USUAL
 
 COMMAND = "python ray_jobs/tables.py --data FOLDER"
 SMOKE = RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5)

@@ -13,7 +13,7 @@ from infaug.config import RunConfig, to_dict
 VICTIM = """
 import json, os, signal, sys
 import torch
-from infaug.comparison.run import run
+from infaug.experiment.run import run
 from infaug.config import RunConfig, from_dict
 from infaug.record.display import Display
 

@@ -10,8 +10,8 @@ import torch
 from finished import LOSSES, finished_run, run_config
 from PIL import Image
 
-from infaug.comparison.plan import settle
 from infaug.config import DataConfig, ShiftConfig, to_dict
+from infaug.experiment.plan import settle
 from infaug.record.atomic import write_json
 
 # A class may be called anything that a folder may.

@@ -2,8 +2,8 @@
 
 import torch
 
-from infaug.comparison.plan import settle
 from infaug.config import RunConfig
+from infaug.experiment.plan import settle
 
 
 def settled(config: RunConfig) -> RunConfig:

@@ -29,11 +29,10 @@ LAYERS: list[set[str]] = [
     {"estimate"},
     {"augment"},
     {"baselines"},
-    {"record", "refresh", "toy2d"},
-    {"cell"},
-    {"rounds"},
-    {"comparison"},
-    {"trust", "cluster", "export", "sweep"},
+    {"record", "toy2d"},
+    {"training"},
+    {"experiment"},
+    {"trust", "cluster", "export"},
     {"distributed", "predict", "report"},
     {"api"},
     {"cli"},
@@ -90,7 +89,7 @@ def test_a_whole_run_needs_no_ray(tmp_path):
         "import sys; sys.modules.update(ray=None, tyro=None)\n"
         "sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path; from tiny import tiny\n"
-        "from infaug.comparison.run import run\n"
+        "from infaug.experiment.run import run\n"
         "run(tiny(controls='none'), Path(sys.argv[2]), shown=False)"
     )
     tests = str(Path(__file__).parent)

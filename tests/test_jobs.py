@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
 from infaug.data.download import write_parquet
-from infaug.sweep.changes import check_space
+from infaug.experiment.sweep.changes import check_space
 
 JOBS = Path(__file__).parent.parent / "ray_jobs"
 

@@ -13,9 +13,9 @@ from infaug.api.model import keep_model
 from infaug.api.result import Result, result_of
 from infaug.api.settings import config_of
 from infaug.classify.given import Given, offered
-from infaug.comparison.beginning import begin_data
-from infaug.comparison.run import run
 from infaug.config import Network, RunConfig
+from infaug.experiment.beginning import begin_data
+from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 
 

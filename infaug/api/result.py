@@ -9,8 +9,8 @@ from torch import nn
 
 from infaug.classify.given import Given, offered
 from infaug.classify.network import build_classifier
-from infaug.comparison.table import table
 from infaug.config import ExportConfig
+from infaug.experiment.table import table
 from infaug.export.card import data_of
 from infaug.export.choose import choose
 from infaug.export.learned_augment import LearnedAugment

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from infaug.comparison.grid import Work
-    from infaug.comparison.grid_run import Site
-    from infaug.comparison.results import Results
+    from infaug.experiment.grid import Work
+    from infaug.experiment.grid_run import Site
+    from infaug.experiment.results import Results
 
 
 def run_missing(
@@ -45,7 +45,7 @@ def run_missing(
 
         found = run_on_ray(missing, site, at_a_time=workers, cpus=cpus, gpus=gpus)
     else:
-        from infaug.comparison.grid_run import run_here
+        from infaug.experiment.grid_run import run_here
 
         found = run_here(missing, site, shown=shown)
     for number, record in enumerate(found, start=1):

@@ -13,13 +13,13 @@ from infaug.cli import run_flags
 from infaug.cli.cells import run_missing
 from infaug.cli.places import look_for_data
 from infaug.cli.run_flags import parse_run
-from infaug.comparison.places import fixed, places_of
-from infaug.comparison.problems import Problems
 from infaug.config import RoundsConfig, RunConfig
+from infaug.experiment.places import fixed, places_of
+from infaug.experiment.problems import Problems
 
 if TYPE_CHECKING:
-    from infaug.comparison.leaderboard import Board
-    from infaug.comparison.results import Results
+    from infaug.experiment.leaderboard import Board
+    from infaug.experiment.results import Results
 
 METHODS = (
     "none", "base", "base_tuned", "trivial", "mixup", "mmel_hard",
@@ -85,9 +85,9 @@ def compare(asked: Compare, problems: Problems | None = None) -> int:
     if not asked.render:
         target = asked.run.data.target_source
         look_for_data(*places_of(asked.sources).values(), target)
-    from infaug.comparison.grid_problems import recalled
-    from infaug.comparison.leaderboard import board
-    from infaug.comparison.results import Results
+    from infaug.experiment.grid_problems import recalled
+    from infaug.experiment.leaderboard import board
+    from infaug.experiment.results import Results
 
     problems = problems or problems_of(asked)
     if asked.smoke:
@@ -114,10 +114,10 @@ def _run(
     Raises:
         ValueError: whatever a cell refuses, and results of other images.
     """
-    from infaug.comparison.grid import Table, work_of
-    from infaug.comparison.grid_images import forget_images
-    from infaug.comparison.grid_problems import settled
-    from infaug.comparison.grid_run import Site
+    from infaug.experiment.grid import Table, work_of
+    from infaug.experiment.grid_images import forget_images
+    from infaug.experiment.grid_problems import settled
+    from infaug.experiment.grid_run import Site
     from infaug.lock import locked
 
     shown = not (asked.quiet or asked.json)
@@ -148,7 +148,7 @@ def methods_of(run: RunConfig) -> tuple[str, ...]:
     Raises:
         ValueError: for one that there is not.
     """
-    from infaug.cell.rows import ROWS
+    from infaug.training.rows import ROWS
 
     methods = run.rows or METHODS
     if unknown := [name for name in methods if name not in ROWS]:
@@ -165,7 +165,7 @@ def problems_of(asked: Compare) -> Problems:
     Raises:
         ValueError: without a source, and for two of one name.
     """
-    from infaug.comparison.grid import Column
+    from infaug.experiment.grid import Column
 
     places = places_of(asked.sources or (asked.run.data.source,))
     run = asked.run
@@ -191,7 +191,7 @@ def _smoke(asked: Compare, problems: Problems) -> tuple[Compare, Problems]:
 
 
 def _show(asked: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
-    from infaug.comparison import leaderboard_files as files
+    from infaug.experiment import leaderboard_files as files
     from infaug.record.atomic import write_bytes
     from infaug.report.leaderboard import draw_leaderboard
 

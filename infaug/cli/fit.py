@@ -80,7 +80,7 @@ def fit(asked: Fit) -> int:
     if not workers.most:  # Workers may see a disk that this machine does not.
         look_for_data(asked.run.data.source, asked.run.data.target_source)
     from infaug.cli.influence import check_in_run
-    from infaug.comparison.table import table  # torch: too slow for --help
+    from infaug.experiment.table import table  # torch: too slow for --help
     from infaug.record.effort import effort_of
     from infaug.record.folder import RunFolder, at_hand
     from infaug.record.tensorboard import show_pictures
@@ -89,7 +89,7 @@ def fit(asked: Fit) -> int:
     from infaug.report.views import draw_views
 
     if asked.plan:
-        from infaug.comparison.outlook import foresee
+        from infaug.experiment.outlook import foresee
 
         print(*foresee(asked.run, workers.most), sep="\n")
         return 0
@@ -172,7 +172,7 @@ def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
             gpus_per_worker=asked.gpus_per_worker,
             patience_s=asked.await_nodes,
         )
-    from infaug.comparison.run import run
+    from infaug.experiment.run import run
 
     return run(asked.run, asked.out, cache=asked.cache, shown=shown)
 

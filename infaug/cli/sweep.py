@@ -15,11 +15,11 @@ from infaug.config import RunConfig, SweepConfig
 
 if TYPE_CHECKING:
     from infaug.distributed.sweep import Room
-    from infaug.sweep.confirm import Confirmed
-    from infaug.sweep.importance import Importance
-    from infaug.sweep.ledger import Tried
-    from infaug.sweep.plan import Sweep as Plan
-    from infaug.sweep.space import Space
+    from infaug.experiment.sweep.confirm import Confirmed
+    from infaug.experiment.sweep.importance import Importance
+    from infaug.experiment.sweep.ledger import Tried
+    from infaug.experiment.sweep.plan import Sweep as Plan
+    from infaug.experiment.sweep.space import Space
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,13 +64,13 @@ def parse_sweep(
 def sweep(asked: Sweep, space: "Space | None" = None) -> int:
     """`infaug sweep`; `space`: what is searched where `--space` names nothing."""
     look_for_data(asked.run.data.source, asked.run.data.target_source)
-    from infaug.comparison.beginning import settle_data
-    from infaug.comparison.places import located
     from infaug.distributed.sweep import Room  # imports ray
+    from infaug.experiment.beginning import settle_data
+    from infaug.experiment.places import located
+    from infaug.experiment.sweep.changes import DEFAULT_SPACE
+    from infaug.experiment.sweep.plan import Sweep as Plan
+    from infaug.experiment.sweep.space import parse_space
     from infaug.lock import locked
-    from infaug.sweep.changes import DEFAULT_SPACE
-    from infaug.sweep.plan import Sweep as Plan
-    from infaug.sweep.space import parse_space
 
     for name in ("workers", "cpus_per_trial"):
         if getattr(asked, name) < 1:
@@ -99,13 +99,13 @@ def sweep(asked: Sweep, space: "Space | None" = None) -> int:
 
 def _search(plan: "Plan", room: "Room", repeats: int, *, shown: bool) -> dict[str, Any]:
     from infaug.distributed.sweep import cluster_for, run_trials
-    from infaug.sweep.conclude import (
+    from infaug.experiment.sweep.conclude import (
         choice_in_words,
         conclude,
         conclusion_in_words,
         write_choice,
     )
-    from infaug.sweep.importance import importance
+    from infaug.experiment.sweep.importance import importance
 
     ledger, cache = plan.ledger(), plan.out / "cache"
     with cluster_for(room):
@@ -132,8 +132,8 @@ def _search(plan: "Plan", room: "Room", repeats: int, *, shown: bool) -> dict[st
 
 def _confirm(plan: "Plan", best: "Tried", room: "Room", count: int) -> "Confirmed":
     from infaug.distributed.sweep import run_repeats
-    from infaug.sweep.confirm import confirmed, repeats
-    from infaug.sweep.proposals import DEFAULT
+    from infaug.experiment.sweep.confirm import confirmed, repeats
+    from infaug.experiment.sweep.proposals import DEFAULT
 
     wanted = repeats(plan, count, is_default=best.name == DEFAULT)
     cache = plan.out / "cache"

@@ -7,10 +7,10 @@ Ray may repeat it when its worker dies. The folders must be seen by all nodes.
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
-from infaug.comparison.grid import Work
-from infaug.comparison.grid_run import Site, run_grid_cell
-from infaug.comparison.results import Record
 from infaug.distributed.tasks import in_tasks
+from infaug.experiment.grid import Work
+from infaug.experiment.grid_run import Site, run_grid_cell
+from infaug.experiment.results import Record
 
 
 def run_on_ray(

@@ -34,7 +34,7 @@ from infaug.distributed.pool_growth import (
     start_actor,
     with_health,
 )
-from infaug.refresh.snapshot import Snapshot, rows_of_chunks, shards_of
+from infaug.training.snapshot import Snapshot, rows_of_chunks, shards_of
 
 RESERVE_S = 60.0
 START_S = 180.0  # imports take a minute on a busy machine

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from infaug.data.dataset import Labelled
 from infaug.influence.hessian import LastLayerHessian
-from infaug.refresh.snapshot import Snapshot, shard_hessian, validation_gradient
+from infaug.training.snapshot import Snapshot, shard_hessian, validation_gradient
 
 FETCH_S = 60.0  # an object that does not arrive within it is lost
 

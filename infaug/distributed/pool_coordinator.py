@@ -22,7 +22,7 @@ from infaug.distributed.pool_hessian import PoolHessian
 from infaug.distributed.pool_lissa import lissa_in_pool
 from infaug.influence.solve import solve
 from infaug.randomness import Purpose
-from infaug.refresh.overlap import Solved
+from infaug.training.overlap import Solved
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,12 @@ from infaug.distributed.local import connect
 from infaug.distributed.sweep_books import Books
 from infaug.distributed.sweep_schedulers import scheduler_of, space_of
 from infaug.distributed.tasks import in_tasks
-from infaug.sweep.confirm import Repeat, run_repeat
-from infaug.sweep.exchange import go_on, pack
-from infaug.sweep.held_out import without_test
-from infaug.sweep.ledger import Ledger, Progress
-from infaug.sweep.plan import Sweep
-from infaug.sweep.trial import kept_rounds, run_trial
+from infaug.experiment.sweep.confirm import Repeat, run_repeat
+from infaug.experiment.sweep.exchange import go_on, pack
+from infaug.experiment.sweep.held_out import without_test
+from infaug.experiment.sweep.ledger import Ledger, Progress
+from infaug.experiment.sweep.plan import Sweep
+from infaug.experiment.sweep.trial import kept_rounds, run_trial
 from infaug.words import plural
 
 MOST_DEATHS = 3  # of a trial's process, before the trial has failed

@@ -8,9 +8,9 @@ from typing import Any
 
 from ray import tune
 
-from infaug.sweep.ledger import Ledger, Progress
-from infaug.sweep.plan import Sweep
-from infaug.sweep.trial import forget
+from infaug.experiment.sweep.ledger import Ledger, Progress
+from infaug.experiment.sweep.plan import Sweep
+from infaug.experiment.sweep.trial import forget
 
 
 class Books(tune.Callback):

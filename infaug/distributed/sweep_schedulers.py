@@ -16,11 +16,11 @@ from ray.tune.schedulers import (
 )
 from ray.tune.search import Searcher
 
-from infaug.sweep.changes import may_move
-from infaug.sweep.ledger import Ledger
-from infaug.sweep.plan import Sweep
-from infaug.sweep.proposals import DEFAULT, propose
-from infaug.sweep.space import Between, Distribution, Space
+from infaug.experiment.sweep.changes import may_move
+from infaug.experiment.sweep.ledger import Ledger
+from infaug.experiment.sweep.plan import Sweep
+from infaug.experiment.sweep.proposals import DEFAULT, propose
+from infaug.experiment.sweep.space import Between, Distribution, Space
 
 
 def scheduler_of(sweep: Sweep, ledger: Ledger) -> TrialScheduler:
@@ -99,7 +99,7 @@ class Asked(Searcher):
     """Optuna as Tune asks it: settings that were proposed before come first."""
 
     def __init__(self, sweep: Sweep, ledger: Ledger, waiting: list[str]):
-        from infaug.sweep.optuna_study import Study
+        from infaug.experiment.sweep.optuna_study import Study
 
         super().__init__(metric=sweep.how.objective, mode=mode_of(sweep))
         self.sweep, self.ledger, self.waiting = sweep, ledger, list(waiting)

@@ -19,7 +19,6 @@ from ray.train import FailureConfig, ScalingConfig
 from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from infaug.comparison.run import run
 from infaug.config import RunConfig, from_dict, to_dict
 from infaug.data.feed import Feed
 from infaug.distributed.attempts import count_attempt
@@ -34,10 +33,11 @@ from infaug.distributed.room import (
     scaling_of,
     worker_bundle,
 )
+from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
-from infaug.rounds.services import Services
 from infaug.span import Span
 from infaug.storage import Location, is_url, location
+from infaug.training.services import Services
 from infaug.transfer import remove_folder
 from infaug.world import World
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from infaug.cell.rows import rows_of
-from infaug.cell.views import base_of
-from infaug.comparison.summary import with_best_random
-from infaug.comparison.verdict import CONFIDENCE
 from infaug.config import RunConfig, to_dict
+from infaug.experiment.summary import with_best_random
+from infaug.experiment.verdict import CONFIDENCE
 from infaug.export.artefact import FORMAT, VERSION
 from infaug.export.choose import Chosen
 from infaug.record.folder import LOOKS_FILE, RunFolder
+from infaug.training.rows import rows_of
+from infaug.training.views import base_of
 
 UNSTATED = (
     "not stated: the weights were learned from the images under `data`, whose terms "

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infaug.cell.rows import ROWS, Row
 from infaug.config import ExportSeed
 from infaug.record.folder import RunFolder
+from infaug.training.rows import ROWS, Row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from infaug.cell.rows import ROWS
-from infaug.comparison.verdict import ENOUGH_SEEDS, Comparison
+from infaug.experiment.verdict import ENOUGH_SEEDS, Comparison
 from infaug.report.facts import Facts
 from infaug.report.standing import differences, not_run, speaking_row, tops
 from infaug.report.words import PHASES, explained, listed, number, signed
+from infaug.training.rows import ROWS
 from infaug.words import plural
 
 

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from infaug.cell.rows import GENERATOR, ROWS, rows_of
-from infaug.comparison.cells import plan_cells
-from infaug.comparison.tuning import TRIAL
 from infaug.config import RunConfig
+from infaug.experiment.cells import plan_cells
+from infaug.experiment.tuning import TRIAL
 from infaug.record.folder import RunFolder
 from infaug.record.journal import read_lines
+from infaug.training.rows import GENERATOR, ROWS, rows_of
 
 Line = dict[str, Any]
 

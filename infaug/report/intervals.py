@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from infaug.comparison.verdict import Comparison
+from infaug.experiment.verdict import Comparison
 from infaug.report.svg import Axis, around, dot, line, text, tick_text
 from infaug.report.words import number, signed
 

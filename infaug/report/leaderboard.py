@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from infaug.cell.rows import ROWS
-from infaug.comparison.leaderboard import Board, Entry
+from infaug.experiment.leaderboard import Board, Entry
+from infaug.training.rows import ROWS
 
 COLOURS = {True: "tab:orange", False: "0.35"}  # learned, not learned
 HEIGHT = 0.27  # inches of a method

@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from safetensors.torch import load_file
 
-from infaug.cell.rows import ROWS
 from infaug.data.problem import Splits
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.report.facts import Facts
 from infaug.report.standing import speaking_row
 from infaug.report.views import load_transform
+from infaug.training.rows import ROWS
 from infaug.trust.reload import Finished, reload
 
 Made = TypeVar("Made")

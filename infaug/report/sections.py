@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from infaug.cell.rows import ROWS
 from infaug.report.by_class import by_class
 from infaug.report.curves import WANTED, curves, draw_curves
 from infaug.report.extremes import rank_views
@@ -27,6 +26,7 @@ from infaug.report.spread import draw_spread, groups_of
 from infaug.report.standing import differences, gaps, speaking_row, standings
 from infaug.report.toward_use import Seen
 from infaug.report.words import number
+from infaug.training.rows import ROWS
 
 Context = Mapping[str, Any]
 NUM_AIMS = 10

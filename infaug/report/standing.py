@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infaug.cell.rows import RANDOM, RANDOM_ROWS
-from infaug.comparison.summary import gap_closed, statistics, with_best_random
-from infaug.comparison.verdict import CONTROLS_OF, Comparison, compare, controls_of
+from infaug.experiment.summary import gap_closed, statistics, with_best_random
+from infaug.experiment.verdict import CONTROLS_OF, Comparison, compare, controls_of
 from infaug.report.facts import Facts, Line
+from infaug.training.rows import RANDOM, RANDOM_ROWS
 
 
 @dataclass(frozen=True, kw_only=True)

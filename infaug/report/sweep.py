@@ -9,10 +9,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from infaug.config import Objective
-from infaug.sweep.best import common_steps
-from infaug.sweep.importance import Importance
-from infaug.sweep.ledger import Tried
-from infaug.sweep.space import Space
+from infaug.experiment.sweep.best import common_steps
+from infaug.experiment.sweep.importance import Importance
+from infaug.experiment.sweep.ledger import Tried
+from infaug.experiment.sweep.space import Space
 from infaug.words import plural
 
 

@@ -7,15 +7,15 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from infaug.cell.rows import rows_of
-from infaug.comparison.cells import plan_cells
 from infaug.config import RoundsConfig
+from infaug.experiment.cells import plan_cells
 from infaug.record.folder import RunFolder
 from infaug.record.place import Place, position
 from infaug.report.facts import Facts, Line
 from infaug.report.settings import settings_of, versions
 from infaug.report.standing import standings
 from infaug.storage import Location, is_url, location
+from infaug.training.rows import rows_of
 
 LABELS = ("row", "seed", "round", "phase", "step")
 # Of a finished cell's result: how it is kept, not what it found.

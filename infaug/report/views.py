@@ -13,8 +13,6 @@ from torch import Tensor
 from infaug.augment.base import build_base
 from infaug.augment.compose import Compose
 from infaug.augment.learned import Learned
-from infaug.cell.rows import Row, rows_of
-from infaug.cell.views import base_of
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits, load_splits
@@ -22,6 +20,8 @@ from infaug.data.stored import Stored
 from infaug.estimate.learned_transform import LearnedTransform, build_transform
 from infaug.randomness import Draws
 from infaug.record.folder import RunFolder
+from infaug.training.rows import Row, rows_of
+from infaug.training.views import base_of
 from infaug.types import Augment
 
 NUM_IMAGES = 12

@@ -12,7 +12,7 @@ from typing import Any
 from infaug.data.corruptions.suite import CORRUPTIONS, SEVERITIES, corrupt
 from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
-from infaug.rounds.alternation import assess
+from infaug.training.alternation import assess
 from infaug.trust.reload import Finished, reload
 
 

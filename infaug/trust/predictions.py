@@ -20,8 +20,8 @@ from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.score import replace_influence
 from infaug.influence.validate import Validation, agreement, validate
 from infaug.randomness import Draws, generator
-from infaug.refresh.snapshot import CHUNK, shared_inputs
-from infaug.refresh.solve import hessian_sample, solve_snapshot, take_snapshot
+from infaug.training.snapshot import CHUNK, shared_inputs
+from infaug.training.solve import hessian_sample, solve_snapshot, take_snapshot
 from infaug.trust.reload import Finished
 from infaug.trust.view import judged_view
 from infaug.world import World

@@ -35,8 +35,8 @@ from infaug.influence.score import replace_influence, upweight_influence
 from infaug.influence.solution import Solution
 from infaug.randomness import Draws, generator
 from infaug.record.atomic import write_bytes
-from infaug.refresh.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs
-from infaug.refresh.solve import hessian_sample, solve_snapshot, take_snapshot
+from infaug.training.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs
+from infaug.training.solve import hessian_sample, solve_snapshot, take_snapshot
 from infaug.trust.reload import Finished
 from infaug.trust.view import judged_view
 from infaug.world import World

@@ -7,14 +7,14 @@ from jaxtyping import Int64
 from safetensors.torch import load_file
 from torch import Tensor
 
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
-from infaug.comparison.cells import Planned, config_for, generator_for
-from infaug.comparison.verdict import CONTROLS_OF
 from infaug.data.problem import Splits, divide
 from infaug.data.source import load
+from infaug.experiment.cells import Planned, config_for, generator_for
+from infaug.experiment.verdict import CONTROLS_OF
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
 from infaug.world import World
 
 

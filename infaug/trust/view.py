@@ -1,7 +1,7 @@
 """Which view of an image the influences of a finished cell are about."""
 
 from infaug.augment.views import Mixed
-from infaug.cell.cell import Cell
+from infaug.training.cell import Cell
 from infaug.types import Augment
 
 

@@ -10,18 +10,18 @@ from torch import Tensor
 from torch.func import functional_call
 
 from infaug.baselines.bilevel.lookahead import Logits, Lookahead
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
 from infaug.classify.network import build_classifier
-from infaug.comparison.cells import Planned, plan_cells
 from infaug.config import BilevelConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import build_transform
+from infaug.experiment.cells import Planned, plan_cells
 from infaug.influence.features import head_inputs
 from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.score import upweight_influence
-from infaug.rounds.alternation import estimate
+from infaug.training.alternation import estimate
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
 from infaug.world import World
 
 NUM, CLASSES, RATE = 6, 3, 0.3

@@ -9,10 +9,10 @@ import torch
 from killed import contents
 from tiny import CONFIG, tiny
 
-from infaug.comparison.run import run
 from infaug.config import BackoffConfig
+from infaug.experiment.run import run
 from infaug.record.display import Display
-from infaug.rounds import review
+from infaug.training import review
 
 ROWS = ("reweighted", "bilevel_learned")
 DOOMS = [

@@ -10,13 +10,13 @@ from settled import settled
 from tiny import CONFIG
 
 from infaug.baselines.reweight.weights import helpful_shares, reweigh
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
-from infaug.comparison.cells import Planned
 from infaug.data.problem import load_splits
+from infaug.experiment.cells import Planned
 from infaug.influence.score import upweight_influence
-from infaug.rounds.alternation import classify, refresh
-from infaug.rounds.refresher import build_refresher
+from infaug.training.alternation import classify, refresh
+from infaug.training.cell import Cell
+from infaug.training.refresher import build_refresher
+from infaug.training.rows import ROWS
 from infaug.types import Views
 from infaug.world import World
 

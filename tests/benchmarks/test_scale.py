@@ -10,8 +10,8 @@ import torch
 from scale_apart import books, checkpoint
 from scale_steps import PROBLEMS, compare, plain_classifier
 
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
 from infaug.world import World
 
 SCALE = Path(__file__).parents[2] / "benchmarks" / "scale.py"

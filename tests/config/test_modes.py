@@ -1,7 +1,7 @@
 import pytest
 
-from infaug.cell.rows import rows_of
 from infaug.config import DataConfig, RunConfig, in_mode
+from infaug.training.rows import rows_of
 
 CONFIG = RunConfig(data=DataConfig(labels=60), seeds=2)
 

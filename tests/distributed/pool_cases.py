@@ -7,11 +7,11 @@ import torch
 from settled import settled
 from tiny import CONFIG
 
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
 from infaug.data.problem import Splits, load_splits
-from infaug.refresh.snapshot import Snapshot
-from infaug.refresh.solve import take_snapshot
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
+from infaug.training.snapshot import Snapshot
+from infaug.training.solve import take_snapshot
 from infaug.world import World
 
 SHARDED = replace(

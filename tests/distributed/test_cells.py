@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tiny import CONFIG
 
-from infaug.comparison.grid import Column, Table, work_of
-from infaug.comparison.grid_run import Site, run_here
+from infaug.experiment.grid import Column, Table, work_of
+from infaug.experiment.grid_run import Site, run_here
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.ray

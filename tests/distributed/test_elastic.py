@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
 
 ALONE = """
 import json, sys
-from infaug.comparison.run import run
+from infaug.experiment.run import run
 from infaug.config import RunConfig, from_dict
 
 config, out = json.loads(sys.argv[1])

@@ -11,12 +11,12 @@ import torch
 from killed import contents
 from tiny import CONFIG, tiny
 
-from infaug.comparison.run import run
+from infaug.experiment.run import run
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
-from infaug.refresh.solve import solve_snapshot
-from infaug.rounds.services import Services
 from infaug.span import Span
+from infaug.training.services import Services
+from infaug.training.solve import solve_snapshot
 from infaug.world import World
 
 from .pool_cases import cluster, problem

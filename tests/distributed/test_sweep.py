@@ -13,10 +13,10 @@ import pytest
 from tiny import CONFIG
 
 from infaug.config import SweepConfig
+from infaug.experiment.sweep.plan import Sweep
+from infaug.experiment.sweep.proposals import names
+from infaug.experiment.sweep.space import Between, Choice
 from infaug.record.journal import read_lines
-from infaug.sweep.plan import Sweep
-from infaug.sweep.proposals import names
-from infaug.sweep.space import Between, Choice
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.ray
@@ -65,7 +65,7 @@ def test_every_trial_ends_once_and_a_second_start_runs_only_what_is_new(
 
     def work(trial, source, path, cache, report):
         """Trials by their number: the second cannot work, others get worse."""
-        from infaug.sweep.ledger import Progress
+        from infaug.experiment.sweep.ledger import Progress
 
         number = int(path.name[1:])
         if number == 1:
@@ -119,7 +119,7 @@ def test_a_killed_process_of_a_trial_is_replaced_and_the_trial_continues(
         import os
         import signal
 
-        from infaug.sweep.trial import run_trial
+        from infaug.experiment.sweep.trial import run_trial
 
         mark = path.parent / "killed"
 

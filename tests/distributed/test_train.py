@@ -10,8 +10,8 @@ from killed import contents
 from safetensors.torch import load_file
 from tiny import CONFIG
 
-from infaug.comparison.run import run
 from infaug.config import ClassifierConfig, DataConfig, RoundsConfig, RunConfig
+from infaug.experiment.run import run
 from infaug.record.mirror import LEASE, STAMP
 from infaug.span import Span
 

@@ -5,8 +5,6 @@ import torch
 from settled import settled
 from tiny import CONFIG
 
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
 from infaug.classify.loss import soft_cross_entropy
 from infaug.config import InfluenceConfig
 from infaug.data.problem import load_splits
@@ -17,8 +15,10 @@ from infaug.estimate.fit import (
     influence_of,
 )
 from infaug.influence.features import head_inputs
-from infaug.rounds.alternation import classify, refresh
-from infaug.rounds.refresher import Sync
+from infaug.training.alternation import classify, refresh
+from infaug.training.cell import Cell
+from infaug.training.refresher import Sync
+from infaug.training.rows import ROWS
 from infaug.world import World
 
 

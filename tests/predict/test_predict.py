@@ -15,9 +15,9 @@ from tiny import CONFIG, tiny
 
 from infaug.cli.exit_codes import BAD_INPUT, SOME_FAILED
 from infaug.cli.main import main
-from infaug.comparison.run import run as train
 from infaug.config import ExportConfig, ShiftConfig
 from infaug.data.problem import load_splits
+from infaug.experiment.run import run as train
 from infaug.export.write import export_run
 from infaug.randomness import generator
 from infaug.record.folder import RunFolder

@@ -9,8 +9,8 @@ from full_disk import full_disk
 from killed import contents
 from tiny import tiny
 
-from infaug.comparison.run import run
 from infaug.config import RunConfig
+from infaug.experiment.run import run
 from infaug.record import lease, mirror
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder, at_hand

@@ -11,12 +11,12 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import tiny
 
-from infaug.comparison import run as whole_run
-from infaug.comparison.run import run
+from infaug.experiment import run as whole_run
+from infaug.experiment.run import run
 from infaug.record import recorder
 from infaug.record.tensorboard import TensorBoard, show_pictures
 from infaug.record.watcher import Metrics, Moment, Stretch
-from infaug.rounds.services import Services
+from infaug.training.services import Services
 
 CONFIG = tiny(rows=("base_learned",))
 

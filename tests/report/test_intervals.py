@@ -2,7 +2,7 @@
 
 import pytest
 
-from infaug.comparison.verdict import Comparison
+from infaug.experiment.verdict import Comparison
 from infaug.report.intervals import draw_interval, draw_scale, shared_axis
 from infaug.report.words import MINUS
 

@@ -12,7 +12,6 @@ from finished import finished_run
 from pictured import HOSTILE, pictured_run, unfinished_run
 from tiny import CONFIG
 
-from infaug.cell.rows import RANDOM_ROWS
 from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.fit import parse_fit
 from infaug.cli.main import main
@@ -22,6 +21,7 @@ from infaug.report.facts import read_facts
 from infaug.report.one_run import report_at_end, write_report
 from infaug.report.settings import command
 from infaug.report.words import MINUS
+from infaug.training.rows import RANDOM_ROWS
 
 VOID = {"meta", "img", "br", "path", "circle", "rect"}
 MOST_BYTES = 5_000_000

@@ -15,9 +15,9 @@ from tiny import CONFIG, tiny
 from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.influence import check_in_run
 from infaug.cli.main import main
-from infaug.comparison.run import run
 from infaug.config import DataConfig
 from infaug.data.digits import digits
+from infaug.experiment.run import run
 from infaug.trust.predictions import check_predictions
 from infaug.trust.rank import SCHEMA, extremes, rank, ranked_images, ranked_view
 from infaug.trust.reload import reload
@@ -39,7 +39,7 @@ def finished(finished_run):
 
 
 def test_a_cell_is_reloaded_as_it_was_when_it_was_finished(finished_run, finished):
-    from infaug.rounds.alternation import assess
+    from infaug.training.alternation import assess
 
     found = json.loads(
         (finished_run / "cells" / "base_learned-seed0" / "result.json").read_text()
@@ -130,7 +130,7 @@ def test_a_sample_is_ranked_by_the_influence_it_has_among_all(finished):
 @pytest.mark.parametrize("max_images", [None, 300])
 def test_the_view_that_is_shown_is_the_one_that_was_scored(finished, max_images):
     from infaug.influence.features import head_inputs
-    from infaug.refresh.snapshot import inputs
+    from infaug.training.snapshot import inputs
     from infaug.trust.rank import _snapshot
 
     picked = ranked_images(finished, max_images)

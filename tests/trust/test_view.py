@@ -6,10 +6,10 @@ import pytest
 import torch
 from tiny import CONFIG, tiny
 
-from infaug.cell.cell import Cell
-from infaug.cell.rows import ROWS
-from infaug.comparison.plan import settle
 from infaug.data.problem import load_splits
+from infaug.experiment.plan import settle
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
 from infaug.trust.predictions import check_predictions
 from infaug.trust.rank import ranked_view
 from infaug.trust.reload import Finished

@@ -1,1 +1,0 @@
-"""One row of a table with one seed: what it trains on, and its whole state."""

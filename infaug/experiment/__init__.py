@@ -1,0 +1,1 @@
+"""A plan of trainings, what is recorded of them, statistics and the choice."""

@@ -1,0 +1,202 @@
+"""Which controls there is time for, where the user leaves it open.
+
+A few real steps are timed. They decide nothing but the rows that are run, and the run
+folder keeps the choice, so a resumed run does not choose again.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice, pairwise
+from statistics import median
+from typing import Any
+
+import torch
+
+from infaug.config import Controls, RunConfig
+from infaug.data.problem import Splits, divide
+from infaug.data.source import Source
+from infaug.experiment.cells import Planned, plan_cells
+from infaug.training.alternation import assess, classify, estimate
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS, rows_of
+from infaug.world import World
+
+FULL_UNDER_S = 30 * 60
+TIMED_STEPS = 5
+PATIENCE_S = 10.0  # for the steps of a kind: slow ones are told by two of them
+TIMED_IMAGES = 500
+TIMED_PIXELS = 32 * 224 * 224  # of a step: a plan must fit where the run would not
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """Seconds on this machine, of one process.
+
+    Attributes:
+        base_step: a step of F on base views.
+        learned_step: a step of F with a view through G.
+        estimator_step: a step of E and G by influence.
+        lookahead_step: a step of E and G one step of F ahead; None where no row that is
+            named learns so.
+        image: F's forward pass of one image.
+    """
+
+    base_step: float
+    learned_step: float
+    estimator_step: float
+    lookahead_step: float | None = None
+    image: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """Images of each split."""
+
+    train: int
+    influence: int
+    selection: int
+    test: int
+
+
+def choose_controls(
+    config: RunConfig, source: Source, device: torch.device, workers: int
+) -> tuple[Controls, str]:
+    """`full` if that is estimated to take under half an hour, else `quick`; and why."""
+    splits = divide(source, config.data)
+    pace = measure(config, splits, device)
+    full, quick = (
+        estimated_seconds(replace(config, controls=controls), splits, pace) / workers
+        for controls in ("full", "quick")
+    )
+    chosen: Controls = "full" if full < FULL_UNDER_S else "quick"
+    return chosen, (
+        f"estimate from a few timed steps: {said(full)} with full controls, "
+        f"{said(quick)} with quick ones; running {chosen} (--controls decides)"
+    )
+
+
+def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
+    """Time a few steps of F and E; nothing of them is kept.
+
+    Of large images few are timed, and the others taken to need as long.
+    """
+    # In a single round E would learn nothing and have no schedule.
+    rounds = replace(config.rounds, rounds=max(config.rounds.rounds, 2))
+    _, height, width = splits.train.image_shape
+    asked = replace(config, rounds=rounds)
+    config = _with_few_images(asked, max(TIMED_PIXELS // (height * width), 1))
+    of_f, of_e = (
+        getattr(asked, part).batch_size / getattr(config, part).batch_size
+        for part in ("classifier", "estimator")
+    )
+    cell = Cell(ROWS["base"], 0, splits, config, World(), device)
+    base_step = _seconds_a_step(classify(cell, 0, range(TIMED_STEPS), splits.selection))
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
+    selection = splits.selection.to(device)
+    learned_step = _seconds_a_step(classify(cell, 0, range(TIMED_STEPS), selection))
+    cell.s_val = torch.ones_like(cell.s_val)  # Any S but zero takes as long.
+    estimator_step = _seconds_a_step(estimate(cell, 0, range(TIMED_STEPS)))
+    some = splits.train.select(torch.arange(len(splits.train))[:TIMED_IMAGES])
+    began = time.perf_counter()
+    assess(cell, some.to(device))
+    image = (time.perf_counter() - began) / len(some)
+    lookahead_step = _lookahead_step(config, splits, device)
+    return Pace(
+        base_step=base_step * of_f,
+        learned_step=learned_step * of_f,
+        estimator_step=estimator_step * of_e,
+        lookahead_step=None if lookahead_step is None else lookahead_step * of_e,
+        image=image,
+    )
+
+
+def _with_few_images(config: RunConfig, most: int) -> RunConfig:
+    """The config with batches of at most so many images, in groups as large.
+
+    F hardly moves: a rate for large batches would make it diverge.
+    """
+    settings, estimator = config.classifier, config.estimator
+    size = min(settings.batch_size // settings.batch_groups, most)
+    groups = min(settings.batch_groups, most // size)
+    few = min(estimator.batch_size, most)
+    return replace(
+        config,
+        classifier=replace(
+            settings, batch_size=size * groups, batch_groups=groups, learning_rate=1e-6
+        ),
+        estimator=replace(estimator, batch_size=few - few % groups),
+        adversarial=replace(config.adversarial, batch_size=groups),  # It is not timed.
+    )
+
+
+def _lookahead_step(
+    config: RunConfig, splits: Splits, device: torch.device
+) -> float | None:
+    """Only where it will be taken: it needs several times the memory."""
+    named = rows_of(config) if config.rows else []
+    row = next((each for each in named if each.looks_ahead), None)
+    if row is None:
+        return None
+    cell = Cell(row, 0, splits, config, World(), device)
+    return _seconds_a_step(estimate(cell, 0, range(TIMED_STEPS)))
+
+
+def _seconds_a_step(steps: Iterator[Any]) -> float:
+    """The median; the first step also warms up, the last of F also assesses."""
+    began, ends = time.perf_counter(), []
+    for _ in islice(steps, TIMED_STEPS - 1):
+        ends.append(time.perf_counter())
+        if len(ends) > 1 and ends[-1] - began > PATIENCE_S:
+            break
+    return median(later - earlier for earlier, later in pairwise(ends))
+
+
+def estimated_seconds(config: RunConfig, splits: Splits, pace: Pace) -> float:
+    """What all cells of a run take; conjugate gradients are left out as small.
+
+    So is fitting G, for the same whichever controls are run: nothing hangs on it.
+    """
+    cells = plan_cells(config, rows_of(config), range(config.seeds))
+    trained = [cell for cell in cells if not cell.fits_generator]
+    sizes = Sizes(
+        train=len(splits.train),
+        influence=len(splits.influence),
+        selection=len(splits.selection),
+        test=len(splits.test),
+    )
+    return sum(seconds_of_cell(cell, sizes, pace) for cell in trained)
+
+
+def seconds_of_cell(cell: Planned, sizes: Sizes, pace: Pace, workers: int = 1) -> float:
+    """What a cell takes, at a pace of one of its workers."""
+    steps, row = cell.steps, cell.row
+    through_g = row.is_learned or row.generator is not None
+    influence = cell.config.influence
+    in_hessian = min(sizes.train, 2 * (influence.hessian_samples or sizes.train))
+    num_views = len(row.views_of(cell.config.classifier.views))
+    refreshed = (num_views * in_hessian + sizes.influence) / workers
+    step = pace.learned_step if through_g else pace.base_step
+    if row.is_reweighted:  # Every view goes through F once more, to be judged.
+        judged = num_views * cell.config.classifier.batch_size
+        step += judged / workers * pace.image
+    e_step = pace.lookahead_step if row.looks_ahead else pace.estimator_step
+    assert e_step is not None, "rows that look ahead are named, so it was timed"
+    assessed = cell.config.rounds.rounds * sizes.selection + sizes.test
+    return (
+        steps["classify"] * step
+        + steps.get("estimate", 0) * e_step
+        + (steps.get("refresh", 0) * refreshed + assessed) * pace.image
+    )
+
+
+def said(seconds: float) -> str:
+    """Seconds, minutes from two of them on, hours from three.
+
+    >>> said(90.4), said(3600), said(36000)
+    ('90 seconds', '60 minutes', '10 hours')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    minutes = seconds / 60
+    return f"{minutes:.0f} minutes" if minutes < 180 else f"{minutes / 60:.0f} hours"

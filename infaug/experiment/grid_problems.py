@@ -1,0 +1,46 @@
+"""What images decide of a problem: size and mode, and whether these are the ones."""
+
+import sys
+from dataclasses import replace
+
+from infaug.config import DataConfig
+from infaug.experiment.grid import Column
+from infaug.experiment.grid_images import forget_images, images_of
+from infaug.experiment.grid_images import settled as settled_images
+from infaug.experiment.grid_known import KnownImages
+from infaug.experiment.problems import Problems
+from infaug.experiment.results import Results
+
+
+def settled(problems: Problems, results: Results, *, shown: bool) -> Problems:
+    """The problems with what their images decide; what is not here is recalled.
+
+    Raises:
+        ValueError: for results of other images.
+    """
+    known, columns = KnownImages(results), []
+    places, targets = problems.places, problems.targets
+    forget_images()  # They may have changed since this process compared before.
+    for column in problems.columns:
+        asked = column.config.data
+        if asked.source not in places:
+            columns.append(_with_data(column, known.recall(asked)))
+            continue
+        data, told = settled_images(asked, places, targets)
+        known.match(asked, data, images_of(data, places, targets).identity)
+        columns.append(_with_data(column, data))
+        if shown:
+            for line in told:
+                print(f"{column.title}: {line}", file=sys.stderr)
+    return replace(problems, columns=tuple(columns))
+
+
+def recalled(problems: Problems, results: Results) -> Problems:
+    """The problems with the sizes and modes that results have: no image is read."""
+    known = KnownImages(results)
+    columns = [_with_data(c, known.recall(c.config.data)) for c in problems.columns]
+    return replace(problems, columns=tuple(columns))
+
+
+def _with_data(column: Column, data: DataConfig) -> Column:
+    return replace(column, config=replace(column.config, data=data))

@@ -1,0 +1,146 @@
+"""Running one cell of a table, in a folder of its own, and all of them in turn."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from infaug.config import DataConfig
+from infaug.data.images import Source
+from infaug.data.problem import positions
+from infaug.experiment.cells import plan_cells
+from infaug.experiment.grid import Work
+from infaug.experiment.grid_images import images_of
+from infaug.experiment.plan import settle
+from infaug.experiment.results import Record
+from infaug.experiment.run import run_planned
+from infaug.experiment.tuning import TRIAL
+from infaug.precision import pick_device
+from infaug.record.folder import RunFolder
+from infaug.record.journal import read_lines
+from infaug.training.rows import GENERATOR, ROWS, Row, rows_of
+from infaug.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where cells of tables run.
+
+    Attributes:
+        work: folder for the cells' run folders, which unfinished cells continue from.
+        places: where the images lie that a problem knows by name, as `data.source`; of
+            a name that is not here it is the name itself.
+        targets: likewise of `data.target_source`, which may be called like another
+            problem's data.
+    """
+
+    work: Path
+    places: Mapping[str, str] = field(default_factory=dict)
+    targets: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_here(works: Sequence[Work], site: Site, *, shown: bool) -> Iterator[Record]:
+    """Run cells one after another in this process, yielding what each found."""
+    for work in works:
+        yield run_grid_cell(work, site, shown=shown)
+
+
+def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
+    """Run a cell, or continue it from its last checkpoint, and say what it found.
+
+    A cell that needs another's G shares that one's folder and runs it first if it is
+    not there.
+
+    Returns:
+        "key", "row", "seed"; "config", every setting that matters to the cell;
+        "precision" as settled; "device" and its "threads"; "seconds", with
+        "tuning_seconds" of them for choosing, and "images" drawn in them; losses and
+        accuracies; what `base_tuned` chose from.
+
+    Raises:
+        ValueError: whatever `comparison.run` refuses, images other than the cell began
+            with, and training images that differ between the problems for which the
+            result would stand.
+    """
+    # All that it stands for are alike in whatever the cell's numbers depend on.
+    cell, data = work.cell, work.stands_for[0]
+    home = cell.needs or cell
+    folder = RunFolder(site.work / f"{home.row}-seed{cell.seed}-{home.key}")
+    folder.enter(cell.config)
+    with folder.locked():
+        source = images_of(data, site.places, site.targets)
+        check_shared(source, work.stands_for, cell.seed)
+        _match_data(folder, source)
+        device = pick_device()
+        config = replace(cell.config, data=data)
+        settled = settle(config, source.train.image_shape, device)
+        rows = rows_of(replace(settled, rows=(home.row, cell.row)))
+        planned = plan_cells(settled, rows, [cell.seed])
+        run_planned(planned, source, folder, World(), device, shown=shown)
+        shutil.rmtree(folder.checkpoints, ignore_errors=True)
+    found = folder.found(cell.row, cell.seed)
+    return {
+        "key": cell.key,
+        "row": cell.row,
+        "seed": cell.seed,
+        "config": cell.settings,
+        "precision": settled.classifier.precision,
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        **_spent(folder, ROWS[cell.row]),
+        **{k: v for k, v in found.items() if k not in ("row", "seed", "metrics_bytes")},
+    }
+
+
+def _match_data(folder: RunFolder, source: Source) -> None:
+    """Keep what a cell's images are, or check that they are those it began with.
+
+    `folder.match_data` alone would take a folder that is not settled for one in which
+    nothing was trained. A cell's is never settled: another row may go through its G on
+    other hardware.
+
+    Raises:
+        ValueError: if they have changed since.
+    """
+    kept = (folder.checkpoints, folder.path / "cells")
+    has_trained = any(path.is_dir() and any(path.iterdir()) for path in kept)
+    path = folder.path / "data.json"
+    if not (has_trained and path.exists()):
+        folder.match_data(source.identity)
+    elif json.loads(path.read_text()) != source.identity:
+        raise ValueError(
+            f"{folder} holds a part of a comparison on other images: bring them back "
+            "to continue it, or give these another name, as --data NAME=FOLDER"
+        )
+
+
+def check_shared(source: Source, problems: Sequence[DataConfig], seed: int) -> None:
+    """Refuse to share a result between problems that train on different images."""
+    trains = [positions(source, data, seed).train for data in problems]
+    if any(not train.equal(trains[0]) for train in trains[1:]):
+        targets = ", ".join(f"{data.target:g}" for data in problems)
+        raise ValueError(
+            f"data.labels {problems[0].labels:g} and data.target {targets} exhaust a "
+            "class, so the training images differ between them: lower one of the two"
+        )
+
+
+def _spent(folder: RunFolder, row: Row) -> dict[str, float]:
+    """Training seconds of a row and the images it drew, in however many views.
+
+    Choosing a base and fitting G are part of it. Work that a kill made run twice counts
+    twice.
+    """
+    lines = read_lines(folder.path / "timings.jsonl")
+    trials = [line for line in lines if line["row"].startswith(TRIAL)]
+    own = [line for line in lines if line["row"] == row.name]
+    if row.uses_generator:
+        own += [line for line in lines if line["row"] == GENERATOR.name]
+    tuning = sum((line["seconds"] for line in trials), 0.0)
+    seconds = sum((line["seconds"] for line in own), 0.0) + tuning
+    images = sum(line.get("images", 0) for line in own + trials)
+    spent = {"seconds": round(seconds, 2), "images": images}
+    return spent | ({"tuning_seconds": round(tuning, 2)} if tuning else {})

@@ -1,0 +1,242 @@
+"""Every method on every problem, against the best policy that learns nothing.
+
+That policy is chosen by accuracy on the selection split, never on test: a reference
+picked by its test accuracy would be the luckiest of many. Differences are paired by
+seed, on test, with 95 % intervals (Student's t).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+from infaug.experiment.grid import Column, grid_cell
+from infaug.experiment.results import Record, Results
+from infaug.experiment.verdict import ENOUGH_SEEDS, Comparison, compare, half_width
+from infaug.training.rows import ROWS
+
+# better, worse: the interval lies on one side of zero. no gain: not ahead on average.
+WORDS = ("reference", "better", "no gain", "worse", "undecided", "not run")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A method on a problem; None where there are too few seeds to say.
+
+    Attributes:
+        problem: its title.
+        method: its row.
+        seeds: those that are finished.
+        missing: those that are not.
+        tops: top-1 on test, percent, by seed.
+        selection: mean top-1 on selection, percent.
+        low: end of the 95 % interval of the mean of `tops`.
+        high: the other end.
+        against: paired difference to the reference, in points.
+        cpu_seconds: training seconds times threads, all seeds.
+        gpu_seconds: training seconds on a GPU, all seeds.
+        images: drawn in them, in however many views.
+        verdict: one of `WORDS`.
+    """
+
+    problem: str
+    method: str
+    seeds: tuple[int, ...]
+    missing: tuple[int, ...]
+    tops: tuple[float, ...]
+    selection: float | None
+    low: float | None
+    high: float | None
+    against: Comparison | None
+    cpu_seconds: float | None
+    gpu_seconds: float | None
+    images: int | None
+    verdict: str
+
+    @property
+    def top1(self) -> float | None:
+        """Mean top-1 on test, percent."""
+        return mean(self.tops) if self.tops else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """All methods on one problem, best first; `reference` is the best fixed policy."""
+
+    problem: str
+    reference: str | None
+    entries: tuple[Entry, ...]
+
+
+def board(
+    column: Column, methods: Sequence[str], seeds: int, results: Results
+) -> Board:
+    """What is finished of a problem.
+
+    The reference is chosen among fixed policies with every seed; without one there are
+    no differences.
+    """
+    found = {row: _found(column, row, seeds, results) for row in methods}
+    reference = best_policy({
+        row: list(records.values())
+        for row, records in found.items()
+        if len(records) == seeds
+    })  # fmt: skip
+    entries = [_entry(column.title, row, found, seeds, reference) for row in methods]
+    ranked = sorted(entries, key=lambda e: (e.top1 is None, -(e.top1 or 0.0)))
+    return Board(problem=column.title, reference=reference, entries=tuple(ranked))
+
+
+def is_fixed(method: str) -> bool:
+    """Whether a method is a fixed policy: it learns nothing and asks for no labels.
+
+    >>> is_fixed("mixup"), is_fixed("base_learned"), is_fixed("pooled")
+    (True, False, False)
+    """
+    row = ROWS[method]
+    learns = row.uses_generator or row.is_reweighted
+    return not (learns or row.is_pooled or row.is_oracle)
+
+
+def best_policy(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
+    """Of the fixed policies the one that is best on selection, on the mean over seeds.
+
+    Of equal ones that of less loss there. None if there is no fixed policy.
+    """
+
+    def merit(method: str) -> tuple[float, float]:
+        records = found[method]
+        losses = [record.get("selection_loss", 0.0) for record in records]
+        return mean(record["selection_top1"] for record in records), -mean(losses)
+
+    return max(filter(is_fixed, found), key=merit, default=None)
+
+
+def _found(column: Column, row: str, seeds: int, results: Results) -> dict[int, Record]:
+    cells = [grid_cell(row, seed, column.config) for seed in range(seeds)]
+    return {cell.seed: got for cell in cells if (got := results.get(cell)) is not None}
+
+
+def _entry(
+    problem: str,
+    method: str,
+    found: Mapping[str, Mapping[int, Record]],
+    seeds: int,
+    reference: str | None,
+) -> Entry:
+    records = found[method]
+    tops = [record["test_top1"] for record in records.values()]
+    half = half_width(tops)
+    against = _against(method, reference, found)
+    images = [r["images"] for r in records.values() if r.get("images") is not None]
+    return Entry(
+        problem=problem,
+        method=method,
+        seeds=tuple(records),
+        missing=tuple(seed for seed in range(seeds) if seed not in records),
+        tops=tuple(tops),
+        selection=_mean(record["selection_top1"] for record in records.values()),
+        low=mean(tops) - half if math.isfinite(half) else None,
+        high=mean(tops) + half if math.isfinite(half) else None,
+        against=against,
+        cpu_seconds=_seconds(records.values(), "cpu"),
+        gpu_seconds=_seconds(records.values(), "cuda"),
+        images=sum(images) if images and len(images) == len(records) else None,
+        verdict=_verdict(method, reference, against, bool(records)),
+    )
+
+
+def _against(
+    method: str, reference: str | None, found: Mapping[str, Mapping[int, Record]]
+) -> Comparison | None:
+    """To the reference, on the seeds that this method has."""
+    if reference is None or method == reference or not found[method]:
+        return None
+    pair = {
+        name: [found[name][seed]["test_top1"] for seed in found[method]]
+        for name in (method, reference)
+    }
+    return compare(method, reference, pair)
+
+
+def _verdict(
+    method: str, reference: str | None, against: Comparison | None, has_run: bool
+) -> str:
+    if not has_run:
+        return "not run"
+    if method == reference:
+        return "reference"
+    if against is None or against.num_seeds < ENOUGH_SEEDS:
+        return "undecided"
+    if against.low > 0:
+        return "better"
+    if against.high < 0:
+        return "worse"
+    return "no gain" if against.difference <= 0 else "undecided"
+
+
+def _seconds(records: Any, device: str) -> float | None:
+    """What was spent on a kind of device; older results do not say where."""
+    spent = [
+        record["seconds"] * (record["threads"] if device == "cpu" else 1)
+        for record in records
+        if record.get("device") == device
+    ]
+    return round(sum(spent), 1) if spent else None
+
+
+def _mean(values: Any) -> float | None:
+    kept = list(values)
+    return mean(kept) if kept else None
+
+
+def in_words(board: Board) -> list[str]:
+    """Which policy is the reference, how learned methods do against every fixed one.
+
+    What a learned method does not beat is named, with the difference.
+    """
+    if board.reference is None:
+        return [f"{board.problem}: no fixed policy has every seed yet: no verdict."]
+    of = {entry.method: entry for entry in board.entries}
+    best = of[board.reference]
+    lines = [
+        f"{board.problem}: {best.method} is the best fixed policy by selection "
+        f"({best.selection:.1f} % there, {best.top1:.1f} % on test)."
+    ]
+    learned = [e for e in board.entries if ROWS[e.method].is_learned and e.tops]
+    fixed = [e for e in board.entries if is_fixed(e.method) and e.tops]
+    lines += [f"{board.problem}: {_stands(entry, fixed)}." for entry in learned]
+    return lines
+
+
+def _stands(entry: Entry, fixed: Sequence[Entry]) -> str:
+    """Which fixed policies a learned method beats, and which it does not."""
+    beaten, others = [], []
+    for other in fixed:
+        shared = [seed for seed in entry.seeds if seed in other.seeds]
+        if not shared:
+            continue
+        tops = {
+            each.method: [each.tops[each.seeds.index(seed)] for seed in shared]
+            for each in (entry, other)
+        }
+        c = compare(entry.method, other.method, tops)
+        if c.num_seeds >= ENOUGH_SEEDS and c.low > 0:
+            beaten.append(other.method)
+        else:
+            others.append(f"{other.method} ({said(c)})")
+    parts = [f"beats {', '.join(beaten)}"] if beaten else []
+    parts += [f"does not beat {', '.join(others)}"] if others else []
+    return f"{entry.method} {'; '.join(parts) or 'has nothing to be compared with'}"
+
+
+def said(c: Comparison) -> str:
+    """A difference with its interval, or with the number of seeds if they are few.
+
+    >>> said(Comparison("a", "b", 1.25, 0.5, 2.0, 3))
+    '+1.2, +0.5 to +2.0'
+    """
+    if c.num_seeds < 2:
+        return f"{c.difference:+.1f}, one seed"
+    return f"{c.difference:+.1f}, {c.low:+.1f} to {c.high:+.1f}"

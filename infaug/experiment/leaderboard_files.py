@@ -1,0 +1,136 @@
+"""A leaderboard as CSV, Parquet, Markdown and JSON: the same numbers in each."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infaug.experiment.leaderboard import Board, Entry, in_words, said
+from infaug.record.atomic import write_bytes
+
+SCHEMA = pa.schema({
+    "problem": pa.string(),
+    "method": pa.string(),
+    "verdict": pa.string(),
+    "seeds": pa.int64(),
+    "seeds_missing": pa.int64(),
+    "test_top1": pa.float64(),
+    "test_top1_low": pa.float64(),
+    "test_top1_high": pa.float64(),
+    "selection_top1": pa.float64(),
+    "reference": pa.string(),
+    "difference": pa.float64(),
+    "difference_low": pa.float64(),
+    "difference_high": pa.float64(),
+    "cpu_seconds": pa.float64(),
+    "gpu_seconds": pa.float64(),
+    "images": pa.int64(),
+    "test_top1_by_seed": pa.list_(pa.float64()),
+})  # fmt: skip
+
+
+def rows(boards: Sequence[Board]) -> list[dict[str, Any]]:
+    """A line for each method on each problem, as `SCHEMA` names it."""
+    return [_row(entry, board) for board in boards for entry in board.entries]
+
+
+def _row(entry: Entry, board: Board) -> dict[str, Any]:
+    c = entry.against
+    has_interval = c is not None and c.num_seeds > 1
+    return {
+        "problem": entry.problem,
+        "method": entry.method,
+        "verdict": entry.verdict,
+        "seeds": len(entry.seeds),
+        "seeds_missing": len(entry.missing),
+        "test_top1": entry.top1,
+        "test_top1_low": entry.low,
+        "test_top1_high": entry.high,
+        "selection_top1": entry.selection,
+        "reference": board.reference,
+        "difference": c.difference if c else None,
+        "difference_low": c.low if c and has_interval else None,
+        "difference_high": c.high if c and has_interval else None,
+        "cpu_seconds": entry.cpu_seconds,
+        "gpu_seconds": entry.gpu_seconds,
+        "images": entry.images,
+        "test_top1_by_seed": list(entry.tops),
+    }
+
+
+def write_csv(boards: Sequence[Board], path: Path) -> None:
+    """With the accuracies of seeds separated by blanks."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, SCHEMA.names, lineterminator="\n")
+    writer.writeheader()
+    for row in rows(boards):
+        tops = " ".join(str(top) for top in row["test_top1_by_seed"])
+        writer.writerow(row | {"test_top1_by_seed": tops})
+    write_bytes(path, text.getvalue().encode())
+
+
+def write_parquet(boards: Sequence[Board], path: Path) -> None:
+    """With the accuracies of seeds as a list."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows(boards), schema=SCHEMA), sink)
+    write_bytes(path, sink.getvalue().to_pybytes())
+
+
+def markdown(
+    boards: Sequence[Board], seeds: int, command: str, again: Mapping[str, str]
+) -> str:
+    """All problems as tables, what they say in words, and the commands.
+
+    Args:
+        boards: a table each.
+        seeds: that were asked for.
+        command: what runs everything.
+        again: by problem, what runs the cells that are missing.
+    """
+    lines = []
+    for board in boards:
+        lines += [f"### {board.problem}", "", *_table(board, seeds), ""]
+        lines += [f"- {line}" for line in in_words(board)]
+        if board.problem in again:
+            lines += ["", "Not run, or not for all seeds:", ""]
+            lines += ["```", again[board.problem], "```"]
+        lines.append("")
+    lines += [
+        f"Top-1 on test, percent: mean and 95 % interval over {seeds} paired seeds. "
+        "Difference: to the fixed policy that is best on selection. CPU seconds: "
+        "training time times threads. Images: drawn, in however many views.",
+        "", "```", command, "```",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def _table(board: Board, seeds: int) -> list[str]:
+    names = ("method", "test top-1", f"against {board.reference or 'none'}", "verdict")
+    head = [*names, "CPU s", "GPU s", "images"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for entry in board.entries:
+        words = [
+            f"`{entry.method}`", _top1(entry, seeds),
+            said(entry.against) if entry.against else "", entry.verdict,
+            _count(entry.cpu_seconds), _count(entry.gpu_seconds), _count(entry.images),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(words)} |")
+    return lines
+
+
+def _top1(entry: Entry, seeds: int) -> str:
+    if entry.top1 is None:
+        return "not run"
+    text = f"{entry.top1:.1f}"
+    if entry.low is not None and entry.high is not None:
+        text += f" ({entry.low:.1f} to {entry.high:.1f})"
+    part = f", {len(entry.seeds)} of {seeds} seeds"
+    return text + (part if entry.missing else "")
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"

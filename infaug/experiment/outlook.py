@@ -1,0 +1,152 @@
+"""What a run is going to do and take, told before it begins."""
+
+import os
+import sys
+from dataclasses import replace
+
+import torch
+
+from infaug.config import RunConfig
+from infaug.cores import usable_cores
+from infaug.data.inspection import inspect
+from infaug.data.problem import Splits, divide, positions
+from infaug.data.source import Source, load
+from infaug.data.stored import Stored
+from infaug.experiment.beginning import settle_data
+from infaug.experiment.cells import plan_cells
+from infaug.experiment.controls import (
+    Sizes,
+    choose_controls,
+    measure,
+    said,
+    seconds_of_cell,
+)
+from infaug.experiment.plan import settle
+from infaug.experiment.proposals import propose
+from infaug.precision import pick_device
+from infaug.training.rows import rows_of
+from infaug.words import memory, plural
+from infaug.world import World
+
+CALIBRATED_ON = 2  # target images of each class, where all would have to be decoded
+
+
+def outlook(
+    config: RunConfig, source: Source, device: torch.device, workers: int
+) -> list[str]:
+    """Lines for the user: images, workers, batches, rows, and an estimate of time.
+
+    A few steps of F and E are timed in this process, on as much as one worker has of a
+    batch. Nothing of them is kept.
+
+    Args:
+        config: settled.
+        source: its images.
+        device: where a worker trains.
+        workers: processes that will train together; 0 or 1: one.
+    """
+    workers, load = max(workers, 1), os.getloadavg()[0]
+    train, test = source.train, source.test
+    at = positions(source, config.data)
+    num_test = len(at.test) if test is None else len(test)
+    cells = plan_cells(config, rows_of(config), range(config.seeds))
+    trained = [cell for cell in cells if not cell.fits_generator]
+    steps = max(cell.steps["classify"] for cell in trained)
+    settings = config.classifier
+    per_epoch = len(at.train) / settings.batch_size
+    shape = "x".join(str(side) for side in train.image_shape)
+    sizes = Sizes(
+        train=len(at.train),
+        influence=len(at.influence),
+        selection=len(at.selection),
+        test=num_test,
+    )
+    held = sizes.influence + sizes.selection + sizes.test
+    gib = held * torch.Size(train.image_shape).numel() / 2**30
+    kept = "streamed" if isinstance(train, Stored) else "in memory"
+    pace = measure(
+        _of_one_worker(config, workers), _calibration_splits(config, source), device
+    )
+    seconds = sum(seconds_of_cell(cell, sizes, pace, workers) for cell in trained)
+    names = ", ".join(dict.fromkeys(cell.row.name for cell in trained))
+    return [
+        f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "
+        f"influence, {sizes.selection:,} selection, {sizes.test:,} test; "
+        f"{train.num_classes} classes, {shape}",
+        f"memory     {memory(gib)} in each worker for all but the training images",
+        f"workers    {workers} on {device.type}, {settings.precision}",
+        f"batch      {settings.batch_size:,} images in {settings.views} views, in "
+        f"{settings.batch_groups} groups; {per_epoch:,.0f} steps an epoch",
+        f"classifier {settings.network}, {steps:,} steps = "
+        f"{steps / per_epoch:,.1f} epochs each time it is trained",
+        f"trainings  {len(trained)}: {names}; {plural(config.seeds, 'seed')}",
+        f"estimate   {said(seconds)}, {seconds * workers / 3600:.1f} "
+        f"{device.type}-hours, from a few timed steps",
+        *_busy(load),
+        *propose(config, steps / per_epoch, seconds, device),
+    ]
+
+
+def _busy(load: float) -> list[str]:
+    """A warning where others use the machine: their share is in the estimate."""
+    cores = usable_cores()
+    if load <= cores:
+        return []
+    return [
+        f"busy       load {load:.1f} on {cores} cores: what else runs here makes steps "
+        "and the estimate many times longer; OMP_NUM_THREADS=1 then often helps"
+    ]
+
+
+def _of_one_worker(config: RunConfig, workers: int) -> RunConfig:
+    """What one of the workers does in a step: the others wait for the largest share.
+
+    Raises:
+        ValueError: as `World.share`.
+    """
+    groups = config.classifier.batch_groups
+    own = max(len(World(rank=k, size=workers).share(groups)) for k in range(workers))
+    settings, estimator, adversarial = (
+        replace(part, batch_size=part.batch_size // groups * own)
+        for part in (
+            replace(config.classifier, batch_groups=1),
+            config.estimator,
+            config.adversarial,
+        )
+    )
+    return replace(
+        config,
+        classifier=replace(settings, batch_groups=own),
+        estimator=estimator,
+        adversarial=adversarial,
+    )
+
+
+def _calibration_splits(config: RunConfig, source: Source) -> Splits:
+    """The splits, with few target images where all would have to be decoded."""
+    data = config.data
+    if isinstance(source.train, Stored):
+        few = CALIBRATED_ON * source.train.num_classes
+        source = replace(source, test=source.train.select(torch.arange(few)))
+        data = replace(data, target=few, influence_share=0.5)
+    return divide(source, data)
+
+
+def foresee(config: RunConfig, workers: int) -> list[str]:
+    """What the images are like, and the outlook of a config that is not settled yet.
+
+    Unreadable images end a run, not a plan: it lists them.
+
+    Raises:
+        ValueError: for images or settings that cannot work.
+    """
+    data, told = settle_data(config.data)
+    config = replace(config, data=data)
+    reading = replace(data, max_bad_images=sys.maxsize)
+    source, device = load(reading), pick_device()
+    told += inspect(source, data)
+    settled = settle(config, source.train.image_shape, device)
+    if settled.controls == "auto" and not settled.rows:
+        chosen, _ = choose_controls(settled, source, device, max(workers, 1))
+        settled = replace(settled, controls=chosen)
+    return [*told, *outlook(settled, source, device, workers)]

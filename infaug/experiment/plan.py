@@ -1,0 +1,81 @@
+"""What `auto` means for the data at hand."""
+
+from dataclasses import replace
+
+import torch
+
+from infaug.augment.base import build_base, build_mixer
+from infaug.config import ClassifierConfig, Network, RunConfig
+from infaug.experiment.tuning import candidates_for
+from infaug.influence.solve import settle_solver
+from infaug.precision import settle_precision
+
+OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small training set
+
+
+def settle(
+    config: RunConfig, shape: tuple[int, int, int], device: torch.device
+) -> RunConfig:
+    """The config with every `auto` replaced: a function of image shape and hardware.
+
+    `shape` is (C, H, W).
+
+    Raises:
+        ValueError: for a base augmentation that cannot be built.
+    """
+    channels, height, width = shape
+    size = max(height, width)
+    classifier = _settle_classifier(config.classifier, channels, size, device)
+    base = config.rounds.base
+    if base == "auto":
+        base = _base(channels, size)
+    candidates = config.tuning.candidates or candidates_for(base)
+    for name in (base, *candidates):
+        build_base(name)
+        build_mixer(name)
+    shards = config.influence.shards
+    if shards is None:
+        shards = OVERLAP_SHARDS if config.rounds.refresh == "overlap" else 1
+    return replace(
+        config,
+        classifier=classifier,
+        influence=replace(
+            config.influence,
+            shards=shards,
+            solver=settle_solver(config.influence, device),
+        ),
+        rounds=replace(config.rounds, base=base),
+        tuning=replace(config.tuning, candidates=candidates),
+    )
+
+
+def _settle_classifier(
+    config: ClassifierConfig, channels: int, size: int, device: torch.device
+) -> ClassifierConfig:
+    network = _network(channels, size) if config.network == "auto" else config.network
+    optimizer = config.optimizer
+    if optimizer == "auto":
+        optimizer = "adam" if network in ("allconv", "given") else "sgd"
+    rate = config.learning_rate
+    if rate is None:
+        adam = 1e-3 if network == "given" else 2e-3
+        rate = adam if optimizer == "adam" else 0.1
+    return replace(
+        config,
+        network=network,
+        optimizer=optimizer,
+        learning_rate=rate,
+        precision=settle_precision(config, device),
+    )
+
+
+def _network(channels: int, size: int) -> Network:
+    if channels == 1 and size <= 32:
+        return "allconv"
+    return "resnet56" if size <= 64 else "resnet18"
+
+
+def _base(channels: int, size: int) -> str:
+    if channels == 1:
+        return "affine"
+    return "crop_flip" if size <= 64 else "resized_crop_flip"

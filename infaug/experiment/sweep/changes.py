@@ -1,0 +1,112 @@
+"""What a sweep may change: any `part.field` of a config, and three things beside.
+
+mode            the papers' settings by name; other changes win over it
+refresh_steps   steps of F from one refresh of s_val to the next; F's and E's steps in
+                all stay as they are, so that trials can be compared step by step
+field_strength  factor on how strong G's fields may be: flow and colours alike
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, get_args
+
+from infaug.config import Mode, RunConfig, changed, in_mode, require, value_at
+from infaug.experiment.sweep.space import Space
+
+STRENGTHS = ("matrix", "offset", "filter", "bias")
+
+# Part of the networks, the images or the schedule: they stay while a trial trains.
+FIXED = ("mode", "refresh_steps", "transform.tau_size")
+FIXED_PARTS = ("data", "rounds", "adversarial", "classifier")
+
+# What is tried where nothing else is said.
+DEFAULT_SPACE = {
+    "estimator.learning_rate": "log:1e-4..3e-3",
+    "influence.damping": "log:1e-3..0.1",
+    "influence.max_products": "10,30,200",
+    "transform.tau_size": "16,64,128",
+    "estimator.tau_dropout": "0..0.5",
+    "field_strength": "0.3..1.2",
+    "estimator.probability": "0.3..1",
+    "estimator.candidates": "1,2,3",
+}
+
+
+def apply(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """The config with changes by name.
+
+    Raises:
+        ValueError: if one of them is no setting, or is refused.
+    """
+    plain = dict(changes)
+    if (mode := plain.pop("mode", None)) is not None:
+        names = get_args(Mode)
+        require(mode in names, "mode", f"must be one of {', '.join(names)}", mode)
+        config = in_mode(config, mode)
+    if (steps := plain.pop("refresh_steps", None)) is not None:
+        config = _refreshed_every(config, steps)
+    if (factor := plain.pop("field_strength", None)) is not None:
+        transform = config.transform
+        fields = (f"{name}_strength" for name in STRENGTHS)
+        stronger = {name: factor * getattr(transform, name) for name in fields}
+        config = replace(config, transform=replace(transform, **stronger))
+    return changed(config, plain)
+
+
+def values_of(config: RunConfig, space: Space) -> dict[str, Any]:
+    """What a config has for each setting of a space."""
+    special = {
+        "mode": config.mode,
+        "refresh_steps": config.rounds.classifier_steps,
+        "field_strength": 1.0,
+    }
+    return {
+        name: special[name] if name in special else value_at(config, name)
+        for name in space
+    }
+
+
+def check_space(space: Space, config: RunConfig) -> None:
+    """Try out the ends of every distribution.
+
+    Raises:
+        ValueError: for a setting that there is not or a value that is refused, and for
+            what may not be chosen by a sweep.
+    """
+    if not space:
+        raise ValueError("the search space is empty: name a setting with --space")
+    for name, distribution in space.items():
+        if name.startswith("data."):
+            raise ValueError(f"--space {name}: a sweep does not choose its own images")
+        if name == "mode" and config.mode != "online":
+            raise ValueError("--space mode: begin with --mode online")
+        for value in distribution.ends:
+            apply(config, {name: value})
+
+
+def may_move(name: str) -> bool:
+    """Whether a setting can change while a trial trains."""
+    return name not in FIXED and name.partition(".")[0] not in FIXED_PARTS
+
+
+def _refreshed_every(config: RunConfig, steps: int) -> RunConfig:
+    rounds = config.rounds
+    total = rounds.rounds * rounds.classifier_steps
+    if total % steps:
+        raise ValueError(
+            f"refresh_steps must divide the {total} steps of F "
+            f"(rounds.rounds x rounds.classifier_steps), got {steps}"
+        )
+    of_e = round(rounds.estimator_steps * steps / rounds.classifier_steps)
+    overlaps = rounds.refresh == "overlap"
+    lag = min(rounds.refresh_lag, steps) if overlaps else rounds.refresh_lag
+    return replace(
+        config,
+        rounds=replace(
+            rounds,
+            rounds=total // steps,
+            classifier_steps=steps,
+            estimator_steps=max(of_e, 1),
+            refresh_lag=lag,
+        ),
+    )

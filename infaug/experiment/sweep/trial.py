@@ -1,0 +1,168 @@
+"""One trial: a row trained with some settings, judged after every round.
+
+It is a run like any other, in a run folder of its own, from whose last checkpoint it
+continues; but its test split is empty, and a round's end is told to whoever decides
+whether it goes on.
+"""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from infaug.config import RunConfig
+from infaug.data.images import Source
+from infaug.experiment.cells import Planned, plan_cells
+from infaug.experiment.plan import settle
+from infaug.experiment.run import run_planned
+from infaug.experiment.sweep.ledger import Progress
+from infaug.precision import pick_device
+from infaug.record.folder import RunFolder
+from infaug.record.journal import read_lines
+from infaug.record.store import GeneratorStore
+from infaug.record.watcher import Metrics, Moment, Stretch
+from infaug.training.rows import rows_of
+from infaug.training.services import Services
+from infaug.world import World
+
+Report = Callable[[Progress], None]
+PATIENCE_S = 60.0  # for a process that a killed driver left behind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What is trained, with all settings.
+
+    Attributes:
+        row: a learned row.
+        seed: repetition.
+        config: with the changes applied.
+    """
+
+    row: str
+    seed: int
+    config: RunConfig
+
+    @property
+    def steps(self) -> int:
+        """Of F, in all."""
+        return self.config.rounds.rounds * self.config.rounds.classifier_steps
+
+
+def run_trial(
+    trial: Trial, source: Source, path: Path, cache: Path | None, report: Report
+) -> None:
+    """Train a trial, or continue it in its folder, and report each round it keeps.
+
+    Rounds of before are reported again first.
+
+    Args:
+        trial: what is trained.
+        source: its test split is empty; see `held_out`.
+        path: the run folder.
+        cache: where fitted generators are kept; None for none.
+        report: told of each round; may raise, to end the trial.
+
+    Raises:
+        ValueError: for settings that cannot work, and for a loss that is not finite.
+    """
+    assert source.test is not None, "trials get no test images"
+    assert len(source.test) == 0, "trials get no test images"
+    folder, device = RunFolder(path), pick_device()
+    folder.enter(trial.config)
+    config = settle(trial.config, source.train.image_shape, device)
+    with _patiently_locked(folder):
+        folder.settle(config)
+        rounds = RoundReports(trial, folder, report)
+        rounds.repeat()
+        run_planned(
+            planned(trial, config),
+            source,
+            folder,
+            World(),
+            device,
+            Services(watchers=[rounds]),
+            GeneratorStore(cache) if cache else None,
+            shown=False,
+        )
+
+
+def planned(trial: Trial, config: RunConfig) -> list[Planned]:
+    """The row's cell, and what it needs before it; none looks at test images."""
+    rows = rows_of(replace(config, rows=(trial.row,)))
+    cells = plan_cells(config, rows, [trial.seed])
+    return [replace(cell, sees_test=False) for cell in cells]
+
+
+class RoundReports:
+    """Watches a run and reports the selection split once a round's end is kept."""
+
+    def __init__(self, trial: Trial, folder: RunFolder, report: Report):
+        self.trial, self.folder, self.report = trial, folder, report
+        lines = read_lines(folder.path / "timings.jsonl")
+        self.seconds = sum((line["seconds"] for line in lines), 0.0)
+        self._found: Metrics | None = None
+
+    def repeat(self) -> None:
+        """Report the rounds that are in the folder already."""
+        for line in kept_rounds(self.folder.path, self.trial):
+            self._report(line["round"], line)
+
+    def begin(self, row: str, seed: int, position: int) -> None:
+        """A cell begins, or goes on."""
+
+    def metrics(self, moment: Moment, metrics: Metrics) -> None:
+        """Remember what the last step of a round found."""
+        if moment.row == self.trial.row and "selection_loss" in metrics:
+            self._found = metrics
+
+    def timing(self, moment: Moment, stretch: Stretch) -> None:
+        """The checkpoint is written: a trial that ends here can be continued."""
+        self.seconds += stretch.seconds
+        if self._found is not None:
+            found, self._found = self._found, None
+            self._report(moment.round, found)
+
+    def close(self) -> None:
+        """The run ends, or stops."""
+
+    def _report(self, round_: int, found: Metrics) -> None:
+        steps = (round_ + 1) * self.trial.config.rounds.classifier_steps
+        loss, top1 = found["selection_loss"], found["selection_top1"]
+        assert not isinstance(loss, str), "it is a number"
+        assert not isinstance(top1, str), "it is a number"
+        self.report(
+            Progress(steps=steps, loss=loss, top1=top1, seconds=round(self.seconds, 2))
+        )
+
+
+def kept_rounds(path: Path, trial: Trial) -> list[dict[str, Any]]:
+    """What a run folder says of the ends of rounds."""
+    lines = read_lines(path / "metrics.jsonl")
+    return [x for x in lines if x["row"] == trial.row and "selection_loss" in x]
+
+
+@contextlib.contextmanager
+def _patiently_locked(folder: RunFolder) -> Iterator[None]:
+    """The folder to ourselves, once a process that a killed driver left has ended."""
+    until = time.monotonic() + PATIENCE_S
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(folder.locked())
+                break
+            except ValueError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
+        yield
+
+
+def forget(path: Path) -> None:
+    """Of a trial that has ended keep what it found, not its networks."""
+    shutil.rmtree(RunFolder(path).checkpoints, ignore_errors=True)
+    for weights in path.glob("cells/*/*.safetensors"):
+        weights.unlink()

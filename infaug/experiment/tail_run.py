@@ -1,0 +1,167 @@
+"""Running one cell of the long-tail table, in a folder of its own."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infaug.baselines.git.fit import fit_transfer
+from infaug.baselines.git.generator import StyleTransfer, build_networks
+from infaug.baselines.git.transfer import InvarianceTransfer
+from infaug.classify.invariance import expected_divergence
+from infaug.config import GitConfig, NuisanceConfig, RunConfig, to_dict
+from infaug.data.dataset import Labelled
+from infaug.data.nuisance import apply_nuisance
+from infaug.data.problem import divide
+from infaug.data.source import Source, load
+from infaug.experiment.cells import Planned
+from infaug.experiment.grid_run import Site
+from infaug.experiment.plan import settle
+from infaug.experiment.results import Record
+from infaug.experiment.tail_cell import TailCell, tail_views
+from infaug.precision import pick_device
+from infaug.record.display import Display
+from infaug.record.folder import RunFolder
+from infaug.record.line import Line, clock
+from infaug.record.recorder import Recorder, watchers_in
+from infaug.record.store import GeneratorStore
+from infaug.training.alternation import assess, run_cell
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
+from infaug.world import World
+
+NUM_DRAWS = 3  # of the nuisance of each test image, for eKLD
+
+
+def run_tail_cells(
+    cells: Iterable[TailCell], site: Site, *, shown: bool
+) -> Iterator[Record]:
+    """Run cells one after another in this process, yielding what each found."""
+    for cell in cells:
+        yield run_tail_cell(cell, site, shown=shown)
+
+
+def run_tail_cell(tail: TailCell, site: Site, *, shown: bool) -> Record:
+    """Train a cell, or continue it from its last checkpoint, and assess it.
+
+    GIT is fitted once for a seed and its settings, and kept in `site.work`; a fit that
+    was cut short begins again.
+
+    Returns:
+        What tells the cell (`TailCell.identity`); "sizes", training images of each
+        class; "test_top1", "test_balanced", "test_by_class" in percent; "ekld" of each
+        class in nats; "seconds" of training F and E, "git_seconds" of fitting GIT.
+    """
+    folder = RunFolder(site.work / tail.name)
+    folder.enter(tail.cell.config)
+    with folder.locked():
+        data = tail.cell.config.data
+        config = replace(data, source=site.places.get(data.source, data.source))
+        source, seed, device = load(config), tail.cell.seed, pick_device()
+        splits = divide(source, config, seed)
+        settled = settle(tail.cell.config, splits.train.image_shape, device)
+        train = splits.train
+        assert isinstance(train, Labelled), "long tails are cut in memory"
+        sizes = train.labels.bincount(minlength=train.num_classes)
+        transfer, git_seconds = None, 0.0
+        if tail.git is not None:
+            fitted, git_seconds = _fitted(train, tail.git, seed, site.work, shown=shown)
+            transfer = InvarianceTransfer(fitted.to(device), sizes, tail.git)
+        started = time.monotonic()
+        row = ROWS[tail.cell.row]
+        cell = Cell(row, seed, splits, settled, World(), device)
+        cell.views = tail_views(cell, tail.method, transfer)
+        with contextlib.closing(_recorder(folder, cell, shown=shown)) as kept:
+            state = kept.begin_cell(0, row.name, seed)
+            if state is not None:
+                cell.load(state)
+            run_cell(cell, splits, kept)
+        seconds = time.monotonic() - started
+        found = assess(cell, splits.test.to(device))
+        ekld = _ekld(cell, source, splits.test, settled)
+        shutil.rmtree(folder.checkpoints, ignore_errors=True)
+    return {
+        **tail.identity,
+        "sizes": sizes.tolist(),
+        "test_top1": found.accuracy,
+        "test_balanced": found.balanced,
+        "test_by_class": list(found.by_class),
+        "ekld": list(ekld),
+        "seconds": round(seconds, 1),
+        "git_seconds": round(git_seconds, 2),
+    }
+
+
+def _recorder(folder: RunFolder, cell: Cell, *, shown: bool) -> Recorder:
+    planned = Planned(row=cell.row, seed=cell.seed, config=cell.config)
+    rounds = cell.config.rounds
+    display = Display([planned.steps], [rounds.rounds], shown=shown)
+    return Recorder(folder, rounds, World(), display, watchers_in(folder.path))
+
+
+def _fitted(
+    train: Labelled, config: GitConfig, seed: int, work: Path, *, shown: bool
+) -> tuple[StyleTransfer, float]:
+    """GIT's generator from the store, or fitted and kept; seconds the fit took."""
+    store = GeneratorStore(work / "git")
+    of_fit = {k: v for k, v in to_dict(config).items() if k not in OF_USE}
+    identity: dict[str, Any] = {
+        "seed": seed,
+        "images": train.checksum,
+        "git": of_fit,
+        "torch": torch.__version__,
+    }
+    transfer, _ = build_networks(train.image_shape, config, seed)
+    if (weights := store.find(identity)) is not None:
+        transfer.load_state_dict(weights)
+        return transfer, 0.0
+    started, metrics = time.monotonic(), {}
+    with contextlib.closing(Line(shown=shown)) as progress:
+        steps = fit_transfer(train.images, config, seed)
+        for done, (fitted, said) in enumerate(steps, start=1):
+            transfer, metrics = fitted, said
+            share = done / config.steps
+            progress.renew(partial(_git_progress, seed, share, started, metrics))
+    seconds = time.monotonic() - started
+    store.keep(identity, transfer.state_dict(), metrics | {"seconds": seconds})
+    return transfer, seconds
+
+
+def _git_progress(
+    seed: int, share: float, started: float, metrics: Mapping[str, float]
+) -> str:
+    left = (time.monotonic() - started) * (1 / share - 1)
+    image = metrics["image"]
+    return f"GIT seed {seed}  {share:.0%}  image loss {image:.3f}  ETA {clock(left)}"
+
+
+OF_USE = ("threshold", "portion")  # these are no part of the fit
+
+
+def _ekld(
+    cell: Cell, source: Source, test: Labelled, config: RunConfig
+) -> tuple[float | None, ...]:
+    """KL(p(. | x) || p(. | T(x))) by class, T the nuisance of the data.
+
+    x is a test image as it was tested, T(x) the same image with its nuisance drawn
+    again: for rotations the same as turning x further, for others no nuisance upon a
+    nuisance, which no image of the data has.
+    """
+    nuisance = config.data.nuisance
+    bare = replace(config.data, nuisance=NuisanceConfig())
+    images = divide(source, bare, cell.seed).test.images
+    again = [
+        apply_nuisance(images, nuisance, cell.seed, "ekld", draw).to(cell.device)
+        for draw in range(NUM_DRAWS)
+    ]
+    x = test.to(cell.device)
+    cell.classifier.eval()
+    return expected_divergence(
+        cell.classifier, x.images, again, x.labels, dtype=cell.dtype
+    )

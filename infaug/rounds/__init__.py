@@ -1,1 +1,0 @@
-"""The alternation that every process runs, and what it does between the steps."""

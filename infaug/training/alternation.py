@@ -1,0 +1,228 @@
+"""The alternation: train F, refresh s_val, train E, go round again.
+
+Every process of a run executes this page, whether there is one or many.
+"""
+
+from collections.abc import Iterator
+
+from infaug.classify.evaluate import Evaluation, evaluate
+from infaug.classify.fit import fit_classifier
+from infaug.config import RoundsConfig
+from infaug.data.dataset import Labelled
+from infaug.data.problem import Splits
+from infaug.data.stored import Stored
+from infaug.estimate.fit import fit_estimator
+from infaug.record.recorder import Recorder
+from infaug.record.watcher import Metrics
+from infaug.training.cell import Cell
+from infaug.training.ledger import Ledger
+from infaug.training.overlap import Solver
+from infaug.training.refresher import Refresher, build_refresher
+from infaug.training.review import review
+from infaug.training.solve import correlation_with_full, is_sampled
+
+BEFORE = -1  # The round of what comes before the first.
+
+
+def run_cell(
+    cell: Cell, splits: Splits, recorder: Recorder, solver: Solver | None = None
+) -> None:
+    """Train a cell to its end, from wherever the recorder says it stands.
+
+    Args:
+        cell: the state, which is changed.
+        splits: the images.
+        recorder: told of every step.
+        solver: who solves for S; None: this process.
+
+    Raises:
+        ValueError: if a loss, a gradient or S is not finite.
+    """
+    rounds, row = cell.config.rounds, cell.row
+    influence = splits.influence.to(cell.device)
+    selection = splits.selection.to(cell.device)
+    ledger = Ledger(cell, splits) if rounds.ledger_images != 0 else None
+    if is_once := row.is_learned and rounds.s_val == "once":
+        learn_once(cell, recorder, build_refresher(cell, influence, solver), ledger)
+    refresher = build_refresher(cell, influence, solver)
+    for round_ in range(rounds.rounds):
+        # Nothing would train on what E learned in the last round; a view that was given
+        # up leaves F to what it is laid upon; and once is once.
+        is_last = round_ == rounds.rounds - 1
+        goes_on = not (is_once or is_last or cell.strength == 0)
+        solves, learns = row.solves_s_val and goes_on, row.is_learned and goes_on
+
+        # Train F on the views of this round.
+        left = recorder.left(round_, "classify", rounds.classifier_steps)
+        if round_ == left.start == 0:
+            cell.begin_classifier()
+        steps = classify(cell, round_, left, selection, refresher if solves else None)
+        recorder.follow(round_, "classify", left, steps, cell)
+        if cell.strength == 0 and not is_last:
+            recorder.pass_over(estimate=rounds.estimator_steps, review=1)
+            if row.solves_s_val:
+                recorder.pass_over(refresh=1)
+
+        # Refresh s_val for the F of this round.
+        if solves:
+            left = recorder.left(round_, "refresh", 1)
+            steps = refresh(cell, round_, left, refresher)
+            recorder.follow(round_, "refresh", left, steps, cell)
+        if not learns:
+            continue
+
+        # Train E against that F, and that s_val if E learns by it.
+        left = recorder.left(round_, "estimate", rounds.estimator_steps)
+        steps = estimate(cell, round_, left)
+        recorder.follow(round_, "estimate", left, steps, cell)
+
+        # Write down what E has learned to do.
+        if ledger and not recorder.is_past(round_, "estimate"):
+            ledger.write(round_, recorder)
+
+        # Review the view that the next round would train on.
+        left = recorder.left(round_, "review", 1)
+        steps = review(cell, round_, left, selection)
+        recorder.follow(round_, "review", left, steps, cell)
+
+
+def learn_once(
+    cell: Cell, recorder: Recorder, refresher: Refresher, ledger: Ledger | None
+) -> None:
+    """S of the F that the control row left, then all steps of E against it."""
+    if cell.row.solves_s_val:
+        left = recorder.left(BEFORE, "refresh", 1)
+        steps = refresh(cell, BEFORE, left, refresher)
+        recorder.follow(BEFORE, "refresh", left, steps, cell)
+    rounds = cell.config.rounds
+    left = recorder.left(BEFORE, "estimate", estimator_steps(rounds))
+    steps = estimate(cell, 0, left)
+    recorder.follow(BEFORE, "estimate", left, steps, cell)
+    if ledger and not recorder.is_past(BEFORE, "estimate"):
+        ledger.write(BEFORE, recorder)
+
+
+def estimator_steps(rounds: RoundsConfig) -> int:
+    """Steps of E in a whole cell; none in the last round."""
+    return (rounds.rounds - 1) * rounds.estimator_steps
+
+
+def classify(
+    cell: Cell,
+    round_: int,
+    left: range,
+    selection: Labelled,
+    refresher: Refresher | None = None,
+) -> Iterator[Metrics]:
+    """Steps of F; the last one of a round also reports the selection split.
+
+    `refresher` is told of every step; None: there is no refresh after them.
+    """
+    rounds = cell.config.rounds
+    first = round_ * rounds.classifier_steps
+    cell.views.begin_round(round_)
+    if refresher and left:
+        refresher.after(round_, left.start)
+    for step, metrics in fit_classifier(
+        cell.classifier,
+        cell.optimizers["classifier"],
+        cell.views_at,
+        range(first + left.start, first + left.stop),
+        cell.config.classifier,
+        num_steps=rounds.rounds * rounds.classifier_steps,
+        world=cell.world,
+        loss_of=cell.loss_of_views,
+    ):
+        if refresher:
+            refresher.after(round_, step + 1 - first)
+        if step == first + left.stop - 1:
+            with cell.world.tally.time("selection"):
+                found = assess(cell, selection)
+            yield metrics | {
+                "selection_loss": found.loss,
+                "selection_top1": found.accuracy,
+            }
+        else:
+            yield metrics
+
+
+def refresh(
+    cell: Cell, round_: int, left: range, refresher: Refresher
+) -> Iterator[Metrics]:
+    """The one step of a refresh: S is adopted. Times are tallied, and no metrics."""
+    for _ in left:
+        new = refresher.finish(round_)
+        memory = cell.config.influence.memory if round_ > 0 else 0.0
+        s_val = new.solution.value.to(cell.device)
+        cell.s_val = memory * cell.s_val + (1 - memory) * s_val
+        cell.world.tally.count("staleness_steps", new.staleness)
+        cell.world.tally.count("solve_seconds", new.solve_seconds)
+        cell.world.tally.count("waited_seconds", new.waited_seconds)
+        metrics: dict[str, float | int | str] = {
+            "residual": new.solution.residual,
+            "products": new.solution.num_products,
+            "status": new.solution.status,
+        }
+        if new.solution.spread is not None:
+            metrics["spread"] = new.solution.spread
+        if new.staleness:
+            metrics["staleness"] = new.staleness
+        yield metrics | probe(cell, round_, refresher.influence)
+
+
+def probe(cell: Cell, round_: int, influence: Labelled) -> dict[str, float]:
+    """`pearson_full` of a sampled S, every `probe_every` refreshes from the first on.
+
+    The full solution it is compared with forwards all training images once more; those
+    that are streamed are too many for that.
+    """
+    config = cell.config.influence
+    if isinstance(cell.train, Stored) or not is_sampled(cell.train, config):
+        return {}
+    if not config.probe_every or round_ % config.probe_every:
+        return {}
+    was_training = cell.classifier.training
+    cell.classifier.eval()
+    pearson = correlation_with_full(
+        cell.s_val,
+        cell.classifier,
+        cell.train,
+        influence,
+        cell.seen,
+        config,
+        cell.seed,
+        "probe",
+        round_,
+        world=cell.world,
+    )
+    cell.classifier.train(was_training)
+    return {"pearson_full": pearson}
+
+
+def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
+    """Steps of E and G; F and S stand still."""
+    rounds = cell.config.rounds
+    first = round_ * rounds.estimator_steps
+    cell.classifier.eval().requires_grad_(False)
+    for _, metrics in fit_estimator(
+        cell.transform,
+        cell.optimizers["transform"],
+        cell.scores_of_views(),
+        cell.views.estimator_batch_at,
+        range(first + left.start, first + left.stop),
+        cell.config.estimator,
+        num_steps=estimator_steps(rounds),
+        precision=cell.config.classifier.precision,
+        world=cell.world,
+    ):
+        yield metrics
+    cell.classifier.requires_grad_(True)
+
+
+def assess(cell: Cell, split: Labelled) -> Evaluation:
+    """Loss and accuracy of F on a split; F is left in training mode as it was."""
+    was_training = cell.classifier.training
+    cell.classifier.eval()
+    found = evaluate(cell.classifier, split.images, split.labels, dtype=cell.dtype)
+    cell.classifier.train(was_training)
+    return found

@@ -1,0 +1,214 @@
+"""One cell of a table: a row, a seed, and the whole state of its training."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from infaug.baselines.bilevel.lookahead import Lookahead
+from infaug.classify.fit import build_optimizer as optimizer_of_classifier
+from infaug.classify.loss import loss_of_views
+from infaug.classify.network import ImageClassifier, build_classifier
+from infaug.config import RunConfig, ShiftConfig
+from infaug.data.dataset import Labelled, to_float
+from infaug.data.problem import Splits
+from infaug.data.shift import apply_shift
+from infaug.data.stored import Stored, some
+from infaug.estimate.fit import InfluenceScores, Scores, influence_of
+from infaug.estimate.fit import build_optimizer as optimizer_of_transform
+from infaug.estimate.learned_transform import build_transform
+from infaug.precision import autocast, dtype_of
+from infaug.state import (
+    State,
+    below,
+    learning_state,
+    load_learning_state,
+    under,
+)
+from infaug.training.rows import ROWS, Row
+from infaug.training.views import CellViews
+from infaug.types import Views
+from infaug.world import World
+
+
+class Cell:
+    """F, E, G, their optimizers and S, and the batches they see.
+
+    The initial state is a function of the config, the seed and the image shape: rows of
+    one seed begin with the same F and the same G, and draw the same base augmentation.
+
+    Args:
+        row: what F trains on.
+        seed: repetition; paired across rows.
+        splits: the images.
+        config: settled.
+        world: who shares the batches.
+        device: where everything lies.
+        generator: state of the G the cell begins with; None for a random one.
+        driver: state of the F that drives E where s_val is solved once.
+    """
+
+    def __init__(
+        self,
+        row: Row,
+        seed: int,
+        splits: Splits,
+        config: RunConfig,
+        world: World,
+        device: torch.device,
+        generator: Mapping[str, Tensor] | None = None,
+        driver: Mapping[str, Tensor] | None = None,
+    ):
+        self.row, self.seed, self.config, self.world = row, seed, config, world
+        self.device, self.dtype = device, dtype_of(config.classifier.precision)
+        train = _trained_on(row, splits, config.data.shift)
+        self.train = train.to(device)
+        self.influence = splits.influence
+        self.num_classes = splits.num_classes
+        channels, height, width = train.image_shape
+        settings = config.classifier
+        self.classifier = build_classifier(
+            settings.network, channels, splits.num_classes, seed
+        )
+        self.classifier.normalise_by(to_float(some(train).images))
+        self.transform = build_transform(
+            config.transform, channels, height, width, seed
+        )
+        if generator is not None:
+            self.transform.generator.load_state_dict(generator)
+        layout = torch.channels_last if settings.channels_last else None
+        for network in (self.classifier, self.transform):
+            network.to(device, self.dtype)
+            if layout is not None:
+                network.to(memory_format=layout)
+        if settings.compile:
+            self.classifier.compile()
+        self.loss_of_views = loss_of_views(row.view_loss, settings.mmel_lambda)
+        self.optimizers: dict[str, Optimizer] = {
+            "classifier": optimizer_of_classifier(self.classifier, settings),
+            "transform": optimizer_of_transform(self.transform, config.estimator),
+        }
+        self.s_val = torch.zeros(
+            splits.num_classes, self.classifier.head.in_features + 1,
+            device=device, dtype=self.dtype,
+        )  # fmt: skip
+        # F at a snapshot whose S has not been adopted yet.
+        self.frozen: ImageClassifier | None = None
+        self.judged_by = config.influence
+        if row.is_reweighted:
+            # Images that are there cannot be made extreme: the influence as it is.
+            self.judged_by = replace(config.influence, objective="raw")
+        self.views = CellViews(
+            row, seed, self.train, self.transform, config, world, device
+        )
+        self.cleared_until = 0
+        self.augments = self.views.augments_of(row)
+        self.seen = self.augments  # What F has been trained on.
+        self.initial: Mapping[str, Tensor] | None = None
+        if driver is not None:
+            self._be_driven_by(driver)
+
+    def _be_driven_by(self, driver: Mapping[str, Tensor]) -> None:
+        """Take the control row's F in place of the initial one, which is put aside."""
+        assert self.row.control is not None, "only learned rows are driven"
+        state = self.classifier.state_dict()
+        self.initial = {k: v.detach().clone() for k, v in state.items()}
+        self.classifier.load_state_dict(driver)
+        self.seen = self.views.augments_of(ROWS[self.row.control])
+
+    def begin_classifier(self) -> None:
+        """From here on F trains on this row's views; a driver gives way to a new F."""
+        self.seen = self.augments
+        if self.initial is not None:
+            self.classifier.load_state_dict(self.initial)
+
+    def views_at(self, step: int) -> Views:
+        """What F trains on at `step`: this process's part of the batch."""
+        return self.views.at(step, self.judge)
+
+    @torch.no_grad()
+    def judge(
+        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"]
+    ) -> Float[Tensor, "B"]:
+        """Predicted influence of images on F as it stands, over |S|; 0 without S."""
+        was_training = self.classifier.training
+        self.classifier.eval()
+        with autocast(x.device, self.config.classifier.precision):
+            h = self.classifier.features(x).to(self.s_val.dtype)
+        self.classifier.train(was_training)
+        scores = influence_of(self.classifier, self.s_val, h, y, self.judged_by)
+        return scores / self.s_val.norm().clamp_min(torch.finfo(scores.dtype).tiny)
+
+    def scores_of_views(self) -> Scores:
+        """What E minimises from now on; F, in evaluation mode, and S stand still."""
+        config = self.config
+        if not self.row.looks_ahead:
+            precision = config.classifier.precision
+            return InfluenceScores(
+                self.classifier, self.s_val, config.influence, precision
+            )
+        return Lookahead(
+            self.classifier,
+            self.influence.to(self.device),
+            config.bilevel,
+            self.seed,
+            "lookahead",
+            batch_size=config.estimator.batch_size,
+            world=self.world,
+        )
+
+    def freeze(self) -> None:
+        """Keep a copy of F as it stands, in evaluation mode."""
+        self.frozen = copy.deepcopy(self.classifier).eval()
+
+    @property
+    def strength(self) -> float:
+        """What is left of the learned view: 1, less once backed off, 0 given up."""
+        return float(self.transform.strength)
+
+    @property
+    def _learning(self) -> dict[str, nn.Module]:
+        """The networks that learn in this row, by the names of their optimizers."""
+        if self.row.is_learned:
+            return {"classifier": self.classifier, "transform": self.transform}
+        return {"classifier": self.classifier}
+
+    def tensors(self) -> State:
+        """The whole state by name, for a checkpoint."""
+        state = {"s_val": self.s_val, "cleared_until": torch.tensor(self.cleared_until)}
+        for name, network in self._learning.items():
+            state |= learning_state(name, network, self.optimizers[name])
+        if self.frozen is not None:
+            state |= under("frozen", self.frozen.state_dict())
+        return state
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what `tensors` returned."""
+        self.s_val = state["s_val"].to(self.device, copy=True)
+        self.cleared_until = int(state["cleared_until"])
+        for name, network in self._learning.items():
+            load_learning_state(name, network, self.optimizers[name], state)
+        if frozen := below("frozen", state):
+            self.freeze()
+            assert self.frozen is not None, "it was frozen just now"
+            self.frozen.load_state_dict(frozen)
+
+    def weights(self) -> dict[str, dict[str, Tensor]]:
+        """What is kept of a finished cell, by file."""
+        kept = {"classifier": self.classifier.state_dict()}
+        if self.row.is_learned:
+            kept["transform"] = self.transform.state_dict()
+        return kept
+
+
+def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | Stored:
+    if row.is_pooled:
+        return splits.pooled
+    if row.is_oracle:
+        assert isinstance(splits.train, Labelled), "a stream is not shifted"
+        return replace(splits.train, images=apply_shift(splits.train.images, shift))
+    return splits.train

@@ -1,0 +1,137 @@
+"""When a cell's s_val is solved: between F and E, or while F trains on.
+
+Both give S at the same place of the alternation and log the same; they differ in which
+F it belongs to. `overlap` takes F `refresh_lag` steps before its round of training
+ends, and S is adopted at that end, waited for if it is late: so a run is a function of
+its config, whatever the timing.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from infaug.classify.network import ImageClassifier
+from infaug.data.dataset import Labelled
+from infaug.influence.solution import Solution
+from infaug.training.cell import Cell
+from infaug.training.overlap import InBackground, Pending, Solved, Solver
+from infaug.training.solve import hessian_sample, solve_s_val, take_snapshot
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """A new S and how it came about."""
+
+    solution: Solution
+    staleness: int
+    """Steps F has trained since the snapshot."""
+    solve_seconds: float
+    waited_seconds: float
+    """Of training, for this S: to hand the snapshot over and until S was there."""
+
+
+@runtime_checkable
+class Refresher(Protocol):
+    """Gives each round its S."""
+
+    influence: Labelled
+
+    def after(self, round_: int, steps: int) -> None:
+        """F has done `steps` steps of a round."""
+        ...
+
+    def finish(self, round_: int) -> Refreshed:
+        """The round's S."""
+        ...
+
+
+class Sync:
+    """Solve when E needs S; all processes share the work, F waits."""
+
+    def __init__(self, cell: Cell, influence: Labelled):
+        self.cell, self.influence = cell, influence
+
+    def after(self, round_: int, steps: int) -> None:
+        """Nothing begins before its time."""
+
+    def finish(self, round_: int) -> Refreshed:
+        """S of F as it stands, from the last S."""
+        cell, began = self.cell, time.perf_counter()
+        cell.classifier.eval()
+        with cell.world.tally.time("s_val"):
+            solution = solve_s_val(
+                cell.classifier,
+                cell.train,
+                self.influence,
+                cell.seen,
+                cell.config.influence,
+                cell.seed,
+                "refresh",
+                round_,
+                world=cell.world,
+                start=cell.s_val,
+            )
+        seconds = time.perf_counter() - began
+        return Refreshed(solution, 0, seconds, seconds)
+
+
+class HandedOver:
+    """A solver beside training solves for F as it stood `lag` steps ago.
+
+    The first process hands the snapshot over and tells the others what came back. A
+    checkpoint taken inside the lag holds the snapshot (`Cell.frozen`), so a resumed run
+    hands the same one over again.
+    """
+
+    def __init__(self, cell: Cell, influence: Labelled, solver: Solver):
+        self.cell, self.influence, self.solver = cell, influence, solver
+        self.pending: Pending | None = None
+        self.handing_over_s = 0.0
+
+    def after(self, round_: int, steps: int) -> None:
+        """Take the snapshot if this is its step, and have the solver begin."""
+        if steps == self.cell.config.rounds.snapshot_step and self.cell.frozen is None:
+            self.cell.freeze()
+        if self.cell.frozen is not None and self.pending is None:
+            began = time.perf_counter()
+            with self.cell.world.tally.time("s_val"):
+                self._begin(self.cell.frozen, round_)
+            self.handing_over_s = time.perf_counter() - began
+
+    def _begin(self, frozen: ImageClassifier, round_: int) -> None:
+        cell = self.cell
+        if not cell.world.is_first:
+            return
+        config = cell.config.influence
+        snapshot = take_snapshot(
+            frozen, cell.seen, config,
+            cell.seed, "refresh", round_, start=cell.s_val,
+        )  # fmt: skip
+        snapshot = snapshot.to(cell.device)  # a copy: E and G must not change in it
+        train = hessian_sample(cell.train, config, *snapshot.purpose)
+        self.pending = self.solver.submit(snapshot, train, self.influence, config)
+
+    def finish(self, round_: int) -> Refreshed:
+        """S of the snapshot, waited for if it is late."""
+        self.after(round_, self.cell.config.rounds.classifier_steps)
+        began = time.perf_counter()
+        with self.cell.world.tally.time("s_val"):
+            solved = self.cell.world.first(self._result)
+        self.pending, self.cell.frozen = None, None
+        waited = time.perf_counter() - began + self.handing_over_s
+        self.handing_over_s = 0.0
+        lag = self.cell.config.rounds.lag
+        return Refreshed(solved.solution, lag, solved.seconds, waited)
+
+    def _result(self) -> Solved:
+        assert self.pending is not None, "only the first process asks, and it began"
+        return self.pending.result()
+
+
+def build_refresher(
+    cell: Cell, influence: Labelled, solver: Solver | None
+) -> Refresher:
+    """The refresher that `rounds.refresh` names; a given solver is used by both."""
+    if solver is None and cell.config.rounds.refresh == "sync":
+        return Sync(cell, influence)
+    return HandedOver(cell, influence, solver or InBackground())

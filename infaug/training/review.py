@@ -1,0 +1,131 @@
+"""Is the learned view still sound? If not, and selection images agree, it is weakened.
+
+Collapse is suspected from x_aug alone: tau or fields at their bounds, or labels that F
+no longer finds. That is no proof: hard views may be the useful ones. So F goes through
+the coming round twice on a copy, with the view and without it, and the two are compared
+image by image on the selection split. Only a loss that is larger with the view, by more
+than its standard error, halves its strength; after `attempts` halvings the view is
+given up.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from infaug.classify.fit import fit_classifier
+from infaug.config import BackoffConfig
+from infaug.data.dataset import Labelled, to_float
+from infaug.estimate.health import Health, health_of
+from infaug.record.watcher import Metrics
+from infaug.training.cell import Cell
+
+CLEAR = 1.0  # standard errors; the signs of collapse are evidence of their own
+CHUNK = 500
+
+
+def review(
+    cell: Cell, round_: int, left: range, selection: Labelled
+) -> Iterator[Metrics]:
+    """The one step of a review, between training E and the next round of F.
+
+    Yields:
+        The view's `Health`, its `strength` from now on, and, where collapse was
+        suspected, why (`suspected`) and what the selection images said: `harm`, the
+        mean excess of their loss with the view (nats), and `harm_error`, its standard
+        error.
+    """
+    for _ in left:
+        cell.classifier.eval()
+        x, y, draws = cell.views.estimator_batch_at(round_ * len(left))
+        how = cell.config.estimator
+        health = health_of(
+            cell.transform, cell.classifier, x, y, draws, how, cell.world
+        )
+        metrics: dict[str, float | int | str] = {**health.metrics()}
+        reason = suspicion(health, cell.config.backoff)
+        if reason and round_ >= cell.cleared_until:
+            harm = harm_of_view(cell, round_ + 1, selection)
+            mean, error = mean_and_error(harm)
+            metrics |= {"suspected": reason, "harm": mean, "harm_error": error}
+            if mean > CLEAR * error:
+                weaken(cell)
+            else:
+                cell.cleared_until = round_ + 1 + cell.config.backoff.patience_rounds
+        yield metrics | {"strength": cell.strength}
+
+
+def suspicion(health: Health, config: BackoffConfig) -> str:
+    """Why collapse is suspected; empty if it is not."""
+    reasons = []
+    if health.saturation > config.most_saturation:
+        reasons.append(f"{health.saturation:.0%} of tau at its bounds")
+    if health.field_saturation > config.most_saturation:
+        reasons.append(f"{health.field_saturation:.0%} of the fields at their bounds")
+    if health.accuracy_aug < config.least_accuracy * health.accuracy:
+        reasons.append(
+            f"F is right on {health.accuracy_aug:.0%} of x_aug, "
+            f"on {health.accuracy:.0%} of x"
+        )
+    return "; ".join(reasons)
+
+
+def harm_of_view(cell: Cell, round_: int, selection: Labelled) -> Float[Tensor, "M"]:
+    """Loss of F on selection images after `round_` with the view, minus without (nats).
+
+    The same images, draws and learning rates in both; the cell is left as it was.
+    """
+    state = {name: tensor.clone() for name, tensor in cell.tensors().items()}
+    losses = []
+    for strength in (cell.strength, 0.0):
+        cell.transform.strength.fill_(strength)
+        losses.append(_losses_after(cell, round_, selection))
+        cell.load(state)
+    return losses[0] - losses[1]
+
+
+def _losses_after(cell: Cell, round_: int, selection: Labelled) -> Float[Tensor, "M"]:
+    rounds = cell.config.rounds
+    steps = range(
+        round_ * rounds.classifier_steps, (round_ + 1) * rounds.classifier_steps
+    )
+    cell.views.begin_round(round_)
+    for _ in fit_classifier(
+        cell.classifier,
+        cell.optimizers["classifier"],
+        cell.views_at,
+        steps,
+        cell.config.classifier,
+        num_steps=rounds.rounds * rounds.classifier_steps,
+        world=cell.world,
+        loss_of=cell.loss_of_views,
+    ):
+        pass
+    cell.classifier.eval()
+    losses = []
+    with torch.no_grad():
+        for start in range(0, len(selection), CHUNK):
+            x = to_float(selection.images[start : start + CHUNK]).to(cell.dtype)
+            y = selection.labels[start : start + CHUNK]
+            losses.append(F.cross_entropy(cell.classifier(x), y, reduction="none"))
+    return torch.cat(losses).double()
+
+
+def mean_and_error(harm: Float[Tensor, "M"]) -> tuple[float, float]:
+    """Mean and its standard error; a single image proves nothing.
+
+    >>> mean_and_error(torch.tensor([1.0, 3.0]))
+    (2.0, 1.0)
+    """
+    if len(harm) < 2:
+        return float(harm.mean()), float("inf")
+    return float(harm.mean()), float(harm.std() / len(harm) ** 0.5)
+
+
+def weaken(cell: Cell) -> None:
+    """Halve the view's strength; give it up after the configured number of times."""
+    least = 0.5**cell.config.backoff.attempts
+    halved = cell.strength / 2
+    cell.transform.strength.fill_(halved if halved >= least else 0.0)

@@ -1,0 +1,26 @@
+"""What a cluster does for a run; a run alone does without."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from infaug.data.feed import Feed
+from infaug.record.watcher import Watcher
+from infaug.training.overlap import Solver
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """None of these makes a difference to the result."""
+
+    solver: Solver | None = None
+    """Solves for every S, beside training; None: this process does."""
+    feed: Feed | None = None
+    """Decodes images that are streamed; None: threads of this process."""
+    watchers: Sequence[Watcher] = ()
+    """Told of what this process does."""
+    is_leaving: Callable[[], bool] | None = None
+    """Whether a machine of this run will be taken away soon. All processes of a run ask
+    together, and are told alike."""
+
+
+ALONE = Services()

@@ -1,0 +1,179 @@
+"""s_val of F as it stands: features, validation gradient, Hessian, solve.
+
+Features are computed in fixed chunks shared by the processes and gathered in order, so
+every process solves the same problem and S has the same bytes for any number of them.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from infaug.config import InfluenceConfig
+from infaug.data.dataset import Labelled
+from infaug.data.stored import Stored
+from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.score import upweight_influence
+from infaug.influence.sharded import ShardedHessian
+from infaug.influence.solution import Solution
+from infaug.influence.solve import solve
+from infaug.randomness import Purpose, generator
+from infaug.training.snapshot import (
+    Snapshot,
+    rows_of_chunks,
+    shards_of,
+    shared_inputs,
+    validation_gradient,
+    views_of,
+)
+from infaug.types import Augment, Classifier
+from infaug.world import World
+
+WORTHWHILE = 2  # times fewer images, or all are used
+
+
+def solve_s_val(
+    classifier: Classifier,
+    train: Labelled | Stored,
+    influence: Labelled,
+    augments: Sequence[Augment],
+    config: InfluenceConfig,
+    *purpose: Purpose,
+    world: World,
+    start: Float[Tensor, "Y D1"],
+) -> Solution:
+    """S = (H + damping I)^-1 grad L_val.
+
+    grad L_val is the mean over the influence split; H the mean over the views F is
+    trained on (one draw of each, a function of `purpose`) or over the originals, of
+    the images that `hessian_sample` picks.
+
+    Args:
+        classifier: F in evaluation mode.
+        train: what F is trained on.
+        influence: the images that drive the influence.
+        augments: the views F is trained on.
+        config: damping, tolerance, solver, what H averages over.
+        purpose: what the views' random numbers are for.
+        world: who shares the work.
+        start: where the solver begins.
+
+    Raises:
+        ValueError: if F is not deterministic or not finite.
+    """
+    snapshot = take_snapshot(classifier, augments, config, *purpose, start=start)
+    sample = hessian_sample(train, config, *purpose)
+    return solve_snapshot(snapshot, sample, influence, config, world)
+
+
+def is_sampled(train: Labelled | Stored, config: InfluenceConfig) -> bool:
+    """Whether H averages over fewer images than F is trained on.
+
+    Not unless that halves the work at least: a small set is worth all of its images.
+    """
+    return (
+        config.hessian_samples is not None
+        and len(train) > WORTHWHILE * config.hessian_samples
+    )
+
+
+def hessian_sample(
+    train: Labelled | Stored, config: InfluenceConfig, *purpose: Purpose
+) -> Labelled:
+    """The images H averages over: all, or `hessian_samples` drawn without return.
+
+    Of images that are streamed all, too, are decoded into memory.
+    """
+    if not is_sampled(train, config):
+        return train if isinstance(train, Labelled) else train.select_all()
+    draws = generator(*purpose, "hessian sample")
+    order = torch.randperm(len(train), generator=draws)
+    picked = order[: config.hessian_samples].sort().values
+    return train.select(picked.to(train.labels.device))
+
+
+def correlation_with_full(
+    s_val: Float[Tensor, "Y D1"],
+    classifier: Classifier,
+    train: Labelled,
+    influence: Labelled,
+    augments: Sequence[Augment],
+    config: InfluenceConfig,
+    *purpose: Purpose,
+    world: World,
+) -> float:
+    """Pearson of the training images' scores by `s_val` and by the full solution.
+
+    Full: every view of every training image, freshly forwarded in evaluation mode. Its
+    cost is that of the refresh that sampling avoids.
+    """
+    snapshot = take_snapshot(classifier, augments, config, *purpose, start=s_val)
+    views = _train_inputs(snapshot, train, world)
+    h1, probs = (torch.cat(part) for part in zip(*views, strict=True))
+    gradient = validation_gradient(snapshot, influence, world)
+    full = solve(LastLayerHessian(h1, probs), gradient, config, s_val, *purpose)
+    labels = train.labels.repeat(len(views))
+    both = [scores(s, h1, probs, labels) for s in (s_val, full.value)]
+    return float(torch.corrcoef(torch.stack(both).double())[0, 1])
+
+
+def scores(
+    s_val: Float[Tensor, "Y D1"],
+    h1: Float[Tensor, "N D1"],
+    probs: Float[Tensor, "N Y"],
+    labels: Int64[Tensor, "N"],
+) -> Float[Tensor, "N"]:
+    """Influence of up-weighting each image, labels as indices."""
+    y = torch.nn.functional.one_hot(labels, probs.shape[1]).to(probs.dtype)
+    return upweight_influence(s_val, probs, y, h1)
+
+
+def take_snapshot(
+    classifier: Classifier,
+    augments: Sequence[Augment],
+    config: InfluenceConfig,
+    *purpose: Purpose,
+    start: Float[Tensor, "Y D1"],
+) -> Snapshot:
+    """F and the views that H averages over, as they are; nothing is copied."""
+    used = tuple(augments) if config.hessian_on == "views" else ()
+    return Snapshot(
+        classifier=classifier,
+        augments=used,
+        purpose=purpose,
+        start=start,
+        focus=config.focus,
+    )
+
+
+def solve_snapshot(
+    snapshot: Snapshot,
+    train: Labelled,
+    influence: Labelled,
+    config: InfluenceConfig,
+    world: World,
+) -> Solution:
+    """S of a snapshot, in this process or by all of `world` together.
+
+    H averages over all of `train`: see `hessian_sample`.
+    """
+    gradient = validation_gradient(snapshot, influence, world)
+    views = _train_inputs(snapshot, train, world)
+    shards = []
+    for chunks in shards_of(len(train), config.shards or 1):
+        rows = rows_of_chunks(chunks)
+        h1 = torch.cat([h1[rows] for h1, _ in views])
+        shards.append(LastLayerHessian(h1, torch.cat([p[rows] for _, p in views])))
+    hessian = ShardedHessian(shards)
+    return solve(hessian, gradient, config, snapshot.start, *snapshot.purpose)
+
+
+def _train_inputs(
+    snapshot: Snapshot, train: Labelled, world: World
+) -> list[tuple[Tensor, Tensor]]:
+    """Head inputs and probabilities of every view of the training images."""
+    return [
+        shared_inputs(snapshot, train.images, world, view)
+        for view in views_of(snapshot)
+    ]

@@ -1,0 +1,214 @@
+"""What F and E of a cell see at each step: its batches, and the views made of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from infaug.augment.base import after_crop, build_base, build_mixer, joined
+from infaug.augment.compose import Compose
+from infaug.augment.identity import Identity
+from infaug.augment.learned import Learned
+from infaug.augment.random_tau import RandomTau
+from infaug.augment.views import (
+    Judge,
+    Mixed,
+    choose_view,
+    make_views,
+    weigh_views,
+)
+from infaug.baselines.reweight.weights import reweigh
+from infaug.config import EstimatorConfig, RunConfig
+from infaug.data.batches import Batches
+from infaug.data.crops import Crop
+from infaug.data.dataset import Labelled
+from infaug.data.stored import Stored
+from infaug.data.stream import Stream, batches_of
+from infaug.estimate.learned_transform import LearnedTransform
+from infaug.precision import dtype_of
+from infaug.randomness import Draws
+from infaug.training.rows import Row
+from infaug.types import Augment, Views
+from infaug.world import World
+
+
+class CellViews:
+    """Batches of the training images, and the augmentations of a row.
+
+    Args:
+        row: what F trains on.
+        seed: repetition; rows of one seed draw the same base augmentation.
+        train: the images.
+        transform: E and G, as they are at each step.
+        config: settled.
+        world: who shares the batches.
+        device: where batches are put.
+    """
+
+    def __init__(
+        self,
+        row: Row,
+        seed: int,
+        train: Labelled | Stored,
+        transform: LearnedTransform,
+        config: RunConfig,
+        world: World,
+        device: torch.device,
+    ):
+        self.row, self.seed, self.train = row, seed, train
+        self.transform, self.config = transform, config
+        self.world, self.device = world, device
+        self.dtype = dtype_of(config.classifier.precision)
+        self.learned = Learned(transform, config.estimator)
+        self.views = row.views_of(config.classifier.views)
+        base = base_of(row, config.rounds.base)
+        of_f, of_e, self._base_left = _crops(row, self.views, train, base)
+        self._begun = self.augments_of(row, self._base_left)
+        self._classify = self._batches(config.classifier.batch_size, of_f, "classify")
+        self._estimate = self._batches(config.estimator.batch_size, of_e, "estimate")
+
+    def _batches(
+        self, size: int, crops: tuple[Crop, ...], purpose: str
+    ) -> Batches | Stream:
+        count = self.config.classifier.batch_groups
+        groups = self.world.share(count)
+        return batches_of(
+            self.train, size, count, groups, self.device, crops, self.seed, purpose
+        )
+
+    def augments_of(self, row: Row, base: str | None = None) -> list[Augment]:
+        """What a row's views go through; `base`: in place of the row's."""
+        base = base or base_of(row, self.config.rounds.base)
+        views = row.views_of(self.config.classifier.views)
+        return [self._augment(view, base) for view in views]
+
+    def _augment(self, view: str, base: str) -> Augment:
+        parts: dict[str, Augment] = {
+            "identity": Identity(),
+            "base": build_base(base),
+            "random": RandomTau(self.transform.generator),
+            "learned": self.learned,
+        }
+        augment = Compose(*(parts[name] for name in view.split("+")))
+        mixer = build_mixer(base)
+        # Mixing is the base's, and comes last: E sees whole images.
+        if mixer is None or not view.startswith("base"):
+            return augment
+        return Mixed(augment, mixer)
+
+    def begin_round(self, round_: int) -> None:
+        """Set the share of images that the learned view changes in this round."""
+        settings = self.config.estimator
+        grown = min(1.0, round_ / max(settings.warmup_rounds, 1))
+        share = grown if settings.warmup_rounds else 1.0
+        self.learned.probability = share * settings.probability
+
+    def at(self, step: int, judge: Judge) -> Views:
+        """What F trains on at `step`: this process's part of the batch.
+
+        `judge` scores images where views are chosen or weighted by their influence.
+        """
+        tally = self.world.tally
+        with tally.time("data"):
+            x, y, draws = self._classify.at(step)
+            x, y = x.to(self.dtype), y.to(self.dtype)
+        tally.count("images", len(y))
+        with tally.time("views"):
+            return self._views(x, y, draws, judge)
+
+    def _views(
+        self,
+        x: Float[Tensor, "B K C H W"],
+        y: Float[Tensor, "B Y"],
+        draws: Draws,
+        judge: Judge,
+    ) -> Views:
+        settings = self.config.estimator
+        augments = self._begun
+        if self.row.is_learned and settings.candidates > 1:
+            augments = [
+                self._chosen(augment, y, judge) if "learned" in view else augment
+                for view, augment in zip(self.views, augments, strict=True)
+            ]
+        views = make_views(x, y, augments, draws)
+        if self.row.is_learned and settings.view_temperature is not None:
+            views = weigh_views(views, judge, settings.view_temperature)
+        if self.row.is_reweighted:
+            views = reweigh(views, judge, draws.group_size)
+        return views
+
+    def _chosen(
+        self, augment: Augment, y: Float[Tensor, "B Y"], judge: Judge
+    ) -> Augment:
+        if isinstance(augment, Mixed):  # Chosen first, mixed then.
+            return replace(augment, augment=self._chosen(augment.augment, y, judge))
+
+        def choose(x: Tensor, draws: Draws) -> Tensor:
+            many = self.config.estimator.candidates
+            return choose_view(x, y, augment, draws, judge, many)
+
+        return choose
+
+    def estimator_batch_at(
+        self, step: int
+    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]:
+        """What E trains on at `step`: this process's part of the batch."""
+        tally = self.world.tally
+        with tally.time("data"):
+            x, y, draws = self._estimate.at(step)
+            x, y = x[:, 0].to(self.dtype), y.to(self.dtype)
+        tally.count("images", len(y))
+        if self.row.learns_on_base:
+            with tally.time("views"):
+                x = build_base(self._base_left)(x, draws.fork("base"))
+        return x, y, draws
+
+
+def base_of(row: Row, base: str) -> str:
+    """The base augmentation of a row: the run's, and what the row adds to it.
+
+    Raises:
+        ValueError: if both mix images, or the loss needs views of one image alone.
+    """
+    name = base if row.adds is None else joined(base, row.adds)
+    if row.view_loss == "mmel_soft" and build_mixer(name) is not None:
+        raise ValueError(
+            f"rounds.base: {base!r} mixes images, and {row.name} teaches every view "
+            "what F says of its one original: leave the mixer or the row out"
+        )
+    return name
+
+
+def refuse_unjudged(row: Row, config: EstimatorConfig) -> None:
+    """Do nothing unless views are to be judged by an s_val that the row has not.
+
+    Raises:
+        ValueError: if they are.
+    """
+    judges = config.candidates > 1 or config.view_temperature is not None
+    if row.looks_ahead and judges:
+        raise ValueError(
+            f"rows: {row.name} has no s_val by which views could be chosen or weighed: "
+            "leave it out, or estimator.candidates and estimator.view_temperature"
+        )
+
+
+def _crops(
+    row: Row, views: Sequence[str], images: Labelled | Stored, base: str
+) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
+    """What views of F and images of E begin from, and what is left of base for them.
+
+    A stream makes base's random crop while it decodes; in memory all of base is left.
+    """
+    rest = after_crop(base)
+    if not isinstance(images, Stored) or rest is None:
+        whole: list[Crop] = ["centre"] * len(views)
+        return tuple(whole), ("centre",), base
+    of_f: list[Crop] = [_crop(view.startswith("base")) for view in views]
+    return tuple(of_f), (_crop(row.learns_on_base),), rest
+
+
+def _crop(on_base: bool) -> Crop:
+    return "random" if on_base else "centre"

@@ -1,0 +1,129 @@
+"""A trial is a run that never sees test images and reports what its folder keeps."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import CONFIG
+
+from infaug.data.problem import divide
+from infaug.data.source import load
+from infaug.experiment.sweep.held_out import images_of_test, without_test
+from infaug.experiment.sweep.ledger import Progress
+from infaug.experiment.sweep.trial import Trial, forget, run_trial
+from infaug.record.display import Display
+
+SHORT = replace(CONFIG, rounds=replace(CONFIG.rounds, rounds=3, classifier_steps=4))
+TRIAL = Trial(row="base_learned", seed=0, config=SHORT)
+
+
+@pytest.fixture(scope="module")
+def source():
+    return load(CONFIG.data)
+
+
+def as_set(images: torch.Tensor) -> set[bytes]:
+    return {image.numpy().tobytes() for image in images}
+
+
+def trained(source, path: Path, trial: Trial = TRIAL) -> list[Progress]:
+    told: list[Progress] = []
+    run_trial(trial, without_test(source, trial.config.data), path, None, told.append)
+    return told
+
+
+def timeless(told: list[Progress]) -> list[Progress]:
+    return [replace(each, seconds=0.0) for each in told]
+
+
+@pytest.fixture(scope="module")
+def finished(source, tmp_path_factory):
+    home = tmp_path_factory.mktemp("trial") / "t00"
+    return home, trained(source, home)
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_no_split_of_any_seed_holds_an_image_of_the_test(seed, source):
+    unshifted = replace(CONFIG.data, shift=replace(CONFIG.data.shift, splits=()))
+    held = as_set(images_of_test(source, unshifted).images)
+    splits = divide(without_test(source, unshifted), unshifted, seed)
+    assert len(held) > 400
+    assert len(splits.test) == 0
+    for split in (splits.train, splits.influence, splits.selection):
+        assert not held & as_set(split.images)
+    assert not held & as_set(splits.unlabelled)
+
+
+def test_a_source_with_a_test_split_loses_that_alone(source):
+    own = replace(source, test=source.train.select(torch.arange(5)))
+    blind = without_test(own, CONFIG.data)
+    assert len(blind.test) == 0
+    assert len(blind.train) == len(own.train)
+
+
+def test_every_round_is_reported_and_nothing_found_is_about_test(finished):
+    home, told = finished
+    assert [each.steps for each in told] == [4, 8, 12]
+    assert all(each.loss > 0 and 0 <= each.top1 <= 100 for each in told)
+    found = (home / "cells" / "base_learned-seed0" / "result.json").read_text()
+    assert "selection_loss" in found
+    assert "test" not in found
+
+
+def test_a_finished_trial_says_the_same_again_without_training(finished, source):
+    home, told = finished
+    before = (home / "timings.jsonl").read_bytes()
+    assert timeless(trained(source, home)) == timeless(told)
+    assert (home / "timings.jsonl").read_bytes() == before
+
+
+def test_interrupted_between_two_rounds_it_ends_as_the_undisturbed_one(
+    finished, source, tmp_path, monkeypatch
+):
+    live = Display.step
+
+    def step(self, cell, labels, round_, phase, steps, number, metrics):
+        if (round_, phase, number) == (1, "classify", 2):
+            raise KeyboardInterrupt
+        live(self, cell, labels, round_, phase, steps, number, metrics)
+
+    monkeypatch.setattr(Display, "step", step)
+    with pytest.raises(KeyboardInterrupt):
+        trained(source, tmp_path / "t00")
+    monkeypatch.setattr(Display, "step", live)
+    assert timeless(trained(source, tmp_path / "t00")) == timeless(finished[1])
+
+
+def test_a_trial_that_is_stopped_at_a_report_can_be_continued(
+    finished, source, tmp_path
+):
+    def stop(progress: Progress):
+        raise SystemExit  # as Tune ends a trial
+
+    data = TRIAL.config.data
+    with pytest.raises(SystemExit):
+        run_trial(TRIAL, without_test(source, data), tmp_path / "t", None, stop)
+    assert timeless(trained(source, tmp_path / "t")) == timeless(finished[1])
+
+
+def test_what_has_ended_keeps_its_numbers_and_not_its_networks(
+    finished, source, tmp_path
+):
+    home = shutil.copytree(finished[0], tmp_path / "t")
+    assert list(home.rglob("*.safetensors"))
+    forget(home)
+    assert not list(home.rglob("*.safetensors"))
+    assert timeless(trained(source, home)) == timeless(finished[1])
+
+
+@pytest.mark.slow
+def test_where_s_val_is_solved_once_the_control_is_trained_first_and_unseen_by_test(
+    source, tmp_path
+):
+    once = replace(SHORT, rounds=replace(SHORT.rounds, rounds=2, s_val="once"))
+    told = trained(source, tmp_path / "t", replace(TRIAL, config=once))
+    assert [each.steps for each in told] == [4, 8]
+    control = tmp_path / "t" / "cells" / "base-seed0" / "result.json"
+    assert "test" not in control.read_text()

@@ -1,0 +1,78 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import tiny
+
+from infaug.config import RunConfig, in_mode
+from infaug.experiment.cells import plan_cells
+from infaug.experiment.run import run
+from infaug.record.journal import read_lines
+from infaug.record.store import GeneratorStore
+from infaug.training.rows import rows_of
+
+
+def quick(**adversarial) -> RunConfig:
+    iclr = in_mode(tiny(controls="none"), "iclr")
+    return replace(
+        iclr,
+        adversarial=replace(iclr.adversarial, steps=2, batch_size=8, **adversarial),
+        estimator=replace(iclr.estimator, batch_size=8),
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> tuple[Path, Path]:
+    """The run folder of a first run, and of a second one that shares its cache."""
+    place = tmp_path_factory.mktemp("runs")
+    for name in ("first", "second"):
+        run(quick(), place / name, cache=place / "cache", shown=False)
+    return place / "first", place / "second"
+
+
+def test_a_second_run_takes_g_from_the_cache_and_ends_with_the_same_weights(runs):
+    phases = [{t["phase"] for t in read_lines(r / "timings.jsonl")} for r in runs]
+    assert "adversary" in phases[0]
+    assert "adversary" not in phases[1]
+    for cell in ("generator-seed0", "base_learned-seed0", "pooled_learned-seed0"):
+        for file in (runs[0] / "cells" / cell).glob("*.safetensors"):
+            again = runs[1] / "cells" / cell / file.name
+            assert file.read_bytes() == again.read_bytes()
+
+
+def test_its_seconds_and_its_reach_stand_in_the_result(runs):
+    result = json.loads((runs[0] / "result.json").read_text())
+    assert result["seconds"]["adversary"] > 0
+    (reach,) = result["generators"]
+    assert {"inside", "flow_mse", "image_mse", "rotation_low"} <= reach.keys()
+    logged = read_lines(runs[0] / "metrics.jsonl")
+    fitted = [m for m in logged if m["phase"] == "adversary"]
+    assert {"flow_critic_loss", "flow_gradient_norm", "image_mse", "flow_mse"} <= set(
+        fitted[-1]
+    )
+
+
+def test_a_frozen_g_is_that_of_every_learned_row(runs):
+    store = GeneratorStore(runs[0].parent / "cache")
+    assert len(list(store.path.iterdir())) == 1
+    cells = runs[0] / "cells"
+    fitted = load_file(cells / "generator-seed0" / "generator.safetensors")
+    for row in ("base_learned", "pooled_learned"):
+        used = load_file(cells / f"{row}-seed0" / "transform.safetensors")
+        assert all(v.equal(used[f"generator.{k}"]) for k, v in fitted.items())
+    assert all(torch.isfinite(v).all() for v in fitted.values())
+
+
+def planned(config: RunConfig) -> list[str]:
+    cells = plan_cells(config, rows_of(config), range(config.seeds))
+    return [cell.row.name for cell in cells]
+
+
+def test_g_is_fitted_first_or_after_the_row_whose_features_a_critic_sees():
+    iclr = planned(quick())
+    assert iclr[0] == "generator"
+    cvpr = planned(quick(fit="ragan"))
+    assert cvpr[:2] == ["base", "generator"]

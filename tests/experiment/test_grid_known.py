@@ -1,0 +1,92 @@
+"""Which images results are about."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from tiny import CONFIG
+
+from infaug.experiment.grid import grid_cell
+from infaug.experiment.grid_known import KnownImages
+from infaug.experiment.results import Results
+
+ONE, OTHER = {"train checksum": "1a"}, {"train checksum": "2b"}
+DATA = CONFIG.data
+
+
+def finish_a_cell(results: Results) -> None:
+    cell = grid_cell("base", 0, CONFIG)
+    results.add({"row": "base", "seed": 0, "config": cell.settings})
+
+
+def test_images_with_results_stay_and_others_are_refused(tmp_path):
+    results = Results(tmp_path / "deep" / "board.jsonl")
+    KnownImages(results).match(DATA, DATA, ONE)
+    finish_a_cell(results)
+    KnownImages(results).match(DATA, DATA, ONE)
+    before = (tmp_path / "deep" / "board-images.json").read_bytes()
+    shared = replace(DATA, target=100, seed=1, drop_duplicates=True)
+    for data in (DATA, shared):
+        with pytest.raises(ValueError, match=r"board.jsonl.*'digits'.*another --out"):
+            KnownImages(Results(results.path)).match(data, data, OTHER)
+    assert (tmp_path / "deep" / "board-images.json").read_bytes() == before
+
+
+def test_images_without_results_give_way(tmp_path):
+    results = Results(tmp_path / "board.jsonl")
+    KnownImages(results).match(DATA, DATA, ONE)
+    KnownImages(results).match(DATA, DATA, OTHER)
+    finish_a_cell(results)
+    with pytest.raises(ValueError, match="other images"):
+        KnownImages(results).match(DATA, DATA, ONE)
+
+
+def test_images_read_with_other_settings_and_of_another_name_are_others(tmp_path):
+    results = Results(tmp_path / "board.jsonl")
+    finish_a_cell(results)
+    KnownImages(results).match(DATA, DATA, ONE)
+    for data in (replace(DATA, image_size=24), replace(DATA, source="more")):
+        KnownImages(results).match(data, data, OTHER)
+    KnownImages(results).match(DATA, DATA, ONE)
+
+
+def test_results_from_before_this_was_kept_are_about_what_comes_next(tmp_path):
+    results = Results(tmp_path / "board.jsonl")
+    finish_a_cell(results)
+    KnownImages(results).match(DATA, DATA, ONE)
+    with pytest.raises(ValueError, match="other images"):
+        KnownImages(results).match(DATA, DATA, OTHER)
+
+
+def test_what_was_kept_before_a_setting_existed_stands_for_its_default(tmp_path):
+    results = Results(tmp_path / "board.jsonl")
+    finish_a_cell(results)
+    KnownImages(results).match(DATA, DATA, ONE)
+    path = tmp_path / "board-images.json"
+    (entry,) = json.loads(path.read_text())
+    del entry["read"]["stream_above_gib"]
+    path.write_text(json.dumps([entry]))
+    with pytest.raises(ValueError, match="other images"):
+        KnownImages(results).match(DATA, DATA, OTHER)
+
+
+def test_images_are_the_same_whether_their_size_was_chosen_or_given(tmp_path):
+    results = Results(tmp_path / "board.jsonl")
+    given = replace(DATA, image_size=16, mode="L")
+    cell = grid_cell("base", 0, replace(CONFIG, data=given))
+    results.add({"row": "base", "seed": 0, "config": cell.settings})
+    KnownImages(results).match(DATA, given, ONE)
+    with pytest.raises(ValueError, match="other images"):
+        KnownImages(results).match(given, given, OTHER)
+    KnownImages(results).match(given, given, ONE)
+    with pytest.raises(ValueError, match="other images"):
+        KnownImages(results).match(DATA, replace(DATA, image_size=24), OTHER)
+
+
+def test_a_size_that_was_chosen_is_recalled_without_the_images(tmp_path):
+    results = Results(tmp_path / "board.jsonl")
+    KnownImages(results).match(DATA, replace(DATA, image_size=16, mode="L"), ONE)
+    known, asked = KnownImages(results), replace(DATA, seed=3)
+    assert known.recall(asked) == replace(asked, image_size=16, mode="L")
+    unknown = replace(DATA, source="more")
+    assert known.recall(unknown) == unknown

@@ -1,0 +1,122 @@
+"""The tuned base is chosen by selection alone, and resumes like everything else."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny import CONFIG
+
+from infaug.augment.base import build_base
+from infaug.config import TuningConfig
+from infaug.experiment.cells import plan_cells
+from infaug.experiment.run import run
+from infaug.experiment.tuning import candidates_for, choose, trial_config
+from infaug.record.display import Display
+from infaug.training.rows import ROWS
+
+CANDIDATES = ("affine:20", "affine:60x1.5", "affine:40+trivial")
+TUNED = replace(
+    CONFIG,
+    rows=("base", "base_tuned"),
+    tuning=TuningConfig(candidates=CANDIDATES, fraction=0.5),
+)
+
+
+@pytest.mark.parametrize("base", ["affine", "crop_flip", "resized_crop_flip", "none"])
+def test_the_candidates_can_be_built_and_choosing_costs_at_most_two_cells(base):
+    names = candidates_for(base)
+    assert all(build_base(name) for name in names)
+    assert len(names) * TuningConfig().fraction <= 2
+
+
+def test_a_trial_has_its_part_of_the_steps_on_one_cosine():
+    short = trial_config(TUNED, "trivial").rounds
+    assert (short.rounds, short.classifier_steps) == (1, 6)
+    assert short.base == "trivial"
+
+
+def test_a_trial_is_planned_however_few_its_steps_are_and_long_the_lag():
+    rounds = replace(TUNED.rounds, refresh="overlap", refresh_lag=6, rounds=1)
+    short = trial_config(replace(TUNED, rounds=rounds), "trivial").rounds
+    assert short.classifier_steps == 3
+
+
+def test_candidates_come_before_the_row_that_needs_them_in_every_seed():
+    cells = plan_cells(TUNED, [ROWS["base"], ROWS["base_tuned"]], range(2))
+    tried = [(cell.candidate, cell.seed) for cell in cells]
+    one = [None, *CANDIDATES, None]
+    assert tried == [(c, 0) for c in one] + [(c, 1) for c in one]
+
+
+def test_equal_accuracy_is_decided_by_loss():
+    def result(top1, loss):
+        return {"selection_top1": top1, "selection_loss": loss, "test_top1": -top1}
+
+    assert choose({"a": result(90, 0.1), "b": result(91, 9.0)}) == "b"
+    assert choose({"a": result(90, 0.2), "b": result(90, 0.1)}) == "b"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("tuned") / "run"
+    run(TUNED, out, shown=False)
+    return out
+
+
+def result_of(out: Path, cell: str) -> dict:
+    return json.loads((out / "cells" / f"{cell}-seed0" / "result.json").read_text())
+
+
+def test_choice_and_scores_of_all_candidates_are_kept_with_cell_and_run(finished):
+    tuned = result_of(finished, "base_tuned")
+    assert tuple(tuned["candidates"]) == CANDIDATES
+    assert choose(tuned["candidates"]) == tuned["base"]
+    (kept,) = json.loads((finished / "result.json").read_text())["tuned"]
+    assert kept == {k: tuned[k] for k in ("seed", "base", "candidates")}
+
+
+def test_candidates_are_never_scored_on_test_images(finished):
+    trial = result_of(finished, "tuning-affine20")
+    assert "selection_top1" in trial
+    assert not any("test" in name for name in trial)
+
+
+def test_the_seconds_of_choosing_stand_apart(finished):
+    seconds = json.loads((finished / "result.json").read_text())["seconds"]
+    assert {"classify", "tuning"} < set(seconds)
+
+
+def test_the_tuned_row_is_trained_with_what_it_chose(finished, tmp_path):
+    chosen = result_of(finished, "base_tuned")["base"]
+    as_base = replace(TUNED, rows=("base",), rounds=replace(TUNED.rounds, base=chosen))
+    run(as_base, tmp_path / "run", shown=False)
+    weights = "cells/{}-seed0/classifier.safetensors"
+    tuned = (finished / weights.format("base_tuned")).read_bytes()
+    assert tuned == (tmp_path / "run" / weights.format("base")).read_bytes()
+
+
+def test_interrupted_while_choosing_it_ends_with_the_same_bytes(
+    finished, tmp_path, monkeypatch
+):
+    live = Display.step
+
+    def interrupt_at(row: str, at: int):
+        def step(self, cell, labels, round_, phase, steps, number, metrics):
+            live(self, cell, labels, round_, phase, steps, number, metrics)
+            if (labels["row"], number) == (row, at):
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Display, "step", step)
+        with pytest.raises(KeyboardInterrupt):
+            run(TUNED, tmp_path / "run", shown=False)
+
+    interrupt_at("tuning-affine60x1.5", 5)
+    interrupt_at("base_tuned", 4)
+    monkeypatch.setattr(Display, "step", live)
+    run(TUNED, tmp_path / "run", shown=False)
+    for path in finished.glob("cells/*/*"):
+        again = tmp_path / "run" / path.relative_to(finished)
+        assert again.read_bytes() == path.read_bytes(), path.name
+    metrics = (finished / "metrics.jsonl").read_bytes()
+    assert metrics == (tmp_path / "run" / "metrics.jsonl").read_bytes()

@@ -1,0 +1,173 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from settled import settled
+from tiny import CONFIG
+
+from infaug.data.problem import load_splits
+from infaug.data.shift import apply_shift
+from infaug.experiment.cells import plan_cells
+from infaug.training.alternation import classify, estimate, refresh
+from infaug.training.cell import Cell
+from infaug.training.refresher import build_refresher
+from infaug.training.rows import ROWS
+from infaug.world import World
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load_splits(CONFIG.data)
+
+
+def cell_of(row: str, splits, seed: int = 0) -> Cell:
+    return Cell(ROWS[row], seed, splits, settled(CONFIG), World(), CPU)
+
+
+def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_view(
+    splits,
+):
+    cells = [cell_of(row, splits) for row in ("base", "base_learned")]
+    states = [c.classifier.state_dict() for c in cells]
+    assert all(states[0][k].equal(states[1][k]) for k in states[0])
+    views = [c.views_at(3).x[:, 0] for c in cells]
+    assert views[0].equal(views[1])
+
+
+def test_more_views_are_those_of_the_row_in_turn(splits):
+    config = settled(CONFIG)
+    config = replace(config, classifier=replace(config.classifier, views=4))
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), CPU)
+    more, two = cell.views_at(3), cell_of("base_learned", splits).views_at(3)
+    assert more.x.shape[1] == len(cell.augments) == 4
+    assert more.x[:, :2].equal(two.x)
+    assert len(more.x[0].flatten(1).unique(dim=0)) == 4
+    assert more.weights.eq(0.25).all()
+
+
+def test_a_row_s_views_go_through_what_it_adds_to_the_base(splits):
+    cell, base = cell_of("mixup", splits), cell_of("base", splits)
+    views, plain = cell.views_at(3), base.views_at(3)
+    torch.testing.assert_close(views.y.sum(dim=2), torch.ones(8, 2))
+    assert (plain.y.amax(dim=2) == 1).all()
+    assert (views.y.amax(dim=2) < 1).any()
+    # Each half of the batch is a group; what is mixed comes from it and has its base.
+    rest = views.x[:4, 0].flatten(1) - plain.x[:4, 0].flatten(1)
+    span = plain.x[:4, 0].flatten(1)
+    solution = torch.linalg.lstsq(span.T, (rest + span).T)
+    torch.testing.assert_close(span.T @ solution.solution, views.x[:4, 0].flatten(1).T)
+
+
+def test_e_learns_on_whole_images_whatever_the_base_mixes(splits):
+    cells = [cell_of(row, splits) for row in ("mixup_learned", "base_learned")]
+    (x, y, _), (x_base, y_base, _) = (c.views.estimator_batch_at(2) for c in cells)
+    assert x.equal(x_base)
+    assert y.equal(y_base)
+
+
+def test_of_several_draws_a_mixed_view_is_chosen_before_it_is_mixed(splits):
+    config = settled(CONFIG)
+    config = replace(config, estimator=replace(config.estimator, candidates=2))
+    cell = Cell(ROWS["mixup_learned"], 0, splits, config, World(), CPU)
+    asked = []
+
+    def judge(x, y):
+        asked.append(y)
+        return x.mean(dim=(1, 2, 3))
+
+    views = cell.views.at(0, judge)
+    assert len(asked) == 2
+    assert all((y.amax(dim=1) == 1).all() for y in asked)
+    assert (views.y[:, 1].amax(dim=1) < 1).any()
+
+
+def test_mmel_soft_sees_the_original_first(splits):
+    cell, none = cell_of("mmel_soft", splits), cell_of("none", splits)
+    views = cell.views_at(1)
+    assert views.x.shape[1] == 3
+    assert views.x[:, 0].equal(none.views_at(1).x[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [("cutmix", "mixes images already"), ("mmel_soft", "its one original")],
+)
+def test_a_row_that_does_not_go_with_a_mixing_base_is_refused(row, message):
+    rounds = replace(CONFIG.rounds, base="affine+mixup:0.2")
+    with pytest.raises(ValueError, match=message):
+        plan_cells(replace(CONFIG, rounds=rounds), [ROWS["base"], ROWS[row]], [0])
+
+
+def test_seeds_begin_with_other_networks(splits):
+    a, b = (cell_of("base", splits, seed).classifier.head.weight for seed in (0, 1))
+    assert not a.equal(b)
+
+
+def test_pooled_rows_train_on_the_influence_split_too_and_others_never(splits):
+    pooled, base = cell_of("pooled", splits), cell_of("base", splits)
+    assert len(pooled.train) == len(splits.train) + len(splits.influence)
+    assert len(base.train) == len(splits.train)
+
+
+def test_the_oracle_trains_on_images_shifted_as_the_test_images_are(splits):
+    oracle, base = cell_of("oracle", splits), cell_of("base", splits)
+    expected = apply_shift(splits.train.images, CONFIG.data.shift)
+    assert oracle.train.images.equal(expected)
+    assert oracle.train.labels.equal(base.train.labels)
+    assert not oracle.train.images.equal(base.train.images)
+
+
+@pytest.mark.parametrize(
+    "row", ["base", "base_learned", "reweighted", "bilevel_learned"]
+)
+def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
+    def go_on(cell: Cell) -> dict[str, torch.Tensor]:
+        list(classify(cell, 1, range(4), splits.selection))
+        if cell.row.solves_s_val:
+            refresher = build_refresher(cell, splits.influence, None)
+            list(refresh(cell, 1, range(1), refresher))
+        if cell.row.is_learned:
+            list(estimate(cell, 1, range(3)))
+        return {k: v.clone() for k, v in cell.tensors().items()}
+
+    saved = cell_of(row, splits)
+    go_on(saved)
+    state = {k: v.clone() for k, v in saved.tensors().items()}
+    loaded = cell_of(row, splits)
+    loaded.load(state)
+    a, b = go_on(saved), go_on(loaded)
+    assert a.keys() == b.keys()
+    assert all(a[k].equal(b[k]) for k in a)
+
+
+def test_random_tau_can_go_through_a_given_generator(splits):
+    learned = cell_of("base_learned", splits)
+    with torch.no_grad():
+        learned.transform.generator.linear.weight.add_(1)
+    state = learned.transform.generator.state_dict()
+    config = settled(CONFIG)
+    row = ROWS["base_random_final"]
+    control = Cell(row, 0, splits, config, World(), CPU, generator=state)
+    assert control.transform.generator.linear.weight.equal(state["linear.weight"])
+
+
+@pytest.mark.slow
+def test_a_compiled_f_learns_what_a_plain_one_does_through_a_whole_round(splits):
+    def learned(compiled: bool) -> dict[str, torch.Tensor]:
+        settings = replace(CONFIG.classifier, compile=compiled)
+        config = settled(replace(CONFIG, classifier=settings))
+        cell = Cell(ROWS["base_learned"], 0, splits, config, World(), CPU)
+        list(classify(cell, 0, range(3), splits.selection))
+        refresher = build_refresher(cell, splits.influence, None)
+        list(refresh(cell, 0, range(1), refresher))
+        list(estimate(cell, 0, range(2)))
+        return cell.classifier.state_dict()
+
+    plain, compiled = learned(False), learned(True)
+    assert plain.keys() == compiled.keys()
+    for name, tensor in plain.items():
+        torch.testing.assert_close(
+            compiled[name], tensor, rtol=1e-3, atol=1e-3, msg=name
+        )

@@ -1,0 +1,123 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from settled import settled
+from tiny import CONFIG
+
+from infaug.config import BackoffConfig, ShiftConfig
+from infaug.data.problem import load_splits
+from infaug.estimate.health import Health
+from infaug.training.alternation import classify
+from infaug.training.cell import Cell
+from infaug.training.review import (
+    harm_of_view,
+    mean_and_error,
+    review,
+    suspicion,
+    weaken,
+)
+from infaug.training.rows import ROWS
+from infaug.world import World
+
+HEALTHY = Health(
+    saturation=0.1,
+    field_saturation=0.2,
+    accuracy=0.9,
+    accuracy_aug=0.8,
+    loss_aug=1.0,
+    field_square=0.3,
+)
+
+
+@pytest.fixture(scope="module")
+def splits():
+    """Digits used as they are trained on: there, a destroyed view can only harm."""
+    return load_splits(replace(CONFIG.data, target=200, shift=ShiftConfig()))
+
+
+def trained(splits, **backoff) -> Cell:
+    rounds = replace(CONFIG.rounds, rounds=3, classifier_steps=60)
+    config = replace(CONFIG, rounds=rounds, backoff=BackoffConfig(**backoff))
+    cell = Cell(
+        ROWS["learned"], 0, splits, settled(config), World(), torch.device("cpu")
+    )
+    list(classify(cell, 0, range(60), splits.selection))
+    return cell
+
+
+def negate(cell: Cell) -> None:
+    """Make G turn every image into its negative: x + (-2 x + 1)."""
+    config = replace(cell.transform.config, filter_strength=2.0, bias_strength=1.0)
+    cell.transform.generator.config = config
+    out = cell.transform.generator.out
+    with torch.no_grad():
+        out.weight.zero_()
+        out.bias.zero_()
+        out.bias[-2], out.bias[-1] = -20.0, 20.0
+
+
+def test_collapse_is_suspected_of_lost_labels_and_of_saturation_alone():
+    config = BackoffConfig()
+    assert suspicion(HEALTHY, config) == ""
+    assert "x_aug" in suspicion(replace(HEALTHY, accuracy_aug=0.3), config)
+    assert "bounds" in suspicion(replace(HEALTHY, saturation=0.9), config)
+    assert "fields" in suspicion(replace(HEALTHY, field_saturation=0.9), config)
+    off = BackoffConfig(least_accuracy=0, most_saturation=1)
+    assert suspicion(replace(HEALTHY, accuracy_aug=0.0, saturation=1.0), off) == ""
+
+
+def test_a_view_harms_less_where_images_look_like_it(splits):
+    cell = trained(splits)
+    negate(cell)
+    negatives = replace(splits.selection, images=255 - splits.selection.images)
+    alike = mean_and_error(harm_of_view(cell, 1, negatives))
+    unlike = mean_and_error(harm_of_view(cell, 1, splits.selection))
+    assert alike[0] < -2 * alike[1], "training on negatives helps on negatives"
+    assert unlike[0] > alike[0] + 2 * (alike[1] + unlike[1])
+
+
+def test_a_suspect_is_weakened_where_selection_images_clearly_suffer(
+    splits, monkeypatch
+):
+    cell = trained(splits)
+    negate(cell)
+    suffering = torch.tensor([0.3, 0.4, 0.2, 0.1])
+    monkeypatch.setattr("infaug.training.review.harm_of_view", lambda *_: suffering)
+    (found,) = review(cell, 0, range(1), splits.selection)
+    assert found["suspected"]
+    assert found["harm"] == pytest.approx(0.25)
+    assert cell.strength == found["strength"] == 0.5
+
+
+def test_a_suspect_that_the_selection_images_clear_is_left_alone_for_a_while(splits):
+    cell = trained(splits, patience_rounds=1)
+    with torch.no_grad():
+        cell.transform.estimator.linear.weight.mul_(1e3)  # every tau at its bounds
+    cell.transform.strength.fill_(1e-3)  # of a view that changes next to nothing
+    (found,) = review(cell, 0, range(1), splits.selection)
+    assert found["suspected"]
+    assert cell.strength == pytest.approx(1e-3)
+    (found,) = review(cell, 1, range(1), splits.selection)
+    assert "suspected" not in found, "cleared for one round"
+
+
+def test_the_counterfactual_leaves_the_cell_as_it_was(splits):
+    cell = trained(splits)
+    before = {k: v.clone() for k, v in cell.tensors().items()}
+    harm_of_view(cell, 1, splits.selection)
+    after = cell.tensors()
+    assert all(after[k].equal(v) for k, v in before.items())
+
+
+def test_after_its_attempts_the_view_is_given_up(splits):
+    cell = trained(splits, attempts=2)
+    strengths = []
+    for _ in range(3):
+        weaken(cell)
+        strengths.append(cell.strength)
+    assert strengths == [0.5, 0.25, 0.0]
+
+
+def test_one_selection_image_proves_nothing():
+    assert mean_and_error(torch.tensor([3.0])) == (3.0, float("inf"))

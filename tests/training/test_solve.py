@@ -1,0 +1,164 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from settled import settled
+from tiny import CONFIG
+from torch.nn import functional as F
+
+from infaug.config import InfluenceConfig
+from infaug.data.dataset import to_float
+from infaug.data.problem import load_splits
+from infaug.influence.damped import Damped
+from infaug.influence.dense import dense
+from infaug.influence.features import head_inputs
+from infaug.influence.gradient import mean_head_gradient
+from infaug.influence.hessian import LastLayerHessian
+from infaug.randomness import generator
+from infaug.training.alternation import refresh
+from infaug.training.cell import Cell
+from infaug.training.refresher import Sync
+from infaug.training.rows import ROWS
+from infaug.training.solve import correlation_with_full, hessian_sample, solve_s_val
+from infaug.world import World
+
+
+@pytest.fixture(scope="module")
+def splits():
+    return load_splits(CONFIG.data)
+
+
+@pytest.fixture(scope="module")
+def cell(splits) -> Cell:
+    config = settled(CONFIG)
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
+    cell.classifier.eval()
+    return cell
+
+
+def solve(cell: Cell, splits, config: InfluenceConfig):
+    return solve_s_val(
+        cell.classifier,
+        cell.train,
+        splits.influence,
+        cell.augments,
+        config,
+        0,
+        "test",
+        world=World(),
+        start=torch.zeros_like(cell.s_val),
+    )
+
+
+def test_on_the_originals_s_is_the_dense_solution_of_the_plain_problem(cell, splits):
+    def inputs(split):
+        x = to_float(split.images)
+        return head_inputs(cell.classifier, x, batch_size=len(x))
+
+    h1, probs = inputs(splits.train)
+    val_h1, val_probs = inputs(splits.influence)
+    y = F.one_hot(splits.influence.labels, 10).float()
+    expected = dense(
+        Damped(LastLayerHessian(h1, probs), 0.01),
+        mean_head_gradient(val_probs, y, val_h1),
+    )
+    found = solve(cell, splits, InfluenceConfig(hessian_on="originals", rtol=1e-5))
+    assert found.converged
+    torch.testing.assert_close(found.value, expected.value, rtol=1e-3, atol=1e-4)
+
+
+def test_views_enter_the_hessian_unless_it_is_restricted_to_originals(cell, splits):
+    views = solve(cell, splits, InfluenceConfig())
+    originals = solve(cell, splits, InfluenceConfig(hessian_on="originals"))
+    assert not torch.allclose(views.value, originals.value, rtol=1e-2)
+
+
+def test_equal_purposes_give_equal_bytes(cell, splits):
+    a, b = (solve(cell, splits, InfluenceConfig()).value for _ in range(2))
+    assert a.equal(b)
+
+
+def sampled(num: int | None, **changes) -> InfluenceConfig:
+    return InfluenceConfig(hessian_samples=num, **changes)
+
+
+def test_a_set_that_is_not_twice_the_sample_is_used_whole(cell, splits):
+    everything = solve(cell, splits, sampled(None)).value
+    half = len(cell.train) // 2
+    assert solve(cell, splits, sampled(half)).value.equal(everything)
+    part = solve(cell, splits, sampled(half - 1)).value
+    assert not torch.allclose(part, everything, rtol=1e-2)
+
+
+def test_samples_are_a_function_of_their_purpose(cell):
+    config = sampled(25)
+    first, again, other = (
+        hessian_sample(cell.train, config, 0, "refresh", round_).images
+        for round_ in (1, 1, 2)
+    )
+    assert first.equal(again)
+    assert not first.equal(other)
+    assert len(first) == 25
+
+
+def test_the_correlation_is_one_where_nothing_was_sampled(cell, splits):
+    s_val = solve(cell, splits, sampled(None, rtol=1e-6)).value
+    noise = torch.randn(s_val.shape, generator=generator("noise")) * s_val.norm()
+
+    def correlation(s: torch.Tensor) -> float:
+        return correlation_with_full(
+            s,
+            cell.classifier,
+            cell.train,
+            splits.influence,
+            cell.augments,
+            sampled(None),
+            0,
+            "test",  # the same views as in `solve`
+            world=World(),
+        )
+
+    assert correlation(s_val) == pytest.approx(1, abs=1e-4)
+    assert abs(correlation(noise)) < 0.9
+
+
+@pytest.mark.parametrize(("every", "expected"), [(2, [0, 2]), (0, [])])
+def test_a_sampled_refresh_reports_its_correlation_at_the_interval(
+    splits, every: int, expected: list[int]
+):
+    config = replace(settled(CONFIG), influence=sampled(25, probe_every=every))
+    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
+    lines = [
+        next(refresh(cell, r, range(1), Sync(cell, splits.influence))) for r in range(4)
+    ]
+    reported = [r for r, line in enumerate(lines) if "pearson_full" in line]
+    assert reported == expected
+
+
+def test_a_refresh_of_all_images_has_nothing_to_report(cell, splits):
+    line = next(refresh(cell, 0, range(1), Sync(cell, splits.influence)))
+    assert "pearson_full" not in line
+    cell.s_val = torch.zeros_like(cell.s_val)
+
+
+def test_a_classifier_that_is_not_deterministic_is_refused(cell, splits):
+    cell.classifier.train()
+    with pytest.raises(ValueError, match="training mode"):
+        solve(cell, splits, InfluenceConfig())
+    cell.classifier.eval()
+
+
+def test_with_a_focus_hard_influence_images_drive_s(cell, splits):
+    config = InfluenceConfig(rtol=1e-6, hessian_on="originals", focus=2.0)
+    x = to_float(splits.influence.images)
+    h1, probs = head_inputs(cell.classifier, x, batch_size=100)
+    y = F.one_hot(splits.influence.labels, splits.num_classes).float()
+    weights = (1 - probs[torch.arange(len(x)), splits.influence.labels]) ** 2
+    gradient = mean_head_gradient(probs, y, h1, weights)
+    h1, probs = head_inputs(
+        cell.classifier, to_float(cell.train.images), batch_size=100
+    )
+    hessian = Damped(LastLayerHessian(h1, probs), config.damping)
+    expected = dense(hessian, gradient).value
+    found = solve(cell, splits, config).value
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
