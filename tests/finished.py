@@ -66,6 +66,6 @@ def trained_transform(run: Path, row: str, seed: int) -> LearnedTransform:
     folder = RunFolder(run)
     shape = json.loads((run / "data.json").read_text())["image shape"]
     transform = build_transform(folder.config().transform, *shape, 9)
-    path = folder.cell(row, seed) / "transform.safetensors"
+    path = folder.training(row, seed).path / "transform.safetensors"
     transform.load_state_dict(load_file(path))
     return transform

@@ -44,7 +44,7 @@ def unfinished_run(path: Path, finished: Path) -> Path:
     shutil.copytree(finished, path)
     (path / "result.json").unlink()
     (path / "report.html").unlink(missing_ok=True)
-    shutil.rmtree(path / "cells" / "pooled_learned-seed1")
+    shutil.rmtree(path / "trainings" / "pooled_learned-seed1")
     with (path / "metrics.jsonl").open("a") as file:
         file.write('{"row": "pooled_lear')
     return path

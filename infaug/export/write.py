@@ -50,7 +50,7 @@ def take(run: Path, config: ExportConfig) -> Taken:
     settings = folder.config()
     weights = _single(folder.weights(chosen.row.name, chosen.seed, "transform"))
     shape = data_of(folder)["image shape"]
-    path = folder.cell(chosen.row.name, chosen.seed) / "transform.safetensors"
+    path = folder.training(chosen.row.name, chosen.seed).path / "transform.safetensors"
     transform = transform_of(settings.transform, shape, weights, path)
     return Taken(chosen, settings, transform)
 

@@ -105,7 +105,7 @@ def _of_run(
     classifier = build_classifier(config.classifier.network, channels, len(names), 0)
     weights = folder.weights(chosen.row.name, chosen.seed, "classifier")
     single = {k: t.float() if t.is_floating_point() else t for k, t in weights.items()}
-    path = folder.cell(chosen.row.name, chosen.seed) / "classifier.safetensors"
+    path = folder.training(chosen.row.name, chosen.seed).path / "classifier.safetensors"
     fill(classifier, single, path)
     return Model(
         classifier=classifier.to(device).eval().requires_grad_(False),

@@ -68,7 +68,7 @@ def test_the_first_ten_steps_of_f_and_e_agree_to_1e_5_in_float64(both):
 @pytest.mark.parametrize("part", ["classifier", "transform"])
 def test_the_weights_after_them_agree_to_1e_5(both, part):
     one, three = (
-        load_file(folder / "cells" / "base_learned-seed0" / f"{part}.safetensors")
+        load_file(folder / "trainings" / "base_learned-seed0" / f"{part}.safetensors")
         for folder in both
     )
     for name, value in one.items():

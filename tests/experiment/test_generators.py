@@ -38,8 +38,8 @@ def test_a_second_run_takes_g_from_the_cache_and_ends_with_the_same_weights(runs
     assert "adversary" in phases[0]
     assert "adversary" not in phases[1]
     for cell in ("generator-seed0", "base_learned-seed0", "pooled_learned-seed0"):
-        for file in (runs[0] / "cells" / cell).glob("*.safetensors"):
-            again = runs[1] / "cells" / cell / file.name
+        for file in (runs[0] / "trainings" / cell).glob("*.safetensors"):
+            again = runs[1] / "trainings" / cell / file.name
             assert file.read_bytes() == again.read_bytes()
 
 
@@ -58,7 +58,7 @@ def test_its_seconds_and_its_reach_stand_in_the_result(runs):
 def test_a_frozen_g_is_that_of_every_learned_row(runs):
     store = GeneratorStore(runs[0].parent / "cache")
     assert len(list(store.path.iterdir())) == 1
-    cells = runs[0] / "cells"
+    cells = runs[0] / "trainings"
     fitted = load_file(cells / "generator-seed0" / "generator.safetensors")
     for row in ("base_learned", "pooled_learned"):
         used = load_file(cells / f"{row}-seed0" / "transform.safetensors")

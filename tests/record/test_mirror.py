@@ -82,8 +82,8 @@ def begun(url) -> RunFolder:
 
 def test_files_are_there_before_what_refers_to_them(url, monkeypatch):
     folder = begun(url)
-    names = ["result.json", "checkpoints/1.safetensors", "cells/a/result.json",
-             "cells/a/f.safetensors", "metrics.jsonl"]  # fmt: skip
+    names = ["result.json", "checkpoints/1.safetensors", "trainings/a/result.json",
+             "trainings/a/f.safetensors", "metrics.jsonl"]  # fmt: skip
     for name in names:
         (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
         (folder.path / name).write_text(name)
@@ -91,7 +91,7 @@ def test_files_are_there_before_what_refers_to_them(url, monkeypatch):
     monkeypatch.setattr(mirror, "put", lambda file, place: order.append(str(place)))
     folder.mirror.push()
     assert [n.removeprefix(url + "/") for n in order] == [
-        "asked.json", "cells/a/f.safetensors", "metrics.jsonl", "cells/a/result.json",
+        "asked.json", "trainings/a/f.safetensors", "metrics.jsonl", "trainings/a/result.json",
         "checkpoints/1.safetensors", "result.json",
     ]  # fmt: skip
 

@@ -32,7 +32,7 @@ def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
     different = [name for name in calm if calm[name] != killed[name]]
     assert not different
     assert "metrics.jsonl" in calm
-    assert "cells/pooled_learned-seed0/transform.safetensors" in calm
+    assert "trainings/pooled_learned-seed0/transform.safetensors" in calm
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp
     calm, killed = contents(tmp_path / "undisturbed"), contents(tmp_path / "killed")
     assert list(calm) == list(killed)
     assert not [name for name in calm if calm[name] != killed[name]]
-    assert "cells/generator-seed0/generator.safetensors" in calm
+    assert "trainings/generator-seed0/generator.safetensors" in calm
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_seeds_that_are_added_give_what_all_at_once_would_have(first, tmp_path):
         assert json.loads(grown.pop("seen.json")) == [1]
     assert list(grown) == list(at_once)
     assert not [name for name in grown if grown[name] != at_once[name]]
-    assert "cells/base-seed1/result.json" in grown
+    assert "trainings/base-seed1/result.json" in grown
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_every_round_is_reported_and_nothing_found_is_about_test(finished):
     home, told = finished
     assert [each.steps for each in told] == [4, 8, 12]
     assert all(each.loss > 0 and 0 <= each.top1 <= 100 for each in told)
-    found = (home / "cells" / "base_learned-seed0" / "result.json").read_text()
+    found = (home / "trainings" / "base_learned-seed0" / "result.json").read_text()
     assert "selection_loss" in found
     assert "test" not in found
 
@@ -125,5 +125,5 @@ def test_where_s_val_is_solved_once_the_control_is_trained_first_and_unseen_by_t
     once = replace(SHORT, rounds=replace(SHORT.rounds, rounds=2, s_val="once"))
     told = trained(source, tmp_path / "t", replace(TRIAL, config=once))
     assert [each.steps for each in told] == [4, 8]
-    control = tmp_path / "t" / "cells" / "base-seed0" / "result.json"
+    control = tmp_path / "t" / "trainings" / "base-seed0" / "result.json"
     assert "test" not in control.read_text()
