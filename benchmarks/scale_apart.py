@@ -129,11 +129,11 @@ def books(name: str, steps: int) -> dict[str, Any]:
     config = replace(problem.config, rounds=rounds)
     with tempfile.TemporaryDirectory() as scratch:
         display = Display([{"classify": steps}], [1], shown=False)
-        watchers = [*watchers_in(Path(scratch)), kept]
-        recorder = Recorder(RunFolder(Path(scratch)), rounds, world, display, watchers)
+        folder = RunFolder(scratch).training("base", 0)
+        watchers = [*watchers_in(folder), kept]
+        recorder = Recorder(folder, 0, rounds, world, display, watchers)
         cell = Cell(ROWS["base"], 0, splits, config, world, pick_device())
         with closing(recorder):
-            recorder.begin_cell(0, "base", 0)
             left = recorder.left(0, "classify", steps)
             done = classify(cell, 0, left, splits.selection)
             recorder.follow(0, "classify", left, done, cell)

@@ -10,7 +10,6 @@ from infaug.record.folder import RunFolder
 
 @pytest.fixture
 def folder(tmp_path) -> RunFolder:
-    (tmp_path / "checkpoints").mkdir()
     return RunFolder(tmp_path)
 
 
@@ -24,10 +23,12 @@ def test_workers_that_die_at_one_place_are_given_up(folder):
 def test_a_new_checkpoint_or_a_finished_cell_begins_the_count_again(folder):
     for _ in range(MOST):
         count_attempt(folder)
-    (folder.checkpoints / "000007.safetensors").touch()
+    training = folder.training("base", 0)
+    training.checkpoints.mkdir(parents=True)
+    (training.checkpoints / "000007.safetensors").touch()
     for _ in range(MOST):
         count_attempt(folder)
-    folder.finish_cell({}, {"row": "base", "seed": 0})
+    training.finish({}, {"row": "base", "seed": 0})
     count_attempt(folder)
 
 

@@ -22,10 +22,10 @@ def test_a_node_given_notice_leaves_a_checkpoint_that_was_not_due(tmp_path):
     with head(num_cpus=1) as cluster, cluster.node(2) as node:
         running = start(cluster, out, replace(CONFIG, rounds=rounds))
         await_workers(3, running, out)
-        assert not list(out.glob("checkpoints/*"))
+        assert not list(out.glob("trainings/*/checkpoints/*"))
         give_notice(cluster)
         until = time.monotonic() + PATIENCE_S
-        while not list(out.glob("checkpoints/*.safetensors")):
+        while not list(out.glob("trainings/*/checkpoints/*.safetensors")):
             assert running.poll() is None, "the run ended too early"
             assert time.monotonic() < until, "no checkpoint was taken"
             time.sleep(0.1)

@@ -1,6 +1,5 @@
 """Those who follow a run: what they are told, and what they leave."""
 
-import json
 import resource
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tiny import tiny
 from infaug.experiment import run as whole_run
 from infaug.experiment.run import run
 from infaug.record import recorder
+from infaug.record.folder import RunFolder
 from infaug.record.tensorboard import TensorBoard, show_pictures
 from infaug.record.watcher import Metrics, Moment, Stretch
 from infaug.training.services import Services
@@ -69,7 +69,7 @@ def resumed(tmp_path_factory) -> tuple[Path, Told]:
 
 
 def lines(out: Path, name: str) -> list[dict]:
-    return [json.loads(line) for line in (out / name).open()]
+    return RunFolder(out).lines(name)
 
 
 def curves(out: Path) -> dict[str, dict[int, float]]:

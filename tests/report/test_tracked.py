@@ -53,12 +53,15 @@ def test_every_setting_is_told_by_its_name(run):
     assert settings["rounds.classifier_steps"] == "6"
 
 
+FIRST = "trainings/base-seed0/timings.jsonl"
+
+
 def test_a_run_is_known_again_wherever_its_folder_lies(run, tmp_path):
     moved = shutil.copytree(run, tmp_path / "moved")
     assert told(moved).mark == told(run).mark
-    first, *others = (run / "timings.jsonl").read_text().splitlines(keepends=True)
+    first, *others = (run / FIRST).read_text().splitlines(keepends=True)
     slower = json.dumps(json.loads(first) | {"seconds": 2.00001}) + "\n"
-    (moved / "timings.jsonl").write_text(slower + "".join(others))
+    (moved / FIRST).write_text(slower + "".join(others))
     assert told(moved).mark != told(run).mark, "another run with the same settings"
 
 

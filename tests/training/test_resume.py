@@ -9,6 +9,7 @@ from killed import contents, start
 from tiny import tiny
 
 from infaug.config import in_mode
+from infaug.record.folder import RunFolder
 
 DOOMS = [
     ["base_learned", 0, "classify", 5],
@@ -31,7 +32,7 @@ def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
     assert list(calm) == list(killed)
     different = [name for name in calm if calm[name] != killed[name]]
     assert not different
-    assert "metrics.jsonl" in calm
+    assert "trainings/base_learned-seed0/metrics.jsonl" in calm
     assert "trainings/pooled_learned-seed0/transform.safetensors" in calm
 
 
@@ -81,7 +82,7 @@ def finished(tmp_path_factory) -> Path:
 
 
 def test_metrics_are_keyed_by_row_seed_round_phase_and_step_without_clock(finished):
-    lines = [json.loads(line) for line in (finished / "metrics.jsonl").open()]
+    lines = RunFolder(finished).lines("metrics.jsonl")
     keys = [(m["row"], m["seed"], m["round"], m["phase"], m["step"]) for m in lines]
     assert len(set(keys)) == len(keys)
     assert {m["phase"] for m in lines} == {"classify", "refresh", "estimate", "review"}

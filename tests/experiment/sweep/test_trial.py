@@ -14,6 +14,7 @@ from infaug.experiment.sweep.held_out import images_of_test, without_test
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.sweep.trial import Trial, forget, run_trial
 from infaug.record.display import Display
+from infaug.record.folder import RunFolder
 
 SHORT = replace(CONFIG, rounds=replace(CONFIG.rounds, rounds=3, classifier_steps=4))
 TRIAL = Trial(row="base_learned", seed=0, config=SHORT)
@@ -74,9 +75,9 @@ def test_every_round_is_reported_and_nothing_found_is_about_test(finished):
 
 def test_a_finished_trial_says_the_same_again_without_training(finished, source):
     home, told = finished
-    before = (home / "timings.jsonl").read_bytes()
+    before = RunFolder(home).lines("timings.jsonl")
     assert timeless(trained(source, home)) == timeless(told)
-    assert (home / "timings.jsonl").read_bytes() == before
+    assert RunFolder(home).lines("timings.jsonl") == before
 
 
 def test_interrupted_between_two_rounds_it_ends_as_the_undisturbed_one(
