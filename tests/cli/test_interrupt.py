@@ -16,6 +16,7 @@ from tiny import tiny
 from infaug.cli.exit_codes import INTERRUPTED
 from infaug.config import to_dict
 
+CHECKPOINTS = "trainings/*/checkpoints/*.safetensors"
 CTRL_C = b"\x03"
 
 
