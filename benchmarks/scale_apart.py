@@ -88,7 +88,7 @@ def checkpoint(name: str, repeats: int) -> dict[str, float]:
     """
     cell = learned_cell(name, World())
     with tempfile.TemporaryDirectory() as scratch:
-        place = Place(cell=0, round=0, phase="classify", step=1)
+        place = Place(round=0, phase="classify", step=1)
         folder = Path(scratch)
         save = timed(lambda: save_checkpoint(folder, place, 0, cell.tensors()))
         seconds = statistics.median(take_turns({"save": save}, repeats)["save"])

@@ -30,7 +30,7 @@ from infaug.record.line import Line, clock
 from infaug.record.store import GeneratorStore
 from infaug.training.cell import Cell
 from infaug.training.rows import ROWS
-from infaug.training.train import Inputs, TrainingSpec
+from infaug.training.train import Inputs, TrainingSpec, train
 from infaug.world import World
 
 SCORES = ("test_top1", "test_balanced", "test_by_class", "ekld")
@@ -64,12 +64,14 @@ def run_tail_cell(tail: TailCell, site: Site, *, shown: bool) -> Record:
         source, seed, device = load(config), tail.cell.seed, pick_device()
         splits = divide(source, config, seed)
         settled = settle(tail.cell.config, splits.train.image_shape, device)
-        train = splits.train
-        assert isinstance(train, Labelled), "long tails are cut in memory"
-        sizes = train.labels.bincount(minlength=train.num_classes)
+        images = splits.train
+        assert isinstance(images, Labelled), "long tails are cut in memory"
+        sizes = images.labels.bincount(minlength=images.num_classes)
         transfer, git_seconds = None, 0.0
         if tail.git is not None:
-            fitted, git_seconds = _fitted(train, tail.git, seed, site.work, shown=shown)
+            fitted, git_seconds = _fitted(
+                images, tail.git, seed, site.work, shown=shown
+            )
             transfer = InvarianceTransfer(fitted.to(device), sizes, tail.git)
         started = time.monotonic()
         spec = TrainingSpec(row=ROWS[tail.cell.row], seed=seed, config=settled)

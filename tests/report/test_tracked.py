@@ -29,7 +29,7 @@ def test_every_number_of_the_metrics_is_told_at_its_place_on_tensorboards_axis(r
     assert len(cells) == 2 * len(LOSSES)
     for line in metrics():
         at = {key: line[key] for key in ("round", "phase", "step")}
-        here = position(Place(cell=0, **at), rounds)
+        here = position(Place(**at), rounds)
         logged = cells[line["row"], line["seed"]].lines
         (mine,) = [each for each in logged if each.position == here]
         for name in set(line) - {"row", "seed", *at}:
