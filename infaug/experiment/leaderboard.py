@@ -13,10 +13,10 @@ from typing import Any
 
 from infaug.experiment.grid import Column, grid_cell
 from infaug.experiment.results import Record, Results
-from infaug.experiment.verdict import MIN_SEEDS, Comparison, compare, half_width
+from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Comparison, compare, half_width
 from infaug.training.rows import ROWS
 
-# better, worse: the interval lies on one side of zero. no gain: not ahead on average.
+# better, worse: the interval lies on one side of zero. no gain: it ends below `MARGIN`.
 WORDS = ("reference", "better", "no gain", "worse", "undecided", "not run")
 
 
@@ -173,7 +173,7 @@ def _verdict(
         return "better"
     if against.high < 0:
         return "worse"
-    return "no gain" if against.difference <= 0 else "undecided"
+    return "no gain" if against.high < MARGIN else "undecided"
 
 
 def _seconds(records: Any, device: str) -> float | None:

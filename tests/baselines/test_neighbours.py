@@ -30,7 +30,7 @@ def test_runs_interrupted_anywhere_end_with_the_bytes_of_the_undisturbed_one(
     result = run(config, tmp_path / "calm", shown=False)
     assert list(result["methods"]) == list(ROWS)
     (compared,) = result["comparisons"]
-    assert (compared["row"], compared["control"]) == ROWS[::-1]
+    assert (compared["method"], compared["control"]) == ROWS[::-1]
     live = Display.step
     for doom in DOOMS:
 

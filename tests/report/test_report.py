@@ -306,7 +306,7 @@ def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
     facts = read_facts(run, "run")
     asked = replace(facts.config, rows=tuple(found))
     random = replace(facts, found=found, config=asked)
-    assert "best row is none of these: base_random, 77.50 %." in said_of(random)
+    assert "best method is none of these: base_random, 77.50 %." in said_of(random)
     del found[RANDOM_ROWS[0]]
     assert "best row" not in said_of(replace(read_facts(run, "run"), found=found))
 
