@@ -10,12 +10,15 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from infaug.classify.network import ImageClassifier, build_classifier
+from infaug.config import DataConfig
 from infaug.data.dataset import to_float
 from infaug.data.decode import Encoded, channels_first, open_image
 from infaug.export.artefact import CARD, fill, load_classifier, read_card
 from infaug.export.card import data_of
 from infaug.export.choose import choose_classifier
 from infaug.record.folder import RunFolder
+
+READING = ("image_column", "label_column", "pixel_bits")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,8 +31,8 @@ class Model:
     """(C, H, W)."""
     name: str
     """ROW-seedK."""
-    image_column: str
-    label_column: str
+    data: DataConfig
+    """How the run's own images were read: columns, and bits of deep grey."""
 
     def prepared(self, item: Encoded) -> Tensor:
         """The image as the run's own were: uint8 [C, H, W].
@@ -41,7 +44,7 @@ class Model:
             UnreadableError: if there is no image, or none that can be decoded.
         """
         channels, height, width = self.image_shape
-        image = open_image(item, "L" if channels == 1 else "RGB")
+        image = open_image(item, "L" if channels == 1 else "RGB", self.data.pixel_bits)
         if image.size != (width, height):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
         return torch.tensor(channels_first(image))
@@ -87,8 +90,7 @@ def _of_export(place: Path, device: torch.device) -> Model:
         class_names=tuple(card["classifier"]["class_names"]),
         image_shape=(image["channels"], image["height"], image["width"]),
         name=f"{cell['row']}-seed{cell['seed']}",
-        image_column=data["image_column"],
-        label_column=data["label_column"],
+        data=DataConfig(**{name: data[name] for name in READING if name in data}),
     )
 
 
@@ -112,6 +114,5 @@ def _of_run(
         class_names=names,
         image_shape=(channels, height, width),
         name=chosen.name,
-        image_column=config.data.image_column,
-        label_column=config.data.label_column,
+        data=config.data,
     )
