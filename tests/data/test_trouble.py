@@ -261,7 +261,7 @@ def test_what_can_be_read_is_and_the_rest_is_listed(tmp_path, write_images, imag
     source = load(DataConfig(source=write_images(tmp_path, files)))
     assert source.train.labels.tolist() == [0, 0, 0, 1, 1]
     assert sorted(source.notes) == [
-        "nested     1 image in folders of a class folder, taken as images of that class",
+        "nested     1 image in folders of a class folder, taken as of that class",
         "skipped    1 file (.txt, not an image): a.txt",
         "skipped    1 file (convert .heic to JPEG or PNG first): dog/5.HEIC",
         "skipped    1 file (in no class folder): 6.png",
@@ -393,7 +393,7 @@ def test_tables_as_people_write_them(tmp_path, write_images, image, text):
 def test_a_windows_drive_and_a_missing_file_are_told_for_what_they_are(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("path,label\nC:\\photos\\1.png,cat\n")
-    with pytest.raises(ValueError, match="line 2 .* a path of a Windows drive"):
+    with pytest.raises(ValueError, match=r"line 2 .* a path of a Windows drive"):
         load(DataConfig(source=str(path)))
     path.write_text("path,label\n1.png,cat\n")
     with pytest.raises(ValueError, match=r"line 2: 1\.png .*is not there: looked for"):
