@@ -70,6 +70,8 @@ def predict(asked: Predict) -> int:
     with closing(ImageCount(shown=asked.is_for_people)) as progress:
         progress.begin(inputs.count(), 0)
         found = run_over(model, inputs.items(model), device, progress.step)
+    if num := inputs.num_skipped:
+        print(f"infaug: skipped: {plural(num, 'file')}, no images", file=sys.stderr)
     for name in found.unreadable:
         print(f"infaug: unreadable: {name}", file=sys.stderr)
     if not found.lines:
