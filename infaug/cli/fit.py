@@ -37,6 +37,9 @@ class Fit:
     URL the run is kept there, and any machine can continue it."""
     config: Path | None = None
     """A config.json of another run to start from; flags given beside it win."""
+    jobs: int = 0
+    """Trainings done at a time on this machine, each in a process of its own; 0: one
+    for each core while the network is small. Makes no difference to the result."""
     workers: str = "0"
     """N or MIN..MAX Ray workers that train together, as many as the cluster has room
     for; 0 trains in this process without Ray."""
@@ -80,10 +83,10 @@ def fit(asked: Fit) -> int:
     if not workers.most:  # Workers may see a disk that this machine does not.
         look_for_data(asked.run.data.source, asked.run.data.target_source)
     from infaug.cli.influence import check_in_run
-    from infaug.experiment.table import table  # torch: too slow for --help
-    from infaug.record.effort import effort_of
+    from infaug.record.effort import effort_of  # torch: too slow for --help
     from infaug.record.folder import RunFolder, at_hand
     from infaug.record.tensorboard import show_pictures
+    from infaug.report.grid_table import result_text
     from infaug.report.interpolation import draw_interpolations
     from infaug.report.one_run import report_at_end
     from infaug.report.views import draw_views
@@ -111,7 +114,7 @@ def fit(asked: Fit) -> int:
         pictures = _drawn(run, "views-*.png", draw_views)
         pictures += _drawn(run, "interpolation-*.png", draw_interpolations)
         if shown:
-            print(table(result))
+            print(result_text(result))
             print("pictures:", *pictures)
             print(effort_of(run).said())
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
@@ -119,7 +122,7 @@ def fit(asked: Fit) -> int:
         show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
         print(*checked, *said, sep="\n")
-    keys = ("unit", "rows", "verdict", "seconds")
+    keys = ("unit", "methods", "verdict", "seconds")
     found = json.dumps({key: result[key] for key in keys})
     print(found if asked.json else f"RESULT {found}", flush=True)
     if asked.mlflow:
@@ -174,7 +177,9 @@ def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
         )
     from infaug.experiment.run import run
 
-    return run(asked.run, asked.out, cache=asked.cache, shown=shown)
+    if asked.jobs < 0:
+        raise ValueError(f"--jobs must be >= 0, got {asked.jobs}")
+    return run(asked.run, asked.out, cache=asked.cache, shown=shown, jobs=asked.jobs)
 
 
 def job(

@@ -58,7 +58,7 @@ def run(
             one after another in this process, 0: as many as the cores serve well.
 
     Returns:
-        {"unit", "rows", "verdict", "seconds", "comparisons", "tuned", "gap_closed"};
+        {"unit", "methods", "verdict", "seconds", "comparisons", "tuned", "gap_closed"};
         see `comparison.summary`.
 
     Raises:
