@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from infaug.record.journal import read_lines
+from infaug.record.folder import RunFolder
 from infaug.words import memory
 
 # ru_maxrss counts bytes on macOS and KiB elsewhere.
