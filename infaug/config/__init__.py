@@ -19,6 +19,7 @@ from infaug.config.git import GitConfig
 from infaug.config.influence import InfluenceConfig, Solver
 from infaug.config.modes import in_mode
 from infaug.config.nuisance import NuisanceConfig
+from infaug.config.policy import PolicyConfig
 from infaug.config.prepare import Downloadable, PrepareConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.run import Controls, Mode, RunConfig
@@ -46,6 +47,7 @@ __all__ = [
     "Network",
     "NuisanceConfig",
     "Objective",
+    "PolicyConfig",
     "PrepareConfig",
     "RoundsConfig",
     "RunConfig",

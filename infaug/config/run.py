@@ -11,6 +11,7 @@ from infaug.config.classifier import ClassifierConfig
 from infaug.config.data import DataConfig
 from infaug.config.estimator import EstimatorConfig
 from infaug.config.influence import InfluenceConfig
+from infaug.config.policy import PolicyConfig
 from infaug.config.rounds import RoundsConfig
 from infaug.config.transform import TransformConfig
 from infaug.config.tuning import TuningConfig
@@ -33,6 +34,7 @@ class RunConfig:
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     bilevel: BilevelConfig = field(default_factory=BilevelConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     backoff: BackoffConfig = field(default_factory=BackoffConfig)
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
