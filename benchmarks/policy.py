@@ -19,7 +19,13 @@ import tyro
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
-from infaug.config import PolicyConfig, RoundsConfig, RunConfig, ShiftConfig
+from infaug.config import (
+    InfluenceConfig,
+    PolicyConfig,
+    RoundsConfig,
+    RunConfig,
+    ShiftConfig,
+)
 from infaug.config.classifier import ClassifierConfig
 from infaug.data.dataset import Labelled
 from infaug.data.digits import digits
@@ -98,6 +104,7 @@ class Settings:
         )
     )
     policy: PolicyConfig = field(default_factory=PolicyConfig)
+    influence: InfluenceConfig = field(default_factory=InfluenceConfig)
 
 
 class Unrecorded:
@@ -158,6 +165,7 @@ def main(settings: Settings) -> None:
     config = RunConfig(
         classifier=ClassifierConfig(precision="float32"),
         policy=settings.policy,
+        influence=settings.influence,
         rounds=replace(settings.rounds, ledger_images=0),
     )
     config = settle(config, (1, 16, 16), torch.device("cpu"))

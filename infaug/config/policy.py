@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from infaug.config.check import require
+from infaug.config.fields import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +25,11 @@ class PolicyConfig:
     rounds.estimator_steps updates follow each refresh of s_val."""
     learning_rate: float = 0.15
     """Adam, on the logits."""
+    entropy_weight: float = 0.05
+    """Of the entropy in nats, against a reward of unit variance."""
     min_entropy: float = 0.5
-    """Entropy that the policy keeps, as a share of that of the uniform policy. Whenever
-    it falls below, the weight of the entropy grows; above, it shrinks (as in Soft
-    Actor-Critic; Haarnoja et al., 2018)."""
+    """Entropy that the policy keeps, as a share of that of the uniform policy; where an
+    update would take more, its probabilities are flattened until it has that much."""
 
     def __post_init__(self):
         require(
@@ -40,6 +41,7 @@ class PolicyConfig:
         for name in ("num_strengths", "num_draws", "batch_size"):
             value = getattr(self, name)
             require(value >= 1, f"policy.{name}", "must be >= 1", value)
-        rate, share = self.learning_rate, self.min_entropy
+        rate, weight, share = self.learning_rate, self.entropy_weight, self.min_entropy
         require(rate > 0, "policy.learning_rate", "must be > 0", rate)
+        require(weight >= 0, "policy.entropy_weight", "must be >= 0", weight)
         require(0 <= share < 1, "policy.min_entropy", "must lie in [0, 1)", share)

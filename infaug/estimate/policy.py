@@ -22,9 +22,6 @@ from infaug.randomness import Draws
 from infaug.transform.operations import OF_COLOUR, OPERATIONS, apply_operations
 from infaug.world import World
 
-MIN_WEIGHT, MAX_WEIGHT = 1e-3, 3.0  # of the entropy; rewards have unit variance
-WEIGHT_RATE = 2.0  # of the logarithm of that weight, per update and share of entropy
-
 
 @dataclass(frozen=True, eq=False)
 class Choice:
@@ -39,14 +36,11 @@ class Choice:
 class Policy(nn.Module):
     """Softmax over operation x strength, at each of `num_draws` positions.
 
-    One distribution for all images. It begins uniform. `log_weight` is the logarithm of
-    the weight of its entropy, part of the state.
+    One distribution for all images. It begins uniform.
 
     Raises:
         ValueError: if an operation is unknown.
     """
-
-    log_weight: Tensor
 
     def __init__(self, config: PolicyConfig, channels: int):
         super().__init__()
@@ -54,7 +48,6 @@ class Policy(nn.Module):
         self.names = usable_operations(config.operations, channels)
         size = len(self.names) * config.num_strengths
         self.logits = nn.Parameter(torch.zeros(config.num_draws, size))
-        self.register_buffer("log_weight", torch.tensor(math.log(0.1)))
 
     def choose(self, draws: Draws) -> Choice:
         """A choice for each image, by inversion of the cumulative probabilities."""
@@ -151,28 +144,38 @@ def fit_policy(
             scores = scores_of(step, x_aug, y) - scores_of(step, x, y)
         everyone = world.gather(scores)
         reward = (everyone.mean() - scores) / everyone.std().clamp_min(1e-8)
-        entropy, weight = policy.entropy(), policy.log_weight.exp()
+        entropy = policy.entropy()
         gain = (reward * policy.log_prob(choice)).sum() / len(everyone)
         share = len(scores) / len(everyone)
         # Entropy in nats, so that the weight means the same for any number of choices.
         nats = entropy * math.log(policy.logits.shape[1])
-        loss = -gain - share * weight * nats
+        loss = -gain - share * policy.config.entropy_weight * nats
         _, norm = descend([loss], optimizer, world, name="policy")
-        _adapt_weight(policy)
+        keep_entropy(policy)
         yield (
             step,
             {
                 "objective": float(everyone.mean()),
-                "entropy": float(entropy.detach()),
-                "entropy_weight": float(weight),
+                "entropy": float(policy.entropy().detach()),
                 "gradient_norm": norm,
             },
         )
 
 
 @torch.no_grad()
-def _adapt_weight(policy: Policy) -> None:
-    """Raise the weight of the entropy where it is below its minimum, else lower it."""
-    missing = policy.config.min_entropy - policy.entropy()
-    policy.log_weight += WEIGHT_RATE * missing
-    policy.log_weight.clamp_(math.log(MIN_WEIGHT), math.log(MAX_WEIGHT))
+def keep_entropy(policy: Policy) -> None:
+    """Flatten the policy, if need be, until it has its minimal entropy.
+
+    All logits are multiplied by the largest factor in [0, 1] that does; by bisection. A
+    weight that adapts (as in Soft Actor-Critic) falls behind: rewards favour one choice
+    for many updates on end, and it has collapsed before the weight has grown.
+    """
+    minimum, logits = policy.config.min_entropy, policy.logits.clone()
+    if policy.entropy() >= minimum:
+        return
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        policy.logits.copy_(middle * logits)
+        low, high = (low, middle) if policy.entropy() < minimum else (middle, high)
+    policy.logits.copy_(low * logits)

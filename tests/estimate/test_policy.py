@@ -62,9 +62,11 @@ def test_a_policy_learns_what_lowers_the_score():
 @pytest.mark.parametrize("share", [0.3, 0.6])
 def test_a_policy_does_not_collapse_below_its_smallest_entropy(share):
     config = PolicyConfig(operations=CONFIG.operations, min_entropy=share)
-    _, _, found = fitted(config, range(150))
-    assert min(each["entropy"] for each in found) > share - 0.15
-    assert found[-1]["entropy"] == pytest.approx(share, abs=0.1)
+    policy, _, found = fitted(config)
+    assert min(each["entropy"] for each in found) >= share - 1e-4
+    assert found[-1]["entropy"] == pytest.approx(share, abs=0.05)
+    shares = policy.shares()
+    assert max(shares, key=shares.__getitem__) in ("invert", "brightness")
 
 
 def test_the_same_updates_give_the_same_policy_also_when_continued():
@@ -72,7 +74,6 @@ def test_the_same_updates_give_the_same_policy_also_when_continued():
     part, optimizer, _ = fitted(CONFIG, range(12))
     part, _, _ = fitted(CONFIG, range(12, 20), part, optimizer)
     assert whole.logits.equal(part.logits)
-    assert whole.log_weight.equal(part.log_weight)
 
 
 def test_views_do_not_depend_on_who_holds_which_group():
