@@ -45,13 +45,9 @@ METHODS = (
 Shift = Callable[[Tensor, torch.Generator], Tensor]
 
 
-def _noise(x: Tensor, numbers: torch.Generator) -> Tensor:
-    return torch.rand(x.shape, generator=numbers)
-
-
-def _turned(x: Tensor, numbers: torch.Generator, **more: float) -> Tensor:
-    stored = (255 * x).round().to(torch.uint8)
-    return apply_shift(stored, ShiftConfig(rotate_deg=40, **more)).float() / 255
+def _turned(x: Tensor, contrast: float = 1.0, brightness: float = 0.0) -> Tensor:
+    shift = ShiftConfig(rotate_deg=40, contrast=contrast, brightness=brightness)
+    return apply_shift((255 * x).round().to(torch.uint8), shift).float() / 255
 
 
 def _inverted(x: Tensor, numbers: torch.Generator) -> Tensor:
@@ -74,14 +70,16 @@ def _elastic(x: Tensor, numbers: torch.Generator) -> Tensor:
     """Smooth random displacements, standard deviation 0.2 of half a side."""
     coarse = 0.2 * torch.randn(len(x), 2, 4, 4, generator=numbers)
     moved = F.interpolate(coarse, x.shape[2:], mode="bicubic").permute(0, 2, 3, 1)
-    grid = F.affine_grid(torch.eye(2, 3).repeat(len(x), 1, 1), list(x.shape))
+    grid = F.affine_grid(
+        torch.eye(2, 3).repeat(len(x), 1, 1), list(x.shape), align_corners=False
+    )
     return F.grid_sample(x, grid + moved, align_corners=False)
 
 
 SHIFTS: dict[str, Shift] = {
     "as trained": lambda x, numbers: x,
-    "rotated": _turned,
-    "rotated, flat": lambda x, n: _turned(x, n, contrast=0.4, brightness=0.2),
+    "rotated": lambda x, numbers: _turned(x),
+    "rotated, flat": lambda x, numbers: _turned(x, contrast=0.4, brightness=0.2),
     "inverted, moved": _inverted,
     "blurred, noisy": _blurred,
     "clutter": _clutter,

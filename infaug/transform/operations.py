@@ -65,8 +65,8 @@ def _affine(
 ) -> Tensor:
     """Turned, sheared, scaled (radians, factor), then moved by `shift` sides."""
     zero = x.new_zeros(len(x))
-    parts = [part if part is not None else zero for part in (angle, shear)]
-    source = inverse_affine(*parts, scale if scale is not None else zero + 1)
+    angle, shear = (zero if part is None else part for part in (angle, shear))
+    source = inverse_affine(angle, shear, zero + 1 if scale is None else scale)
     return warp_affine(
         x, source, x.new_zeros(len(x), 2) if shift is None else 2 * shift
     )
