@@ -9,13 +9,15 @@ from jaxtyping import Float
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from infaug.classify.network import ImageClassifier, build_classifier
+from infaug.classify.network import ImageClassifier
+from infaug.config import DataConfig
 from infaug.data.dataset import to_float
 from infaug.data.decode import Encoded, channels_first, open_image
-from infaug.export.artefact import CARD, fill, load_classifier, read_card
-from infaug.export.card import data_of
-from infaug.export.choose import choose_classifier
+from infaug.experiment.finished import choose_classifier
+from infaug.export.artefact import CARD, load_classifier, read_card
 from infaug.record.folder import RunFolder
+
+READING = ("image_column", "label_column", "pixel_bits")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -28,8 +30,8 @@ class Model:
     """(C, H, W)."""
     name: str
     """ROW-seedK."""
-    image_column: str
-    label_column: str
+    data: DataConfig
+    """How the run's own images were read: columns, and bits of deep grey."""
 
     def prepared(self, item: Encoded) -> Tensor:
         """The image as the run's own were: uint8 [C, H, W].
@@ -41,7 +43,7 @@ class Model:
             UnreadableError: if there is no image, or none that can be decoded.
         """
         channels, height, width = self.image_shape
-        image = open_image(item, "L" if channels == 1 else "RGB")
+        image = open_image(item, "L" if channels == 1 else "RGB", self.data.pixel_bits)
         if image.size != (width, height):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
         return torch.tensor(channels_first(image))
@@ -87,31 +89,20 @@ def _of_export(place: Path, device: torch.device) -> Model:
         class_names=tuple(card["classifier"]["class_names"]),
         image_shape=(image["channels"], image["height"], image["width"]),
         name=f"{cell['row']}-seed{cell['seed']}",
-        image_column=data["image_column"],
-        label_column=data["label_column"],
+        data=DataConfig(**{name: data[name] for name in READING if name in data}),
     )
 
 
 def _of_run(
     place: Path, row: str | None, seed: int | None, device: torch.device
 ) -> Model:
-    folder = RunFolder(place)
     chosen = choose_classifier(
-        folder, row, "best-on-selection" if seed is None else seed
+        RunFolder(place), row, "best-on-selection" if seed is None else seed
     )
-    config, data = folder.config(), data_of(folder)
-    channels, height, width = data["image shape"]
-    names = tuple(data["classes"])
-    classifier = build_classifier(config.classifier.network, channels, len(names), 0)
-    weights = folder.weights(chosen.row.name, chosen.seed, "classifier")
-    single = {k: t.float() if t.is_floating_point() else t for k, t in weights.items()}
-    path = folder.cell(chosen.row.name, chosen.seed) / "classifier.safetensors"
-    fill(classifier, single, path)
     return Model(
-        classifier=classifier.to(device).eval().requires_grad_(False),
-        class_names=names,
-        image_shape=(channels, height, width),
+        classifier=chosen.classifier().to(device),
+        class_names=chosen.class_names,
+        image_shape=chosen.image_shape,
         name=chosen.name,
-        image_column=config.data.image_column,
-        label_column=config.data.label_column,
+        data=chosen.config.data,
     )

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Int64
-from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.data.problem import Splits, divide
 from infaug.data.source import load
-from infaug.experiment.cells import Planned, config_for, generator_for, policy_for
+from infaug.experiment.cells import Planned, config_for, generator_for
 from infaug.experiment.verdict import CONTROLS_OF
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
@@ -49,21 +48,18 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     planned = Planned(row=kind, seed=seed, config=config)
     generator = generator_for(planned, folder)
     config = config_for(planned, folder)
-    policy = policy_for(planned, folder)
-    device = pick_device()
-    cell = Cell(kind, seed, splits, config, World(), device, generator, policy=policy)
-    weights = folder.cell(name, seed)
-    cell.classifier.load_state_dict(load_file(weights / "classifier.safetensors"))
+    cell = Cell(kind, seed, splits, config, World(), pick_device(), generator)
+    cell.classifier.load_state_dict(folder.weights(name, seed, "classifier"))
     if kind.is_learned:
-        cell.transform.load_state_dict(load_file(weights / "transform.safetensors"))
-    if kind.learns_policy:
-        cell.policy.load_state_dict(load_file(weights / "policy.safetensors"))
+        cell.transform.load_state_dict(folder.weights(name, seed, "transform"))
+    if kind.policy is not None:
+        cell.policy.load_state_dict(folder.weights(name, seed, "policy"))
     cell.classifier.eval().requires_grad_(False)
-    source_index, drives = splits.trained_on(kind.is_pooled)
-    if kind.is_even:  # Driving images are repeated.
-        rest, repeated = source_index[~drives], source_index[drives]
-        copies = (len(cell.train) - len(rest)) // max(len(repeated), 1)
-        source_index = torch.cat([rest, repeated.repeat(copies)])
+    source_index, _ = splits.trained_on(kind.is_pooled)
+    if kind.is_even:  # The driving images, which come last, are repeated.
+        first, repeated = source_index.split([len(splits.train), len(splits.influence)])
+        copies = (len(cell.train) - len(first)) // len(repeated)
+        source_index = torch.cat([first, repeated.repeat(copies)])
     return Finished(cell, splits, source_index)
 
 
