@@ -45,7 +45,7 @@ def test_a_machine_that_still_runs_keeps_its_lock(tmp_path, monkeypatch):
     end = hold(tmp_path / "lock", "alive")
     with (
         pytest.warns(UserWarning, match="on alive"),
-        pytest.raises(ValueError, match="taken.*runs on alive"),
+        pytest.raises(ValueError, match=r"taken.*runs on alive"),
         locked(tmp_path / "lock", "taken"),
     ):
         pass
