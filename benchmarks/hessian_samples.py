@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 import tyro
 
-from infaug.config import ClassifierConfig, DataConfig, RunConfig
-from infaug.config.classifier import Network
+from infaug.config import ClassifierConfig, DataConfig, Network, RunConfig
 from infaug.data.problem import load_splits
 from infaug.experiment.plan import settle
 from infaug.influence.damped import Damped

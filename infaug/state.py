@@ -1,6 +1,7 @@
 """Networks and optimizers as tensors by name, for a checkpoint."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -47,3 +48,30 @@ def load_learning_state(
         moments.setdefault(int(index), {})[moment] = tensor.clone()
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def fill(
+    module: nn.Module, tensors: Mapping[str, Tensor], path: Path, remedy: str
+) -> None:
+    """Give a module these weights, which `path` holds.
+
+    Raises:
+        ValueError: if their names, shapes or types are not the module's.
+    """
+    expected = module.state_dict()
+    if lacking := sorted(expected.keys() - tensors.keys()):
+        raise ValueError(f"{path} lacks the tensor {lacking[0]!r}: {remedy}")
+    if unknown := sorted(tensors.keys() - expected.keys()):
+        raise ValueError(f"{path} has an unknown tensor {unknown[0]!r}: {remedy}")
+    for name, tensor in tensors.items():
+        wanted = expected[name]
+        if (tensor.shape, tensor.dtype) != (wanted.shape, wanted.dtype):
+            raise ValueError(
+                f"{path}: {name} is {_describe(tensor)}, and {_describe(wanted)} by "
+                f"the settings beside it: {remedy}"
+            )
+    module.load_state_dict(tensors, assign=True)
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,8 @@ from torch import nn
 from infaug.api.images import keep_images
 from infaug.api.model import keep_model
 from infaug.api.result import Result, result_of
-from infaug.api.settings import config_of
 from infaug.classify.given import Given, offered
-from infaug.config import Network, RunConfig
+from infaug.config import Network, RunConfig, changed, in_mode
 from infaug.experiment.beginning import begin_data
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
@@ -58,7 +58,7 @@ def fit(
         ValueError: for images, models or settings that cannot work, or that are not
             those the run began with.
     """
-    config = _asked(config_of(settings), model)
+    config = _requested(settings, model)
     folder = RunFolder(os.fspath(out))
     if folder.mirror:
         raise ValueError("out must be a folder of this machine; upload it afterwards")
@@ -91,13 +91,14 @@ def _run(config: RunConfig, out: Path, given: Given | None, shown: bool) -> Resu
     return result_of(found, out, given)
 
 
-def _asked(config: RunConfig, model: nn.Module | str | None) -> RunConfig:
-    network: Any = config.classifier.network
-    if isinstance(model, nn.Module):
-        network = "given"
-    elif model is not None:
-        network = model
-    return replace(config, classifier=replace(config.classifier, network=network))
+def _requested(settings: Mapping[str, Any], model: nn.Module | str | None) -> RunConfig:
+    """The config with the settings named in a call, which win over its mode."""
+    config = in_mode(RunConfig(), settings.get("mode", RunConfig().mode))
+    config = changed(config, settings)
+    if model is None:
+        return config
+    network = model if isinstance(model, str) else "given"
+    return changed(config, {"classifier.network": network})
 
 
 def _is_path(given: Any) -> bool:

@@ -8,11 +8,13 @@ from typing import Any, Literal, cast
 from torch import nn
 
 from infaug.classify.given import Given, offered
-from infaug.classify.network import build_classifier
 from infaug.config import ExportConfig
+from infaug.experiment.finished import (
+    choose_learned,
+    data_of,
+    finished_training,
+)
 from infaug.experiment.table import table
-from infaug.export.card import data_of
-from infaug.export.choose import choose
 from infaug.export.learned_augment import LearnedAugment
 from infaug.export.write import augment_of
 from infaug.record.folder import RunFolder
@@ -66,17 +68,8 @@ class Result:
         Raises:
             ValueError: if there is no such cell.
         """
-        folder = RunFolder(self.out)
-        if folder.cell_result(row, seed) is None:
-            raise ValueError(f"{self.out} has no cell of row {row!r} and seed {seed}")
-        config, data = folder.config(), data_of(folder)
-        channels = data["image shape"][0]
         with offered(self.given):
-            classifier = build_classifier(
-                config.classifier.network, channels, len(self.class_names), seed
-            )
-        classifier.load_state_dict(folder.weights(row, seed, "classifier"))
-        return classifier.eval()
+            return finished_training(RunFolder(self.out), row, seed).classifier()
 
 
 def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Result:
@@ -109,7 +102,7 @@ def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Resul
 def _best(folder: RunFolder) -> tuple[str, int, LearnedAugment | None]:
     """Row, seed and what it learned; without a learned view that was kept, any row."""
     try:
-        chosen = choose(folder)
+        chosen = choose_learned(folder)
     except ValueError:
         results = [
             found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from infaug.config.check import require
+from infaug.config.fields import require
 
 Network = Literal[
     "auto", "allconv", "resnet56", "wrn28_10", "resnet18", "resnet50", "given"

@@ -1,11 +1,61 @@
-"""Which images, how many labels, which splits, which shift."""
+"""Which images, how many labels, which splits, which changes for experiments."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
-from infaug.config.check import require
-from infaug.config.nuisance import NuisanceConfig
-from infaug.config.tail import TailConfig
+from infaug.config.fields import require
+
+NuisanceKind = Literal["none", "rotation", "background", "dilation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NuisanceConfig:
+    """A random change of every image of every split, drawn once, when it is made.
+
+    As Zhou et al. (ICLR 2022) do with Kuzushiji-49, so that what F must ignore is known
+    and can be drawn again. The ranges are our choice.
+    """
+
+    kind: NuisanceKind = "none"
+    """`rotation` about the centre; `background`: black gives way to a grey; `dilation`:
+    strokes grow or shrink."""
+    rotate_deg: float = 180.0
+    """rotation: uniform within plus and minus this, degrees."""
+    background: float = 0.6
+    """background: grey uniform between 0 and this, in units of [0, 1]."""
+    dilate_px: int = 3
+    """dilation: pixels by which strokes grow at most; whole numbers, uniform."""
+    erode_px: int = 1
+    """dilation: pixels by which strokes shrink at most."""
+
+    def __post_init__(self):
+        degrees, grey = self.rotate_deg, self.background
+        inside = 0 <= degrees <= 180
+        require(inside, "data.nuisance.rotate_deg", "must lie in 0..180", degrees)
+        require(0 <= grey <= 1, "data.nuisance.background", "must lie in 0..1", grey)
+        for name in ("dilate_px", "erode_px"):
+            value = getattr(self, name)
+            require(value >= 0, f"data.nuisance.{name}", "must be >= 0", value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TailConfig:
+    """How the sizes of the training classes fall, for experiments on long tails.
+
+    Only the training split is thinned: what drives, chooses and tests stays as balanced
+    as the source is.
+    """
+
+    kind: Literal["none", "exponential", "zipf"] = "none"
+    """`exponential`: n_i = n_1 ratio^(-(i - 1) / (Y - 1)); `zipf`: n_i = n_1 i^(-s),
+    s = log(ratio) / log(Y); for i = 1 .. Y, classes in an order drawn from data.seed.
+    """
+    ratio: float = 100.0
+    """Images of the largest class over those of the smallest."""
+
+    def __post_init__(self):
+        require(self.ratio >= 1, "data.tail.ratio", "must be >= 1", self.ratio)
+
 
 SplitName = Literal["train", "influence", "selection", "test"]
 

@@ -1,8 +1,8 @@
-"""E and how it learns."""
+"""E: how it learns, when its view is weakened, and its one-step rival."""
 
 from dataclasses import dataclass
 
-from infaug.config.check import require
+from infaug.config.fields import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +49,47 @@ class EstimatorConfig:
         require(0 <= dropped < 1, "estimator.tau_dropout", rule, dropped)
         size = self.batch_size
         require(size >= 1, "estimator.batch_size", "must be >= 1", size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackoffConfig:
+    """When the learned view is weakened, and when it is given up."""
+
+    least_accuracy: float = 0.5
+    """F's accuracy on x_aug, as a share of that on x, below which collapse is
+    suspected; 0 never suspects."""
+    most_saturation: float = 0.5
+    """Share of tau, or of fields, beyond 95 % of their bounds from which on collapse is
+    suspected; 1 never does."""
+    patience_rounds: int = 3
+    """Rounds without suspicion after the selection split has cleared the view."""
+    attempts: int = 3
+    """Times the strength is halved before the view is given up."""
+
+    def __post_init__(self):
+        for name in ("least_accuracy", "most_saturation"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"backoff.{name}", "must be in [0, 1]", value)
+        patience, attempts = self.patience_rounds, self.attempts
+        require(patience >= 0, "backoff.patience_rounds", "must be >= 0", patience)
+        require(attempts >= 0, "backoff.attempts", "must be >= 0", attempts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BilevelConfig:
+    """The row `bilevel_learned`: E learns through one step of all of F, not by s_val.
+
+    All else of it is E's: see `estimator`.
+    """
+
+    rate: float = 0.1
+    """Length of that step, per unit of gradient: plain gradient descent, whatever
+    optimizer F has. Towards 0: gradients of both losses at the same F."""
+    batch_size: int = 64
+    """Influence images whose loss is looked at after the step; all of them if there are
+    fewer. A new minibatch for each step of E."""
+
+    def __post_init__(self):
+        rate, size = self.rate, self.batch_size
+        require(0 < rate < float("inf"), "bilevel.rate", "must be > 0", rate)
+        require(size >= 1, "bilevel.batch_size", "must be >= 1", size)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from infaug.config.check import require
+from infaug.config.fields import require
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from infaug.config.check import require
+from infaug.config.fields import require
 
 Solver = Literal["auto", "dense", "cg", "pcg", "refined", "lissa"]
 

@@ -1,19 +1,15 @@
-"""Everything that decides the numbers of a run."""
+"""Everything that decides the numbers of a run, and the papers' values of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from infaug.config.adversarial import AdversarialConfig
-from infaug.config.backoff import BackoffConfig
-from infaug.config.bilevel import BilevelConfig
-from infaug.config.check import require
 from infaug.config.classifier import ClassifierConfig
 from infaug.config.data import DataConfig
-from infaug.config.estimator import EstimatorConfig
+from infaug.config.estimator import BackoffConfig, BilevelConfig, EstimatorConfig
+from infaug.config.fields import require
 from infaug.config.influence import InfluenceConfig
-from infaug.config.rounds import RoundsConfig
-from infaug.config.transform import TransformConfig
-from infaug.config.tuning import TuningConfig
+from infaug.config.rounds import RoundsConfig, TuningConfig
+from infaug.config.transform import AdversarialConfig, TransformConfig
 
 Controls = Literal["auto", "full", "quick", "none"]
 Mode = Literal["online", "iclr", "cvpr"]
@@ -25,7 +21,7 @@ class RunConfig:
 
     mode: Mode = "online"
     """The set of values this config began with; --mode sets them, and other flags win:
-    online, iclr (2019 submission) or cvpr (2020), see `config.modes`."""
+    online, iclr (2019 submission) or cvpr (2020), see `in_mode`."""
     data: DataConfig = field(default_factory=DataConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     influence: InfluenceConfig = field(default_factory=InfluenceConfig)
@@ -64,3 +60,46 @@ class RunConfig:
             "trained with",
             damping,
         )
+
+
+_FIT: dict[Mode, Literal["none", "wgan_gp", "ragan"]] = {
+    "online": "none",
+    "iclr": "wgan_gp",
+    "cvpr": "ragan",
+}
+
+
+def in_mode(config: RunConfig, mode: Mode) -> RunConfig:
+    """`config` with the values of a mode; what a mode leaves open stays.
+
+    online: G is not fitted adversarially; G and E learn together; s_val each round.
+    iclr: G is fitted against critics on images and flows, then frozen; s_val once.
+    cvpr: G is fitted against critics on images and features, then learns with E; s_val
+    once; tau dropout 0.5. Both papers: the raw influence, no restraint and no noise on
+    tau, Adam 0.01 and batches of 128 for E; a fresh F with base and learned views.
+
+    Differs from the papers: E's rate follows a cosine; the adversarial fit keeps its
+    own defaults, batches of 32 for 128 and 1e-3 for 1e-4 in critics, with which 300
+    updates are enough; G starts from `start_share`. G's rate while E learns (cvpr) is
+    not known to us: 1e-4.
+    """
+    config = replace(
+        config, mode=mode, adversarial=replace(config.adversarial, fit=_FIT[mode])
+    )
+    if mode == "online":
+        return config
+    is_cvpr = mode == "cvpr"
+    return replace(
+        config,
+        influence=replace(config.influence, objective="raw"),
+        estimator=replace(
+            config.estimator,
+            batch_size=128,
+            learning_rate=0.01,
+            generator_learning_rate=1e-4 if is_cvpr else 0.0,
+            restraint=0.0,
+            tau_noise=0.0,
+            tau_dropout=0.5 if is_cvpr else 0.0,
+        ),
+        rounds=replace(config.rounds, s_val="once"),
+    )

@@ -1,9 +1,9 @@
-"""G: what a transformation may at most do."""
+"""G: what a transformation may do at most, and its fit against critics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from infaug.config.check import require
+from infaug.config.fields import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,3 +38,102 @@ class TransformConfig:
         bound = self.flow_bound
         if bound is not None:
             require(bound > 0, "transform.flow_bound", "must be > 0", bound)
+
+
+Fit = Literal["none", "wgan_gp", "ragan"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AffineRanges:
+    """Ranges of the affine flows that the flow critic takes for real.
+
+    Wider than the base augmentation's (20, 0.075, 0.85-1.15, 11), or learning could
+    add nothing to it, and within what G's default strengths can make: an offset of at
+    most 0.25 half sides is a translation of at most 0.125. A range that is zero, or a
+    scale of (1, 1), leaves that change out of the real flows.
+    """
+
+    degrees: float = 30.0
+    """Rotation is uniform in +- this, degrees."""
+    translate: float = 0.1
+    """Translation along x and y, each uniform in +- this share of the side."""
+    scale: tuple[float, float] = (0.8, 1.25)
+    """Least and largest scale along x and y, each log-uniform."""
+    shear_deg: float = 15.0
+    """Shear is uniform in +- this, degrees."""
+
+    def __post_init__(self):
+        low, high = self.scale
+        require(
+            0 < low <= high, "adversarial.affine.scale", "must be 0 < low <= high",
+            self.scale,
+        )  # fmt: skip
+        for name in ("degrees", "translate"):
+            value = getattr(self, name)
+            require(value >= 0, f"adversarial.affine.{name}", "must be >= 0", value)
+        shear = self.shear_deg
+        require(
+            0 <= shear < 90, "adversarial.affine.shear_deg", "must lie in [0, 90)",
+            shear,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversarialConfig:
+    """G fitted against critics, before E learns; one G for each seed."""
+
+    fit: Fit = "none"
+    """none: G begins at random; wgan_gp: critics on images and flows (ICLR 2019
+    submission); ragan: critics on images and on F's features (CVPR 2020)."""
+    start_share: float = 0.7
+    """Where the fit begins: the flows' standard deviation over random tau, as a share
+    of that of the real ones, whose mean and correlations they begin with."""
+    steps: int = 300
+    """Updates of G."""
+    batch_size: int = 32
+    """Images per update, over all workers."""
+    critic_steps: int = 1
+    """Updates of each critic before one of G."""
+    critic_learning_rate: float = 1e-3
+    """Of Adam, constant."""
+    generator_learning_rate: float = 1e-4
+    """Of Adam, at the start of a cosine schedule."""
+    average: float = 0.98
+    """Share of the averaged G that each update of G keeps; the fit ends with that
+    average, since G itself circles around where it should be. 0: G itself."""
+    betas: tuple[float, float] = (0.5, 0.9)
+    """Of Adam, for G and critics; as in the papers."""
+    gradient_penalty: float = 10.0
+    """Weight of the critics' gradient penalty."""
+    image_weight: float = 1.0
+    """Weight of the image critic's score for G, where those of the others is 1."""
+    flow_inverse_mse: float = 0.02
+    """Weight of 1 / (flow MSE from the identity + floor) for G."""
+    image_inverse_mse: float = 0.02
+    """Weight of 1 / (image MSE from the original + floor) for G."""
+    mse_floor: float = 0.01
+    """Bounds the inverse by 1/floor; squared half sides, or squared values."""
+    use_unlabelled: bool = True
+    """Whether training images whose labels are not used are shown to G as well."""
+    affine: AffineRanges = field(default_factory=AffineRanges)
+    """The flows that are real."""
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size", "critic_steps"):
+            value = getattr(self, name)
+            require(value >= 1, f"adversarial.{name}", "must be >= 1", value)
+        for name in (
+            "start_share", "critic_learning_rate", "generator_learning_rate",
+            "mse_floor",
+        ):  # fmt: skip
+            value = getattr(self, name)
+            require(value > 0, f"adversarial.{name}", "must be > 0", value)
+        for name in (
+            "gradient_penalty", "image_weight", "flow_inverse_mse", "image_inverse_mse",
+        ):  # fmt: skip
+            value = getattr(self, name)
+            require(value >= 0, f"adversarial.{name}", "must be >= 0", value)
+        require(0 <= self.average < 1, "adversarial.average", "must lie in [0, 1)",
+                self.average)  # fmt: skip
+        holds = all(0 <= beta < 1 for beta in self.betas)
+        require(holds, "adversarial.betas", "must lie in [0, 1)", self.betas)

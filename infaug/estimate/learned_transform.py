@@ -1,5 +1,8 @@
 """E and G together: x -> tau -> x_aug, differentiable from end to end."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -7,6 +10,7 @@ from torch import Tensor, nn
 from infaug.config import TransformConfig
 from infaug.estimate.estimator import Estimator
 from infaug.randomness import Draws, Purpose, generator
+from infaug.state import fill
 from infaug.transform.apply import apply_fields
 from infaug.transform.fields import Fields
 from infaug.transform.generator import Generator
@@ -86,3 +90,22 @@ def build_transform(
 def random_tau(tau_size: int, *seed: Purpose) -> Float[Tensor, "B T"]:
     """The taus on which a G of this seed is calibrated."""
     return Draws.of_size(256, *seed, "calibrate").uniform(-1, 1, tau_size)
+
+
+def transform_of(
+    config: TransformConfig,
+    image_shape: Sequence[int],
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    remedy: str,
+) -> LearnedTransform:
+    """E and G with these weights, which `path` holds; they do not learn.
+
+    Raises:
+        ValueError: if the weights are not those of such an E and G.
+    """
+    # No memory and no random number is spent on weights that are replaced.
+    with torch.device("meta"):
+        transform = LearnedTransform(config, *image_shape)
+    fill(transform, tensors, path, remedy)
+    return transform.eval().requires_grad_(False)

@@ -8,19 +8,19 @@ DIR/augment.onnx            the same as ONNX, if asked for
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
-from torch import Tensor, nn
+from torch import Tensor
 
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import EstimatorConfig, TransformConfig, from_dict
-from infaug.estimate.learned_transform import LearnedTransform
+from infaug.estimate.learned_transform import LearnedTransform, transform_of
+from infaug.state import fill
 
 CARD = "card.json"
 AUGMENT = "augment.safetensors"
@@ -82,27 +82,9 @@ def read_transform(
     image = card["image"]
     sizes = [_count(image, name, where) for name in ("channels", "height", "width")]
     transform = transform_of(
-        settings, sizes, _tensors(folder, AUGMENT, card), folder / AUGMENT
+        settings, sizes, _tensors(folder, AUGMENT, card), folder / AUGMENT, AGAIN
     )
     return transform, estimator, card
-
-
-def transform_of(
-    config: TransformConfig,
-    image_shape: Sequence[int],
-    tensors: Mapping[str, Tensor],
-    path: Path,
-) -> LearnedTransform:
-    """E and G with these weights, which `path` holds; they do not learn.
-
-    Raises:
-        ValueError: if the weights are not those of such an E and G.
-    """
-    # No memory and no random number is spent on weights that are replaced.
-    with torch.device("meta"):
-        transform = LearnedTransform(config, *image_shape)
-    fill(transform, tensors, path)
-    return transform.eval().requires_grad_(False)
 
 
 def load_classifier(folder: str | Path) -> ImageClassifier:
@@ -121,29 +103,9 @@ def load_classifier(folder: str | Path) -> ImageClassifier:
         raise ValueError(f"{where}: classifier.class_names is no list: {AGAIN}")
     channels = _count(card["image"], "channels", where)
     classifier = build_classifier(about.get("network"), channels, len(names), 0)
-    fill(classifier, _tensors(folder, CLASSIFIER, card), folder / CLASSIFIER)
+    tensors = _tensors(folder, CLASSIFIER, card)
+    fill(classifier, tensors, folder / CLASSIFIER, AGAIN)
     return classifier.eval().requires_grad_(False)
-
-
-def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Give a module these weights.
-
-    Raises:
-        ValueError: if their names, shapes or types are not the module's.
-    """
-    expected = module.state_dict()
-    if lacking := sorted(expected.keys() - tensors.keys()):
-        raise ValueError(f"{path} lacks the tensor {lacking[0]!r}: {AGAIN}")
-    if unknown := sorted(tensors.keys() - expected.keys()):
-        raise ValueError(f"{path} has an unknown tensor {unknown[0]!r}: {AGAIN}")
-    for name, tensor in tensors.items():
-        wanted = expected[name]
-        if (tensor.shape, tensor.dtype) != (wanted.shape, wanted.dtype):
-            raise ValueError(
-                f"{path}: {name} is {_described(tensor)}, and {_described(wanted)} by "
-                f"{CARD}: the two are of different exports, {AGAIN}"
-            )
-    module.load_state_dict(tensors, assign=True)
 
 
 def _tensors(folder: Path, name: str, card: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -182,7 +144,3 @@ def _count(about: Mapping[str, Any], name: str, where: Path) -> int:
     if not isinstance(value, int) or not 1 <= value <= 1 << 14:
         raise ValueError(f"{where}: image.{name} must be a count, got {value!r}")
     return value
-
-
-def _described(tensor: Tensor) -> str:
-    return f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"

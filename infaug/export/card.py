@@ -10,10 +10,10 @@ import numpy as np
 from scipy import stats
 
 from infaug.config import RunConfig, to_dict
+from infaug.experiment.finished import FinishedTraining, data_of
 from infaug.experiment.summary import with_best_random
 from infaug.experiment.verdict import CONFIDENCE
 from infaug.export.artefact import FORMAT, VERSION
-from infaug.export.choose import Chosen
 from infaug.record.folder import LOOKS_FILE, RunFolder
 from infaug.training.rows import rows_of
 from infaug.training.views import base_of
@@ -37,9 +37,7 @@ HOW_TO_LOAD = (
 
 
 def write_card(
-    folder: RunFolder,
-    config: RunConfig,
-    chosen: Chosen,
+    chosen: FinishedTraining,
     *,
     licence: str | None,
     files: Mapping[str, Mapping[str, Any]],
@@ -48,13 +46,12 @@ def write_card(
     """The card of a cell.
 
     Args:
-        folder: the run.
-        config: the cell's own.
         chosen: the cell.
         licence: of the artefact; None: not stated.
         files: size and hash of each file of weights.
         programs: what other forms of the transform take, and how far they differ.
     """
+    folder, config = chosen.folder, chosen.config
     result = folder.result()
     data = data_of(folder)
     channels, height, width = data["image shape"]
@@ -101,22 +98,6 @@ def write_card(
         | {"python": platform.python_version()},
         "run": to_dict(config),
     }
-
-
-def data_of(folder: RunFolder) -> dict[str, Any]:
-    """What the run's images are.
-
-    Raises:
-        ValueError: if the run does not say, as those of 0.1.0 did not.
-    """
-    path = folder.path / "data.json"
-    try:
-        return json.loads(path.read_text())
-    except OSError as error:
-        raise ValueError(
-            f"{path} cannot be read ({error.strerror}): only runs that say what their "
-            "images are can be exported"
-        ) from error
 
 
 def looks_in(folder: RunFolder, row: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from infaug.config import EstimatorConfig
-from infaug.config.check import require
+from infaug.config.fields import require
 from infaug.estimate.chance import draw_chance
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.export.annotations import move_boxes, move_keypoints, move_mask

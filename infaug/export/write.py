@@ -2,19 +2,16 @@
 
 import json
 import shutil
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from torch import Tensor
-
-from infaug.config import ExportConfig, RunConfig
+from infaug.config import ExportConfig
 from infaug.estimate.learned_transform import LearnedTransform
-from infaug.export.artefact import AUGMENT, CARD, CLASSIFIER, FORMAT, transform_of
-from infaug.export.card import data_of, write_card
-from infaug.export.choose import Chosen, choose
+from infaug.experiment.finished import FinishedTraining, choose_learned
+from infaug.export.artefact import AUGMENT, CARD, CLASSIFIER, FORMAT
+from infaug.export.card import write_card
 from infaug.export.learned_augment import LearnedAugment
 from infaug.export.program import (
     ONNX,
@@ -30,38 +27,14 @@ FILES = (AUGMENT, CLASSIFIER, PROGRAM, ONNX)
 SCRATCH = ".partial-"
 
 
-@dataclass(frozen=True, eq=False)
-class Taken:
-    """A cell that is taken away."""
-
-    chosen: Chosen
-    config: RunConfig
-    transform: LearnedTransform
-
-
-def take(run: Path, config: ExportConfig) -> Taken:
-    """The chosen cell of a run, with its E and G.
-
-    Raises:
-        ValueError: if `run` is no run, or has no such cell.
-    """
-    folder = RunFolder(run)
-    chosen = choose(folder, config.row, config.seed)
-    settings = folder.config()
-    weights = _single(folder.weights(chosen.row.name, chosen.seed, "transform"))
-    shape = data_of(folder)["image shape"]
-    path = folder.cell(chosen.row.name, chosen.seed) / "transform.safetensors"
-    transform = transform_of(settings.transform, shape, weights, path)
-    return Taken(chosen, settings, transform)
-
-
 def augment_of(
     run: Path, config: ExportConfig, *, strength: float = 1.0
 ) -> tuple[LearnedAugment, str]:
     """The transform of a run's cell without writing anything, and the cell's name."""
-    taken = take(run, config)
-    augment = LearnedAugment(taken.transform, taken.config.estimator, strength=strength)
-    return augment, taken.chosen.name
+    chosen = choose_learned(RunFolder(run), config.row, config.seed)
+    settings = chosen.config.estimator
+    augment = LearnedAugment(chosen.transform(), settings, strength=strength)
+    return augment, chosen.name
 
 
 def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
@@ -76,10 +49,11 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     """
     if "onnx" in config.formats:
         check_onnx()
-    taken = take(run, config)
+    chosen = choose_learned(RunFolder(run), config.row, config.seed)
+    transform = chosen.transform()
     _enter(out)
     try:
-        return _replace(out, RunFolder(run), taken, config)
+        return _replace(out, chosen, transform, config)
     except OSError as error:
         raise ValueError(
             f"--out {out} cannot be written ({error}): make room there, or choose "
@@ -88,12 +62,15 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
 
 
 def _replace(
-    out: Path, folder: RunFolder, taken: Taken, config: ExportConfig
+    out: Path,
+    chosen: FinishedTraining,
+    transform: LearnedTransform,
+    config: ExportConfig,
 ) -> dict[str, Any]:
     """Put all files where an earlier export may be; the card."""
     # That one stays whole until this one is.
     with TemporaryDirectory(prefix=SCRATCH, dir=out) as scratch:
-        card = _write(Path(scratch), folder, taken, config)
+        card = _write(Path(scratch), chosen, transform, config)
         # The card says what is there: it goes first and comes last.
         for name in (CARD, *FILES):
             (out / name).unlink(missing_ok=True)
@@ -103,20 +80,20 @@ def _replace(
 
 
 def _write(
-    into: Path, folder: RunFolder, taken: Taken, config: ExportConfig
+    into: Path,
+    chosen: FinishedTraining,
+    transform: LearnedTransform,
+    config: ExportConfig,
 ) -> dict[str, Any]:
     """Write all files; the card."""
-    settings, chosen, programs = taken.config.estimator, taken.chosen, {}
+    settings, programs = chosen.config.estimator, {}
     if "torch_export" in config.formats:
-        programs[PROGRAM] = write_program(taken.transform, settings, into / PROGRAM)
+        programs[PROGRAM] = write_program(transform, settings, into / PROGRAM)
     if "onnx" in config.formats:
-        programs[ONNX] = write_onnx(taken.transform, settings, into / ONNX)
-    write_tensors(into / AUGMENT, taken.transform.state_dict())
-    classifier = folder.weights(chosen.row.name, chosen.seed, "classifier")
-    write_tensors(into / CLASSIFIER, _single(classifier))
+        programs[ONNX] = write_onnx(transform, settings, into / ONNX)
+    write_tensors(into / AUGMENT, transform.state_dict())
+    write_tensors(into / CLASSIFIER, chosen.weights("classifier"))
     card = write_card(
-        folder,
-        taken.config,
         chosen,
         licence=config.licence,
         files={name: _file(into / name) for name in (AUGMENT, CLASSIFIER, *programs)},
@@ -153,14 +130,6 @@ def _is_ours(card: Path) -> bool:
         return json.loads(card.read_text()).get("format") == FORMAT
     except (OSError, ValueError, AttributeError):
         return False
-
-
-def _single(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights in float32, whatever the run kept them in."""
-    return {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in weights.items()
-    }
 
 
 def _file(path: Path) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from jaxtyping import Float
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from infaug.classify.network import ImageClassifier, build_classifier
+from infaug.classify.network import ImageClassifier
 from infaug.data.dataset import to_float
 from infaug.data.decode import Encoded, channels_first, open_image
-from infaug.export.artefact import CARD, fill, load_classifier, read_card
-from infaug.export.card import data_of
-from infaug.export.choose import choose_classifier
+from infaug.experiment.finished import choose_classifier
+from infaug.export.artefact import CARD, load_classifier, read_card
 from infaug.record.folder import RunFolder
 
 
@@ -95,23 +94,15 @@ def _of_export(place: Path, device: torch.device) -> Model:
 def _of_run(
     place: Path, row: str | None, seed: int | None, device: torch.device
 ) -> Model:
-    folder = RunFolder(place)
     chosen = choose_classifier(
-        folder, row, "best-on-selection" if seed is None else seed
+        RunFolder(place), row, "best-on-selection" if seed is None else seed
     )
-    config, data = folder.config(), data_of(folder)
-    channels, height, width = data["image shape"]
-    names = tuple(data["classes"])
-    classifier = build_classifier(config.classifier.network, channels, len(names), 0)
-    weights = folder.weights(chosen.row.name, chosen.seed, "classifier")
-    single = {k: t.float() if t.is_floating_point() else t for k, t in weights.items()}
-    path = folder.cell(chosen.row.name, chosen.seed) / "classifier.safetensors"
-    fill(classifier, single, path)
+    data = chosen.config.data
     return Model(
-        classifier=classifier.to(device).eval().requires_grad_(False),
-        class_names=names,
-        image_shape=(channels, height, width),
+        classifier=chosen.classifier().to(device),
+        class_names=chosen.class_names,
+        image_shape=chosen.image_shape,
         name=chosen.name,
-        image_column=config.data.image_column,
-        label_column=config.data.label_column,
+        image_column=data.image_column,
+        label_column=data.label_column,
     )

@@ -1,14 +1,13 @@
 """A run's settings: what differs from the defaults, and the command that repeats it."""
 
-import dataclasses
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from platform import machine, python_version, system
 from typing import Any
 
-from infaug.config import RunConfig, in_mode
+from infaug.config import RunConfig, in_mode, leaves
 
 PACKAGES = ("infaug", "torch", "torchvision", "ray", "numpy", "pyarrow")
 
@@ -41,16 +40,6 @@ def settings_of(asked: RunConfig, settled: RunConfig) -> list[Setting]:
         )
         for name, value in leaves(settled)
     ]
-
-
-def leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every setting's dotted name and value."""
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            yield from leaves(value, f"{prefix}{field.name}.")
-        else:
-            yield f"{prefix}{field.name}", value
 
 
 def _said(value: Any) -> str:

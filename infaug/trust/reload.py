@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Int64
-from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.data.problem import Splits, divide
@@ -49,10 +48,9 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     generator = generator_for(planned, folder)
     config = config_for(planned, folder)
     cell = Cell(kind, seed, splits, config, World(), pick_device(), generator)
-    weights = folder.cell(name, seed)
-    cell.classifier.load_state_dict(load_file(weights / "classifier.safetensors"))
+    cell.classifier.load_state_dict(folder.weights(name, seed, "classifier"))
     if kind.is_learned:
-        cell.transform.load_state_dict(load_file(weights / "transform.safetensors"))
+        cell.transform.load_state_dict(folder.weights(name, seed, "transform"))
     cell.classifier.eval().requires_grad_(False)
     source_index, _ = splits.trained_on(kind.is_pooled)
     return Finished(cell, splits, source_index)

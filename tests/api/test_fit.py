@@ -197,8 +197,8 @@ def test_a_call_that_came_to_nothing_does_not_block_its_folder(tmp_path):
         ({"round": {}}, "'round' is not a setting: .*'rounds'"),
         ({"rounds": {"round": 3}}, r"'rounds\.round' is not a setting.*'rounds'"),
         ({"rounds.rounds": 0}, "rounds.rounds must be >= 1"),
-        ({"rounds": 3}, "rounds must be a RoundsConfig or a dictionary"),
-        ({"seeds.x": 3}, "'seeds' has no parts"),
+        ({"rounds": 3}, "rounds must be of type RoundsConfig, or a dict"),
+        ({"seeds.x": 3}, "'seeds.x' is not a setting"),
     ],
 )
 def test_a_setting_that_is_none_is_named(tmp_path, settings, message):

@@ -107,7 +107,7 @@ def test_what_is_no_safetensors_file_is_refused(copy):
         ({"image": {"channels": 1, "height": 16, "width": "16"}}, "image.width"),
         (
             {"image": {"channels": 3, "height": 16, "width": 16}},
-            "by card.json: the two are of different exports",
+            "by the settings beside it: export it again",
         ),
         ({"transform": {"tau_size": 0}}, "transform: transform.tau_size must be >= 1"),
         ({"estimator": {"colour": 1}}, "estimator: colour is not a setting"),

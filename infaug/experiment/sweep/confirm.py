@@ -13,10 +13,10 @@ from statistics import mean
 from typing import Any, Literal
 
 from infaug.classify.evaluate import evaluate
-from infaug.classify.network import build_classifier
 from infaug.config import DataConfig
 from infaug.data.images import Source
 from infaug.data.source import load
+from infaug.experiment.finished import finished_training
 from infaug.experiment.sweep.held_out import images_of_test, without_test
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.sweep.plan import Sweep
@@ -59,6 +59,7 @@ def run_repeat(
     home.parent.mkdir(parents=True, exist_ok=True)
     source = without_test(_loaded(sweep.config.data), sweep.config.data)
     run_trial(trial, source, home, cache, told.append)
+    RunFolder(home).match_data(source.identity)  # what its F is loaded with
     return told[-1]
 
 
@@ -120,13 +121,9 @@ def score_on_test(sweep: Sweep, seeds: Sequence[int]) -> dict[str, Any]:
     tops, losses = [], []
     for seed in seeds:
         folder = RunFolder(Repeat(side="best", seed=seed).home(sweep.out))
-        settings = folder.config().classifier
-        network = build_classifier(
-            settings.network, images.image_shape[0], images.num_classes, seed
-        )
-        network.load_state_dict(folder.weights(sweep.how.row, seed, "classifier"))
-        dtype = dtype_of(settings.precision)
-        network.to(device, dtype).eval()
+        training = finished_training(folder, sweep.how.row, seed)
+        dtype = dtype_of(training.config.classifier.precision)
+        network = training.classifier().to(device, dtype)
         found = evaluate(network, images.images, images.labels, dtype=dtype)
         tops.append(found.accuracy)
         losses.append(found.loss)

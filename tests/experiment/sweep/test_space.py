@@ -74,8 +74,8 @@ def test_others_are_drawn_by_name_and_seed_alone():
     ("space", "why"),
     [
         ({}, "empty"),
-        ({"estimator.rate": Between(0, 1)}, "is no setting"),
-        ({"estimator": Between(0, 1)}, "is no setting"),
+        ({"estimator.rate": Between(0, 1)}, "is not a setting"),
+        ({"estimator": Between(0, 1)}, "must be of type EstimatorConfig"),
         ({"estimator.tau_dropout": Between(0.0, 1.5)}, "tau_dropout must lie"),
         ({"influence.solver": Choice(("cg", "magic"))}, "must be one of auto, dense"),
         ({"transform.tau_size": Between(8, 16)}, "must be of type int, got 8.0"),

@@ -1,39 +1,44 @@
 import pytest
 from finished import finished_run
 
-from infaug.export.choose import choose, choose_classifier
+from infaug.experiment.finished import choose_classifier, choose_learned
 from infaug.record.folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def grey_run(tmp_path_factory):
+    return finished_run(tmp_path_factory.mktemp("finished") / "run")
 
 
 def test_row_and_seed_are_chosen_by_selection_and_never_by_test(grey_run):
     """In this run accuracy on test is best where the selection loss is worst."""
-    chosen = choose(RunFolder(grey_run))
+    chosen = choose_learned(RunFolder(grey_run))
     # Mean losses: base_learned (0.4 + 0.2) / 2, pooled_learned (0.3 + 0.6) / 2.
     assert chosen.name == "base_learned-seed1"
     assert "least mean selection loss" in chosen.how
-    assert choose(RunFolder(grey_run), "pooled_learned").seed == 0
+    assert choose_learned(RunFolder(grey_run), "pooled_learned").seed == 0
 
 
 def test_a_seed_can_be_asked_for(grey_run):
-    chosen = choose(RunFolder(grey_run), "base_learned", 0)
+    chosen = choose_learned(RunFolder(grey_run), "base_learned", 0)
     assert (chosen.seed, chosen.how) == (0, "asked for by number")
 
 
 def test_what_was_not_run_or_learns_nothing_is_refused(grey_run):
     folder = RunFolder(grey_run)
     with pytest.raises(ValueError, match="--seed 5 of base_learned is not finished"):
-        choose(folder, "base_learned", 5)
+        choose_learned(folder, "base_learned", 5)
     with pytest.raises(ValueError, match="no finished cell of row learned"):
-        choose(folder, "learned")
+        choose_learned(folder, "learned")
     for row in ("base", "nonsense"):
         with pytest.raises(ValueError, match=f"--row {row} learns no augmentation"):
-            choose(folder, row)
+            choose_learned(folder, row)
 
 
 def test_a_view_that_was_given_up_is_not_exported(tmp_path):
     run = finished_run(tmp_path / "run", given_up=("base_learned",))
     with pytest.raises(ValueError, match="was given up during training"):
-        choose(RunFolder(run), "base_learned")
+        choose_learned(RunFolder(run), "base_learned")
 
 
 def test_the_classifier_of_any_row_can_be_chosen_also_where_the_view_was_given_up(

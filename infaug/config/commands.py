@@ -1,0 +1,108 @@
+"""Settings of commands beside `fit`: export, data prepare and sweep."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from infaug.config.fields import require
+
+ExportFormat = Literal["safetensors", "torch_export", "onnx"]
+ExportSeed = int | Literal["best-on-selection"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """What of a run is taken away, and in which forms."""
+
+    row: str | None = None
+    """Learned row; none: the one of least mean selection loss."""
+    seed: ExportSeed = "best-on-selection"
+    """Which repetition: a number, or the one of least selection loss."""
+    formats: tuple[ExportFormat, ...] = ("safetensors", "torch_export")
+    """Weights and card are written in any case; `torch_export` adds a program that
+    needs torch alone, `onnx` (pip install 'infaug[onnx]') one that needs no torch."""
+    licence: str | None = None
+    """Under which the artefact may be used, for the card; none: not stated."""
+
+    def __post_init__(self):
+        rule = "must be a number from 0 or best-on-selection"
+        holds = self.seed == "best-on-selection" or (
+            isinstance(self.seed, int) and self.seed >= 0
+        )
+        require(holds, "seed", rule, self.seed)
+
+
+Downloadable = Literal["mnist", "cifar10", "cifar100"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareConfig:
+    """How a source is turned into Parquet shards."""
+
+    shorter_side: int | None = None
+    """Shrink larger images so that the shorter side has so many pixels; none: image
+    files are kept byte for byte."""
+    rows_per_shard: int | None = None
+    """Images in a shard; none: as many as make about 256 MiB of the source's files."""
+    max_bad_images: float = 0.001
+    """Unreadable images that are left out and listed before it is an error: a count, or
+    a fraction below 1. One in a thousand: large sets have a few, small ones none."""
+
+    def __post_init__(self):
+        for name in ("shorter_side", "rows_per_shard"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, name, "must be >= 1", value)
+        bad = self.max_bad_images
+        is_count = bad >= 0 and (bad < 1 or bad == int(bad))
+        rule = "must be a count or a fraction below 1"
+        require(is_count, "max_bad_images", rule, bad)
+
+    def most_bad(self, num_images: int) -> int:
+        """Unreadable images that are borne among so many.
+
+        >>> PrepareConfig(max_bad_images=0.01).most_bad(250)
+        2
+        """
+        bad = self.max_bad_images
+        return int(bad) if bad >= 1 else int(bad * num_images)
+
+
+Objective = Literal["loss", "top1"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """How settings are searched for: always on the selection split."""
+
+    trials: int = 24
+    """Settings that are tried; the first ones are those the sweep begins with."""
+    row: Literal["base_learned", "pooled_learned"] = "base_learned"
+    """What is trained in each trial."""
+    seed: int = 0
+    """Of the splits and the training of all trials, and of what is proposed."""
+    objective: Objective = "loss"
+    """On the selection split: its loss (nats, least is best) or its top-1 accuracy."""
+    searcher: Literal["random", "optuna"] = "random"
+    """Proposes settings: drawn independently, or by Optuna's TPE (pip install
+    'infaug[optuna]')."""
+    scheduler: Literal["asha", "pbt", "none"] = "asha"
+    """asha: stops trials that lag behind others at the same step; pbt: they take over a
+    better one's weights, with settings near its own; none: all are trained in full."""
+    grace: float = 0.25
+    """Share of F's steps before a trial may be stopped, and between two exchanges."""
+    reduction: float = 3.0
+    """asha: one in so many goes on at each milestone, and milestones lie so many times
+    further apart."""
+
+    def __post_init__(self):
+        require(self.trials >= 1, "sweep.trials", "must be >= 1", self.trials)
+        share = self.grace
+        require(0 < share <= 1, "sweep.grace", "must lie in (0, 1]", share)
+        factor = self.reduction
+        require(factor > 1, "sweep.reduction", "must be > 1", factor)
+        together = self.scheduler == "pbt" and self.searcher == "optuna"
+        require(
+            not together,
+            "sweep.searcher",
+            "must be random with pbt, which changes settings itself",
+            self.searcher,
+        )

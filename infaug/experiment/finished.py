@@ -1,0 +1,218 @@
+"""A finished experiment, read: which training is meant, and its F, its E and G.
+
+The one reader for predict, export, the API, trust, sweeps and reports. Trainings are
+chosen by their loss on selection images, never on test.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from infaug.classify.image_classifier import ImageClassifier
+from infaug.classify.network import build_classifier
+from infaug.config import ExportSeed, RunConfig
+from infaug.estimate.learned_transform import LearnedTransform, transform_of
+from infaug.record.folder import RunFolder
+from infaug.state import fill
+from infaug.training.rows import ROWS, Row
+
+Found = Mapping[str, Mapping[int, dict[str, Any]]]
+TRAIN_AGAIN = "copy the folder again, or train it again with another --out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedTraining:
+    """One finished training of an experiment."""
+
+    folder: RunFolder
+    row: Row
+    seed: int
+    how: str
+    """How it was chosen, in words."""
+    found: dict[str, Any]
+    """Its result.json."""
+
+    @property
+    def name(self) -> str:
+        """ROW-seedK, as in the run's folder."""
+        return f"{self.row.name}-seed{self.seed}"
+
+    @property
+    def config(self) -> RunConfig:
+        """The resolved config of the experiment."""
+        return self.folder.config()
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        channels, height, width = data_of(self.folder)["image shape"]
+        return channels, height, width
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """In the order of the logits."""
+        return tuple(data_of(self.folder)["classes"])
+
+    def weights(self, part: str) -> dict[str, Tensor]:
+        """What it kept as `part`, in float32 whatever it was trained in."""
+        tensors = self.folder.weights(self.row.name, self.seed, part)
+        return {
+            name: tensor.float() if tensor.is_floating_point() else tensor
+            for name, tensor in tensors.items()
+        }
+
+    def classifier(self) -> ImageClassifier:
+        """F in evaluation mode: images in [0, 1] to logits; it does not learn.
+
+        Raises:
+            ValueError: if the weights are not those of such an F, or F is a module of
+                the user's that the command does not name.
+        """
+        network = self.config.classifier.network
+        classifier = build_classifier(
+            network, self.image_shape[0], len(self.class_names), 0
+        )
+        path = self._path("classifier")
+        fill(classifier, self.weights("classifier"), path, TRAIN_AGAIN)
+        return classifier.eval().requires_grad_(False)
+
+    def transform(self) -> LearnedTransform:
+        """E and G; they do not learn.
+
+        Raises:
+            ValueError: if the weights are not those of such an E and G.
+        """
+        return transform_of(
+            self.config.transform, self.image_shape, self.weights("transform"),
+            self._path("transform"), TRAIN_AGAIN,
+        )  # fmt: skip
+
+    def _path(self, part: str) -> Any:
+        return self.folder.cell(self.row.name, self.seed) / f"{part}.safetensors"
+
+
+def data_of(folder: RunFolder) -> dict[str, Any]:
+    """What the experiment's images are.
+
+    Raises:
+        ValueError: if it does not say.
+    """
+    path = folder.path / "data.json"
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error.strerror}): without it the images of a run "
+            "are unknown; train it again"
+        ) from error
+
+
+def finished_training(folder: RunFolder, row: str, seed: int) -> FinishedTraining:
+    """The training of this row and seed.
+
+    Raises:
+        ValueError: if it is not finished.
+    """
+    found = folder.cell_result(row, seed)
+    if found is None:
+        raise ValueError(f"{folder.path} has no cell of row {row!r} and seed {seed}")
+    return FinishedTraining(
+        folder=folder, row=ROWS[row], seed=seed, how="asked for by number", found=found
+    )
+
+
+def choose_learned(
+    folder: RunFolder, row: str | None = None, seed: ExportSeed = "best-on-selection"
+) -> FinishedTraining:
+    """The learned training requested; where left open, that of least selection loss.
+
+    Without a row, the learned row whose mean selection loss over its finished seeds is
+    least. Seeds have selection images of their own, so between seeds the loss also
+    tells how hard these are.
+
+    Raises:
+        ValueError: if there is no such training, or its learned view was given up.
+    """
+    learned = [name for name in ROWS if ROWS[name].is_learned]
+    if row is not None and row not in learned:
+        raise ValueError(
+            f"--row {row} learns no augmentation: choose among {', '.join(learned)}"
+        )
+    finished = _results(folder, [row] if row else learned)
+    if not finished:
+        which = f"row {row}" if row else "a learned row"
+        raise ValueError(
+            f"{folder.path} has no finished cell of {which}: it can be exported once "
+            f"its first seed is finished; learned rows are {', '.join(learned)}"
+        )
+    chosen = _least(folder, finished, row, seed)
+    if chosen.found.get("strength") == 0:
+        raise ValueError(
+            f"the learned view of {chosen.row.name} seed {chosen.seed} was given up "
+            "during training, as selection images suffered from it: keep the base "
+            "augmentation, or choose another --row or --seed"
+        )
+    return chosen
+
+
+def choose_classifier(
+    folder: RunFolder, row: str | None = None, seed: ExportSeed = "best-on-selection"
+) -> FinishedTraining:
+    """The training whose F is used: of any row, learned ones first where left open.
+
+    Raises:
+        ValueError: if there is no such training.
+    """
+    if row is not None and row not in ROWS:
+        raise ValueError(f"there is no --row {row}: choose among {', '.join(ROWS)}")
+    finished = _results(folder, [row] if row else ROWS)
+    learned = {name: found for name, found in finished.items() if ROWS[name].is_learned}
+    if not finished:
+        which = f"of row {row} " if row else ""
+        raise ValueError(
+            f"{folder.path} has no finished cell {which}yet: it has one once the first "
+            "seed of a row is finished"
+        )
+    return _least(folder, learned or finished, row, seed)
+
+
+def _least(
+    folder: RunFolder, finished: Found, row: str | None, seed: ExportSeed
+) -> FinishedTraining:
+    name = row or min(finished, key=lambda name: _mean_loss(finished[name]))
+    seeds = finished[name]
+    if seed == "best-on-selection":
+        number = min(seeds, key=lambda k: seeds[k]["selection_loss"])
+        how = f"least selection loss of seeds {', '.join(map(str, sorted(seeds)))}"
+    elif seed in seeds:
+        number, how = seed, "asked for by number"
+    else:
+        raise ValueError(
+            f"--seed {seed} of {name} is not finished in {folder.path}: it has "
+            f"{', '.join(map(str, sorted(seeds)))}"
+        )
+    if row is None and len(finished) > 1:
+        how = f"row of least mean selection loss among {', '.join(finished)}; {how}"
+    return FinishedTraining(
+        folder=folder, row=ROWS[name], seed=number, how=how, found=seeds[number]
+    )
+
+
+def _results(
+    folder: RunFolder, names: Iterable[str]
+) -> dict[str, dict[int, dict[str, Any]]]:
+    """Results by row and seed; rows without one are left out."""
+    found: dict[str, dict[int, dict[str, Any]]] = {}
+    for name in names:
+        for seed in range(folder.config().seeds):
+            result = folder.cell_result(name, seed)
+            if result is not None:
+                found.setdefault(name, {})[seed] = result
+    return found
+
+
+def _mean_loss(seeds: Mapping[int, dict[str, Any]]) -> float:
+    return sum(found["selection_loss"] for found in seeds.values()) / len(seeds)
