@@ -154,12 +154,25 @@ class Location:
                 "or write all of it as Parquet with `infaug data prepare`"
             ) from error
 
+    def names_below(self) -> list[str]:
+        """Names of all files below this folder, relative to it, in order."""
+        system, path = self.opened
+        with reaching(self):
+            found = system.get_file_info(
+                fs.FileSelector(path, allow_not_found=True, recursive=True)
+            )
+        start = len(path.strip("/")) + 1
+        files = [info for info in found if info.type == fs.FileType.File]
+        return sorted(info.path.strip("/")[start:] for info in files)
+
     def read_bytes(self) -> bytes:
         """What a file holds.
 
         Raises:
             ValueError: if it cannot be read.
         """
+        if self.is_local and not Path(self.base).exists():
+            raise ValueError(f"{self} is not there: looked for {self.absolute}")
         system, path = self.opened
         with reaching(self), system.open_input_stream(path) as file:
             return file.read()

@@ -15,16 +15,7 @@ PARTIAL = ".partial"
 
 def names_below(folder: Location) -> list[str]:
     """Names of all files in a folder and its folders, relative to it, sorted."""
-    system, path = folder.opened
-    with reaching(folder):
-        found = system.get_file_info(
-            fs.FileSelector(path, allow_not_found=True, recursive=True)
-        )
-    start = len(path.strip("/")) + 1
-    names = [
-        info.path.strip("/")[start:] for info in found if info.type == fs.FileType.File
-    ]
-    return sorted(name for name in names if not name.endswith(PARTIAL))
+    return [name for name in folder.names_below() if not name.endswith(PARTIAL)]
 
 
 def put(file: Path, place: Location) -> None:

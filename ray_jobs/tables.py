@@ -28,8 +28,8 @@ from infaug.cli.guard import guarded
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
 from infaug.experiment.grid import Column, Table, grid_cell, work_of
 from infaug.experiment.grid_run import Site
-from infaug.experiment.markdown import markdown
 from infaug.experiment.results import Results
+from infaug.report.grid_table import markdown
 from infaug.training.rows import ROWS, SIBLINGS, USUAL
 
 COMMAND = "python ray_jobs/tables.py --data FOLDER"

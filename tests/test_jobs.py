@@ -36,7 +36,7 @@ def test_a_job_smokes_and_ends_with_a_result(job, arguments, tmp_path):
     assert done.returncode == 0, done.stderr
     last = done.stdout.strip().splitlines()[-1]
     result = json.loads(last.removeprefix("RESULT "))
-    assert "pooled_learned" in result["rows"]
+    assert "pooled_learned" in result["methods"]
     assert (tmp_path / "run" / "views-base_learned.png").exists()
 
 
@@ -83,7 +83,7 @@ def test_the_cifar_jobs_run_on_parquet_of_their_kind(job, tmp_path, start):
         *("--out", str(tmp_path / "run")),
     )
     result = json.loads(printed.out.strip().splitlines()[-1].removeprefix("RESULT "))
-    assert set(result["rows"]) == {"none", "base", "base_random", "base_learned"}
+    assert set(result["methods"]) == {"none", "base", "base_random", "base_learned"}
 
 
 @pytest.mark.parametrize(

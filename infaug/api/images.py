@@ -11,10 +11,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
@@ -120,11 +121,30 @@ def _encoded(image: Any, where: str) -> bytes:
         raise ValueError(
             f"{where}: the image must be PIL or a tensor, got {type(image).__name__}"
         )
+    if image.mode == "I":
+        image = _sixteen_bits(image, where)
+    if image.mode == "F":
+        raise ValueError(
+            f"{where}: 32-bit float pixels have no known range; give 8 bits"
+        )
+    if image.getexif():
+        image = ImageOps.exif_transpose(image)
     if image.mode not in PNG_MODES:
-        image = image.convert("RGB")
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     buffer = BytesIO()
     image.save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
+
+
+def _sixteen_bits(image: Image.Image, where: str) -> Image.Image:
+    """PNG has no more; values keep their meaning, and the set's range scales them."""
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() >= 2**16:
+        raise ValueError(
+            f"{where}: grey values must lie in 0..65535, got {values.min()} to "
+            f"{values.max()}: divide them by a fixed number"
+        )
+    return Image.fromarray(values.astype(np.uint16))
 
 
 def _eight_bits(image: Tensor, where: str) -> Tensor:

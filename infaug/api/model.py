@@ -18,7 +18,7 @@ from infaug.classify.given import Given, find_head
 from infaug.config import DataConfig
 from infaug.data.decode import Decoder
 from infaug.data.digits import digits
-from infaug.data.layout import listed
+from infaug.data.listing import listed
 from infaug.record.atomic import write_json, write_tensors
 
 SHOWN_TO_IT = 2  # images, for the head to be found

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from torch import nn
 
@@ -14,17 +14,17 @@ from infaug.experiment.finished import (
     data_of,
     finished_training,
 )
-from infaug.experiment.table import table
+from infaug.experiment.verdict import Verdict, Word
 from infaug.export.learned_augment import LearnedAugment
 from infaug.export.write import augment_of
 from infaug.record.folder import RunFolder
-
-Verdict = Literal["gain", "no gain", "undecided"]
+from infaug.report.grid_table import result_text
+from infaug.report.verdict import describe
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowResult:
-    """Top-1 accuracy of a row on test images, percent."""
+class MethodResult:
+    """Top-1 accuracy of a method on test images, percent."""
 
     mean: float
     std: float | None
@@ -37,11 +37,11 @@ class RowResult:
 class Result:
     """What came of a run."""
 
-    verdict: Verdict
+    verdict: Word
     """Whether the learned augmentation helped."""
     sentence: str
     """The verdict in a sentence, with its interval."""
-    rows: Mapping[str, RowResult]
+    methods: Mapping[str, MethodResult]
     """By name; what they are is in the README, under "What is compared"."""
     table: str
     """All of it as text."""
@@ -76,16 +76,17 @@ def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Resul
     """What a finished run's folder and its result hold."""
     row, seed, augment = _best(RunFolder(out))
     report = out / "report.html"
+    verdict = Verdict.from_dict(found["verdict"])
     result = Result(
-        verdict=cast("Verdict", found["verdict"].partition(":")[0]),
-        sentence=found["verdict"],
-        rows={
-            name: RowResult(
+        verdict=verdict.word,
+        sentence=describe(verdict),
+        methods={
+            name: MethodResult(
                 mean=each["mean"], std=each["std"], seeds=tuple(each["seeds"])
             )
-            for name, each in found["rows"].items()
+            for name, each in found["methods"].items()
         },
-        table=table(found),
+        table=result_text(found),
         seconds=found["seconds"],
         cell=f"{row}-seed{seed}",
         classifier=nn.Identity(),

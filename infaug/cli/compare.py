@@ -191,8 +191,8 @@ def _smoke(asked: Compare, problems: Problems) -> tuple[Compare, Problems]:
 
 
 def _show(asked: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
-    from infaug.experiment import leaderboard_files as files
     from infaug.record.atomic import write_bytes
+    from infaug.report import tables as files
     from infaug.report.leaderboard import draw_leaderboard
 
     again = {

@@ -9,7 +9,7 @@ import tyro
 
 from infaug.cli.output import Output, tell
 from infaug.config import Downloadable, PrepareConfig
-from infaug.words import are, plural, were
+from infaug.words import plural, were
 
 if TYPE_CHECKING:
     from infaug.data.prepare import Prepared, Writer
@@ -90,7 +90,7 @@ def _prepare(asked: Prepare) -> tuple[list[str], dict[str, object]]:
         "bytes": found.num_bytes,
         "seconds": found.seconds,
         "unreadable": len(found.unreadable),
-        "passed_over": len(found.passed_over),
+        "notes": list(found.notes),
     }
     return _told(found, asked.out), about
 
@@ -117,9 +117,4 @@ def _told(found: "Prepared", out: Path) -> list[str]:
             f"{plural(num, 'unreadable image')} {were(num)} left out: "
             f"{out}/unreadable.jsonl"
         )
-    if num := len(found.passed_over):
-        lines.append(
-            f"{plural(num, 'file')} that {are(num)} not named like images {were(num)} "
-            f"passed over, the first {found.passed_over[0]}"
-        )
-    return lines
+    return [*lines, *found.notes]

@@ -117,12 +117,21 @@ def _augment(asked: Preview) -> "tuple[LearnedAugment, str]":
     )
 
 
+def _verdict(card: dict[str, Any]) -> str:
+    from infaug.experiment.verdict import Verdict
+    from infaug.report.verdict import describe
+
+    if card["verdict"] is None:
+        return "the run is not finished"
+    return describe(Verdict.from_dict(card["verdict"]))
+
+
 def _told(card: dict[str, Any], out: Path, did: str) -> list[str]:
     cell, image = card["cell"], card["image"]
     size = f"{image['channels']}x{image['height']}x{image['width']}"
     lines = [
         f"{cell['row']} seed {cell['seed']} ({cell['chosen_by']}), images of {size}",
-        f"verdict: {card['verdict']}",
+        f"verdict: {_verdict(card)}",
     ]
     if (card["looks"] or {}).get("warning"):
         lines.append(f"warning: {card['looks']['warning']} `infaug preview` draws them")

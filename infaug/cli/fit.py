@@ -80,10 +80,10 @@ def fit(asked: Fit) -> int:
     if not workers.most:  # Workers may see a disk that this machine does not.
         look_for_data(asked.run.data.source, asked.run.data.target_source)
     from infaug.cli.influence import check_in_run
-    from infaug.experiment.table import table  # torch: too slow for --help
-    from infaug.record.effort import effort_of
+    from infaug.record.effort import effort_of  # torch: too slow for --help
     from infaug.record.folder import RunFolder, at_hand
     from infaug.record.tensorboard import show_pictures
+    from infaug.report.grid_table import result_text
     from infaug.report.interpolation import draw_interpolations
     from infaug.report.one_run import report_at_end
     from infaug.report.views import draw_views
@@ -111,7 +111,7 @@ def fit(asked: Fit) -> int:
         pictures = _drawn(run, "views-*.png", draw_views)
         pictures += _drawn(run, "interpolation-*.png", draw_interpolations)
         if shown:
-            print(table(result))
+            print(result_text(result))
             print("pictures:", *pictures)
             print(effort_of(run).said())
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
@@ -119,7 +119,7 @@ def fit(asked: Fit) -> int:
         show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
         print(*checked, *said, sep="\n")
-    keys = ("unit", "rows", "verdict", "seconds")
+    keys = ("unit", "methods", "verdict", "seconds")
     found = json.dumps({key: result[key] for key in keys})
     print(found if asked.json else f"RESULT {found}", flush=True)
     if asked.mlflow:

@@ -1,6 +1,6 @@
 """Which images, how many labels, which splits, which changes for experiments."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from infaug.config.fields import require
@@ -120,10 +120,17 @@ class DataConfig:
     """Resize to this square, pixels. None: as they are; chosen where they differ."""
     mode: Literal["auto", "L", "RGB"] = "auto"
     """Grey (L) or colour (RGB). auto: as they are; chosen where they differ."""
+    pixel_bits: int | None = None
+    """Bits that grey images of more than 8 bits really use: values are scaled from
+    0..2^bits - 1. None: 8 to 32, from the largest value of the set."""
     image_column: str = "image"
     """Parquet column that holds encoded image bytes."""
     label_column: str = "label"
-    """Column that holds the labels: integers in Parquet, names of classes in a CSV."""
+    """Column that holds the labels: numbers or names of classes."""
+    target_image_column: str | None = None
+    """`image_column` of `target_source`. None: the same name."""
+    target_label_column: str | None = None
+    """`label_column` of `target_source`. None: the same name."""
     path_column: str = "path"
     """CSV column that holds the images' paths, relative to the CSV."""
     split_column: str = "split"
@@ -139,6 +146,17 @@ class DataConfig:
     shift: ShiftConfig = field(default_factory=ShiftConfig)
     tail: TailConfig = field(default_factory=TailConfig)
     nuisance: NuisanceConfig = field(default_factory=NuisanceConfig)
+
+    @property
+    def of_target(self) -> "DataConfig":
+        """The same settings for the images of `target_source`."""
+        assert self.target_source is not None
+        return replace(
+            self,
+            source=self.target_source,
+            image_column=self.target_image_column or self.image_column,
+            label_column=self.target_label_column or self.label_column,
+        )
 
     def __post_init__(self):
         if self.labels is not None:
@@ -160,6 +178,9 @@ class DataConfig:
         require(bad >= 0, "data.max_bad_images", "must be >= 0", bad)
         most = self.stream_above_gib
         require(most >= 0, "data.stream_above_gib", "must be >= 0", most)
+        if self.pixel_bits is not None:
+            bits = self.pixel_bits
+            require(8 <= bits <= 32, "data.pixel_bits", "must lie in 8..32", bits)
         if self.image_size is not None:
             size = self.image_size
             require(size >= 8, "data.image_size", "must be >= 8 pixels", size)

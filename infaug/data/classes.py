@@ -1,6 +1,5 @@
 """Do the classes of a source's splits agree?"""
 
-import unicodedata
 import warnings
 from collections.abc import Sequence
 
@@ -8,6 +7,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from infaug.data.names import composed
 from infaug.words import plural
 
 
@@ -51,6 +51,8 @@ def check_like_train(
         ValueError: if names or numbers of classes differ.
     """
     remedy = f"give both the same, or remove {split} so that part of train is held out"
+    names = names and tuple(map(composed, names))
+    _refuse_bare_numbers(f"{where}: {split}", train_names, names)
     if names is not None and names != train_names:
         raise ValueError(
             f"{where}: train and {split} differ in classes, "
@@ -75,18 +77,16 @@ def numbered_as(
 ) -> Int64[Tensor, "n"]:
     """Labels of target images by the numbers that their classes have in train.
 
-    Classes match by name; without names, target's numbers are those of train. Target
-    may lack classes.
+    Classes match by name; bare numbers match bare numbers. Target may lack classes.
 
     Raises:
-        ValueError: if target has a class that train has not.
+        ValueError: if target has a class that train has not, or bare numbers where
+            train has names.
     """
+    _refuse_bare_numbers(where, train_names, names)
     own = names or tuple(str(number) for number in range(int(labels.max()) + 1))
-    of_train = train_names
-    if names is None:
-        of_train = tuple(str(number) for number in range(len(train_names)))
     # Some systems take letters and their accents apart in the names of folders.
-    own, of_train = map(_composed, (own, of_train))
+    own, of_train = tuple(map(composed, own)), tuple(map(composed, train_names))
     present = [own[int(number)] for number in labels.unique()]
     unknown = [name for name in present if name not in of_train]
     if unknown:
@@ -94,17 +94,54 @@ def numbered_as(
         raise ValueError(
             f"{where} has the class {unknown[0]!r}, which no training image has: "
             f"classes match by name, and train has {some}"
-            f"{', ...' if len(train_names) > 10 else ''}; rename it, add training "
-            "images of it, or take its images away"
+            f"{', ...' if len(train_names) > 10 else ''}"
+            f"{_alike(unknown[0], of_train)}; "
+            "rename it, add training images of it, or take its images away"
         )
     number = {name: label for label, name in enumerate(of_train)}
     translated = torch.tensor([number.get(name, -1) for name in own])
     return translated[labels]
 
 
-def _composed(names: Sequence[str]) -> tuple[str, ...]:
-    """Names in which every letter is one with its accents."""
-    return tuple(unicodedata.normalize("NFC", name) for name in names)
+def _refuse_bare_numbers(
+    where: str, train_names: tuple[str, ...], names: tuple[str, ...] | None
+) -> None:
+    """Which number is which name cannot be guessed.
+
+    Raises:
+        ValueError: if the classes of train have names and these are bare numbers.
+    """
+    if names is None and any(not name.isdecimal() for name in train_names):
+        some = ", ".join(repr(name) for name in train_names[:5])
+        raise ValueError(
+            f"{where} has bare numbers for labels, and train has names ({some}): write "
+            "the names into the Parquet schema's metadata as `class_names`, a JSON "
+            "list in order of number, or give labels as names"
+        )
+
+
+def _alike(name: str, of_train: Sequence[str]) -> str:
+    """A hint at a class that differs in case alone, or at bare numbers in train."""
+    same = [other for other in of_train if other.casefold() == name.casefold()]
+    if same:
+        return f" ({same[0]!r} differs in case alone)"
+    if all(other.isdecimal() for other in of_train):
+        return (
+            " (bare numbers: write names into the Parquet schema's metadata as "
+            "`class_names`, a JSON list in order of number)"
+        )
+    return ""
+
+
+def alike_names(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of class names that differ in case or outer spaces alone."""
+    first: dict[str, str] = {}
+    pairs = []
+    for name in names:
+        twin = first.setdefault(name.casefold().strip(), name)
+        if twin != name:
+            pairs.append((twin, name))
+    return pairs
 
 
 def check_enough(

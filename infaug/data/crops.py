@@ -34,6 +34,7 @@ def crops_of(
     numbers: Float[Tensor, "K 5"],
     size: int,
     mode: str,
+    pixel_bits: int | None = None,
 ) -> UInt8[Tensor, "K C size size"]:
     """The crops of one image, bilinear with antialiasing.
 
@@ -41,7 +42,7 @@ def crops_of(
         ValueError: if the image cannot be read.
     """
     try:
-        image = open_image(item, mode)
+        image = open_image(item, mode, pixel_bits)
     except ValueError as error:
         raise ValueError(
             f"{error}: `infaug data prepare` writes a set without unreadable images"

@@ -1,11 +1,13 @@
 """Encoded images (PNG, JPEG, ...) to one uint8 tensor.
 
 Pixels are appended to one growing buffer that the tensor then shares, so the peak is
-one copy of the images, not two. As in torchvision, EXIF orientation is not applied and
-transparency is dropped.
+one copy of the images, not two. An image is taken as a viewer shows it: turned as its
+EXIF orientation says, and transparent parts on white. Grey of more than 8 bits is
+scaled from the range that the set uses (`data.pixel_bits`).
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterable
 from io import BytesIO
 from typing import NamedTuple
@@ -27,6 +29,10 @@ UNREADABLE = (
     struct.error,
     Image.DecompressionBombError,
 )
+
+ORIENTATION = 0x0112  # EXIF tag; 1: as it is stored
+BACKGROUND = "white"  # behind transparent pixels
+DEEP_BITS = 16  # of grey deeper than 8 bits, where nobody has looked at the set
 
 BAD_AT_ONCE = 100  # unreadable images beyond the limit, before reading is given up
 NAMED = 3
@@ -56,13 +62,15 @@ class Decoder:
     """Decodes images and holds all it has ever seen to one size and one mode.
 
     With `image_size`, the centre square is cut out and scaled to it, bilinearly with
-    antialiasing. With `mode` L or RGB, images of any mode are converted; 16-bit ones
-    keep their upper 8 bits. One decoder serves all splits of a source, so they agree.
+    antialiasing. With `mode` L or RGB, images of any mode are converted. One decoder
+    serves all splits of a source, so they agree; `changes` counts what was turned,
+    composited or rescaled.
     """
 
     def __init__(self, config: DataConfig):
         self.config = config
         self.bad: list[str] = []
+        self.changes: Counter[str] = Counter()
         self._first: tuple[str, Image.Image] | None = None
 
     def read(self, items: Iterable[Encoded]) -> "Decoded":
@@ -84,16 +92,19 @@ class Decoder:
                 names.append(item.name)
         self._refuse_many_bad()
         if not labels:
+            why = f" ({'; '.join(self.bad[:NAMED])})" if self.bad else ""
             raise ValueError(
                 f"data.source {self.config.source!r} has a split without a readable "
-                "image: add images or remove the split"
+                f"image{why}: add images or remove the split"
             )
         images = torch.frombuffer(pixels, dtype=torch.uint8).view(-1, *shape)
         return Decoded(images, torch.tensor(labels), tuple(names))
 
     def _decode(self, item: Encoded) -> Image.Image | None:
         try:
-            return self._conform(open_image(item, self.config.mode))
+            config = self.config
+            image = open_image(item, config.mode, config.pixel_bits, self.changes)
+            return self._conform(image)
         except UnreadableError as error:
             return self._note_bad(item.name, error.reason)
 
@@ -148,8 +159,19 @@ class UnreadableError(ValueError):
         self.reason = why
 
 
-def open_image(item: Encoded, mode: str) -> Image.Image:
-    """The decoded image, converted unless `mode` is `auto`.
+def open_image(
+    item: Encoded,
+    mode: str,
+    pixel_bits: int | None = None,
+    changes: Counter[str] | None = None,
+) -> Image.Image:
+    """The decoded image as a viewer shows it, converted unless `mode` is `auto`.
+
+    Args:
+        item: the encoded image.
+        mode: L, RGB or auto.
+        pixel_bits: bits that grey of more than 8 bits uses; None: 16.
+        changes: counts images that were turned, composited or rescaled.
 
     Raises:
         UnreadableError: if there is none, or none that Pillow can decode.
@@ -160,10 +182,39 @@ def open_image(item: Encoded, mode: str) -> Image.Image:
     try:
         with Image.open(BytesIO(content)) as image:
             image.load()
-            return image if mode == "auto" else _eight_bits(image).convert(mode)
+            found = changes_of(image)
+            if changes is not None:
+                changes.update(found)
+            if "turned" in found:
+                image = ImageOps.exif_transpose(image)
+            if mode == "auto":
+                return image
+            return _without_alpha(_eight_bits(image, pixel_bits)).convert(mode)
     except UNREADABLE as error:
         why = "it is empty" if not content else reason(error)
         raise UnreadableError(item.name, why) from error
+
+
+def changes_of(image: Image.Image) -> list[str]:
+    """What is done to an opened image: turned, composited, rescaled."""
+    found = []
+    if image.getexif().get(ORIENTATION, 1) in range(2, 9):
+        found.append("turned")
+    if image.has_transparency_data:
+        found.append("composited")
+    if is_deep(image):
+        found.append("rescaled")
+    return found
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether it is grey of more than 8 bits a pixel."""
+    return image.mode.startswith("I")
+
+
+def largest_value(image: Image.Image) -> int:
+    """Of the pixels of a deep image."""
+    return int(np.asarray(image).max())
 
 
 def reason(error: Exception) -> str:
@@ -184,14 +235,23 @@ def _read(item: Encoded) -> bytes:
         raise
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image, pixel_bits: int | None) -> Image.Image:
     if image.mode == "F":
         raise ValueError("32-bit float pixels have no known range; store 8 bits")
-    if image.mode.startswith("I"):
+    if is_deep(image):
         # Pillow's own conversion clips at 255 instead of scaling.
-        upper = np.asarray(image).astype(np.int64) >> 8
+        shift = max((pixel_bits or DEEP_BITS) - 8, 0)
+        upper = np.asarray(image).astype(np.int64) >> shift
         return Image.fromarray(upper.clip(0, 255).astype(np.uint8))
     return image
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """On one colour, for what lies under transparent pixels is anything at all."""
+    if not image.has_transparency_data:
+        return image
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, BACKGROUND), layer)
 
 
 def channels_first(image: Image.Image) -> np.ndarray:

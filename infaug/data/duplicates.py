@@ -70,6 +70,11 @@ def without_duplicates(source: Source, at: Indices) -> Indices:
     labels, like = source.train.labels, found[0]
     lost = set(labels[at.train].tolist()) - set(labels[remains.train].tolist())
     if lost or not (len(remains.influence) and len(remains.selection)):
+        if len(set(source.digests[_held_part(source)])) == 1:
+            raise ValueError(
+                f"all images of {_held_part(source)} have the same pixels, as "
+                f"{like.name} and {like.twin}: see that they are not black or damaged"
+            )
         what = f"class {source.train.class_names[min(lost)]!r}" if lost else "a split"
         raise ValueError(
             f"every image of {what} is in another split as well; the first that is in "
@@ -79,11 +84,15 @@ def without_duplicates(source: Source, at: Indices) -> Indices:
     return remains
 
 
+def _held_part(source: Source) -> str:
+    return "train" if source.target is None else "target"
+
+
 def _in_order(
     source: Source, at: Indices
 ) -> Iterator[tuple[str, str, Int64[Tensor, "n"]]]:
     """Split, the part of the source it is of, and its positions there."""
-    held = "train" if source.target is None else "target"
+    held = _held_part(source)
     tested, test = held if source.is_tested_on_target else "train", at.test
     if source.test is not None:
         tested, test = "test", torch.arange(len(source.test))

@@ -2,7 +2,7 @@
 
 from io import BytesIO
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 JPEG_QUALITY = 95
 JPEG = ("JPEG", "MPO")  # MPO: a JPEG with a preview behind it, as telephones write
@@ -15,7 +15,7 @@ def checked(content: bytes, shorter_side: int | None) -> bytes:
 
     Larger images are shrunk so that the shorter side has `shorter_side` pixels, bicubic
     with antialiasing, and encoded as JPEG of quality 95 if they were JPEG, else as PNG.
-    Metadata is not kept then; EXIF orientation is not applied, as in `Decoder`.
+    They are turned as their EXIF orientation says, for metadata is not kept then.
 
     Raises:
         One of `decode.UNREADABLE`: if they are no whole image.
@@ -24,19 +24,20 @@ def checked(content: bytes, shorter_side: int | None) -> bytes:
         image.load()
         if shorter_side is None or min(image.size) <= shorter_side:
             return content
-        return _encoded(_shrunk(image, shorter_side), image.format)
+        upright = ImageOps.exif_transpose(image)
+        return _encoded(_shrunk(upright, shorter_side, image.format), image.format)
 
 
-def _shrunk(image: Image.Image, shorter_side: int) -> Image.Image:
+def _shrunk(image: Image.Image, shorter_side: int, was: str | None) -> Image.Image:
     width, height = image.size
     scale = shorter_side / min(width, height)
-    return _smooth(image).resize(
+    return _smooth(image, was).resize(
         (round(width * scale), round(height * scale)), Image.Resampling.BICUBIC
     )
 
 
-def _smooth(image: Image.Image) -> Image.Image:
-    if image.mode in SMOOTH or (image.mode == "CMYK" and image.format in JPEG):
+def _smooth(image: Image.Image, was: str | None) -> Image.Image:
+    if image.mode in SMOOTH or (image.mode == "CMYK" and was in JPEG):
         return image
     if image.mode == "1":
         return image.convert("L")

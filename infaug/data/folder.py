@@ -1,84 +1,208 @@
-"""Images in folders named for their class: `class/name.jpg`.
+"""Images in folders named for their class, whatever lies above, below and beside them.
 
-Or, with splits, `train/class/name.jpg`, and `val` and `test` likewise. Classes and
-files are taken in order of name; hidden files and files that are not named like images
-are passed over.
+`class/name.jpg`, or `train/class/name.jpg` with `val` and `test` likewise, in any usual
+spelling and below any folders that all images share. Images in folders of a class
+folder belong to that class. Only names are looked at: folders, object stores and tars
+are read by the same rules. What is not read is counted with the reason.
 """
 
-import warnings
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
-from infaug.data.decode import Encoded
-from infaug.data.split_names import SPLIT_NAMES
-from infaug.storage import Location
-
-SUFFIXES = frozenset(
-    ".bmp .gif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split()  # noqa: SIM905
+from infaug.data.names import (
+    SPLITS,
+    UNREAD,
+    composed,
+    is_hidden,
+    is_image,
+    split_of,
+    suffix_of,
 )
+from infaug.words import plural
+
+RUN_FILES = frozenset(("config.json", "metrics.jsonl"))  # a folder with both is a run
+Parts = tuple[str, ...]
 
 
-def folder_parts(root: Location) -> dict[str, Location]:
-    """The folders of `train`, and of `val` and `test` where there are such.
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Which file is of which split and class."""
 
-    Empty without classes. `train` is a split only if it holds folders: it may also be
-    the class of trains. Folders beside the splits are named in a warning.
+    splits: dict[str, dict[str, list[str]]]
+    """Names of files by split and class; splits and classes in order, files by name."""
+    notes: tuple[str, ...] = ()
+    """What was skipped or renamed, for people."""
+
+
+@dataclass
+class Seen:
+    """What is skipped and renamed on the way."""
+
+    skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    nested: int = 0
+    renamed: Counter[str] = field(default_factory=Counter)
+
+    def notes(self) -> tuple[str, ...]:
+        """A line for each kind."""
+        lines = [
+            f"skipped    {plural(len(names), 'file')} ({why}): {_some(names)}"
+            for why, names in self.skipped.items()
+        ]
+        if self.nested:
+            lines.append(
+                f"nested     {plural(self.nested, 'image')} in folders of a class "
+                "folder, taken as of that class"
+            )
+        lines += [
+            f"renamed    {plural(num, 'image')} of class {name!r}: its name is spelled "
+            "with separate accents"
+            for name, num in self.renamed.items()
+        ]
+        return tuple(lines)
+
+
+def class_folders(where: str, names: Iterable[str]) -> Layout:
+    """Splits and classes of the files with these names, relative to `where`.
+
+    Folders without an image are folders with a "/" at the end of their name.
 
     Raises:
-        ValueError: if two folders are the same split under two names.
+        ValueError: where it is unclear what the classes are.
     """
-    if not _subfolders(root / "train"):
-        return {"train": root} if _subfolders(root) else {}
-    parts: dict[str, Location] = {}
-    others = []
-    for folder in _subfolders(root):
-        split = SPLIT_NAMES.get(folder.name)
-        if split is None or (split == "train" and folder.name != "train"):
-            others.append(folder.name)
-        elif split in parts:
-            raise ValueError(
-                f"{root} has both {parts[split].name} and {folder.name}: join them, or "
-                "take one away"
-            )
+    seen = Seen()
+    images = _images(names, seen)
+    depth = _shared_depth(images.values())
+    images = {name: parts[depth:] or parts[-1:] for name, parts in images.items()}
+    tops = sorted({parts[0] for parts in images.values() if len(parts) > 1})
+    if not tops:
+        return Layout(splits={}, notes=seen.notes())
+    known = {top: split for top in tops if (split := split_of(top))}
+    with_classes = {
+        parts[0]
+        for parts in images.values()
+        if parts[0] in known and len(_unwrapped(parts)) > 2
+    }
+    _refuse_splits_without_classes(where, tops, known, with_classes)
+    if any(known[top] == "train" for top in with_classes):
+        splits = _by_split(where, images, known, seen)
+    else:
+        splits = {"train": _by_class(images, seen)}
+    return Layout(splits=splits, notes=seen.notes())
+
+
+def without_runs(names: Iterable[str]) -> list[str]:
+    """Names below a folder, in order, but for the system's own and those of runs.
+
+    A run's folder may lie in its data's: what infaug wrote is not what it is given.
+    """
+    shown = sorted(
+        name for name in names if not any(map(is_hidden, PurePosixPath(name).parts))
+    )
+    held: dict[str, set[str]] = defaultdict(set)
+    for name in shown:
+        above, _, last = name.rpartition("/")
+        held[above].add(last)
+    runs = {above for above, files in held.items() if above and files >= RUN_FILES}
+    if not runs:
+        return shown
+    return [name for name in shown if not runs & set(_folders_above(name))]
+
+
+def _folders_above(name: str) -> list[str]:
+    return [str(folder) for folder in PurePosixPath(name).parents]
+
+
+def _images(names: Iterable[str], seen: Seen) -> dict[str, Parts]:
+    """Those that can be read, by name."""
+    found = {}
+    for name in without_runs(names):
+        if name.endswith("/"):
+            seen.skipped["a folder without an image"].append(name)
+        elif is_image(name):
+            found[name] = PurePosixPath(name).parts
         else:
-            parts[split] = folder
-    if others:
-        warnings.warn(
-            f"{root}: only train, val and test are used, not {', '.join(others)}",
-            stacklevel=2,
+            suffix = suffix_of(name)
+            why = UNREAD.get(suffix, f"{suffix or 'no ending'}, not an image")
+            seen.skipped[why].append(name)
+    return found
+
+
+def _shared_depth(images: Iterable[Parts]) -> int:
+    """How many folders lie one in another with nothing beside them but loose images."""
+    depth, below = 0, [parts for parts in images if len(parts) > 1]
+    while below:
+        tops = {parts[depth] for parts in below}
+        deeper = [parts for parts in below if len(parts) > depth + 2]
+        if len(tops) > 1 or not deeper or split_of(*tops):
+            break
+        depth, below = depth + 1, deeper
+    return depth
+
+
+def _unwrapped(parts: Parts) -> Parts:
+    """Without a split's folder that is doubled: train/train/cat/1.jpg."""
+    is_doubled = len(parts) > 3 and parts[0].lower() == parts[1].lower()
+    return parts[1:] if is_doubled else parts
+
+
+def _refuse_splits_without_classes(
+    where: str, tops: Sequence[str], known: dict[str, str], with_classes: set[str]
+) -> None:
+    if len(known) < len(tops) and not with_classes:
+        return  # train may be the class of trains
+    flat = sorted(set(known) - with_classes)
+    is_split = any(known[top] == "train" for top in with_classes)
+    if flat and (is_split or len(known) > 1 or with_classes):
+        raise ValueError(
+            f"{where}: {', '.join(flat)} holds images but no class folders, and "
+            f"{flat[0]!r} is the name of a split, not of a class: put images as "
+            f"{flat[0]}/class/name.jpg, or list paths and labels in a CSV or "
+            "metadata.jsonl and give that as the source"
         )
-    return {split: parts[split] for split in ("train", "val", "test") if split in parts}
+    if with_classes and not is_split and len(known) == len(tops):
+        raise ValueError(
+            f"{where} has {', '.join(sorted(with_classes))} and no train folder: add "
+            "train/class/name.jpg, or give the one folder to train on"
+        )
 
 
-def folder_class_names(folder: Location) -> tuple[str, ...]:
-    """The names of the class folders, sorted.
-
-    Raises:
-        ValueError: if a class folder holds no image.
-    """
-    classes = _subfolders(folder)
-    for each in classes:
-        if not _images(each):
+def _by_split(
+    where: str, images: dict[str, Parts], known: dict[str, str], seen: Seen
+) -> dict[str, dict[str, list[str]]]:
+    top_of: dict[str, str] = {}
+    for top, split in known.items():
+        if split in top_of:
             raise ValueError(
-                f"class folder {each} holds no image ({', '.join(sorted(SUFFIXES))}): "
-                "add images or remove the folder"
+                f"{where} has both {top_of[split]} and {top}: join them, or take one "
+                "away"
             )
-    return tuple(each.name for each in classes)
+        top_of[split] = top
+    of_split: dict[str, dict[str, Parts]] = defaultdict(dict)
+    for name, parts in images.items():
+        if parts[0] in known and len(parts) > 1:
+            of_split[known[parts[0]]][name] = _unwrapped(parts)[1:]
+        else:
+            seen.skipped["beside the splits"].append(name)
+    return {
+        split: _by_class(of_split[split], seen) for split in SPLITS if split in of_split
+    }
 
 
-def folder_items(folder: Location, class_names: tuple[str, ...]) -> Iterator[Encoded]:
-    """Every image, class by class, as a file with the index of its class."""
-    for label, name in enumerate(class_names):
-        for file in _images(folder / name):
-            yield Encoded(str(file), file, label)
+def _by_class(images: dict[str, Parts], seen: Seen) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, parts in images.items():
+        if len(parts) < 2:
+            seen.skipped["in no class folder"].append(name)
+            continue
+        label = composed(parts[0])
+        seen.nested += len(parts) > 2
+        if label != parts[0]:
+            seen.renamed[label] += 1
+        found[label].append(name)
+    return {label: sorted(found[label]) for label in sorted(found)}
 
 
-def _subfolders(folder: Location) -> list[Location]:
-    return [each for each in folder.folders() if not each.name.startswith(".")]
-
-
-def _images(folder: Location) -> list[Location]:
-    return [
-        file
-        for file in folder.files()
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-    ]
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

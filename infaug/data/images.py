@@ -25,6 +25,8 @@ class Source:
     """Whether the test images are held out of `target` where `test` is None."""
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Files, or files and rows, of `train`, `test` and `target`, if they are known."""
+    notes: tuple[str, ...] = ()
+    """What was skipped, renamed, turned, composited or rescaled, for people."""
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import islice
 
 from infaug.config import DataConfig
+from infaug.data.classes import alike_names
 from infaug.data.duplicates import Duplicate, duplicates
 from infaug.data.images import Source
 from infaug.data.problem import positions
@@ -34,6 +35,11 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
             f"few        {plural(len(few), 'class')} with under {FEW} images to train "
             f"on: {named}"
         )
+    lines += source.notes
+    lines += [
+        f"alike      classes {a!r} and {b!r} differ in case or spaces alone: one class?"
+        for a, b in alike_names(train.class_names)
+    ]
     if source.bad:
         num = len(source.bad)
         done = "skipped"
@@ -45,6 +51,7 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
         lines.append("duplicates not looked for: the images are streamed")
     else:
         lines.append(_duplicates(twins_in(source, config, 0), config))
+        lines += _conflicts(source)
     return lines
 
 
@@ -73,6 +80,25 @@ def _duplicates(found: Sequence[Duplicate], config: DataConfig) -> str:
         f"duplicates {plural(len(found), 'image')} {are(len(found))} in two splits and "
         f"{done} of the one that is trained on: {named}"
     )
+
+
+def _conflicts(source: Source) -> list[str]:
+    """A line about images whose pixels are in two classes."""
+    first: dict[bytes, tuple[str, str]] = {}
+    found = []
+    for part, digests in source.digests.items():
+        labels = source.parts[part].labels.tolist()
+        for at, (digest, label) in enumerate(zip(digests, labels, strict=True)):
+            name, own = source.name_of(part, at), source.train.class_names[label]
+            twin, other = first.setdefault(digest, (name, own))
+            if own != other:
+                found.append(f"{name} ({own}) = {twin} ({other})")
+    if not found:
+        return []
+    return [
+        f"conflicts  {plural(len(found), 'image')} with the same pixels in another "
+        f"class: {_some(found)}"
+    ]
 
 
 def _some(names: Sequence[str], most: int = NAMED) -> str:

@@ -1,30 +1,142 @@
-"""What a source to be prepared holds: splits, classes, and where every image lies.
+"""Where the images of a source lie, split by split, before one of them is decoded.
 
-`class/name.jpg`, or `train/class/name.jpg` with `test/` or `val/` beside it, in a
-folder or a tar, with any folders above that all images share. ImageNet's training tar,
-a tar of a tar for each class, is such a source too.
+Parquet, class folders, tars of them, tables and metadata files all end here. Whoever
+decodes, counts, samples or rewrites images need not know which it was.
 """
 
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
-from infaug.data.tree import Member, Tree, read_tree
+from infaug.config import DataConfig
+from infaug.data.decode import Encoded
+from infaug.data.folder import Layout, class_folders, without_runs
+from infaug.data.names import is_parquet, suffix_of
+from infaug.data.parquet import parquet_class_names, parquet_items, parquet_parts
+from infaug.data.table import (
+    TABLES,
+    Line,
+    metadata_parts,
+    table_class_names,
+    table_items,
+    table_parts,
+)
+from infaug.data.tree import Member, Tree, names_below, read_tree
+from infaug.storage import Location, location
 
-Folders = Mapping[tuple[str, ...], list[Member]]
+LAYOUTS = (
+    "give name.parquet, a folder with train.parquet, a folder with class/name.jpg, or "
+    "a CSV of paths and labels"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """The images of one split, as they lie in files."""
+
+    class_names: tuple[str, ...] | None
+    """None if labels are bare numbers."""
+    items: Callable[[], Iterable[Encoded]]
+    """Every image, in order."""
+    files: Sequence[Location] = field(default=())
+    """The Parquet files that hold them, if any do."""
+    notes: tuple[str, ...] = ()
+    """What the source has that was skipped or renamed; the same for all its splits."""
+
+
+def listed(source: str, config: DataConfig) -> dict[str, Listed]:
+    """The splits that a source has: `train`, and `val` and `test` where they are.
+
+    Raises:
+        ValueError: if it is missing, empty, or of no known layout.
+    """
+    path = location(source)
+    if not path.exists():
+        raise ValueError(
+            f"data.source {str(path)!r} was not found: looked for {path.absolute}. "
+            "Give a Parquet file, a CSV, a folder, or `digits`, which is bundled"
+        )
+    if path.is_file():
+        return _of_file(path, config)
+    names = without_runs(names_below(path))
+    if lines := metadata_parts(path, names, config):
+        return _of_lines(path, lines, config)
+    if files := parquet_parts(path, names):
+        return _of_parquet(files, config)
+    layout = class_folders(str(path), names)
+    if not layout.splits:
+        found = "neither Parquet nor a folder of class folders" if names else "empty"
+        notes = "".join(f"\n{note}" for note in layout.notes)
+        raise ValueError(f"data.source {path} is {found}: {LAYOUTS}{notes}")
+    return {
+        split: Listed(
+            class_names=tuple(classes),
+            items=partial(_folder_items, path, classes),
+            notes=layout.notes,
+        )
+        for split, classes in layout.splits.items()
+    }
+
+
+def _of_file(path: Location, config: DataConfig) -> dict[str, Listed]:
+    if suffix_of(path.name) in TABLES:
+        return _of_lines(path, table_parts(path, config), config)
+    if is_parquet(path.name):
+        return _of_parquet({"train": [path]}, config)
+    raise ValueError(
+        f"data.source {path} is neither Parquet nor a folder of class folders: "
+        f"{LAYOUTS}"
+    )
+
+
+def _of_parquet(
+    parts: Mapping[str, list[Location]], config: DataConfig
+) -> dict[str, Listed]:
+    found = {}
+    for split, files in parts.items():
+        names = parquet_class_names(files, config)
+        items = partial(parquet_items, files, config, names)
+        found[split] = Listed(class_names=names, items=items, files=files)
+    return found
+
+
+def _of_lines(
+    path: Location, parts: Mapping[str, list[Line]], config: DataConfig
+) -> dict[str, Listed]:
+    if "train" not in parts:
+        raise ValueError(
+            f"{path} has no line whose {config.split_column} is train: mark the "
+            "training images so, or leave that column out"
+        )
+    found = {}
+    for split, lines in parts.items():
+        names = table_class_names(lines)
+        items = partial(table_items, lines, names)
+        found[split] = Listed(class_names=names, items=items)
+    return found
+
+
+def _folder_items(
+    root: Location, classes: Mapping[str, Sequence[str]]
+) -> Iterable[Encoded]:
+    """Every image, class by class, as a file with the index of its class."""
+    for label, names in enumerate(classes.values()):
+        for name in names:
+            file = root / name
+            yield Encoded(str(file), file, label)
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """Every image of a source with its label, in order of class and name."""
+    """Every image of class folders to be rewritten, in order of class and name."""
 
     class_names: tuple[str, ...]
     splits: dict[str, list[tuple[Member, int]]]
-    """`train` and, if there is one, `test`."""
-    others: list[str]
-    """Files that are passed over: they are not named like images."""
+    """`train`, and `val` and `test` where they are, with labels."""
+    notes: tuple[str, ...]
+    """What was skipped or renamed."""
 
     @property
     def num_images(self) -> int:
@@ -45,89 +157,69 @@ class Listing:
 def list_source(source: Path, test: Path | None = None) -> Listing:
     """List a folder or tar; `test` is another one whose images are the test split.
 
+    Where a source has `val` and no `test`, as ImageNet has, `val` is the test split.
+
     Raises:
-        ValueError: if a source is missing, has no classes or an empty one, an image in
-            no class, or splits that differ in classes.
+        ValueError: if a source is missing, has no classes, or splits that differ in
+            classes.
     """
     for path in (source, test):
         if path is not None and not path.exists():
             raise ValueError(f"{path} was not found: looked for {path.absolute()}")
     tree = read_tree(source.absolute())
-    splits = _splits(source, tree)
+    layout = _layout(source, tree)
+    splits = {split: _members(tree, each) for split, each in layout.splits.items()}
     if test is not None:
-        _add_test(splits, source, test)
-    names = {split: _class_names(source, classes) for split, classes in splits.items()}
-    if "test" in names:
-        _must_agree(source, names["train"], names["test"])
-    if len(names["train"]) < 2:
+        if "test" in splits or "val" in splits:
+            raise ValueError(f"{source} has a test split of its own: leave out --test")
+        splits["test"] = _members_of_test(test)
+    elif "test" not in splits and "val" in splits:
+        splits["test"] = splits.pop("val")
+    names = tuple(splits["train"])
+    for split, classes in splits.items():
+        _must_agree(source, split, names, tuple(classes))
+    if len(names) < 2:
         raise ValueError(
-            f"{source} has one class folder, {', '.join(names['train'])!r}: a "
-            f"classifier needs two or more, as class/name.jpg{_about_imagenet(tree)}"
+            f"{source} has one class folder, {', '.join(names)!r}: a classifier needs "
+            f"two or more, as class/name.jpg{_about_imagenet(tree)}"
         )
-    return Listing(names["train"], _labelled(splits, names["train"]), tree.others)
-
-
-def _splits(source: Path, tree: Tree) -> dict[str, dict[str, list[Member]]]:
-    """Images by split and class."""
-    folders = _below_shared(source, tree)
-    tops = {parts[0] for parts, images in folders.items() if parts and images}
-    is_split = any(p[0] == "train" and len(p) > 1 and i for p, i in folders.items())
-    if not is_split:
-        return {"train": _classes(source, folders, tree)}
-    second = "test" if "test" in tops else "val"
-    if unused := sorted(tops - {"train", second}):
-        warnings.warn(
-            f"{source}: only train and {second} are used, not {', '.join(unused)}",
-            stacklevel=3,
-        )
-    return {
-        split: _classes(source, below, tree)
-        for split, top in (("train", "train"), ("test", second))
-        if (below := {p[1:]: i for p, i in folders.items() if p[0] == top})
+    labelled = {
+        split: [(m, label) for label, name in enumerate(names) for m in classes[name]]
+        for split, classes in splits.items()
     }
+    return Listing(names, labelled, layout.notes)
 
 
-def _below_shared(source: Path, tree: Tree) -> Folders:
-    """The folders below those that all images share, but for their class's."""
-    above = [parts[:-1] for parts, images in tree.folders.items() if images]
-    if not above:
+def _layout(source: Path, tree: Tree) -> Layout:
+    layout = class_folders(str(source), tree.names)
+    if not layout.splits:
+        loose = [name for name in tree.names if "/" not in name]
+        what = f"; {loose[0]} lies in no class folder" if loose else ""
         raise ValueError(
-            f"{source} holds no image: give a folder or tar with class/name.jpg"
+            f"{source} holds no image in a class folder{what}: give a folder or tar "
+            f"with class/name.jpg{_about_imagenet(tree)}"
         )
-    first, last = min(above), max(above)
-    same = [a == b for a, b in zip(first, last, strict=False)]
-    depth = (*same, False).index(False)
-    found = {
-        parts[depth:]: images
-        for parts, images in tree.folders.items()
-        if parts[:depth] == first[:depth] and (len(parts) > depth or images)
-    }
-    _refuse_loose(source, found.get((), []), tree)
-    return found
+    return layout
 
 
-def _classes(source: Path, folders: Folders, tree: Tree) -> dict[str, list[Member]]:
-    _refuse_loose(source, folders.get((), []), tree)
-    for parts, images in folders.items():
-        if len(parts) > 1 and images:
-            raise ValueError(
-                f"{source}: {images[0].name} lies in a folder of a class folder: put "
-                "images as class/name.jpg, or with train/, test/ or val/ above"
-            )
-    return {parts[0]: images for parts, images in folders.items() if len(parts) == 1}
+def _members(
+    tree: Tree, classes: Mapping[str, Sequence[str]]
+) -> dict[str, list[Member]]:
+    return {name: [tree.members[f] for f in files] for name, files in classes.items()}
 
 
-def _refuse_loose(source: Path, images: list[Member], tree: Tree) -> None:
-    if images:
+def _members_of_test(test: Path) -> dict[str, list[Member]]:
+    tree = read_tree(test.absolute())
+    layout = _layout(test, tree)
+    if len(layout.splits) > 1:
         raise ValueError(
-            f"{source}: {images[0].name} lies in no class folder: put images as "
-            f"class/name.jpg{_about_imagenet(tree)}"
+            f"--test {test} has splits of its own: give the folder of one of them"
         )
+    return _members(tree, layout.splits["train"])
 
 
 def _about_imagenet(tree: Tree) -> str:
-    files = (image.name for images in tree.folders.values() for image in images)
-    if not any("ILSVRC2012_val_" in name for name in files):
+    if not any("ILSVRC2012_val_" in name for name in tree.names):
         return ""
     return (
         ". ImageNet's validation images come without classes: unpack them, sort them "
@@ -136,47 +228,13 @@ def _about_imagenet(tree: Tree) -> str:
     )
 
 
-def _add_test(
-    splits: dict[str, dict[str, list[Member]]], source: Path, test: Path
+def _must_agree(
+    source: Path, split: str, train: tuple[str, ...], there: tuple[str, ...]
 ) -> None:
-    if "test" in splits:
-        raise ValueError(f"{source} has a test split of its own: leave out --test")
-    found = _splits(test, read_tree(test.absolute()))
-    if "test" in found:
+    if train != there:
+        only_train = sorted(set(train) - set(there))[:5]
+        only_there = sorted(set(there) - set(train))[:5]
         raise ValueError(
-            f"--test {test} has splits of its own: give the folder of one of them"
+            f"{source}: train and {split} differ in classes, only in train "
+            f"{only_train}, only in {split} {only_there}: give both the same"
         )
-    splits["test"] = found["train"]
-
-
-def _class_names(source: Path, classes: Mapping[str, list[Member]]) -> tuple[str, ...]:
-    for name, images in classes.items():
-        if not images:
-            raise ValueError(
-                f"{source}: class folder {name!r} holds no image: add images or remove "
-                "the folder"
-            )
-    return tuple(sorted(classes))
-
-
-def _must_agree(source: Path, train: tuple[str, ...], test: tuple[str, ...]) -> None:
-    if train != test:
-        only_train = sorted(set(train) - set(test))[:5]
-        only_test = sorted(set(test) - set(train))[:5]
-        raise ValueError(
-            f"{source}: train and test differ in classes, only in train {only_train}, "
-            f"only in test {only_test}: give both the same"
-        )
-
-
-def _labelled(
-    splits: Mapping[str, Mapping[str, list[Member]]], class_names: tuple[str, ...]
-) -> dict[str, list[tuple[Member, int]]]:
-    return {
-        split: [
-            (member, label)
-            for label, name in enumerate(class_names)
-            for member in sorted(classes[name], key=lambda member: member.name)
-        ]
-        for split, classes in splits.items()
-    }

@@ -16,12 +16,12 @@ import torch
 
 from infaug.config import PrepareConfig
 from infaug.data.listing import Listing
+from infaug.data.parquet import PLAN, read_plan
 from infaug.data.shard_file import ROWS_PER_GROUP, Shard
 from infaug.data.whole_file import whole_file
 from infaug.randomness import generator
-from infaug.storage import Location, location
+from infaug.storage import location
 
-PLAN = "plan.json"
 SHARD_BYTES = 256 * 2**20
 WHAT = {
     "listing": "other files or labels",
@@ -111,27 +111,6 @@ def write_plan(folder: Path, plan: dict[str, Any]) -> None:
     if not (folder / PLAN).exists():
         with whole_file(folder / PLAN) as path:
             path.write_text(json.dumps(plan, indent=1) + "\n")
-
-
-def read_plan(folder: Location) -> dict[str, Any] | None:
-    """The plan of a prepared folder; None if it has none.
-
-    Raises:
-        ValueError: if it has one that is damaged.
-    """
-    path = folder / PLAN
-    if not path.is_file():
-        return None
-    try:
-        plan = json.loads(path.read_bytes())
-        if not isinstance(plan["shards"], dict):
-            raise TypeError("no shards")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error}): remove it with the Parquet files beside it, "
-            "and prepare again"
-        ) from error
-    return plan
 
 
 def _default_rows(listing: Listing) -> int:

@@ -52,8 +52,8 @@ class Prepared:
     num_bytes: int
     unreadable: tuple[tuple[str, str], ...]
     """Files that were left out, with the reason."""
-    passed_over: list[str]
-    """Files that are not named like images."""
+    notes: tuple[str, ...]
+    """What was skipped or renamed, for people."""
     seconds: float
 
 
@@ -110,7 +110,7 @@ def prepare(
         num_shards=len(shards),
         num_bytes=sum(each.num_bytes for each in written.values()),
         unreadable=unreadable,
-        passed_over=listing.others,
+        notes=listing.notes,
         seconds=time.perf_counter() - began,
     )
 

@@ -48,6 +48,8 @@ class Reader:
     """Height and width of every crop, pixels."""
     mode: str
     """L or RGB."""
+    class_names: tuple[str, ...] | None = None
+    """None if labels are bare numbers."""
 
     def items(self, positions: Sequence[int], groups: Sequence[int]) -> list[Encoded]:
         """The images at some positions, all of them in these row groups, in order."""
@@ -57,7 +59,7 @@ class Reader:
             wanted[number].append(position)
         found: dict[int, Encoded] = {}
         for number, rows in wanted.items():
-            items = read_rows(self.groups[number], rows, self.config)
+            items = read_rows(self.groups[number], rows, self.class_names)
             found.update(zip(rows, items, strict=True))
         return [found[position] for position in positions]
 
@@ -76,8 +78,9 @@ class Reader:
         Raises:
             ValueError: for an image that cannot be read.
         """
+        bits = self.config.pixel_bits
         images = [
-            crops_of(item, crops, numbers, self.size, self.mode)
+            crops_of(item, crops, numbers, self.size, self.mode, bits)
             for item, numbers in zip(encoded.items, encoded.numbers, strict=True)
         ]
         labels = torch.tensor([item.label for item in encoded.items])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -15,9 +16,11 @@ from torch import Tensor
 from infaug.config import DataConfig
 from infaug.data.decode import Encoded
 from infaug.data.parquet import (
-    check_columns,
-    check_label,
+    Columns,
+    class_index,
     encoded_bytes,
+    find_columns,
+    number_of,
     opened,
     reading,
 )
@@ -29,6 +32,7 @@ class RowGroup:
     """Rows that are read at once."""
 
     file: Location
+    columns: Columns
     number: int
     """Of the file's row groups."""
     first: int
@@ -64,52 +68,59 @@ def read_layout(
     for file in (each.fixed for each in files):  # Others may read them.
         in_file = 0
         with opened(file) as parquet:
-            check_columns(file, parquet.schema_arrow, config)
+            columns = find_columns(file, parquet.schema_arrow, config)
             for number in range(parquet.num_row_groups):
                 size = parquet.metadata.row_group(number).num_rows
                 group = RowGroup(
-                    file=file, number=number, first=first + in_file, size=size,
-                    first_in_file=in_file,
+                    file=file, columns=columns, number=number, first=first + in_file,
+                    size=size, first_in_file=in_file,
                 )  # fmt: skip
                 groups.append(group)
                 in_file += size
-            with reading(file, "its labels"):
-                column = parquet.read(columns=[config.label_column]).column(0)
-        labels.append(_checked(file, column, class_names))
+            labels.append(_labels(file, parquet, columns, in_file, class_names))
         first += in_file
     return tuple(groups), torch.from_numpy(np.concatenate(labels))
 
 
 def read_rows(
-    group: RowGroup, positions: Iterable[int], config: DataConfig
+    group: RowGroup, positions: Iterable[int], class_names: tuple[str, ...] | None
 ) -> list[Encoded]:
     """Rows of a group, by their positions in the set, as encoded images with labels.
 
     Raises:
         ValueError: if the file cannot be read there.
     """
-    columns = [config.image_column, config.label_column]
+    columns, number = group.columns, number_of(class_names)
     with opened(group.file) as parquet, reading(group.file, group.name):
-        table = parquet.read_row_group(group.number, columns=columns)
-    images, labels = table.columns
+        table = parquet.read_row_group(group.number, columns=columns.read)
+    images, labels = table.column(columns.image), columns.labels(table)
     found = []
     for row in (position - group.first for position in positions):
         name = f"{group.file} row {group.first_in_file + row}"
         image = encoded_bytes(images[row].as_py())
-        found.append(Encoded(name, image, labels[row].as_py()))
+        found.append(Encoded(name, image, class_index(name, labels[row], number)))
     return found
 
 
-def _checked(
-    file: Location, column: pa.ChunkedArray, class_names: tuple[str, ...] | None
+def _labels(
+    file: Location,
+    parquet: pq.ParquetFile,
+    columns: Columns,
+    num_rows: int,
+    class_names: tuple[str, ...] | None,
 ) -> np.ndarray:
-    """The labels of a file, or the message about the first wrong one."""
-    num_classes = len(class_names) if class_names is not None else None
-    if column.null_count == 0:
+    """The classes of all rows of a file, or the message about the first wrong one."""
+    number = number_of(class_names)
+    if columns.label is None:
+        label = class_index(str(file), columns.constant, number)
+        return np.full(num_rows, label, dtype=np.int64)
+    with reading(file, "its labels"):
+        column = parquet.read(columns=[columns.label]).column(0)
+    if column.null_count == 0 and pa.types.is_integer(column.type):
         labels = column.to_numpy().astype(np.int64)
-        most = labels.max(initial=-1)
-        if labels.min(initial=0) >= 0 and (num_classes is None or most < num_classes):
+        largest = labels.max(initial=-1)
+        if labels.min(initial=0) >= 0 and (not number or largest < len(number)):
             return labels
-    for row, label in enumerate(column.to_pylist()):
-        check_label(f"{file} row {row}", label, class_names)
-    raise AssertionError("a label was wrong")
+    pairs = enumerate(column.to_pylist())
+    checked = [class_index(f"{file} row {k}", label, number) for k, label in pairs]
+    return np.asarray(checked, dtype=np.int64)

@@ -4,6 +4,7 @@ Every fault that the files can have is found here, before any training, and told
 the file or row at fault and with a remedy.
 """
 
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,9 +21,10 @@ from infaug.data.decode import Decoder
 from infaug.data.digits import digits
 from infaug.data.feed import Feed, Threads
 from infaug.data.images import Source
-from infaug.data.layout import Listed, listed
+from infaug.data.listing import Listed, listed
 from infaug.data.stored import must_stream
 from infaug.data.streamed import streamed
+from infaug.storage import location
 from infaug.words import plural, were
 
 
@@ -36,7 +38,8 @@ def load(config: DataConfig, feed: Feed | None = None) -> Source:
         ValueError: if the source is missing, empty or of no known layout, or if a
             column, image, label or class is not as it must be.
     """
-    decoder = Decoder(config)
+    decoder, notes = Decoder(config), []
+    _refuse_itself(config)
     if config.source == "digits":
         mode = "RGB" if config.mode == "RGB" else "L"
         whole = digits(image_size=config.image_size or 16, mode=mode)
@@ -45,6 +48,7 @@ def load(config: DataConfig, feed: Feed | None = None) -> Source:
         decoder = Decoder(settled)
     else:
         parts = listed(config.source, config)
+        notes += parts["train"].notes
         files = parts["train"].files
         if files and must_stream(files, config):
             source = streamed(parts, config, feed or Threads())
@@ -52,7 +56,9 @@ def load(config: DataConfig, feed: Feed | None = None) -> Source:
             return source
         source = _decoded(parts, config, decoder)
     if config.target_source is not None:
-        source = _with_target(source, config, decoder)
+        target = listed(config.target_source, config.of_target)
+        notes += target["train"].notes
+        source = _with_target(source, config, decoder, target)
     _check_held_out(source, config)
     if num := len(decoder.bad):
         few = "; ".join(decoder.bad[:3]) + ("; ..." if len(decoder.bad) > 3 else "")
@@ -60,7 +66,34 @@ def load(config: DataConfig, feed: Feed | None = None) -> Source:
             f"{plural(num, 'unreadable image')} {were(num)} skipped: {few}",
             stacklevel=2,
         )
-    return replace(source, bad=tuple(decoder.bad))
+    notes += _changes(decoder.changes)
+    return replace(source, bad=tuple(decoder.bad), notes=tuple(notes))
+
+
+def _refuse_itself(config: DataConfig) -> None:
+    if config.target_source is None or config.source == "digits":
+        return
+    places = [location(each) for each in (config.source, config.target_source)]
+    first, second = (os.path.realpath(p.base) if p.is_local else p for p in places)
+    if first == second:
+        raise ValueError(
+            f"--target {config.target_source} is the data itself: give images of where "
+            "the model will be used, or --target 200 to hold 200 of the data out"
+        )
+
+
+def _changes(changes: Mapping[str, int]) -> list[str]:
+    """Lines about images that do not look as their stored pixels."""
+    why = {
+        "turned": "as their EXIF orientation says",
+        "composited": "on white, for parts of them are transparent",
+        "rescaled": "to 8 bits, for they have more",
+    }
+    return [
+        f"{what:10} {plural(changes[what], 'image')} {reason}"
+        for what, reason in why.items()
+        if changes[what]
+    ]
 
 
 def _check_held_out(source: Source, config: DataConfig) -> None:
@@ -122,12 +155,16 @@ def _join_val(source: Source, where: str) -> Source:
     return replace(source, train=train, target=None, names=names)
 
 
-def _with_target(source: Source, config: DataConfig, decoder: Decoder) -> Source:
+def _with_target(
+    source: Source,
+    config: DataConfig,
+    decoder: Decoder,
+    parts: Mapping[str, Listed],
+) -> Source:
     """The source with the images of `target_source`, which drive, choose and test."""
     assert isinstance(source.train, Labelled)
     where = config.target_source
     assert where is not None
-    parts = listed(where, config)
     classes = source.train.class_names
     held = [
         _matched(parts[name], classes, decoder, where)

@@ -13,7 +13,7 @@ from infaug.data.dataset import Labelled
 from infaug.data.decode import UnreadableError, open_image
 from infaug.data.feed import Feed
 from infaug.data.lanes import Window
-from infaug.data.parquet import opened, parquet_items
+from infaug.data.parquet import opened, parquet_class_names, parquet_items
 from infaug.data.reader import Reader
 from infaug.data.shards import read_layout
 from infaug.storage import Location
@@ -156,7 +156,13 @@ def open_stored(
     assert config.image_size is not None, "`must_stream` asks for it"
     groups, labels = read_layout(files, config, class_names)
     mode = "RGB" if config.mode == "auto" else config.mode
-    reader = Reader(groups=groups, config=config, size=config.image_size, mode=mode)
+    reader = Reader(
+        groups=groups,
+        config=config,
+        size=config.image_size,
+        mode=mode,
+        class_names=class_names,
+    )
     names = class_names or tuple(str(label) for label in labels.unique().tolist())
     positions = torch.arange(len(labels))
     return Stored(
@@ -169,7 +175,7 @@ def _size_of_first(file: Location, config: DataConfig) -> tuple[int, int]:
 
     That it cannot is told by whoever then reads it.
     """
-    items = parquet_items([file], config, None)
+    items = parquet_items([file], config, parquet_class_names([file], config))
     try:
         image = open_image(next(items), "auto")
     except (StopIteration, UnreadableError):

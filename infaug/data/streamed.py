@@ -10,7 +10,7 @@ from infaug.data.classes import check_like_train, number_classes
 from infaug.data.dataset import Labelled
 from infaug.data.feed import Feed
 from infaug.data.images import Source
-from infaug.data.layout import Listed, listed
+from infaug.data.listing import Listed, listed
 from infaug.data.stored import Stored, open_stored
 
 
@@ -28,7 +28,7 @@ def streamed(parts: Mapping[str, Listed], config: DataConfig, feed: Feed) -> Sou
     files, is_tested_on_target = list(parts["train"].files), False
     if config.target_source is not None:
         files += drives.files if drives else ()  # `val` is trained on
-        target = listed(config.target_source, config)
+        target = listed(config.target_source, config.of_target)
         drives = target["train"]
         if config.test_from == "target":
             test = target.get("test")

@@ -14,8 +14,15 @@ from statistics import median
 from PIL import Image
 
 from infaug.config import DataConfig
-from infaug.data.decode import UNREADABLE, Encoded
-from infaug.data.layout import Listed, listed
+from infaug.data.decode import (
+    DEEP_BITS,
+    ORIENTATION,
+    UNREADABLE,
+    Encoded,
+    is_deep,
+    largest_value,
+)
+from infaug.data.listing import Listed, listed
 from infaug.data.parquet import opened
 from infaug.data.shards import read_layout, read_rows
 from infaug.storage import Location
@@ -36,6 +43,8 @@ class Survey:
     """By width and height, pixels."""
     modes: Counter[str] = field(default_factory=Counter)
     """By Pillow's name of the mode."""
+    deepest: int = 0
+    """Largest value of grey images of more than 8 bits; 0 without such."""
     unreadable: tuple[str, ...] = ()
     """Images without a header."""
 
@@ -43,6 +52,7 @@ class Survey:
         return Survey(
             sizes=self.sizes + other.sizes,
             modes=self.modes + other.modes,
+            deepest=max(self.deepest, other.deepest),
             unreadable=self.unreadable + other.unreadable,
         )
 
@@ -64,10 +74,11 @@ def survey(config: DataConfig) -> Survey:
         ValueError: for a source that `listed` refuses.
     """
     found = Survey()
-    for source in (config.source, config.target_source):
-        if source is not None and source != "digits":
-            for part in listed(source, config).values():
-                found += _headers(_sample(part, config))
+    targets = [config.of_target] if config.target_source is not None else []
+    for each in (config, *targets):
+        if each.source != "digits":
+            for part in listed(each.source, each).values():
+                found += _headers(_sample(part, each))
     return found
 
 
@@ -83,12 +94,22 @@ def settle_images(config: DataConfig) -> tuple[DataConfig, list[str]]:
     Raises:
         ValueError: for a source that `listed` refuses.
     """
-    if config.source == "digits" or (config.image_size and config.mode != "auto"):
+    if config.source == "digits" or (
+        config.image_size and config.mode != "auto" and config.pixel_bits
+    ):
         return config, []
     found = survey(config)
     if not found.num:
         return config, []
     told = []
+    if config.pixel_bits is None and found.deepest:
+        bits = max(found.deepest.bit_length(), 8)
+        config = replace(config, pixel_bits=bits)
+        if bits != DEEP_BITS:
+            told.append(
+                f"grey       values up to {found.deepest:,}: taken as {bits} bits and "
+                "scaled to 8 (--data.pixel-bits decides)"
+            )
     if config.mode == "auto" and (mode := _mode(found)):
         config = replace(config, mode=mode)
         named = ", ".join(f"{n} {name}" for name, n in found.modes.most_common(4))
@@ -152,7 +173,7 @@ def _rows(part: Listed, config: DataConfig) -> Iterator[Encoded]:
     groups, _ = read_layout(part.files, config, part.class_names)
     for group in _spread(groups, GROUPS_READ):
         wanted = _spread(group.positions, MOST_HEADERS // GROUPS_READ)
-        yield from read_rows(group, wanted, config)
+        yield from read_rows(group, wanted, part.class_names)
 
 
 def _spread(items: Sequence, most: int) -> list:
@@ -162,15 +183,20 @@ def _spread(items: Sequence, most: int) -> list:
 
 
 def _headers(items: Iterable[Encoded]) -> Survey:
-    sizes, modes, unreadable = Counter(), Counter(), []
+    sizes, modes, unreadable, deepest = Counter(), Counter(), [], 0
     for item in items:
         try:
             with Image.open(_opened(item)) as image:
-                sizes[image.size] += 1
+                is_turned = image.getexif().get(ORIENTATION, 1) in range(5, 9)
+                sizes[image.size[::-1] if is_turned else image.size] += 1
                 modes[image.mode] += 1
+                if is_deep(image):
+                    deepest = max(deepest, largest_value(image))
         except UNREADABLE:
             unreadable.append(item.name)
-    return Survey(sizes=sizes, modes=modes, unreadable=tuple(unreadable))
+    return Survey(
+        sizes=sizes, modes=modes, deepest=deepest, unreadable=tuple(unreadable)
+    )
 
 
 def _opened(item: Encoded) -> BytesIO | str:

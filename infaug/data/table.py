@@ -1,19 +1,44 @@
-"""Images listed in a CSV: a path and a label in each line, and a split if there is one.
+"""Images listed in a table: a path and a label in each line, perhaps a split.
 
-Paths are relative to the CSV. Labels are names of classes; if all of them are whole
-numbers they are taken in order of number, else in order of name.
+A CSV (commas, semicolons or tabs; a header or just path and label), or JSON lines. Also
+the `metadata.csv` and `metadata.jsonl` that Hugging Face keeps beside images. Paths are
+relative to the table. Labels are names of classes; if all of them are whole numbers
+they are taken in order of number, else in order of name.
 """
 
 import csv
 import io
+import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import PurePosixPath
 
 from infaug.config import DataConfig
 from infaug.data.decode import Encoded
-from infaug.data.split_names import SPLIT_NAMES
+from infaug.data.names import (
+    SPLITS,
+    SUFFIXES,
+    composed,
+    is_image,
+    is_no_label,
+    ordered_names,
+    split_of,
+    suffix_of,
+)
 from infaug.storage import Location, is_url, location
+
+TABLES = (".csv", ".tsv", ".jsonl")
+METADATA = ("metadata.csv", "metadata.jsonl")
+DELIMITERS = (",", ";", "\t")
+# What columns are called by others, where the setting is left as it is by default.
+OTHERS = {
+    "path": ("file_name", "filename", "file", "filepath", "image", "image_id", "id"),
+    "label": ("labels", "class", "target", "category", "class_name"),
+    "split": (),
+}
+DEFAULT = DataConfig()
 
 
 @dataclass(frozen=True)
@@ -26,6 +51,16 @@ class Line:
     label: str
 
 
+@dataclass(frozen=True)
+class Table:
+    """The cells of a table, as text."""
+
+    path: Location
+    header: list[str]
+    rows: list[tuple[str, list[str]]]
+    """Place of each line, and its cells."""
+
+
 def table_parts(path: Location, config: DataConfig) -> dict[str, list[Line]]:
     """The lines of each split that occurs, in order; all are `train` without a column.
 
@@ -33,38 +68,38 @@ def table_parts(path: Location, config: DataConfig) -> dict[str, list[Line]]:
         ValueError: if a column is missing, a cell is empty, or a split is unknown; the
             file and line are named.
     """
-    rows = _rows(path)
-    header = [name.strip() for name in next(rows, ("", []))[1]]
-    place = _columns(path, header, config)
-    parts: dict[str, list[Line]] = defaultdict(list)
-    for where, row in rows:
-        if not any(cell.strip() for cell in row):
+    return _in_order(
+        [(None, *each) for each in _lines(_read(path, config), config)], path
+    )
+
+
+def metadata_parts(
+    root: Location, names: Sequence[str], config: DataConfig
+) -> dict[str, list[Line]]:
+    """The lines of the metadata files of a folder, by split; empty without such.
+
+    The split is a column's, or the folder's in which the metadata or the image lies.
+    Metadata without a column of labels say nothing about classes.
+
+    Raises:
+        ValueError: as `table_parts`.
+    """
+    found = []
+    for name in names:
+        *above, file = PurePosixPath(name).parts
+        if file.lower() not in METADATA:
             continue
-        if len(row) != len(header):
-            raise ValueError(
-                f"{where} has {len(row)} cells, the header {len(header)}: put a path "
-                "or label that holds a comma into double quotes"
-            )
-        cells = {name: row[at].strip() for name, at in place.items()}
-        for name in ("path", "label"):
-            if not cells[name]:
-                raise ValueError(f"{where} has no {name}: fill it in or remove it")
-        split = _split(where, cells.get("split"), config)
-        line = Line(
-            f"{where}: {cells['path']}", _file(path, cells["path"]), cells["label"]
-        )
-        parts[split].append(line)
-    if not parts:
-        raise ValueError(f"{path} lists no image: add lines below its header")
-    return {split: parts[split] for split in ("train", "val", "test") if split in parts}
+        table = _read(root / name, config)
+        if "label" not in _columns(table, config, required=("path",)):
+            continue
+        split = next((s for part in above if (s := split_of(part))), None)
+        found += [(split, *each) for each in _lines(table, config)]
+    return _in_order(found, root) if found else {}
 
 
 def table_class_names(lines: list[Line]) -> tuple[str, ...]:
     """The labels that occur, in order of number if all are whole numbers, else name."""
-    found = {line.label for line in lines}
-    if all(label.isdecimal() for label in found):
-        return tuple(sorted(found, key=lambda label: (int(label), label)))
-    return tuple(sorted(found))
+    return ordered_names(line.label for line in lines)
 
 
 def table_items(lines: list[Line], class_names: tuple[str, ...]) -> list[Encoded]:
@@ -73,17 +108,103 @@ def table_items(lines: list[Line], class_names: tuple[str, ...]) -> list[Encoded
     return [Encoded(line.name, line.file, number[line.label]) for line in lines]
 
 
-def _rows(path: Location) -> Iterator[tuple[str, list[str]]]:
-    """Every line with its place, whichever way lines end."""
-    rows = csv.reader(io.StringIO(_text(path), newline=None))
+def _in_order(
+    found: Sequence[tuple[str | None, str | None, str | None, Line]], path: Location
+) -> dict[str, list[Line]]:
+    """By split: that of the folder of the table, of the column, or of the image."""
+    if not found:
+        raise ValueError(f"{path} lists no image: add lines below its header")
+    is_split = any(column or above for above, column, _, _ in found) or any(
+        beside == "train" for _, _, beside, _ in found
+    )
+    parts: dict[str, list[Line]] = defaultdict(list)
+    for above, column, beside, line in found:
+        split = column or above or (beside if is_split else None)
+        parts[split or "train"].append(line)
+    return {split: parts[split] for split in SPLITS if split in parts}
+
+
+def _lines(
+    table: Table, config: DataConfig
+) -> Iterator[tuple[str | None, str | None, Line]]:
+    """Every line with the split of its column, and that of the folder of its image."""
+    place = _columns(table, config)
+    find = _finder(table.path)
+    is_metadata = table.path.name.lower() in METADATA
+    for where, row in table.rows:
+        cells = {name: row[at].strip() for name, at in place.items()}
+        if not cells["path"]:
+            raise ValueError(f"{where} has no path: fill it in or remove it")
+        if is_no_label(cells["label"]):
+            written = f" but {cells['label']!r}" if cells["label"] else ""
+            raise ValueError(f"{where} has no label{written}: fill it in or remove it")
+        split = None
+        if "split" in cells and (split := split_of(cells["split"])) is None:
+            raise ValueError(
+                f"{where} has {table.header[place['split']]} {cells['split']!r}: write "
+                "train, val or test, or name another column with --data.split-column"
+            )
+        file = find(where, cells["path"])
+        line = Line(f"{where}: {cells['path']}", file, composed(cells["label"]))
+        top = PurePosixPath(cells["path"]).parts[0]
+        yield split, split_of(top) if is_metadata else None, line
+
+
+def _read(path: Location, config: DataConfig) -> Table:
+    text = _text(path)
+    if suffix_of(path.name) == ".jsonl":
+        return _of_json(path, text)
+    tables = (_of_csv(path, text, delimiter) for delimiter in DELIMITERS)
+    best = None
+    for table in tables:
+        if {"path", "label"} <= set(_columns(table, config, required=())):
+            return table
+        best = table if best is None or len(table.header) > len(best.header) else best
+    assert best is not None
+    # Without a header, one of two cells is named like an image.
+    if len(best.header) == 2 and any(is_image(cell) for cell in best.header):
+        header = [config.path_column, config.label_column]
+        if is_image(best.header[1]):
+            header.reverse()
+        return Table(path, header, [(f"{path} line 1", best.header), *best.rows])
+    return best
+
+
+def _of_csv(path: Location, text: str, delimiter: str) -> Table:
+    """All lines, whichever way they end; blank ones are passed over."""
+    rows = csv.reader(io.StringIO(text, newline=None), delimiter=delimiter)
+    found = []
     try:
+        header = [name.strip() for name in next(rows, [])]
         for row in rows:
-            yield f"{path} line {rows.line_num}", row
+            if any(cell.strip() for cell in row):
+                found.append((f"{path} line {rows.line_num}", row))
     except csv.Error as error:
         raise ValueError(
             f"{path} line {rows.line_num} cannot be read ({error}): see that every "
             "double quote from there on has its other half"
         ) from error
+    return Table(path, header, found)
+
+
+def _of_json(path: Location, text: str) -> Table:
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        where = f"{path} line {number}"
+        try:
+            row = json.loads(line) if line.strip() else {}
+        except ValueError as error:
+            raise ValueError(
+                f"{where} is no JSON ({error}): write an object a line"
+            ) from error
+        if row:
+            found.append((where, row))
+    header = list(dict.fromkeys(key for _, row in found for key in row))
+    cells = [
+        (where, ["" if row.get(key) is None else str(row[key]) for key in header])
+        for where, row in found
+    ]
+    return Table(path, header, cells)
 
 
 def _text(path: Location) -> str:
@@ -95,36 +216,67 @@ def _text(path: Location) -> str:
         ) from error
 
 
-def _columns(path: Location, header: list[str], config: DataConfig) -> dict[str, int]:
+def _columns(
+    table: Table, config: DataConfig, required: Sequence[str] = ("path", "label")
+) -> dict[str, int]:
     """Where the columns are; that of splits may be missing."""
     place: dict[str, int] = {}
-    for name, option, column in (
-        ("path", "--data.path-column", config.path_column),
-        ("label", "--data.label-column", config.label_column),
-        ("split", "--data.split-column", config.split_column),
-    ):
-        if header.count(column) == 1:
-            place[name] = header.index(column)
-        elif name != "split" or column in header:
+    for name in OTHERS:
+        column = getattr(config, f"{name}_column")
+        at = _index(table.header, column)
+        if at is None and column == getattr(DEFAULT, f"{name}_column"):
+            others = [_index(table.header, other) for other in OTHERS[name]]
+            at = next((other for other in others if other is not None), None)
+        if at is not None:
+            place[name] = at
+        elif name in required:
             raise ValueError(
-                f"{path} line 1 has no column {column!r} (or several); it has "
-                f"{', '.join(header) or 'nothing'}: choose one with {option}"
+                f"{table.path} line 1 has no column {column!r} (or several); it has "
+                f"{', '.join(table.header) or 'nothing'}: choose one with "
+                f"--data.{name}-column"
+            )
+    for where, row in table.rows if required else ():
+        if len(row) != len(table.header):
+            raise ValueError(
+                f"{where} has {len(row)} cells, the header {len(table.header)}: put a "
+                "path or label that holds a comma into double quotes"
             )
     return place
 
 
-def _split(where: str, name: str | None, config: DataConfig) -> str:
-    if name is None:
-        return "train"
-    if name.lower() not in SPLIT_NAMES:
-        raise ValueError(
-            f"{where} has {config.split_column} {name!r}: write train, val or test, or "
-            "name another column with --data.split-column"
-        )
-    return SPLIT_NAMES[name.lower()]
+def _index(header: Sequence[str], column: str) -> int | None:
+    """Where a column is: as it is spelled, or the only one that differs in case."""
+    if header.count(column) == 1:
+        return header.index(column)
+    same = [at for at, name in enumerate(header) if name.lower() == column.lower()]
+    return same[0] if len(same) == 1 and column not in header else None
 
 
-def _file(table: Location, path: str) -> Location:
-    if is_url(path) or path.startswith("/"):
-        return location(path)
-    return table.parent / path
+def _finder(table: Location) -> Callable[[str, str], Location]:
+    """Where the image of a cell lies, also if its ending is left out."""
+
+    @cache
+    def stems(folder: Location) -> dict[str, list[Location]]:
+        found: dict[str, list[Location]] = defaultdict(list)
+        for file in folder.files():
+            if is_image(file.name):
+                found[file.name.rpartition(".")[0]].append(file)
+        return found
+
+    def find(where: str, path: str) -> Location:
+        if path[1:3] in (":\\", ":/") and path[0].isalpha():
+            raise ValueError(
+                f"{where} has {path!r}, a path of a Windows drive: write paths "
+                "relative to the table"
+            )
+        if is_url(path):
+            return location(path)
+        if "/" not in path:
+            path = path.replace("\\", "/")
+        file = location(path) if path.startswith("/") else table.parent / path
+        if suffix_of(file.name) in SUFFIXES:
+            return file
+        found = stems(file.parent).get(file.name, [])
+        return found[0] if len(found) == 1 else file
+
+    return find

@@ -7,11 +7,13 @@ they could not. Links to folders are followed; hidden files are passed over.
 
 import os
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from infaug.data.folder import SUFFIXES
+from infaug.data.names import is_hidden, is_image, suffix_of
+from infaug.storage import Location
 
 MAGIC = {b"\x1f\x8b": "gunzip", b"BZh": "bunzip2", b"\xfd7zXZ": "unxz"}
 
@@ -36,38 +38,61 @@ class Member(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Images by folder, as path below the source; folders may be empty."""
+    """The files of a source by name; folders without a file end in a slash."""
 
-    folders: dict[tuple[str, ...], list[Member]] = field(default_factory=dict)
-    others: list[str] = field(default_factory=list)
-    """Files that are not named like images."""
+    members: dict[str, Member] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
 
-    def add(self, folder: tuple[str, ...], member: Member) -> None:
-        """Add a file to a folder; an image if it is named like one."""
-        images = self.folders.setdefault(folder, [])
-        if _suffix(member.name) in SUFFIXES:
-            images.append(member)
-        else:
-            self.others.append(member.where)
+    @property
+    def names(self) -> list[str]:
+        """Of files and empty folders."""
+        return [*self.members, *self.empty]
 
 
-def files_below(folder: Path) -> list[Path]:
-    """Files of a folder and of those in it, in order of path, seen as `read_tree` does.
+def walk(folder: Path) -> Iterator[str]:
+    """Names of what lies below a folder, relative to it; empty folders end in a slash.
 
-    Links to folders are followed, each folder once; hidden names passed over.
+    Links to folders are followed, each folder once; what is the system's own is passed
+    over.
 
     Raises:
         ValueError: if a folder cannot be read.
     """
-    found: list[Path] = []
     seen: set[str] = set()
     for root, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         true = os.path.realpath(root)
         folders[:] = [] if true in seen else sorted(_shown(folders))
+        below = "" if root == str(folder) else os.path.relpath(root, folder)
         if true not in seen:
-            found += [Path(root, name) for name in _shown(files)]
+            shown = _shown(files)
+            yield from (os.path.join(below, name) for name in shown)
+            if below and not (shown or folders):
+                yield f"{below}/"
         seen.add(true)
-    return sorted(found)
+
+
+def files_below(folder: Path) -> list[Path]:
+    """Files of a folder and of those in it, in order of path, as `walk` sees them."""
+    return sorted(folder / name for name in walk(folder) if not name.endswith("/"))
+
+
+def names_below(folder: Location) -> list[str]:
+    """What `walk` gives, of a local folder or an object store.
+
+    Raises:
+        ValueError: if it cannot be read, or a name is no UTF-8.
+    """
+    if not folder.is_local:
+        return folder.names_below()
+    names = list(walk(Path(folder.base)))
+    try:
+        "".join(names).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{folder} holds a name that is no UTF-8 ({error.object[error.start]!r}): "
+            "rename it, or write all of it as Parquet with `infaug data prepare`"
+        ) from error
+    return names
 
 
 def _refuse(error: OSError) -> None:
@@ -77,7 +102,7 @@ def _refuse(error: OSError) -> None:
 
 
 def _shown(names: list[str]) -> list[str]:
-    return [name for name in names if not name.startswith(".")]
+    return [name for name in names if not is_hidden(name)]
 
 
 def read_tree(path: Path) -> Tree:
@@ -87,16 +112,25 @@ def read_tree(path: Path) -> Tree:
         ValueError: if it is neither, or cannot be read through.
     """
     try:
-        if path.is_dir():
-            tree = Tree()
-            _walk(path, (), tree)
-            return tree
-        return _index_tar(path)
+        return _of_folder(path) if path.is_dir() else _index_tar(path)
     except OSError as error:
         raise ValueError(
             f"{error.filename or path} cannot be read ({error.strerror or error}): "
             "repair or remove it"
         ) from error
+
+
+def _of_folder(path: Path) -> Tree:
+    tree = Tree()
+    for name in sorted(walk(path)):
+        if name.endswith("/"):
+            tree.empty.append(name)
+        else:
+            file = os.path.join(path, name)
+            # A dangling link is an image that is missing; of other files, no matter.
+            size = os.stat(file).st_size if is_image(name) else 0
+            tree.members[name] = Member(file, name, 0, size)
+    return tree
 
 
 def read_member(member: Member) -> bytes:
@@ -125,21 +159,6 @@ def read_member(member: Member) -> bytes:
     return content
 
 
-def _walk(folder: Path, parts: tuple[str, ...], tree: Tree) -> None:
-    tree.folders[parts] = []
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            _walk(Path(entry.path), (*parts, entry.name), tree)
-        else:
-            name = "/".join((*parts, entry.name))
-            # A dangling link is an image that is missing; of other files, no matter.
-            is_image = _suffix(entry.name) in SUFFIXES
-            size = entry.stat().st_size if is_image else 0
-            tree.add(parts, Member(entry.path, name, 0, size))
-
-
 def _index_tar(path: Path) -> Tree:
     with path.open("rb") as file:
         start = file.read(6)
@@ -163,37 +182,41 @@ def _index_tar(path: Path) -> Tree:
 
 def _index(tar: tarfile.TarFile, path: str, tree: Tree) -> None:
     """Add every file; a tar in the tar is a class folder, as in ImageNet's."""
+    folders: set[str] = set()
     while (entry := tar.next()) is not None:
         tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
         # It would keep a kilobyte for each of a million.
         parts = _parts(entry.name)
-        if not parts or any(part.startswith(".") for part in parts):
+        if not parts or any(is_hidden(part) for part in parts):
             continue
         if entry.isdir():
-            tree.folders.setdefault(parts, [])
-        elif entry.isreg() and _suffix(parts[-1]) == ".tar":
+            folders.add("/".join(parts) + "/")
+        elif entry.isreg() and suffix_of(parts[-1]) == ".tar":
             _index_inner(tar, entry, path, tree)
         else:
             _refuse_link(entry, path)
-            member = Member(path, "/".join(parts), entry.offset_data, entry.size)
-            tree.add(parts[:-1], member)
+            name = "/".join(parts)
+            tree.members[name] = Member(path, name, entry.offset_data, entry.size)
     _refuse_cut(tar, path)
+    held = {name[: at + 1] for name in tree.members for at in _slashes(name)}
+    above = {name[: at + 1] for name in folders for at in _slashes(name[:-1])}
+    tree.empty.extend(sorted(folders - held - above))
 
 
 def _index_inner(
     tar: tarfile.TarFile, outer: tarfile.TarInfo, path: str, tree: Tree
 ) -> None:
-    *above, name = _parts(outer.name)
-    folder = (*above, name[: -len(".tar")])
-    tree.folders.setdefault(folder, [])
+    *above, stem = _parts(outer.name)
+    folder = "/".join((*above, stem[: -len(".tar")]))
     with tarfile.open(fileobj=tar.extractfile(outer), mode="r:") as inner:
         for entry in inner:
             file = PurePosixPath(entry.name).name
-            if entry.isdir() or file.startswith("."):
+            if entry.isdir() or is_hidden(file):
                 continue
             _refuse_link(entry, f"{path}: {outer.name}")
             start = outer.offset_data + entry.offset_data
-            tree.add(folder, Member(path, "/".join((*folder, file)), start, entry.size))
+            name = f"{folder}/{file}"
+            tree.members[name] = Member(path, name, start, entry.size)
         _refuse_cut(inner, f"{path}: {outer.name}")
 
 
@@ -206,7 +229,7 @@ def _refuse_cut(tar: tarfile.TarFile, name: str) -> None:
 
 
 def _refuse_link(entry: tarfile.TarInfo, path: str) -> None:
-    if _suffix(entry.name) in SUFFIXES and (not entry.isreg() or entry.issparse()):
+    if is_image(entry.name) and (not entry.isreg() or entry.issparse()):
         raise ValueError(
             f"{path}: {entry.name} is a link or a sparse file, not the image itself: "
             "pack the tar again with `tar --dereference --hard-dereference`"
@@ -217,5 +240,5 @@ def _parts(name: str) -> tuple[str, ...]:
     return tuple(part for part in PurePosixPath(name).parts if part not in ("/", "."))
 
 
-def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
+def _slashes(name: str) -> list[int]:
+    return [at for at, letter in enumerate(name) if letter == "/"]

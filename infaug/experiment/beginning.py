@@ -37,6 +37,7 @@ def begin_data(config: DataConfig, folder: RunFolder) -> tuple[DataConfig, list[
         config,
         image_size=began.image_size,
         mode=began.mode,
+        pixel_bits=began.pixel_bits,
         drop_duplicates=began.drop_duplicates,
     ), []
 

@@ -60,7 +60,10 @@ def settled(
         ValueError: for images that are missing or of no known layout.
     """
     found, told = settle_images(_placed(data, places, targets))
-    return replace(data, image_size=found.image_size, mode=found.mode), told
+    found = {
+        name: getattr(found, name) for name in ("image_size", "mode", "pixel_bits")
+    }
+    return replace(data, **found), told
 
 
 def _placed(

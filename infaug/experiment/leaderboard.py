@@ -13,10 +13,10 @@ from typing import Any
 
 from infaug.experiment.grid import Column, grid_cell
 from infaug.experiment.results import Record, Results
-from infaug.experiment.verdict import ENOUGH_SEEDS, Comparison, compare, half_width
+from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Comparison, compare, half_width
 from infaug.training.rows import ROWS
 
-# better, worse: the interval lies on one side of zero. no gain: not ahead on average.
+# better, worse: the interval lies on one side of zero. no gain: it ends below `MARGIN`.
 WORDS = ("reference", "better", "no gain", "worse", "undecided", "not run")
 
 
@@ -167,13 +167,13 @@ def _verdict(
         return "not run"
     if method == reference:
         return "reference"
-    if against is None or against.num_seeds < ENOUGH_SEEDS:
+    if against is None or against.num_seeds < MIN_SEEDS:
         return "undecided"
     if against.low > 0:
         return "better"
     if against.high < 0:
         return "worse"
-    return "no gain" if against.difference <= 0 else "undecided"
+    return "no gain" if against.high < MARGIN else "undecided"
 
 
 def _seconds(records: Any, device: str) -> float | None:
@@ -189,54 +189,3 @@ def _seconds(records: Any, device: str) -> float | None:
 def _mean(values: Any) -> float | None:
     kept = list(values)
     return mean(kept) if kept else None
-
-
-def in_words(board: Board) -> list[str]:
-    """Which policy is the reference, how learned methods do against every fixed one.
-
-    What a learned method does not beat is named, with the difference.
-    """
-    if board.reference is None:
-        return [f"{board.problem}: no fixed policy has every seed yet: no verdict."]
-    of = {entry.method: entry for entry in board.entries}
-    best = of[board.reference]
-    lines = [
-        f"{board.problem}: {best.method} is the best fixed policy by selection "
-        f"({best.selection:.1f} % there, {best.top1:.1f} % on test)."
-    ]
-    learned = [e for e in board.entries if ROWS[e.method].is_learned and e.tops]
-    fixed = [e for e in board.entries if is_fixed(e.method) and e.tops]
-    lines += [f"{board.problem}: {_stands(entry, fixed)}." for entry in learned]
-    return lines
-
-
-def _stands(entry: Entry, fixed: Sequence[Entry]) -> str:
-    """Which fixed policies a learned method beats, and which it does not."""
-    beaten, others = [], []
-    for other in fixed:
-        shared = [seed for seed in entry.seeds if seed in other.seeds]
-        if not shared:
-            continue
-        tops = {
-            each.method: [each.tops[each.seeds.index(seed)] for seed in shared]
-            for each in (entry, other)
-        }
-        c = compare(entry.method, other.method, tops)
-        if c.num_seeds >= ENOUGH_SEEDS and c.low > 0:
-            beaten.append(other.method)
-        else:
-            others.append(f"{other.method} ({said(c)})")
-    parts = [f"beats {', '.join(beaten)}"] if beaten else []
-    parts += [f"does not beat {', '.join(others)}"] if others else []
-    return f"{entry.method} {'; '.join(parts) or 'has nothing to be compared with'}"
-
-
-def said(c: Comparison) -> str:
-    """A difference with its interval, or with the number of seeds if they are few.
-
-    >>> said(Comparison("a", "b", 1.25, 0.5, 2.0, 3))
-    '+1.2, +0.5 to +2.0'
-    """
-    if c.num_seeds < 2:
-        return f"{c.difference:+.1f}, one seed"
-    return f"{c.difference:+.1f}, {c.low:+.1f} to {c.high:+.1f}"

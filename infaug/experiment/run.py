@@ -66,7 +66,7 @@ def run(
         services: of a cluster.
 
     Returns:
-        {"unit", "rows", "verdict", "seconds", "comparisons", "tuned", "gap_closed"};
+        {"unit", "methods", "verdict", "seconds", "comparisons", "tuned", "gap_closed"};
         see `comparison.summary`.
 
     Raises:

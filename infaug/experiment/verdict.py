@@ -1,54 +1,94 @@
-"""Did the learned augmentation help? Paired differences, and a sentence.
+"""Did the learned augmentation help? The answer as data; `infaug.report` words it.
 
-Each learned row is compared with every control that was run, seed by seed, and with
-every other method, also if that learns otherwise. A gain must hold against each of
-them, so no correction for the number of controls is needed.
+Each learned method is compared with every control that was run, seed by seed, and with
+every rival. A gain must hold against each of them, so no correction for the number of
+controls is needed.
 """
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
 
-from infaug.training.rows import RIVALS
-from infaug.words import plural
+from infaug.training.rows import RANDOM, RANDOM_ROWS, RIVALS
 
-ENOUGH_SEEDS = 3
+MIN_SEEDS = 3
 CONFIDENCE = 0.95
+MARGIN = 0.5  # points; "no gain" rules out that as much was gained
 
-# What each learned row must beat, besides `RIVALS`; of the learned rows that were run
-# the first speaks for the run: a rival that learns only where it is the only one.
+Word = Literal["gain", "no gain", "undecided"]
+Record = Mapping[str, Any]
+
+# What each learned method must beat, besides `RIVALS`; the first that was run is the
+# headline method. All of them reach the labels that `pooled` trains on.
 CONTROLS_OF = {
     "pooled_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
-    "base_learned": ("none", "base", "base_random", "base_tuned"),
-    "trivial_learned": ("none", "base", "base_random", "base_tuned", "trivial"),
-    "mixup_learned": ("none", "base", "base_random", "base_tuned", "mixup"),
-    "learned": ("none",),
-    "bilevel_learned": ("none", "base", "base_random", "base_tuned"),
-}
+    "base_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
+    "trivial_learned": (
+        "none", "base", "base_random", "pooled", "base_tuned", "trivial",
+    ),
+    "mixup_learned": ("none", "base", "base_random", "pooled", "base_tuned", "mixup"),
+    "learned": ("none", "pooled"),
+    "bilevel_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
+}  # fmt: skip
 
 
-def controls_of(row: str, run: Collection[str]) -> list[str]:
-    """The controls of a learned row among the rows that were run.
+def controls_of(method: str, run: Collection[str]) -> list[str]:
+    """The controls of a learned method among the methods that were run.
 
     >>> controls_of("learned", ["none", "base", "learned", "mixup"])
     ['none', 'mixup']
     """
-    named = dict.fromkeys((*CONTROLS_OF[row], *RIVALS))
-    return [name for name in named if name in run and name != row]
+    named = dict.fromkeys((*CONTROLS_OF[method], *RIVALS))
+    return [name for name in named if name in run and name != method]
+
+
+def headline_method(run: Collection[str]) -> str | None:
+    """The learned method that the verdict is about, of those that were run."""
+    return next((name for name in CONTROLS_OF if name in run), None)
+
+
+def best_random(found: Mapping[str, Mapping[int, Record]]) -> dict[int, Record]:
+    """The random-tau control: by seed, the better of the methods of random tau.
+
+    Better is less loss on selection images; of equal losses the stronger one counts.
+    Seeds that one of them lacks are left out.
+    """
+    each = [found[name] for name in RANDOM_ROWS if name in found]
+    seeds = sorted(set.intersection(*map(set, each))) if each else []
+    return {seed: min((r[seed] for r in each), key=_weakness) for seed in seeds}
+
+
+def _weakness(record: Record) -> tuple[float, float, float]:
+    loss = record.get("selection_loss", math.inf)
+    return loss, -record["selection_top1"], -record["test_top1"]
+
+
+def with_best_random(
+    found: Mapping[str, Mapping[int, Record]],
+) -> dict[str, Mapping[int, Record]]:
+    """Records by method and seed, both methods of random tau replaced by the better."""
+    chosen: dict[str, Mapping[int, Record]] = {}
+    for name, records in found.items():
+        if name not in RANDOM_ROWS:
+            chosen[name] = records
+        elif RANDOM not in chosen:
+            chosen[RANDOM] = best_random(found)
+    return chosen
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Paired difference of two rows over seeds, in points of accuracy.
+    """Paired difference of two methods over seeds, in points of accuracy.
 
     `low` and `high` bound the mean difference with 95 % confidence (Student's t over
     seeds); they are infinite for fewer than two seeds.
     """
 
-    row: str
+    method: str
     control: str
     difference: float
     low: float
@@ -56,16 +96,19 @@ class Comparison:
     num_seeds: int
 
 
-def compare(row: str, control: str, rows: Mapping[str, Sequence[float]]) -> Comparison:
-    """`row` minus `control`, paired by seed.
+def compare(
+    method: str, control: str, tops: Mapping[str, Sequence[float]]
+) -> Comparison:
+    """`method` minus `control`, paired by seed.
 
     >>> c = compare("a", "b", {"a": [3.0, 4.0, 5.0], "b": [2.0, 2.0, 2.0]})
     >>> c.difference, round(c.low, 2), round(c.high, 2)
     (2.0, -0.48, 4.48)
     """
-    differences = np.subtract(rows[row], rows[control])
+    differences = np.subtract(tops[method], tops[control])
     mean, half = float(differences.mean()), half_width(differences)
-    return Comparison(row, control, mean, mean - half, mean + half, len(differences))
+    low, high = mean - half, mean + half
+    return Comparison(method, control, mean, low, high, len(differences))
 
 
 def half_width(values: Sequence[float] | np.ndarray) -> float:
@@ -76,73 +119,108 @@ def half_width(values: Sequence[float] | np.ndarray) -> float:
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
 
 
-def comparisons(rows: Mapping[str, Sequence[float]]) -> list[Comparison]:
-    """Every learned row that was run against every control that was run."""
-    return [
-        compare(row, control, rows)
-        for row in CONTROLS_OF
-        if row in rows
-        for control in controls_of(row, rows)
-    ]
+def comparisons(tops: Mapping[str, Mapping[int, float]]) -> list[Comparison]:
+    """Every learned method against each of its controls, over seeds that both have."""
+    made = []
+    for method in [name for name in CONTROLS_OF if name in tops]:
+        for control in controls_of(method, tops):
+            both = sorted(set(tops[method]) & set(tops[control]))
+            if both:
+                pair = {n: [tops[n][s] for s in both] for n in (method, control)}
+                made.append(compare(method, control, pair))
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Whether the learned augmentation helped.
+
+    gain: the interval lies above zero against every control that was run. no gain: its
+    upper bound against the closest control is below `MARGIN`, or the learned view was
+    given up on every seed. undecided: anything else, and always with fewer than
+    `MIN_SEEDS` seeds or without controls.
+    """
+
+    word: Word
+    method: str | None
+    """The headline method; None where no learned method was run."""
+    closest: str | None = None
+    """The control that it is least ahead of; None where no control was run."""
+    difference: float | None = None
+    """Points of accuracy that it is ahead of `closest`."""
+    low: float | None = None
+    """End of the 95 % interval of `difference`; None for one seed."""
+    high: float | None = None
+    num_seeds: int = 0
+    missing: tuple[str, ...] = ()
+    """Controls that were not run."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What else to know, by kind: `given_up`, seeds whose learned view was given up in
+    training; `looks`, numbers of seeds after which somebody had looked at the result;
+    `chance`, percent, where no method is far above it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self) | {"missing": list(self.missing)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Verdict":
+        """As `to_dict` made it."""
+        return cls(**{**values, "missing": tuple(values["missing"])})
 
 
 def verdict(
-    rows: Mapping[str, Sequence[float]],
+    tops: Mapping[str, Mapping[int, float]],
     given_up: Mapping[str, Sequence[int]] | None = None,
-) -> str:
-    """One sentence that begins with gain, no gain or undecided.
+    notes: Mapping[str, Any] | None = None,
+) -> Verdict:
+    """The verdict on the headline method.
 
-    `given_up` holds, by row, the seeds whose learned view was given up during training
-    (see `infaug.training.review`); where that is all of them the answer is no gain.
+    Args:
+        tops: top-1 on test, percent, by method and seed.
+        given_up: by method, the seeds whose learned view was given up during training
+            (see `infaug.training.review`).
+        notes: see `Verdict.notes`.
 
-    gain: the interval lies above zero against every control that was run. no gain: some
-    control was at least as good on average. undecided: anything else, and always with
-    fewer than three seeds or without controls. What was not run is named.
-
-    >>> verdict({"base_learned": [90.0]})[:9]
+    >>> verdict({"base_learned": {0: 90.0}}).word
     'undecided'
     """
-    row = next((name for name in CONTROLS_OF if name in rows), None)
-    if row is None:
-        return "undecided: no learned row was run"
-    made = [c for c in comparisons(rows) if c.row == row]
-    seeds_given_up = (given_up or {}).get(row, ())
-    if len(seeds_given_up) == len(rows[row]):
-        word = "no gain" if len(rows[row]) >= ENOUGH_SEEDS else "undecided"
-        return (
-            f"{word}: keep the base augmentation; the learned view of {row} was given "
-            "up on every seed, as selection images suffered from it"
-        )
-    lacking = _lacking(row, rows)
+    method = headline_method(tops)
+    if method is None:
+        return Verdict(word="undecided", method=None, notes=notes or {})
+    seeds = list((given_up or {}).get(method, ()))
+    notes = {**({"given_up": seeds} if seeds else {}), **(notes or {})}
+    missing = tuple(name for name in CONTROLS_OF[method] if name not in tops)
+    made = [c for c in comparisons(tops) if c.method == method]
+    is_given_up = len(seeds) == len(tops[method])
     if not made:
-        return f"undecided: {row} was compared with nothing ({lacking})"
+        word = "no gain" if is_given_up and len(seeds) >= MIN_SEEDS else "undecided"
+        num = len(tops[method])
+        return Verdict(
+            word=word, method=method, num_seeds=num, missing=missing, notes=notes
+        )
     closest = min(made, key=lambda c: c.difference)
-    if closest.num_seeds < ENOUGH_SEEDS:
-        word = "undecided"
-    elif all(c.low > 0 for c in made):
-        word = "gain"
-    else:
-        word = "no gain" if closest.difference <= 0 else "undecided"
-    interval = f"{closest.low:+.2f} to {closest.high:+.2f}"
-    if math.isinf(closest.low):
-        interval = "unknown"
-    seeds = plural(closest.num_seeds, "seed")
-    sentence = (
-        f"{word}: {row} is {closest.difference:+.2f} points against its closest "
-        f"control {closest.control} (95 % paired interval {interval}, {seeds})"
+    is_known = math.isfinite(closest.low)
+    return Verdict(
+        word=_word(made, closest, is_given_up=is_given_up),
+        method=method,
+        closest=closest.control,
+        difference=closest.difference,
+        low=closest.low if is_known else None,
+        high=closest.high if is_known else None,
+        num_seeds=closest.num_seeds,
+        missing=missing,
+        notes=notes,
     )
-    if seeds_given_up:
-        listed = ", ".join(str(seed) for seed in seeds_given_up)
-        sentence += f"; the learned view was given up on seed {listed}"
-    return f"{sentence}; {lacking}" if lacking else sentence
 
 
-def _lacking(row: str, rows: Mapping[str, Sequence[float]]) -> str:
-    controls = [name for name in CONTROLS_OF[row] if name not in rows]
-    seeds = len(rows[row])
-    named = ", ".join(f"`{name}`" for name in controls)  # `none` is the name of one
-    parts = [f"controls not run: {named}"] if controls else []
-    if seeds < ENOUGH_SEEDS:
-        more = ENOUGH_SEEDS - seeds
-        parts.append(f"at least {more} more {'seed' if more == 1 else 'seeds'} needed")
-    return "; ".join(parts)
+def _word(
+    made: Sequence[Comparison], closest: Comparison, *, is_given_up: bool
+) -> Word:
+    if min(c.num_seeds for c in made) < MIN_SEEDS:
+        return "undecided"
+    if is_given_up:
+        return "no gain"
+    if all(c.low > 0 for c in made):
+        return "gain"
+    return "no gain" if closest.high < MARGIN else "undecided"

@@ -1,18 +1,16 @@
 """The card: what an artefact is, what came of it, and how to use it."""
 
 import json
+import math
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
+from statistics import fmean
 from typing import Any
-
-import numpy as np
-from scipy import stats
 
 from infaug.config import RunConfig, to_dict
 from infaug.experiment.finished import FinishedTraining, data_of
-from infaug.experiment.summary import with_best_random
-from infaug.experiment.verdict import CONFIDENCE
+from infaug.experiment.verdict import half_width, with_best_random
 from infaug.export.artefact import FORMAT, VERSION
 from infaug.record.folder import LOOKS_FILE, RunFolder
 from infaug.training.rows import rows_of
@@ -62,7 +60,7 @@ def write_card(
         "classifier F that was trained with it",
         "licence": licence or UNSTATED,
         "cell": {"row": chosen.row.name, "seed": chosen.seed, "chosen_by": chosen.how},
-        "verdict": result["verdict"] if result else "the run is not finished",
+        "verdict": result["verdict"] if result else None,
         "comparisons": result["comparisons"] if result else [],
         "accuracy": accuracies(folder, config),
         "of_this_cell": {
@@ -117,14 +115,18 @@ def accuracies(folder: RunFolder, config: RunConfig) -> dict[str, dict[str, Any]
 
     Student's t over seeds; None for one seed.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, dict[int, dict[str, Any]]] = {}
     for row in rows_of(config):
-        results = [folder.cell_result(row.name, seed) for seed in range(config.seeds)]
-        if all(result is not None for result in results):
-            found[row.name] = [result for result in results if result is not None]
+        records = {
+            seed: record
+            for seed in range(config.seeds)
+            if (record := folder.cell_result(row.name, seed)) is not None
+        }
+        if len(records) == config.seeds:
+            found[row.name] = records
     return {
-        name: interval([result["test_top1"] for result in results])
-        for name, results in with_best_random(found).items()
+        name: interval([record["test_top1"] for record in records.values()])
+        for name, records in with_best_random(found).items()
     }
 
 
@@ -134,10 +136,7 @@ def interval(values: list[float]) -> dict[str, Any]:
     >>> interval([90.0])["low"], interval([1.0, 2.0, 3.0])["mean"]
     (None, 2.0)
     """
-    mean = float(np.mean(values))
-    low = high = None
-    if len(values) > 1:
-        error = float(np.std(values, ddof=1)) / len(values) ** 0.5
-        half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
-        low, high = mean - half, mean + half
+    mean, half = fmean(values), half_width(values)
+    is_known = math.isfinite(half)
+    low, high = (mean - half, mean + half) if is_known else (None, None)
     return {"mean": mean, "low": low, "high": high, "seeds": values}

@@ -1,19 +1,22 @@
-"""The images that are asked about: files, folders of any depth, Parquet."""
+"""The images that are asked about: files, folders of any depth, Parquet.
 
+They are found, decoded and matched to classes by name as those of a run are.
+"""
+
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
+from infaug.config import DataConfig
 from infaug.data.decode import Encoded
-from infaug.data.folder import SUFFIXES
+from infaug.data.names import SUFFIXES, composed, is_image, is_no_label, is_parquet
 from infaug.data.parquet import (
-    ROWS_PER_BATCH,
+    batches,
     encoded_bytes,
+    find_columns,
     opened,
     parquet_class_names,
-    reading,
 )
 from infaug.data.tree import files_below
 from infaug.predict.model import Model
@@ -27,12 +30,14 @@ class Inputs:
     """Files of images and of Parquet, in the order given, folders by name."""
 
     files: tuple[Path, ...]
+    num_skipped: int
+    """Files below the folders that are of neither kind."""
 
     def count(self) -> int:
         """How many images there are."""
         total = 0
         for file in self.files:
-            if _is_parquet(file):
+            if is_parquet(file.name):
                 with opened(location(str(file))) as parquet:
                     total += parquet.metadata.num_rows
             else:
@@ -42,17 +47,21 @@ class Inputs:
     def items(self, model: Model) -> Iterator[Encoded]:
         """Every image with its class, or `UNKNOWN`, by the model's class names.
 
-        The class of a file is known if its folder is named like one; that of a row if
-        there is the run's label column.
+        The class of a file is known if a folder above it is named like one, the nearest
+        first; that of a row if there is the run's label column.
 
         Raises:
             ValueError: for Parquet that cannot be read or has no column of images.
         """
+        number = {composed(name): k for k, name in enumerate(model.class_names)}
         for file in self.files:
-            if _is_parquet(file):
-                yield from _rows(location(str(file)), model)
+            if is_parquet(file.name):
+                yield from _rows(location(str(file)), model.data, number)
             else:
-                label = _label(file.absolute().parent.name, model)
+                above = (composed(folder.name) for folder in file.absolute().parents)
+                label = next(
+                    (number[name] for name in above if name in number), UNKNOWN
+                )
                 yield Encoded(str(file), location(str(file)), label)
 
 
@@ -65,63 +74,51 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
     if not paths:
         raise ValueError("no image is named: give image files, folders, or Parquet")
     found: list[Path] = []
+    num_skipped = 0
     for path in paths:
         if not path.exists():
             raise ValueError(
                 f"{path} does not exist: give image files, folders of them, or Parquet"
             )
         inside = files_below(path) if path.is_dir() else [path]
-        images = [file for file in inside if _is_wanted(file)]
+        images = [f for f in inside if is_image(f.name) or is_parquet(f.name)]
         if not images:
             raise ValueError(
                 f"{path} holds no image ({', '.join(sorted(SUFFIXES))}) and no .parquet"
             )
         found += images
-    return Inputs(tuple(dict.fromkeys(found)))
+        num_skipped += len(inside) - len(images)
+    return Inputs(tuple(dict.fromkeys(found)), num_skipped)
 
 
-def _rows(file: Location, model: Model) -> Iterator[Encoded]:
-    names = parquet_class_names([file])
+def _rows(
+    file: Location, config: DataConfig, number: dict[str, int]
+) -> Iterator[Encoded]:
     with opened(file) as parquet:
-        schema = parquet.schema_arrow
-        if model.image_column not in schema.names:
-            raise ValueError(
-                f"{file} has no column {model.image_column!r} of images, as the run's "
-                f"data has: it has {', '.join(schema.names)}"
-            )
-        columns = [model.image_column]
-        is_labelled = model.label_column in schema.names and pa.types.is_integer(
-            schema.field(model.label_column).type
+        columns = find_columns(file, parquet.schema_arrow, config, labels_needed=False)
+    labelled = columns.label is not None or columns.constant is not None
+    names = parquet_class_names([file], config) if labelled else None
+    if labelled and names is None and any(not name.isdecimal() for name in number):
+        warnings.warn(
+            f"{file} has bare numbers for labels, and the model has names of classes: "
+            "its labels are not compared; write the names into the schema's metadata "
+            "as `class_names`",
+            stacklevel=2,
         )
-        if is_labelled:
-            columns.append(model.label_column)
-        row = 0
-        with reading(file, "a row group"):
-            for batch in parquet.iter_batches(ROWS_PER_BATCH, columns=columns):
-                images = batch.column(0).to_pylist()
-                labels = batch.column(1).to_pylist() if is_labelled else None
-                for k, image in enumerate(images):
-                    label = _named(labels[k], names, model) if labels else UNKNOWN
-                    yield Encoded(f"{file} row {row}", encoded_bytes(image), label)
-                    row += 1
+    row = 0
+    for batch in batches(file, columns):
+        images = batch.column(columns.image).to_pylist()
+        labels = columns.labels(batch)
+        for image, label in zip(images, labels, strict=True):
+            known = number.get(_name_of(label, names), UNKNOWN)
+            yield Encoded(f"{file} row {row}", encoded_bytes(image), known)
+            row += 1
 
 
-def _named(label: int | None, names: tuple[str, ...] | None, model: Model) -> int:
-    """The model's index of a row's class; without names, numbers mean the same."""
-    if label is None or label < 0:
-        return UNKNOWN
-    if names is None:
-        return label if label < len(model.class_names) else UNKNOWN
-    return _label(names[label], model) if label < len(names) else UNKNOWN
-
-
-def _label(name: str, model: Model) -> int:
-    return model.class_names.index(name) if name in model.class_names else UNKNOWN
-
-
-def _is_parquet(file: Path) -> bool:
-    return file.suffix == ".parquet"
-
-
-def _is_wanted(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES or _is_parquet(file)
+def _name_of(label: int | str | None, names: tuple[str, ...] | None) -> str:
+    """The class of a row; empty if it has none."""
+    if is_no_label(label):
+        return ""
+    if isinstance(label, str) or names is None:
+        return composed(str(label))
+    return names[label] if label is not None and 0 <= label < len(names) else ""

@@ -10,11 +10,14 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from infaug.classify.network import ImageClassifier
+from infaug.config import DataConfig
 from infaug.data.dataset import to_float
 from infaug.data.decode import Encoded, channels_first, open_image
 from infaug.experiment.finished import choose_classifier
 from infaug.export.artefact import CARD, load_classifier, read_card
 from infaug.record.folder import RunFolder
+
+READING = ("image_column", "label_column", "pixel_bits")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -27,8 +30,8 @@ class Model:
     """(C, H, W)."""
     name: str
     """ROW-seedK."""
-    image_column: str
-    label_column: str
+    data: DataConfig
+    """How the run's own images were read: columns, and bits of deep grey."""
 
     def prepared(self, item: Encoded) -> Tensor:
         """The image as the run's own were: uint8 [C, H, W].
@@ -40,7 +43,7 @@ class Model:
             UnreadableError: if there is no image, or none that can be decoded.
         """
         channels, height, width = self.image_shape
-        image = open_image(item, "L" if channels == 1 else "RGB")
+        image = open_image(item, "L" if channels == 1 else "RGB", self.data.pixel_bits)
         if image.size != (width, height):
             image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
         return torch.tensor(channels_first(image))
@@ -86,8 +89,7 @@ def _of_export(place: Path, device: torch.device) -> Model:
         class_names=tuple(card["classifier"]["class_names"]),
         image_shape=(image["channels"], image["height"], image["width"]),
         name=f"{cell['row']}-seed{cell['seed']}",
-        image_column=data["image_column"],
-        label_column=data["label_column"],
+        data=DataConfig(**{name: data[name] for name in READING if name in data}),
     )
 
 
@@ -97,12 +99,10 @@ def _of_run(
     chosen = choose_classifier(
         RunFolder(place), row, "best-on-selection" if seed is None else seed
     )
-    data = chosen.config.data
     return Model(
         classifier=chosen.classifier().to(device),
         class_names=chosen.class_names,
         image_shape=chosen.image_shape,
         name=chosen.name,
-        image_column=data.image_column,
-        label_column=data.label_column,
+        data=chosen.config.data,
     )

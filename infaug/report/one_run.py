@@ -5,11 +5,11 @@ from pathlib import Path
 
 from infaug.record.atomic import write_bytes
 from infaug.report import sections
-from infaug.report.conclusion import conclude
 from infaug.report.facts import Facts, read_facts
 from infaug.report.material import Material, had, open_material, or_reason
 from infaug.report.page import Section, page, section
 from infaug.report.toward_use import Seen, look_at_views, write_looks
+from infaug.report.verdict import conclude
 
 REPORT = "report.html"
 REMEDY = "Look at the pictures before trusting them."

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from infaug.data.decode import Encoded, UnreadableError, open_image
-from infaug.data.folder import SUFFIXES
+from infaug.data.names import SUFFIXES
 from infaug.data.tree import files_below
 from infaug.export.images import pixels
 from infaug.export.learned_augment import LearnedAugment

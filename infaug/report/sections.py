@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from infaug.experiment.verdict import comparisons
 from infaug.report.by_class import by_class
 from infaug.report.curves import WANTED, curves, draw_curves
 from infaug.report.extremes import rank_views
@@ -23,7 +24,7 @@ from infaug.report.pixels import LARGEST_PX
 from infaug.report.predictions import checks_in
 from infaug.report.settings import command, settings_of
 from infaug.report.spread import draw_spread, groups_of
-from infaug.report.standing import differences, gaps, speaking_row, standings
+from infaug.report.standing import gaps, speaking_row, standings, tops
 from infaug.report.toward_use import Seen
 from infaug.report.words import number
 from infaug.training.rows import ROWS
@@ -35,7 +36,7 @@ FEW_IMAGES = 4  # of the rows that the verdict is not about
 
 def results(facts: Facts) -> Context:
     """The table, and the paired differences."""
-    made = differences(facts)
+    made = comparisons(tops(facts))
     axis = shared_axis(made) if made else None
     lines = standings(facts)
     if not lines:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from infaug.report import sections
-from infaug.report.conclusion import conclude
 from infaug.report.curves import WANTED, curves, draw_curves, values_of
 from infaug.report.facts import Facts, read_facts
 from infaug.report.gallery import before_and_after
@@ -19,6 +18,7 @@ from infaug.report.page import Section, page, section
 from infaug.report.settings import differing
 from infaug.report.spread import Group, draw_spread, groups_of
 from infaug.report.standing import Standing, standings
+from infaug.report.verdict import conclude
 from infaug.report.words import listed
 from infaug.words import plural
 

@@ -9,11 +9,13 @@ from typing import Any
 
 from infaug.config import RoundsConfig
 from infaug.experiment.cells import plan_cells
+from infaug.experiment.verdict import Verdict
 from infaug.record.folder import RunFolder
 from infaug.record.place import Place, position
 from infaug.report.facts import Facts, Line
 from infaug.report.settings import settings_of, versions
 from infaug.report.standing import standings
+from infaug.report.verdict import describe
 from infaug.storage import Location, is_url, location
 from infaug.training.rows import rows_of
 
@@ -120,7 +122,7 @@ def _about(facts: Facts) -> dict[str, str]:
         "infaug.seeds": str(facts.config.seeds),
     }
     if facts.result is not None:
-        about["infaug.verdict"] = facts.result["verdict"]
+        about["infaug.verdict"] = describe(Verdict.from_dict(facts.result["verdict"]))
     return about
 
 

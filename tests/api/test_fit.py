@@ -58,8 +58,8 @@ def test_a_model_and_tensors_give_a_verdict_and_a_table(finished):
     result, _, _ = finished
     assert result.verdict == "undecided"
     assert result.sentence.startswith("undecided: pooled_learned is")
-    assert set(result.rows) == {"pooled", "pooled_learned"}
-    row = result.rows["pooled"]
+    assert set(result.methods) == {"pooled", "pooled_learned"}
+    row = result.methods["pooled"]
     assert row.seeds == (row.mean,)
     assert "pooled_learned" in result.table
     assert result.out.is_dir()
@@ -118,7 +118,7 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypat
     other = a_model()
     nn.init.zeros_(other[6].weight)
     result = infaug.fit(other, some(0, 100), some(1000, 1080), out=out, **arguments)
-    assert result.rows == whole.rows
+    assert result.methods == whole.methods
     ours, theirs = result.classifier.state_dict(), whole.classifier.state_dict()
     assert all(value.equal(theirs[name]) for name, value in ours.items())
 

@@ -11,7 +11,9 @@ from tiny import CONFIG, tiny
 
 from infaug.config import BackoffConfig
 from infaug.experiment.run import run
+from infaug.experiment.verdict import Verdict
 from infaug.record.display import Display
+from infaug.report.verdict import describe
 from infaug.training import review
 
 ROWS = ("reweighted", "bilevel_learned")
@@ -26,9 +28,9 @@ def test_runs_interrupted_anywhere_end_with_the_bytes_of_the_undisturbed_one(
 ):
     config = tiny(rows=ROWS)
     result = run(config, tmp_path / "calm", shown=False)
-    assert list(result["rows"]) == list(ROWS)
+    assert list(result["methods"]) == list(ROWS)
     (compared,) = result["comparisons"]
-    assert (compared["row"], compared["control"]) == ROWS[::-1]
+    assert (compared["method"], compared["control"]) == ROWS[::-1]
     live = Display.step
     for doom in DOOMS:
 
@@ -63,4 +65,6 @@ def test_a_view_learned_by_looking_ahead_can_be_given_up_too(
         backoff=BackoffConfig(attempts=0),
     )
     result = run(config, tmp_path / "run", shown=False)
-    assert result["verdict"].startswith("undecided: keep the base augmentation")
+    assert describe(Verdict.from_dict(result["verdict"])).startswith(
+        "undecided: keep the base augmentation"
+    )

@@ -26,13 +26,13 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     assert effort.seconds > 0
     assert last.startswith("RESULT {")
     result = json.loads(last.removeprefix("RESULT "))
-    assert list(result) == ["unit", "rows", "verdict", "seconds"]
-    assert set(result["rows"]) == {
+    assert list(result) == ["unit", "methods", "verdict", "seconds"]
+    assert set(result["methods"]) == {
         "none", "base", "base_random", "learned", "base_learned", "pooled",
         "pooled_learned", "base_tuned", "oracle",
     }  # fmt: skip
-    assert all(len(row["seeds"]) == 1 for row in result["rows"].values())
-    assert "undecided" in result["verdict"]
+    assert all(len(row["seeds"]) == 1 for row in result["methods"].values())
+    assert result["verdict"]["word"] == "undecided"
     assert {"classify", "refresh", "estimate", "total"} <= set(result["seconds"])
     assert (out / "interpolation-pooled_learned.png").exists()
     with Image.open(out / "views-pooled_learned.png") as picture:
@@ -53,7 +53,7 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
 def test_a_finished_run_does_not_fail_for_its_pictures(tmp_path, monkeypatch, capsys):
     run = finished_run(tmp_path / "run")
     (run / "result.json").unlink()
-    found = dict.fromkeys(("unit", "rows", "verdict", "seconds"))
+    found = dict.fromkeys(("unit", "methods", "verdict", "seconds"))
 
     def half(name):
         def draw(folder):

@@ -43,8 +43,8 @@ def test_train_may_be_a_class(tmp_path, write_images, image):
 
 def test_folders_that_are_not_used_are_named(tmp_path, write_images, image):
     files = both_splits(image) | {"spare/cat/1.png": image()}
-    with pytest.warns(UserWarning, match="only train, val and test .* not spare"):
-        load(DataConfig(source=write_images(tmp_path, files)))
+    source = load(DataConfig(source=write_images(tmp_path, files)))
+    assert source.notes == ("skipped    1 file (beside the splits): spare/cat/1.png",)
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
@@ -98,14 +98,18 @@ def test_a_folder_of_other_things_is_refused(tmp_path, write_images, image):
         load(DataConfig(source=path))
 
 
-@pytest.mark.parametrize("parent", [".", "train"])
-def test_a_class_folder_without_images_is_refused(
+@pytest.mark.parametrize("parent", ["", "train/"])
+def test_a_folder_without_images_is_no_class_and_is_named(
     tmp_path, write_images, image, parent
 ):
-    path = write_images(tmp_path, {f"{parent}/cat/1.png": image()})
-    (tmp_path / parent / "dog").mkdir()
-    with pytest.raises(ValueError, match=r"class folder .*dog holds no image"):
-        load(DataConfig(source=path))
+    files = {f"{parent}{name}/1.png": image() for name in ("cat", "dog")}
+    path = write_images(tmp_path, files)
+    (tmp_path / parent / "runs").mkdir()
+    source = load(DataConfig(source=path))
+    assert source.train.class_names == ("cat", "dog")
+    assert source.notes == (
+        f"skipped    1 file (a folder without an image): {parent}runs/",
+    )
 
 
 def test_a_single_class_folder_is_refused(tmp_path, write_images, image):

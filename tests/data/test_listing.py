@@ -82,13 +82,14 @@ def test_hidden_files_are_passed_over_and_those_of_other_kinds_are_named(tmp_pat
     for source in (write_files(tmp_path / "folder", files), tmp_path / "a.tar"):
         listing = list_source(source)
         assert listing.num_images == len(FILES)
-        assert [name.endswith("notes.txt") for name in listing.others] == [True]
+        assert ["notes.txt" in note for note in listing.notes] == [True]
 
 
-def test_a_second_held_out_split_is_named_in_a_warning(tmp_path):
+def test_train_val_and_test_are_all_kept(tmp_path):
     files = SPLITS | class_files("cat", "dog", above="test/")
-    with pytest.warns(UserWarning, match="only train and test are used, not val"):
-        list_source(write_files(tmp_path, files))
+    found = list_source(write_files(tmp_path, files)).splits
+    assert [*found] == ["train", "val", "test"]
+    assert len(found["val"]) == 4
 
 
 VAL = {f"ILSVRC2012_val_0000000{k}.JPEG": encoded(k, "JPEG") for k in range(3)}
@@ -100,10 +101,7 @@ VAL = {f"ILSVRC2012_val_0000000{k}.JPEG": encoded(k, "JPEG") for k in range(3)}
         ({"notes.txt": b""}, "holds no image"),
         ({"1.png": b"x"}, r"1\.png lies in no class folder: .*class/name"),
         (VAL, r"no class folder.*come without classes: unpack .* with --test"),
-        (FILES | {"1.png": b"x"}, r"1\.png lies in no class folder"),
-        (FILES | {"dog/old/1.png": b"x"}, r"dog/old/1\.png lies in a folder of a cl"),
         ({"cat/1.png": b"x"}, r"one class folder, 'cat': .* two or more"),
-        (SPLITS | {"val/1.png": b"x"}, r"val/1\.png lies in no class folder"),
         (SPLITS | {"val/cow/1.png": b"x"}, r"only in train \[\], .*test \['cow'\]"),
     ],
 )
@@ -117,14 +115,26 @@ def test_what_cannot_be_learned_from_is_refused_with_the_remedy(
 
 
 @pytest.mark.parametrize("files", [FILES, SPLITS])
-def test_an_empty_class_folder_is_refused(tmp_path, files):
+def test_an_empty_class_folder_is_no_class_and_is_named(tmp_path, files):
     empty = "train/cow" if "train/cat/0.png" in files else "cow"
     folder = write_files(tmp_path / "folder", files)
     (folder / empty).mkdir()
     (tmp_path / "a.tar").write_bytes(tar_bytes(files, folders=(empty,)))
     for source in (folder, tmp_path / "a.tar"):
-        with pytest.raises(ValueError, match="class folder 'cow' holds no image"):
-            list_source(source)
+        listing = list_source(source)
+        assert listing.class_names == ("cat", "dog")
+        assert any(f"without an image): {empty}/" in note for note in listing.notes)
+
+
+def test_loose_and_nested_images_are_named_or_kept(tmp_path):
+    files = SPLITS | {"val/1.png": b"x", "2.png": b"x", "train/dog/old/1.png": b"x"}
+    listing = list_source(write_files(tmp_path, files))
+    assert listing.num_images == len(SPLITS) + 1
+    assert [note.split(":")[0] for note in listing.notes] == [
+        "skipped    1 file (beside the splits)",
+        "skipped    1 file (in no class folder)",
+        "nested     1 image in folders of a class folder, taken as of that class",
+    ]
 
 
 def test_a_missing_source_is_told(tmp_path):

@@ -132,10 +132,9 @@ def test_an_image_column_without_bytes_is_refused(tmp_path, write_rows):
         load(DataConfig(source=path, image_column="label"))
 
 
-@pytest.mark.parametrize("labels", [["cat", "dog"], [0.0, 1.0]])
-def test_labels_that_are_no_integers_are_refused(tmp_path, write_rows, labels):
-    path = write_rows(tmp_path / "a.parquet", labels)
-    with pytest.raises(ValueError, match=r"column 'label' has type \w+, not integer"):
+def test_labels_of_another_type_are_refused(tmp_path, write_rows):
+    path = write_rows(tmp_path / "a.parquet", [0.0, 1.0])
+    with pytest.raises(ValueError, match=r"has type double, neither integer nor text"):
         load(DataConfig(source=path))
 
 

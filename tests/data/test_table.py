@@ -81,7 +81,7 @@ def test_a_quote_that_never_ends_is_named_with_its_line(table):
 @pytest.mark.parametrize(
     ("header", "line", "message"),
     [
-        ("file,label", "1.png,cat", r"line 1 has no column 'path'.*--data.path-column"),
+        ("where,label", "1.png,cat", r"has no column 'path'.*--data.path-column"),
         ("path,kind", "1.png,cat", r"has path, kind: .*--data.label-column"),
         (HEADER, "1.png", r"line 4 has 1 cells, the header 2"),
         (HEADER, "1.png,a,b", r"line 4 has 3 cells.*double quotes"),
@@ -96,8 +96,8 @@ def test_a_line_that_cannot_be_used_is_named(table, header, line, message):
 
 
 def test_an_unknown_split_is_named(table):
-    path = table("pictures/1.png,cat,dev", header="path,label,split")
-    with pytest.raises(ValueError, match=r"line 2 has split 'dev': write train, val"):
+    path = table("pictures/1.png,cat,spare", header="path,label,split")
+    with pytest.raises(ValueError, match=r"line 2 has split 'spare': write train, val"):
         load(DataConfig(source=path))
 
 

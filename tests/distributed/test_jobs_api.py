@@ -64,8 +64,8 @@ def test_a_job_submitted_by_the_api_is_followed_and_leaves_its_result(
     [line] = [x for x in done.stdout.splitlines() if x.startswith("RESULT ")]
     followed = json.loads(line.removeprefix("RESULT "))
     kept = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert followed["rows"] == kept["rows"]
-    assert set(kept["rows"]) == rows
+    assert followed["methods"] == kept["methods"]
+    assert set(kept["methods"]) == rows
 
 
 def test_a_mistake_in_a_submitted_job_is_told_and_ends_with_its_code(cluster, tmp_path):

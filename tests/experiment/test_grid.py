@@ -20,9 +20,9 @@ from infaug.data.dataset import Labelled
 from infaug.data.source import Source
 from infaug.experiment.grid import Column, Table, grid_cell, work_of
 from infaug.experiment.grid_run import Site, check_shared, run_grid_cell, run_here
-from infaug.experiment.markdown import markdown
 from infaug.experiment.results import Results
 from infaug.record.display import Display
+from infaug.report.grid_table import markdown
 from infaug.training.rows import POLICIES, ROWS
 
 TINY = replace(CONFIG, tuning=TuningConfig(candidates=("affine:20", "affine:60")))

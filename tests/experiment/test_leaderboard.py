@@ -8,15 +8,16 @@ import pytest
 from tiny import CONFIG
 
 from infaug.experiment.grid import Column, grid_cell
-from infaug.experiment.leaderboard import best_policy, board, in_words
-from infaug.experiment.leaderboard_files import (
+from infaug.experiment.leaderboard import best_policy, board
+from infaug.experiment.results import Results
+from infaug.report.leaderboard import draw_leaderboard
+from infaug.report.tables import (
+    findings,
     markdown,
     rows,
     write_csv,
     write_parquet,
 )
-from infaug.experiment.results import Results
-from infaug.report.leaderboard import draw_leaderboard
 
 COLUMN = Column(title="Digits", config=CONFIG)
 METHODS = ("none", "base", "base_learned", "pooled", "oracle")
@@ -76,7 +77,7 @@ def test_differences_are_paired_and_called_by_their_intervals(results):
 
 
 def test_what_a_learned_method_does_not_beat_is_said_by_name(results):
-    first, second = in_words(board(COLUMN, METHODS, 3, results))
+    first, second = findings(board(COLUMN, METHODS, 3, results))
     assert "base is the best fixed policy by selection (81.0 % there" in first
     assert "base_learned beats base; does not beat none (-2.0" in second
 

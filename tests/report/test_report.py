@@ -16,10 +16,10 @@ from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.fit import parse_fit
 from infaug.cli.main import main
 from infaug.config import in_mode
-from infaug.report.conclusion import conclude
 from infaug.report.facts import read_facts
 from infaug.report.one_run import report_at_end, write_report
 from infaug.report.settings import command
+from infaug.report.verdict import conclude
 from infaug.report.words import MINUS
 from infaug.training.rows import RANDOM_ROWS
 
@@ -123,7 +123,7 @@ def test_verdict_interval_rows_and_what_was_not_run_are_said(page):
     assert f"The difference is {MINUS}5.00 points" in top
     assert f"from {MINUS}195.59 to +185.59 (2 paired seeds)" in top
     assert "Not run, and so not beaten: none, base_random, pooled and base_tuned" in top
-    assert "no gain: these numbers are made up for a test" in top
+    assert "no gain: pooled_learned is -5.00 points against" in top
     results = page.part("results")
     for row in ("base", "base_learned", "pooled_learned"):
         assert f'<th scope="row">{row}<' in results
@@ -186,7 +186,7 @@ def test_a_run_that_goes_on_shows_what_there_is_and_says_so(going):
     page = Page(write_report(going).read_text())
     must_need_nothing(page)
     top = page.said.split("Results")[0]
-    assert "This run is not finished, and nothing is decided yet." in top
+    assert "This experiment is not finished, and nothing is decided yet." in top
     assert "5 of 6 cells are done" in top
     assert "on a single seed: how far chance moves it is unknown" in top
     assert "(finished cells only)" in page.said
@@ -297,7 +297,7 @@ def test_facts_of_rows_that_are_tried_are_left_out_of_the_curves(run):
 def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
     tops = {"base": 36.0, "base_learned": 41.0, "pooled": 77.5}
     found = {row: {0: {"seed": 0, "test_top1": top}} for row, top in tops.items()}
-    ahead = "The best row is none of these: pooled, 77.50 %."
+    ahead = "The best method is none of these: pooled, 77.50 %."
     assert ahead in said_of(replace(read_facts(run, "run"), found=found))
     found = {
         row: {0: {"seed": 0, "test_top1": top, "selection_top1": top}}
@@ -306,7 +306,7 @@ def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
     facts = read_facts(run, "run")
     asked = replace(facts.config, rows=tuple(found))
     random = replace(facts, found=found, config=asked)
-    assert "best row is none of these: base_random, 77.50 %." in said_of(random)
+    assert "best method is none of these: base_random, 77.50 %." in said_of(random)
     del found[RANDOM_ROWS[0]]
     assert "best row" not in said_of(replace(read_facts(run, "run"), found=found))
 

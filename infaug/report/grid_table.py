@@ -1,12 +1,13 @@
-"""Tables as Markdown, from whatever cells are finished."""
+"""Tables of means and spreads: as text for a terminal, as Markdown for a page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infaug.experiment.grid import Column, Table, grid_cell
 from infaug.experiment.results import Record, Results
-from infaug.experiment.summary import gap_closed, statistics, with_best_random
-from infaug.experiment.verdict import CONTROLS_OF, verdict
+from infaug.experiment.summary import gap_closed, statistics
+from infaug.experiment.verdict import CONTROLS_OF, Verdict, best_random, verdict
+from infaug.report.verdict import describe
 from infaug.training.rows import RANDOM, RANDOM_ROWS, RIVALS
 
 NOT_RUN = "not run"
@@ -14,6 +15,30 @@ LABELS = {
     "base_random_initial": "&nbsp;&nbsp;through the initial G",
     "base_random_final": "&nbsp;&nbsp;through the final G",
 }
+
+
+def result_text(result: Mapping[str, Any]) -> str:
+    """Methods with mean, standard deviation and seeds, what was chosen, the verdict.
+
+    >>> methods = {"base": {"mean": 70.0, "std": None, "seeds": [70.0]}}
+    >>> found = Verdict(word="undecided", method=None).to_dict()
+    >>> print(result_text({"unit": "percent", "methods": methods, "verdict": found}))
+    top-1 on test, percent
+      base              70.00            (70.00)
+    verdict: undecided: no learned method was run
+    """
+    lines = [f"top-1 on test, {result['unit']}"]
+    for name, method in result["methods"].items():
+        spread = "" if method["std"] is None else f"+- {method['std']:.2f}"
+        seeds = " ".join(f"{value:.2f}" for value in method["seeds"])
+        lines.append(f"  {name:<16}{method['mean']:>7.2f} {spread:<10} ({seeds})")
+    if chosen := result.get("tuned"):
+        lines.append("base_tuned chose " + ", ".join(c["base"] for c in chosen))
+    if closed := result.get("gap_closed"):
+        parts = ", ".join(f"{name} {share:.0f} %" for name, share in closed.items())
+        lines.append(f"share of the gap from base to oracle: {parts}")
+    lines.append(f"verdict: {describe(Verdict.from_dict(result['verdict']))}")
+    return "\n".join(lines)
 
 
 def markdown(table: Table, results: Results, seeds: int, command: str) -> str:
@@ -55,7 +80,7 @@ def _rows(
     table: Table, titles: Sequence[str], found: Sequence[Found], seeds: int
 ) -> list[str]:
     lines = [f"| row | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
-    best = [_best_random(column) for column in found]
+    best = [best_random(column) for column in found]
     for row in table.rows:
         if row == RANDOM_ROWS[0] and RANDOM_ROWS[1] in table.rows:
             lines.append(_line("`base_random`", best, seeds))
@@ -78,23 +103,11 @@ def _entry(records: Mapping[int, Record], seeds: int) -> str:
     return f"{numbers['mean']:.1f}{spread}{part}"
 
 
-def _best_random(found: Found) -> dict[int, Record]:
-    """By seed, the better of random tau through the two G on the selection split."""
-    if not all(row in found for row in RANDOM_ROWS):
-        return {}
-    both = sorted(set(found[RANDOM_ROWS[0]]) & set(found[RANDOM_ROWS[1]]))
-    if not both:
-        return {}
-    pairs = {row: [found[row][seed] for seed in both] for row in RANDOM_ROWS}
-    best = with_best_random(pairs)[RANDOM]
-    return dict(zip(both, best, strict=True))
-
-
-def complete(found: Found, seeds: int) -> dict[str, list[float]]:
+def complete(found: Found, seeds: int) -> dict[str, dict[int, float]]:
     """Test accuracies of the rows that have every seed, `base_random` among them."""
-    rows = {**found, RANDOM: _best_random(found)}
+    rows = {**found, RANDOM: best_random(found)}
     return {
-        name: [records[seed]["test_top1"] for seed in range(seeds)]
+        name: {seed: records[seed]["test_top1"] for seed in range(seeds)}
         for name, records in rows.items()
         if name not in RANDOM_ROWS and len(records) == seeds
     }
@@ -108,8 +121,9 @@ def _sentences(titles: Sequence[str], found: Sequence[Found], seeds: int) -> lis
         for row in learned:
             ours = set(learned) - set(RIVALS) - {row}
             others = {k: v for k, v in tops.items() if k not in ours}
-            lines.append(f"- {title}: {verdict(others)}.")
-        if closed := gap_closed(tops):
+            lines.append(f"- {title}: {describe(verdict(others))}.")
+        values = {name: list(by_seed.values()) for name, by_seed in tops.items()}
+        if closed := gap_closed(values):
             parts = ", ".join(f"{name} {share:.0f} %" for name, share in closed.items())
             lines.append(f"- {title}: share of the gap from base to oracle: {parts}.")
         if chosen := _chosen(column):

@@ -9,8 +9,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infaug.experiment.leaderboard import Board, Entry, in_words, said
+from infaug.experiment.leaderboard import Board, Entry, is_fixed
+from infaug.experiment.verdict import MIN_SEEDS, Comparison, compare
 from infaug.record.atomic import write_bytes
+from infaug.training.rows import ROWS
 
 SCHEMA = pa.schema({
     "problem": pa.string(),
@@ -94,7 +96,7 @@ def markdown(
     lines = []
     for board in boards:
         lines += [f"### {board.problem}", "", *_table(board, seeds), ""]
-        lines += [f"- {line}" for line in in_words(board)]
+        lines += [f"- {line}" for line in findings(board)]
         if board.problem in again:
             lines += ["", "Not run, or not for all seeds:", ""]
             lines += ["```", again[board.problem], "```"]
@@ -115,7 +117,7 @@ def _table(board: Board, seeds: int) -> list[str]:
     for entry in board.entries:
         words = [
             f"`{entry.method}`", _top1(entry, seeds),
-            said(entry.against) if entry.against else "", entry.verdict,
+            difference_text(entry.against) if entry.against else "", entry.verdict,
             _count(entry.cpu_seconds), _count(entry.gpu_seconds), _count(entry.images),
         ]  # fmt: skip
         lines.append(f"| {' | '.join(words)} |")
@@ -134,3 +136,54 @@ def _top1(entry: Entry, seeds: int) -> str:
 
 def _count(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
+
+
+def findings(board: Board) -> list[str]:
+    """Which policy is the reference, how learned methods do against every fixed one.
+
+    What a learned method does not beat is named, with the difference.
+    """
+    if board.reference is None:
+        return [f"{board.problem}: no fixed policy has every seed yet: no verdict."]
+    of = {entry.method: entry for entry in board.entries}
+    best = of[board.reference]
+    lines = [
+        f"{board.problem}: {best.method} is the best fixed policy by selection "
+        f"({best.selection:.1f} % there, {best.top1:.1f} % on test)."
+    ]
+    learned = [e for e in board.entries if ROWS[e.method].is_learned and e.tops]
+    fixed = [e for e in board.entries if is_fixed(e.method) and e.tops]
+    lines += [f"{board.problem}: {_stands(entry, fixed)}." for entry in learned]
+    return lines
+
+
+def _stands(entry: Entry, fixed: Sequence[Entry]) -> str:
+    """Which fixed policies a learned method beats, and which it does not."""
+    beaten, others = [], []
+    for other in fixed:
+        shared = [seed for seed in entry.seeds if seed in other.seeds]
+        if not shared:
+            continue
+        tops = {
+            each.method: [each.tops[each.seeds.index(seed)] for seed in shared]
+            for each in (entry, other)
+        }
+        c = compare(entry.method, other.method, tops)
+        if c.num_seeds >= MIN_SEEDS and c.low > 0:
+            beaten.append(other.method)
+        else:
+            others.append(f"{other.method} ({difference_text(c)})")
+    parts = [f"beats {', '.join(beaten)}"] if beaten else []
+    parts += [f"does not beat {', '.join(others)}"] if others else []
+    return f"{entry.method} {'; '.join(parts) or 'has nothing to be compared with'}"
+
+
+def difference_text(c: Comparison) -> str:
+    """A difference with its interval, or with the number of seeds if they are few.
+
+    >>> difference_text(Comparison("a", "b", 1.25, 0.5, 2.0, 3))
+    '+1.2, +0.5 to +2.0'
+    """
+    if c.num_seeds < 2:
+        return f"{c.difference:+.1f}, one seed"
+    return f"{c.difference:+.1f}, {c.low:+.1f} to {c.high:+.1f}"
