@@ -8,10 +8,8 @@ from torch import Tensor
 
 from infaug.config import DataConfig, SplitName
 from infaug.data.dataset import Labelled
-from infaug.data.duplicates import without_duplicates
-from infaug.data.images import Source
-from infaug.data.nuisance import apply_nuisance
-from infaug.data.shift import apply_shift
+from infaug.data.images import Source, without_duplicates
+from infaug.data.shift import apply_nuisance, apply_shift
 from infaug.data.source import load
 from infaug.data.splits import Indices, split, split_beside
 from infaug.data.stored import Stored

@@ -21,7 +21,7 @@ from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from infaug.config import RunConfig, from_dict, to_dict
-from infaug.data.feed import Feed
+from infaug.data.reader import Feed
 from infaug.distributed.attempts import count_attempt, note_reason
 from infaug.distributed.capacity import (
     Fallback,
