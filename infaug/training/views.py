@@ -22,8 +22,8 @@ from infaug.augment.views import (
 from infaug.baselines.reweight.weights import reweigh
 from infaug.config import EstimatorConfig, RunConfig
 from infaug.data.batches import Batches
-from infaug.data.crops import Crop
 from infaug.data.dataset import Labelled
+from infaug.data.reader import Crop
 from infaug.data.stored import Stored
 from infaug.data.stream import Stream, batches_of
 from infaug.estimate.learned_transform import LearnedTransform
