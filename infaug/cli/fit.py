@@ -193,7 +193,7 @@ def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
             shown=shown,
             pool=pool,
             gpus_per_worker=asked.gpus_per_worker,
-            patience_s=asked.await_nodes,
+            await_s=asked.await_nodes,
         )
     from infaug.experiment.run import run
 
