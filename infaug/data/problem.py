@@ -101,7 +101,8 @@ def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indice
     config = replace(config, seed=config.seed + repetition)
     labels, target, test = source.train.labels, source.target, source.test
     if target is None:
-        at = split(labels, config, test_given=test is not None)
+        names = source.train.class_names
+        at = split(labels, config, test is not None, names)
     else:
         at = split_beside(
             labels,
@@ -109,6 +110,7 @@ def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indice
             config,
             test_given=test is not None,
             test_of_target=source.is_tested_on_target,
+            class_names=source.train.class_names,
         )
     return without_duplicates(source, at) if config.drop_duplicates else at
 

@@ -8,6 +8,7 @@ class. Every fraction is of what the earlier splits left. A long tail is cut las
 the training images alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +38,12 @@ class Indices:
     long-tailed training set leaves out."""
 
 
-def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> Indices:
+def split(
+    labels: Int64[Tensor, "N"],
+    config: DataConfig,
+    test_given: bool,
+    class_names: Sequence[str] = (),
+) -> Indices:
     """Divide N images as `config` asks; a pure function of its arguments.
 
     Stratified: every split has at least one image of each class, and otherwise classes
@@ -53,11 +59,11 @@ def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> I
     shuffled = torch.randperm(len(labels), generator=generator(config.seed, "split"))
     test, rest = shuffled[:0], shuffled
     if not test_given:
-        test, rest = _take("test", config.test, rest, labels, at_least=1)
+        test, rest = _take("test", config.test, rest, labels, class_names, at_least=1)
     # Two of each class: one to drive, one to choose.
-    target, _ = _take("target", config.target, rest, labels, at_least=2)
+    target, _ = _take("target", config.target, rest, labels, class_names, at_least=2)
     influence, selection = _divide(target, labels, config.influence_share)
-    train, unlabelled = _take_labels(config.labels, rest, target, labels)
+    train, unlabelled = _take_labels(config.labels, rest, target, labels, class_names)
     train = thin(train, labels, config.tail, config.seed)
     parts = (train, influence, selection, test, unlabelled)
     return Indices(*(part.sort().values for part in parts))
@@ -70,6 +76,7 @@ def split_beside(
     *,
     test_given: bool,
     test_of_target: bool,
+    class_names: Sequence[str] = (),
 ) -> Indices:
     """Divide N training images, and M target images that lie beside them.
 
@@ -84,6 +91,7 @@ def split_beside(
         config: seed, shares and number of labels.
         test_given: whether there is a test split of its own.
         test_of_target: whether test images are target images where there is none.
+        class_names: for messages.
 
     Raises:
         ValueError: if a split asks for more than is left.
@@ -97,8 +105,8 @@ def split_beside(
     influence, selection = _divide(held, target_labels, config.influence_share)
     rest = torch.randperm(len(labels), generator=generator(config.seed, "split"))
     if not (test_given or test_of_target):
-        test, rest = _take("test", config.test, rest, labels, at_least=1)
-    train, unlabelled = _take_labels(config.labels, rest, rest[:0], labels)
+        test, rest = _take("test", config.test, rest, labels, class_names, at_least=1)
+    train, unlabelled = _take_labels(config.labels, rest, rest[:0], labels, class_names)
     train = thin(train, labels, config.tail, config.seed)
     parts = (train, influence, selection, test, unlabelled)
     return Indices(*(part.sort().values for part in parts))
@@ -130,6 +138,7 @@ def _take(
     wanted: float | None,
     candidates: Tensor,
     labels: Tensor,
+    class_names: Sequence[str],
     *,
     at_least: int,
 ) -> tuple[Tensor, Tensor]:
@@ -137,12 +146,16 @@ def _take(
     size = _size(name, wanted, len(candidates))
     order = stratified_order(labels[candidates], at_least=at_least)
     chosen = candidates[order[:size]]
-    _check_classes(name, chosen, candidates, labels, at_least)
+    _check_classes(name, chosen, candidates, labels, at_least, class_names)
     return chosen, candidates[order[size:].sort().values]
 
 
 def _take_labels(
-    wanted: float | None, rest: Tensor, target: Tensor, labels: Tensor
+    wanted: float | None,
+    rest: Tensor,
+    target: Tensor,
+    labels: Tensor,
+    class_names: Sequence[str],
 ) -> tuple[Tensor, Tensor]:
     """Of `rest` without `target`: the training images, and what remains.
 
@@ -153,7 +166,7 @@ def _take_labels(
     order = backwards[stratified_order(labels[backwards], at_least=1)]
     left = order[torch.isin(order, target, invert=True)]
     size = _size("labels", wanted, len(left))
-    _check_classes("labels", left[:size], left, labels, at_least=1)
+    _check_classes("labels", left[:size], left, labels, 1, class_names)
     return left[:size], left[size:]
 
 
@@ -174,7 +187,12 @@ def _size(name: str, wanted: float | None, available: int) -> int:
 
 
 def _check_classes(
-    name: str, chosen: Tensor, candidates: Tensor, labels: Tensor, at_least: int
+    name: str,
+    chosen: Tensor,
+    candidates: Tensor,
+    labels: Tensor,
+    at_least: int,
+    class_names: Sequence[str],
 ) -> None:
     num_classes = int(labels.max()) + 1
     has = labels[chosen].bincount(minlength=num_classes)
@@ -182,8 +200,10 @@ def _check_classes(
         return
     left = labels[candidates].bincount(minlength=num_classes)
     if int(left.min()) < at_least:
+        few = int(left.argmin())
+        named = repr(class_names[few]) if class_names else few
         remedy = (
-            f"class {int(left.argmin())} has {int(left.min())} images left for it; add "
+            f"class {named} has {plural(int(left.min()), 'image')} left for it; add "
             "images of that class, or hold out less with --data.test or --data.target"
         )
     else:
