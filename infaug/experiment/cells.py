@@ -9,7 +9,7 @@ from torch import Tensor
 from infaug.config import RunConfig
 from infaug.experiment.tuning import choose, trial_config, trial_row, tuned_config
 from infaug.record.folder import RunFolder
-from infaug.training.rows import FEATURES_OF, GENERATOR, Row
+from infaug.training.rows import FEATURES_OF, GENERATOR, POLICY_FROM, Row
 from infaug.training.train import Inputs, TrainingSpec
 from infaug.training.views import base_of, refuse_unjudged
 
@@ -62,6 +62,8 @@ def needed_by(spec: TrainingSpec) -> set[tuple[str, int]]:
         found.add("base_learned")
     elif config.adversarial.fit != "none" and row.uses_generator:
         found.add(GENERATOR.name)
+    if row.policy == "learned":
+        found.add(POLICY_FROM)
     if spec.fits_generator and config.adversarial.fit == "ragan":
         found.add(FEATURES_OF)
     return {(name, spec.seed) for name in found}
@@ -80,6 +82,7 @@ def resolve(spec: TrainingSpec, folder: RunFolder) -> tuple[TrainingSpec, Inputs
         generator=_generator_for(spec, folder),
         driver=_driver_for(spec, folder),
         features=_features_for(spec, folder),
+        policy=_policy_for(spec, folder),
         notes=notes,
     )
 
@@ -130,3 +133,10 @@ def _generator_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
     if row.uses_generator and spec.config.adversarial.fit != "none":
         return folder.weights(GENERATOR.name, seed, "generator")
     return None
+
+
+def _policy_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
+    """The policy a training begins with: the learned one, or none for the uniform."""
+    if spec.row.policy != "learned":
+        return None
+    return folder.weights(POLICY_FROM, spec.seed, "policy")

@@ -231,6 +231,11 @@ class RunFolder:
             return from_dict(RunConfig, json.loads(path.read_text()))
         except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is no config of infaug: {error}") from error
+        except ValueError as error:
+            raise ValueError(
+                f"{self} is of another version of infaug ({error}): read it with the "
+                "version that wrote it, or train again with a new --out"
+            ) from error
 
     def training(self, method: str, seed: int) -> TrainingFolder:
         """The folder of one training."""

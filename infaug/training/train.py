@@ -61,6 +61,8 @@ class TrainingSpec:
         if self.row.is_learned:
             steps["estimate"] = estimator_steps(rounds)
             steps["review"] = 0 if is_once else rounds.rounds - 1
+        if self.row.learns_policy:
+            steps["estimate"] = estimator_steps(rounds)
         if self.row.solves_s_val:
             steps["refresh"] = 1 if is_once else rounds.rounds - 1
         return steps
@@ -81,6 +83,8 @@ class Inputs:
     """The F that drives E where s_val is solved once."""
     features: State | None = None
     """The F whose features a critic sees."""
+    policy: State | None = None
+    """The policy it draws views by; none: the uniform one."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What its result says of how it was chosen."""
 
@@ -147,7 +151,7 @@ def train(
             return _fit_generator(fit, recorder, store)
         cell = Cell(
             spec.row, spec.seed, splits, spec.config, world, device,
-            inputs.generator, inputs.driver,
+            inputs.generator, inputs.driver, inputs.policy,
         )  # fmt: skip
         if views_of is not None:
             cell.views = views_of(cell)
