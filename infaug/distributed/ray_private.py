@@ -14,12 +14,14 @@ from typing import Any
 import jsonschema
 from click import ClickException
 from ray._private.state import state
-from ray._raylet import GcsClient
+from ray._raylet import GcsClient  # pyright: ignore[reportAttributeAccessIssue]
 from ray.autoscaler._private.kuberay.autoscaling_config import (
     _derive_autoscaling_config_from_ray_cr,
 )
 from ray.autoscaler._private.util import prepare_config, validate_config
-from ray.core.generated.autoscaler_pb2 import DrainNodeReason
+from ray.core.generated.autoscaler_pb2 import (
+    DrainNodeReason,  # pyright: ignore[reportAttributeAccessIssue]
+)
 from ray.train.v2.api.exceptions import ControllerError
 
 __all__ = ["ControllerError", "drain_node", "draining_nodes", "prepared_by_ray"]

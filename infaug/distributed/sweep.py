@@ -41,6 +41,7 @@ from infaug.experiment.sweep.held_out import without_test
 from infaug.experiment.sweep.ledger import Ledger, Progress
 from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.trial import kept_rounds, run_trial
+from infaug.record.folder import RunFolder
 from infaug.words import plural
 
 MOST_DEATHS = 3  # of a trial's process, before the trial has failed
@@ -196,13 +197,16 @@ def _train(
         if (given := tune.get_checkpoint()) is not None:
             with given.as_directory() as packed:
                 run = Path(packed) / "run"
-                if len(kept_rounds(run, trial)) == trial.config.rounds.rounds:
+                if (
+                    len(kept_rounds(RunFolder(run), trial))
+                    == trial.config.rounds.rounds
+                ):
                     return  # Nothing is left to be done with other settings.
                 teller.home = go_on(run, trial, sweep.out / "trials", name)
         source = _loaded(sweep.config.data)
         home = sweep.home(teller.home)
         home.parent.mkdir(parents=True, exist_ok=True)
-        teller.num_again = len(kept_rounds(home, trial))
+        teller.num_again = len(kept_rounds(RunFolder(home), trial))
         work(trial, source, home, cache, teller)
     except ValueError as error:
         # Raised, it would be tried again like the death of a process.

@@ -20,7 +20,7 @@ CONFIDENCE = 0.95
 MARGIN = 0.5  # points; "no gain" rules out that as much was gained
 
 Word = Literal["gain", "no gain", "undecided"]
-Record = Mapping[str, Any]
+Record = dict[str, Any]
 
 # What each learned method must beat, besides `RIVALS`; the first that was run is the
 # headline method. All of them reach the labels that `pooled` trains on.

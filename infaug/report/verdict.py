@@ -36,8 +36,8 @@ def describe(found: Verdict) -> str:
 
 
 def _bounded(found: Verdict) -> str:
-    is_open = found.word == "undecided" and found.high is not None
-    if is_open and found.high >= 0 and found.num_seeds >= MIN_SEEDS:
+    is_open = found.word == "undecided" and found.num_seeds >= MIN_SEEDS
+    if is_open and found.high is not None and found.high >= 0:
         return f"undecided, at most {found.high:+.2f} points"
     return found.word
 

@@ -176,7 +176,7 @@ def _finish(
     found |= _scores("selection", cell, splits.selection)
     if spec.sees_test:
         # The only place where test images are looked at.
-        found |= _scores("test", cell, splits.test) | inputs.notes
+        found |= {**_scores("test", cell, splits.test), **inputs.notes}
     if cell.row.is_learned:
         found["strength"] = cell.strength
     if scores_of is not None:
