@@ -88,7 +88,7 @@ def checkpoint(name: str, repeats: int) -> dict[str, float]:
     """
     cell = learned_cell(name, World())
     with tempfile.TemporaryDirectory() as scratch:
-        place = Place(cell=0, round=0, phase="classify", step=1)
+        place = Place(round=0, phase="classify", step=1)
         folder = Path(scratch)
         save = timed(lambda: save_checkpoint(folder, place, 0, cell.tensors()))
         seconds = statistics.median(take_turns({"save": save}, repeats)["save"])
@@ -129,11 +129,11 @@ def books(name: str, steps: int) -> dict[str, Any]:
     config = replace(problem.config, rounds=rounds)
     with tempfile.TemporaryDirectory() as scratch:
         display = Display([{"classify": steps}], [1], shown=False)
-        watchers = [*watchers_in(Path(scratch)), kept]
-        recorder = Recorder(RunFolder(Path(scratch)), rounds, world, display, watchers)
+        folder = RunFolder(scratch).training("base", 0)
+        watchers = [*watchers_in(folder), kept]
+        recorder = Recorder(folder, 0, rounds, world, display, watchers)
         cell = Cell(ROWS["base"], 0, splits, config, world, pick_device())
         with closing(recorder):
-            recorder.begin_cell(0, "base", 0)
             left = recorder.left(0, "classify", steps)
             done = classify(cell, 0, left, splits.selection)
             recorder.follow(0, "classify", left, done, cell)

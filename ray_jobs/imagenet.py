@@ -45,6 +45,7 @@ from infaug.config import (
 )
 from infaug.data.digits import digits
 from infaug.data.download import write_parquet
+from infaug.record.folder import RunFolder
 
 EPOCHS = 270
 BATCH = 4096
@@ -120,12 +121,12 @@ def main() -> int:
 
 def begin_and_kill(out: Path) -> None:
     """Run this very command until E has learned, and kill it."""
-    metrics = out / "metrics.jsonl"
     began = subprocess.Popen(
         [sys.executable, *sys.argv], env={**os.environ, KILLED: ""}
     )
     while began.poll() is None:
-        if metrics.exists() and '"estimate"' in metrics.read_text():
+        lines = RunFolder(out).lines("metrics.jsonl")
+        if any(line["phase"] == "estimate" for line in lines):
             began.kill()
         time.sleep(0.2)
 

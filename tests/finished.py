@@ -56,7 +56,7 @@ def finished_run(
                 seeded = build_transform(config.transform, channels, 16, 16, row, seed)
                 weights["transform"] = seeded.state_dict()
                 found["strength"] = 0.0 if row in given_up else 1.0
-            folder.finish_cell(weights, found | {"metrics_bytes": 0})
+            folder.training(row, seed).finish(weights, found)
     numbers = {"difference": -5.0, "low": -195.59, "high": 185.59, "num_seeds": 2}
     verdict = Verdict(
         word="no gain", method="pooled_learned", closest="base", **numbers,
@@ -72,6 +72,6 @@ def trained_transform(run: Path, row: str, seed: int) -> LearnedTransform:
     folder = RunFolder(run)
     shape = json.loads((run / "data.json").read_text())["image shape"]
     transform = build_transform(folder.config().transform, *shape, 9)
-    path = folder.cell(row, seed) / "transform.safetensors"
+    path = folder.training(row, seed).path / "transform.safetensors"
     transform.load_state_dict(load_file(path))
     return transform

@@ -40,8 +40,9 @@ def start(out: Path | str, doom: list | None, config: RunConfig = CALM) -> int:
 IN_TIME = (
     "timings.jsonl",
     "starts.jsonl",
-    "tensorboard",
+    "mirror.json",
     "lock",
+    "tensorboard",
     "result.json",
     "report.html",
 )
@@ -52,7 +53,8 @@ def contents(run: Path) -> dict[str, bytes]:
     files = {}
     for path in sorted(run.rglob("*")):
         name = path.relative_to(run)
-        if path.is_file() and name.parts[0] not in IN_TIME:
+        in_time = name.parts[0] in IN_TIME or name.name in IN_TIME[:4]
+        if path.is_file() and not in_time:
             files[str(name)] = path.read_bytes()
     result = json.loads((run / "result.json").read_text())
     files["result.json"] = json.dumps({**result, "seconds": None}).encode()

@@ -33,9 +33,14 @@ def pictured_run(path: Path) -> Path:
     settled = settle(asked, (1, 16, 16), torch.device("cpu"))
     write_json(run / "config.json", to_dict(settled))
     write_json(run / "data.json", {"classes": list(NAMES), "image shape": [1, 16, 16]})
-    _write_lines(run / "metrics.jsonl", metrics())
-    _write_lines(run / "timings.jsonl", timings())
-    _write_lines(run / "starts.jsonl", [{"workers": 1, "after": None}])
+    for row in LOSSES:
+        for seed in range(2):
+            training = run / "trainings" / f"{row}-seed{seed}"
+            for name, lines in (("metrics", metrics()), ("timings", timings())):
+                of_it = [x for x in lines if (x["row"], x["seed"]) == (row, seed)]
+                _write_lines(training / f"{name}.jsonl", of_it)
+            start = {"row": row, "seed": seed, "workers": 1, "after": None}
+            _write_lines(training / "starts.jsonl", [start])
     return run
 
 
@@ -44,8 +49,10 @@ def unfinished_run(path: Path, finished: Path) -> Path:
     shutil.copytree(finished, path)
     (path / "result.json").unlink()
     (path / "report.html").unlink(missing_ok=True)
-    shutil.rmtree(path / "cells" / "pooled_learned-seed1")
-    with (path / "metrics.jsonl").open("a") as file:
+    training = path / "trainings" / "pooled_learned-seed1"
+    for file in (*training.glob("*.safetensors"), training / "result.json"):
+        file.unlink()
+    with (training / "metrics.jsonl").open("a") as file:
         file.write('{"row": "pooled_lear')
     return path
 

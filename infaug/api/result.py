@@ -107,7 +107,7 @@ def _best(folder: RunFolder) -> tuple[str, int, LearnedAugment | None]:
     except ValueError:
         results = [
             found
-            for path in sorted(folder.path.glob("cells/*/classifier.safetensors"))
+            for path in sorted(folder.path.glob("trainings/*/classifier.safetensors"))
             if (found := folder.cell_result(*_row_and_seed(path.parent.name)))
         ]
         best = min(results, key=lambda found: found["selection_loss"])

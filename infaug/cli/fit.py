@@ -38,6 +38,9 @@ class Fit:
     URL the run is kept there, and any machine can continue it."""
     config: Path | None = None
     """A config.json of another run to start from; flags given beside it win."""
+    jobs: int = 0
+    """Trainings done at a time on this machine, each in a process of its own; 0: one
+    for each core while the network is small. Makes no difference to the result."""
     workers: str = "0"
     """N or MIN..MAX Ray workers that train together, as many as the cluster has room
     for; 0 trains in this process without Ray."""
@@ -197,7 +200,9 @@ def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
         )
     from infaug.experiment.run import run
 
-    return run(asked.run, asked.out, cache=asked.cache, shown=shown)
+    if asked.jobs < 0:
+        raise ValueError(f"--jobs must be >= 0, got {asked.jobs}")
+    return run(asked.run, asked.out, cache=asked.cache, shown=shown, jobs=asked.jobs)
 
 
 def job(

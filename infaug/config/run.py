@@ -43,7 +43,12 @@ class RunConfig:
     seeds: int = 3
     """Paired repetitions: seeds 0 .. seeds - 1, the same for every row."""
 
+    threads: int = 0
+    """Threads of each training on a CPU, part of what decides its last digits; 0: one
+    for small networks, which gain little from a second, else all cores."""
+
     def __post_init__(self):
+        require(self.threads >= 0, "threads", "must be >= 0", self.threads)
         require(self.seeds >= 1, "seeds", "must be >= 1", self.seeds)
         groups = self.classifier.batch_groups
         for part in ("adversarial", "estimator"):

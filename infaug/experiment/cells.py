@@ -1,7 +1,7 @@
-"""Which cells a run consists of, and what each takes from those before it."""
+"""Which trainings an experiment consists of, and what each takes from the others."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor
@@ -9,55 +9,14 @@ from torch import Tensor
 from infaug.config import RunConfig
 from infaug.experiment.tuning import choose, trial_config, trial_row, tuned_config
 from infaug.record.folder import RunFolder
-from infaug.training.alternation import estimator_steps
 from infaug.training.rows import FEATURES_OF, GENERATOR, POLICY_FROM, Row
+from infaug.training.train import Inputs, TrainingSpec
 from infaug.training.views import base_of, refuse_unjudged
-
-
-@dataclass(frozen=True, kw_only=True)
-class Planned:
-    """A cell that is to be run.
-
-    Attributes:
-        row: what F trains on.
-        seed: repetition.
-        config: settled; a candidate of `base_tuned` has its own base and fewer steps.
-        candidate: the base augmentation that is tried, if that is the cell's purpose.
-        sees_test: whether test images are looked at in the end; never to choose.
-    """
-
-    row: Row
-    seed: int
-    config: RunConfig
-    candidate: str | None = None
-    sees_test: bool = True
-
-    @property
-    def steps(self) -> dict[str, int]:
-        """Steps of each phase of the whole cell."""
-        rounds = self.config.rounds
-        if self.fits_generator:
-            return {"adversary": self.config.adversarial.steps}
-        steps = {"classify": rounds.rounds * rounds.classifier_steps}
-        is_once = self.row.is_learned and rounds.s_val == "once"
-        if self.row.is_learned:
-            steps["estimate"] = estimator_steps(rounds)
-            steps["review"] = 0 if is_once else rounds.rounds - 1
-        if self.row.learns_policy:
-            steps["estimate"] = estimator_steps(rounds)
-        if self.row.solves_s_val:
-            steps["refresh"] = 1 if is_once else rounds.rounds - 1
-        return steps
-
-    @property
-    def fits_generator(self) -> bool:
-        """Whether the seed's G is fitted here, and no F trained."""
-        return self.row is GENERATOR
 
 
 def plan_cells(
     config: RunConfig, rows: Iterable[Row], seeds: Iterable[int]
-) -> list[Planned]:
+) -> list[TrainingSpec]:
     """All cells in the order in which they run: what one needs comes before it.
 
     Raises:
@@ -68,12 +27,12 @@ def plan_cells(
         # What cannot be is refused before the first.
         base_of(row, config.rounds.base)
         refuse_unjudged(row, config.estimator)
-    planned = []
+    plan = []
     for seed in seeds:
         for row in rows:
             if row.is_tuned:
-                planned += [
-                    Planned(
+                plan += [
+                    TrainingSpec(
                         row=trial_row(candidate),
                         seed=seed,
                         config=trial_config(config, candidate),
@@ -82,31 +41,56 @@ def plan_cells(
                     )
                     for candidate in config.tuning.candidates
                 ]
-            planned.append(Planned(row=row, seed=seed, config=config))
-    return planned
+            plan.append(TrainingSpec(row=row, seed=seed, config=config))
+    return plan
 
 
-def config_for(planned: Planned, folder: RunFolder) -> RunConfig:
-    """The cell's config: for `base_tuned` with the base that its candidates decide."""
-    if not planned.row.is_tuned:
-        return planned.config
-    return tuned_config(planned.config, choose(_trials(planned, folder)))
+def name_of(spec: TrainingSpec) -> tuple[str, int]:
+    """What tells a training from the others of its plan: method and seed."""
+    return spec.row.name, spec.seed
 
 
-def choice_of(planned: Planned, folder: RunFolder) -> dict[str, Any]:
-    """What `base_tuned` adds to its result: the base, and how each candidate did."""
-    if not planned.row.is_tuned:
-        return {}
-    trials = _trials(planned, folder)
-    scores = ("selection_top1", "selection_loss")
-    found = {name: {s: trials[name][s] for s in scores} for name in trials}
-    return {"base": choose(trials), "candidates": found}
+def needed_by(spec: TrainingSpec) -> set[tuple[str, int]]:
+    """Names of the trainings that must be finished before this one can begin."""
+    row, config = spec.row, spec.config
+    found = set()
+    if row.is_tuned:
+        found |= {trial_row(candidate).name for candidate in config.tuning.candidates}
+    if row.control is not None and config.rounds.s_val == "once":
+        found.add(row.control)
+    if row.generator == "final":
+        found.add("base_learned")
+    elif config.adversarial.fit != "none" and row.uses_generator:
+        found.add(GENERATOR.name)
+    if row.policy == "learned":
+        found.add(POLICY_FROM)
+    if spec.fits_generator and config.adversarial.fit == "ragan":
+        found.add(FEATURES_OF)
+    return {(name, spec.seed) for name in found}
 
 
-def _trials(planned: Planned, folder: RunFolder) -> dict[str, dict[str, Any]]:
+def resolve(spec: TrainingSpec, folder: RunFolder) -> tuple[TrainingSpec, Inputs]:
+    """The training as those before it decide, and what it takes from them."""
+    notes: dict[str, Any] = {}
+    if spec.row.is_tuned:
+        trials = _trials(spec, folder)
+        base, scores = choose(trials), ("selection_top1", "selection_loss")
+        tried = {name: {s: trials[name][s] for s in scores} for name in trials}
+        notes = {"base": base, "candidates": tried}
+        spec = replace(spec, config=tuned_config(spec.config, base))
+    return spec, Inputs(
+        generator=_generator_for(spec, folder),
+        driver=_driver_for(spec, folder),
+        features=_features_for(spec, folder),
+        policy=_policy_for(spec, folder),
+        notes=notes,
+    )
+
+
+def _trials(spec: TrainingSpec, folder: RunFolder) -> dict[str, dict[str, Any]]:
     return {
-        candidate: folder.found(trial_row(candidate).name, planned.seed)
-        for candidate in planned.config.tuning.candidates
+        candidate: folder.found(trial_row(candidate).name, spec.seed)
+        for candidate in spec.config.tuning.candidates
     }
 
 
@@ -124,35 +108,35 @@ def _with_generator(rows: list[Row], config: RunConfig) -> list[Row]:
 State = dict[str, Tensor]
 
 
-def features_for(planned: Planned, folder: RunFolder) -> State | None:
-    """The F whose features a critic sees, where there is such a critic."""
-    if planned.config.adversarial.fit != "ragan":
+def _features_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
+    """The F whose features a critic sees, where G is fitted with such a critic."""
+    if not spec.fits_generator or spec.config.adversarial.fit != "ragan":
         return None
-    return folder.weights(FEATURES_OF, planned.seed, "classifier")
+    return folder.weights(FEATURES_OF, spec.seed, "classifier")
 
 
-def driver_for(planned: Planned, folder: RunFolder) -> State | None:
+def _driver_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
     """The F that drives E of this row, where s_val is solved once."""
-    control = planned.row.control
-    if control is None or planned.config.rounds.s_val != "once":
+    control = spec.row.control
+    if control is None or spec.config.rounds.s_val != "once":
         return None
-    return folder.weights(control, planned.seed, "classifier")
+    return folder.weights(control, spec.seed, "classifier")
 
 
-def generator_for(planned: Planned, folder: RunFolder) -> State | None:
+def _generator_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
     """The G that a row begins with: that of `base_learned`, the fitted one, or none."""
-    row, seed = planned.row, planned.seed
+    row, seed = spec.row, spec.seed
     if row.generator == "final":
         prefix = "generator."
         tensors = folder.weights("base_learned", seed, "transform").items()
         return {k.removeprefix(prefix): v for k, v in tensors if k.startswith(prefix)}
-    if row.uses_generator and planned.config.adversarial.fit != "none":
+    if row.uses_generator and spec.config.adversarial.fit != "none":
         return folder.weights(GENERATOR.name, seed, "generator")
     return None
 
 
-def policy_for(planned: Planned, folder: RunFolder) -> State | None:
-    """The policy that a row begins with: the learned one, or none for the uniform."""
-    if planned.row.policy != "learned":
+def _policy_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
+    """The policy a training begins with: the learned one, or none for the uniform."""
+    if spec.row.policy != "learned":
         return None
-    return folder.weights(POLICY_FROM, planned.seed, "policy")
+    return folder.weights(POLICY_FROM, spec.seed, "policy")

@@ -16,10 +16,11 @@ import torch
 from infaug.config import Controls, RunConfig
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source
-from infaug.experiment.cells import Planned, plan_cells
+from infaug.experiment.cells import plan_cells
 from infaug.training.alternation import assess, classify, estimate
 from infaug.training.cell import Cell
 from infaug.training.rows import ROWS, rows_of
+from infaug.training.train import TrainingSpec
 from infaug.world import World
 
 FULL_UNDER_S = 30 * 60
@@ -168,7 +169,9 @@ def estimated_seconds(config: RunConfig, splits: Splits, pace: Pace) -> float:
     return sum(seconds_of_cell(cell, sizes, pace) for cell in trained)
 
 
-def seconds_of_cell(cell: Planned, sizes: Sizes, pace: Pace, workers: int = 1) -> float:
+def seconds_of_cell(
+    cell: TrainingSpec, sizes: Sizes, pace: Pace, workers: int = 1
+) -> float:
     """What a cell takes, at a pace of one of its workers."""
     steps, row = cell.steps, cell.row
     through_g = row.is_learned or row.generator is not None

@@ -7,6 +7,7 @@ chosen by their loss on selection images, never on test.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -90,8 +91,9 @@ class FinishedTraining:
             self._path("transform"), TRAIN_AGAIN,
         )  # fmt: skip
 
-    def _path(self, part: str) -> Any:
-        return self.folder.cell(self.row.name, self.seed) / f"{part}.safetensors"
+    def _path(self, part: str) -> Path:
+        training = self.folder.training(self.row.name, self.seed)
+        return training.path / f"{part}.safetensors"
 
 
 def data_of(folder: RunFolder) -> dict[str, Any]:
@@ -161,22 +163,24 @@ def choose_learned(
 def choose_classifier(
     folder: RunFolder, row: str | None = None, seed: ExportSeed = "best-on-selection"
 ) -> FinishedTraining:
-    """The training whose F is used: of any row, learned ones first where left open.
+    """The training whose F is used; where left open, of the row of least mean loss.
+
+    The oracle, which trains on images shifted as those of test, is no candidate.
 
     Raises:
         ValueError: if there is no such training.
     """
     if row is not None and row not in ROWS:
         raise ValueError(f"there is no --row {row}: choose among {', '.join(ROWS)}")
-    finished = _results(folder, [row] if row else ROWS)
-    learned = {name: found for name, found in finished.items() if ROWS[name].is_learned}
+    names = [name for name in ROWS if not ROWS[name].is_oracle]
+    finished = _results(folder, [row] if row else names)
     if not finished:
         which = f"of row {row} " if row else ""
         raise ValueError(
             f"{folder.path} has no finished cell {which}yet: it has one once the first "
             "seed of a row is finished"
         )
-    return _least(folder, learned or finished, row, seed)
+    return _least(folder, finished, row, seed)
 
 
 def _least(

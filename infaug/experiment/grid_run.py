@@ -1,26 +1,22 @@
 """Running one cell of a table, in a folder of its own, and all of them in turn."""
 
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import torch
 
 from infaug.config import DataConfig
 from infaug.data.images import Source
 from infaug.data.problem import positions
 from infaug.experiment.cells import plan_cells
+from infaug.experiment.execute import run_planned, threads_of
 from infaug.experiment.grid import Work
 from infaug.experiment.grid_images import images_of
 from infaug.experiment.plan import settle
 from infaug.experiment.results import Record
-from infaug.experiment.run import run_planned
 from infaug.experiment.tuning import TRIAL
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
-from infaug.record.journal import read_lines
 from infaug.training.rows import GENERATOR, ROWS, Row, rows_of
 from infaug.world import World
 
@@ -79,8 +75,8 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
         settled = settle(config, source.train.image_shape, device)
         rows = rows_of(replace(settled, rows=(home.row, cell.row)))
         planned = plan_cells(settled, rows, [cell.seed])
-        run_planned(planned, source, folder, World(), device, shown=shown)
-        shutil.rmtree(folder.checkpoints, ignore_errors=True)
+        with threads_of(settled, World()):
+            run_planned(planned, source, folder, World(), device, shown=shown)
     found = folder.found(cell.row, cell.seed)
     return {
         "key": cell.key,
@@ -89,9 +85,9 @@ def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
         "config": cell.settings,
         "precision": settled.classifier.precision,
         "device": device.type,
-        "threads": torch.get_num_threads(),
+        "threads": settled.threads,
         **_spent(folder, ROWS[cell.row]),
-        **{k: v for k, v in found.items() if k not in ("row", "seed", "metrics_bytes")},
+        **{k: v for k, v in found.items() if k not in ("row", "seed")},
     }
 
 
@@ -105,10 +101,8 @@ def _match_data(folder: RunFolder, source: Source) -> None:
     Raises:
         ValueError: if they have changed since.
     """
-    kept = (folder.checkpoints, folder.path / "cells")
-    has_trained = any(path.is_dir() and any(path.iterdir()) for path in kept)
     path = folder.path / "data.json"
-    if not (has_trained and path.exists()):
+    if not (folder.has_trained and path.exists()):
         folder.match_data(source.identity)
     elif json.loads(path.read_text()) != source.identity:
         raise ValueError(
@@ -134,7 +128,7 @@ def _spent(folder: RunFolder, row: Row) -> dict[str, float]:
     Choosing a base and fitting G are part of it. Work that a kill made run twice counts
     twice.
     """
-    lines = read_lines(folder.path / "timings.jsonl")
+    lines = folder.lines("timings.jsonl")
     trials = [line for line in lines if line["row"].startswith(TRIAL)]
     own = [line for line in lines if line["row"] == row.name]
     if row.uses_generator:

@@ -7,6 +7,7 @@ import torch
 from infaug.augment.base import build_base, build_mixer
 from infaug.classify.backbone import is_backbone
 from infaug.config import ClassifierConfig, Network, RunConfig
+from infaug.cores import usable_cores
 from infaug.experiment.tuning import candidates_for
 from infaug.influence.solve import settle_solver
 from infaug.precision import settle_precision
@@ -47,6 +48,7 @@ def settle(
         ),
         rounds=replace(config.rounds, base=base),
         tuning=replace(config.tuning, candidates=candidates),
+        threads=config.threads or _threads(classifier.network),
     )
 
 
@@ -70,6 +72,10 @@ def _settle_classifier(
         learning_rate=rate,
         precision=settle_precision(config, device),
     )
+
+
+def _threads(network: str) -> int:
+    return 1 if network == "allconv" else usable_cores()
 
 
 def _network(channels: int, size: int) -> Network:

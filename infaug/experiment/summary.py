@@ -16,7 +16,6 @@ from infaug.experiment.verdict import (
     with_best_random,
 )
 from infaug.record.folder import RunFolder
-from infaug.record.journal import read_lines
 from infaug.training.rows import GENERATOR, rows_of
 
 FAR = 1.3  # times chance
@@ -132,7 +131,7 @@ def _choice(result: Mapping[str, Any]) -> dict[str, Any]:
 def _seconds(folder: RunFolder) -> dict[str, float]:
     """By phase; what choosing for `base_tuned` took stands apart."""
     seconds: dict[str, float] = {}
-    for line in read_lines(folder.path / "timings.jsonl"):
+    for line in folder.lines("timings.jsonl"):
         phase = "tuning" if line["row"].startswith(TRIAL) else line["phase"]
         seconds[phase] = seconds.get(phase, 0.0) + line["seconds"]
     seconds["total"] = sum(seconds.values())

@@ -1,7 +1,6 @@
 """Running one cell of the long-tail table, in a folder of its own."""
 
 import contextlib
-import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -15,27 +14,26 @@ from infaug.baselines.git.fit import fit_transfer
 from infaug.baselines.git.generator import StyleTransfer, build_networks
 from infaug.baselines.git.transfer import InvarianceTransfer
 from infaug.classify.invariance import expected_divergence
-from infaug.config import GitConfig, NuisanceConfig, RunConfig, to_dict
+from infaug.config import GitConfig, NuisanceConfig, to_dict
 from infaug.data.dataset import Labelled
 from infaug.data.problem import divide
 from infaug.data.shift import apply_nuisance
 from infaug.data.source import Source, load
-from infaug.experiment.cells import Planned
+from infaug.experiment.execute import display_of, threads_of
 from infaug.experiment.grid_run import Site
 from infaug.experiment.plan import settle
 from infaug.experiment.results import Record
 from infaug.experiment.tail_cell import TailCell, tail_views
 from infaug.precision import pick_device
-from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.line import Line, clock
-from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
-from infaug.training.alternation import assess, run_cell
 from infaug.training.cell import Cell
 from infaug.training.rows import ROWS
+from infaug.training.train import Inputs, TrainingSpec, train
 from infaug.world import World
 
+SCORES = ("test_top1", "test_balanced", "test_by_class", "ekld")
 NUM_DRAWS = 3  # of the nuisance of each test image, for eKLD
 
 
@@ -66,43 +64,42 @@ def run_tail_cell(tail: TailCell, site: Site, *, shown: bool) -> Record:
         source, seed, device = load(config), tail.cell.seed, pick_device()
         splits = divide(source, config, seed)
         settled = settle(tail.cell.config, splits.train.image_shape, device)
-        train = splits.train
-        assert isinstance(train, Labelled), "long tails are cut in memory"
-        sizes = train.labels.bincount(minlength=train.num_classes)
+        images = splits.train
+        assert isinstance(images, Labelled), "long tails are cut in memory"
+        sizes = images.labels.bincount(minlength=images.num_classes)
         transfer, git_seconds = None, 0.0
         if tail.git is not None:
-            fitted, git_seconds = _fitted(train, tail.git, seed, site.work, shown=shown)
+            fitted, git_seconds = _fitted(
+                images, tail.git, seed, site.work, shown=shown
+            )
             transfer = InvarianceTransfer(fitted.to(device), sizes, tail.git)
         started = time.monotonic()
-        row = ROWS[tail.cell.row]
-        cell = Cell(row, seed, splits, settled, World(), device)
-        cell.views = tail_views(cell, tail.method, transfer)
-        with contextlib.closing(_recorder(folder, cell, shown=shown)) as kept:
-            state = kept.begin_cell(0, row.name, seed)
-            if state is not None:
-                cell.load(state)
-            run_cell(cell, splits, kept)
+        spec = TrainingSpec(row=ROWS[tail.cell.row], seed=seed, config=settled)
+        with (
+            contextlib.closing(display_of([spec], shown=shown)) as display,
+            threads_of(settled, World()),
+        ):
+            found = train(
+                spec,
+                splits,
+                folder.training(tail.cell.row, seed),
+                World(),
+                device,
+                inputs=Inputs(),
+                display=display,
+                views_of=partial(tail_views, method=tail.method, transfer=transfer),
+                scores_of=partial(_ekld, source=source, test=splits.test),
+            )
         seconds = time.monotonic() - started
-        found = assess(cell, splits.test.to(device))
-        ekld = _ekld(cell, source, splits.test, settled)
-        shutil.rmtree(folder.checkpoints, ignore_errors=True)
     return {
         **tail.identity,
         "sizes": sizes.tolist(),
-        "test_top1": found.accuracy,
-        "test_balanced": found.balanced,
-        "test_by_class": list(found.by_class),
-        "ekld": list(ekld),
+        **{
+            k: found[k] for k in ("test_top1", "test_balanced", "test_by_class", "ekld")
+        },
         "seconds": round(seconds, 1),
         "git_seconds": round(git_seconds, 2),
     }
-
-
-def _recorder(folder: RunFolder, cell: Cell, *, shown: bool) -> Recorder:
-    planned = Planned(row=cell.row, seed=cell.seed, config=cell.config)
-    rounds = cell.config.rounds
-    display = Display([planned.steps], [rounds.rounds], shown=shown)
-    return Recorder(folder, rounds, World(), display, watchers_in(folder.path))
 
 
 def _fitted(
@@ -144,17 +141,16 @@ def _git_progress(
 OF_USE = ("threshold", "portion")  # these are no part of the fit
 
 
-def _ekld(
-    cell: Cell, source: Source, test: Labelled, config: RunConfig
-) -> tuple[float | None, ...]:
-    """KL(p(. | x) || p(. | T(x))) by class, T the nuisance of the data.
+def _ekld(cell: Cell, source: Source, test: Labelled) -> dict[str, Any]:
+    """`ekld`: KL(p(. | x) || p(. | T(x))) by class, T the nuisance of the data.
 
     x is a test image as it was tested, T(x) the same image with its nuisance drawn
     again: for rotations the same as turning x further, for others no nuisance upon a
     nuisance, which no image of the data has.
     """
-    nuisance = config.data.nuisance
-    bare = replace(config.data, nuisance=NuisanceConfig())
+    data = cell.config.data
+    nuisance = data.nuisance
+    bare = replace(data, nuisance=NuisanceConfig())
     images = divide(source, bare, cell.seed).test.images
     again = [
         apply_nuisance(images, nuisance, cell.seed, "ekld", draw).to(cell.device)
@@ -162,6 +158,7 @@ def _ekld(
     ]
     x = test.to(cell.device)
     cell.classifier.eval()
-    return expected_divergence(
+    found = expected_divergence(
         cell.classifier, x.images, again, x.labels, dtype=cell.dtype
     )
+    return {"ekld": list(found)}

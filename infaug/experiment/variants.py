@@ -14,19 +14,16 @@ import torch
 from infaug.config import DataConfig, RunConfig, changed
 from infaug.data.problem import Splits, altered, divide, positions
 from infaug.data.source import Source
-from infaug.experiment.cells import Planned
+from infaug.experiment.execute import display_of, threads_of
 from infaug.experiment.grid import GridCell, grid_cell
 from infaug.experiment.plan import settle
 from infaug.experiment.results import Record, Results
 from infaug.experiment.verdict import compare
 from infaug.precision import pick_device
 from infaug.randomness import generator
-from infaug.record.display import Display
 from infaug.record.folder import RunFolder
-from infaug.record.recorder import Recorder, watchers_in
-from infaug.training.alternation import assess, run_cell
-from infaug.training.cell import Cell
 from infaug.training.rows import ROWS
+from infaug.training.train import Inputs, TrainingSpec, train
 from infaug.world import World
 
 MOST_IMAGES = 5000
@@ -72,26 +69,28 @@ def run_variant(
     folder.enter(cell.config)
     splits, device = develop(source, cell.config.data, cell.seed), pick_device()
     config = settle(cell.config, splits.train.image_shape, device)
-    row = ROWS[cell.row]
-    planned = Planned(row=row, seed=cell.seed, config=config)
-    display = Display([planned.steps], [config.rounds.rounds], shown=shown)
-    watchers = watchers_in(folder.path)
-    recorder = Recorder(folder, config.rounds, World(), display, watchers)
-    with contextlib.closing(recorder) as kept:
-        state = kept.begin_cell(0, row.name, cell.seed)
-        trained = Cell(row, cell.seed, splits, config, World(), device)
-        if state is not None:
-            trained.load(state)
-        run_cell(trained, splits, kept)
-    found = assess(trained, splits.test.to(device))
+    spec = TrainingSpec(row=ROWS[cell.row], seed=cell.seed, config=config)
+    with (
+        contextlib.closing(display_of([spec], shown=shown)) as display,
+        threads_of(config, World()),
+    ):
+        found = train(
+            spec,
+            splits,
+            folder.training(cell.row, cell.seed),
+            World(),
+            device,
+            inputs=Inputs(),
+            display=display,
+        )
     return {
         "key": cell.key,
         "row": cell.row,
         "seed": cell.seed,
         "config": cell.settings,
-        "development_top1": found.accuracy,
-        "development_loss": found.loss,
-        "strength": trained.strength,
+        "development_top1": found["test_top1"],
+        "development_loss": found["test_loss"],
+        "strength": found.get("strength", 1.0),
     }
 
 

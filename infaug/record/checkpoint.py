@@ -21,7 +21,7 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run continues from."""
+    """What a training continues from."""
 
     place: Place
     metrics_bytes: int
@@ -61,8 +61,8 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
             )
     if numbered:
         raise ValueError(
-            f"no checkpoint in {folder} can be read: delete that folder to begin the "
-            "unfinished cell again, finished cells are kept"
+            f"no checkpoint in {folder} can be read: delete that folder to begin this "
+            "training again, finished ones are kept"
         )
     return None
 

@@ -20,6 +20,7 @@ class Display:
         steps_of_cell: for each cell, steps of every phase.
         num_rounds: for each cell, its rounds.
         shown: whether anything is printed.
+        at_a_time: trainings done at once.
         now: seconds, from any beginning.
     """
 
@@ -29,15 +30,17 @@ class Display:
         num_rounds: Sequence[int],
         *,
         shown: bool,
+        at_a_time: int = 1,
         now: Callable[[], float] = time.monotonic,
     ):
         self.num_cells = len(steps_of_cell)
         self.left = [dict(steps) for steps in steps_of_cell]
         self.num_rounds = num_rounds
-        self._now = now
+        self._now, self._at_a_time = now, at_a_time
         self._line = Line(shown=shown, now=now)
         self._spent: dict[str, list[float]] = {}
-        self._last = now()
+        self._last: dict[int, float] = {}
+        self._running: dict[int, str] = {}
         self._pace = self._loss = ""
 
     def say(self, message: str) -> None:
@@ -47,6 +50,7 @@ class Display:
     def skip_cell(self, cell: int) -> None:
         """A whole cell that is already finished."""
         self.left[cell] = {}
+        self._running.pop(cell, None)
 
     def skip(self, cell: int, phase: str, steps: int) -> None:
         """Steps that a checkpoint or a finished cell has already done."""
@@ -59,22 +63,23 @@ class Display:
         """Count a step and renew the line."""
         now = self._now()
         if phase in self._spent:
-            self._spent[phase][0] += now - self._last
+            self._spent[phase][0] += now - self._last.get(cell, now)
             self._spent[phase][1] += 1
         else:
             self._spent[phase] = [0.0, 0.0]  # The first step warms up: not typical.
         spent = self._spent[phase]
-        self._last = now
+        self._last[cell] = now
         self.left[cell][phase] -= 1
         if "selection_loss" in metrics:
             self._loss = f"  validation loss {metrics['selection_loss']:.3f}"
+        self._running[cell] = (
+            f"{labels['row']} seed {labels['seed']} [{cell + 1}/{self.num_cells}]  "
+            f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} {step}/{steps.stop}"
+        )
         self._line.renew(
             lambda: (
-                f"{labels['row']} seed {labels['seed']} "
-                f"[{cell + 1}/{self.num_cells}]  "
-                f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} "
-                f"{step}/{steps.stop}{_rate(spent)}{self._pace}{self._loss}"
-                f"{self._eta()}"
+                f"{'  |  '.join(self._running.values())}{_rate(spent)}{self._pace}"
+                f"{self._loss}{self._eta()}"
             )
         )
 
@@ -92,6 +97,7 @@ class Display:
                 is_whole &= bool(done or not count)
         if not (seconds or is_whole):
             return ""
+        seconds /= self._at_a_time
         return f"  ETA {'' if is_whole else 'at least '}{clock(seconds)}"
 
     def close(self) -> None:

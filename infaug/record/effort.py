@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from infaug.record.journal import read_lines
+from infaug.record.folder import RunFolder
 from infaug.words import memory
 
 # ru_maxrss counts bytes on macOS and KiB elsewhere.
@@ -41,7 +41,7 @@ class Effort:
 
 def effort_of(run: Path) -> Effort:
     """From timings.jsonl of a run's folder."""
-    lines = read_lines(run / "timings.jsonl")
+    lines = RunFolder(run).lines("timings.jsonl")
 
     def most(name: str) -> float | None:
         return max((line[name] for line in lines if name in line), default=None)

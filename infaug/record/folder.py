@@ -3,14 +3,10 @@
 RUN/asked.json             the config asked for
 RUN/config.json            the same with every `auto` settled
 RUN/data.json              which images the run is about
-RUN/metrics.jsonl          losses and influence by row, seed, round, phase, step
-RUN/timings.jsonl          seconds by phase; repeated work is listed again
-RUN/starts.jsonl           each time it began: with how many workers, after which step
-RUN/tensorboard/           curves, a folder for each cell; at the end the pictures
-RUN/checkpoints/           the last two; removed when the run is finished
-RUN/cells/ROW-seedK/       classifier and transform (safetensors), result.json
+RUN/trainings/ROW-seedK/   metrics, weights, result of one training, see TrainingFolder
+RUN/tensorboard/           curves, a folder for each training; at the end the pictures
 RUN/ledger/ROW-seedK/      what E did to images in each round (Parquet), docs/ledger.md
-RUN/cells/generator-seedK/ the G fitted for this seed, and how far its flows reach
+RUN/trainings/generator-seedK/  the G fitted for this seed, and how far it reaches
 RUN/views-*.png            images before and after
 RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
 RUN/interpolation-*.png    one image on the way from one tau to another
@@ -27,20 +23,20 @@ see `record.mirror`.
 
 import contextlib
 import json
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.config import RunConfig, difference, from_dict, to_dict
 from infaug.lock import locked
-from infaug.record.atomic import write_bytes, write_json, write_tensors
+from infaug.record.atomic import write_bytes, write_json
 from infaug.record.disk import writing
+from infaug.record.journal import read_lines
 from infaug.record.mirror import UNSHARED, Mirror
+from infaug.record.training_folder import TrainingFolder
 from infaug.storage import is_url
 
 LOOKS_FILE = "looks.json"
@@ -58,7 +54,6 @@ class RunFolder:
         self.mirror = Mirror(str(place)) if is_url(str(place)) else None
         self.path = self.mirror.folder if self.mirror else Path(place)
         self.place = self.mirror.home.url if self.mirror else str(self.path)
-        self.checkpoints = self.path / "checkpoints"
 
     def __str__(self) -> str:
         return str(self.mirror.home if self.mirror else self.path)
@@ -242,55 +237,45 @@ class RunFolder:
                 "version that wrote it, or train again with a new --out"
             ) from error
 
-    def cell(self, row: str, seed: int) -> Path:
-        """The folder of a finished cell."""
-        return self.path / "cells" / f"{row}-seed{seed}"
+    def training(self, method: str, seed: int) -> TrainingFolder:
+        """The folder of one training."""
+        push = self.mirror.push if self.mirror else None
+        return TrainingFolder(self.path, method, seed, push)
 
     def cell_result(self, row: str, seed: int) -> dict[str, Any] | None:
-        """What a cell found, or None while it is not finished."""
-        path = self.cell(row, seed) / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        """What a training found, or None while it is not finished."""
+        return self.training(row, seed).result()
 
     def found(self, row: str, seed: int) -> dict[str, Any]:
-        """What a finished cell found."""
+        """What a finished training found."""
         result = self.cell_result(row, seed)
         assert result is not None, f"{row} seed {seed} is finished by now"
         return result
 
     def weights(self, row: str, seed: int, part: str) -> dict[str, Tensor]:
-        """What a finished cell kept as `part`."""
-        return load_file(self.cell(row, seed) / f"{part}.safetensors")
+        """What a finished training kept as `part`."""
+        return self.training(row, seed).weights(part)
 
-    def finish_cell(
-        self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
-    ) -> None:
-        """Keep a cell's weights and, last, its result, which marks it finished.
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """The lines of all trainings in a file that each has, as `metrics.jsonl`.
 
-        Raises:
-            ValueError: if the folder cannot be written.
+        Trainings stand in the order of their seeds, then names.
         """
-        cell = self.cell(result["row"], result["seed"])
-        with writing(self.path):
-            cell.mkdir(parents=True, exist_ok=True)
-            for part, tensors in weights.items():
-                write_tensors(cell / f"{part}.safetensors", tensors)
-            write_json(cell / "result.json", result)
-        if self.mirror:
-            self.mirror.push()
+        paths = sorted(self.path.glob(f"trainings/*/{name}"), key=_seed_and_name)
+        return [line for path in paths for line in read_lines(path)]
 
-    def finished_metrics_bytes(self) -> int:
-        """How much of metrics.jsonl belongs to finished cells."""
-        results = self.path.glob("cells/*/result.json")
-        lengths = [json.loads(path.read_text())["metrics_bytes"] for path in results]
-        return max(lengths, default=0)
+    @property
+    def has_trained(self) -> bool:
+        """Whether a training began here."""
+        return any(self.path.glob("trainings/*/*"))
 
     def progress(self) -> str:
         """What is finished and kept, in words; it changes with every checkpoint."""
-        done = len(list(self.path.glob("cells/*/result.json")))
-        newest = max(
-            (p.name for p in self.checkpoints.glob("*.safetensors")), default="none"
-        )
-        return f"{done} cells done, newest checkpoint {newest}"
+        done = len(list(self.path.glob("trainings/*/result.json")))
+        kept = self.path.glob("trainings/*/checkpoints/*.safetensors")
+        newest = {p.parent.parent.name: p.stem for p in sorted(kept)}
+        where = ", ".join(f"{name}/{number}" for name, number in newest.items())
+        return f"{done} trainings done, newest checkpoint {where or 'none'}"
 
     def result(self) -> dict[str, Any] | None:
         """The run's result, or None while it is not finished."""
@@ -302,13 +287,12 @@ class RunFolder:
         return None if self.lacks_seeds(asked) else self.result()
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write the result and drop what only a resumed run would need.
+        """Write the result, which marks the experiment finished.
 
         Raises:
             ValueError: if the folder cannot be written.
         """
         self._write("result.json", result)
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
         if self.mirror:
             self.mirror.push()
 
@@ -333,6 +317,16 @@ def _is_less(began: RunConfig, config: RunConfig) -> bool:
     return began.seeds < config.seeds and not difference(
         replace(began, seeds=config.seeds), config
     )
+
+
+def _seed_and_name(path: Path) -> tuple[int, str]:
+    """Sorts files of trainings.
+
+    >>> _seed_and_name(Path("trainings/base-seed12/metrics.jsonl"))
+    (12, 'base')
+    """
+    name, _, seed = path.parent.name.rpartition("-seed")
+    return int(seed), name
 
 
 def _brief(value: Any) -> str:

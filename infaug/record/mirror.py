@@ -214,6 +214,7 @@ class Mirror:
 def _is_shared(name: str) -> bool:
     return (
         name.partition("/")[0] not in (*UNSHARED, STAMP, LEASE)
+        and os.path.basename(name) != "lock"
         and not name.endswith(PARTIAL)
     )  # fmt: skip
 
@@ -221,17 +222,16 @@ def _is_shared(name: str) -> bool:
 def _order(name: str) -> tuple[int, str]:
     """Sorts files so that each comes after those it refers to.
 
-    >>> sorted(["result.json", "checkpoints/7", "metrics.jsonl", "a.json"], key=_order)
-    ['a.json', 'metrics.jsonl', 'checkpoints/7', 'result.json']
-    >>> sorted(["cells/a/result.json", "cells/a/x.safetensors"], key=_order)
-    ['cells/a/x.safetensors', 'cells/a/result.json']
+    >>> names = ["result.json", "trainings/a/checkpoints/7", "trainings/a/result.json"]
+    >>> sorted([*names, "data.json"], key=_order)[1:]
+    ['trainings/a/result.json', 'trainings/a/checkpoints/7', 'result.json']
     """
     if name in ("asked.json", "config.json", "data.json"):
         rank = 0
-    elif name.startswith("checkpoints/"):
-        rank = 3
     elif os.path.basename(name) == "result.json":
         rank = 2 if "/" in name else 4
+    elif "/checkpoints/" in name:
+        rank = 3
     else:
         rank = 1
     return rank, name

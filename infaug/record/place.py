@@ -1,4 +1,4 @@
-"""Where a run stands: cell, round, phase, step."""
+"""Where a training stands: round, phase, step."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,27 +11,26 @@ PHASES: tuple[Phase, ...] = ("adversary", "classify", "refresh", "estimate", "re
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """`step` steps of a phase are done; places are ordered as a run reaches them."""
+    """`step` steps of a phase are done; ordered as a training reaches them."""
 
-    cell: int
     round: int
     phase: Phase
     step: int
 
     @property
-    def order(self) -> tuple[int, int, int, int]:
+    def order(self) -> tuple[int, int, int]:
         """Sorts places by when they are reached."""
-        return (self.cell, self.round, PHASES.index(self.phase), self.step)
+        return (self.round, PHASES.index(self.phase), self.step)
 
 
 def position(place: Place, rounds: RoundsConfig) -> int:
-    """Steps of any kind that lie behind a cell at `place`.
+    """Steps of any kind that lie behind a training at `place`.
 
-    All phases of all rounds count, whether the cell takes them or not, so that rows can
-    be compared at one position. It grows with `place.order`.
+    All phases of all rounds count, whether the training takes them or not, so that
+    methods can be compared at one position. It grows with `place.order`.
 
     >>> rounds = RoundsConfig(classifier_steps=100, estimator_steps=40)
-    >>> position(Place(cell=0, round=1, phase="estimate", step=7), rounds)
+    >>> position(Place(round=1, phase="estimate", step=7), rounds)
     250
     """
     num_f, num_e = rounds.classifier_steps, rounds.estimator_steps

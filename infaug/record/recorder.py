@@ -15,11 +15,11 @@ from infaug.record.checkpoint import Checkpoint, load_checkpoint, save_checkpoin
 from infaug.record.disk import writing
 from infaug.record.display import Display
 from infaug.record.effort import peak_memory_gib
-from infaug.record.folder import RunFolder
 from infaug.record.journal import Journal
 from infaug.record.place import Phase, Place, position
 from infaug.record.tensorboard import TensorBoard
 from infaug.record.timings import Timings
+from infaug.record.training_folder import TrainingFolder
 from infaug.record.watcher import Metrics, Moment, Stretch, Watcher
 from infaug.world import World
 
@@ -33,104 +33,102 @@ class HasTensors(Protocol):
         ...
 
 
-def watchers_in(folder: Path) -> list[Watcher]:
-    """Those who write into a run folder: one process has them."""
-    return [Timings(folder), TensorBoard(folder / "tensorboard")]
+def watchers_in(folder: TrainingFolder) -> list[Watcher]:
+    """Those who write into the folders: one process has them."""
+    folder.enter()
+    return [Timings(folder.path), TensorBoard(folder.run / "tensorboard")]
 
 
 class Recorder:
-    """Keeps the books of a run; only the first process writes.
+    """Keeps the files of one training; only the first process writes.
 
-    All processes begin from the checkpoint the first one found. `watchers` are told of
-    what this process does.
+    All processes begin from the checkpoint the first one found. `watchers` follow what
+    this process does.
+
+    Args:
+        folder: of the training.
+        number: of the training, as `display` counts them.
+        config: rounds of the training.
+        world: who trains together.
+        display: shows progress.
+        watchers: see `watcher.Watcher`.
+        is_leaving: whether a machine will be taken away soon.
     """
 
     def __init__(
         self,
-        folder: RunFolder,
+        folder: TrainingFolder,
+        number: int,
         config: RoundsConfig,
         world: World,
         display: Display,
         watchers: Sequence[Watcher] = (),
         is_leaving: Callable[[], bool] | None = None,
     ):
-        self.folder = folder
-        self.config = config
-        self.world = world
-        self.display = display
+        self.folder, self.number, self.config = folder, number, config
+        self.world, self.display, self.is_leaving = world, display, is_leaving
         self.watchers = watchers
-        self.is_leaving = is_leaving
+        self.labels = {"row": folder.method, "seed": folder.seed}
+        if world.is_first:
+            folder.enter()
         self.journal = Journal(folder.path) if world.is_first else None
         self.start: Checkpoint | None = world.first(
             lambda: load_checkpoint(folder.checkpoints)
         )
-        self.repeated: list[dict[str, Any]] = []
+        repeated: list[dict[str, Any]] = []
         if self.journal:
-            at_checkpoint = self.start.metrics_bytes if self.start else 0
-            kept = max(at_checkpoint, folder.finished_metrics_bytes())
-            self.repeated = self.journal.cut(kept)
+            repeated = self.journal.cut(self.start.metrics_bytes if self.start else 0)
             after = asdict(self.start.place) if self.start else None
-            self.journal.start({"workers": world.size, "after": after})
-        self.labels: dict[str, Any] = {}
-        self.cell = -1
-        self.rounds = config
+            self.journal.start({**self.labels, "workers": world.size, "after": after})
+        done = position(self.start.place, config) if self.start else 0
+        for watcher in watchers:
+            watcher.begin(folder.method, folder.seed, done)
+        if self.start is not None:
+            name = f"{folder.method} seed {folder.seed}"
+            display.say(f"{name} {_continued(self.start.place)}")
+            if repeated:
+                display.say(f"what followed, {_reach(repeated)}, is repeated")
 
-    def begin_cell(
-        self, cell: int, row: str, seed: int, rounds: RoundsConfig | None = None
-    ) -> dict[str, Tensor] | None:
-        """Announce a cell; its state if the checkpoint was taken inside it.
-
-        `rounds` are the cell's own, if they differ from the run's.
-        """
-        self.cell, self.rounds = cell, rounds or self.config
-        self.labels = {"row": row, "seed": seed}
-        is_inside = self.start is not None and self.start.place.cell == cell
-        start = self.start if is_inside else None
-        done = position(start.place, self.rounds) if start else 0
-        for watcher in self.watchers:
-            watcher.begin(row, seed, done)
-        if start is None:
-            return None
-        self.display.say(f"{row} seed {seed} {_continued(start.place)}")
-        if self.repeated:
-            self.display.say(f"what followed, {_reach(self.repeated)}, is repeated")
-        return start.tensors
+    @property
+    def state(self) -> dict[str, Tensor] | None:
+        """What the last checkpoint holds; None for a training that begins."""
+        return self.start.tensors if self.start else None
 
     def left(self, round_: int, phase: Phase, num_steps: int) -> range:
         """The steps of a phase that are still to be done."""
         start = self.start.place if self.start else None
-        here = Place(cell=self.cell, round=round_, phase=phase, step=0)
-        if start is None or start.order[:3] < here.order[:3]:
+        here = Place(round=round_, phase=phase, step=0)
+        if start is None or start.order[:2] < here.order[:2]:
             done = 0
         else:
-            done = num_steps if start.order[:3] > here.order[:3] else start.step
-        self.display.skip(self.cell, phase, done)
+            done = num_steps if start.order[:2] > here.order[:2] else start.step
+        self.display.skip(self.number, phase, done)
         return range(done, num_steps)
 
     def is_past(self, round_: int, phase: Phase) -> bool:
-        """Whether the run begins after a phase, and after what follows it."""
-        here = Place(cell=self.cell, round=round_, phase=phase, step=0)
+        """Whether the training goes on after a phase, and what follows it."""
+        here = Place(round=round_, phase=phase, step=0)
         start = self.start.place if self.start else here
-        return start.order[:3] > here.order[:3]
+        return start.order[:2] > here.order[:2]
 
     def keep(self, name: str, make: Callable[[], bytes]) -> None:
-        """Write a file into the run's folder; the first process makes its content.
+        """Write a file into the experiment's folder; the first process makes it.
 
-        It must be a function of the state of the run: who repeats a part of the run
-        writes it again.
+        It must be a function of the state of the training: who repeats a part writes
+        it again.
         """
-        self.world.first(partial(self._keep, self.folder.path / name, make))
+        self.world.first(partial(self._keep, self.folder.run / name, make))
 
     def _keep(self, path: Path, make: Callable[[], bytes]) -> None:
         content = make()
-        with writing(self.folder.path):
+        with writing(self.folder.run):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_bytes(path, content)
 
     def pass_over(self, **steps: int) -> None:
         """Steps of phases that will not be taken."""
         for phase, count in steps.items():
-            self.display.skip(self.cell, phase, count)
+            self.display.skip(self.number, phase, count)
 
     def follow(
         self,
@@ -149,13 +147,13 @@ class Recorder:
         told, began = steps.start, tally.clock()
         for step, metrics in zip(steps, done, strict=True):
             number, is_last = step + 1, step == steps.stop - 1
-            place = Place(cell=self.cell, round=round_, phase=phase, step=number)
+            place = Place(round=round_, phase=phase, step=number)
             is_told = is_last or number % config.log_every_steps == 0
             with tally.time("record"):
                 if is_told:
                     self._log(place, metrics)
                 self.display.step(
-                    self.cell, self.labels, round_, phase, steps, number, metrics
+                    self.number, self.labels, round_, phase, steps, number, metrics
                 )
             is_due = is_last or number % config.checkpoint_every_steps == 0
             with tally.time("checkpoint"):
@@ -166,19 +164,19 @@ class Recorder:
                 self._time(place, number - told, now - began)
                 told, began = number, now
 
-    def finish_cell(
+    def finish(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
     ) -> None:
-        """Keep what a cell found; only the first process may call this.
+        """Keep what the training found; only the first process may call this.
 
         Raises:
-            ValueError: if the folder cannot be written; the cell goes on from its last
-                checkpoint.
+            ValueError: if the folder cannot be written; the training goes on from its
+                last checkpoint.
         """
         assert self.journal is not None
-        with writing(self.folder.path):
-            length = self.journal.flush()
-        self.folder.finish_cell(weights, {**result, "metrics_bytes": length})
+        with writing(self.folder.run):
+            self.journal.flush()
+        self.folder.finish(weights, result)
 
     def _log(self, place: Place, metrics: Metrics) -> None:
         if self.journal:
@@ -193,11 +191,10 @@ class Recorder:
     def _save(self, place: Place, state: HasTensors) -> None:
         """Raises a ValueError, which all processes are told of, if it cannot."""
         assert self.journal is not None, "the first process has one"
-        with writing(self.folder.path):
+        with writing(self.folder.run):
             length = self.journal.flush()
             save_checkpoint(self.folder.checkpoints, place, length, state.tensors())
-        if self.folder.mirror:
-            self.folder.mirror.push()
+        self.folder.push()
 
     def _time(self, place: Place, steps: int, seconds: float) -> None:
         """Tell what the steps took; telling it belongs to those that follow."""
@@ -221,12 +218,11 @@ class Recorder:
             round=place.round,
             phase=place.phase,
             step=place.step,
-            position=position(place, self.rounds),
+            position=position(place, self.config),
         )
 
     def close(self) -> None:
-        """Leave files and terminal in order."""
-        self.display.close()
+        """Leave the files in order."""
         for watcher in self.watchers:
             watcher.close()
         if self.journal:

@@ -11,7 +11,6 @@ from infaug.config import RunConfig
 from infaug.experiment.cells import plan_cells
 from infaug.experiment.tuning import TRIAL
 from infaug.record.folder import RunFolder
-from infaug.record.journal import read_lines
 from infaug.training.rows import GENERATOR, ROWS, rows_of
 
 Line = dict[str, Any]
@@ -80,7 +79,7 @@ def read_facts(path: Path, name: str) -> Facts:
             "give the folder that `infaug fit --out` named"
         )
     config, asked = folder.config(kept[0]), folder.config(kept[-1])
-    results = [_read(p) for p in sorted(path.glob("cells/*/result.json"))]
+    results = [_read(p) for p in sorted(path.glob("trainings/*/result.json"))]
     rows = [row.name for row in rows_of(config)] if folder.is_settled else []
     return Facts(
         path=path,
@@ -91,9 +90,9 @@ def read_facts(path: Path, name: str) -> Facts:
         result=folder.result(),
         data=_read(path / "data.json") if (path / "data.json").exists() else {},
         found={row: _by_seed(results, row) for row in rows},
-        metrics=read_lines(path / "metrics.jsonl"),
-        timings=read_lines(path / "timings.jsonl"),
-        starts=read_lines(path / "starts.jsonl"),
+        metrics=folder.lines("metrics.jsonl"),
+        timings=folder.lines("timings.jsonl"),
+        starts=folder.lines("starts.jsonl"),
         num_done=len(results),
         num_cells=_num_cells(config) if folder.is_settled else None,
         as_of=_newest(path),

@@ -55,7 +55,7 @@ class Material:
         return {row: self._transform(row) for row in rows}
 
     def _transform(self, row: str) -> LearnedTransform:
-        weights = self.facts.path / "cells" / f"{row}-seed{self.seed}"
+        weights = self.facts.path / "trainings" / f"{row}-seed{self.seed}"
         state = load_file(weights / "transform.safetensors")
         return load_transform(state, self.splits, self.facts.config)
 

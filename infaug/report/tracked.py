@@ -173,7 +173,7 @@ def _by_cell(lines: Sequence[Line]) -> dict[tuple[str, int], list[Line]]:
 
 def _logged(line: Line, rounds: RoundsConfig) -> Logged:
     phase = line["phase"]
-    place = Place(cell=0, round=line["round"], phase=phase, step=line["step"])
+    place = Place(round=line["round"], phase=phase, step=line["step"])
     numbers = _numbers(line, LABELS)
     return Logged(
         position=position(place, rounds),

@@ -52,7 +52,7 @@ def learned_rows(
 ) -> Iterator[tuple[Row, dict[str, Tensor]]]:
     """Every finished learned row of seed 0, with the weights of its E and G."""
     for row in rows_of(config):
-        weights = folder.cell(row.name, 0) / "transform.safetensors"
+        weights = folder.training(row.name, 0).path / "transform.safetensors"
         if row.is_learned and weights.exists():
             yield row, load_file(weights)
 

@@ -9,12 +9,13 @@ from torch import Tensor
 
 from infaug.data.problem import Splits, divide
 from infaug.data.source import load
-from infaug.experiment.cells import Planned, config_for, generator_for
+from infaug.experiment.cells import resolve
 from infaug.experiment.verdict import CONTROLS_OF
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.training.cell import Cell
 from infaug.training.rows import ROWS
+from infaug.training.train import TrainingSpec
 from infaug.world import World
 
 
@@ -45,15 +46,17 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     name = _finished_row(folder, row, seed)
     splits = divide(load(config.data), config.data, seed)
     kind = ROWS[name]
-    planned = Planned(row=kind, seed=seed, config=config)
-    generator = generator_for(planned, folder)
-    config = config_for(planned, folder)
-    cell = Cell(kind, seed, splits, config, World(), pick_device(), generator)
-    cell.classifier.load_state_dict(folder.weights(name, seed, "classifier"))
+    asked = TrainingSpec(row=kind, seed=seed, config=config)
+    spec, inputs = resolve(asked, folder)
+    cell = Cell(
+        kind, seed, splits, spec.config, World(), pick_device(), inputs.generator
+    )
+    kept = folder.training(name, seed)
+    cell.classifier.load_state_dict(kept.weights("classifier"))
     if kind.is_learned:
-        cell.transform.load_state_dict(folder.weights(name, seed, "transform"))
+        cell.transform.load_state_dict(kept.weights("transform"))
     if kind.policy is not None:
-        cell.policy.load_state_dict(folder.weights(name, seed, "policy"))
+        cell.policy.load_state_dict(kept.weights("policy"))
     cell.classifier.eval().requires_grad_(False)
     source_index, _ = splits.trained_on(kind.is_pooled)
     if kind.is_even:  # The driving images, which come last, are repeated.

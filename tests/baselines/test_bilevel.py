@@ -15,13 +15,14 @@ from infaug.config import BilevelConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import build_transform
-from infaug.experiment.cells import Planned, plan_cells
+from infaug.experiment.cells import plan_cells
 from infaug.influence.features import head_inputs
 from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.score import upweight_influence
 from infaug.training.alternation import estimate
 from infaug.training.cell import Cell
 from infaug.training.rows import ROWS
+from infaug.training.train import TrainingSpec
 from infaug.world import World
 
 NUM, CLASSES, RATE = 6, 3, 0.3
@@ -183,7 +184,7 @@ def test_any_f_can_be_looked_through(network, batch, influence):
 
 
 def test_no_s_val_is_solved_and_none_can_choose_views():
-    planned = Planned(row=ROWS["bilevel_learned"], seed=0, config=settled(CONFIG))
+    planned = TrainingSpec(row=ROWS["bilevel_learned"], seed=0, config=settled(CONFIG))
     assert planned.steps == {"classify": 12, "estimate": 4, "review": 1}
     estimator = replace(CONFIG.estimator, candidates=2)
     with pytest.raises(ValueError, match=r"bilevel_learned has no s_val"):

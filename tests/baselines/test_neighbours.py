@@ -1,6 +1,5 @@
 """Rows that use the influence images otherwise, from end to end."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from infaug.config import BackoffConfig
 from infaug.experiment.run import run
 from infaug.experiment.verdict import Verdict
 from infaug.record.display import Display
+from infaug.record.folder import RunFolder
 from infaug.report.verdict import describe
 from infaug.training import review
 
@@ -47,7 +47,7 @@ def test_runs_interrupted_anywhere_end_with_the_bytes_of_the_undisturbed_one(
     calm, broken = contents(tmp_path / "calm"), contents(tmp_path / "broken")
     assert list(calm) == list(broken)
     assert not [name for name in calm if calm[name] != broken[name]]
-    lines = [json.loads(line) for line in calm["metrics.jsonl"].splitlines()]
+    lines = RunFolder(tmp_path / "calm").lines("metrics.jsonl")
     phases = {row: {m["phase"] for m in lines if m["row"] == row} for row in ROWS}
     assert phases["reweighted"] == {"classify", "refresh"}
     assert phases["bilevel_learned"] == {"classify", "estimate", "review"}

@@ -11,12 +11,12 @@ from tiny import CONFIG
 
 from infaug.baselines.reweight.weights import helpful_shares, reweigh
 from infaug.data.problem import load_splits
-from infaug.experiment.cells import Planned
 from infaug.influence.score import upweight_influence
 from infaug.training.alternation import classify, refresh
 from infaug.training.cell import Cell
 from infaug.training.refresher import build_refresher
 from infaug.training.rows import ROWS
+from infaug.training.train import TrainingSpec
 from infaug.types import Views
 from infaug.world import World
 
@@ -94,5 +94,5 @@ def test_s_val_is_refreshed_each_round_but_the_last_and_nothing_else_is_learned(
     once = replace(CONFIG, rounds=replace(CONFIG.rounds, s_val="once"))
     for config in (CONFIG, once):
         row = ROWS["reweighted"]
-        planned = Planned(row=row, seed=0, config=settled(config))
+        planned = TrainingSpec(row=row, seed=0, config=settled(config))
         assert planned.steps == {"classify": 12, "refresh": 1}

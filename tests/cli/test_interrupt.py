@@ -16,6 +16,7 @@ from tiny import tiny
 from infaug.cli.exit_codes import INTERRUPTED
 from infaug.config import to_dict
 
+CHECKPOINTS = "trainings/*/checkpoints/*.safetensors"
 CTRL_C = b"\x03"
 
 
@@ -36,7 +37,11 @@ def in_terminal(command: list[str], *, until: Path | None) -> tuple[int, str]:
     while code is None:
         with contextlib.suppress(OSError):  # nothing to read, or closed at its end
             shown += os.read(terminal, 1 << 16)
-        if until is not None and not typed and list(until.glob("*.safetensors")):
+        if (
+            until is not None
+            and not typed
+            and list(until.glob("trainings/*/checkpoints/*.safetensors"))
+        ):
             os.write(terminal, CTRL_C)
             typed = True
         if time.monotonic() > deadline:
@@ -58,7 +63,7 @@ def test_ctrl_c_stops_a_run_and_the_same_command_ends_it_with_the_same_bytes(tmp
         command = [sys.executable, "-m", "infaug", "fit", "--config", str(config)]
         return [*command, "--out", str(tmp_path / name)]
 
-    code, shown = in_terminal(fit("stopped"), until=tmp_path / "stopped/checkpoints")
+    code, shown = in_terminal(fit("stopped"), until=tmp_path / "stopped")
     assert code == INTERRUPTED, shown
     assert "the same command continues" in shown
     assert "Traceback" not in shown

@@ -17,7 +17,7 @@ from infaug.config import (
     RunConfig,
     to_dict,
 )
-from infaug.record.journal import read_lines
+from infaug.record.folder import RunFolder
 
 from .heads import Head
 
@@ -49,7 +49,7 @@ PATIENCE_S = 400.0
 
 def workers_of(out: Path) -> list[int]:
     """How many trained together, at each beginning."""
-    return [line["workers"] for line in read_lines(out / "starts.jsonl")]
+    return [line["workers"] for line in RunFolder(out).lines("starts.jsonl")]
 
 
 def await_workers(count: int, running: subprocess.Popen, out: Path) -> None:
@@ -59,8 +59,8 @@ def await_workers(count: int, running: subprocess.Popen, out: Path) -> None:
         assert running.poll() is None, "the run ended too early"
         assert time.monotonic() < until, f"{count} workers do not come"
         time.sleep(0.2)
-    logged = len(read_lines(out / "metrics.jsonl"))
-    while len(read_lines(out / "metrics.jsonl")) < logged + 5:
+    logged = len(RunFolder(out).lines("metrics.jsonl"))
+    while len(RunFolder(out).lines("metrics.jsonl")) < logged + 5:
         assert running.poll() is None, "the run ended too early"
         time.sleep(0.2)
 

@@ -14,7 +14,6 @@ from infaug.record.folder import RunFolder
 
 @pytest.fixture
 def folder(tmp_path) -> RunFolder:
-    (tmp_path / "checkpoints").mkdir()
     return RunFolder(tmp_path)
 
 
@@ -28,10 +27,12 @@ def test_workers_that_die_at_one_place_are_given_up(folder):
 def test_a_new_checkpoint_or_a_finished_cell_begins_the_count_again(folder):
     for _ in range(MAX_DEATHS):
         count_attempt(folder, 2)
-    (folder.checkpoints / "000007.safetensors").touch()
+    training = folder.training("base", 0)
+    training.checkpoints.mkdir(parents=True)
+    (training.checkpoints / "000007.safetensors").touch()
     for _ in range(MAX_DEATHS):
         count_attempt(folder, 2)
-    folder.finish_cell({}, {"row": "base", "seed": 0})
+    training.finish({}, {"row": "base", "seed": 0})
     count_attempt(folder, 2)
 
 

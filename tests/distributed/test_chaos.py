@@ -17,7 +17,7 @@ import torch
 from killed import contents
 
 from infaug.randomness import generator
-from infaug.record.journal import read_lines
+from infaug.record.folder import RunFolder
 
 from .heads import Head, head, kill_node
 from .streamed import write_digits
@@ -121,7 +121,7 @@ class Job:
     @property
     def lines(self) -> int:
         """How often steps have been logged."""
-        return len(read_lines(self.out / "metrics.jsonl"))
+        return len(RunFolder(self.out).lines("metrics.jsonl"))
 
 
 def calm_run(job: Job) -> int:

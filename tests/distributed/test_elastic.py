@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infaug.config import to_dict
-from infaug.record.journal import read_lines
+from infaug.record.folder import RunFolder
 
 from .elastic import CONFIG, PATIENCE_S, await_workers, start, workers_of
 from .heads import head, kill_node
@@ -49,7 +49,7 @@ def test_a_run_goes_from_one_worker_to_three_and_back_and_learns_the_same(tmp_pa
     assert undisturbed.wait(PATIENCE_S) == 0
     # The same groups, batches and rates, summed in another order; what differs in the
     # last bits grows with the steps.
-    ours, its = (read_lines(f / "metrics.jsonl") for f in (out, calm))
+    ours, its = (RunFolder(f).lines("metrics.jsonl") for f in (out, calm))
     for mine, theirs in zip(ours, its, strict=True):
         assert mine.keys() == theirs.keys()
         for key, value in theirs.items():

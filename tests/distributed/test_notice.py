@@ -27,9 +27,9 @@ def test_a_cloud_that_gives_notice_leaves_a_checkpoint_that_was_not_due(tmp_path
         with in_cloud.node(2) as node:
             running = start(cluster, out, replace(CONFIG, rounds=rounds))
             await_workers(3, running, out)
-            assert not list(out.glob("checkpoints/*"))
+            assert not list(out.glob("trainings/*/checkpoints/*"))
             answers[PREEMPTED], began = "TRUE", time.monotonic()
-            while not list(out.glob("checkpoints/*.safetensors")):
+            while not list(out.glob("trainings/*/checkpoints/*.safetensors")):
                 assert running.poll() is None, "the run ended too early"
                 assert time.monotonic() < began + NOTICE_S, "no checkpoint was taken"
                 time.sleep(0.1)

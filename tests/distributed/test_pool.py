@@ -1,6 +1,5 @@
 """The pool's S is the local S, whoever computes it; its faults are told."""
 
-import json
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -14,6 +13,7 @@ from tiny import CONFIG, tiny
 from infaug.experiment.run import run
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
+from infaug.record.folder import RunFolder
 from infaug.span import Span
 from infaug.training.services import Services
 from infaug.training.solve import solve_snapshot
@@ -158,7 +158,7 @@ def test_an_overlapped_run_with_a_pool_has_the_bytes_of_the_run_alone(pool, tmp_
             services=Services(solver=pool.solver),
         )
     assert contents(tmp_path / "alone") == contents(tmp_path / "pool")
-    timings = [json.loads(s) for s in (tmp_path / "pool" / "timings.jsonl").open()]
+    timings = RunFolder(tmp_path / "pool").lines("timings.jsonl")
     assert all("waited_seconds" in t for t in timings if t["phase"] == "refresh")
 
 

@@ -12,6 +12,7 @@ from tiny import CONFIG
 
 from infaug.config import ClassifierConfig, DataConfig, RoundsConfig, RunConfig
 from infaug.experiment.run import run
+from infaug.record.folder import RunFolder
 from infaug.record.mirror import LEASE, STAMP
 from infaug.span import Span
 
@@ -52,7 +53,7 @@ def both(cluster, tmp_path_factory) -> tuple[Path, Path]:
 
 
 def lines(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").open()]
+    return RunFolder(folder).lines("metrics.jsonl")
 
 
 def test_the_first_ten_steps_of_f_and_e_agree_to_1e_5_in_float64(both):
@@ -68,7 +69,7 @@ def test_the_first_ten_steps_of_f_and_e_agree_to_1e_5_in_float64(both):
 @pytest.mark.parametrize("part", ["classifier", "transform"])
 def test_the_weights_after_them_agree_to_1e_5(both, part):
     one, three = (
-        load_file(folder / "cells" / "base_learned-seed0" / f"{part}.safetensors")
+        load_file(folder / "trainings" / "base_learned-seed0" / f"{part}.safetensors")
         for folder in both
     )
     for name, value in one.items():

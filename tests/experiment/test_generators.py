@@ -10,7 +10,7 @@ from tiny import tiny
 from infaug.config import RunConfig, in_mode
 from infaug.experiment.cells import plan_cells
 from infaug.experiment.run import run
-from infaug.record.journal import read_lines
+from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
 from infaug.training.rows import rows_of
 
@@ -34,12 +34,12 @@ def runs(tmp_path_factory) -> tuple[Path, Path]:
 
 
 def test_a_second_run_takes_g_from_the_cache_and_ends_with_the_same_weights(runs):
-    phases = [{t["phase"] for t in read_lines(r / "timings.jsonl")} for r in runs]
+    phases = [{t["phase"] for t in RunFolder(r).lines("timings.jsonl")} for r in runs]
     assert "adversary" in phases[0]
     assert "adversary" not in phases[1]
     for cell in ("generator-seed0", "base_learned-seed0", "pooled_learned-seed0"):
-        for file in (runs[0] / "cells" / cell).glob("*.safetensors"):
-            again = runs[1] / "cells" / cell / file.name
+        for file in (runs[0] / "trainings" / cell).glob("*.safetensors"):
+            again = runs[1] / "trainings" / cell / file.name
             assert file.read_bytes() == again.read_bytes()
 
 
@@ -48,7 +48,7 @@ def test_its_seconds_and_its_reach_stand_in_the_result(runs):
     assert result["seconds"]["adversary"] > 0
     (reach,) = result["generators"]
     assert {"inside", "flow_mse", "image_mse", "rotation_low"} <= reach.keys()
-    logged = read_lines(runs[0] / "metrics.jsonl")
+    logged = RunFolder(runs[0]).lines("metrics.jsonl")
     fitted = [m for m in logged if m["phase"] == "adversary"]
     assert {"flow_critic_loss", "flow_gradient_norm", "image_mse", "flow_mse"} <= set(
         fitted[-1]
@@ -58,7 +58,7 @@ def test_its_seconds_and_its_reach_stand_in_the_result(runs):
 def test_a_frozen_g_is_that_of_every_learned_row(runs):
     store = GeneratorStore(runs[0].parent / "cache")
     assert len(list(store.path.iterdir())) == 1
-    cells = runs[0] / "cells"
+    cells = runs[0] / "trainings"
     fitted = load_file(cells / "generator-seed0" / "generator.safetensors")
     for row in ("base_learned", "pooled_learned"):
         used = load_file(cells / f"{row}-seed0" / "transform.safetensors")

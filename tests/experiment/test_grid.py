@@ -253,7 +253,7 @@ def test_a_cell_is_not_continued_on_other_images_than_it_began_with(tmp_path):
     assert run_grid_cell(work, site, shown=False) == found
 
     # In which nothing is trained.
-    shutil.rmtree(folder / "cells")
+    shutil.rmtree(folder / "trainings")
     began_with("other")
     assert run_grid_cell(work, site, shown=False)["test_top1"] == found["test_top1"]
     assert json.loads((folder / "data.json").read_text()) == kept

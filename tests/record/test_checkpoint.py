@@ -6,7 +6,7 @@ from infaug.record.place import Place
 
 
 def place(step: int) -> Place:
-    return Place(cell=1, round=2, phase="estimate", step=step)
+    return Place(round=2, phase="estimate", step=step)
 
 
 def test_what_is_saved_is_what_is_loaded(tmp_path):

@@ -5,12 +5,9 @@ import sys
 import pytest
 from full_disk import full_disk
 
-from infaug.config import DataConfig, RoundsConfig, RunConfig
-from infaug.record.display import Display
+from infaug.config import DataConfig, RunConfig
 from infaug.record.folder import RunFolder
 from infaug.record.journal import Journal, read_lines
-from infaug.record.recorder import Recorder
-from infaug.world import World
 
 
 def test_a_new_folder_is_made_and_the_same_run_may_enter_again(tmp_path):
@@ -152,17 +149,4 @@ def test_metrics_are_cut_back_to_a_checkpoint_and_grow_again(tmp_path):
 
 def test_a_line_cut_short_is_left_out(tmp_path):
     (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n{"st')
-    assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}]
-
-
-def test_metrics_of_finished_cells_stay_when_there_is_no_checkpoint(tmp_path):
-    folder = RunFolder(tmp_path)
-    journal = Journal(tmp_path)
-    journal.metrics({"step": 1})
-    found = {"row": "base", "seed": 0, "metrics_bytes": journal.flush()}
-    folder.finish_cell({}, found)
-    journal.metrics({"step": 2})
-    journal.close()
-    display = Display([{}], [1], shown=False)
-    Recorder(folder, RoundsConfig(), World(), display).close()
     assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}]

@@ -70,7 +70,10 @@ def test_a_run_that_goes_on_on_another_machine_ends_with_the_undisturbed_bytes(
     assert list(calm) == list(moved)
     assert not [name for name in calm if calm[name] != moved[name]]
     kept = at_url(url)
-    assert set(calm) | {"timings.jsonl", "starts.jsonl", "mirror.json"} <= set(kept)
+    assert set(calm) | {
+        "mirror.json",
+        "trainings/base_learned-seed0/timings.jsonl",
+    } <= set(kept)
     assert not [n for n in calm if n != "result.json" and kept[n] != calm[n]]
 
 
@@ -82,8 +85,8 @@ def begun(url) -> RunFolder:
 
 def test_files_are_there_before_what_refers_to_them(url, monkeypatch):
     folder = begun(url)
-    names = ["result.json", "checkpoints/1.safetensors", "cells/a/result.json",
-             "cells/a/f.safetensors", "metrics.jsonl"]  # fmt: skip
+    names = ["result.json", "trainings/b/checkpoints/1", "trainings/a/result.json",
+             "trainings/a/f.safetensors", "trainings/b/metrics.jsonl"]  # fmt: skip
     for name in names:
         (folder.path / name).parent.mkdir(parents=True, exist_ok=True)
         (folder.path / name).write_text(name)
@@ -91,8 +94,8 @@ def test_files_are_there_before_what_refers_to_them(url, monkeypatch):
     monkeypatch.setattr(mirror, "put", lambda file, place: order.append(str(place)))
     folder.mirror.push()
     assert [n.removeprefix(url + "/") for n in order] == [
-        "asked.json", "cells/a/f.safetensors", "metrics.jsonl", "cells/a/result.json",
-        "checkpoints/1.safetensors", "result.json",
+        "asked.json", "trainings/a/f.safetensors", "trainings/b/metrics.jsonl",
+        "trainings/a/result.json", "trainings/b/checkpoints/1", "result.json",
     ]  # fmt: skip
 
 

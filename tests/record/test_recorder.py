@@ -9,7 +9,6 @@ from full_disk import full_disk
 from infaug.config import RoundsConfig
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
-from infaug.record.journal import read_lines
 from infaug.record.recorder import Recorder
 from infaug.world import World
 
@@ -29,7 +28,8 @@ def open_recorder(tmp_path):
 
     def opened(is_leaving=None, *, shown: bool = False) -> Recorder:
         display = Display([{"classify": 10}], [1], shown=shown)
-        return Recorder(RunFolder(tmp_path), ROUNDS, World(), display, (), is_leaving)
+        folder = RunFolder(tmp_path).training("base", 0)
+        return Recorder(folder, 0, ROUNDS, World(), display, (), is_leaving)
 
     return opened
 
@@ -37,7 +37,6 @@ def open_recorder(tmp_path):
 def follow(recorder: Recorder, stop: int) -> None:
     """Steps of F until it dies before its `stop`-th, or to the end at 10."""
 
-    recorder.begin_cell(0, "base", 0)
     left = recorder.left(0, "classify", 10)
 
     def steps() -> Iterator[dict[str, float]]:
@@ -72,7 +71,7 @@ def test_a_run_that_begins_again_says_where_and_what_it_repeats(open_recorder, c
     with pytest.raises(KeyboardInterrupt):
         follow(recorder, stop=7)
     recorder.close()
-    open_recorder(shown=True).begin_cell(0, "base", 0)
+    open_recorder(shown=True)
     said = capsys.readouterr().err
     assert "base seed 0 goes on after classify step 2 of round 1" in said
     assert "up to classify step 6 of round 1, is repeated" in said
@@ -84,9 +83,9 @@ def test_every_start_is_kept_with_its_workers_and_place(open_recorder, tmp_path)
         follow(recorder, stop=7)
     recorder.close()
     open_recorder().close()
-    first, second = read_lines(tmp_path / "starts.jsonl")
-    assert first == {"workers": 1, "after": None}
-    assert second["after"] == {"cell": 0, "round": 0, "phase": "classify", "step": 6}
+    first, second = RunFolder(tmp_path).lines("starts.jsonl")
+    assert first == {"row": "base", "seed": 0, "workers": 1, "after": None}
+    assert second["after"] == {"round": 0, "phase": "classify", "step": 6}
 
 
 def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_recorder):
@@ -101,7 +100,7 @@ def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_recorder):
     assert again.start.place.step == 4
     follow(again, stop=10)
     again.close()
-    assert not list(again.folder.path.rglob("*.partial"))
+    assert not list(again.folder.run.rglob("*.partial"))
 
 
 def test_a_cell_that_finds_the_disk_full_at_its_end_is_finished_later(open_recorder):
@@ -111,9 +110,9 @@ def test_a_cell_that_finds_the_disk_full_at_its_end_is_finished_later(open_recor
     weights = {"classifier": {"x": torch.zeros(100)}}
     found = {"row": "base", "seed": 0}
     with full_disk(), pytest.raises(ValueError, match=r"cannot be written.*make room"):
-        recorder.finish_cell(weights, found)
-    assert recorder.folder.cell_result("base", 0) is None
-    assert not list(recorder.folder.path.rglob("*.partial"))
-    recorder.finish_cell(weights, found)
+        recorder.finish(weights, found)
+    assert recorder.folder.result() is None
+    assert not list(recorder.folder.run.rglob("*.partial"))
+    recorder.finish(weights, found)
     recorder.close()
-    assert recorder.folder.cell_result("base", 0) is not None
+    assert recorder.folder.result() is not None

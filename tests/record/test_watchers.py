@@ -1,6 +1,5 @@
 """Those who follow a run: what they are told, and what they leave."""
 
-import json
 import resource
 from pathlib import Path
 
@@ -11,11 +10,12 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import tiny
 
-from infaug.experiment import run as whole_run
 from infaug.experiment.run import run
 from infaug.record import recorder
+from infaug.record.folder import RunFolder
 from infaug.record.tensorboard import TensorBoard, show_pictures
 from infaug.record.watcher import Metrics, Moment, Stretch
+from infaug.training import train
 from infaug.training.services import Services
 
 CONFIG = tiny(rows=("base_learned",))
@@ -69,7 +69,7 @@ def resumed(tmp_path_factory) -> tuple[Path, Told]:
 
 
 def lines(out: Path, name: str) -> list[dict]:
-    return [json.loads(line) for line in (out / name).open()]
+    return RunFolder(out).lines(name)
 
 
 def curves(out: Path) -> dict[str, dict[int, float]]:
@@ -129,7 +129,7 @@ def test_a_resumed_run_shows_the_curves_of_the_undisturbed_one(watched, resumed)
 
 
 def test_a_run_has_the_same_bytes_whoever_follows_it(watched, tmp_path, monkeypatch):
-    monkeypatch.setattr(whole_run, "watchers_in", lambda folder: [])
+    monkeypatch.setattr(train, "watchers_in", lambda folder: [])
     run(CONFIG, tmp_path / "run", shown=False)
     assert not (tmp_path / "run" / "tensorboard").exists()
     assert contents(tmp_path / "run") == contents(watched[0])

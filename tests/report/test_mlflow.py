@@ -68,7 +68,7 @@ class Kept:
 def named(run, title, tmp_path):
     """The run, as one of its own: with another first second."""
     copy = shutil.copytree(run, tmp_path / title)
-    path = copy / "timings.jsonl"
+    path = copy / "trainings" / "base-seed0" / "timings.jsonl"
     path.write_text(
         path.read_text().replace("2.0,", f"2.{hash(title) % 10**9:09d},", 1)
     )
@@ -110,9 +110,9 @@ def test_what_was_sent_is_not_sent_again(run, uri, tmp_path):
 def test_a_run_that_goes_on_is_given_what_is_new(run, going, uri, tmp_path):
     """It is killed past its checkpoint, too: what it repeats is there already."""
     going = named(going, "going", tmp_path)
-    journal = going / "metrics.jsonl"
+    journal = going / "trainings" / "pooled_learned-seed1" / "metrics.jsonl"
     whole = journal.read_text().splitlines(keepends=True)[:-1]
-    for num_lines in (len(whole) - 3, len(whole) - 4):
+    for num_lines in (len(whole) - 1, len(whole) - 2):
         journal.write_text("".join(whole[:num_lines]))
         send_run(going, "going", uri)
         kept = Kept(uri, "going")

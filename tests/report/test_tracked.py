@@ -29,7 +29,7 @@ def test_every_number_of_the_metrics_is_told_at_its_place_on_tensorboards_axis(r
     assert len(cells) == 2 * len(LOSSES)
     for line in metrics():
         at = {key: line[key] for key in ("round", "phase", "step")}
-        here = position(Place(cell=0, **at), rounds)
+        here = position(Place(**at), rounds)
         logged = cells[line["row"], line["seed"]].lines
         (mine,) = [each for each in logged if each.position == here]
         for name in set(line) - {"row", "seed", *at}:
@@ -53,12 +53,15 @@ def test_every_setting_is_told_by_its_name(run):
     assert settings["rounds.classifier_steps"] == "6"
 
 
+FIRST = "trainings/base-seed0/timings.jsonl"
+
+
 def test_a_run_is_known_again_wherever_its_folder_lies(run, tmp_path):
     moved = shutil.copytree(run, tmp_path / "moved")
     assert told(moved).mark == told(run).mark
-    first, *others = (run / "timings.jsonl").read_text().splitlines(keepends=True)
+    first, *others = (run / FIRST).read_text().splitlines(keepends=True)
     slower = json.dumps(json.loads(first) | {"seconds": 2.00001}) + "\n"
-    (moved / "timings.jsonl").write_text(slower + "".join(others))
+    (moved / FIRST).write_text(slower + "".join(others))
     assert told(moved).mark != told(run).mark, "another run with the same settings"
 
 

@@ -1,6 +1,5 @@
 """Refreshes that overlap with training: what F they see, whatever the timing."""
 
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from tiny import CONFIG, tiny
 
 from infaug.data.problem import load_splits
 from infaug.experiment.run import run
+from infaug.record.folder import RunFolder
 from infaug.training.alternation import classify
 from infaug.training.cell import Cell
 from infaug.training.overlap import InBackground, InThread
@@ -102,7 +102,7 @@ def test_a_given_solver_does_not_change_a_synchronous_run(s_val, tmp_path):
 
 def test_staleness_is_a_metric_and_waiting_a_timing(overlapped):
     def lines(name: str) -> list[dict]:
-        found = [json.loads(line) for line in (overlapped / name).open()]
+        found = RunFolder(overlapped).lines(name)
         return [line for line in found if line["phase"] == "refresh"]
 
     assert {"residual", "products", "status"} <= lines("metrics.jsonl")[0].keys()

@@ -9,6 +9,7 @@ from killed import contents, start
 from tiny import tiny
 
 from infaug.config import in_mode
+from infaug.record.folder import RunFolder
 
 DOOMS = [
     ["base_learned", 0, "classify", 5],
@@ -31,8 +32,8 @@ def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
     assert list(calm) == list(killed)
     different = [name for name in calm if calm[name] != killed[name]]
     assert not different
-    assert "metrics.jsonl" in calm
-    assert "cells/pooled_learned-seed0/transform.safetensors" in calm
+    assert "trainings/base_learned-seed0/metrics.jsonl" in calm
+    assert "trainings/pooled_learned-seed0/transform.safetensors" in calm
 
 
 @pytest.mark.slow
@@ -51,7 +52,7 @@ def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp
     calm, killed = contents(tmp_path / "undisturbed"), contents(tmp_path / "killed")
     assert list(calm) == list(killed)
     assert not [name for name in calm if calm[name] != killed[name]]
-    assert "cells/generator-seed0/generator.safetensors" in calm
+    assert "trainings/generator-seed0/generator.safetensors" in calm
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_seeds_that_are_added_give_what_all_at_once_would_have(first, tmp_path):
         assert json.loads(grown.pop("seen.json")) == [1]
     assert list(grown) == list(at_once)
     assert not [name for name in grown if grown[name] != at_once[name]]
-    assert "cells/base-seed1/result.json" in grown
+    assert "trainings/base-seed1/result.json" in grown
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def finished(tmp_path_factory) -> Path:
 
 
 def test_metrics_are_keyed_by_row_seed_round_phase_and_step_without_clock(finished):
-    lines = [json.loads(line) for line in (finished / "metrics.jsonl").open()]
+    lines = RunFolder(finished).lines("metrics.jsonl")
     keys = [(m["row"], m["seed"], m["round"], m["phase"], m["step"]) for m in lines]
     assert len(set(keys)) == len(keys)
     assert {m["phase"] for m in lines} == {"classify", "refresh", "estimate", "review"}

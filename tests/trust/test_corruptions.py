@@ -24,7 +24,7 @@ def base_run(tmp_path_factory):
 def test_a_finished_run_is_checked_by_corruption_and_severity(base_run):
     found = check_run(base_run, "base")
     kept = json.loads((base_run / "corruptions-base-seed0.json").read_text())
-    result = json.loads((base_run / "cells/base-seed0/result.json").read_text())
+    result = json.loads((base_run / "trainings/base-seed0/result.json").read_text())
     assert found.clean == result["test_top1"]
     assert kept["mean"] == found.mean
     assert set(found.top1) == set(CORRUPTIONS)

@@ -42,7 +42,7 @@ def test_a_cell_is_reloaded_as_it_was_when_it_was_finished(finished_run, finishe
     from infaug.training.alternation import assess
 
     found = json.loads(
-        (finished_run / "cells" / "base_learned-seed0" / "result.json").read_text()
+        (finished_run / "trainings" / "base_learned-seed0" / "result.json").read_text()
     )
     again = assess(finished.cell, finished.splits.test)
     assert again.loss == found["test_loss"]

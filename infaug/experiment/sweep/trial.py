@@ -15,17 +15,17 @@ from typing import Any
 
 from infaug.config import RunConfig
 from infaug.data.images import Source
-from infaug.experiment.cells import Planned, plan_cells
+from infaug.experiment.cells import plan_cells
+from infaug.experiment.execute import run_planned
 from infaug.experiment.plan import settle
-from infaug.experiment.run import run_planned
 from infaug.experiment.sweep.ledger import Progress
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
-from infaug.record.journal import read_lines
 from infaug.record.store import GeneratorStore
 from infaug.record.watcher import Metrics, Moment, Stretch
 from infaug.training.rows import rows_of
 from infaug.training.services import Services
+from infaug.training.train import TrainingSpec
 from infaug.world import World
 
 Report = Callable[[Progress], None]
@@ -90,7 +90,7 @@ def run_trial(
         )
 
 
-def planned(trial: Trial, config: RunConfig) -> list[Planned]:
+def planned(trial: Trial, config: RunConfig) -> list[TrainingSpec]:
     """The row's cell, and what it needs before it; none looks at test images."""
     rows = rows_of(replace(config, rows=(trial.row,)))
     cells = plan_cells(config, rows, [trial.seed])
@@ -102,13 +102,13 @@ class RoundReports:
 
     def __init__(self, trial: Trial, folder: RunFolder, report: Report):
         self.trial, self.folder, self.report = trial, folder, report
-        lines = read_lines(folder.path / "timings.jsonl")
+        lines = folder.lines("timings.jsonl")
         self.seconds = sum((line["seconds"] for line in lines), 0.0)
         self._found: Metrics | None = None
 
     def repeat(self) -> None:
         """Report the rounds that are in the folder already."""
-        for line in kept_rounds(self.folder.path, self.trial):
+        for line in kept_rounds(self.folder, self.trial):
             self._report(line["round"], line)
 
     def begin(self, row: str, seed: int, position: int) -> None:
@@ -139,9 +139,9 @@ class RoundReports:
         )
 
 
-def kept_rounds(path: Path, trial: Trial) -> list[dict[str, Any]]:
+def kept_rounds(folder: RunFolder, trial: Trial) -> list[dict[str, Any]]:
     """What a run folder says of the ends of rounds."""
-    lines = read_lines(path / "metrics.jsonl")
+    lines = folder.lines("metrics.jsonl")
     return [x for x in lines if x["row"] == trial.row and "selection_loss" in x]
 
 
@@ -163,6 +163,7 @@ def _patiently_locked(folder: RunFolder) -> Iterator[None]:
 
 def forget(path: Path) -> None:
     """Of a trial that has ended keep what it found, not its networks."""
-    shutil.rmtree(RunFolder(path).checkpoints, ignore_errors=True)
-    for weights in path.glob("cells/*/*.safetensors"):
+    for kept in path.glob("trainings/*/checkpoints"):
+        shutil.rmtree(kept, ignore_errors=True)
+    for weights in path.glob("trainings/*/*.safetensors"):
         weights.unlink()

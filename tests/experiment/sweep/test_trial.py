@@ -14,6 +14,7 @@ from infaug.experiment.sweep.held_out import images_of_test, without_test
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.sweep.trial import Trial, forget, run_trial
 from infaug.record.display import Display
+from infaug.record.folder import RunFolder
 
 SHORT = replace(CONFIG, rounds=replace(CONFIG.rounds, rounds=3, classifier_steps=4))
 TRIAL = Trial(row="base_learned", seed=0, config=SHORT)
@@ -67,16 +68,16 @@ def test_every_round_is_reported_and_nothing_found_is_about_test(finished):
     home, told = finished
     assert [each.steps for each in told] == [4, 8, 12]
     assert all(each.loss > 0 and 0 <= each.top1 <= 100 for each in told)
-    found = (home / "cells" / "base_learned-seed0" / "result.json").read_text()
+    found = (home / "trainings" / "base_learned-seed0" / "result.json").read_text()
     assert "selection_loss" in found
     assert "test" not in found
 
 
 def test_a_finished_trial_says_the_same_again_without_training(finished, source):
     home, told = finished
-    before = (home / "timings.jsonl").read_bytes()
+    before = RunFolder(home).lines("timings.jsonl")
     assert timeless(trained(source, home)) == timeless(told)
-    assert (home / "timings.jsonl").read_bytes() == before
+    assert RunFolder(home).lines("timings.jsonl") == before
 
 
 def test_interrupted_between_two_rounds_it_ends_as_the_undisturbed_one(
@@ -125,5 +126,5 @@ def test_where_s_val_is_solved_once_the_control_is_trained_first_and_unseen_by_t
     once = replace(SHORT, rounds=replace(SHORT.rounds, rounds=2, s_val="once"))
     told = trained(source, tmp_path / "t", replace(TRIAL, config=once))
     assert [each.steps for each in told] == [4, 8]
-    control = tmp_path / "t" / "cells" / "base-seed0" / "result.json"
+    control = tmp_path / "t" / "trainings" / "base-seed0" / "result.json"
     assert "test" not in control.read_text()

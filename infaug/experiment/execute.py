@@ -1,0 +1,200 @@
+"""Doing the trainings of a plan: in this process, or some at a time in others."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+
+import torch
+
+from infaug.config import RunConfig
+from infaug.cores import usable_cores
+from infaug.data.problem import divide
+from infaug.data.source import Source, load
+from infaug.data.stored import Stored
+from infaug.experiment.cells import name_of, needed_by, plan_cells, resolve
+from infaug.experiment.processes import in_processes
+from infaug.precision import pick_device
+from infaug.record.display import Display
+from infaug.record.folder import RunFolder
+from infaug.record.store import GeneratorStore
+from infaug.training.rows import rows_of
+from infaug.training.services import ALONE, Services
+from infaug.training.train import TrainingSpec, train
+from infaug.world import World
+
+
+class Trainer:
+    """Does trainings of one plan in this process, with what they share loaded once.
+
+    Args:
+        folder: of the experiment.
+        source: the images.
+        config: its data settings divide the images.
+        world: who trains together.
+        device: where everything lies.
+        store: fitted generators of this and other experiments.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        source: Source,
+        config: RunConfig,
+        world: World,
+        device: torch.device,
+        services: Services = ALONE,
+        store: GeneratorStore | None = None,
+    ):
+        self.folder, self.world, self.device = folder, world, device
+        self.services, self.store = services, store
+        # All methods of a seed have the same splits.
+        self._splits_of = lru_cache(maxsize=1)(partial(divide, source, config.data))
+
+    def train(self, number: int, spec: TrainingSpec, display: Display) -> None:
+        """Do a training that is not finished yet; those it needs are."""
+        name, seed = name_of(spec)
+        resolved, inputs = self.world.first(partial(resolve, spec, self.folder))
+        train(
+            resolved,
+            self._splits_of(seed),
+            self.folder.training(name, seed),
+            self.world,
+            self.device,
+            inputs=inputs,
+            display=display,
+            number=number,
+            services=self.services,
+            store=self.store,
+        )
+
+
+def run_planned(
+    plan: Sequence[TrainingSpec],
+    source: Source,
+    folder: RunFolder,
+    world: World,
+    device: torch.device,
+    services: Services = ALONE,
+    store: GeneratorStore | None = None,
+    *,
+    shown: bool,
+) -> None:
+    """Do the trainings that are not finished yet, one after another."""
+    trainer = Trainer(folder, source, plan[0].config, world, device, services, store)
+    with contextlib.closing(display_of(plan, shown=shown and world.is_first)) as shows:
+        for number, spec in enumerate(plan):
+            if world.first(folder.training(*name_of(spec)).result) is None:
+                trainer.train(number, spec, shows)
+            shows.skip_cell(number)
+
+
+def run_in_processes(
+    plan: Sequence[TrainingSpec],
+    folder: RunFolder,
+    cache: Path | None,
+    *,
+    jobs: int,
+    threads: int,
+    shown: bool,
+) -> None:
+    """Do the trainings that are not finished yet, `jobs` at a time.
+
+    The bytes of each are those that it has alone: it has its own folder and as many
+    threads.
+    """
+    with contextlib.closing(display_of(plan, shown=shown, at_a_time=jobs)) as shows:
+        left = []
+        for number, spec in enumerate(plan):
+            if folder.training(*name_of(spec)).result() is not None:
+                shows.skip_cell(number)
+            else:
+                left.append(number)
+        work = partial(_train_in_process, str(folder.path), cache)
+        ready = partial(_ready, plan)
+        for number, _ in in_processes(
+            work, left, shows, at_a_time=jobs, threads=threads, ready=ready
+        ):
+            shows.skip_cell(number)
+
+
+def display_of(
+    plan: Sequence[TrainingSpec], *, shown: bool, at_a_time: int = 1
+) -> Display:
+    """The progress of a plan, `at_a_time` trainings at once."""
+    steps = [spec.steps for spec in plan]
+    num_rounds = [spec.config.rounds.rounds for spec in plan]
+    return Display(steps, num_rounds, shown=shown, at_a_time=at_a_time)
+
+
+def _ready(
+    plan: Sequence[TrainingSpec], waiting: Sequence[int], running: Iterable[int]
+) -> list[int]:
+    """Trainings that need none which waits or runs."""
+    unfinished = {name_of(plan[number]) for number in (*waiting, *running)}
+    return [n for n in waiting if not unfinished & needed_by(plan[n])]
+
+
+def _train_in_process(
+    path: str, cache: Path | None, number: int, display: Display
+) -> None:
+    """A training of the plan that an experiment's folder holds, in this process."""
+    trainer, plan = _trainer_in(path, cache)
+    trainer.train(number, plan[number], display)
+
+
+@lru_cache(maxsize=1)
+def _trainer_in(path: str, cache: Path | None) -> tuple[Trainer, list[TrainingSpec]]:
+    folder = RunFolder(path)
+    config = folder.config()
+    store = GeneratorStore(cache) if cache else None
+    source = load(config.data)
+    trainer = Trainer(folder, source, config, World(), pick_device(), ALONE, store)
+    return trainer, plan_of(config)
+
+
+def plan_of(config: RunConfig) -> list[TrainingSpec]:
+    """All trainings of a resolved config: a function of nothing else."""
+    return plan_cells(config, rows_of(config), range(config.seeds))
+
+
+def num_jobs(
+    asked: int,
+    config: RunConfig,
+    num_trainings: int,
+    folder: RunFolder,
+    source: Source,
+    services: Services,
+    device: torch.device,
+) -> int:
+    """How many trainings are done at a time here; `asked` is as `run` has it.
+
+    One where they share what only one process has: a solver pool, a GPU, a stream of
+    images that takes all cores, a folder that is copied to a URL, a network of the
+    caller's own.
+    """
+    is_shared = (
+        services.solver is not None
+        or device.type != "cpu"
+        or isinstance(source.train, Stored)
+        or folder.mirror is not None
+        or config.classifier.network == "given"
+    )
+    if is_shared:
+        return 1
+    return min(asked or max(usable_cores() // config.threads, 1), num_trainings)
+
+
+@contextlib.contextmanager
+def threads_of(config: RunConfig, world: World) -> Iterator[None]:
+    """Let this process compute with as many threads as the experiment has resolved.
+
+    Workers of a cluster keep what their cluster gives them.
+    """
+    before = torch.get_num_threads()
+    if world.size == 1:
+        torch.set_num_threads(config.threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

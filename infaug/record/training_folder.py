@@ -1,0 +1,109 @@
+"""The folder of one training inside an experiment: everything it writes of its own.
+
+RUN/trainings/METHOD-seedK/metrics.jsonl      losses and influence by round, phase, step
+RUN/trainings/METHOD-seedK/timings.jsonl      seconds by phase
+RUN/trainings/METHOD-seedK/starts.jsonl       each time it began
+RUN/trainings/METHOD-seedK/checkpoints/       the last two, until it is finished
+RUN/trainings/METHOD-seedK/*.safetensors      weights of F and of E and G
+RUN/trainings/METHOD-seedK/result.json        written last: the training is finished
+"""
+
+import contextlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from infaug.lock import locked
+from infaug.record.atomic import write_json, write_tensors
+from infaug.record.disk import writing
+
+LOCK_WAIT_S = 60.0  # for a process that a killed driver left behind
+
+
+class TrainingFolder:
+    """Paths of a training, and what is read and written there.
+
+    Args:
+        run: the folder of the experiment.
+        method: its name.
+        seed: repetition.
+        push: called whenever something was written that must outlive this machine.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        method: str,
+        seed: int,
+        push: Callable[[], None] | None = None,
+    ):
+        self.run, self.method, self.seed = run, method, seed
+        self.path = run / "trainings" / f"{method}-seed{seed}"
+        self.checkpoints = self.path / "checkpoints"
+        self._push = push
+
+    def push(self) -> None:
+        """Copy what has changed to the experiment's URL, if it has one."""
+        if self._push:
+            self._push()
+
+    def result(self) -> dict[str, Any] | None:
+        """What the training found, or None while it is not finished."""
+        path = self.path / "result.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def weights(self, part: str) -> dict[str, Tensor]:
+        """What a finished training kept as `part`."""
+        return load_file(self.path / f"{part}.safetensors")
+
+    def enter(self) -> None:
+        """Make the folder.
+
+        Raises:
+            ValueError: if it cannot be written.
+        """
+        with writing(self.run):
+            self.path.mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """The folder to ourselves, once a process that a killed driver left has ended.
+
+        Raises:
+            ValueError: if another process goes on writing here.
+        """
+        self.enter()
+        until = time.monotonic() + LOCK_WAIT_S
+        refusal = f"another process is training in {self.path}: wait for it"
+        with contextlib.ExitStack() as stack:
+            while True:
+                try:
+                    stack.enter_context(locked(self.path / "lock", refusal))
+                    break
+                except ValueError:
+                    if time.monotonic() > until:
+                        raise
+                    time.sleep(0.2)
+            yield
+
+    def finish(
+        self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
+    ) -> None:
+        """Keep the weights and, last, the result; checkpoints are not needed any more.
+
+        Raises:
+            ValueError: if the folder cannot be written.
+        """
+        self.enter()
+        with writing(self.run):
+            for part, tensors in weights.items():
+                write_tensors(self.path / f"{part}.safetensors", tensors)
+            write_json(self.path / "result.json", result)
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+        self.push()

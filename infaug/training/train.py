@@ -1,0 +1,252 @@
+"""One training, from wherever it stands to its result. Nothing else trains.
+
+What it takes from other trainings is given to it: it knows its own folder, and not the
+experiment it belongs to.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from infaug.config import RunConfig
+from infaug.data.dataset import Labelled
+from infaug.data.problem import Splits
+from infaug.record.display import Display
+from infaug.record.recorder import Recorder, watchers_in
+from infaug.record.store import GeneratorStore
+from infaug.record.training_folder import TrainingFolder
+from infaug.training.alternation import assess, estimator_steps, run_cell
+from infaug.training.cell import Cell
+from infaug.training.generator_fit import GeneratorFit
+from infaug.training.rows import GENERATOR, Row
+from infaug.training.services import ALONE, Services
+from infaug.training.views import CellViews
+from infaug.world import World
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSpec:
+    """A training that is to be done.
+
+    Attributes:
+        row: the method, what F trains on.
+        seed: repetition.
+        config: resolved; a candidate of `base_tuned` has its own base and fewer steps.
+        candidate: the base augmentation that is tried, if that is what it is for.
+        sees_test: whether test images are looked at in the end; never to choose.
+    """
+
+    row: Row
+    seed: int
+    config: RunConfig
+    candidate: str | None = None
+    sees_test: bool = True
+
+    @property
+    def steps(self) -> dict[str, int]:
+        """Steps of each phase of the whole training."""
+        rounds = self.config.rounds
+        if self.fits_generator:
+            return {"adversary": self.config.adversarial.steps}
+        steps = {"classify": rounds.rounds * rounds.classifier_steps}
+        is_once = self.row.is_learned and rounds.s_val == "once"
+        if self.row.is_learned:
+            steps["estimate"] = estimator_steps(rounds)
+            steps["review"] = 0 if is_once else rounds.rounds - 1
+        if self.row.learns_policy:
+            steps["estimate"] = estimator_steps(rounds)
+        if self.row.solves_s_val:
+            steps["refresh"] = 1 if is_once else rounds.rounds - 1
+        return steps
+
+    @property
+    def fits_generator(self) -> bool:
+        """Whether the seed's G is fitted here, and no F trained."""
+        return self.row is GENERATOR
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What a training takes from those before it; None where it takes nothing."""
+
+    generator: State | None = None
+    """The G it begins with."""
+    driver: State | None = None
+    """The F that drives E where s_val is solved once."""
+    features: State | None = None
+    """The F whose features a critic sees."""
+    policy: State | None = None
+    """The policy it draws views by; none: the uniform one."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What its result says of how it was chosen."""
+
+
+Scores = Callable[[Cell], Mapping[str, Any]]
+ViewsOf = Callable[[Cell], CellViews]
+
+
+def train(
+    spec: TrainingSpec,
+    splits: Splits,
+    folder: TrainingFolder,
+    world: World,
+    device: torch.device,
+    *,
+    inputs: Inputs,
+    display: Display,
+    number: int = 0,
+    services: Services = ALONE,
+    store: GeneratorStore | None = None,
+    views_of: ViewsOf | None = None,
+    scores_of: Scores | None = None,
+) -> dict[str, Any]:
+    """Do a training, or continue it from its last checkpoint; a finished one stays.
+
+    Every process of the world calls this with the same arguments.
+
+    Args:
+        spec: what is trained.
+        splits: the images.
+        folder: of this training; only the first process writes there.
+        world: who trains together.
+        device: where everything lies.
+        inputs: what it takes from other trainings.
+        display: shows progress.
+        number: of this training, as `display` counts them.
+        services: of a cluster.
+        store: fitted generators of this and other experiments.
+        views_of: views other than the method's.
+        scores_of: what else the result holds of the trained F.
+
+    Returns:
+        Method and seed, losses in nats and accuracies in percent on selection and, if
+        `sees_test`, on test images.
+
+    Raises:
+        ValueError: if a loss, a gradient or S is not finite, or the folder cannot be
+            written.
+    """
+    if (finished := world.first(folder.result)) is not None:
+        return finished
+    watchers = [*(watchers_in(folder) if world.is_first else []), *services.watchers]
+    rounds = spec.config.rounds
+    with contextlib.ExitStack() as stack:
+        world.first(lambda: stack.enter_context(folder.locked()))
+        recorder = Recorder(
+            folder, number, rounds, world, display, watchers, services.is_leaving
+        )
+        stack.enter_context(contextlib.closing(recorder))
+        if spec.fits_generator:
+            fit = GeneratorFit(
+                spec.seed, splits, spec.config, world, device, inputs.features
+            )
+            return _fit_generator(fit, recorder, store)
+        cell = Cell(
+            spec.row, spec.seed, splits, spec.config, world, device,
+            inputs.generator, inputs.driver, inputs.policy,
+        )  # fmt: skip
+        if views_of is not None:
+            cell.views = views_of(cell)
+        if recorder.state is not None:
+            cell.load(recorder.state)
+        run_cell(cell, splits, recorder, services.solver)
+        finish = partial(_finish, spec, cell, splits, recorder, inputs, scores_of)
+        found = world.first(finish)
+        display.say(_summary(found))
+        return found
+
+
+def _finish(
+    spec: TrainingSpec,
+    cell: Cell,
+    splits: Splits,
+    recorder: Recorder,
+    inputs: Inputs,
+    scores_of: Scores | None,
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"row": spec.row.name, "seed": spec.seed}
+    found |= _scores("selection", cell, splits.selection)
+    if spec.sees_test:
+        # The only place where test images are looked at.
+        found |= _scores("test", cell, splits.test) | inputs.notes
+    if cell.row.is_learned:
+        found["strength"] = cell.strength
+    if scores_of is not None:
+        found |= scores_of(cell)
+    # A candidate was tried to be chosen or not: its weights are not needed.
+    weights = {} if spec.candidate is not None else cell.weights()
+    recorder.finish(weights, found)
+    return found
+
+
+def _scores(name: str, cell: Cell, split: Labelled) -> dict[str, Any]:
+    found = assess(cell, split.to(cell.device))
+    return {
+        f"{name}_loss": found.loss,
+        f"{name}_top1": found.accuracy,
+        f"{name}_top5": found.top5,
+        f"{name}_balanced": found.balanced,
+        f"{name}_by_class": list(found.by_class),
+    }
+
+
+def _summary(found: Mapping[str, Any]) -> str:
+    split = "test" if "test_top1" in found else "selection"
+    score = f"{found[f'{split}_top1']:.2f} % top-1 on {split}"
+    base = f" (base {found['base']})" if "base" in found else ""
+    return f"{found['row']} seed {found['seed']}: {score}{base}"
+
+
+def _fit_generator(
+    fit: GeneratorFit, recorder: Recorder, store: GeneratorStore | None
+) -> dict[str, Any]:
+    """Leave the seed's G in its folder: from the store, or fitted and kept there."""
+    num_steps = fit.config.adversarial.steps
+    cached = None
+    if recorder.state is not None:
+        fit.load(recorder.state)
+    elif store is not None:
+        cached = fit.world.first(lambda: store.find(fit.identity()))
+    if cached is not None:
+        fit.adversaries.average.load_state_dict(cached)
+        recorder.display.skip(recorder.number, "adversary", num_steps)
+    else:
+        left = recorder.left(0, "adversary", num_steps)
+        recorder.follow(0, "adversary", left, fit.steps(left), fit)
+    return fit.world.first(
+        partial(_keep_generator, fit, recorder, store, cached is not None)
+    )
+
+
+def _keep_generator(
+    fit: GeneratorFit,
+    recorder: Recorder,
+    store: GeneratorStore | None,
+    was_cached: bool,
+) -> dict[str, Any]:
+    measured = fit.measure()
+    weights = fit.adversaries.average.state_dict()
+    if store is not None and not was_cached:
+        try:
+            store.keep(fit.identity(), weights, measured)
+        except OSError as error:
+            warnings.warn(
+                f"the fitted generator could not be kept for other runs ({error}): "
+                "this run goes on; choose another --cache",
+                stacklevel=2,
+            )
+    found = {"row": GENERATOR.name, "seed": fit.seed, **measured}
+    recorder.finish({GENERATOR.name: weights}, found)
+    recorder.display.say(
+        f"generator seed {fit.seed}: {'found in the cache' if was_cached else 'fitted'}"
+        f", {100 * measured['inside']:.0f} % of its flows in the affine ranges"
+    )
+    return found

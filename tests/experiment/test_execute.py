@@ -1,0 +1,127 @@
+"""Trainings in processes of this machine."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from killed import contents, start
+from settled import settled
+from tiny import tiny
+
+from infaug.config import to_dict
+from infaug.experiment.cells import needed_by
+from infaug.experiment.execute import plan_of
+from infaug.experiment.processes import MAX_DEATHS, in_processes
+from infaug.experiment.run import run
+from infaug.record.folder import RunFolder
+
+CONFIG = tiny(controls="quick")
+DRIVER = """
+import json, sys
+from infaug.experiment.run import run
+from infaug.config import RunConfig, from_dict
+config, out = json.loads(sys.argv[1])
+run(from_dict(RunConfig, config), out, shown=False, jobs=2)
+"""
+
+
+class Heard:
+    """A display that remembers what it was called with."""
+
+    def __init__(self):
+        self.said = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+def work(job: str, display: Heard) -> int:
+    """What a process of a test does."""
+    if job == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == "mistake":
+        raise ValueError("no such image")
+    if job == "bug":
+        raise KeyError("no such key")
+    if job.startswith("once"):
+        mark = Path(job.removeprefix("once "))
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    display.say(f"{job} begins")
+    return len(job)
+
+
+def done(*jobs: str) -> tuple[dict[str, int], list[str]]:
+    heard = Heard()
+    found = dict(in_processes(work, list(jobs), heard, at_a_time=2, threads=1))
+    return found, heard.said
+
+
+def test_what_jobs_find_and_report_reaches_the_driver():
+    found, said = done("a", "bb", "ccc")
+    assert found == {"a": 1, "bb": 2, "ccc": 3}
+    assert sorted(said) == ["a begins", "bb begins", "ccc begins"]
+
+
+def test_a_mistake_is_a_value_error_and_a_bug_keeps_its_traceback():
+    with pytest.raises(ValueError, match="no such image"):
+        done("mistake")
+    with pytest.raises(RuntimeError, match="KeyError: 'no such key'"):
+        done("bug")
+
+
+def test_a_job_whose_process_died_is_done_again_and_given_up_in_the_end(tmp_path):
+    again = f"once {tmp_path / 'mark'}"
+    assert done(again)[0] == {again: len(again)}
+    with pytest.raises(ValueError, match=f"died {MAX_DEATHS} times .*signal 9.*memory"):
+        done("die")
+
+
+def test_whatever_a_training_needs_stands_before_it_in_the_plan():
+    config = settled(tiny(controls="full"))
+    plan = plan_of(config)
+    finished: set[tuple[str, int]] = set()
+    for spec in plan:
+        assert needed_by(spec) <= finished, spec.row.name
+        finished.add((spec.row.name, spec.seed))
+    needs = {spec.row.name: needed_by(spec) for spec in plan}
+    assert needs["base_random_final"] == {("base_learned", 0)}
+    assert len(needs["base_tuned"]) > 1
+    assert not needs["pooled"]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> Path:
+    """An experiment whose trainings were done one after another."""
+    out = tmp_path_factory.mktemp("alone") / "run"
+    assert start(out, None, CONFIG) == 0
+    return out
+
+
+def test_bytes_do_not_depend_on_how_many_trainings_are_done_at_a_time(alone, tmp_path):
+    run(CONFIG, tmp_path / "run", shown=False, jobs=2)
+    assert contents(tmp_path / "run") == contents(alone)
+
+
+def test_a_killed_driver_takes_its_processes_along_and_the_same_command_goes_on(
+    alone, tmp_path
+):
+    out = tmp_path / "run"
+    job = json.dumps([to_dict(CONFIG), str(out)])
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, job])
+    deadline = time.monotonic() + 120
+    while not list(out.glob("trainings/*/checkpoints/*.safetensors")):
+        assert time.monotonic() < deadline, "a training begins"
+        time.sleep(0.01)
+    driver.kill()
+    assert driver.wait() == -signal.SIGKILL
+    run(CONFIG, out, shown=False, jobs=2)
+    assert contents(out) == contents(alone)
+    starts = [line["after"] for line in RunFolder(out).lines("starts.jsonl")]
+    assert len(starts) > len(plan_of(RunFolder(out).config())), "some went on"
