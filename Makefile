@@ -5,6 +5,9 @@ RUN ?= runs/demo
 
 .PHONY: install demo test test-all chaos lint clean
 
+NUMERICAL = -n 2 --dist loadfile -m 'not slow and not ray' $(addprefix tests/, \
+  influence classify transform estimate training augment)
+
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -24,9 +27,12 @@ lint: install
 test: lint
 	$(BIN)/pytest -n 2 --dist loadfile -m 'not slow'
 
+# CPUs round differently: the numerical claims must hold on each kind.
 test-all: lint
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not cluster and not chaos'
 	$(BIN)/pytest -n 2 --dist loadfile -m cluster
+	ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest $(NUMERICAL)
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 $(BIN)/pytest $(NUMERICAL)
 
 # Whatever can die is killed at random moments; the tally is the last line.
 chaos: install
