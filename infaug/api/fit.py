@@ -12,6 +12,7 @@ from torch import nn
 from infaug.api.images import keep_images
 from infaug.api.model import keep_model
 from infaug.api.result import Result, result_of
+from infaug.classify.backbone import name_network
 from infaug.classify.given import Given, offered
 from infaug.config import Network, RunConfig, changed, in_mode
 from infaug.experiment.beginning import begin_data
@@ -38,7 +39,7 @@ def fit(
     Args:
         model: a module from images to logits whose last linear layer makes these;
             normalisation by the training images is put before it. Or the name of a
-            network, or None: one for the size of the images.
+            network, as --network takes it, or None: one for the size of the images.
         train: labelled images: a path, as `infaug fit --data` takes it; a data set with
             a length that yields (image, label), such as torchvision's, without random
             transforms or Normalize; or tensors (images, labels): [N, C, H, W], uint8 or
@@ -95,10 +96,12 @@ def _requested(settings: Mapping[str, Any], model: nn.Module | str | None) -> Ru
     """The config with the settings named in a call, which win over its mode."""
     config = in_mode(RunConfig(), settings.get("mode", RunConfig().mode))
     config = changed(config, settings)
-    if model is None:
-        return config
-    network = model if isinstance(model, str) else "given"
-    return changed(config, {"classifier.network": network})
+    if model is not None:
+        network = model if isinstance(model, str) else "given"
+        config = changed(config, {"classifier.network": network})
+    if config.classifier.network.startswith("py:"):
+        name_network(config.classifier.network)
+    return config
 
 
 def _is_path(given: Any) -> bool:

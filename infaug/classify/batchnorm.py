@@ -95,7 +95,8 @@ def _grouped(name: str, layer: _BatchNorm) -> nn.Module:
     grouped = GroupedBatchNorm(layer.num_features, momentum=momentum, eps=layer.eps)
     state = {k: v for k, v in layer.state_dict().items() if k in grouped.state_dict()}
     grouped.load_state_dict(state, strict=layer.affine)
-    grouped.requires_grad_(layer.affine)
+    learns = layer.affine and layer.weight.requires_grad
+    grouped.requires_grad_(learns)
     if type(layer) in PLAIN:
         return grouped
     drop, act = getattr(layer, "drop", None), getattr(layer, "act", None)
@@ -124,7 +125,8 @@ def forget_statistics(model: nn.Module) -> None:
 
 def merge_statistics(model: nn.Module, world: World) -> None:
     """Move running statistics towards the mean over all groups of all processes."""
-    layers = [m for m in model.modules() if isinstance(m, GroupedBatchNorm)]
+    kinds = (m for m in model.modules() if isinstance(m, GroupedBatchNorm))
+    layers = [layer for layer in kinds if layer.training]  # a frozen body's are not
     pending = [m.pending for m in layers if m.pending is not None]
     assert len(pending) == len(layers), "every layer must have seen the batch"
     world.sum_(pending)

@@ -24,7 +24,8 @@ from infaug.world import World
 
 def build_optimizer(classifier: ImageClassifier, config: ClassifierConfig) -> Optimizer:
     """AdamW, or SGD with Nesterov momentum 0.9, at the peak learning rate."""
-    parameters, decay = classifier.parameters(), config.weight_decay
+    parameters = [p for p in classifier.parameters() if p.requires_grad]
+    decay = config.weight_decay
     if config.optimizer == "adam":
         return AdamW(parameters, lr=peak_rate(config), weight_decay=decay)
     assert config.optimizer == "sgd", "settled by the plan"

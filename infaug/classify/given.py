@@ -36,6 +36,15 @@ class GivenClassifier(ImageClassifier):
         self.head = head
         self.seed = seed
         self.register_buffer("forwards", torch.tensor(0))
+        self.fixed = {k for k, p in self.named_parameters() if not p.requires_grad}
+
+    def requires_grad_(self, requires_grad: bool = True) -> "GivenClassifier":
+        """As ever, but for what was frozen from the first."""
+        super().requires_grad_(requires_grad)
+        for name, parameter in self.named_parameters():
+            if name in self.fixed:
+                parameter.requires_grad_(False)
+        return self
 
     def features(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         """Input of the head for each image."""
@@ -184,12 +193,6 @@ def _called(model: nn.Module, x: Tensor) -> Tensor:
 
 
 def _refuse_unfit(model: nn.Module) -> None:
-    frozen = [name for name, p in model.named_parameters() if not p.requires_grad]
-    if frozen:
-        raise ValueError(
-            f"{len(frozen)} parameters of the model are frozen, the first {frozen[0]!r}"
-            ": infaug trains all of F; call model.requires_grad_(True)"
-        )
     places: dict[int, str] = {}
     for name, tensor in model.state_dict().items():
         place = tensor.untyped_storage().data_ptr()

@@ -5,6 +5,12 @@ import torchvision
 from torch import nn
 
 from infaug.classify.allconv import AllConv
+from infaug.classify.backbone import (
+    build_backbone,
+    given_by_name,
+    is_backbone,
+    named_network,
+)
 from infaug.classify.batchnorm import convert_batchnorm
 from infaug.classify.given import given_classifier
 from infaug.classify.image_classifier import ImageClassifier
@@ -27,8 +33,12 @@ def build_classifier(
         ValueError: if `network` is `auto`, which the plan must settle first, or `given`
             and no module is offered or the offered one does not fit.
     """
+    if network == "given" and (named := named_network()):
+        return given_by_name(named, channels, num_classes, *seed)
     if network == "given":
         return given_classifier(channels, num_classes, *seed)
+    if is_backbone(network):
+        return build_backbone(network, num_classes, *seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(generator(*seed, "classifier").initial_seed())
         body, num_features = _body(network, channels)

@@ -27,6 +27,9 @@ class Validate(Output):
     """Row of the table; none: the learned one the verdict is about."""
     seed: int = 0
     """Which repetition."""
+    network: str | None = None
+    """py:package.module:function, where F is a module of your own: it is imported only
+    if it is named here."""
     samples: int = 50
     """Training images that are replaced."""
     max_train: int | None = None
@@ -48,6 +51,9 @@ class Rank(Output):
     """Row of the table; none: the learned one the verdict is about."""
     seed: int = 0
     """Which repetition."""
+    network: str | None = None
+    """py:package.module:function, where F is a module of your own: it is imported only
+    if it is named here."""
     draws: int = 1
     """Augmented views of each image."""
     top: int = 5
@@ -61,7 +67,10 @@ MAX_UNKNOWNS_IN_RUN = 30_000  # of the head; refitting larger ones takes minutes
 def validate(asked: Validate) -> int:
     """`infaug influence validate`."""
     look_for_run(asked.run)
+    from infaug.classify.backbone import name_network
     from infaug.record.folder import at_hand
+
+    name_network(asked.network)
 
     with at_hand(asked.run) as run:
         tell(asked, *_checked(replace(asked, run=str(run))))
@@ -126,7 +135,10 @@ def check_in_run(run: Path) -> list[str]:
 def rank(asked: Rank) -> int:
     """`infaug influence rank`."""
     look_for_run(asked.run)
+    from infaug.classify.backbone import name_network
     from infaug.record.folder import at_hand
+
+    name_network(asked.network)
 
     with at_hand(asked.run) as run:
         return _rank_in(run, asked)

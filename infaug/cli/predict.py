@@ -39,12 +39,16 @@ class Predict(Output):
     """Row of the table; none: the learned one of least selection loss."""
     seed: int | None = None
     """Which repetition; none: that of least selection loss."""
+    network: str | None = None
+    """py:package.module:function, where F is a module of your own: it is imported only
+    if it is named here."""
 
 
 def predict(asked: Predict) -> int:
     """`infaug predict`."""
     look_for_run(asked.run)
     look_for_images(asked.images)
+    from infaug.classify.backbone import name_network
     from infaug.precision import pick_device
     from infaug.predict.inputs import find_inputs
     from infaug.predict.model import open_model
@@ -53,6 +57,7 @@ def predict(asked: Predict) -> int:
     from infaug.record.folder import at_hand
     from infaug.record.image_count import ImageCount
 
+    name_network(asked.network)
     is_printed = asked.out == PRINTED
     if is_printed and asked.json:
         raise ValueError("--json prints its own: give --out FILE beside it, not -")

@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from infaug.cli.flags import read_flags
-from infaug.config import Mode, RunConfig, from_dict, in_mode
+from infaug.config import NETWORK_VARIABLE, Mode, RunConfig, from_dict, in_mode
 
 # Short flags for the settings people change most.
 SHORT = {
@@ -19,6 +20,8 @@ SHORT = {
     "--contrast": "--data.shift.contrast",
     "--brightness": "--data.shift.brightness",
     "--network": "--classifier.network",
+    "--weights": "--classifier.weights",
+    "--freeze": "--classifier.freeze",
     "--refresh": "--rounds.refresh",
     "--refresh-lag": "--rounds.refresh-lag",
 }
@@ -63,7 +66,10 @@ def parse_run(
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--mode", choices=get_args(Mode))
+    parser.add_argument("--classifier.network", dest="network", default="")
     first = parser.parse_known_args(argv)[0]
+    if first.network.startswith("py:"):
+        os.environ[NETWORK_VARIABLE] = first.network
     if first.config is not None:
         begun = replace(begun, run=_read_config(first.config))
     if first.mode is not None:

@@ -5,7 +5,12 @@ folder holds the resolved config. Nothing heavy is imported: the command line re
 these to print its help.
 """
 
-from infaug.config.classifier import ClassifierConfig, Network, ViewLoss
+from infaug.config.classifier import (
+    NETWORK_VARIABLE,
+    ClassifierConfig,
+    Network,
+    ViewLoss,
+)
 from infaug.config.commands import (
     Downloadable,
     ExportConfig,
@@ -39,6 +44,7 @@ from infaug.config.run import Controls, Mode, RunConfig, in_mode
 from infaug.config.transform import AdversarialConfig, AffineRanges, TransformConfig
 
 __all__ = [
+    "NETWORK_VARIABLE",
     "AdversarialConfig",
     "AffineRanges",
     "BackoffConfig",

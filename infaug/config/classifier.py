@@ -1,13 +1,20 @@
 """F and how it is trained."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
 from infaug.config.fields import require
 
-Network = Literal[
-    "auto", "allconv", "resnet56", "wrn28_10", "resnet18", "resnet50", "given"
-]
+Network = str
+NETWORKS = (
+    "auto", "allconv", "resnet56", "wrn28_10", "resnet18", "resnet50", "given",
+    "efficientnet_lite0",
+)  # fmt: skip
+NETWORK_VARIABLE = "INFAUG_NETWORK"
+"""Variable with the `py:` network that the command at hand names; workers inherit it.
+A config alone names none: reading a stranger's run must not import what it says."""
+ELSEWHERE = re.compile(r"(timm|torchvision):[\w.]+|py:[\w.]+:\w+")
 ViewLoss = Literal["mean", "mmel_hard", "mmel_soft"]
 
 
@@ -16,8 +23,16 @@ class ClassifierConfig:
     """F and how it is trained."""
 
     network: Network = "auto"
-    """`auto`: allconv up to 32 px grey, resnet56 up to 64 px, resnet18 above; `given`
-    is the module that infaug.fit is called with in Python."""
+    """allconv, resnet56, wrn28_10, resnet18, resnet50, efficientnet_lite0, timm:NAME,
+    torchvision:NAME, or py:package.module:function, called with num_classes=Y. `auto`:
+    allconv up to 32 px grey, resnet56 up to 64 px, resnet18 above. `given`: the module
+    that infaug.fit is called with in Python."""
+    weights: str = "none"
+    """Pretrained weights of timm's and torchvision's networks and efficientnet_lite0:
+    a file (safetensors, or a pickle of tensors), or `default`, the network's own."""
+    freeze: bool = False
+    """Train the head alone. On a CPU, features of images that come again are computed
+    once; BatchNorm keeps its statistics."""
     batch_size: int = 64
     """Images per step, over all workers; every image is seen in `views` views."""
     batch_groups: int = 4
@@ -56,6 +71,21 @@ class ClassifierConfig:
     rounding."""
 
     def __post_init__(self):
+        known = self.network in NETWORKS or ELSEWHERE.fullmatch(self.network)
+        rule = f"must be one of {', '.join(NETWORKS)}, timm:NAME, torchvision:NAME or "
+        rule += "py:package.module:function"
+        require(bool(known), "classifier.network", rule, self.network)
+        own = self.network.startswith("py:")
+        loads = ":" in self.network or self.network == "efficientnet_lite0"
+        require(
+            self.weights == "none" or (loads and not own), "classifier.weights",
+            f"needs a network of timm or torchvision, not {self.network}", self.weights,
+        )  # fmt: skip
+        require(
+            not self.freeze or self.weights != "none" or own, "classifier.freeze",
+            "needs classifier.weights: a frozen network learns no features",
+            self.freeze,
+        )  # fmt: skip
         size, groups = self.batch_size, self.batch_groups
         require(groups >= 1, "classifier.batch_groups", "must be >= 1", groups)
         require(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from infaug.augment.base import build_base, build_mixer
+from infaug.classify.backbone import is_backbone
 from infaug.config import ClassifierConfig, Network, RunConfig
 from infaug.experiment.tuning import candidates_for
 from infaug.influence.solve import settle_solver
@@ -55,10 +56,12 @@ def _settle_classifier(
     network = _network(channels, size) if config.network == "auto" else config.network
     optimizer = config.optimizer
     if optimizer == "auto":
-        optimizer = "adam" if network in ("allconv", "given") else "sgd"
+        is_own = network in ("allconv", "given") or is_backbone(network)
+        optimizer = "adam" if is_own else "sgd"
     rate = config.learning_rate
     if rate is None:
-        adam = 1e-3 if network == "given" else 2e-3
+        adam = 1e-3 if network == "given" or is_backbone(network) else 2e-3
+        adam = 3e-4 if config.weights != "none" and not config.freeze else adam
         rate = adam if optimizer == "adam" else 0.1
     return replace(
         config,

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
+from infaug.classify.backbone import name_network
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import EstimatorConfig, TransformConfig, from_dict
 from infaug.estimate.learned_transform import LearnedTransform, transform_of
@@ -87,16 +88,20 @@ def read_transform(
     return transform, estimator, card
 
 
-def load_classifier(folder: str | Path) -> ImageClassifier:
+def load_classifier(
+    folder: str | Path, *, network: str | None = None
+) -> ImageClassifier:
     """F as it was when its run ended, in evaluation mode: images in [0, 1] to logits.
 
-    The names of the classes are `read_card(folder)["classifier"]["class_names"]`.
+    The names of the classes are `read_card(folder)["classifier"]["class_names"]`. Where
+    F is a module of the user's, `network` must name it, as py:package.module:function.
 
     Raises:
         ValueError: if a file is missing or broken, or they do not fit together.
     """
     folder = Path(folder)
     card = read_card(folder)
+    name_network(network)
     about, where = card["classifier"], folder / CARD
     names = about.get("class_names")
     if not isinstance(names, list) or not names:

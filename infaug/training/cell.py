@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infaug.baselines.bilevel.lookahead import Lookahead
+from infaug.classify.backbone import Backbone, begin_backbone
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.loss import loss_of_views
 from infaug.classify.network import ImageClassifier, build_classifier
@@ -75,6 +76,8 @@ class Cell:
             settings.network, channels, splits.num_classes, seed
         )
         self.classifier.normalise_by(to_float(some(train).images))
+        if isinstance(self.classifier, Backbone):
+            begin_backbone(self.classifier, settings)
         self.transform = build_transform(
             config.transform, channels, height, width, seed
         )

@@ -123,10 +123,12 @@ def test_a_batch_norm_with_its_activation_is_taken_as_the_two():
     assert torch.allclose(ours(X), model(X), atol=1e-6)
 
 
-def frozen():
+def test_parameters_that_were_frozen_stay_frozen():
     model = Net()
     model.conv.requires_grad_(False)
-    return model
+    fixed = {k for k, p in build(model).requires_grad_(True).named_parameters()
+             if not p.requires_grad}  # fmt: skip
+    assert fixed == {"body.conv.weight", "body.conv.bias"}
 
 
 def tied():
@@ -149,7 +151,6 @@ class Odd(nn.BatchNorm2d):
         (Net(spare=nn.BatchNorm2d(4)), "'spare' takes no part"),
         (Net(norm=nn.BatchNorm2d(4, track_running_stats=False)), "track_running_stats"),
         (Net(norm=Odd(4)), "'norm' is a Odd"),
-        (frozen(), "2 parameters of the model are frozen, the first 'conv.weight'"),
         (tied(), "share their memory"),
     ],
 )
