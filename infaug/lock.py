@@ -1,21 +1,67 @@
-"""One process at a time in a folder."""
+"""One process at a time in a folder.
+
+The lock is the kernel's `flock`, which ends with its process. On a network disk it is
+the server that ends it, when a machine that died has not renewed its lease: 90 seconds
+on NFS. So a lock of another machine is waited for, and one of this machine is not.
+"""
 
 import contextlib
 import fcntl
+import socket
+import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
+
+DEAD_AFTER_S = 150.0  # the lease of an NFS server, and a margin
+POLL_S = 1.0
 
 
 @contextlib.contextmanager
 def locked(file: Path, refusal: str) -> Iterator[None]:
-    """Keep other processes of this machine out while this one holds `file`.
+    """Keep other processes out while this one holds `file`.
 
     Raises:
-        ValueError: with `refusal`, if another process holds it.
+        ValueError: with `refusal`, if a process of this machine holds it, or one of
+            another machine still does after `DEAD_AFTER_S`.
     """
-    with file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(refusal) from error
+    with file.open("a+") as lock:
+        if not _take(lock):
+            host = _holder(lock)
+            if host in ("", socket.gethostname()):
+                raise ValueError(refusal)
+            _outlive(lock, file, host, refusal)
+        lock.truncate(0)
+        lock.write(socket.gethostname())
+        lock.flush()
         yield
+
+
+def _take(lock: IO[str]) -> bool:
+    """Whether the lock was free; it is then held."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(lock: IO[str]) -> str:
+    """The machine whose process holds the lock."""
+    lock.seek(0)
+    return lock.read().strip()
+
+
+def _outlive(lock: IO[str], file: Path, host: str, refusal: str) -> None:
+    """Wait for as long as the lock of a dead machine may stand."""
+    warnings.warn(
+        f"{file.parent} is locked by a process on {host}: waiting up to "
+        f"{DEAD_AFTER_S:.0f} s in case that machine is gone",
+        stacklevel=4,
+    )
+    until = time.monotonic() + DEAD_AFTER_S
+    while not _take(lock):
+        if time.monotonic() > until:
+            raise ValueError(f"{refusal} (it runs on {host})")
+        time.sleep(POLL_S)

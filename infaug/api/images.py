@@ -19,8 +19,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from infaug.data.shard_file import image_schema
-from infaug.data.whole_file import whole_file
+from infaug.data.shard_file import image_schema, whole_file
 
 ROWS_PER_GROUP = 256
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.randomness import Draws
-from infaug.transform.spatial import flow_of, on_sides, warp
+from infaug.transform.spatial import inverse_affine, warp_affine
 
 
 class RandomAffine:
@@ -43,27 +43,5 @@ class RandomAffine:
         scale = draws.uniform(*self.scale)
         # Normalised coordinates: 2 is one image side.
         shift = draws.uniform(-2 * self.translate, 2 * self.translate, 2)
-        size = x.shape[2:]
         source = inverse_affine(angle, shear, scale).to(x.dtype)
-        source = source * on_sides(*size, like=source)
-        offset = -(source @ shift.to(x.dtype).unsqueeze(-1)).squeeze(-1)
-        identity = torch.eye(2, dtype=x.dtype, device=x.device)
-        matrix = (source - identity).flatten(1)[:, :, None, None].expand(-1, -1, *size)
-        offset = offset[:, :, None, None].expand(-1, -1, *size)
-        return warp(x, flow_of(matrix, offset), padding="zeros").clamp(0, 1)
-
-
-def inverse_affine(
-    angle: Float[Tensor, "B"], shear: Float[Tensor, "B"], scale: Float[Tensor, "B"]
-) -> Float[Tensor, "B 2 2"]:
-    """Matrices on pixels, output to source, of rotation x shear x scale (radians)."""
-    cos, sin, tan = angle.cos(), angle.sin(), shear.tan()
-    # Forward map: scale * R(angle) @ [[1, -tan], [0, 1]]; y grows downwards.
-    forward = torch.stack(
-        [
-            torch.stack([cos, -cos * tan + sin], dim=-1),
-            torch.stack([-sin, sin * tan + cos], dim=-1),
-        ],
-        dim=-2,
-    )
-    return torch.linalg.inv(scale[:, None, None] * forward)
+        return warp_affine(x, source, shift.to(x.dtype)).clamp(0, 1)

@@ -38,7 +38,7 @@ def check_cluster(asked: Check) -> int:
     from infaug.cluster.check import check
     from infaug.cluster.room import verdict
     from infaug.cluster.table import table
-    from infaug.distributed.cluster_file import prepared_by_ray  # imports ray
+    from infaug.distributed.ray_private import prepared_by_ray  # imports ray
 
     job = _job(asked)
     checked = check(asked.file, prepared_by_ray)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import tyro
 
 from infaug.cache import cache_folder
+from infaug.cli.flags import short_help
 from infaug.cli.guard import guarded
 from infaug.cli.places import look_for_data
 from infaug.cli.run_flags import SHORT as SHORT  # completion asks for it here
@@ -67,10 +68,32 @@ class Fit:
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
 
 
+FEW = {
+    "--data": "--data.source",
+    "--target PATH": "--data.target-source",
+    "--target NUMBER": "--data.target",
+    "--labels": "--data.labels",
+    "--image-size": "--data.image-size",
+    "--network": "--classifier.network",
+    "--weights": "--classifier.weights",
+    "--freeze": "--classifier.freeze",
+    "--out": "--out",
+    "--seeds": "--seeds",
+    "--controls": "--controls",
+    "--workers": "--workers",
+    "--plan": "--plan",
+    "--json": "--json",
+}
+
+
 def parse_fit(
     argv: Sequence[str], default: Fit | None = None, prog: str = "infaug fit"
 ) -> Fit:
     """A fit from its flags; see `cli.run_flags.parse_run`."""
+    if {"-h", "--help"} & set(argv):
+        print(short_help(Fit, FEW, prog))
+        raise SystemExit(0)
+    argv = ["--help" if word == "--help-all" else word for word in argv]
     return parse_run(Fit, argv, default, prog)
 
 
@@ -170,7 +193,7 @@ def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
             shown=shown,
             pool=pool,
             gpus_per_worker=asked.gpus_per_worker,
-            patience_s=asked.await_nodes,
+            await_s=asked.await_nodes,
         )
     from infaug.experiment.run import run
 

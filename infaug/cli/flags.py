@@ -2,10 +2,12 @@
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
+from inspect import cleandoc
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, TypeVar
 
 import tyro
@@ -70,6 +72,24 @@ def choices_by_flag(form: type) -> dict[str, list[str]]:
         for action in actions
         for flag in action.option_strings
     }
+
+
+def short_help(form: type, few: Mapping[str, str], prog: str) -> str:
+    """What a command does and the flags that most people need, each explained.
+
+    `few`: flags as they are typed, and the names they have in `form`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        actions = tyro.extras.get_parser(form)._actions
+    told = {flag: action.help or "" for action in actions
+            for flag in action.option_strings}  # fmt: skip
+    lines = [f"usage: {prog} [FLAGS]", "", cleandoc(form.__doc__ or ""), ""]
+    for flag, name in few.items():
+        text = re.sub(r"\s+", " ", told[name]).strip()
+        lines += [f"{flag}", *wrap(text, 84, initial_indent="    ",
+                                   subsequent_indent="    ")]  # fmt: skip
+    return "\n".join([*lines, "", f"{prog} --help-all explains all flags"])
 
 
 def _missing(flag: str, known: Sequence[str]) -> str:

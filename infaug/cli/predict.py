@@ -52,8 +52,8 @@ def predict(asked: Predict) -> int:
     from infaug.precision import pick_device
     from infaug.predict.inputs import find_inputs
     from infaug.predict.model import open_model
+    from infaug.predict.predictions import as_csv, check_name, write_predictions
     from infaug.predict.predictions import predict as run_over
-    from infaug.predict.write import as_csv, check_name, write_predictions
     from infaug.record.folder import at_hand
     from infaug.record.image_count import ImageCount
 

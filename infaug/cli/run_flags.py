@@ -15,6 +15,7 @@ from infaug.config import NETWORK_VARIABLE, Mode, RunConfig, from_dict, in_mode
 SHORT = {
     "--data": "--data.source",
     "--labels": "--data.labels",
+    "--image-size": "--data.image-size",
     "--rotate": "--data.shift.rotate-deg",
     "--translate": "--data.shift.translate-px",
     "--contrast": "--data.shift.contrast",

@@ -16,7 +16,13 @@ from infaug.cluster.groups import Cluster, cluster_of
 from infaug.cluster.kuberay import KINDS, cluster_spec, kuberay_mistakes
 from infaug.cluster.launcher import launcher_mistakes
 from infaug.cluster.mistakes import to_fill_in
-from infaug.cluster.spot import is_spot_machine, is_spot_pod, spot_mistakes
+from infaug.cluster.spot import (
+    aws_mistakes,
+    is_spot_machine,
+    is_spot_pod,
+    spot_mistakes,
+    spot_pod_mistakes,
+)
 
 Prepare = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -76,9 +82,9 @@ def _check_launcher(path: Path, file: dict[str, Any], prepare: Prepare) -> Check
         name: is_spot_machine(provider, kind["node_config"])
         for name, kind in kinds.items()
     }
-    resources = {name: kind["resources"] for name, kind in kinds.items()}
-    spot = spot_mistakes("available_node_types", is_spot, resources)
-    _refuse(path, [*launcher_exposure(prepared), *spot])
+    spot = spot_mistakes("available_node_types", kinds, is_spot)
+    pulls = aws_mistakes(prepared) if provider == "aws" else ()
+    _refuse(path, [*launcher_exposure(prepared), *spot, *pulls])
     return _checked(path, prepared, {})
 
 
@@ -95,8 +101,8 @@ def _check_kuberay(
     groups = spec.get("workerGroupSpecs") or []
     is_spot = {g["groupName"]: is_spot_pod(g["template"]["spec"]) for g in groups}
     kinds = prepared["available_node_types"]
-    resources = {name: kinds[name]["resources"] for name in is_spot}
-    _refuse(path, spot_mistakes(f"{where}.workerGroupSpecs", is_spot, resources))
+    spot = spot_mistakes(f"{where}.workerGroupSpecs", kinds, is_spot)
+    _refuse(path, [*spot, *spot_pod_mistakes(where, spec)])
     job = document["spec"]
     driver = {
         "CPU": float(job.get("entrypointNumCpus", 0)),

@@ -39,6 +39,7 @@ from infaug.config.fields import (
 )
 from infaug.config.git import GitConfig
 from infaug.config.influence import InfluenceConfig, Solver
+from infaug.config.policy import PolicyConfig
 from infaug.config.rounds import RoundsConfig, TuningConfig
 from infaug.config.run import Controls, Mode, RunConfig, in_mode
 from infaug.config.transform import AdversarialConfig, AffineRanges, TransformConfig
@@ -63,6 +64,7 @@ __all__ = [
     "Network",
     "NuisanceConfig",
     "Objective",
+    "PolicyConfig",
     "PrepareConfig",
     "RoundsConfig",
     "RunConfig",

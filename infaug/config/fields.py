@@ -129,6 +129,6 @@ def _fits(hint: Any, value: Any) -> bool:
 def _describe(hint: Any) -> str:
     if typing.get_origin(hint) is typing.Literal:
         return f"one of {', '.join(map(str, typing.get_args(hint)))}"
-    if dataclasses.is_dataclass(hint):
-        return f"of type {hint.__name__}, or a dictionary of its settings"
-    return f"of type {getattr(hint, '__name__', hint)}"
+    of_type = f"of type {getattr(hint, '__name__', hint)}"
+    is_part = dataclasses.is_dataclass(hint)
+    return of_type + (", or a dictionary of its settings" if is_part else "")

@@ -8,6 +8,7 @@ from infaug.config.data import DataConfig
 from infaug.config.estimator import BackoffConfig, BilevelConfig, EstimatorConfig
 from infaug.config.fields import require
 from infaug.config.influence import InfluenceConfig
+from infaug.config.policy import PolicyConfig
 from infaug.config.rounds import RoundsConfig, TuningConfig
 from infaug.config.transform import AdversarialConfig, TransformConfig
 
@@ -29,6 +30,7 @@ class RunConfig:
     adversarial: AdversarialConfig = field(default_factory=AdversarialConfig)
     estimator: EstimatorConfig = field(default_factory=EstimatorConfig)
     bilevel: BilevelConfig = field(default_factory=BilevelConfig)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
     backoff: BackoffConfig = field(default_factory=BackoffConfig)
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)

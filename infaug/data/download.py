@@ -13,8 +13,7 @@ from PIL import Image
 from torchvision import datasets
 
 from infaug.config import Downloadable
-from infaug.data.shard_file import image_schema
-from infaug.data.whole_file import whole_file
+from infaug.data.shard_file import image_schema, whole_file
 from infaug.randomness import generator
 
 ROWS_PER_GROUP = 256  # a stream wants several for each group of its batches

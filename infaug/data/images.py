@@ -1,12 +1,16 @@
 """All images of a source, before they are divided by purpose."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-from infaug.data.dataset import Labelled
-from infaug.data.digests import Digests, digests_of
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from infaug.data.dataset import Digests, Labelled, digests_of
+from infaug.data.splits import Indices
 from infaug.data.stored import Stored
 
 
@@ -59,3 +63,91 @@ class Source:
         """What a message should call an image."""
         names = self.names.get(part)
         return names[position] if names else f"{part} image {position}"
+
+
+class Duplicate(NamedTuple):
+    """An image that is left out of a split, for its copy is in another one."""
+
+    split: str
+    """What it is left out of: train, unlabelled, influence or selection."""
+    position: int
+    """Where it lies in the part of the source that this split is of."""
+    name: str
+    """What it is called."""
+    held: str
+    """The split of its copy."""
+    twin: str
+    """What the copy is called."""
+
+
+def duplicates(source: Source, at: Indices) -> list[Duplicate]:
+    """Images that are also in a split that comes before theirs.
+
+    Images that are streamed are left out of it: their pixels are not known.
+    """
+    first: dict[bytes, tuple[str, str]] = {}
+    found = []
+    for split, part, places in _in_order(source, at):
+        digests = source.digests[part]
+        new: dict[bytes, tuple[str, str]] = {}
+        # Images that G is shown without their labels may be training images as well.
+        first = {k: v for k, v in first.items() if v[0] != "train"}
+        for place in places.tolist():
+            name = source.name_of(part, place)
+            if (held := first.get(digests[place])) is not None:
+                found.append(Duplicate(split, place, name, *held))
+            new.setdefault(digests[place], (split, name))
+        first = new | first
+    return found
+
+
+def without_duplicates(source: Source, at: Indices) -> Indices:
+    """The same division without them.
+
+    Raises:
+        ValueError: if nothing of a split, or of a class of train, remains.
+    """
+    found = duplicates(source, at)
+    if not found:
+        return at
+    kept = {}
+    for split in {each.split for each in found}:
+        gone = torch.tensor([each.position for each in found if each.split == split])
+        before = getattr(at, split)
+        kept[split] = before[torch.isin(before, gone, invert=True)]
+    remains = replace(at, **kept)
+    labels, like = source.train.labels, found[0]
+    lost = set(labels[at.train].tolist()) - set(labels[remains.train].tolist())
+    if lost or not (len(remains.influence) and len(remains.selection)):
+        if len(set(source.digests[_held_part(source)])) == 1:
+            raise ValueError(
+                f"all images of {_held_part(source)} have the same pixels, as "
+                f"{like.name} and {like.twin}: see that they are not black or damaged"
+            )
+        what = f"class {source.train.class_names[min(lost)]!r}" if lost else "a split"
+        raise ValueError(
+            f"every image of {what} is in another split as well; the first that is in "
+            f"two is {like.name}, the same as {like.twin}: take the copies out, or "
+            "allow them with --data.drop-duplicates False"
+        )
+    return remains
+
+
+def _held_part(source: Source) -> str:
+    return "train" if source.target is None else "target"
+
+
+def _in_order(
+    source: Source, at: Indices
+) -> Iterator[tuple[str, str, Int64[Tensor, "n"]]]:
+    """Split, the part of the source it is of, and its positions there."""
+    held = _held_part(source)
+    tested, test = held if source.is_tested_on_target else "train", at.test
+    if source.test is not None:
+        tested, test = "test", torch.arange(len(source.test))
+    order = [("test", tested, test), ("selection", held, at.selection)]
+    order += [("influence", held, at.influence), ("train", "train", at.train)]
+    order.append(("unlabelled", "train", at.unlabelled))
+    for split, part, places in order:
+        if part in source.digests:
+            yield split, part, places

@@ -17,8 +17,7 @@ import torch
 from infaug.config import PrepareConfig
 from infaug.data.listing import Listing
 from infaug.data.parquet import PLAN, read_plan
-from infaug.data.shard_file import ROWS_PER_GROUP, Shard
-from infaug.data.whole_file import whole_file
+from infaug.data.shard_file import ROWS_PER_GROUP, Shard, whole_file
 from infaug.randomness import generator
 from infaug.storage import location
 

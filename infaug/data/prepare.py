@@ -17,8 +17,14 @@ from typing import Protocol, runtime_checkable
 from infaug.config import PrepareConfig
 from infaug.data.listing import Listing, list_source
 from infaug.data.plan import check_place, describe, plan_shards, write_plan
-from infaug.data.shard_file import Shard, Written, read_back, write_shard
-from infaug.data.whole_file import remove_unfinished, whole_file
+from infaug.data.shard_file import (
+    Shard,
+    Written,
+    read_back,
+    remove_unfinished,
+    whole_file,
+    write_shard,
+)
 from infaug.lock import locked
 from infaug.words import are, plural
 

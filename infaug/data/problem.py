@@ -8,10 +8,8 @@ from torch import Tensor
 
 from infaug.config import DataConfig, SplitName
 from infaug.data.dataset import Labelled
-from infaug.data.duplicates import without_duplicates
-from infaug.data.images import Source
-from infaug.data.nuisance import apply_nuisance
-from infaug.data.shift import apply_shift
+from infaug.data.images import Source, without_duplicates
+from infaug.data.shift import apply_nuisance, apply_shift
 from infaug.data.source import load
 from infaug.data.splits import Indices, split, split_beside
 from infaug.data.stored import Stored
@@ -103,7 +101,8 @@ def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indice
     config = replace(config, seed=config.seed + repetition)
     labels, target, test = source.train.labels, source.target, source.test
     if target is None:
-        at = split(labels, config, test_given=test is not None)
+        names = source.train.class_names
+        at = split(labels, config, test is not None, names)
     else:
         at = split_beside(
             labels,
@@ -111,6 +110,7 @@ def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indice
             config,
             test_given=test is not None,
             test_of_target=source.is_tested_on_target,
+            class_names=source.train.class_names,
         )
     return without_duplicates(source, at) if config.drop_duplicates else at
 

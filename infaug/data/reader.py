@@ -1,23 +1,88 @@
-"""Images of a Parquet set by position: read, decoded, cropped.
+"""Images of a Parquet set by position: read, decoded, cropped, ahead of need.
 
 All of it is a function of its arguments, so that any process can do any part of it.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from infaug.config import DataConfig
-from infaug.data.crops import Crop, crop_numbers, crops_of
-from infaug.data.decode import Encoded
+from infaug.cores import usable_cores
+from infaug.data.decode import Encoded, channels_first, open_image
 from infaug.data.lanes import Window
 from infaug.data.shards import RowGroup, read_rows
+from infaug.randomness import Purpose, generator
 
 PIECE = 32  # images that are decoded together
+AREA = (0.08, 1.0)
+LOG_ASPECT = 0.2877  # log(4/3)
+NUMBERS = 5  # a random crop takes: area, aspect, two of place, mirror
+
+Crop = Literal["centre", "random"]
+
+
+def crop_numbers(num: int, num_crops: int, *purpose: Purpose) -> Float[Tensor, "n K 5"]:
+    """Uniform random numbers in [0, 1) for the crops of n images."""
+    return torch.rand(num, num_crops, NUMBERS, generator=generator(*purpose))
+
+
+def crops_of(
+    item: Encoded,
+    crops: tuple[Crop, ...],
+    numbers: Float[Tensor, "K 5"],
+    size: int,
+    mode: str,
+    pixel_bits: int | None = None,
+) -> UInt8[Tensor, "K C size size"]:
+    """The crops of one image, bilinear with antialiasing.
+
+    Raises:
+        ValueError: if the image cannot be read.
+    """
+    try:
+        image = open_image(item, mode, pixel_bits)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}: `infaug data prepare` writes a set without unreadable images"
+        ) from error
+    cut = [
+        _random(image, size, *row) if crop == "random" else _centre(image, size)
+        for crop, row in zip(crops, numbers.tolist(), strict=True)
+    ]
+    return torch.from_numpy(np.stack([channels_first(each) for each in cut]))
+
+
+def _centre(image: Image.Image, size: int) -> Image.Image:
+    return ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+
+
+def _random(
+    image: Image.Image,
+    size: int,
+    area: float,
+    aspect: float,
+    left: float,
+    top: float,
+    mirror: float,
+) -> Image.Image:
+    width, height = image.size
+    pixels = (AREA[0] + (AREA[1] - AREA[0]) * area) * width * height
+    ratio = float(np.exp(LOG_ASPECT * (2 * aspect - 1)))
+    crop_width = min((pixels * ratio) ** 0.5, width)
+    crop_height = min((pixels / ratio) ** 0.5, height)
+    x, y = left * (width - crop_width), top * (height - crop_height)
+    box = (x, y, x + crop_width, y + crop_height)
+    cut = image.resize((size, size), Image.Resampling.BILINEAR, box)
+    return ImageOps.mirror(cut) if mirror < 0.5 else cut
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,3 +150,60 @@ class Reader:
         ]
         labels = torch.tensor([item.label for item in encoded.items])
         return Piece(encoded.lane, torch.stack(images), labels)
+
+
+AHEAD = 8  # pieces in memory for each thread
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """Decodes windows ahead of need, and gives their pieces in order."""
+
+    def __call__(
+        self, reader: Reader, windows: Iterable[Window], crops: tuple[Crop, ...]
+    ) -> Iterator[Piece]:
+        """Pieces without end, if `windows` has none; closed when no more is wanted."""
+        ...
+
+
+class Threads:
+    """Threads of this process: decoding leaves Python's lock alone.
+
+    Args:
+        num: threads; by default as many as there are CPUs for this process.
+    """
+
+    def __init__(self, num: int | None = None):
+        self.num = num or usable_cores()
+
+    def __call__(
+        self, reader: Reader, windows: Iterable[Window], crops: tuple[Crop, ...]
+    ) -> Iterator[Piece]:
+        """What `Feed` says."""
+        ahead: deque[Future[Piece]] = deque()
+        with ThreadPoolExecutor(self.num, "decode") as pool:
+            try:
+                for read in _one_ahead(pool, reader, windows, len(crops)):
+                    for encoded in read:
+                        ahead.append(pool.submit(reader.decode, encoded, crops))
+                        if len(ahead) >= AHEAD * self.num:
+                            yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+
+def _one_ahead(
+    pool: ThreadPoolExecutor, reader: Reader, windows: Iterable[Window], num_crops: int
+) -> Iterator[list[EncodedPiece]]:
+    """Windows as they are read from their files, the next one meanwhile."""
+    reading: Future[list[EncodedPiece]] | None = None
+    for window in windows:
+        following = pool.submit(reader.read, window, num_crops)
+        if reading is not None:
+            yield reading.result()
+        reading = following
+    if reading is not None:
+        yield reading.result()

@@ -5,18 +5,22 @@ listed in the shard's own metadata, so that a shard that is there tells all abou
 itself. Pages have checksums: a reader finds bytes that changed since.
 """
 
+import contextlib
+import errno
 import json
-from collections.abc import Callable
+import os
+import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image, ImageOps
 
 from infaug.data.decode import UNREADABLE, reason
-from infaug.data.encoded import checked
 from infaug.data.tree import Member, read_member
-from infaug.data.whole_file import whole_file
 
 ROWS_PER_GROUP = 256  # A stream reads and shuffles whole row groups.
 
@@ -129,3 +133,90 @@ def _rows(
         except UNREADABLE as error:
             unreadable.append((row, reason(error)))
     return pa.record_batch([images, labels], schema=schema), unreadable
+
+
+JPEG_QUALITY = 95
+JPEG = ("JPEG", "MPO")  # MPO: a JPEG with a preview behind it, as telephones write
+# What PNG can hold and Pillow can interpolate; palettes and bits cannot be averaged.
+SMOOTH = ("L", "LA", "I", "RGB", "RGBA")
+
+
+def checked(content: bytes, shorter_side: int | None) -> bytes:
+    """The same bytes once they were decoded, or those of a smaller image.
+
+    Larger images are shrunk so that the shorter side has `shorter_side` pixels, bicubic
+    with antialiasing, and encoded as JPEG of quality 95 if they were JPEG, else as PNG.
+    They are turned as their EXIF orientation says, for metadata is not kept then.
+
+    Raises:
+        One of `decode.UNREADABLE`: if they are no whole image.
+    """
+    with Image.open(BytesIO(content)) as image:
+        image.load()
+        if shorter_side is None or min(image.size) <= shorter_side:
+            return content
+        upright = ImageOps.exif_transpose(image)
+        return _encoded(_shrunk(upright, shorter_side, image.format), image.format)
+
+
+def _shrunk(image: Image.Image, shorter_side: int, was: str | None) -> Image.Image:
+    width, height = image.size
+    scale = shorter_side / min(width, height)
+    return _smooth(image, was).resize(
+        (round(width * scale), round(height * scale)), Image.Resampling.BICUBIC
+    )
+
+
+def _smooth(image: Image.Image, was: str | None) -> Image.Image:
+    if image.mode in SMOOTH or (image.mode == "CMYK" and was in JPEG):
+        return image
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode.startswith("I;16"):
+        return image.convert("I")
+    has_alpha = "transparency" in image.info
+    return image.convert("RGBA" if has_alpha else "RGB")
+
+
+def _encoded(image: Image.Image, source_format: str | None) -> bytes:
+    buffer = BytesIO()
+    if source_format in JPEG:
+        image.save(buffer, format="JPEG", quality=JPEG_QUALITY)
+    else:
+        is_wide = image.mode == "I"  # PNG has 16 bits, not 32.
+        (image.convert("I;16") if is_wide else image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path to write to; it becomes `path` when all went well, else it is removed.
+
+    Raises:
+        ValueError: if it cannot be written, as when the disk is full.
+    """
+    # Not named *.parquet, so that a reader of the folder never takes it for data. Host
+    # and process: a task that is given up may still be writing when its double starts.
+    own = f".{path.name}.{socket.gethostname()}.{os.getpid()}.part"
+    unfinished = path.with_name(own)
+    try:
+        yield unfinished
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        why = "the disk is full" if is_full else error.strerror or str(error)
+        remedy = "free some space" if is_full else "mend that"
+        raise ValueError(
+            f"{path} cannot be written ({why}): {remedy}, and give the same command "
+            "again"
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers left; nobody may be writing there."""
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)

@@ -14,16 +14,15 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.config import DataConfig
-from infaug.data.decode import Encoded
-from infaug.data.parquet import (
+from infaug.data.columns import (
     Columns,
     class_index,
     encoded_bytes,
     find_columns,
     number_of,
-    opened,
-    reading,
 )
+from infaug.data.decode import Encoded
+from infaug.data.parquet import opened, reading
 from infaug.storage import Location
 
 

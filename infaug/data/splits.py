@@ -8,14 +8,14 @@ class. Every fraction is of what the earlier splits left. A long tail is cut las
 the training images alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from infaug.config import DataConfig
-from infaug.data.tail import thin
+from infaug.config import DataConfig, TailConfig
 from infaug.randomness import generator
 from infaug.words import plural
 
@@ -38,7 +38,12 @@ class Indices:
     long-tailed training set leaves out."""
 
 
-def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> Indices:
+def split(
+    labels: Int64[Tensor, "N"],
+    config: DataConfig,
+    test_given: bool,
+    class_names: Sequence[str] = (),
+) -> Indices:
     """Divide N images as `config` asks; a pure function of its arguments.
 
     Stratified: every split has at least one image of each class, and otherwise classes
@@ -54,11 +59,11 @@ def split(labels: Int64[Tensor, "N"], config: DataConfig, test_given: bool) -> I
     shuffled = torch.randperm(len(labels), generator=generator(config.seed, "split"))
     test, rest = shuffled[:0], shuffled
     if not test_given:
-        test, rest = _take("test", config.test, rest, labels, at_least=1)
+        test, rest = _take("test", config.test, rest, labels, class_names, at_least=1)
     # Two of each class: one to drive, one to choose.
-    target, _ = _take("target", config.target, rest, labels, at_least=2)
+    target, _ = _take("target", config.target, rest, labels, class_names, at_least=2)
     influence, selection = _divide(target, labels, config.influence_share)
-    train, unlabelled = _take_labels(config.labels, rest, target, labels)
+    train, unlabelled = _take_labels(config.labels, rest, target, labels, class_names)
     train = thin(train, labels, config.tail, config.seed)
     parts = (train, influence, selection, test, unlabelled)
     return Indices(*(part.sort().values for part in parts))
@@ -71,6 +76,7 @@ def split_beside(
     *,
     test_given: bool,
     test_of_target: bool,
+    class_names: Sequence[str] = (),
 ) -> Indices:
     """Divide N training images, and M target images that lie beside them.
 
@@ -85,6 +91,7 @@ def split_beside(
         config: seed, shares and number of labels.
         test_given: whether there is a test split of its own.
         test_of_target: whether test images are target images where there is none.
+        class_names: for messages.
 
     Raises:
         ValueError: if a split asks for more than is left.
@@ -98,8 +105,8 @@ def split_beside(
     influence, selection = _divide(held, target_labels, config.influence_share)
     rest = torch.randperm(len(labels), generator=generator(config.seed, "split"))
     if not (test_given or test_of_target):
-        test, rest = _take("test", config.test, rest, labels, at_least=1)
-    train, unlabelled = _take_labels(config.labels, rest, rest[:0], labels)
+        test, rest = _take("test", config.test, rest, labels, class_names, at_least=1)
+    train, unlabelled = _take_labels(config.labels, rest, rest[:0], labels, class_names)
     train = thin(train, labels, config.tail, config.seed)
     parts = (train, influence, selection, test, unlabelled)
     return Indices(*(part.sort().values for part in parts))
@@ -131,6 +138,7 @@ def _take(
     wanted: float | None,
     candidates: Tensor,
     labels: Tensor,
+    class_names: Sequence[str],
     *,
     at_least: int,
 ) -> tuple[Tensor, Tensor]:
@@ -138,12 +146,16 @@ def _take(
     size = _size(name, wanted, len(candidates))
     order = stratified_order(labels[candidates], at_least=at_least)
     chosen = candidates[order[:size]]
-    _check_classes(name, chosen, candidates, labels, at_least)
+    _check_classes(name, chosen, candidates, labels, at_least, class_names)
     return chosen, candidates[order[size:].sort().values]
 
 
 def _take_labels(
-    wanted: float | None, rest: Tensor, target: Tensor, labels: Tensor
+    wanted: float | None,
+    rest: Tensor,
+    target: Tensor,
+    labels: Tensor,
+    class_names: Sequence[str],
 ) -> tuple[Tensor, Tensor]:
     """Of `rest` without `target`: the training images, and what remains.
 
@@ -154,7 +166,7 @@ def _take_labels(
     order = backwards[stratified_order(labels[backwards], at_least=1)]
     left = order[torch.isin(order, target, invert=True)]
     size = _size("labels", wanted, len(left))
-    _check_classes("labels", left[:size], left, labels, at_least=1)
+    _check_classes("labels", left[:size], left, labels, 1, class_names)
     return left[:size], left[size:]
 
 
@@ -175,7 +187,12 @@ def _size(name: str, wanted: float | None, available: int) -> int:
 
 
 def _check_classes(
-    name: str, chosen: Tensor, candidates: Tensor, labels: Tensor, at_least: int
+    name: str,
+    chosen: Tensor,
+    candidates: Tensor,
+    labels: Tensor,
+    at_least: int,
+    class_names: Sequence[str],
 ) -> None:
     num_classes = int(labels.max()) + 1
     has = labels[chosen].bincount(minlength=num_classes)
@@ -183,8 +200,10 @@ def _check_classes(
         return
     left = labels[candidates].bincount(minlength=num_classes)
     if int(left.min()) < at_least:
+        few = int(left.argmin())
+        named = repr(class_names[few]) if class_names else few
         remedy = (
-            f"class {int(left.argmin())} has {int(left.min())} images left for it; add "
+            f"class {named} has {plural(int(left.min()), 'image')} left for it; add "
             "images of that class, or hold out less with --data.test or --data.target"
         )
     else:
@@ -212,3 +231,64 @@ def _divide(
         owed -= taken
         drives[members[:taken]] = True
     return target[drives], target[~drives]
+
+
+def thin(
+    train: Int64[Tensor, "n"],
+    labels: Int64[Tensor, "N"],
+    tail: TailConfig,
+    seed: int,
+) -> Int64[Tensor, "m"]:
+    """Of the training images, those that a long-tailed set keeps.
+
+    Which class is large and which small is drawn from `seed`. The largest has as many
+    images as the classes at hand allow; what is not kept is not used at all. The first
+    images of a class are kept, so a larger ratio keeps a subset in every class but the
+    largest.
+
+    Args:
+        train: positions in `labels`, in random order within each class.
+        labels: of all images of the source.
+        tail: how class sizes fall; `none` keeps everything.
+        seed: of the splits.
+    """
+    if tail.kind == "none":
+        return train
+    of_train = labels[train]
+    available = of_train.bincount(minlength=int(labels.max()) + 1)
+    order = torch.randperm(len(available), generator=generator(seed, "tail"))
+    sizes = torch.empty_like(available)
+    sizes[order] = tail_sizes(available[order], tail)
+    by_class = of_train.argsort(stable=True)
+    first_of_class = (available.cumsum(0) - available)[of_train[by_class]]
+    number = torch.arange(len(train)) - first_of_class
+    kept = by_class[number < sizes[of_train[by_class]]]
+    return train[kept.sort().values]
+
+
+def tail_sizes(available: Int64[Tensor, "Y"], tail: TailConfig) -> Int64[Tensor, "Y"]:
+    """Images that each class keeps, of those it has; the largest class first.
+
+    round(n_1 shares), at least 1, with n_1 the largest number that no class refuses.
+
+    >>> tail_sizes(torch.tensor([100, 80, 90]), TailConfig(kind="exponential"))
+    tensor([100,  10,   1])
+    >>> tail_sizes(torch.tensor([81, 99, 99]), TailConfig(kind="zipf", ratio=9.0))
+    tensor([81, 20,  9])
+    """
+    shares = tail_shares(len(available), tail)
+    largest = (available / shares).min()
+    # What rounding adds, no class may lack.
+    sizes = (largest * shares).round().long().clamp(min=1)
+    return sizes.minimum(available)
+
+
+def tail_shares(num_classes: int, tail: TailConfig) -> Float[Tensor, "Y"]:
+    """Class sizes over that of the largest: 1 down to 1 / ratio; see `TailConfig`."""
+    number = torch.arange(num_classes, dtype=torch.float64)
+    last = max(num_classes - 1, 1)
+    if tail.kind == "zipf":
+        place = (number + 1).log() / torch.tensor(last + 1.0).double().log()
+    else:
+        place = number / last
+    return tail.ratio ** (-place)

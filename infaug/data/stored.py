@@ -11,10 +11,9 @@ from torch import Tensor
 from infaug.config import DataConfig
 from infaug.data.dataset import Labelled
 from infaug.data.decode import UnreadableError, open_image
-from infaug.data.feed import Feed
 from infaug.data.lanes import Window
 from infaug.data.parquet import opened, parquet_class_names, parquet_items
-from infaug.data.reader import Reader
+from infaug.data.reader import Feed, Reader
 from infaug.data.shards import read_layout
 from infaug.storage import Location
 

@@ -9,10 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from infaug.data.batches import Batch, Batches, check_groups
-from infaug.data.crops import Crop
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.lanes import windows
-from infaug.data.reader import Piece
+from infaug.data.reader import Crop, Piece
 from infaug.data.stored import Stored
 from infaug.randomness import Draws, Purpose
 

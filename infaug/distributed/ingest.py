@@ -15,9 +15,8 @@ import ray.data
 import torch
 from ray.exceptions import RayError
 
-from infaug.data.crops import Crop
 from infaug.data.lanes import Window
-from infaug.data.reader import Piece, Reader
+from infaug.data.reader import Crop, Piece, Reader
 
 AT_ONCE = 1024  # windows in one pipeline; starting one takes seconds
 

@@ -193,6 +193,17 @@ class InPool:
         """Whether `result` would return at once."""
         return bool(ray.wait([self.reference], timeout=0)[0])
 
+    def wait(self, timeout_s: float) -> bool:
+        """Whether `result` returns at once; waits for so long at most.
+
+        Raises:
+            PoolError: if the coordinator does not answer.
+        """
+        if ray.wait([self.reference], timeout=timeout_s)[0]:
+            return True
+        self._check_coordinator()
+        return False
+
     def result(self) -> Any:
         """The answer, waited for while there is a coordinator that answers.
 

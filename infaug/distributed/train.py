@@ -1,15 +1,16 @@
-"""The same run on several workers: one TorchTrainer around `comparison.run`.
+"""The same run on several workers: one TorchTrainer around `experiment.run`.
 
-Ray places the workers, connects them, and starts them again when one dies or, between
-their least and most, when nodes come and go; the run then continues from its own
-checkpoint in the run folder, which all nodes must share: a disk they all see, or a URL.
-So the folder is the same whether Ray was there or not.
+Ray places the workers, connects them, and starts them again when one dies or hangs or,
+between their minimum and maximum, when nodes come and go. The run then continues from
+its own checkpoint in the run folder, which all nodes must share: a disk they all see,
+or a URL. So the folder is the same whether Ray was there or not.
 """
 
 import contextlib
 import os
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,22 @@ from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from infaug.config import RunConfig, from_dict, to_dict
-from infaug.data.feed import Feed
-from infaug.distributed.attempts import count_attempt
-from infaug.distributed.ingest import RayFeed
-from infaug.distributed.local import connect
-from infaug.distributed.metrics import RayMetrics
-from infaug.distributed.pool import PoolSolver, SolverPool
-from infaug.distributed.pool_actor import PoolError
-from infaug.distributed.pool_growth import PoolShape
-from infaug.distributed.room import (
-    await_room,
+from infaug.data.reader import Feed
+from infaug.distributed.attempts import count_attempt, note_reason
+from infaug.distributed.capacity import (
+    Fallback,
+    await_capacity,
     scaling_of,
     worker_bundle,
 )
+from infaug.distributed.ingest import RayFeed
+from infaug.distributed.local import connect
+from infaug.distributed.metrics import RayMetrics
+from infaug.distributed.notice import Leaving, drain_this_node, watch_node
+from infaug.distributed.pool import PoolSolver, SolverPool
+from infaug.distributed.pool_actor import PoolError
+from infaug.distributed.pool_growth import PoolShape
+from infaug.distributed.ray_private import ControllerError
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 from infaug.span import Span
@@ -40,6 +44,15 @@ from infaug.storage import Location, is_url, location
 from infaug.training.services import Services
 from infaug.transfer import remove_folder
 from infaug.world import World
+
+# No collective waits longer: nothing in a training keeps peers waiting for minutes, so
+# a longer wait is a hang, and ends in a restart from the last checkpoint.
+COLLECTIVE_TIMEOUT_S = 600
+# A worker that does not answer Ray for so long is stopped and replaced.
+HUNG_AFTER_S = 60
+MAX_SETUPS = 5  # of workers, one after another, that failed
+SETUP_PAUSE_S = 5.0  # before the second; then twice as long each time
+WORKED_S = 600.0  # an attempt that lasted so long did not fail in its setup
 
 
 def fit_on_workers(
@@ -51,38 +64,41 @@ def fit_on_workers(
     shown: bool = True,
     pool: PoolShape | None = None,
     gpus_per_worker: float | None = None,
-    patience_s: float = 0.0,
-    resize_s: float = 60.0,
+    await_s: float = 0.0,
+    resize_s: float = 120.0,
 ) -> dict[str, Any]:
-    """`comparison.run` on as many Ray workers; the same result and files.
+    """`experiment.run` on as many Ray workers; the same result and files.
 
     The global batch and the learning rate do not depend on how many there are; the
-    bytes of the result do, by the order of summation. Every `resize_s` the workers are
-    made as many as the cluster has room for.
+    bytes of the result do, by the order of summation. Every `resize_s`, which gathers
+    nodes that arrive one by one, the workers become as many as the cluster can hold.
 
     A pool solves for s_val beside them, in a place that is reserved before theirs.
     With 0 workers this process trains, and only the pool is Ray's. A worker takes a CPU
-    and `gpus_per_worker`; None: one GPU if the least can have one now, else none. With
-    `patience_s` the autoscaler is given that long to add what is missing.
+    and `gpus_per_worker`; None: one GPU if the minimum can have one now, else none. The
+    autoscaler is given `await_s` to add what is missing.
 
     Connects to the cluster that RAY_ADDRESS names (a submitted job has it), else starts
     one on this machine that listens on localhost only.
 
     Raises:
-        ValueError: whatever `comparison.run` refuses; too few CPUs or GPUs; a pool that
+        ValueError: whatever `experiment.run` refuses; too few CPUs or GPUs; a pool that
             cannot go on.
     """
     folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
     if (finished := folder.result_of(config)) is not None:
-        remove_folder(_books(folder))  # Its driver was killed after its workers.
+        remove_folder(_ray_files(folder))  # Its driver was killed after its workers.
         return finished
     World(size=max(workers.most, 1)).share(config.classifier.batch_groups)
     started_here = connect(workers.most, pool)
     try:
-        if patience_s:
-            await_room(worker_bundle(gpus_per_worker), workers.least, pool, patience_s)
+        worker = worker_bundle(gpus_per_worker)
+        if await_s:
+            await_capacity(worker, workers.least, pool, await_s)
         with contextlib.ExitStack() as stack:
+            if await_s and workers.most:
+                stack.enter_context(Fallback(worker, workers.least))
             solver = stack.enter_context(SolverPool(pool)) if pool else None
             if not workers.most:
                 return run(
@@ -93,7 +109,7 @@ def fit_on_workers(
                     services=Services(solver=solver, watchers=[RayMetrics()]),
                 )
             scaling = scaling_of(
-                workers, gpus_per_worker, pool, resize_s, is_awaited=patience_s > 0
+                workers, gpus_per_worker, pool, resize_s, is_awaited=await_s > 0
             )
             return _train(config, folder, scaling, cache, shown, solver)
     except PoolError as error:
@@ -102,7 +118,7 @@ def fit_on_workers(
     finally:
         if started_here:
             ray.shutdown()
-        remove_folder(_books(folder))
+        remove_folder(_ray_files(folder))
 
 
 @contextlib.contextmanager
@@ -125,44 +141,79 @@ def _train(
     shown: bool,
     solver: PoolSolver | None,
 ) -> dict[str, Any]:
-    system, path = _books(folder).opened
-    trainer = TorchTrainer(
-        _work,
-        train_loop_config={
-            "config": to_dict(config),
-            "here": os.getcwd(),
-            "out": folder.place,
-            "cache": str(cache.absolute()) if cache else None,
-            "shown": shown,
-            "solver": solver,
-            "feed": _feed(scaling),
-        },
-        torch_config=TorchConfig(backend="nccl" if scaling.use_gpu else "gloo"),
-        scaling_config=scaling,
-        # A fresh name each time: Ray skips training if it finds a finished one's name.
-        run_config=RayRunConfig(
-            name=uuid.uuid4().hex,
-            storage_path=path,
-            storage_filesystem=system,
-            # Machines may die any number of times; `count_attempt` knows when to stop.
-            failure_config=FailureConfig(max_failures=-1),
-        ),
-    )
-    end = trainer.fit().return_value
-    assert end is not None, "the workers end with a result or a mistake"
+    system, path = _ray_files(folder).opened
+    os.environ.setdefault("RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S", f"{HUNG_AFTER_S}")
+    job = {
+        "config": to_dict(config),
+        "here": os.getcwd(),
+        "out": folder.place,
+        "cache": str(cache.absolute()) if cache else None,
+        "shown": shown,
+        "solver": solver,
+        "feed": _feed(scaling),
+    }
+
+    def build() -> TorchTrainer:
+        return TorchTrainer(
+            _work,
+            train_loop_config=job,
+            torch_config=TorchConfig(
+                backend="nccl" if scaling.use_gpu else "gloo",
+                timeout_s=COLLECTIVE_TIMEOUT_S,
+            ),
+            scaling_config=scaling,
+            # A fresh name each time: Ray skips training under a finished one's name.
+            run_config=RayRunConfig(
+                name=uuid.uuid4().hex,
+                storage_path=path,
+                storage_filesystem=system,
+                # Machines may die any number of times; `count_attempt` ends the run.
+                failure_config=FailureConfig(max_failures=-1),
+            ),
+        )
+
+    end = fit_again(build)
     if "mistake" in end:
         raise ValueError(end["mistake"])
     return end["result"]
 
 
-def _books(folder: RunFolder) -> Location:
-    """Where Ray keeps its own books of a run: all nodes must see it."""
+def fit_again(build: Callable[[], TorchTrainer]) -> dict[str, Any]:
+    """Fit a trainer, and another one where Ray could not set its workers up.
+
+    Ray retries workers that die, but not an error of its controller, such as a node
+    that leaves while workers are being connected.
+
+    Raises:
+        ValueError: if that failed `MAX_SETUPS` times in a row.
+    """
+    failed = 0
+    while True:
+        began = time.monotonic()
+        try:
+            end = build().fit().return_value
+        except ControllerError as error:
+            failed = 1 if time.monotonic() - began > WORKED_S else failed + 1
+            if failed >= MAX_SETUPS:
+                raise ValueError(
+                    f"Ray could not set up the workers {failed} times in a row: "
+                    f"{error.controller_failure}; rerunning the command continues "
+                    "from the last checkpoint"
+                ) from error
+            time.sleep(SETUP_PAUSE_S * 2 ** (failed - 1))
+        else:
+            assert isinstance(end, dict), "workers end with a result or a mistake"
+            return end
+
+
+def _ray_files(folder: RunFolder) -> Location:
+    """Where Ray keeps its own files of a run: all nodes must see it."""
     home = folder.mirror.home if folder.mirror else location(str(folder.path))
     return home / "ray"
 
 
 def _feed(scaling: ScalingConfig) -> Feed | None:
-    """Ray Data where a cluster has CPUs left over, else threads of each worker."""
+    """Ray Data where a cluster has spare CPUs, else threads of each worker."""
     spare = ray.available_resources().get("CPU", 0) - scaling.max_workers
     return RayFeed() if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
 
@@ -177,8 +228,11 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     # Ray gives a worker its own folder, but paths were meant where they were typed.
     if Path(job["here"]).is_dir():
         os.chdir(job["here"])
+    world, context = World.joined(), ray.train.get_context()
+    if context.get_local_rank() == 0:
+        watch_node(drain_this_node)
     try:
-        World.joined().first(lambda: count_attempt(folder))
+        world.first(lambda: count_attempt(folder, world.size))
         result = run(
             from_dict(RunConfig, job["config"]),
             folder.place,
@@ -187,15 +241,14 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             services=Services(
                 solver=job["solver"],
                 feed=job["feed"],
-                watchers=[RayMetrics(ray.train.get_context().get_world_rank())],
-                is_leaving=_is_leaving,
+                watchers=[RayMetrics(context.get_world_rank())],
+                is_leaving=Leaving(world),
             ),
         )
     except ValueError as error:
         return {"mistake": str(error)}
+    except Exception as error:
+        if world.is_first:
+            note_reason(folder, error)
+        raise
     return {"result": result}
-
-
-def _is_leaving() -> bool:
-    """Whether a node of this training has been given notice."""
-    return ray.train.get_preemption_info() is not None

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
+from packaging.version import Version
+
 from infaug.doctor.finding import Finding, judge
+
+# Older ones lack elastic training, notice of preemption or priority of groups.
+MIN_RAY = "2.60"
 
 
 def check_version() -> Finding:
@@ -13,7 +18,9 @@ def check_version() -> Finding:
         found = metadata.version("ray")
     except metadata.PackageNotFoundError:
         return judge("ray", False, "not installed", "pip install --upgrade infaug")
-    return judge("ray", True, found, "")
+    is_new = Version(found) >= Version(MIN_RAY)
+    remedy = f"pip install --upgrade 'ray[default,data,train,tune]>={MIN_RAY}'"
+    return judge("ray", is_new, found, remedy)
 
 
 def judge_cluster(address: str, probe: Mapping[str, Any]) -> Finding:

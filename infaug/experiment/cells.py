@@ -10,7 +10,7 @@ from infaug.config import RunConfig
 from infaug.experiment.tuning import choose, trial_config, trial_row, tuned_config
 from infaug.record.folder import RunFolder
 from infaug.training.alternation import estimator_steps
-from infaug.training.rows import FEATURES_OF, GENERATOR, Row
+from infaug.training.rows import FEATURES_OF, GENERATOR, POLICY_FROM, Row
 from infaug.training.views import base_of, refuse_unjudged
 
 
@@ -43,6 +43,8 @@ class Planned:
         if self.row.is_learned:
             steps["estimate"] = estimator_steps(rounds)
             steps["review"] = 0 if is_once else rounds.rounds - 1
+        if self.row.learns_policy:
+            steps["estimate"] = estimator_steps(rounds)
         if self.row.solves_s_val:
             steps["refresh"] = 1 if is_once else rounds.rounds - 1
         return steps
@@ -147,3 +149,10 @@ def generator_for(planned: Planned, folder: RunFolder) -> State | None:
     if row.uses_generator and planned.config.adversarial.fit != "none":
         return folder.weights(GENERATOR.name, seed, "generator")
     return None
+
+
+def policy_for(planned: Planned, folder: RunFolder) -> State | None:
+    """The policy that a row begins with: the learned one, or none for the uniform."""
+    if planned.row.policy != "learned":
+        return None
+    return folder.weights(POLICY_FROM, planned.seed, "policy")

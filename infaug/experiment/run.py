@@ -24,6 +24,7 @@ from infaug.experiment.cells import (
     features_for,
     generator_for,
     plan_cells,
+    policy_for,
 )
 from infaug.experiment.controls import choose_controls
 from infaug.experiment.generators import provide_generator
@@ -180,9 +181,11 @@ def run_planned(
                 continue
             generator = world.first(partial(generator_for, planned, folder))
             driver = world.first(partial(driver_for, planned, folder))
+            policy = world.first(partial(policy_for, planned, folder))
             cell = Cell(
-                planned.row, seed, splits, config, world, device, generator, driver
-            )
+                planned.row, seed, splits, config, world, device,
+                generator, driver, policy,
+            )  # fmt: skip
             if state is not None:
                 cell.load(state)
             run_cell(cell, splits, kept, services.solver)

@@ -105,6 +105,7 @@ class _TailViews(CellViews):
             cell.seed,
             cell.train,
             cell.transform,
+            cell.policy,
             cell.config,
             cell.world,
             cell.device,

@@ -17,8 +17,8 @@ from infaug.baselines.git.transfer import InvarianceTransfer
 from infaug.classify.invariance import expected_divergence
 from infaug.config import GitConfig, NuisanceConfig, RunConfig, to_dict
 from infaug.data.dataset import Labelled
-from infaug.data.nuisance import apply_nuisance
 from infaug.data.problem import divide
+from infaug.data.shift import apply_nuisance
 from infaug.data.source import Source, load
 from infaug.experiment.cells import Planned
 from infaug.experiment.grid_run import Site

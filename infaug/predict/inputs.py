@@ -9,15 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infaug.config import DataConfig
+from infaug.data.columns import encoded_bytes, find_columns
 from infaug.data.decode import Encoded
 from infaug.data.names import SUFFIXES, composed, is_image, is_no_label, is_parquet
-from infaug.data.parquet import (
-    batches,
-    encoded_bytes,
-    find_columns,
-    opened,
-    parquet_class_names,
-)
+from infaug.data.parquet import batches, opened, parquet_class_names
 from infaug.data.tree import files_below
 from infaug.predict.model import Model
 from infaug.storage import Location, location

@@ -236,6 +236,11 @@ class RunFolder:
             return from_dict(RunConfig, json.loads(path.read_text()))
         except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is no config of infaug: {error}") from error
+        except ValueError as error:
+            raise ValueError(
+                f"{self} is of another version of infaug ({error}): read it with the "
+                "version that wrote it, or train again with a new --out"
+            ) from error
 
     def cell(self, row: str, seed: int) -> Path:
         """The folder of a finished cell."""

@@ -159,7 +159,7 @@ class Recorder:
                 )
             is_due = is_last or number % config.checkpoint_every_steps == 0
             with tally.time("checkpoint"):
-                if is_due or (is_told and self.is_leaving and self.is_leaving()):
+                if is_due or (self.is_leaving and self.is_leaving()):
                     self._checkpoint(place, state)
             if is_told:
                 now = tally.clock()

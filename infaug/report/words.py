@@ -33,6 +33,12 @@ GLOSS = {
     "mixup_learned": "the learned augmentation after the base, images mixed (MixUp)",
     "reweighted": "the base augmentation, images weighed by their influence",
     "bilevel_learned": "the base; the base, then E as one step of F teaches it",
+    "uniform_policy": "the base; the base, then random operations, all alike likely",
+    "policy_online": "the base; the base, then operations by a policy as it learns",
+    "policy_learned": "the base; the base, then operations by the learned policy",
+    "pooled_even": "the base augmentation, half of the images trained on drive",
+    "pooled_uniform": "as uniform_policy, half of the images trained on drive",
+    "pooled_policy": "as policy_learned, half of the images trained on drive",
     "oracle": "training images shifted as the test images are; no control",
 }
 

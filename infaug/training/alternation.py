@@ -12,6 +12,7 @@ from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
 from infaug.data.stored import Stored
 from infaug.estimate.fit import fit_estimator
+from infaug.estimate.policy import fit_policy
 from infaug.record.recorder import Recorder
 from infaug.record.watcher import Metrics
 from infaug.training.cell import Cell
@@ -68,6 +69,10 @@ def run_cell(
             left = recorder.left(round_, "refresh", 1)
             steps = refresh(cell, round_, left, refresher)
             recorder.follow(round_, "refresh", left, steps, cell)
+        if row.learns_policy and solves:
+            left = recorder.left(round_, "estimate", rounds.estimator_steps)
+            steps = teach_policy(cell, round_, left)
+            recorder.follow(round_, "estimate", left, steps, cell)
         if not learns:
             continue
 
@@ -217,6 +222,21 @@ def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
     ):
         yield metrics
     cell.classifier.requires_grad_(True)
+
+
+def teach_policy(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
+    """Updates of the policy over operations; F and S stand still."""
+    first = round_ * cell.config.rounds.estimator_steps
+    cell.classifier.eval()
+    for _, metrics in fit_policy(
+        cell.policy,
+        cell.optimizers["policy"],
+        cell.scores_of_views(),
+        cell.views.estimator_batch_at,
+        range(first + left.start, first + left.stop),
+        world=cell.world,
+    ):
+        yield metrics
 
 
 def assess(cell: Cell, split: Labelled) -> Evaluation:

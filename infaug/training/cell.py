@@ -22,6 +22,7 @@ from infaug.data.stored import Stored, some
 from infaug.estimate.fit import InfluenceScores, Scores, influence_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.learned_transform import build_transform
+from infaug.estimate.policy import Policy, build_policy_optimizer
 from infaug.precision import autocast, dtype_of
 from infaug.state import (
     State,
@@ -51,6 +52,7 @@ class Cell:
         device: where everything lies.
         generator: state of the G the cell begins with; None for a random one.
         driver: state of the F that drives E where s_val is solved once.
+        policy: state of the policy the cell begins with; None for the uniform one.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Cell:
         device: torch.device,
         generator: Mapping[str, Tensor] | None = None,
         driver: Mapping[str, Tensor] | None = None,
+        policy: Mapping[str, Tensor] | None = None,
     ):
         self.row, self.seed, self.config, self.world = row, seed, config, world
         self.device, self.dtype = device, dtype_of(config.classifier.precision)
@@ -83,6 +86,10 @@ class Cell:
         )
         if generator is not None:
             self.transform.generator.load_state_dict(generator)
+        self.policy = Policy(config.policy, channels)
+        if policy is not None:
+            self.policy.load_state_dict(policy)
+        self.policy.to(device)
         layout = torch.channels_last if settings.channels_last else None
         for network in (self.classifier, self.transform):
             network.to(device, self.dtype)
@@ -94,6 +101,7 @@ class Cell:
         self.optimizers: dict[str, Optimizer] = {
             "classifier": optimizer_of_classifier(self.classifier, settings),
             "transform": optimizer_of_transform(self.transform, config.estimator),
+            "policy": build_policy_optimizer(self.policy),
         }
         self.s_val = torch.zeros(
             splits.num_classes, self.classifier.head.in_features + 1,
@@ -106,7 +114,7 @@ class Cell:
             # Images that are there cannot be made extreme: the influence as it is.
             self.judged_by = replace(config.influence, objective="raw")
         self.views = CellViews(
-            row, seed, self.train, self.transform, config, world, device
+            row, seed, self.train, self.transform, self.policy, config, world, device
         )
         self.cleared_until = 0
         self.augments = self.views.augments_of(row)
@@ -176,9 +184,12 @@ class Cell:
     @property
     def _learning(self) -> dict[str, nn.Module]:
         """The networks that learn in this row, by the names of their optimizers."""
+        networks: dict[str, nn.Module] = {"classifier": self.classifier}
         if self.row.is_learned:
-            return {"classifier": self.classifier, "transform": self.transform}
-        return {"classifier": self.classifier}
+            networks["transform"] = self.transform
+        if self.row.learns_policy:
+            networks["policy"] = self.policy
+        return networks
 
     def tensors(self) -> State:
         """The whole state by name, for a checkpoint."""
@@ -205,13 +216,29 @@ class Cell:
         kept = {"classifier": self.classifier.state_dict()}
         if self.row.is_learned:
             kept["transform"] = self.transform.state_dict()
+        if self.row.policy is not None:
+            kept["policy"] = self.policy.state_dict()
         return kept
 
 
 def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | Stored:
+    if row.is_even:
+        return _pooled_evenly(splits)
     if row.is_pooled:
         return splits.pooled
     if row.is_oracle:
         assert isinstance(splits.train, Labelled), "a stream is not shifted"
         return replace(splits.train, images=apply_shift(splits.train.images, shift))
     return splits.train
+
+
+def _pooled_evenly(splits: Splits) -> Labelled:
+    """Training and influence images, these repeated until they are half of all."""
+    if not isinstance(splits.train, Labelled):
+        raise ValueError(
+            "rows: pooled_even, pooled_uniform and pooled_policy repeat images in "
+            "memory, and these are streamed: raise --data.stream-above-gib"
+        )
+    copies = max(1, round(len(splits.train) / len(splits.influence)))
+    at = torch.arange(len(splits.influence)).repeat(copies)
+    return splits.train + splits.influence.select(at)

@@ -5,7 +5,7 @@ Whoever solves, S is a function of the snapshot: the thread here and the actors 
 """
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -30,6 +30,10 @@ class Solved:
 @runtime_checkable
 class Pending(Protocol):
     """An S that is being solved for."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether `result` returns at once; waits for so long at most."""
+        ...
 
     def result(self) -> Solved:
         """S, waited for if need be.
@@ -82,6 +86,10 @@ class InThread:
     """An S that the thread is solving for."""
 
     future: "Future[Solved]"
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether S is there; waits for so long at most."""
+        return bool(wait([self.future], timeout_s).done)
 
     def result(self) -> Solved:
         """S, waited for if need be."""

@@ -17,6 +17,8 @@ from infaug.training.cell import Cell
 from infaug.training.overlap import InBackground, Pending, Solved, Solver
 from infaug.training.solve import hessian_sample, solve_s_val, take_snapshot
 
+POLL_S = 5.0  # for which the first process waits for S before it hears the others
+
 
 @dataclass(frozen=True)
 class Refreshed:
@@ -116,12 +118,19 @@ class HandedOver:
         self.after(round_, self.cell.config.rounds.classifier_steps)
         began = time.perf_counter()
         with self.cell.world.tally.time("s_val"):
+            # No collective lasts longer than a poll, however late S is.
+            while not self.cell.world.first(self._is_ready):
+                pass
             solved = self.cell.world.first(self._result)
         self.pending, self.cell.frozen = None, None
         waited = time.perf_counter() - began + self.handing_over_s
         self.handing_over_s = 0.0
         lag = self.cell.config.rounds.lag
         return Refreshed(solved.solution, lag, solved.seconds, waited)
+
+    def _is_ready(self) -> bool:
+        assert self.pending is not None, "only the first process asks, and it began"
+        return self.pending.wait(POLL_S)
 
     def _result(self) -> Solved:
         assert self.pending is not None, "only the first process asks, and it began"

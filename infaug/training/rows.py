@@ -9,9 +9,13 @@ from typing import Literal
 
 from infaug.config import Controls, RunConfig, ViewLoss
 
-View = Literal["identity", "base", "random", "learned", "base+random", "base+learned"]
+View = Literal[
+    "identity", "base", "random", "learned",
+    "base+random", "base+learned", "base+policy",
+]  # fmt: skip
 GeneratorFrom = Literal["initial", "final"]
 Signal = Literal["influence", "lookahead"]
+PolicyFrom = Literal["uniform", "online", "learned"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,9 @@ class Row:
         signal: of a learned row: what teaches E and G, influence by s_val or one step
             of F ahead.
         is_reweighted: whether every view weighs by its influence.
+        is_even: whether pooled influence images are half of what is trained on.
+        policy: of a policy's view: uniform, updated after every refresh (online), or as
+            the paired `policy_online` training left it (learned).
     """
 
     name: str
@@ -46,6 +53,8 @@ class Row:
     control: str | None = None
     signal: Signal = "influence"
     is_reweighted: bool = False
+    is_even: bool = False
+    policy: PolicyFrom | None = None
 
     def views_of(self, num: int) -> tuple[View, ...]:
         """`num` views, the row's in turn, after the original if the loss asks for it.
@@ -66,7 +75,13 @@ class Row:
     @property
     def solves_s_val(self) -> bool:
         """Whether s_val is refreshed in this row: for E, or for weights."""
-        return self.is_reweighted or (self.is_learned and self.signal == "influence")
+        learns = self.is_learned and self.signal == "influence"
+        return self.is_reweighted or learns or self.learns_policy
+
+    @property
+    def learns_policy(self) -> bool:
+        """Whether the policy over operations is updated in this row."""
+        return self.policy == "online"
 
     @property
     def looks_ahead(self) -> bool:
@@ -80,8 +95,8 @@ class Row:
 
     @property
     def learns_on_base(self) -> bool:
-        """Whether E sees base-augmented images, as it will in use."""
-        return "base+learned" in self.views
+        """Whether E or a policy learns on base-augmented images, as in use."""
+        return "base+learned" in self.views or "base+policy" in self.views
 
 
 _USUAL = (
@@ -142,7 +157,33 @@ _NEIGHBOURS = (
     ),
 )
 
-ROWS = {row.name: row for row in (*_USUAL, *_SIBLINGS, *_NEIGHBOURS)}
+# A policy over ready-made operations. `policy_online` learns it; a fresh F then trains
+# on its views, alone or with the images that drove, which so train no F that judges.
+_OPERATION_POLICIES = (
+    Row(name="uniform_policy", views=("base", "base+policy"), policy="uniform"),
+    Row(name="policy_online", views=("base", "base+policy"), policy="online"),
+    Row(name="policy_learned", views=("base", "base+policy"), policy="learned"),
+    Row(name="pooled_even", views=("base", "base"), is_pooled=True, is_even=True),
+    Row(
+        name="pooled_uniform",
+        views=("base", "base+policy"),
+        is_pooled=True,
+        is_even=True,
+        policy="uniform",
+    ),
+    Row(
+        name="pooled_policy",
+        views=("base", "base+policy"),
+        is_pooled=True,
+        is_even=True,
+        policy="learned",
+    ),
+)
+POLICY_FROM = "policy_online"
+
+ROWS = {
+    row.name: row for row in (*_USUAL, *_SIBLINGS, *_NEIGHBOURS, *_OPERATION_POLICIES)
+}
 USUAL = tuple(row.name for row in _USUAL)
 SIBLINGS = tuple(row.name for row in (*_SIBLINGS, *_NEIGHBOURS))
 NEIGHBOURS = tuple(row.name for row in _NEIGHBOURS)
@@ -213,4 +254,6 @@ def _named(config: RunConfig) -> set[str]:
         )
     if any(ROWS[name].generator == "final" for name in names):
         names.add("base_learned")
+    if any(ROWS[name].policy == "learned" for name in names):
+        names.add(POLICY_FROM)
     return names

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from infaug.data.feed import Feed
+from infaug.data.reader import Feed
 from infaug.record.watcher import Watcher
 from infaug.training.overlap import Solver
 

@@ -22,11 +22,12 @@ from infaug.augment.views import (
 from infaug.baselines.reweight.weights import reweigh
 from infaug.config import EstimatorConfig, RunConfig
 from infaug.data.batches import Batches
-from infaug.data.crops import Crop
 from infaug.data.dataset import Labelled
+from infaug.data.reader import Crop
 from infaug.data.stored import Stored
 from infaug.data.stream import Stream, batches_of
 from infaug.estimate.learned_transform import LearnedTransform
+from infaug.estimate.policy import Policy
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
 from infaug.training.rows import Row
@@ -42,6 +43,7 @@ class CellViews:
         seed: repetition; rows of one seed draw the same base augmentation.
         train: the images.
         transform: E and G, as they are at each step.
+        policy: over operations, as it is at each step.
         config: settled.
         world: who shares the batches.
         device: where batches are put.
@@ -53,12 +55,13 @@ class CellViews:
         seed: int,
         train: Labelled | Stored,
         transform: LearnedTransform,
+        policy: Policy,
         config: RunConfig,
         world: World,
         device: torch.device,
     ):
         self.row, self.seed, self.train = row, seed, train
-        self.transform, self.config = transform, config
+        self.transform, self.policy, self.config = transform, policy, config
         self.world, self.device = world, device
         self.dtype = dtype_of(config.classifier.precision)
         self.learned = Learned(transform, config.estimator)
@@ -67,7 +70,10 @@ class CellViews:
         of_f, of_e, self._base_left = _crops(row, self.views, train, base)
         self._begun = self.augments_of(row, self._base_left)
         self._classify = self._batches(config.classifier.batch_size, of_f, "classify")
-        self._estimate = self._batches(config.estimator.batch_size, of_e, "estimate")
+        size, groups = config.estimator.batch_size, config.classifier.batch_groups
+        if row.learns_policy:
+            size = max(groups, config.policy.batch_size // groups * groups)
+        self._estimate = self._batches(size, of_e, "estimate")
 
     def _batches(
         self, size: int, crops: tuple[Crop, ...], purpose: str
@@ -90,6 +96,7 @@ class CellViews:
             "base": build_base(base),
             "random": RandomTau(self.transform.generator),
             "learned": self.learned,
+            "policy": self.policy,
         }
         augment = Compose(*(parts[name] for name in view.split("+")))
         mixer = build_mixer(base)

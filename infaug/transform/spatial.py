@@ -87,3 +87,37 @@ def warp(
     `padding` says what lies outside: "zeros", "border" or "reflection".
     """
     return F.grid_sample(x, flow.to(x.dtype), "bilinear", padding, align_corners=False)
+
+
+def inverse_affine(
+    angle: Float[Tensor, "B"], shear: Float[Tensor, "B"], scale: Float[Tensor, "B"]
+) -> Float[Tensor, "B 2 2"]:
+    """Matrices on pixels, output to source, of rotation x shear x scale (radians)."""
+    cos, sin, tan = angle.cos(), angle.sin(), shear.tan()
+    # Forward map: scale * R(angle) @ [[1, -tan], [0, 1]]; y grows downwards.
+    forward = torch.stack(
+        [
+            torch.stack([cos, -cos * tan + sin], dim=-1),
+            torch.stack([-sin, sin * tan + cos], dim=-1),
+        ],
+        dim=-2,
+    )
+    return torch.linalg.inv(scale[:, None, None] * forward)
+
+
+def warp_affine(
+    x: Float[Tensor, "B C H W"],
+    source: Float[Tensor, "B 2 2"],
+    shift: Float[Tensor, "B 2"],
+) -> Float[Tensor, "B C H W"]:
+    """Images by a linear map on pixels, output to source, then moved; zero outside.
+
+    `shift` is in normalised coordinates: 2 is one image side.
+    """
+    size = x.shape[2:]
+    source = source * on_sides(*size, like=source)
+    offset = -(source @ shift.unsqueeze(-1)).squeeze(-1)
+    identity = torch.eye(2, dtype=x.dtype, device=x.device)
+    matrix = (source - identity).flatten(1)[:, :, None, None].expand(-1, -1, *size)
+    offset = offset[:, :, None, None].expand(-1, -1, *size)
+    return warp(x, flow_of(matrix, offset), padding="zeros")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from jaxtyping import Int64
 from torch import Tensor
 
@@ -53,8 +54,14 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     cell.classifier.load_state_dict(folder.weights(name, seed, "classifier"))
     if kind.is_learned:
         cell.transform.load_state_dict(folder.weights(name, seed, "transform"))
+    if kind.policy is not None:
+        cell.policy.load_state_dict(folder.weights(name, seed, "policy"))
     cell.classifier.eval().requires_grad_(False)
     source_index, _ = splits.trained_on(kind.is_pooled)
+    if kind.is_even:  # The driving images, which come last, are repeated.
+        first, repeated = source_index.split([len(splits.train), len(splits.influence)])
+        copies = (len(cell.train) - len(first)) // len(repeated)
+        source_index = torch.cat([first, repeated.repeat(copies)])
     return Finished(cell, splits, source_index)
 
 

@@ -18,7 +18,7 @@ def test_prepare_writes_shards_that_fit_reads_and_says_what_it_did(tmp_path, cap
     said = capsys.readouterr().out
     assert "24 train images of 2 classes, 4 shards" in said
     assert f"1 unreadable image was left out: {out}/unreadable.jsonl" in said
-    assert "1 file that is not named like images was passed over" in said
+    assert "skipped    1 file (.txt, not an image): cat/notes.txt" in said
     assert main([*command, "--max-bad-images", "0.1", "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     assert len(load(DataConfig(source=str(out))).train) == 24

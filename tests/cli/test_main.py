@@ -72,3 +72,26 @@ def test_a_reader_that_has_enough_of_the_output_is_no_fault():
     assert done.returncode == 0
     assert done.stdout.startswith("usage: infaug fit")
     assert done.stderr == ""
+
+
+def test_help_of_fit_is_short_and_help_all_is_whole(capsys):
+    texts = []
+    for flag in ("--help", "--help-all"):
+        with pytest.raises(SystemExit):
+            main(["fit", flag])
+        texts.append(capsys.readouterr().out)
+    short, whole = texts
+    assert len(short.splitlines()) < 70
+    assert "--network" in short
+    assert "--influence.damping" not in short
+    assert "--influence.damping" in whole
+    assert "--help-all" in short
+
+
+def test_a_folder_of_another_version_is_answered_with_what_to_do(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"rows_of_old": 3}')
+    assert main(["influence", "rank", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "another version of infaug" in said
+    assert "train again with a new --out" in said
+    assert len(said.splitlines()) == 1

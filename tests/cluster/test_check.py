@@ -60,7 +60,7 @@ def test_a_shipped_file_is_sound_and_says_what_to_fill_in(name, capsys):
         (f"{SPOT}.min_workers", 9, f"{SPOT}.min_workers: 9 is more than max_workers"),
         (f"{SPOT}.max_workers", 20, f"{SPOT}.max_workers: 20 is more than max_workers"),
         (f"{SPOT}.max_workers", GONE, f"{SPOT}.max_workers: missing"),
-        ("max_workers", 40, "max_workers: 40, but the groups' add up to 16"),
+        ("max_workers", 40, "max_workers: 40, but the groups' add up to 24"),
         (f"{TYPES}.gpu_on_demand.resources.GPU", 2, "GPUs on spot without a fallback"),
         (
             f"{TYPES}.gpu_on_demand.node_config.InstanceMarketOptions",
@@ -86,6 +86,24 @@ def test_a_shipped_file_is_sound_and_says_what_to_fill_in(name, capsys):
             },
             "ports 8265-8265 are open to the world",
         ),
+        (f"{SPOT}.priority", 0, "gpu_spot.priority: must be higher than that of"),
+        (
+            f"{TYPES}.gpu_on_demand.resources",
+            {"CPU": 8, "GPU": 1},
+            "gpu_on_demand.resources: add on_demand: 1",
+        ),
+        ("initialization_commands", GONE, "docker.image is in ECR, log in"),
+        (
+            f"{TYPES}.decode.node_config.IamInstanceProfile",
+            GONE,
+            "decode.node_config.IamInstanceProfile: missing",
+        ),
+        (
+            f"{TYPES}.decode.node_config.BlockDeviceMappings.0.Ebs.Throughput",
+            GONE,
+            "gp3 has 125 MB/s unless Throughput",
+        ),
+        ("provider.availability_zone", "us-west-2a", "is often refused, name more"),
         ("head_start_ray_commands", GONE, "--dashboard-host=0.0.0.0"),
         ("auth.ssh_private_key", "~/key.pem", "node_config.KeyName: missing"),
     ],
@@ -163,6 +181,19 @@ def test_a_mistake_in_a_file_for_own_machines_is_told(
         (f"{POD}.containers.0.resources", {}, "must limit cpu"),
         (f"{POD}.hostNetwork", True, "hostNetwork: opens the node's own ports"),
         (f"{POD}.containers.0.ports", [{"hostPort": 8265}], "hostPort: 8265 opens"),
+        (f"{POD}.containers.0.resources.limits.cpu", "16", "cpu 16 is a whole machine"),
+        (f"{SPEC}.autoscalerOptions.env", GONE, "a pending spot pod counts as a node"),
+        (f"{SPEC}.workerGroupSpecs.1.priority", GONE, "gpu-spot.priority: must be"),
+        (
+            f"{SPEC}.workerGroupSpecs.1.template.spec.containers.0.lifecycle",
+            GONE,
+            "gpu-spot.template.spec.containers[0].lifecycle.preStop: missing",
+        ),
+        (
+            f"{SPEC}.workerGroupSpecs.2.template.spec.affinity",
+            GONE,
+            "gpu-on-demand.template.spec.affinity.nodeAffinity: missing",
+        ),
         (
             f"{SPEC}.workerGroupSpecs.2.template.spec.nodeSelector",
             {"karpenter.sh/capacity-type": "spot"},
@@ -200,7 +231,7 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path, capsys):
     ("asked", "told"),
     [
         (["--workers", "13"], "13 workers of CPU=1, GPU=1"),
-        (["--workers", "13"], "allow more nodes of gpu_spot or gpu_on_demand"),
+        (["--workers", "13"], "allow more nodes of gpu_spot or gpu_spot_other or"),
         (["--workers", "12"], "only 0 of 1 solver actor of CPU=1, solver=1 fit beside"),
         (["--workers", "1", "--pool", "40"], "ask for solver=40"),
         (["--workers", "4", "--gpus-per-worker", "2"], "no node has that"),

@@ -7,8 +7,7 @@ import torch
 
 from infaug.config import DataConfig
 from infaug.data.dataset import Labelled
-from infaug.data.duplicates import duplicates, without_duplicates
-from infaug.data.images import Source
+from infaug.data.images import Source, duplicates, without_duplicates
 from infaug.data.inspection import inspect
 from infaug.data.problem import divide, positions
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infaug.data.encoded import checked
+from infaug.data.shard_file import checked
 
 
 def encode(image: Image.Image, kind: str) -> bytes:

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from infaug.config import DataConfig, NuisanceConfig
-from infaug.data.nuisance import apply_nuisance, dilated, on_grey, rotated
 from infaug.data.problem import load_splits
+from infaug.data.shift import apply_nuisance, dilated, on_grey, rotated
 
 KINDS = ("rotation", "background", "dilation")
 SPLITS = ("train", "influence", "selection", "test")

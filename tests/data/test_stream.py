@@ -8,11 +8,10 @@ import torch
 from PIL import Image
 
 from infaug.config import DataConfig, ShiftConfig
-from infaug.data.crops import crops_of
 from infaug.data.decode import Encoded
-from infaug.data.feed import Threads
 from infaug.data.lanes import windows
 from infaug.data.problem import divide
+from infaug.data.reader import Threads, crops_of
 from infaug.data.source import load
 from infaug.data.stored import Stored
 from infaug.data.stream import Stream

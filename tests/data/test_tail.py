@@ -6,8 +6,7 @@ import torch
 from infaug.config import DataConfig, TailConfig
 from infaug.data.digits import digits
 from infaug.data.problem import load_splits
-from infaug.data.splits import split
-from infaug.data.tail import tail_sizes, thin
+from infaug.data.splits import split, tail_sizes, thin
 
 KINDS = ("exponential", "zipf")
 

@@ -14,6 +14,7 @@ from PIL import Image
 from infaug.config import DataConfig
 from infaug.data.inspection import inspect
 from infaug.data.listing import list_source
+from infaug.data.problem import positions
 from infaug.data.source import load
 from infaug.data.survey import settle_images
 
@@ -409,3 +410,13 @@ def test_unreadable_images_alone_are_told_with_the_reason(tmp_path, write_images
 def test_a_target_that_is_the_data_is_refused(animals):
     with pytest.raises(ValueError, match="is the data itself"):
         load(DataConfig(source=animals, target_source=f"{animals}/../data"))
+
+
+def test_too_few_images_of_a_class_are_told_with_its_name(
+    tmp_path, write_images, image
+):
+    files = {f"cat/{k}.png": image(k) for k in range(30)}
+    files |= {f"dog/{k}.png": image(100 + k) for k in range(2)}
+    config = DataConfig(source=write_images(tmp_path, files), target=4, test=4)
+    with pytest.raises(ValueError, match=r"class 'dog' has 1 image left for it"):
+        positions(load(config), config)

@@ -12,7 +12,7 @@ import pytest
 
 from infaug.cli.main import main
 from infaug.doctor import examine as examination
-from infaug.doctor import machine, packages, probe, torch_check
+from infaug.doctor import machine, packages, probe, ray_check, torch_check
 from infaug.doctor.probe import Probe
 from infaug.doctor.ray_check import judge_cluster
 from infaug.doctor.torch_check import judge_torch
@@ -132,6 +132,15 @@ def test_a_package_that_is_missing_or_old_is_named(monkeypatch):
     assert "nosuch is missing" in needed.found
     assert f"pillow {metadata.version('pillow')} is not >=999" in needed.found
     assert "onnx" not in needed.found
+
+
+def test_a_ray_without_elastic_training_is_a_fault(monkeypatch):
+    monkeypatch.setattr(ray_check.metadata, "version", lambda name: "2.50.1")
+    found = ray_check.check_version()
+    assert found.status == "fix"
+    assert f">={ray_check.MIN_RAY}" in found.remedy
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    assert f"ray[default,data,train,tune]>={ray_check.MIN_RAY}" in project
 
 
 def test_the_extras_that_are_looked_for_are_those_that_can_be_installed():

@@ -8,7 +8,7 @@ from tiny import CONFIG
 from infaug.data.problem import load_splits
 from infaug.data.shift import apply_shift
 from infaug.experiment.cells import plan_cells
-from infaug.training.alternation import classify, estimate, refresh
+from infaug.training.alternation import classify, estimate, refresh, teach_policy
 from infaug.training.cell import Cell
 from infaug.training.refresher import build_refresher
 from infaug.training.rows import ROWS
@@ -111,6 +111,20 @@ def test_pooled_rows_train_on_the_influence_split_too_and_others_never(splits):
     assert len(base.train) == len(splits.train)
 
 
+def test_driving_images_are_half_of_what_even_rows_train_on(splits):
+    train = cell_of("pooled_even", splits).train
+    extra = train.images[len(splits.train) :]
+    assert len(extra) == pytest.approx(len(splits.train), rel=0.5)
+    assert len(extra) % len(splits.influence) == 0
+    assert extra[: len(splits.influence)].equal(splits.influence.images)
+
+
+def test_policy_rows_lay_operations_over_the_second_base_view(splits):
+    views, base = (cell_of(r, splits).views_at(3).x for r in ("uniform_policy", "base"))
+    assert views[:, 0].equal(base[:, 0])
+    assert not views[:, 1].equal(base[:, 1])
+
+
 def test_the_oracle_trains_on_images_shifted_as_the_test_images_are(splits):
     oracle, base = cell_of("oracle", splits), cell_of("base", splits)
     expected = apply_shift(splits.train.images, CONFIG.data.shift)
@@ -120,7 +134,7 @@ def test_the_oracle_trains_on_images_shifted_as_the_test_images_are(splits):
 
 
 @pytest.mark.parametrize(
-    "row", ["base", "base_learned", "reweighted", "bilevel_learned"]
+    "row", ["base", "base_learned", "reweighted", "bilevel_learned", "policy_online"]
 )
 def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
     def go_on(cell: Cell) -> dict[str, torch.Tensor]:
@@ -130,6 +144,8 @@ def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
             list(refresh(cell, 1, range(1), refresher))
         if cell.row.is_learned:
             list(estimate(cell, 1, range(3)))
+        if cell.row.learns_policy:
+            list(teach_policy(cell, 1, range(3)))
         return {k: v.clone() for k, v in cell.tensors().items()}
 
     saved = cell_of(row, splits)

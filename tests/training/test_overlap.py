@@ -1,6 +1,9 @@
 """Refreshes that overlap with training: what F they see, whatever the timing."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from infaug.data.problem import load_splits
 from infaug.experiment.run import run
 from infaug.training.alternation import classify
 from infaug.training.cell import Cell
-from infaug.training.overlap import InBackground
+from infaug.training.overlap import InBackground, InThread
 from infaug.training.refresher import build_refresher
 from infaug.training.rows import ROWS
 from infaug.training.services import Services
@@ -135,3 +138,14 @@ def test_a_snapshot_may_be_as_old_as_the_round(tmp_path):
 def test_a_snapshot_older_than_the_round_is_refused():
     with pytest.raises(ValueError, match="refresh_lag must lie between 1 and"):
         replace(OVERLAPPED.rounds, refresh_lag=7)
+
+
+def test_a_thread_that_solves_is_polled_and_never_waited_for_longer():
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        pending = InThread(pool.submit(over.wait))
+        began = time.monotonic()
+        assert not pending.wait(0.05)
+        assert time.monotonic() - began < 5
+        over.set()
+        assert pending.wait(60)

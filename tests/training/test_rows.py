@@ -6,6 +6,7 @@ from infaug.config import DataConfig, RunConfig, ShiftConfig
 from infaug.training.rows import (
     NEIGHBOURS,
     POLICIES,
+    POLICY_FROM,
     RANDOM_ROWS,
     ROWS,
     SIBLINGS,
@@ -65,7 +66,8 @@ def test_neighbours_use_influence_images_otherwise_each_with_what_it_needs():
     assert bilevel.is_learned
     assert not bilevel.solves_s_val
     assert all(
-        ROWS[n].solves_s_val == ROWS[n].is_learned for n in set(ROWS) - set(NEIGHBOURS)
+        ROWS[n].solves_s_val == (ROWS[n].is_learned or ROWS[n].learns_policy)
+        for n in set(ROWS) - set(NEIGHBOURS)
     )
 
 
@@ -81,3 +83,13 @@ def test_base_random_names_both_of_its_parts():
     named = names(RunConfig(rows=("base", "base_random")))
     # The second takes the G that base_learned leaves.
     assert set(named) == {"base", *RANDOM_ROWS, "base_learned"}
+
+
+def test_a_learned_policy_comes_after_the_training_that_learns_it():
+    assert names(RunConfig(rows=("pooled_policy",))) == [POLICY_FROM, "pooled_policy"]
+
+
+def test_no_method_trains_on_the_images_that_drive_its_policy():
+    drivers = [row for row in ROWS.values() if row.learns_policy]
+    assert drivers
+    assert not any(row.is_pooled for row in drivers)

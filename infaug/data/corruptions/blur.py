@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-from infaug.data.affine import resampled
+from infaug.data.shift import resampled
 from infaug.randomness import Draws
 
 UNITS_A_SIDE = 32

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.data.affine import resampled, rotation
+from infaug.data.shift import resampled, rotation
 from infaug.randomness import Draws
 
 

@@ -8,8 +8,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.config import DataConfig
-from infaug.data.dataset import Labelled
-from infaug.data.digests import digests_of
+from infaug.data.dataset import Labelled, digests_of
 from infaug.data.images import Source
 from infaug.data.problem import altered, positions
 from infaug.data.stored import Stored

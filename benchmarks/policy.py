@@ -1,0 +1,197 @@
+"""What a policy taught by influence is worth under shifts, with few target images.
+
+Digits, 300 labels; target images are shifted, 30 of them have labels and drive, all
+others test. Trainings have 300 steps. `pooled_*` train on the target images as half of
+what F sees. Prints a table of top-1 on the test images, %, and a line of JSON.
+
+    python benchmarks/policy.py --seeds 0 1 2
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from statistics import mean
+
+import torch
+import torch.nn.functional as F
+import tyro
+from torch import Tensor
+from torchvision.transforms.v2 import functional as tv
+
+from infaug.config import (
+    InfluenceConfig,
+    PolicyConfig,
+    RoundsConfig,
+    RunConfig,
+    ShiftConfig,
+)
+from infaug.config.classifier import ClassifierConfig
+from infaug.data.dataset import Labelled
+from infaug.data.digits import digits
+from infaug.data.problem import Splits
+from infaug.data.shift import apply_shift
+from infaug.experiment.plan import settle
+from infaug.randomness import generator
+from infaug.training.alternation import assess, run_cell
+from infaug.training.cell import Cell
+from infaug.training.rows import ROWS
+from infaug.world import World
+
+METHODS = (
+    "base", "uniform_policy", "policy_online", "policy_learned",
+    "pooled_even", "pooled_uniform", "pooled_policy",
+)  # fmt: skip
+Shift = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def _turned(x: Tensor, contrast: float = 1.0, brightness: float = 0.0) -> Tensor:
+    shift = ShiftConfig(rotate_deg=40, contrast=contrast, brightness=brightness)
+    return apply_shift((255 * x).round().to(torch.uint8), shift).float() / 255
+
+
+def _inverted(x: Tensor, numbers: torch.Generator) -> Tensor:
+    moved = round(0.15 * x.shape[3])
+    return 1 - F.pad(x, (moved, 0, moved, 0))[..., : x.shape[2], : x.shape[3]]
+
+
+def _blurred(x: Tensor, numbers: torch.Generator) -> Tensor:
+    soft = tv.gaussian_blur(x, [7, 7], [1.2, 1.2])
+    return soft + 0.25 * torch.randn(x.shape, generator=numbers)
+
+
+def _clutter(x: Tensor, numbers: torch.Generator) -> Tensor:
+    """Smooth random fields behind the digits, up to 0.7 bright."""
+    coarse = torch.rand(len(x), 1, 5, 5, generator=numbers)
+    return torch.maximum(x, 0.7 * F.interpolate(coarse, x.shape[2:], mode="bilinear"))
+
+
+def _elastic(x: Tensor, numbers: torch.Generator) -> Tensor:
+    """Smooth random displacements, standard deviation 0.2 of half a side."""
+    coarse = 0.2 * torch.randn(len(x), 2, 4, 4, generator=numbers)
+    moved = F.interpolate(coarse, x.shape[2:], mode="bicubic").permute(0, 2, 3, 1)
+    grid = F.affine_grid(
+        torch.eye(2, 3).repeat(len(x), 1, 1), list(x.shape), align_corners=False
+    )
+    return F.grid_sample(x, grid + moved, align_corners=False)
+
+
+SHIFTS: dict[str, Shift] = {
+    "as trained": lambda x, numbers: x,
+    "rotated": lambda x, numbers: _turned(x),
+    "rotated, flat": lambda x, numbers: _turned(x, contrast=0.4, brightness=0.2),
+    "inverted, moved": _inverted,
+    "blurred, noisy": _blurred,
+    "clutter": _clutter,
+    "elastic": _elastic,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is measured."""
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    shifts: tuple[str, ...] = tuple(SHIFTS)
+    methods: tuple[str, ...] = METHODS
+    labels: int = 300
+    target: int = 30
+    rounds: RoundsConfig = field(
+        default_factory=lambda: RoundsConfig(
+            rounds=5, classifier_steps=60, estimator_steps=30, base="affine"
+        )
+    )
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    influence: InfluenceConfig = field(default_factory=InfluenceConfig)
+
+
+class Unrecorded:
+    """A recorder that keeps nothing: every training is whole."""
+
+    def left(self, round_: int, phase: str, num_steps: int) -> range:
+        """All of a phase's steps."""
+        return range(num_steps)
+
+    def follow(
+        self, round_: int, phase: str, steps: range, done: Iterable[object], state: Cell
+    ) -> None:
+        """Take the steps."""
+        for _ in done:
+            pass
+
+
+def problem(shift: str, seed: int, settings: Settings) -> Splits:
+    """Labelled images as they are; target images, the same number a class, shifted."""
+    whole = digits()
+    order = torch.randperm(len(whole), generator=generator(seed, "policy benchmark"))
+    train, rest = order[: settings.labels], order[settings.labels :]
+    labels, per_class = whole.labels[rest], settings.target // whole.num_classes
+    is_target = F.one_hot(labels).cumsum(0).gather(1, labels[:, None])[:, 0]
+    is_target = is_target <= per_class
+    numbers = generator(seed, "policy benchmark", shift)
+    x = SHIFTS[shift](whole.images[rest].float() / 255, numbers).clamp(0, 1)
+    held = Labelled((255 * x).round().to(torch.uint8), labels, whole.class_names)
+    driving = held.select(is_target.nonzero()[:, 0])
+    return Splits(
+        train=whole.select(train),
+        influence=driving,
+        selection=driving,  # Reported in metrics alone.
+        test=held.select((~is_target).nonzero()[:, 0]),
+        unlabelled=whole.images[:0],
+        bad=(),
+    )
+
+
+def trained(
+    method: str, seed: int, splits: Splits, config: RunConfig, policy: Cell | None
+) -> Cell:
+    """One training, whole; `policy` is the training that learned the policy."""
+    row = ROWS[method]
+    state = None
+    if row.policy == "learned":
+        assert policy is not None, "policy_online comes first"
+        state = policy.policy.state_dict()
+    cpu = torch.device("cpu")
+    cell = Cell(row, seed, splits, config, World(), cpu, policy=state)
+    run_cell(cell, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
+    return cell
+
+
+def main(settings: Settings) -> None:
+    """Train every method under every shift, and print."""
+    torch.set_num_threads(1)
+    config = RunConfig(
+        classifier=ClassifierConfig(precision="float32"),
+        policy=settings.policy,
+        influence=settings.influence,
+        rounds=replace(settings.rounds, ledger_images=0),
+    )
+    config = settle(config, (1, 16, 16), torch.device("cpu"))
+    began, found = time.perf_counter(), {}
+    print("| shift | " + " | ".join(settings.methods) + " |", flush=True)
+    print("|---" * (len(settings.methods) + 1) + "|")
+    for shift in settings.shifts:
+        tops: dict[str, list[float]] = {name: [] for name in settings.methods}
+        for seed in settings.seeds:
+            splits, policy = problem(shift, seed, settings), None
+            for name in settings.methods:
+                cell = trained(name, seed, splits, config, policy)
+                tops[name].append(assess(cell, splits.test).accuracy)
+                if name == "policy_online":
+                    policy = cell
+            if policy is not None:
+                shares = sorted(policy.policy.shares().items(), key=lambda s: -s[1])
+                learned = ", ".join(f"{name} {share:.2f}" for name, share in shares[:5])
+                print(f"<!-- {shift}, seed {seed}: {learned} -->", flush=True)
+        found[shift] = tops
+        cells = (
+            f"{mean(tops[name]):.1f} ({', '.join(f'{top:.1f}' for top in tops[name])})"
+            for name in settings.methods
+        )
+        print(f"| {shift} | " + " | ".join(cells) + " |", flush=True)
+    seconds = round(time.perf_counter() - began)
+    print(json.dumps({"top1": found, "seeds": settings.seeds, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))

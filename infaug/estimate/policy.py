@@ -1,0 +1,181 @@
+"""A policy over ready-made operations, taught by influence.
+
+No gradient passes through the operations: the influence of a view, which costs one
+forward pass of F, is the reward of the operations that made it (REINFORCE; Williams,
+1992). A uniform policy of one draw is TrivialAugment, a policy of one choice any fixed
+augmentation.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from infaug.config import PolicyConfig
+from infaug.descent import descend
+from infaug.estimate.fit import Batch, Scores
+from infaug.randomness import Draws
+from infaug.transform.operations import OF_COLOUR, OPERATIONS, apply_operations
+from infaug.world import World
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What is picked for every image: one operation and strength at each position."""
+
+    picked: Int64[Tensor, "B P"]
+    """Operation times `num_strengths`, plus the strength's interval."""
+    jitter: Float[Tensor, "B P"]
+    """Where in its interval a strength lies, in [0, 1)."""
+
+
+class Policy(nn.Module):
+    """Softmax over operation x strength, at each of `num_draws` positions.
+
+    One distribution for all images. It begins uniform.
+
+    Raises:
+        ValueError: if an operation is unknown.
+    """
+
+    def __init__(self, config: PolicyConfig, channels: int):
+        super().__init__()
+        self.config = config
+        self.names = usable_operations(config.operations, channels)
+        size = len(self.names) * config.num_strengths
+        self.logits = nn.Parameter(torch.zeros(config.num_draws, size))
+
+    def choose(self, draws: Draws) -> Choice:
+        """A choice for each image, by inversion of the cumulative probabilities."""
+        positions = self.config.num_draws
+        unit = draws.fork("choice").uniform(0, 1, positions)
+        ends = self.logits.detach().double().softmax(dim=1).cumsum(dim=1)
+        ends = ends.to(unit.device)
+        picked = torch.searchsorted(ends, unit.double().T.contiguous(), right=True).T
+        picked = picked.clamp_max(ends.shape[1] - 1)
+        jitter = draws.fork("jitter").uniform(0, 1, positions)
+        return Choice(picked, jitter)
+
+    def render(
+        self, x: Float[Tensor, "B C H W"], choice: Choice, draws: Draws
+    ) -> Float[Tensor, "B C H W"]:
+        """The images after their operations."""
+        num = self.config.num_strengths
+        for position in range(self.config.num_draws):
+            picked = choice.picked[:, position]
+            interval = picked % num + choice.jitter[:, position]
+            x = apply_operations(
+                x, self.names, picked // num, 2 * interval / num - 1,
+                draws.fork("operation", position),
+            )  # fmt: skip
+        return x
+
+    @torch.no_grad()
+    def forward(
+        self, x: Float[Tensor, "B C H W"], draws: Draws
+    ) -> Float[Tensor, "B C H W"]:
+        """One view of each image."""
+        return self.render(x, self.choose(draws), draws)
+
+    def log_prob(self, choice: Choice) -> Float[Tensor, "B"]:
+        """Logarithm of the probability of each image's choice."""
+        logs = self.logits.log_softmax(dim=1)
+        return logs.T.gather(0, choice.picked).sum(dim=1)
+
+    def entropy(self) -> Float[Tensor, ""]:
+        """Mean over positions, as a share of the uniform policy's."""
+        logs = self.logits.log_softmax(dim=1)
+        return -(logs.exp() * logs).sum(dim=1).mean() / math.log(logs.shape[1])
+
+    @torch.no_grad()
+    def shares(self) -> dict[str, float]:
+        """Probability of every operation, mean over positions."""
+        probs = self.logits.softmax(dim=1).unflatten(1, (len(self.names), -1))
+        return dict(zip(self.names, probs.sum(dim=2).mean(dim=0).tolist(), strict=True))
+
+
+def usable_operations(names: tuple[str, ...], channels: int) -> tuple[str, ...]:
+    """The named operations, without those of colour if the images are grey.
+
+    Raises:
+        ValueError: if an operation is unknown.
+    """
+    if unknown := [name for name in names if name not in OPERATIONS]:
+        raise ValueError(
+            f"policy.operations: there is no operation {unknown[0]!r}: choose among "
+            f"{', '.join(OPERATIONS)}"
+        )
+    return tuple(n for n in names if channels == 3 or n not in OF_COLOUR)
+
+
+def build_policy_optimizer(policy: Policy) -> Optimizer:
+    """Adam on the logits."""
+    return Adam([policy.logits], lr=policy.config.learning_rate)
+
+
+def fit_policy(
+    policy: Policy,
+    optimizer: Optimizer,
+    scores_of: Scores,
+    batch_at: Callable[[int], Batch],
+    steps: range,
+    *,
+    world: World,
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Update the policy once for each of `steps`, yielding after each.
+
+    Yields:
+        (step, {"objective", "entropy", "entropy_weight", "gradient_norm"}): the mean
+        influence of the views against their images (negative where the policy is
+        predicted to help), and the entropy as a share of the uniform policy's.
+
+    Raises:
+        ValueError: if a score or the gradient is not finite.
+    """
+    for step in steps:
+        x, y, draws = batch_at(step)
+        choice = policy.choose(draws)
+        with torch.no_grad():
+            x_aug = policy.render(x, choice, draws)
+            scores = scores_of(step, x_aug, y) - scores_of(step, x, y)
+        everyone = world.gather(scores)
+        reward = (everyone.mean() - scores) / everyone.std().clamp_min(1e-8)
+        entropy = policy.entropy()
+        gain = (reward * policy.log_prob(choice)).sum() / len(everyone)
+        share = len(scores) / len(everyone)
+        # Entropy in nats, so that the weight means the same for any number of choices.
+        nats = entropy * math.log(policy.logits.shape[1])
+        loss = -gain - share * policy.config.entropy_weight * nats
+        _, norm = descend([loss], optimizer, world, name="policy")
+        keep_entropy(policy)
+        yield (
+            step,
+            {
+                "objective": float(everyone.mean()),
+                "entropy": float(policy.entropy().detach()),
+                "gradient_norm": norm,
+            },
+        )
+
+
+@torch.no_grad()
+def keep_entropy(policy: Policy) -> None:
+    """Flatten the policy, if need be, until it has its minimal entropy.
+
+    All logits are multiplied by the largest factor in [0, 1] that does; by bisection. A
+    weight that adapts (as in Soft Actor-Critic) falls behind: rewards favour one choice
+    for many updates on end, and it has collapsed before the weight has grown.
+    """
+    minimum, logits = policy.config.min_entropy, policy.logits.clone()
+    if policy.entropy() >= minimum:
+        return
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        policy.logits.copy_(middle * logits)
+        low, high = (low, middle) if policy.entropy() < minimum else (middle, high)
+    policy.logits.copy_(low * logits)

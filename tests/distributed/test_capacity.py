@@ -1,0 +1,49 @@
+"""On-demand nodes are requested where spot is refused, and only there."""
+
+import time
+
+import pytest
+
+pytest.importorskip("ray")
+from infaug.distributed import capacity
+from infaug.distributed.capacity import Fallback, places_for
+
+WORKER = {"CPU": 1.0, "GPU": 1.0}
+
+
+def node(is_alive=True, **resources):
+    return {"Alive": is_alive, "Resources": resources}
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """Its nodes, and what was requested of the autoscaler."""
+    nodes, requests = [node(CPU=8.0, GPU=1.0)], []
+    monkeypatch.setattr(capacity.ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(
+        capacity, "request_resources", lambda bundles: requests.append(bundles)
+    )
+    return nodes, requests
+
+
+def test_on_demand_is_requested_for_what_is_missing_and_given_back(cluster):
+    _, requests = cluster
+    with Fallback(WORKER, 3, wait_s=0.1):
+        until = time.monotonic() + 5
+        while not requests and time.monotonic() < until:
+            time.sleep(0.02)
+    assert requests == [[{**WORKER, "on_demand": 0.001}] * 2, []]
+
+
+def test_a_complete_cluster_requests_nothing(cluster):
+    nodes, requests = cluster
+    nodes.append(node(CPU=8.0, GPU=2.0))
+    with Fallback(WORKER, 3, wait_s=0.05):
+        time.sleep(0.4)
+    assert not requests
+
+
+def test_nodes_that_are_gone_hold_no_worker():
+    nodes = [node(CPU=4.0, GPU=1.0), node(is_alive=False, CPU=4.0, GPU=8.0)]
+    assert places_for(WORKER, nodes) == 1
+    assert places_for({"CPU": 2.0}, nodes) == 2
