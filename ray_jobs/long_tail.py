@@ -116,7 +116,7 @@ def run(cells: Sequence[TailCell], asked: argparse.Namespace) -> Iterable[Record
 
 def draw(found: dict[str, list[Record]], path: Path) -> None:
     """EKLD and accuracy against class size, a line for each method that was run."""
-    from infaug.report.class_sizes import draw_against_class_size
+    from infaug.report.pictures import draw_against_class_size
 
     if not found:
         return

@@ -193,7 +193,7 @@ def _smoke(asked: Compare, problems: Problems) -> tuple[Compare, Problems]:
 def _show(asked: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
     from infaug.record.atomic import write_bytes
     from infaug.report import tables as files
-    from infaug.report.leaderboard import draw_leaderboard
+    from infaug.report.pictures import draw_leaderboard
 
     again = {
         each.problem: _command(problems.program, asked.given, missing)

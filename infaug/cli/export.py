@@ -76,7 +76,7 @@ def preview(asked: Preview) -> int:
     """`infaug preview`."""
     look_for_run(asked.source)
     look_for_images(asked.images)
-    from infaug.report.preview import draw_preview, image_files, some_images
+    from infaug.report.views import draw_preview, image_files, some_images
 
     for name in ("num", "views"):
         if getattr(asked, name) < 1:

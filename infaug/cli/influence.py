@@ -84,7 +84,7 @@ def check(asked: Validate) -> list[str]:
 
 def _checked(asked: Validate) -> tuple[list[str], dict[str, Any]]:
     from infaug.record.atomic import write_json
-    from infaug.report.scatter import draw_scatter, measures
+    from infaug.report.pictures import draw_scatter, measures
     from infaug.trust.reload import reload
 
     finished = reload(Path(asked.run), asked.row, asked.seed)

@@ -143,7 +143,7 @@ def _confirm(plan: "Plan", best: "Tried", room: "Room", count: int) -> "Confirme
 def _draw(
     plan: "Plan", trials: "Sequence[Tried]", best: "Tried", found: "Importance | None"
 ) -> list[Path]:
-    from infaug.report.sweep import draw_importance, draw_parallel
+    from infaug.report.pictures import draw_importance, draw_parallel
 
     pictures = [plan.out / "parallel.png"]
     objective = plan.how.objective

@@ -15,8 +15,7 @@ from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
 from infaug.record.folder import RunFolder
-from infaug.report.panels import show_flow, show_image
-from infaug.report.views import learned_rows, load_transform
+from infaug.report.views import learned_rows, load_transform, show_flow, show_image
 from infaug.transform.appearance import recolour
 from infaug.transform.apply import apply_fields
 from infaug.transform.fields import Fields

@@ -4,12 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from infaug.experiment.verdict import comparisons
-from infaug.report.by_class import by_class
 from infaug.report.curves import WANTED, curves, draw_curves
-from infaug.report.extremes import rank_views
 from infaug.report.facts import Facts
-from infaug.report.gallery import before_and_after, examples, interpolation
-from infaug.report.intervals import draw_interval, draw_scale, shared_axis
+from infaug.report.gallery import LARGEST_PX, before_and_after, examples, interpolation
+from infaug.report.influences import checks_in, rank_views
+from infaug.report.intervals import (
+    draw_interval,
+    draw_scale,
+    draw_spread,
+    groups_of,
+    shared_axis,
+)
 from infaug.report.learned import (
     MOST_CLASSES,
     QUANTITIES,
@@ -17,14 +22,17 @@ from infaug.report.learned import (
     measure,
     sample_of_classes,
 )
-from infaug.report.left_out import left_out
 from infaug.report.logs import refreshes, reviews, spent
 from infaug.report.material import Material
-from infaug.report.pixels import LARGEST_PX
-from infaug.report.predictions import checks_in
 from infaug.report.settings import command, settings_of
-from infaug.report.spread import draw_spread, groups_of
-from infaug.report.standing import gaps, speaking_row, standings, tops
+from infaug.report.standing import (
+    by_class,
+    gaps,
+    left_out,
+    speaking_row,
+    standings,
+    tops,
+)
 from infaug.report.toward_use import Seen
 from infaug.report.words import number
 from infaug.training.rows import ROWS

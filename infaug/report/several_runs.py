@@ -10,13 +10,12 @@ from infaug.report import sections
 from infaug.report.curves import WANTED, curves, draw_curves, values_of
 from infaug.report.facts import Facts, read_facts
 from infaug.report.gallery import before_and_after
+from infaug.report.intervals import Group, draw_spread, groups_of
 from infaug.report.learned import QUANTITIES, measure, sample_of_classes
 from infaug.report.logs import spent
 from infaug.report.material import Material, open_material, or_reason
-from infaug.report.one_run import write_page
-from infaug.report.page import Section, page, section
+from infaug.report.one_run import Section, page, section, write_page
 from infaug.report.settings import differing
-from infaug.report.spread import Group, draw_spread, groups_of
 from infaug.report.standing import Standing, standings
 from infaug.report.verdict import conclude
 from infaug.report.words import listed

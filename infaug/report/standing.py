@@ -1,12 +1,15 @@
-"""Where the rows of a run stand, seed by seed, as far as they are finished."""
+"""Where methods stand, class by class too, and which images were left out."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from infaug.experiment.summary import gap_closed, statistics
 from infaug.experiment.verdict import best_random, headline_method, with_best_random
 from infaug.report.facts import Facts, Line
 from infaug.training.rows import RANDOM, RANDOM_ROWS
+from infaug.words import are, plural, were
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,4 +74,114 @@ def _standing(
         std=numbers.get("std"),
         test_loss=sum(losses) / len(losses) if losses else None,
         is_part=is_part,
+    )
+
+
+MOST_CLASSES = 12  # more columns than that nobody reads
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByClass:
+    """Top-1 on test of classes, percent, means over finished seeds."""
+
+    classes: tuple[str, ...]
+    num_left_out: int
+    """Classes that do better than these on average over rows."""
+    rows: Mapping[str, tuple[float | None, ...]]
+    """None where no seed has a test image of the class."""
+
+
+def by_class(facts: Facts) -> ByClass | None:
+    """The classes that do worst, of every row; None before a cell has told of them."""
+    found = {
+        row: means
+        for row, results in facts.found.items()
+        if (means := _means(results.values()))
+    }
+    if not found:
+        return None
+    names = [str(name) for name in facts.data["classes"]]
+    worst = sorted(range(len(names)), key=lambda at: _over_rows(found, at))
+    shown = sorted(worst[:MOST_CLASSES])
+    return ByClass(
+        classes=tuple(names[at] for at in shown),
+        num_left_out=len(names) - len(shown),
+        rows={row: tuple(means[at] for at in shown) for row, means in found.items()},
+    )
+
+
+def _means(results: Iterable[Line]) -> list[float | None]:
+    """Of each class over seeds."""
+    told = [each["test_by_class"] for each in results if "test_by_class" in each]
+    return [_mean(column) for column in zip(*told, strict=True)]
+
+
+def _over_rows(found: Mapping[str, list[float | None]], at: int) -> float:
+    mean = _mean([means[at] for means in found.values()])
+    return 100.0 if mean is None else mean
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
+
+
+MOST_NAMED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Images that were left out for one reason, the first of them by name."""
+
+    says: str
+    lines: Sequence[str]
+    more: str
+    """How many are not named here, and where they are; empty if all are."""
+
+
+def left_out(facts: Facts) -> list[LeftOut]:
+    """What `unreadable.txt` and `duplicates.jsonl` of the run say; nothing: none."""
+    return [found for found in (_unreadable(facts), _duplicates(facts)) if found]
+
+
+def _unreadable(facts: Facts) -> LeftOut | None:
+    lines = _lines(facts, "unreadable.txt")
+    num = len(lines)
+    says = f"{plural(num, 'image')} could not be read and {were(num)} skipped."
+    return _named(says, lines, "unreadable.txt")
+
+
+def _duplicates(facts: Facts) -> LeftOut | None:
+    """By name: seeds divide the images anew and so have many of them in common."""
+    found = {}
+    for line in _lines(facts, "duplicates.jsonl"):
+        each = json.loads(line)
+        found.setdefault(each["name"], each)
+    num, is_kept = len(found), facts.config.data.drop_duplicates is False
+    done = "kept in both (drop-duplicates is off)" if is_kept else "left out of one"
+    says = (
+        f"{plural(num, 'image')} {are(num)}, pixel by pixel, in two splits of a seed, "
+        f"and {were(num)} {done}."
+    )
+    said = "in" if is_kept else "left out of"
+    lines = [
+        f"{name}, {said} {each['split']}: the same as {each['twin']} ({each['held']})"
+        for name, each in found.items()
+    ]
+    return _named(says, lines, "duplicates.jsonl")
+
+
+def _lines(facts: Facts, name: str) -> list[str]:
+    path = facts.path / name
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _named(says: str, lines: Sequence[str], file: str) -> LeftOut | None:
+    if not lines:
+        return None
+    more = len(lines) - MOST_NAMED
+    return LeftOut(
+        says=says,
+        lines=lines[:MOST_NAMED],
+        more=f"and {more:,} more in {file}" if more > 0 else "",
     )

@@ -1,12 +1,15 @@
-"""Pictures of images before and after the learned augmentation."""
+"""Images, flows and views as PNG: of an experiment, and of your own images."""
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float, Int64
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -15,14 +18,45 @@ from infaug.augment.compose import Compose
 from infaug.augment.learned import Learned
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.decode import Encoded, UnreadableError, open_image
+from infaug.data.names import SUFFIXES
 from infaug.data.problem import Splits, load_splits
 from infaug.data.stored import Stored
+from infaug.data.tree import files_below
 from infaug.estimate.learned_transform import LearnedTransform, build_transform
-from infaug.randomness import Draws
+from infaug.export.images import pixels
+from infaug.export.learned_augment import LearnedAugment
+from infaug.randomness import Draws, generator
 from infaug.record.folder import RunFolder
 from infaug.training.rows import Row, rows_of
 from infaug.training.views import base_of
+from infaug.transform.spatial import pixel_grid
 from infaug.types import Augment
+from infaug.words import plural
+
+ARROWS = 7  # along each side of an image
+
+
+def show_image(axis: Axes, image: Float[Tensor, "C H W"]) -> None:
+    """Draw an image with values in [0, 1], grey or colour."""
+    pixels = image.clamp(0, 1).permute(1, 2, 0).squeeze(-1)
+    axis.imshow(pixels.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def show_flow(axis: Axes, flow: Float[Tensor, "H W 2"]) -> None:
+    """Draw a flow as arrows, from places in the output to where their values lie."""
+    height, width = flow.shape[:2]
+    grid = pixel_grid(height, width, like=flow)
+    ys = torch.linspace(0, height - 1, ARROWS + 2)[1:-1].round().long()
+    xs = torch.linspace(0, width - 1, ARROWS + 2)[1:-1].round().long()
+    tail, tip = (g[ys][:, xs].reshape(-1, 2).T for g in (grid, flow))
+    axis.quiver(
+        *tail, *(tip - tail), angles="xy", scale_units="xy", scale=1, color="#2266aa",
+        width=0.013, headwidth=4, headlength=4, headaxislength=3.5,
+    )  # fmt: skip
+    # y points downwards, as in the image.
+    axis.set(xlim=(-1, 1), ylim=(1, -1), aspect=height / width)
+
 
 NUM_IMAGES = 12
 NUM_VIEWS = 3
@@ -103,3 +137,97 @@ def some_of_each_class(labelled: Labelled | Stored, num: int) -> Int64[Tensor, "
         turn[where] = torch.arange(int(where.sum()), device=turn.device)
     order = torch.argsort(turn * labelled.num_classes + labelled.labels)
     return order[:num].sort().values
+
+
+LARGEST_PX = 512  # a panel is smaller
+
+
+def image_files(paths: Sequence[Path]) -> list[Path]:
+    """The images among these files and below these folders, in order of name.
+
+    Raises:
+        ValueError: if a path does not exist, or there is no image.
+    """
+    if not paths:
+        raise ValueError("no image is named: give image files or a folder")
+    found: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise ValueError(f"{path} does not exist: give image files or a folder")
+        inside = files_below(path) if path.is_dir() else [path]
+        found += [file for file in inside if file.suffix.lower() in SUFFIXES]
+    if not found:
+        raise ValueError(
+            f"{', '.join(map(str, paths))}: no image ({', '.join(sorted(SUFFIXES))})"
+        )
+    return found
+
+
+def some_images(
+    files: Sequence[Path], num: int, channels: int
+) -> list[tuple[str, Image.Image]]:
+    """Up to `num` images, evenly over the files, with their names.
+
+    They are converted to what the augmentation was trained on; unreadable ones are
+    named in a warning and left out.
+
+    Raises:
+        ValueError: if none can be read.
+    """
+    step = max(len(files) / num, 1)
+    shown = []
+    for k in range(min(num, len(files))):
+        file = files[int(k * step)]
+        try:
+            image = open_image(Encoded(str(file), file.read_bytes(), 0), "RGB")
+        except UnreadableError as error:
+            warnings.warn(f"{error} and is left out", stacklevel=2)
+            continue
+        image.thumbnail((LARGEST_PX, LARGEST_PX))
+        image = image.convert("L") if channels == 1 else image
+        shown.append((f"{file.parent.name}/{file.name}", image))
+    if not shown:
+        tried = plural(len(files), "image")
+        raise ValueError(f"none of {tried} can be read, from {files[0]}")
+    return shown
+
+
+def draw_preview(
+    augment: LearnedAugment,
+    images: Sequence[tuple[str, Image.Image]],
+    path: Path,
+    *,
+    num_views: int,
+    seed: int,
+    title: str,
+) -> None:
+    """Write a picture with a column for each image.
+
+    Rows are the image, `num_views` independent views, and the flow of the first view:
+    an arrow begins at a place in the view and ends where its value comes from.
+    """
+    names = ["image", *(f"view {k + 1}" for k in range(num_views)), "flow of view 1"]
+    size = (1.1 + 1.05 * len(images), 0.5 + 1.12 * len(names))
+    figure = Figure(figsize=size, layout="compressed")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(names), len(images), squeeze=False)
+    for name, axis in zip(names, axes[:, 0], strict=True):
+        axis.text(-0.12, 0.5, name, ha="right", va="center", transform=axis.transAxes)
+    for number, ((name, image), column) in enumerate(zip(images, axes.T, strict=True)):
+        draws = generator(seed, "preview", number)
+        params = [augment.make_params([image], draws) for _ in range(num_views)]
+        column[0].set_title(_short(name), fontsize=7)
+        views = [image, *(augment.transform(image, drawn) for drawn in params)]
+        for axis, shown in zip(column, views, strict=False):
+            show_image(axis, pixels(shown))
+        show_flow(column[-1], params[0]["view"].flow[0])
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        for spine in axis.spines.values():
+            spine.set(color="#bbbbbb", linewidth=0.6)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(path, dpi=120)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 20 else f"{name[:6]}...{name[-11:]}"

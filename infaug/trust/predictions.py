@@ -22,8 +22,7 @@ from infaug.influence.validate import Validation, agreement, validate
 from infaug.randomness import Draws, generator
 from infaug.training.snapshot import CHUNK, shared_inputs
 from infaug.training.solve import hessian_sample, solve_snapshot, take_snapshot
-from infaug.trust.reload import Finished
-from infaug.trust.view import judged_view
+from infaug.trust.reload import Finished, judged_view
 from infaug.world import World
 
 # Applies a function to each job, in order: here, or by the actors of a pool.

@@ -37,8 +37,7 @@ from infaug.randomness import Draws, generator
 from infaug.record.atomic import write_bytes
 from infaug.training.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs
 from infaug.training.solve import hessian_sample, solve_snapshot, take_snapshot
-from infaug.trust.reload import Finished
-from infaug.trust.view import judged_view
+from infaug.trust.reload import Finished, judged_view
 from infaug.world import World
 
 SCHEMA = pa.schema(

@@ -1,4 +1,4 @@
-"""A finished cell as it stood at its end, from the run's folder and its images."""
+"""A finished training as it stood at its end, and the view its influences judge."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from infaug.augment.views import Mixed
 from infaug.data.problem import Splits, divide
 from infaug.data.source import load
 from infaug.experiment.cells import resolve
@@ -16,6 +17,7 @@ from infaug.record.folder import RunFolder
 from infaug.training.cell import Cell
 from infaug.training.rows import ROWS
 from infaug.training.train import TrainingSpec
+from infaug.types import Augment
 from infaug.world import World
 
 
@@ -76,3 +78,14 @@ def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
             f"with seed {seed}: it has {', '.join(finished) or 'none'}"
         )
     return wanted[0]
+
+
+def judged_view(cell: Cell) -> Augment:
+    """The last of the row's views that goes through E and G, or its last if none does.
+
+    Not yet mixed with other images: I_aug judges x_aug with the label of x.
+    """
+    names = cell.row.views_of(cell.config.classifier.views)
+    learned = [k for k, name in enumerate(names) if "learned" in name]
+    augment = cell.augments[learned[-1] if learned else -1]
+    return augment.augment if isinstance(augment, Mixed) else augment

@@ -10,7 +10,7 @@ from tiny import CONFIG
 from infaug.experiment.grid import Column, grid_cell
 from infaug.experiment.leaderboard import best_policy, board
 from infaug.experiment.results import Results
-from infaug.report.leaderboard import draw_leaderboard
+from infaug.report.pictures import draw_leaderboard
 from infaug.report.tables import (
     findings,
     markdown,

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 from finished import finished_run
 
-from infaug.report.by_class import MOST_CLASSES, by_class
 from infaug.report.facts import read_facts
+from infaug.report.standing import MOST_CLASSES, by_class
 
 
 def found(*rates):

@@ -1,6 +1,6 @@
 from PIL import Image
 
-from infaug.report.class_sizes import draw_against_class_size
+from infaug.report.pictures import draw_against_class_size
 
 
 def test_a_picture_has_a_panel_for_each_quantity(tmp_path):

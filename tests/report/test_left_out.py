@@ -7,8 +7,8 @@ import pytest
 from finished import finished_run
 
 from infaug.report.facts import read_facts
-from infaug.report.left_out import left_out
 from infaug.report.one_run import write_report
+from infaug.report.standing import left_out
 
 
 @pytest.fixture

@@ -101,6 +101,10 @@ def test_the_page_needs_nothing_but_itself_and_every_picture_has_words(page):
     assert len(page.all("svg")) > 30
 
 
+def test_the_same_experiment_gives_the_same_page(page, run):
+    assert write_report(run, "my run").read_text() == page.text
+
+
 def test_its_parts_have_headings_and_tables_captions(page):
     assert page.text.startswith("<!doctype html>")
     assert page.all("html") == [{"lang": "en"}]

@@ -16,8 +16,7 @@ from infaug.export.card import looks_in
 from infaug.record.folder import RunFolder
 from infaug.report.facts import read_facts
 from infaug.report.looks import looks_as_they_are, looks_of, looks_of_views
-from infaug.report.one_run import report_at_end
-from infaug.report.page import render
+from infaug.report.one_run import render, report_at_end
 from infaug.report.sections import toward_use
 from infaug.report.toward_use import (
     Seen,

@@ -12,7 +12,7 @@ from infaug.experiment.sweep.conclude import write_choice
 from infaug.experiment.sweep.importance import importance, said
 from infaug.experiment.sweep.proposals import propose
 from infaug.experiment.sweep.space import Choice
-from infaug.report.sweep import draw_importance, draw_parallel
+from infaug.report.pictures import draw_importance, draw_parallel
 
 from .cases import SMALL, SPACE, sweep, tried
 
