@@ -31,7 +31,11 @@ CAME_LATER_IN_DATA = (
     "drop_duplicates",
     "tail",
     "nuisance",
+    "pixel_bits",
+    "target_image_column",
+    "target_label_column",
 )
+CAME_LATER_IN_CLASSIFIER = ("views", "weights", "freeze")
 OF_LEARNING = ("transform", "estimator")
 OF_JUDGING = ("objective", "norm_floor")
 
@@ -122,8 +126,11 @@ def _settings(row: Row, config: RunConfig) -> dict[str, Any]:
         _drop(values["rounds"], ("refresh_lag",))
     # What came after the first tables is left out where it has no part, so that the
     # keys of finished cells stay.
-    if config.classifier.views == ClassifierConfig.views:
-        _drop(values["classifier"], ("views",))
+    for name in CAME_LATER_IN_CLASSIFIER:
+        if values["classifier"][name] == getattr(ClassifierConfig, name):
+            del values["classifier"][name]
+    if row.policy is None:
+        _drop(values, ("policy",))
     if row.view_loss == "mean":
         _drop(values["classifier"], ("mmel_lambda",))
     if not row.is_tuned:
