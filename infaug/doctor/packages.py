@@ -7,7 +7,7 @@ from packaging.requirements import Requirement
 from infaug.doctor.finding import Finding, judge
 
 # Extras of those who use infaug; the others are for those who work on it.
-EXTRAS = ("onnx", "optuna", "mlflow")
+EXTRAS = ("onnx", "optuna", "mlflow", "photos")
 
 
 def check_packages() -> list[Finding]:

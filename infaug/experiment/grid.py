@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 from infaug.config import ClassifierConfig, DataConfig, RunConfig, from_dict, to_dict
-from infaug.training.rows import ROWS, Row
+from infaug.training.rows import POLICY_FROM, ROWS, Row
 
 # What only names the rows, or says how often to write something down.
 NEVER_MATTER = ("seeds", "controls", "rows", "threads")
@@ -85,10 +85,11 @@ class GridCell:
 
     @property
     def needs(self) -> "GridCell | None":
-        """The cell whose G this one's random tau goes through."""
-        if ROWS[self.row].generator != "final":
-            return None
-        return replace(self, row="base_learned")
+        """The cell whose G or policy makes this one's views."""
+        row = ROWS[self.row]
+        if row.generator == "final":
+            return replace(self, row="base_learned")
+        return replace(self, row=POLICY_FROM) if row.policy == "learned" else None
 
 
 @dataclass(frozen=True)
@@ -137,10 +138,11 @@ def _settings(row: Row, config: RunConfig) -> dict[str, Any]:
         _drop(values, ("tuning",))
     if not row.is_learned and row.generator is None:
         _drop(values, OF_LEARNING)
+    if not _depends_on_learning(row):
         _drop(values["rounds"], ("estimator_steps",))
     if row.is_reweighted:
         _drop(values["influence"], OF_JUDGING)
-    elif row.looks_ahead or (not row.is_learned and row.generator is None):
+    elif row.looks_ahead or not _depends_on_learning(row):
         _drop(values, ("influence",))
     if not row.looks_ahead:
         _drop(values, ("bilevel",))
@@ -161,8 +163,14 @@ def _drop(values: dict[str, Any], names: Iterable[str]) -> None:
 
 def _ignores_target(row: Row) -> bool:
     """Whether neither training nor choosing looks at influence or selection images."""
-    looks = row.is_learned or row.is_pooled or row.is_tuned or row.is_reweighted
-    return not looks and row.generator is None
+    looks = row.is_pooled or row.is_tuned or row.is_reweighted
+    return not (looks or _depends_on_learning(row))
+
+
+def _depends_on_learning(row: Row) -> bool:
+    """Whether E or a policy learns here, or learned what is used here."""
+    learned = row.policy in ("online", "learned")
+    return row.is_learned or row.generator is not None or learned
 
 
 def _counts_labels(config: RunConfig) -> bool:

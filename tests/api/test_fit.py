@@ -110,7 +110,7 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypat
         cell.views_at = counted
         run_cell(cell, *rest)
 
-    monkeypatch.setattr("infaug.experiment.run.run_cell", stop)
+    monkeypatch.setattr("infaug.training.train.run_cell", stop)
     arguments = {**TINY, "rounds.checkpoint_every_steps": 2}
     with pytest.raises(StoppedError):
         infaug.fit(model, some(0, 100), some(1000, 1080), out=out, **arguments)

@@ -1,5 +1,6 @@
 """What a recorder does beside its steps."""
 
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -48,17 +49,18 @@ def follow(recorder: Recorder, stop: int) -> None:
     recorder.follow(0, "classify", left, steps(), State())
 
 
-def test_notice_that_a_node_leaves_is_asked_for_when_logging_and_saves(open_recorder):
-    asked = []
+def test_notice_that_a_node_leaves_is_asked_for_after_each_step_and_saves(
+    open_recorder,
+):
+    num_asked = itertools.count(1)
 
     def is_leaving() -> bool:
-        asked.append(True)
-        return len(asked) == 2
+        return next(num_asked) == 4
 
     recorder = open_recorder(is_leaving)
     with pytest.raises(KeyboardInterrupt):
         follow(recorder, stop=7)
-    assert len(asked) == 3
+    assert next(num_asked) == 8
     recorder.close()
     again = open_recorder().start
     assert again is not None
@@ -66,7 +68,7 @@ def test_notice_that_a_node_leaves_is_asked_for_when_logging_and_saves(open_reco
 
 
 def test_a_run_that_begins_again_says_where_and_what_it_repeats(open_recorder, capsys):
-    notices = iter([True, False, False])
+    notices = iter([False, True, *[False] * 5])
     recorder = open_recorder(lambda: next(notices))
     with pytest.raises(KeyboardInterrupt):
         follow(recorder, stop=7)
@@ -85,7 +87,7 @@ def test_every_start_is_kept_with_its_workers_and_place(open_recorder, tmp_path)
     open_recorder().close()
     first, second = RunFolder(tmp_path).lines("starts.jsonl")
     assert first == {"row": "base", "seed": 0, "workers": 1, "after": None}
-    assert second["after"] == {"round": 0, "phase": "classify", "step": 6}
+    assert second["after"] == {"round": 0, "phase": "classify", "step": 7}
 
 
 def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_recorder):
@@ -97,7 +99,7 @@ def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_recorder):
     recorder.close()
     again = open_recorder()
     assert again.start is not None
-    assert again.start.place.step == 4
+    assert again.start.place.step == 5
     follow(again, stop=10)
     again.close()
     assert not list(again.folder.run.rglob("*.partial"))
