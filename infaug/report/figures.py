@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -87,7 +88,8 @@ def as_svg(
 ) -> Markup:
     """A figure as SVG inside a page; `label` is read out in its place."""
     # The label makes the ids of a figure its own, and the same each time.
-    with rc_context({**STYLE, "svg.hashsalt": label}):
+    style: Any = {**STYLE, "svg.hashsalt": label}
+    with rc_context(style):
         figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
