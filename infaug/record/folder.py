@@ -184,10 +184,9 @@ class RunFolder:
     def list_notes(self, notes: Sequence[str]) -> None:
         """Keep what was skipped, renamed or changed on reading, if anything was."""
         if notes:
+            text = "\n".join(notes) + "\n"
             with writing(self.path):
-                write_bytes(
-                    self.path / "images.txt", ("\n".join(notes) + "\n").encode()
-                )
+                write_bytes(self.path / "images.txt", text.encode())
 
     def list_duplicates(self, found: Sequence[Mapping[str, Any]]) -> None:
         """Keep the list of images that were in two splits, if there are any."""

@@ -218,7 +218,8 @@ class Deep(Pairs):
 
 
 def test_deep_grey_is_scaled_by_the_range_of_the_set(tmp_path):
-    result = infaug.fit("allconv", Deep(60), out=tmp_path / "run", **TINY)
+    settings = {**TINY, "data": {"target": 20, "test": 20}}
+    result = infaug.fit("allconv", Deep(60), out=tmp_path / "run", **settings)
     assert "taken as 12 bits" in (result.out / "images.txt").read_text()
     images = load(RunFolder(result.out).config().data).train.images
     assert images.max() == (2000 + 590) >> 4

@@ -169,9 +169,7 @@ def test_a_csv_of_paths_is_read_and_its_labels_are_compared_by_name(
     table.write_text(head + "".join(lines))
     command = ["predict", str(run), str(table), "--out", str(tmp_path / "out.csv")]
     assert main(command) == 0
-    captured = capsys.readouterr()
-    assert ("has bare numbers for labels" in captured.err) == (
-        labels == ("0", "1", "2")
-    )
+    is_warned = "has bare numbers for labels" in capsys.readouterr().err
+    assert is_warned == (labels == ("0", "1", "2"))
     known = ["cat", "dog", ""] if labels and labels[0] == "cat" else [""] * 3
     assert [line["label"] for line in lines_of(tmp_path / "out.csv")] == known
