@@ -108,21 +108,28 @@ def half_width(
     many images, so its luck in training is common to them: that variance t^2 is what
     folds differ by beyond their images (one-way analysis of variance). The square of
     the error is s^2 / M + t^2 / (number of trainings), and Student's t has the degrees
-    of freedom of Welch and Satterthwaite.
+    of freedom of Welch and Satterthwaite. With few folds t^2 is often estimated as
+    none, so the interval is at least that of Student's t over the trainings.
     """
-    num_passes, num_images = values.shape
+    num_images = values.shape[1]
     image_variance = float(values.mean(axis=0).var(ddof=1))
     between = np.mean([_between(v, f) for v, f in zip(values, fold, strict=True)])
-    num_trainings = num_passes * (int(fold.max()) + 1)
-    parts = np.array([image_variance / num_images, float(between) / num_trainings])
+    means = [
+        v[f == k].mean()
+        for v, f in zip(values, fold, strict=True)
+        for k in np.unique(f)
+    ]
+    num = len(means)
+    parts = np.array([image_variance / num_images, float(between) / num])
     if not parts.any():
         return 0.0
-    freedom = (
-        parts.sum() ** 2
-        / (parts**2 / np.array([num_images - 1, num_trainings - 1])).sum()
-    )
-    quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
-    return quantile * math.sqrt(parts.sum())
+    freedom = parts.sum() ** 2 / (parts**2 / np.array([num_images - 1, num - 1])).sum()
+    of_images = _quantile(freedom) * math.sqrt(parts.sum())
+    return max(of_images, _quantile(num - 1) * float(np.std(means, ddof=1)) / num**0.5)
+
+
+def _quantile(freedom: float) -> float:
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
 def _between(values: np.ndarray, fold: np.ndarray) -> float:
