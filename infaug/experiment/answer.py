@@ -244,6 +244,6 @@ def answer(
         accuracy=estimate.value,
         low=estimate.low,
         high=estimate.high,
-        num_images=found[method].hit.shape[1],
+        num_images=found[method].hit[0].size,
         learned_worth=worth,
     )

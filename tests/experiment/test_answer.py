@@ -81,7 +81,7 @@ def test_folds_come_by_themselves_where_a_target_is_given(config):
     assert with_folds(replace(config, data=data), source).data.folds == 5
     alone = replace(data, target_source=None)
     assert with_folds(replace(config, data=alone), load(alone)).data.folds == 0
-    with pytest.raises(ValueError, match="one fold leaves nothing over"):
+    with pytest.raises(ValueError, match="one fold leaves nothing"):
         with_folds(replace(config, data=replace(data, folds=1)), source)
 
 
