@@ -135,7 +135,8 @@ def solutions_agree(pool: SolverPool) -> float:
 
     def solved(num_shards: int) -> Tensor:
         sources = feature_sources(f"float64 {num_shards}", h1, probs, num_shards)
-        task = Task(sources, (torch.clone, (b,)), config, torch.zeros_like(b), ())
+        given = tuple, [((b, torch.ones(())),)]
+        task = Task(sources, given, config, torch.zeros_like(b), ())
         ask = pool.coordinator.solve.remote
         return (
             InPool(pool.coordinator, lambda: ask(task), lambda: None)

@@ -23,6 +23,7 @@ from infaug.distributed.pool_lissa import lissa_in_pool
 from infaug.influence.solve import solve
 from infaug.randomness import Purpose
 from infaug.training.overlap import Solved
+from infaug.training.snapshot import GradientSum, mean_of_sums
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Task:
 
     sources: Sequence[Source]
     """The shards of H, in order."""
-    gradient: tuple[Callable[..., Tensor], tuple[Any, ...]]
-    """A function of the package and its arguments; an actor evaluates it."""
+    gradient: tuple[Callable[..., GradientSum], Sequence[tuple[Any, ...]]]
+    """A function of the package, and its arguments for each shard of the gradient."""
     config: InfluenceConfig
     start: Tensor
     seed: tuple[Purpose, ...]
@@ -71,8 +72,8 @@ class Coordinator:
         """S by the configured solver, its products by the actors."""
         began = time.perf_counter()
         torch.set_num_threads(1)
+        gradient = mean_of_sums(self.apply(*task.gradient))
         self._muster(len(task.sources))
-        gradient = self._gradient(task)
         hessian = PoolHessian(self.crew, task.sources)
         given = (hessian, gradient, task.config, task.start)
         if task.config.solver == "lissa":
@@ -111,10 +112,6 @@ class Coordinator:
     def _muster(self, num_parts: int) -> None:
         self.crew.actors = [*self.actors, *self.growth.follow(num_parts)]
         self.crew.muster(num_parts)
-
-    def _gradient(self, task: Task) -> Tensor:
-        function, arguments = task.gradient
-        return self._apply(function, {0: arguments})[0]
 
     def _apply(
         self, function: Callable[..., Any], jobs: dict[int, tuple[Any, ...]]

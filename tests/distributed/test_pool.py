@@ -10,6 +10,8 @@ import torch
 from killed import contents
 from tiny import CONFIG, tiny
 
+from infaug.data.source import load
+from infaug.data.stored import Stored
 from infaug.experiment.run import run
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
@@ -20,6 +22,7 @@ from infaug.training.solve import solve_snapshot
 from infaug.world import World
 
 from .pool_cases import cluster, problem
+from .streamed import write_digits
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.ray
@@ -64,6 +67,27 @@ def test_two_actors_give_the_bytes_of_the_local_solution(pool, given, local):
     assert solved.solution.value.equal(local.value)
     assert solved.solution.residual == local.residual
     assert solved.seconds > 0
+
+
+def test_a_gradient_in_several_shards_has_the_bytes_of_the_local_one(pool, given):
+    snapshot, _, cell = given
+    config, split = cell.config.influence, cell.train  # more than one chunk
+    here = solve_snapshot(snapshot, cell.train, split, config, World())
+    pending = pool.solver.submit(snapshot, cell.train, split, config)
+    assert pending.result().solution.value.equal(here.value)
+
+
+def test_images_on_disk_are_read_by_the_actors(pool, given, tmp_path, monkeypatch):
+    snapshot, splits, cell = given
+    write_digits(tmp_path / "digits", 1050)
+    monkeypatch.chdir(tmp_path)  # Actors are not there.
+    data = replace(CONFIG.data, source="digits", stream_above_gib=0, image_size=16)
+    stored = load(data).train
+    assert isinstance(stored, Stored)
+    given = splits.influence, cell.config.influence
+    here = solve_snapshot(snapshot, stored.select_all(), *given, World())
+    pending = pool.solver.submit(snapshot, stored, *given)
+    assert pending.result().solution.value.equal(here.value)
 
 
 @pytest.mark.parametrize("solver", ["cg", "pcg", "refined", "lissa"])

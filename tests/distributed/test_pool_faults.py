@@ -61,7 +61,8 @@ def solve_in(pool, features, key: str):
     h1, probs, b = features
     config = InfluenceConfig(damping=1e-4, rtol=1e-6, max_products=250)
     sources = feature_sources(key, h1, probs, NUM_SHARDS)
-    task = Task(sources, (torch.clone, (b,)), config, torch.zeros_like(b), ())
+    given = tuple, [((b, torch.ones(())),)]
+    task = Task(sources, given, config, torch.zeros_like(b), ())
     return InPool(
         pool.coordinator, lambda: pool.coordinator.solve.remote(task), lambda: None
     )
