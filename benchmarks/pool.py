@@ -32,7 +32,7 @@ from infaug.config import InfluenceConfig
 from infaug.distributed.local import connect
 from infaug.distributed.pool import InPool, SolverPool, feature_sources
 from infaug.distributed.pool_coordinator import Task
-from infaug.distributed.pool_growth import PoolShape
+from infaug.distributed.pool_group import PoolShape
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solve import solve
@@ -165,7 +165,7 @@ def overheads(pools: dict[int, SolverPool], asked: Settings) -> list[Sample]:
 def run(asked: Settings) -> dict[str, Any]:
     """Everything, in one record."""
     torch.set_num_threads(1)
-    connect(0, PoolShape(least=1, most=3))  # one pool of one actor, one of two
+    connect(3)  # one pool of one actor, one of two
     try:
         pools = {n: SolverPool(PoolShape(least=n, most=n)) for n in (1, 2)}
         rows = [measure(name, pools, asked) for name in asked.sizes]

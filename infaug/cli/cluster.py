@@ -60,7 +60,7 @@ def check_cluster(asked: Check) -> int:
 
 
 def _job(asked: Check) -> Job:
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
     if asked.gpus_per_worker < 0 or asked.decode < 0:
         raise ValueError(

@@ -28,12 +28,20 @@ from torch import Tensor
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
 from infaug.data.stored import Stored
-from infaug.distributed.pool_actor import FeatureSource, ImageSource, gradient_of, put
+from infaug.distributed.pool_actor import (
+    FETCH_S,
+    FeatureSource,
+    ImageSource,
+    PoolError,
+    gradient_of,
+    put,
+)
 from infaug.distributed.pool_coordinator import Coordinator, Task
-from infaug.distributed.pool_crew import FETCH_S, REVIVAL_S, SILENCE_S, PoolError
-from infaug.distributed.pool_growth import (
+from infaug.distributed.pool_group import (
+    REVIVAL_S,
+    SILENCE_S,
     PoolShape,
-    give_back,
+    remove_extra_groups,
     start_actor,
     with_health,
 )
@@ -59,7 +67,7 @@ class SolverPool:
         if not self.group.wait(reserve_s):
             remove_placement_group(self.group)
             raise ValueError(
-                f"no room for {shape.least} solver actors of {shape.resources} within "
+                f"no capacity for {shape.least} solver actors of {shape.resources} in "
                 f"{reserve_s:.0f} s: the cluster has {ray.cluster_resources()}, of "
                 f"which {ray.available_resources()} is free; lower --pool or add nodes"
             )
@@ -104,7 +112,7 @@ class SolverPool:
         for actor in [self.coordinator, *self.actors]:
             ray.kill(actor)
         remove_placement_group(self.group)
-        give_back(self.name)
+        remove_extra_groups(self.name)
 
     def __enter__(self) -> "PoolSolver":
         return self.solver
@@ -254,7 +262,7 @@ class InPool:
             raise PoolError(
                 f"the coordinator of the solver pool did not answer within "
                 f"{REVIVAL_S:.0f} s: look at `ray status` and at its log; the run "
-                "continues from its checkpoint with the same command"
+                "continues from its checkpoint if the command is rerun"
             ) from error
 
 

@@ -30,7 +30,7 @@ def examine(
     """
     address = environment.get("RAY_ADDRESS")
     torch = Probe.start("infaug.doctor.torch_probe")
-    cluster = Probe.start("infaug.distributed.reach_probe") if address else None
+    cluster = Probe.start("infaug.distributed.local") if address else None
     findings = [check_python(), *check_packages()]
     findings += judge_torch(torch.answer(patience_s))
     findings.append(check_version())

@@ -37,7 +37,7 @@ def ray():
 @pytest.fixture(scope="module")
 def pool(ray):
     from infaug.distributed.pool import SolverPool
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
     pool = SolverPool(PoolShape(least=2, most=2))
     yield pool
@@ -146,16 +146,16 @@ def test_what_a_snapshot_lacks_is_a_value_error_here(pool, given):
 
 def test_a_pool_that_does_not_fit_is_refused_with_what_is_free(ray):
     from infaug.distributed.pool import SolverPool
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
-    with pytest.raises(ValueError, match="no room for 9 solver actors"):
+    with pytest.raises(ValueError, match="no capacity for 9 solver actors"):
         SolverPool(PoolShape(least=9, most=9), reserve_s=2)
 
 
 @pytest.mark.slow
 def test_a_pool_grows_into_what_is_free_and_gives_it_back(ray, pool, given, local):
     from infaug.distributed.pool import SolverPool
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
     assert ray.available_resources()["CPU"] == 2
     growing = SolverPool(PoolShape(least=1, most=3))
@@ -190,7 +190,7 @@ def test_an_overlapped_run_with_a_pool_has_the_bytes_of_the_run_alone(pool, tmp_
 def test_training_workers_with_a_pool_end_with_the_bytes_of_those_without(
     ray, pool, tmp_path
 ):
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
     from infaug.distributed.train import fit_on_workers
 
     pool.close()  # its CPUs are needed
@@ -204,7 +204,7 @@ def test_training_workers_with_a_pool_end_with_the_bytes_of_those_without(
 
 @pytest.mark.parametrize("text", ["0", "3..2", "two", "1..x"])
 def test_a_shape_that_is_none_is_refused(text):
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
     with pytest.raises(ValueError, match="--pool must"):
         PoolShape.parse(text)

@@ -42,7 +42,7 @@ def quick(monkeypatch):
     def answer(torch=SOUND, cluster=None):
         given = {
             "infaug.doctor.torch_probe": torch,
-            "infaug.distributed.reach_probe": cluster,
+            "infaug.distributed.local": cluster,
         }
         start = staticmethod(lambda module: Answering(given[module]))
         monkeypatch.setattr(examination.Probe, "start", start)
