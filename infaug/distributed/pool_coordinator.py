@@ -206,8 +206,8 @@ class PoolHessian:
 
     def factor_sums(self) -> FactorSums:
         """Sums over some samples of every shard, for a preconditioner."""
-        first, *others = self._parts("factor_sums")
-        return sum(others, first)
+        sums: list[FactorSums] = self._parts("factor_sums")
+        return sum(sums[1:], sums[0])
 
     def _products(self, method: str, v: Tensor) -> list[Tensor]:
         """What a method of every shard makes of `v`, in shard order."""

@@ -10,6 +10,7 @@ import torch
 from killed import contents
 from tiny import CONFIG, tiny
 
+from infaug.config import DataConfig
 from infaug.data.source import load
 from infaug.data.stored import Stored
 from infaug.experiment.run import run
@@ -79,9 +80,9 @@ def test_a_gradient_in_several_shards_has_the_bytes_of_the_local_one(pool, given
 
 def test_images_on_disk_are_read_by_the_actors(pool, given, tmp_path, monkeypatch):
     snapshot, splits, cell = given
-    write_digits(tmp_path / "digits", 1050)
+    write_digits(tmp_path / "images", 1050)
     monkeypatch.chdir(tmp_path)  # Actors are not there.
-    data = replace(CONFIG.data, source="digits", stream_above_gib=0, image_size=16)
+    data = DataConfig(source="images", stream_above_gib=0, image_size=16, mode="L")
     stored = load(data).train
     assert isinstance(stored, Stored)
     given = splits.influence, cell.config.influence
