@@ -31,7 +31,7 @@ class Predict(Output):
     run: tyro.conf.Positional[str]
     """Run folder, or its URL, or a folder that `infaug export` wrote."""
     images: tyro.conf.Positional[tuple[Path, ...]]
-    """Image files, folders of them at any depth, or Parquet files."""
+    """Image files, folders of them at any depth, Parquet files, or a CSV of paths."""
     out: str = "predictions.csv"
     """A file that ends in .csv, .jsonl or .parquet; - prints CSV. A line for each
     image: path, label if known, class, probability, then the next four."""
@@ -68,7 +68,7 @@ def predict(asked: Predict) -> int:
     with at_hand(asked.run) as run:
         model = open_model(run, asked.row, asked.seed, device)
     with closing(ImageCount(shown=asked.is_for_people)) as progress:
-        progress.begin(inputs.count(), 0)
+        progress.begin(inputs.count(model), 0)
         found = run_over(model, inputs.items(model), device, progress.step)
     if num := inputs.num_skipped:
         print(f"infaug: skipped: {plural(num, 'file')}, no images", file=sys.stderr)

@@ -8,7 +8,7 @@ scaled from the range that the set uses (`data.pixel_bits`).
 
 import struct
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from infaug.config import DataConfig
 from infaug.storage import Location
+from infaug.words import plural
 
 UNREADABLE = (
     OSError,
@@ -205,6 +206,23 @@ def changes_of(image: Image.Image) -> list[str]:
     if is_deep(image):
         found.append("rescaled")
     return found
+
+
+def change_lines(changes: Mapping[str, int], among: str = "") -> list[str]:
+    """Lines about images that do not look as their stored pixels.
+
+    `among`: of how many, if not of all.
+    """
+    why = {
+        "turned": "as their EXIF orientation says",
+        "composited": "on white, for parts of them are transparent",
+        "rescaled": "to 8 bits, for they have more",
+    }
+    return [
+        f"{what:10} {plural(changes[what], 'image')}{among} {reason}"
+        for what, reason in why.items()
+        if changes[what]
+    ]
 
 
 def is_deep(image: Image.Image) -> bool:

@@ -22,7 +22,7 @@ from infaug.data.names import (
 )
 from infaug.words import plural
 
-RUN_FILES = frozenset(("config.json", "metrics.jsonl"))  # a folder with both is a run
+RUN_FILES = frozenset(("config.json", "data.json"))  # a folder with both is a run
 Parts = tuple[str, ...]
 
 

@@ -6,10 +6,12 @@ from itertools import islice
 
 from infaug.config import DataConfig
 from infaug.data.classes import alike_names
+from infaug.data.decode import change_lines
 from infaug.data.images import Duplicate, Source, duplicates
 from infaug.data.problem import positions
 from infaug.data.splits import Indices
 from infaug.data.stored import Stored
+from infaug.data.survey import sampled_changes
 from infaug.words import are, plural
 
 FEW = 10  # training images of a class
@@ -34,7 +36,7 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
             f"few        {plural(len(few), 'class')} with under {FEW} images to train "
             f"on: {named}"
         )
-    lines += source.notes
+    lines += notes_of(source)
     lines += [
         f"alike      classes {a!r} and {b!r} differ in case or spaces alone: one class?"
         for a, b in alike_names(train.class_names)
@@ -52,6 +54,17 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
         lines.append(_duplicates(twins_in(source, config, 0), config))
         lines += _conflicts(source)
     return lines
+
+
+def notes_of(source: Source) -> list[str]:
+    """What was skipped, renamed or changed, in lines.
+
+    Streamed images are changed as they are decoded, so some of them are looked at.
+    """
+    if not isinstance(source.train, Stored):
+        return list(source.notes)
+    changes, num = sampled_changes(source.train)
+    return [*source.notes, *change_lines(changes, f" of {num:,} looked at")]
 
 
 def twins_in(source: Source, config: DataConfig, repetition: int) -> list[Duplicate]:

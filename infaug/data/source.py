@@ -19,7 +19,7 @@ from infaug.data.classes import (
     numbered_as,
 )
 from infaug.data.dataset import Labelled
-from infaug.data.decode import Decoder
+from infaug.data.decode import Decoder, change_lines
 from infaug.data.digits import digits
 from infaug.data.images import Source
 from infaug.data.listing import Listed, listed
@@ -67,7 +67,7 @@ def load(config: DataConfig, feed: Feed | None = None) -> Source:
             f"{plural(num, 'unreadable image')} {were(num)} skipped: {few}",
             stacklevel=2,
         )
-    notes += _changes(decoder.changes)
+    notes += change_lines(decoder.changes)
     return replace(source, bad=tuple(decoder.bad), notes=tuple(notes))
 
 
@@ -81,20 +81,6 @@ def _refuse_itself(config: DataConfig) -> None:
             f"--target {config.target_source} is the data itself: give images of where "
             "the model will be used, or --target 200 to hold 200 of the data out"
         )
-
-
-def _changes(changes: Mapping[str, int]) -> list[str]:
-    """Lines about images that do not look as their stored pixels."""
-    why = {
-        "turned": "as their EXIF orientation says",
-        "composited": "on white, for parts of them are transparent",
-        "rescaled": "to 8 bits, for they have more",
-    }
-    return [
-        f"{what:10} {plural(changes[what], 'image')} {reason}"
-        for what, reason in why.items()
-        if changes[what]
-    ]
 
 
 def _check_held_out(source: Source, config: DataConfig) -> None:
@@ -220,10 +206,12 @@ def streamed(parts: Mapping[str, Listed], config: DataConfig, feed: Feed) -> Sou
     """
     names = parts["train"].class_names
     drives, test = parts.get("val"), parts.get("test")
+    notes = parts["train"].notes
     files, is_tested_on_target = list(parts["train"].files), False
     if config.target_source is not None:
         files += drives.files if drives else ()  # `val` is trained on
         target = listed(config.target_source, config.of_target)
+        notes += target["train"].notes
         drives = target["train"]
         if config.test_from == "target":
             test = target.get("test")
@@ -240,7 +228,7 @@ def streamed(parts: Mapping[str, Listed], config: DataConfig, feed: Feed) -> Sou
     if drives is not None:
         train, held = _with(train, files, drives, config, feed, names)
     decoded = _test(test, classes, config, feed) if test else None
-    return Source(train, decoded, (), held, is_tested_on_target)
+    return Source(train, decoded, (), held, is_tested_on_target, notes=notes)
 
 
 def _with(

@@ -4,6 +4,7 @@ Nothing is decoded. Of large sets a part is looked at, spread out evenly: what f
 is a function of the images all the same.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,12 +20,14 @@ from infaug.data.decode import (
     ORIENTATION,
     UNREADABLE,
     Encoded,
+    changes_of,
     is_deep,
     largest_value,
 )
 from infaug.data.listing import Listed, listed
 from infaug.data.parquet import opened
-from infaug.data.shards import read_layout, read_rows
+from infaug.data.shards import RowGroup, read_layout, read_rows
+from infaug.data.stored import Stored
 from infaug.storage import Location
 
 MOST_HEADERS = 2000  # of each split; a thousandth of a second each
@@ -165,15 +168,30 @@ def _sample(part: Listed, config: DataConfig) -> Iterable[Encoded]:
         return _spread(items, MOST_FAR if far else MOST_HEADERS)
     if _num_rows(part.files) <= MOST_HEADERS:
         return part.items()
-    return _rows(part, config)
-
-
-def _rows(part: Listed, config: DataConfig) -> Iterator[Encoded]:
-    """Rows of a few row groups, for each is read as a whole."""
     groups, _ = read_layout(part.files, config, part.class_names)
+    return _rows(groups, part.class_names)
+
+
+def sampled_changes(images: Stored) -> tuple[Counter[str], int]:
+    """How many of some streamed images are changed as they are read, and of how many.
+
+    They are counted as `decode.changes_of` has it.
+    """
+    changes, num = Counter[str](), 0
+    for item in _rows(images.reader.groups, images.reader.class_names):
+        with contextlib.suppress(*UNREADABLE), Image.open(_opened(item)) as image:
+            changes.update(changes_of(image))
+            num += 1
+    return changes, num
+
+
+def _rows(
+    groups: Sequence[RowGroup], class_names: tuple[str, ...] | None
+) -> Iterator[Encoded]:
+    """Rows of a few row groups, for each is read as a whole."""
     for group in _spread(groups, GROUPS_READ):
         wanted = _spread(group.positions, MOST_HEADERS // GROUPS_READ)
-        yield from read_rows(group, wanted, part.class_names)
+        yield from read_rows(group, wanted, class_names)
 
 
 def _spread(items: Sequence, most: int) -> list:

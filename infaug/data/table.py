@@ -73,6 +73,23 @@ def table_parts(path: Location, config: DataConfig) -> dict[str, list[Line]]:
     )
 
 
+def unlabelled_items(
+    path: Location, config: DataConfig
+) -> Iterator[tuple[str, Location, str]]:
+    """What each line is called, its image, and its label; empty where it has none.
+
+    Raises:
+        ValueError: if there is no column of paths, or a cell of it is empty.
+    """
+    table = _read(path, config)
+    place, find = _columns(table, config, required=("path",)), _finder(path)
+    for where, row in table.rows:
+        if not (cell := row[place["path"]].strip()):
+            raise ValueError(f"{where} has no path: fill it in or remove it")
+        label = row[place["label"]].strip() if "label" in place else ""
+        yield f"{where}: {cell}", find(where, cell), label
+
+
 def metadata_parts(
     root: Location, names: Sequence[str], config: DataConfig
 ) -> dict[str, list[Line]]:

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from infaug.config import DataConfig, RunConfig
 from infaug.data.images import Source
-from infaug.data.inspection import inspect, twins_in
+from infaug.data.inspection import inspect, notes_of, twins_in
 from infaug.data.survey import settle_images
 from infaug.record.folder import RunFolder
 
@@ -46,7 +46,7 @@ def tell_data(
     source: Source, config: RunConfig, folder: RunFolder, told: Sequence[str], *,
     shown: bool,
 ) -> None:  # fmt: skip
-    """What the images are like, on screen; which were left out, in the folder.
+    """What the images are like, on screen; what was left out or changed, in the folder.
 
     Once for each seed: a run that continues says nothing again.
     """
@@ -59,7 +59,10 @@ def tell_data(
             for twin in twins_in(source, config.data, seed)
         ]
     )
-    if shown and not folder.is_settled:
+    if folder.is_settled:
+        return
+    folder.list_notes([*told, *notes_of(source)])
+    if shown:
         console = Console(stderr=True)
         for line in (*told, *inspect(source, config.data)):
             console.print(line, highlight=False, soft_wrap=True, markup=False)

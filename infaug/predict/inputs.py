@@ -1,4 +1,4 @@
-"""The images that are asked about: files, folders of any depth, Parquet.
+"""The images to classify: files, folders of any depth, Parquet, tables of paths.
 
 They are found, decoded and matched to classes by name as those of a run are.
 """
@@ -11,8 +11,16 @@ from pathlib import Path
 from infaug.config import DataConfig
 from infaug.data.columns import encoded_bytes, find_columns
 from infaug.data.decode import Encoded
-from infaug.data.names import SUFFIXES, composed, is_image, is_no_label, is_parquet
+from infaug.data.names import (
+    SUFFIXES,
+    composed,
+    is_image,
+    is_no_label,
+    is_parquet,
+    suffix_of,
+)
 from infaug.data.parquet import batches, opened, parquet_class_names
+from infaug.data.table import TABLES, unlabelled_items
 from infaug.data.tree import files_below
 from infaug.predict.model import Model
 from infaug.storage import Location, location
@@ -22,19 +30,22 @@ UNKNOWN = -1  # the label of an image of which none is known
 
 @dataclass(frozen=True)
 class Inputs:
-    """Files of images and of Parquet, in the order given, folders by name."""
+    """Images, Parquet files and tables, in the order given, folders by name."""
 
     files: tuple[Path, ...]
     num_skipped: int
     """Files below the folders that are of neither kind."""
 
-    def count(self) -> int:
+    def count(self, model: Model) -> int:
         """How many images there are."""
         total = 0
         for file in self.files:
             if is_parquet(file.name):
                 with opened(location(str(file))) as parquet:
                     total += parquet.metadata.num_rows
+            elif _is_table(file):
+                place = location(str(file))
+                total += sum(1 for _ in unlabelled_items(place, model.data))
             else:
                 total += 1
         return total
@@ -43,15 +54,17 @@ class Inputs:
         """Every image with its class, or `UNKNOWN`, by the model's class names.
 
         The class of a file is known if a folder above it is named like one, the nearest
-        first; that of a row if there is the run's label column.
+        first; that of a row or line if there is the run's label column.
 
         Raises:
-            ValueError: for Parquet that cannot be read or has no column of images.
+            ValueError: for Parquet or a table that cannot be read or names no image.
         """
         number = {composed(name): k for k, name in enumerate(model.class_names)}
         for file in self.files:
             if is_parquet(file.name):
                 yield from _rows(location(str(file)), model.data, number)
+            elif _is_table(file):
+                yield from _lines(location(str(file)), model.data, number)
             else:
                 above = (composed(folder.name) for folder in file.absolute().parents)
                 label = next(
@@ -60,8 +73,14 @@ class Inputs:
                 yield Encoded(str(file), location(str(file)), label)
 
 
+def _is_table(file: Path) -> bool:
+    return suffix_of(file.name) in TABLES
+
+
 def find_inputs(paths: Sequence[Path]) -> Inputs:
     """All images and Parquet files among these paths and below these folders.
+
+    A table counts if it is named itself: in a folder its images lie beside it.
 
     Raises:
         ValueError: if a path does not exist, or holds nothing of either kind.
@@ -77,9 +96,12 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
             )
         inside = files_below(path) if path.is_dir() else [path]
         images = [f for f in inside if is_image(f.name) or is_parquet(f.name)]
+        if not path.is_dir() and _is_table(path):
+            images = [path]
         if not images:
             raise ValueError(
-                f"{path} holds no image ({', '.join(sorted(SUFFIXES))}) and no .parquet"
+                f"{path} holds no image ({', '.join(sorted(SUFFIXES))}) and no "
+                ".parquet; a .csv, .tsv or .jsonl of paths is to be named itself"
             )
         found += images
         num_skipped += len(inside) - len(images)
@@ -93,13 +115,9 @@ def _rows(
         columns = find_columns(file, parquet.schema_arrow, config, labels_needed=False)
     labelled = columns.label is not None or columns.constant is not None
     names = parquet_class_names([file], config) if labelled else None
-    if labelled and names is None and any(not name.isdecimal() for name in number):
-        warnings.warn(
-            f"{file} has bare numbers for labels, and the model has names of classes: "
-            "its labels are not compared; write the names into the schema's metadata "
-            "as `class_names`",
-            stacklevel=2,
-        )
+    if labelled and names is None and _has_names(number):
+        remedy = "the names into the schema's metadata as `class_names`"
+        _warn_of_numbers(file, remedy)
     row = 0
     for batch in batches(file, columns):
         images = batch.column(columns.image).to_pylist()
@@ -108,6 +126,29 @@ def _rows(
             known = number.get(_name_of(label, names), UNKNOWN)
             yield Encoded(f"{file} row {row}", encoded_bytes(image), known)
             row += 1
+
+
+def _lines(
+    file: Location, config: DataConfig, number: dict[str, int]
+) -> Iterator[Encoded]:
+    found = list(unlabelled_items(file, config))
+    given = {label for _, _, label in found if not is_no_label(label)}
+    if given and _has_names(number) and all(name.isdecimal() for name in given):
+        _warn_of_numbers(file, "names of classes in the label column")
+    for name, image, label in found:
+        yield Encoded(name, image, number.get(_name_of(label, None), UNKNOWN))
+
+
+def _has_names(number: dict[str, int]) -> bool:
+    return any(not name.isdecimal() for name in number)
+
+
+def _warn_of_numbers(file: Location, remedy: str) -> None:
+    warnings.warn(
+        f"{file} has bare numbers for labels, and the model has names of classes: its "
+        f"labels are not compared; write {remedy}",
+        stacklevel=3,
+    )
 
 
 def _name_of(label: int | str | None, names: tuple[str, ...] | None) -> str:

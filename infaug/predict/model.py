@@ -17,7 +17,7 @@ from infaug.experiment.finished import choose_classifier
 from infaug.export.artefact import CARD, load_classifier, read_card
 from infaug.record.folder import RunFolder
 
-READING = ("image_column", "label_column", "pixel_bits")
+READING = ("image_column", "label_column", "path_column", "pixel_bits")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -13,6 +13,7 @@ RUN/interpolation-*.png    one image on the way from one tau to another
 RUN/looks.json             light, contrast, colour of views, and whether they leave use
 RUN/report.html            all of it on one page
 RUN/unreadable.txt         images that were skipped, if any were
+RUN/images.txt             what was skipped, renamed or changed as images were read
 RUN/duplicates.jsonl       images that were in two splits, if any were: left out of one
 RUN/seen.json              seeds it had when it was finished, before more were added
 RUN/result.json            rows, verdict, seconds: a finished run has it
@@ -179,6 +180,13 @@ class RunFolder:
             text = "\n".join(names) + "\n"
             with writing(self.path):
                 write_bytes(self.path / "unreadable.txt", text.encode())
+
+    def list_notes(self, notes: Sequence[str]) -> None:
+        """Keep what was skipped, renamed or changed on reading, if anything was."""
+        if notes:
+            text = "\n".join(notes) + "\n"
+            with writing(self.path):
+                write_bytes(self.path / "images.txt", text.encode())
 
     def list_duplicates(self, found: Sequence[Mapping[str, Any]]) -> None:
         """Keep the list of images that were in two splits, if there are any."""

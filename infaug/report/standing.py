@@ -140,8 +140,9 @@ class LeftOut:
 
 
 def left_out(facts: Facts) -> list[LeftOut]:
-    """What `unreadable.txt` and `duplicates.jsonl` of the run say; nothing: none."""
-    return [found for found in (_unreadable(facts), _duplicates(facts)) if found]
+    """What was skipped or changed, and is in two splits, by the run's own files."""
+    every = (_unreadable(facts), _changed(facts), _duplicates(facts))
+    return [found for found in every if found]
 
 
 def _unreadable(facts: Facts) -> LeftOut | None:
@@ -149,6 +150,11 @@ def _unreadable(facts: Facts) -> LeftOut | None:
     num = len(lines)
     says = f"{plural(num, 'image')} could not be read and {were(num)} skipped."
     return _named(says, lines, "unreadable.txt")
+
+
+def _changed(facts: Facts) -> LeftOut | None:
+    lines = _lines(facts, "images.txt")
+    return _named("What was chosen and changed on reading:", lines, "images.txt")
 
 
 def _duplicates(facts: Facts) -> LeftOut | None:

@@ -3,13 +3,17 @@
 import copy
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import infaug
 from infaug.data.digits import digits
+from infaug.data.source import load
 from infaug.export import LearnedAugment
+from infaug.record.folder import RunFolder
 from infaug.training.alternation import run_cell
 
 TINY = {
@@ -145,8 +149,6 @@ class Pairs(torch.utils.data.Dataset):
         return self.count
 
     def __getitem__(self, k):
-        from PIL import Image
-
         label = k % 2
         side = 16 if k % 3 else 20
         return Image.new("RGB", (side, side), (100 * label + k,) * 3), label
@@ -204,3 +206,39 @@ def test_a_call_that_came_to_nothing_does_not_block_its_folder(tmp_path):
 def test_a_setting_that_is_none_is_named(tmp_path, settings, message):
     with pytest.raises(ValueError, match=message):
         infaug.fit(None, some(0, 9), out=tmp_path / "run", **settings)
+
+
+class Deep(Pairs):
+    """Grey of 12 bits in 32-bit integers."""
+
+    def __getitem__(self, k):
+        label = k % 2
+        values = np.full((16, 16), 2000 * label + 10 * k, dtype=np.int32)
+        return Image.fromarray(values), label
+
+
+def test_deep_grey_is_scaled_by_the_range_of_the_set(tmp_path):
+    settings = {**TINY, "data": {"target": 20, "test": 20}}
+    result = infaug.fit("allconv", Deep(60), out=tmp_path / "run", **settings)
+    assert "taken as 12 bits" in (result.out / "images.txt").read_text()
+    images = load(RunFolder(result.out).config().data).train.images
+    assert images.max() == (2000 + 590) >> 4
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.full((16, 16), 70_000, dtype=np.int32), "grey values must lie in 0..65535"),
+        (np.full((16, 16), 0.5, dtype=np.float32), "32-bit float pixels"),
+    ],
+)
+def test_pixels_of_no_known_range_are_refused(tmp_path, pixels, message):
+    images = [(Image.fromarray(pixels), k % 2) for k in range(4)]
+    with pytest.raises(ValueError, match=rf"train\[0\]: {message}"):
+        infaug.fit(None, images, out=tmp_path / "run", **TINY)
+
+
+def test_a_target_with_bare_numbers_beside_names_is_refused(tmp_path):
+    used = [Pairs(40)[k] for k in range(20, 40)]
+    with pytest.raises(ValueError, match=r"bare numbers.*'dark', 'light'"):
+        infaug.fit("allconv", Pairs(60), used, out=tmp_path / "run", **TINY)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from infaug.config import DataConfig, ShiftConfig
 from infaug.data.decode import Encoded
+from infaug.data.inspection import notes_of
 from infaug.data.lanes import windows
 from infaug.data.problem import divide
 from infaug.data.reader import Threads, crops_of
@@ -222,3 +223,14 @@ def test_a_label_that_names_no_class_is_told_with_its_row(tmp_path, write_rows, 
     path = write_rows(tmp_path / "a.parquet", [0, 1, 2, 5], names=["a", "b", "c"])
     with pytest.raises(ValueError, match="row 3 has label 5"):
         load(DataConfig(source=path, image_size=8, stream_above_gib=0))
+
+
+def test_changes_of_streamed_images_are_counted_over_some(tmp_path, write_rows):
+    grey = Image.new("LA", (12, 12), (40, 128))
+    buffer = BytesIO()
+    grey.save(buffer, format="PNG")
+    rows = [buffer.getvalue()] * 30
+    write_rows(tmp_path / "set" / "train.parquet", [0, 1, 2] * 10, rows)
+    config = DataConfig(source=str(tmp_path / "set"), image_size=8, stream_above_gib=0)
+    (line,) = notes_of(load(config))
+    assert line.startswith("composited 30 images of 30 looked at on white")

@@ -272,7 +272,7 @@ def test_what_can_be_read_is_and_the_rest_is_listed(tmp_path, write_images, imag
 def test_a_run_in_its_data_is_no_class(animals, tmp_path):
     run = tmp_path / "data" / "runs" / "1"
     (run / "figures").mkdir(parents=True)
-    for name in ("config.json", "metrics.jsonl"):
+    for name in ("config.json", "data.json"):
         (run / name).write_text("{}")
     Image.new("L", (8, 8)).save(run / "figures" / "loss.png")
     source = load(DataConfig(source=animals))

@@ -145,3 +145,31 @@ def test_unreadable_images_are_listed_and_told_by_the_exit_code(
     assert len(captured.out.splitlines()) == 2
     assert main([*command[:3], "--out", "-"]) == BAD_INPUT
     assert "none of 1 image could be read" in capsys.readouterr().err
+
+
+def test_bare_numbers_are_not_compared_with_names(run, pictures, tmp_path, capsys):
+    files = sorted(pictures.rglob("*.png"))[:2]
+    table = pa.table({"image": [f.read_bytes() for f in files], "label": [0, 1]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    out = str(tmp_path / "out.csv")
+    assert main(["predict", str(run), str(tmp_path / "in.parquet"), "--out", out]) == 0
+    assert "has bare numbers for labels" in capsys.readouterr().err
+    assert [line["label"] for line in lines_of(Path(out))] == ["", ""]
+
+
+@pytest.mark.parametrize("labels", [("cat", "dog", ""), ("0", "1", "2"), None])
+def test_a_csv_of_paths_is_read_and_its_labels_are_compared_by_name(
+    run, pictures, tmp_path, capsys, labels
+):
+    files = sorted(pictures.rglob("*.png"))[:3]
+    head = "path,label\n" if labels else "path\n"
+    cells = zip(files, labels or ("",) * 3, strict=True)
+    lines = [f"{file}{f',{label}' if labels else ''}\n" for file, label in cells]
+    table = tmp_path / "in.csv"
+    table.write_text(head + "".join(lines))
+    command = ["predict", str(run), str(table), "--out", str(tmp_path / "out.csv")]
+    assert main(command) == 0
+    is_warned = "has bare numbers for labels" in capsys.readouterr().err
+    assert is_warned == (labels == ("0", "1", "2"))
+    known = ["cat", "dog", ""] if labels and labels[0] == "cat" else [""] * 3
+    assert [line["label"] for line in lines_of(tmp_path / "out.csv")] == known

@@ -45,3 +45,11 @@ def test_one_image_is_one_image(run):
     (found,) = left_out(read_facts(run, "run"))
     assert found.says == "1 image could not be read and was skipped."
     assert found.more == ""
+
+
+def test_what_was_skipped_and_changed_is_told(run):
+    line = "composited 3 images on white, for parts of them are transparent"
+    (run / "images.txt").write_text(line + "\n")
+    page = write_report(run).read_text()
+    assert line in page
+    assert page.index(line) > page.index('id="settings"')
