@@ -20,7 +20,7 @@ class Doctor(Output):
     code 2 if something must be fixed.
     """
 
-    patience_s: float = 12.0
+    wait_s: float = 12.0
     """How long torch and the cluster may take to answer."""
 
 
@@ -29,9 +29,9 @@ def doctor(args: Doctor) -> int:
     from infaug.doctor.examine import examine
     from infaug.storage import cache_folder
 
-    if args.patience_s <= 0:
-        raise ValueError(f"--patience-s must be > 0, got {args.patience_s:g}")
-    findings = examine(os.environ, cache_folder(), args.patience_s)
+    if args.wait_s <= 0:
+        raise ValueError(f"--wait-s must be > 0, got {args.wait_s:g}")
+    findings = examine(os.environ, cache_folder(), args.wait_s)
     faults = [each for each in findings if each.status == "fix"]
     lines = [line for each in findings for line in each.lines()]
     names = ", ".join(each.name for each in faults)
@@ -67,17 +67,20 @@ class Check(Output):
 def check_cluster(args: Check) -> int:
     """`infaug cluster check`."""
     from infaug.cluster.check import check
-    from infaug.cluster.room import verdict
-    from infaug.cluster.table import table
+    from infaug.cluster.groups import table
+    from infaug.cluster.job import describe_fit
     from infaug.distributed.ray_private import prepared_by_ray  # imports ray
 
     job = _job(args)
     checked = check(args.file, prepared_by_ray)
     job = replace(job, driver=checked.driver)
-    lines = [table(checked)]
+    lines = [table(checked.cluster)]
+    if checked.to_fill_in:
+        numbers = ", ".join(map(str, checked.to_fill_in))
+        lines[0] += f"\nFILL-IN is left on lines {numbers}"
     if not job.is_empty:
         try:
-            lines.append(verdict(checked.cluster, job))
+            lines.append(describe_fit(checked.cluster, job))
         except ValueError as error:
             raise ValueError(f"{args.file}: {error}") from error
     found = {
@@ -91,7 +94,7 @@ def check_cluster(args: Check) -> int:
 
 
 def _job(args: Check) -> Job:
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
     if args.gpus_per_worker < 0 or args.decode < 0:
         raise ValueError(

@@ -182,7 +182,7 @@ def _run(args: Fit, workers: Span, shown: bool) -> dict[str, Any]:
             f"{args.await_nodes:g} and {args.gpus_per_worker}"
         )
     if workers.most or args.pool:
-        from infaug.distributed.pool_growth import PoolShape  # imports ray
+        from infaug.distributed.pool_group import PoolShape  # imports ray
         from infaug.distributed.train import fit_on_workers
 
         pool = PoolShape.parse(args.pool, args.pool_resources) if args.pool else None

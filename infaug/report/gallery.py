@@ -17,16 +17,15 @@ from infaug.data.stored import Stored
 from infaug.estimate.chance import draw_chance
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
+from infaug.report.figures import draw_flow
 from infaug.report.interpolation import appearance, steps_between, taus_between
 from infaug.report.learned import in_numbers, in_words
 from infaug.report.views import some_of_each_class
 from infaug.transform.apply import apply_fields
 from infaug.transform.fields import Fields
-from infaug.transform.spatial import flow_of, pixel_grid, warp
+from infaug.transform.spatial import flow_of, warp
 
 LARGEST_PX = 80  # a page holds hundreds of them
-SIDE, MARGIN = 60, 7  # of a drawn flow, in its own units
-HEAD = 2.6
 
 
 def picture(image: Float[Tensor, "C H W"]) -> str:
@@ -52,43 +51,6 @@ def _encoded(image: Image.Image) -> str:
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def flow_arrows(flow: Float[Tensor, "H W 2"], label: str, *, num: int = 7) -> Markup:
-    """A flow as arrows, from places in the view to where their values come from.
-
-    There are `num` along each side. The frame is the image; what an arrow leaves it for
-    is padding.
-    """
-    grid = pixel_grid(*flow.shape[:2], like=flow)
-    ys, xs = (
-        torch.linspace(0, size - 1, num + 2)[1:-1].round().long()
-        for size in flow.shape[:2]
-    )
-    tails, tips = ((g[ys][:, xs].reshape(-1, 2) + 1) * SIDE / 2 for g in (grid, flow))
-    shafts, heads = [], []
-    for tail, tip in zip(tails.tolist(), tips.tolist(), strict=True):
-        shafts.append(f"M{tail[0]:.1f} {tail[1]:.1f}L{tip[0]:.1f} {tip[1]:.1f}")
-        heads.append(_head(tail, tip))
-    return Markup(
-        '<svg class="flow" viewBox="-{4} -{4} {0} {0}" role="img" aria-label="{1}">'
-        '<rect class="flow-frame" width="{2}" height="{2}"/>'
-        '<path class="shaft" d="{3}"/><path class="head" d="{5}"/></svg>'
-    ).format(SIDE + 2 * MARGIN, label, SIDE, "".join(shafts), MARGIN, "".join(heads))
-
-
-def _head(tail: list[float], tip: list[float]) -> str:
-    """A triangle at the tip; a square dot where the arrow is too short for one."""
-    dx, dy = tip[0] - tail[0], tip[1] - tail[1]
-    length = (dx * dx + dy * dy) ** 0.5
-    if length < HEAD:
-        return f"M{tip[0] - 0.6:.1f} {tip[1] - 0.6:.1f}h1.2v1.2h-1.2z"
-    ux, uy = dx / length * HEAD, dy / length * HEAD
-    back_x, back_y = tip[0] - 1.4 * ux, tip[1] - 1.4 * uy
-    return (
-        f"M{tip[0]:.1f} {tip[1]:.1f}L{back_x - 0.8 * uy:.1f} {back_y + 0.8 * ux:.1f}"
-        f"L{back_x + 0.8 * uy:.1f} {back_y - 0.8 * ux:.1f}z"
-    )
 
 
 NUM_VIEWS = 3
@@ -163,7 +125,7 @@ def _shown(k: int, name: str, x: Tensor, views: list[_View]) -> Shown:
             Pixels(uri=picture(view.final[k]), alt=f"view {n + 1}: {said}")
             for n, (view, said) in enumerate(zip(views, words, strict=True))
         ),
-        flow=flow_arrows(flow, f"flow of view 1: {words[0]}"),
+        flow=draw_flow(flow, f"flow of view 1: {words[0]}"),
         change=Pixels(
             uri=change_picture(change[k], reach),
             alt=f"change of tone in view 1: {_tone(change[k])}",
@@ -223,7 +185,7 @@ def interpolation(
         return Strip(name=name, pictures=tuple(pixels))
 
     arrows = [
-        flow_arrows(flow, f"flow {n + 1} of {num}: {said}", num=5)
+        draw_flow(flow, f"flow {n + 1} of {num}: {said}", 5)
         for n, (flow, said) in enumerate(zip(steps.flow, words, strict=True))
     ]
     changes = [change_picture(change, reach) for change in steps.change]

@@ -9,14 +9,12 @@ from typing import Any
 import pyarrow.parquet as pq
 from markupsafe import Markup
 
+from infaug.report.figures import draw_agreement
 from infaug.report.gallery import Pixels, picture
-from infaug.report.svg import WIDTH, Axis, around, dot, drawing, frame, line
 from infaug.report.words import number, power
 from infaug.trust.rank import extremes, rank, ranked_view
 from infaug.trust.reload import Finished
-from infaug.words import plural
 
-HEIGHT = 300
 PANELS = (
     ("refitted", "at the refitted head, where the theory holds"),
     ("live", "as the run predicts, with F's own head"),
@@ -71,7 +69,7 @@ def _checked(found: Mapping[str, Any]) -> Checked:
         panels=[
             Panel(
                 title=title,
-                chart=_scatter(found[name]["predicted"], actual, title),
+                chart=draw_agreement(found[name]["predicted"], actual, title),
                 measures=_measures(found[name]),
             )
             for name, title in PANELS
@@ -85,21 +83,6 @@ def _measures(found: Mapping[str, float]) -> str:
         f"{number(found['spearman'], 3)}, slope {number(found['slope'])}, "
         f"signs {100 * found['sign_agreement']:.0f} %"
     )
-
-
-def _scatter(predicted: Sequence[float], actual: Sequence[float], title: str) -> Markup:
-    """Both axes alike, in thousandths of a nat, with the line on which they agree."""
-    xs, ys = ([1000 * v for v in values] for values in (predicted, actual))
-    low, high = around([*xs, *ys, 0.0])
-    x = Axis(low=low, high=high, start=44, end=WIDTH - 10, most=7)
-    y = Axis(low=low, high=high, start=HEIGHT - 36, end=20, most=7)
-    parts = [
-        frame(x, y, "predicted, nats / 1000", "head refitted, nats / 1000"),
-        line([(x.at(low), y.at(low)), (x.at(high), y.at(high))], "zero"),
-        *(dot(x.at(a), y.at(b), "sample", 3.2) for a, b in zip(xs, ys, strict=True)),
-    ]
-    label = f"Predicted {title} against refitted: {plural(len(xs), 'image')}"
-    return drawing(label, HEIGHT, parts)
 
 
 NUM = 6

@@ -15,7 +15,8 @@ from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
 from infaug.record.folder import RunFolder
-from infaug.report.views import learned_rows, load_transform, show_flow, show_image
+from infaug.report.figures import FLOW_COLOUR, plot_flow
+from infaug.report.views import learned_rows, load_transform, show_image
 from infaug.transform.appearance import recolour
 from infaug.transform.apply import apply_fields
 from infaug.transform.fields import Fields
@@ -128,7 +129,7 @@ def draw_interpolation(
     reach = max(float(steps.change.abs().max()), 1e-6)
     for k, (top, arrows, middle, colour, bottom) in enumerate(axes.T):
         show_image(top, image)
-        show_flow(arrows, steps.flow[k])
+        plot_flow(steps.flow[k], arrows, colour=FLOW_COLOUR)
         show_image(middle, steps.warped[k])
         mean = steps.change[k].mean(dim=0)
         colour.imshow(mean.numpy(), cmap="RdBu_r", vmin=-reach, vmax=reach)

@@ -1,6 +1,6 @@
 """What E learned: the affine map and the change of tone that each view amounts to."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +19,7 @@ from infaug.transform.fields import Fields
 from infaug.transform.spatial import flow_of
 
 CHUNK = 100
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 MOST_CLASSES = 20
 MOST_IMAGES = 400
 
@@ -32,8 +33,8 @@ class Quantity:
     unit: str
     neutral: float
     """Where nothing is changed."""
-    least: float
-    """The least span of an axis: less of it is not seen by the eye."""
+    min_span: float
+    """Least span of an axis: less of it is not seen by the eye."""
 
 
 QUANTITIES = (
@@ -42,42 +43,42 @@ QUANTITIES = (
         title="Rotation",
         unit="degrees, counter-clockwise",
         neutral=0,
-        least=4,
+        min_span=4,
     ),
     Quantity(
         key="scale",
         title="Scale",
         unit="factor, above 1 enlarges",
         neutral=1,
-        least=0.04,
+        min_span=0.04,
     ),
     Quantity(
         key="right",
         title="Translation sideways",
         unit="percent of the width, to the right",
         neutral=0,
-        least=4,
+        min_span=4,
     ),
     Quantity(
         key="down",
         title="Translation upright",
         unit="percent of the height, downwards",
         neutral=0,
-        least=4,
+        min_span=4,
     ),
     Quantity(
         key="contrast",
         title="Contrast",
         unit="factor on differences of grey",
         neutral=1,
-        least=0.04,
+        min_span=0.04,
     ),
     Quantity(
         key="brightness",
         title="Brightness",
         unit="change of mid-grey; 1 is from black to white",
         neutral=0,
-        least=0.04,
+        min_span=0.04,
     ),
 )
 
@@ -145,6 +146,34 @@ def in_numbers(fields: Fields) -> tuple[dict[str, Tensor], Tensor]:
         "brightness": slope / 2 + offset - 0.5,
     }
     return numbers, apart.square().sum(dim=3).mean(dim=(1, 2)).sqrt()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Some views, and the quantiles of each quantity over them."""
+
+    name: str
+    num: int
+    quantiles: Mapping[str, Sequence[float]]
+
+
+def groups_of(found: LearnedViews, everything: str = "all") -> list[Group]:
+    """All views, and those of each class that has some."""
+    masks = [(everything, torch.ones_like(found.labels, dtype=torch.bool))]
+    masks += [
+        (found.class_names[label], found.labels == label)
+        for label in found.labels.unique().tolist()
+    ]
+    return [_group(name, found, mask) for name, mask in masks]
+
+
+def _group(name: str, found: LearnedViews, mask: torch.Tensor) -> Group:
+    at = torch.tensor(QUANTILES, dtype=torch.float64)
+    quantiles = {
+        key: values[mask].double().quantile(at).tolist()
+        for key, values in found.values.items()
+    }
+    return Group(name=name, num=int(mask.sum()), quantiles=quantiles)
 
 
 def sample_of_classes(images: Labelled | Stored) -> Labelled:

@@ -1,14 +1,17 @@
-"""What a run wrote down of its refreshes, its reviews and its time."""
+"""What an experiment logged: curves of F, refreshes, reviews, time."""
 
+import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from infaug.report.facts import Facts, Line, kind_of
 from infaug.report.words import PHASES, duration, number, power
 from infaug.words import memory, plural
 
+MAX_POINTS = 150  # of a curve; more of them cannot be told apart
 MOST_LINES = 120  # of a table in the page; the files have all
 PARTS = (
     ("own", "its own work"),
@@ -20,6 +23,86 @@ PARTS = (
     ("checkpoint", "checkpoints"),
     ("record", "records"),
 )
+
+Curves = Mapping[str, Sequence[tuple[float, float]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One number of training F, and how it is drawn."""
+
+    key: str
+    title: str
+    y_label: str
+    unit: str
+    min_span: float
+    """Least span of the vertical axis."""
+    max_value: float = math.inf
+    """No value lies above it."""
+
+
+METRICS = (
+    Metric(
+        key="selection_top1",
+        title="Accuracy on selection images",
+        y_label="top-1, percent",
+        unit="%",
+        min_span=2.0,
+        max_value=100.0,
+    ),
+    Metric(
+        key="selection_loss",
+        title="Loss on selection images",
+        y_label="cross-entropy, nats",
+        unit="nats",
+        min_span=0.05,
+    ),
+    Metric(
+        key="loss",
+        title="Loss on the training views",
+        y_label="cross-entropy, nats",
+        unit="nats",
+        min_span=0.05,
+    ),
+)
+
+
+def curves(facts: Facts, key: str) -> Curves:
+    """Means over seeds of a number that training F logged, by method and round of F.
+
+    A point is the mean over the seeds that came so far; where some did not, those alone
+    that came furthest count in the whole line.
+    """
+    steps = max(facts.config.rounds.classifier_steps, 1)
+    found: dict[str, dict[int, list[tuple[float, float]]]] = {}
+    for line in facts.metrics_of("classify"):
+        if key in line:
+            seeds = found.setdefault(line["row"], {})
+            at = line["round"] + line["step"] / steps
+            seeds.setdefault(line["seed"], []).append((at, line[key]))
+    return {
+        method: _thinned(_mean_line(list(found[method].values())))
+        for method in facts.row_names
+        if method in found
+    }
+
+
+def _mean_line(
+    seeds: Sequence[Sequence[tuple[float, float]]],
+) -> list[tuple[float, float]]:
+    furthest = max(len(points) for points in seeds)
+    whole = [points for points in seeds if len(points) == furthest]
+    return [
+        (column[0][0], fmean(y for _, y in column))
+        for column in zip(*whole, strict=True)
+    ]
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most `MAX_POINTS`, means of neighbours."""
+    size = -(-len(points) // MAX_POINTS)
+    parts = [points[k : k + size] for k in range(0, len(points), size)]
+    return [(part[-1][0], fmean(y for _, y in part)) for part in parts]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from infaug.record.atomic import write_bytes
 from infaug.report import sections
-from infaug.report.curves import swatch
 from infaug.report.facts import Facts, read_facts
+from infaug.report.figures import swatch
 from infaug.report.material import Material, had, open_material, or_reason, reason_of
 from infaug.report.settings import versions
 from infaug.report.toward_use import Seen, look_at_views, write_looks

@@ -4,25 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from infaug.experiment.verdict import comparisons
-from infaug.report.curves import WANTED, curves, draw_curves
 from infaug.report.facts import Facts
+from infaug.report.figures import draw_curves, draw_differences, draw_spread
 from infaug.report.gallery import LARGEST_PX, before_and_after, examples, interpolation
 from infaug.report.influences import checks_in, rank_views
-from infaug.report.intervals import (
-    draw_interval,
-    draw_scale,
-    draw_spread,
-    groups_of,
-    shared_axis,
-)
 from infaug.report.learned import (
     MOST_CLASSES,
     QUANTITIES,
+    groups_of,
     known_shift,
     measure,
     sample_of_classes,
 )
-from infaug.report.logs import refreshes, reviews, spent
+from infaug.report.logs import METRICS, curves, refreshes, reviews, spent
 from infaug.report.material import Material
 from infaug.report.settings import command, settings_of
 from infaug.report.standing import (
@@ -45,7 +39,6 @@ FEW_IMAGES = 4  # of the rows that the verdict is not about
 def results(facts: Facts) -> Context:
     """The table, and the paired differences."""
     made = comparisons(tops(facts))
-    axis = shared_axis(made) if made else None
     lines = standings(facts)
     if not lines:
         raise ValueError("it is not settled yet which rows are run")
@@ -57,8 +50,8 @@ def results(facts: Facts) -> Context:
         "has_random": any(line.is_part for line in lines),
         "notes": _chosen(facts),
         "by_class": by_class(facts),
-        "differences": [(c, draw_interval(c, axis)) for c in made] if axis else [],
-        "scale": draw_scale(axis) if axis else "",
+        "differences": made,
+        "forest": draw_differences(made) if made else "",
         "speaking": speaking_row(facts),
     }
 
@@ -74,12 +67,12 @@ def _chosen(facts: Facts) -> list[str]:
 
 def training_curves(facts: Facts) -> Context:
     """Accuracy and losses over rounds."""
-    found = [(wanted, curves(facts, wanted.key)) for wanted in WANTED]
-    drawn = [(wanted, lines) for wanted, lines in found if lines]
+    found = [(metric, curves(facts, metric.key)) for metric in METRICS]
+    drawn = [(metric, lines) for metric, lines in found if lines]
     if not drawn:
         raise ValueError("no step of F has been reported yet")
     rows = [row for row in facts.row_names if any(row in lines for _, lines in drawn)]
-    charts = [(wanted.title, draw_curves(lines, wanted)) for wanted, lines in drawn]
+    charts = [(metric.title, draw_curves(lines, metric)) for metric, lines in drawn]
     return {"rows": rows, "charts": charts}
 
 

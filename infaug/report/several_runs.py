@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from infaug.report import sections
-from infaug.report.curves import WANTED, curves, draw_curves, values_of
 from infaug.report.facts import Facts, read_facts
+from infaug.report.figures import draw_curves, draw_spread, values_of
 from infaug.report.gallery import before_and_after
-from infaug.report.intervals import Group, draw_spread, groups_of
-from infaug.report.learned import QUANTITIES, measure, sample_of_classes
-from infaug.report.logs import spent
+from infaug.report.learned import (
+    QUANTITIES,
+    Group,
+    groups_of,
+    measure,
+    sample_of_classes,
+)
+from infaug.report.logs import METRICS, curves, spent
 from infaug.report.material import Material, open_material, or_reason
 from infaug.report.one_run import Section, page, section, write_page
 from infaug.report.settings import differing
@@ -110,14 +115,14 @@ def all_curves(runs: Sequence[Facts]) -> dict[str, Any]:
     """Selection accuracy and loss of each run, their axes alike."""
     groups = []
     rows: list[str] = []
-    for wanted in WANTED[:2]:
-        found = [(facts.name, curves(facts, wanted.key)) for facts in runs]
+    for metric in METRICS[:2]:
+        found = [(facts.name, curves(facts, metric.key)) for facts in runs]
         known = [(name, lines) for name, lines in found if lines]
         if not known:
             raise ValueError("no run has assessed its selection images yet")
         among = [value for _, lines in known for value in values_of(lines)]
-        charts = [(name, draw_curves(lines, wanted, among)) for name, lines in known]
-        groups.append((wanted.title, charts))
+        charts = [(name, draw_curves(lines, metric, among)) for name, lines in known]
+        groups.append((metric.title, charts))
         rows += [row for _, lines in known for row in lines]
     return {"groups": groups, "rows": list(dict.fromkeys(rows))}
 

@@ -28,34 +28,17 @@ from infaug.export.images import pixels
 from infaug.export.learned_augment import LearnedAugment
 from infaug.randomness import Draws, generator
 from infaug.record.folder import RunFolder
+from infaug.report.figures import FLOW_COLOUR, plot_flow
 from infaug.training.rows import Row, rows_of
 from infaug.training.views import base_of
-from infaug.transform.spatial import pixel_grid
 from infaug.types import Augment
 from infaug.words import plural
-
-ARROWS = 7  # along each side of an image
 
 
 def show_image(axis: Axes, image: Float[Tensor, "C H W"]) -> None:
     """Draw an image with values in [0, 1], grey or colour."""
     pixels = image.clamp(0, 1).permute(1, 2, 0).squeeze(-1)
     axis.imshow(pixels.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-
-
-def show_flow(axis: Axes, flow: Float[Tensor, "H W 2"]) -> None:
-    """Draw a flow as arrows, from places in the output to where their values lie."""
-    height, width = flow.shape[:2]
-    grid = pixel_grid(height, width, like=flow)
-    ys = torch.linspace(0, height - 1, ARROWS + 2)[1:-1].round().long()
-    xs = torch.linspace(0, width - 1, ARROWS + 2)[1:-1].round().long()
-    tail, tip = (g[ys][:, xs].reshape(-1, 2).T for g in (grid, flow))
-    axis.quiver(
-        *tail, *(tip - tail), angles="xy", scale_units="xy", scale=1, color="#2266aa",
-        width=0.013, headwidth=4, headlength=4, headaxislength=3.5,
-    )  # fmt: skip
-    # y points downwards, as in the image.
-    axis.set(xlim=(-1, 1), ylim=(1, -1), aspect=height / width)
 
 
 NUM_IMAGES = 12
@@ -220,7 +203,7 @@ def draw_preview(
         views = [image, *(augment.transform(image, drawn) for drawn in params)]
         for axis, shown in zip(column, views, strict=False):
             show_image(axis, pixels(shown))
-        show_flow(column[-1], params[0]["view"].flow[0])
+        plot_flow(params[0]["view"].flow[0], column[-1], colour=FLOW_COLOUR)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         for spine in axis.spines.values():

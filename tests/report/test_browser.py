@@ -35,7 +35,9 @@ window.onload = () => {
       (t) => t.getBoundingClientRect().height < 9 && t.checkVisibility()).length,
     paper: colour(page.body, "backgroundColor"),
     ink: colour(page.body, "color"),
-    curves: [...page.querySelectorAll("path.curve")].map((c) => colour(c, "stroke")),
+    curves: [...page.querySelectorAll("#curves svg.chart path")].filter(
+      (c) => parseFloat(colour(c, "strokeWidth")) > 1.4
+    ).map((c) => colour(c, "stroke")),
   });
 };
 </script></body>
@@ -77,5 +79,6 @@ def test_the_page_fits_its_window_and_can_be_read(report, width, is_dark):
     assert (seen["broken"], seen["tiny"]) == (0, 0)
     paper = lightness(seen["paper"])
     assert (paper < 60) == is_dark
+    assert seen["curves"]
     for colour in (seen["ink"], *seen["curves"]):
         assert abs(lightness(colour) - paper) > 90

@@ -7,8 +7,13 @@ from infaug.data.dataset import Labelled
 from infaug.data.source import load
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
-from infaug.report.intervals import groups_of
-from infaug.report.learned import in_numbers, known_shift, measure, sample_of_classes
+from infaug.report.learned import (
+    groups_of,
+    in_numbers,
+    known_shift,
+    measure,
+    sample_of_classes,
+)
 from infaug.transform.affine_flows import compose, random_parameters
 from infaug.transform.fields import Fields
 

@@ -145,8 +145,8 @@ def test_names_of_classes_are_escaped_everywhere(page):
 
 def test_the_known_shift_is_marked_where_e_should_turn_to(page):
     rotation = page.part("learned").split("</figure>")[0]
-    assert "Use: 40.00." in rotation
-    assert 'class="known"' in rotation
+    assert "Target images: 40.00." in rotation
+    assert ">target</text>" in rotation
 
 
 def test_training_images_views_and_use_stand_in_one_table(page):
