@@ -248,9 +248,3 @@ def _fsspec(url: str) -> tuple[fs.FileSystem, str]:
     except ValueError as error:
         raise ValueError(f"{url} is no address infaug can read: {error}") from error
     return fs.PyFileSystem(fs.FSSpecHandler(system)), str(path)
-
-
-def cache_folder() -> Path:
-    """The user's cache folder by the XDG convention."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "infaug"

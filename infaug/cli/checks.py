@@ -26,8 +26,8 @@ class Doctor(Output):
 
 def doctor(args: Doctor) -> int:
     """`infaug doctor`."""
+    from infaug.cache import cache_folder
     from infaug.doctor.examine import examine
-    from infaug.storage import cache_folder
 
     if args.wait_s <= 0:
         raise ValueError(f"--wait-s must be > 0, got {args.wait_s:g}")

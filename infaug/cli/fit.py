@@ -11,12 +11,12 @@ from typing import Annotated, Any
 
 import tyro
 
+from infaug.cache import cache_folder
 from infaug.cli.flags import SHORT as SHORT  # completion reads it here
 from infaug.cli.flags import look_for_data, parse_run, short_help
 from infaug.cli.terminal import guarded
 from infaug.config import RunConfig
 from infaug.span import Span
-from infaug.storage import cache_folder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,11 +22,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
+from infaug.cache import cache_folder
 from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json
 from infaug.record.disk import writing
 from infaug.record.lease import HeldError, Lease
-from infaug.storage import cache_folder, location
+from infaug.storage import location
 from infaug.transfer import PARTIAL, fetch, names_below, put, put_bytes, remove
 
 STAMP, LEASE = "mirror.json", "lease.json"
