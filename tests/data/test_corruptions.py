@@ -75,9 +75,9 @@ def test_blur_and_pixelate_keep_the_mean_of_what_is_far_from_the_border():
     x = torch.zeros(2, 1, 32, 32)
     x[:, :, 12:20, 12:20] = 1
     for change, amount in (
-        (blur.gaussian_blur, 1.0),
-        (blur.motion_blur, 4.0),
-        (blur.pixelate, 0.25),
+        (corruptions.gaussian_blur, 1.0),
+        (corruptions.motion_blur, 4.0),
+        (corruptions.pixelate, 0.25),
     ):
         found = change(x, amount, draws(2))
         assert float(found.mean()) == pytest.approx(float(x.mean()), rel=1e-2)
