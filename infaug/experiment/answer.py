@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 from scipy import stats
-from scipy.optimize import minimize_scalar
 
 from infaug.record.folder import RunFolder
 
 CONFIDENCE = 0.95
+TEMPERATURES = np.geomspace(0.05, 100, 200)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,16 +82,15 @@ def at_temperature(
     they are.
     """
 
-    def scaled(log_t: float) -> Float[np.ndarray, "N Y"]:
-        z = log_probs / math.exp(log_t)
+    def scaled(temperature: float) -> Float[np.ndarray, "N Y"]:
+        z = log_probs / temperature
         z = z - z.max(axis=1, keepdims=True)
         return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
 
-    def loss(log_t: float) -> float:
-        return -float(scaled(log_t)[np.arange(len(labels)), labels].mean())
+    def loss(temperature: float) -> float:
+        return -float(scaled(temperature)[np.arange(len(labels)), labels].mean())
 
-    best = minimize_scalar(loss, bounds=(-3.0, 5.0), method="bounded")
-    return scaled(float(best.x))
+    return scaled(min(TEMPERATURES, key=loss))
 
 
 def choose(found: Mapping[str, OutOfFold]) -> str:
@@ -178,7 +177,7 @@ def accuracy_of_chosen(found: Mapping[str, OutOfFold]) -> Interval:
         chosen = found[names[int(np.argmin(loss))]]
         hit[fold == k] = chosen.hit[fold == k]
     mean = float(hit.mean())
-    low, high = _wilson(mean, half_width(hit, fold), hit.shape[1])
+    low, high = _wilson(mean, half_width(hit, fold), len(hit[0]))
     return Interval(100 * mean, 100 * low, 100 * high)
 
 
