@@ -29,8 +29,9 @@ def plan_cells(
         refuse_unjudged(row, config.estimator)
     plan = []
     for seed in seeds:
+        tuned = [row for row in rows if row.is_tuned]
         for row in rows:
-            if row.is_tuned:
+            if row in tuned[:1]:  # They choose from the same candidates.
                 plan += [
                     TrainingSpec(
                         row=trial_row(candidate),

@@ -164,7 +164,7 @@ def _drop(values: dict[str, Any], names: Iterable[str]) -> None:
 
 def _ignores_target(row: Row) -> bool:
     """Whether neither training nor choosing looks at influence or selection images."""
-    looks = row.is_pooled or row.is_tuned or row.is_reweighted
+    looks = row.is_pooled or row.is_tuned or row.is_reweighted or row.is_late
     return not (looks or _depends_on_learning(row))
 
 

@@ -31,6 +31,7 @@ CONTROLS_OF = {
         "none", "base", "base_random", "pooled", "base_tuned", "trivial",
     ),
     "mixup_learned": ("none", "base", "base_random", "pooled", "base_tuned", "mixup"),
+    "late_learned": ("none", "base", "base_random", "pooled", "base_tuned", "late"),
     "learned": ("none", "pooled"),
     "bilevel_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
 }  # fmt: skip

@@ -39,6 +39,13 @@ GLOSS = {
     "pooled_even": "the base augmentation, half of the images trained on drive",
     "pooled_uniform": "as uniform_policy, half of the images trained on drive",
     "pooled_policy": "as policy_learned, half of the images trained on drive",
+    "pooled_trivial": "the base and TrivialAugment, target images trained on as well",
+    "pooled_tuned": "the best of several bases, target images trained on as well",
+    "pooled_stretched": "as pooled, each image stretched over all values",
+    "even_tuned": "the best of several bases, half of the images trained on are target",
+    "even_stretched": "as even_tuned, each image stretched over all values",
+    "late": "the base augmentation, target images join for the last quarter",
+    "late_learned": "as base_learned, target images join for the last quarter",
     "oracle": "training images shifted as the test images are; no control",
 }
 

@@ -25,6 +25,7 @@ from infaug.training.overlap import Solver
 from infaug.training.refresher import Refresher, build_refresher
 from infaug.training.review import review
 from infaug.training.solve import correlation_with_full, is_sampled
+from infaug.training.views import late_round
 
 BEFORE = -1  # The round of what comes before the first.
 
@@ -55,7 +56,8 @@ def run_cell(
         # Nothing would train on what E learned in the last round; a view that was given
         # up leaves F to what it is laid upon; and once is once.
         is_last = round_ == rounds.rounds - 1
-        goes_on = not (is_once or is_last or cell.strength == 0)
+        has_joined = row.is_late and round_ >= late_round(rounds)
+        goes_on = not (is_once or is_last or cell.strength == 0 or has_joined)
         solves, learns = row.solves_s_val and goes_on, row.is_learned and goes_on
 
         # Train F on the views of this round.
@@ -64,7 +66,7 @@ def run_cell(
             cell.begin_classifier()
         steps = classify(cell, round_, left, selection, refresher if solves else None)
         recorder.follow(round_, "classify", left, steps, cell)
-        if cell.strength == 0 and not is_last:
+        if row.is_learned and (cell.strength == 0 or has_joined) and not is_last:
             recorder.pass_over(estimate=rounds.estimator_steps, review=1)
             if row.solves_s_val:
                 recorder.pass_over(refresh=1)

@@ -78,6 +78,7 @@ class Cell:
         self.classifier = build_classifier(
             settings.network, channels, splits.num_classes, seed
         )
+        self.classifier.is_stretched = row.stretches
         self.classifier.normalise_by(to_float(some(train).images))
         if isinstance(self.classifier, Backbone):
             begin_backbone(self.classifier, settings)
@@ -113,9 +114,11 @@ class Cell:
         if row.is_reweighted:
             # Images that are there cannot be made extreme: the influence as it is.
             self.judged_by = replace(config.influence, objective="raw")
+        late = _pooled_evenly(splits).to(device) if row.is_late else None
         self.views = CellViews(
-            row, seed, self.train, self.transform, self.policy, config, world, device
-        )
+            row, seed, self.train, self.transform, self.policy, config, world, device,
+            late,
+        )  # fmt: skip
         self.cleared_until = 0
         self.augments = self.views.augments_of(row)
         self.seen = self.augments  # What F has been trained on.
@@ -236,8 +239,8 @@ def _pooled_evenly(splits: Splits) -> Labelled:
     """Training and influence images, these repeated until they are half of all."""
     if not isinstance(splits.train, Labelled):
         raise ValueError(
-            "rows: pooled_even, pooled_uniform and pooled_policy repeat images in "
-            "memory, and these are streamed: raise --data.stream-above-gib"
+            "rows: methods of which target images are half repeat them in memory, and "
+            "these are streamed: raise --data.stream-above-gib"
         )
     copies = max(1, round(len(splits.train) / len(splits.influence)))
     at = torch.arange(len(splits.influence)).repeat(copies)

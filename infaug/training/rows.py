@@ -39,6 +39,9 @@ class Row:
             of F ahead.
         is_reweighted: whether every view weighs by its influence.
         is_even: whether pooled influence images are half of what is trained on.
+        is_late: whether target images join for the last quarter, as half of each batch,
+            when E and G stand still.
+        stretches: whether F sees each image stretched over the whole range of values.
         policy: of a policy's view: uniform, updated after every refresh (online), or as
             the paired `policy_online` training left it (learned).
     """
@@ -56,6 +59,8 @@ class Row:
     is_reweighted: bool = False
     is_even: bool = False
     policy: PolicyFrom | None = None
+    is_late: bool = False
+    stretches: bool = False
 
     def views_of(self, num: int) -> tuple[View, ...]:
         """`num` views, the row's in turn, after the original if the loss asks for it.
@@ -80,7 +85,8 @@ class Row:
         images trains on these as well.
         """
         chooses = self.is_learned or self.learns_policy
-        if splits.is_folded and self.is_pooled and not chooses:
+        trains_on_target = self.is_pooled or self.is_late
+        if splits.is_folded and trains_on_target and not chooses:
             return splits.with_selection_trained
         return splits
 
@@ -193,8 +199,42 @@ _OPERATION_POLICIES = (
 )
 POLICY_FROM = "policy_online"
 
+# What a sceptic would try with the same labels: recipes without a learned view, and the
+# learned view where target images join late.
+_RECIPES = (
+    Row(name="pooled_trivial", views=("base", "base"), adds="trivial", is_pooled=True),
+    Row(name="pooled_tuned", views=("base", "base"), is_pooled=True, is_tuned=True),
+    Row(
+        name="pooled_stretched", views=("base", "base"), is_pooled=True, stretches=True
+    ),
+    Row(
+        name="even_tuned",
+        views=("base", "base"),
+        is_pooled=True,
+        is_even=True,
+        is_tuned=True,
+    ),
+    Row(
+        name="even_stretched",
+        views=("base", "base"),
+        is_pooled=True,
+        is_even=True,
+        is_tuned=True,
+        stretches=True,
+    ),
+    Row(name="late", views=("base", "base"), is_late=True),
+    Row(
+        name="late_learned",
+        views=("base", "base+learned"),
+        control="late",
+        is_late=True,
+    ),
+)
+RECIPES = tuple(row.name for row in _RECIPES if not row.is_learned)
+
 ROWS = {
-    row.name: row for row in (*_USUAL, *_SIBLINGS, *_NEIGHBOURS, *_OPERATION_POLICIES)
+    row.name: row
+    for row in (*_USUAL, *_SIBLINGS, *_NEIGHBOURS, *_OPERATION_POLICIES, *_RECIPES)
 }
 USUAL = tuple(row.name for row in _USUAL)
 SIBLINGS = tuple(row.name for row in (*_SIBLINGS, *_NEIGHBOURS))
@@ -204,7 +244,7 @@ NEIGHBOURS = tuple(row.name for row in _NEIGHBOURS)
 POLICIES = tuple(row.name for row in _SIBLINGS if not row.is_learned)
 
 # Whatever does without our learned view: controls wherever they were run.
-RIVALS = (*POLICIES, *NEIGHBOURS)
+RIVALS = (*POLICIES, *NEIGHBOURS, *RECIPES)
 
 # Not a row of the table: where a seed's G is fitted adversarially, before the rows.
 GENERATOR = Row(name="generator", views=("identity", "identity"))

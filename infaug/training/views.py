@@ -20,7 +20,7 @@ from infaug.augment.views import (
     weigh_views,
 )
 from infaug.baselines.reweight.weights import reweigh
-from infaug.config import EstimatorConfig, RunConfig
+from infaug.config import EstimatorConfig, RoundsConfig, RunConfig
 from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled
 from infaug.data.reader import Crop
@@ -47,6 +47,7 @@ class CellViews:
         config: settled.
         world: who shares the batches.
         device: where batches are put.
+        late: what F trains on from `late_round` on; None: the same images.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class CellViews:
         config: RunConfig,
         world: World,
         device: torch.device,
+        late: Labelled | None = None,
     ):
         self.row, self.seed, self.train = row, seed, train
         self.transform, self.policy, self.config = transform, policy, config
@@ -70,18 +72,34 @@ class CellViews:
         of_f, of_e, self._base_left = _crops(row, self.views, train, base)
         self._begun = self.augments_of(row, self._base_left)
         self._classify = self._batches(config.classifier.batch_size, of_f, "classify")
+        self._late = None
+        if late is not None:
+            size = config.classifier.batch_size
+            self._late = self._batches(size, of_f, "classify", late)
+        self._late_from = late_round(config.rounds) * config.rounds.classifier_steps
         size, groups = config.estimator.batch_size, config.classifier.batch_groups
         if row.learns_policy:
             size = max(groups, config.policy.batch_size // groups * groups)
         self._estimate = self._batches(size, of_e, "estimate")
 
     def _batches(
-        self, size: int, crops: tuple[Crop, ...], purpose: str
+        self,
+        size: int,
+        crops: tuple[Crop, ...],
+        purpose: str,
+        images: Labelled | Stored | None = None,
     ) -> Batches | Stream:
         count = self.config.classifier.batch_groups
         groups = self.world.share(count)
         return batches_of(
-            self.train, size, count, groups, self.device, crops, self.seed, purpose
+            self.train if images is None else images,
+            size,
+            count,
+            groups,
+            self.device,
+            crops,
+            self.seed,
+            purpose,
         )
 
     def augments_of(self, row: Row, base: str | None = None) -> list[Augment]:
@@ -119,7 +137,11 @@ class CellViews:
         """
         tally = self.world.tally
         with tally.time("data"):
-            x, y, draws = self._classify.at(step)
+            is_late = self._late is not None and step >= self._late_from
+            batches = (
+                self._late if self._late is not None and is_late else self._classify
+            )
+            x, y, draws = batches.at(step)
             x, y = x.to(self.dtype), y.to(self.dtype)
         tally.count("images", len(y))
         with tally.time("views"):
@@ -171,6 +193,15 @@ class CellViews:
             with tally.time("views"):
                 x = build_base(self._base_left)(x, draws.fork("base"))
         return x, y, draws
+
+
+def late_round(rounds: RoundsConfig) -> int:
+    """From which round on late images are trained on: for the last quarter.
+
+    >>> late_round(RoundsConfig(rounds=8))
+    6
+    """
+    return rounds.rounds - max(1, rounds.rounds // 4)
 
 
 def base_of(row: Row, base: str) -> str:
