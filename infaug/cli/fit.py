@@ -42,10 +42,13 @@ class Fit:
     """Trainings done at a time on this machine, each in a process of its own; 0: one
     for each core while the network is small. Makes no difference to the result."""
     workers: str = "0"
-    """N or MIN..MAX Ray workers that train together, as many as the cluster has room
-    for; 0 trains in this process without Ray."""
+    """N or MIN..MAX Ray workers that train together, as many as the cluster has
+    CPUs for; 0 trains in this process without Ray."""
     gpus_per_worker: float | None = None
     """Beside one CPU; none: one GPU if all (or MIN) can have one now, else no GPU."""
+    resize_s: float = 120.0
+    """Seconds between two times that --workers MIN..MAX follow the nodes: those that
+    arrive one by one meanwhile cause one restart."""
     await_nodes: float = 0.0
     """Seconds that an autoscaling cluster is given to add the nodes which workers and
     pool need; 0: what is missing is an error."""
@@ -183,6 +186,8 @@ def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
             "--await-nodes and --gpus-per-worker must be >= 0, got "
             f"{asked.await_nodes:g} and {asked.gpus_per_worker}"
         )
+    if asked.resize_s <= 0:
+        raise ValueError(f"--resize-s must be > 0, got {asked.resize_s:g}")
     if workers.most or asked.pool:
         from infaug.distributed.pool_group import PoolShape  # imports ray
         from infaug.distributed.train import fit_on_workers
@@ -197,6 +202,7 @@ def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
             pool=pool,
             gpus_per_worker=asked.gpus_per_worker,
             await_s=asked.await_nodes,
+            resize_s=asked.resize_s,
         )
     from infaug.experiment.run import run
 

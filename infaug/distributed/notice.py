@@ -25,6 +25,7 @@ import torch.distributed as dist
 from ray.util import get_node_ip_address
 
 from infaug.distributed.ray_private import drain_node, draining_nodes
+from infaug.distributed.watchdog import Watchdog
 from infaug.world import World
 
 POLL_S = 2.0
@@ -142,7 +143,7 @@ class Leaving:
     """
 
     def __init__(self, world: World):
-        self.world = world
+        self.world, self.watchdog = world, Watchdog(world.tally)
         nodes: list[str] = [ray.get_runtime_context().get_node_id()] * world.size
         if world.size > 1:
             dist.all_gather_object(nodes, nodes[0])
@@ -153,6 +154,7 @@ class Leaving:
 
     def __call__(self) -> bool:
         """Alike on all workers."""
+        self.watchdog.step()
         self.calls_left -= 1
         if self.calls_left:
             return False
