@@ -1,4 +1,4 @@
-"""Notice of machines that are taken away: asked of the cloud, handed to Ray, acted on.
+"""Notice of machines that are taken away: from the cloud to Ray to the training.
 
 One worker of each node asks the cloud's metadata service every few seconds and drains
 its node when there is notice. The first worker sees, through Ray, which nodes of the
@@ -87,7 +87,7 @@ def azure_notice(service: str) -> Notice | None:
     return None
 
 
-# How each cloud's service is recognised, and what is asked of it.
+# How each cloud's service is recognised, and what reads its notices.
 CLOUDS: dict[str, tuple[str, str, dict[str, str], Callable[[str], Notice | None]]] = {
     "aws": (
         "PUT", "/latest/api/token",
@@ -120,7 +120,9 @@ def watch_node(act: Callable[[Notice], None], service: str = SERVICE) -> None:
         if (cloud := find_cloud(service)) is None:
             return
         while True:
-            with suppress(OSError, ValueError):  # A service that stumbles is asked on.
+            with suppress(
+                OSError, ValueError
+            ):  # A service that stumbles is tried again.
                 if notice := CLOUDS[cloud][-1](service):
                     act(notice)
                     return
