@@ -47,7 +47,7 @@ from infaug.world import World
 # a longer wait is a hang, and ends in a restart from the last checkpoint.
 COLLECTIVE_TIMEOUT_S = 600
 # A worker that does not answer Ray for so long is stopped and replaced.
-HUNG_AFTER_S = 60
+HUNG_AFTER_S = 45
 
 
 def fit_on_workers(
