@@ -26,7 +26,8 @@ class Fit:
     --target PATH holds a few labelled images of where the model will be used: they
     drive the influence, choose, and test. --target 200 holds that many images out of
     --data instead. Short flags: --data, --labels, --target, --rotate, --translate,
-    --contrast, --brightness (all of --data.*), --network, --refresh and --refresh-lag.
+    --contrast, --brightness, --color-mode (all of --data.*), --network, --preset,
+    --num-rounds, --refresh and --refresh-lag.
     Run the same command again to continue an interrupted run. The last line printed is
     RESULT and a JSON object.
     """
