@@ -40,6 +40,9 @@ class RunConfig:
     """
     rows: tuple[str, ...] = ()
     """Names of the rows to run, whatever `controls` says."""
+    minutes: float = 20.0
+    """What an experiment with folds may take on this machine where no methods are
+    named: as many methods are run as fit, the strongest controls first."""
     seeds: int = 3
     """Paired repetitions: seeds 0 .. seeds - 1, the same for every row."""
 
@@ -48,6 +51,7 @@ class RunConfig:
     for small networks, which gain little from a second, else all cores."""
 
     def __post_init__(self):
+        require(self.minutes > 0, "minutes", "must be > 0", self.minutes)
         require(self.threads >= 0, "threads", "must be >= 0", self.threads)
         require(self.seeds >= 1, "seeds", "must be >= 1", self.seeds)
         groups = self.classifier.batch_groups

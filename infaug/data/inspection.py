@@ -127,6 +127,15 @@ def roles(source: Source, at: Indices, config: DataConfig) -> list[str]:
     """A line each for images that train, that drive, that choose and that test."""
     test = len(at.test) if source.test is None else len(source.test)
     held = _held_in(source, config)
+    if config.folds:
+        num = len((source.target or source.train).labels)
+        return [
+            _trains(source, at),
+            f"folds      {config.folds} of {plural(num, 'image')} {held}: each is judged "
+            f"by F that did not see it, and serves all other purposes meanwhile",
+            f"in each    {len(at.influence):,} show E which views help, "
+            f"{len(at.selection):,} choose, {len(at.test):,} are judged",
+        ]
     return [
         _trains(source, at),
         f"influence  {len(at.influence):,} {held}: they show E which views help there",

@@ -4,8 +4,9 @@ A few real steps are timed. They decide nothing but the rows that are run, and t
 folder keeps the choice, so a resumed run does not choose again.
 """
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from statistics import median
@@ -13,17 +14,19 @@ from typing import Any
 
 import torch
 
-from infaug.config import Controls, RunConfig
+from infaug.config import Controls, RoundsConfig, RunConfig
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source
 from infaug.experiment.cells import plan_cells
 from infaug.training.alternation import assess, classify, estimate
 from infaug.training.cell import Cell
-from infaug.training.rows import ROWS, rows_of
+from infaug.training.rows import ANSWERS, ROWS, rows_of
 from infaug.training.train import TrainingSpec
 from infaug.world import World
 
 FULL_UNDER_S = 30 * 60
+WORTH_A_RUN = tuple(name for group in ANSWERS[:3] for name in group)
+MIN_STEPS = 300  # of F, in all: fewer teach it too little
 TIMED_STEPS = 5
 PATIENCE_S = 10.0  # for the steps of a kind: slow ones are told by two of them
 TIMED_IMAGES = 500
@@ -75,6 +78,54 @@ def choose_controls(
         f"estimate from a few timed steps: {said(full)} with full controls, "
         f"{said(quick)} with quick ones; running {chosen} (--controls decides)"
     )
+
+
+def choose_methods(
+    config: RunConfig, source: Source, device: torch.device, jobs: int
+) -> tuple[RunConfig, str]:
+    """The config with as many methods as its minutes allow, and what was decided.
+
+    Where not even `WORTH_A_RUN` fits, steps become fewer before methods do.
+    """
+    splits = divide(source, config.data)
+    pace, budget = measure(config, splits, device), 60 * config.minutes
+
+    def seconds(names: Sequence[str], rounds: RoundsConfig) -> float:
+        # The chosen method is trained once more, on all images.
+        seeds = config.seeds + 1
+        asked = replace(config, rows=tuple(names), seeds=seeds, rounds=rounds)
+        return estimated_seconds(asked, splits, pace) / jobs
+
+    rounds = _rounds_for(config.rounds, lambda some: seconds(WORTH_A_RUN, some), budget)
+    chosen, left = list(ANSWERS[0]), []
+    for group in ANSWERS[1:]:
+        fits = seconds([*chosen, *group], rounds) <= budget
+        (chosen if fits else left).extend(group)
+    note = f"; no time for {', '.join(left)}" if left else ""
+    if rounds != config.rounds:
+        most = config.rounds.classifier_steps
+        note += f"; {rounds.classifier_steps} steps a round in place of {most}"
+    takes = said(seconds(chosen, rounds))
+    return replace(config, rows=tuple(chosen), rounds=rounds), (
+        f"estimate from a few timed steps: {takes} for {', '.join(chosen)}{note} "
+        "(--minutes and --rows decide)"
+    )
+
+
+def _rounds_for(
+    rounds: RoundsConfig, seconds: Callable[[RoundsConfig], float], budget: float
+) -> RoundsConfig:
+    """The rounds, with fewer steps of F until they fit, but `MIN_STEPS` in all.
+
+    >>> short = _rounds_for(RoundsConfig(rounds=10, classifier_steps=100),
+    ...     lambda some: float(some.classifier_steps), budget=60)
+    >>> short.classifier_steps
+    50
+    """
+    least = math.ceil(MIN_STEPS / rounds.rounds)
+    while seconds(rounds) > budget and rounds.classifier_steps // 2 >= least:
+        rounds = replace(rounds, classifier_steps=rounds.classifier_steps // 2)
+    return rounds
 
 
 def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:

@@ -16,7 +16,7 @@ from infaug.config import ClassifierConfig, DataConfig, RunConfig, from_dict, to
 from infaug.training.rows import POLICY_FROM, ROWS, Row
 
 # What only names the rows, or says how often to write something down.
-NEVER_MATTER = ("seeds", "controls", "rows", "threads")
+NEVER_MATTER = ("seeds", "controls", "rows", "threads", "minutes")
 NEVER_MATTER_IN_ROUNDS = (
     "log_every_steps",
     "checkpoint_every_steps",

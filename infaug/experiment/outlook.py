@@ -17,11 +17,12 @@ from infaug.experiment.cells import plan_cells
 from infaug.experiment.controls import (
     Sizes,
     choose_controls,
+    choose_methods,
     measure,
     said,
     seconds_of_cell,
 )
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import settle, with_folds
 from infaug.experiment.proposals import propose
 from infaug.precision import pick_device
 from infaug.training.rows import rows_of
@@ -144,9 +145,14 @@ def foresee(config: RunConfig, workers: int) -> list[str]:
     config = replace(config, data=data)
     reading = replace(data, max_bad_images=sys.maxsize)
     source, device = load(reading), pick_device()
-    told += inspect(source, data)
+    config = with_folds(config, source)
+    told += inspect(source, config.data)
     settled = settle(config, source.train.image_shape, device)
-    if settled.controls == "auto" and not settled.rows:
+    if settled.controls == "auto" and not settled.rows and settled.data.folds:
+        jobs = max(workers, usable_cores() // settled.threads, 1)
+        settled, why = choose_methods(settled, source, device, jobs)
+        told.append(why)
+    elif settled.controls == "auto" and not settled.rows:
         chosen, _ = choose_controls(settled, source, device, max(workers, 1))
         settled = replace(settled, controls=chosen)
     return [*told, *outlook(settled, source, device, workers)]

@@ -1,6 +1,7 @@
 """A whole experiment: every method and seed, and what came of it."""
 
 import contextlib
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from infaug.config import Controls, RunConfig
 from infaug.data.source import Source, load
 from infaug.data.stored import Stored
 from infaug.experiment.beginning import begin_data, tell_data
-from infaug.experiment.controls import choose_controls
+from infaug.experiment.controls import choose_controls, choose_methods
 from infaug.experiment.execute import (
     final_plan,
     num_jobs,
@@ -91,7 +92,13 @@ def run(
             began = world.first(folder.config)
             settled = replace(settled, threads=began.threads)
         world.share(settled.classifier.batch_groups)
-        if config.controls == "auto" and not config.rows:
+        if config.data.folds and config.controls == "auto" and not config.rows:
+            pick = partial(
+                _pick_methods, settled, source, folder, device, world, services, jobs,
+                shown=shown,
+            )  # fmt: skip
+            settled = world.first(pick)
+        elif config.controls == "auto" and not config.rows:
             pick = partial(_pick, settled, source, folder, device, world.size, shown)
             settled = replace(settled, controls=world.first(pick))
         if shown and isinstance(source.train, Stored) and not folder.is_settled:
@@ -151,6 +158,29 @@ def _pick(
     if shown:
         Console(stderr=True).print(why, highlight=False, soft_wrap=True)
     return controls
+
+
+def _pick_methods(
+    config: RunConfig,
+    source: Source,
+    folder: RunFolder,
+    device: torch.device,
+    world: World,
+    services: Services,
+    jobs: int,
+    *,
+    shown: bool,
+) -> RunConfig:
+    """The methods and steps this began with, or those that it has time for."""
+    if folder.is_settled:
+        began = folder.config()
+        return replace(config, rows=began.rows, rounds=began.rounds)
+    at_once = num_jobs(jobs, config, sys.maxsize, folder, source, services, device)
+    with threads_of(config, world):
+        config, why = choose_methods(config, source, device, max(at_once, world.size))
+    if shown:
+        Console(stderr=True).print(why, highlight=False, soft_wrap=True)
+    return config
 
 
 def _tell_outlook(

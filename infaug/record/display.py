@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infaug.record.line import Line, clock
+from infaug.record.training_folder import training_name
 from infaug.record.watcher import Stretch
 from infaug.words import memory
 
@@ -73,7 +74,8 @@ class Display:
         if "selection_loss" in metrics:
             self._loss = f"  validation loss {metrics['selection_loss']:.3f}"
         self._running[cell] = (
-            f"{labels['row']} seed {labels['seed']} [{cell + 1}/{self.num_cells}]  "
+            f"{training_name(labels['row'], labels['seed'])} "
+            f"[{cell + 1}/{self.num_cells}]  "
             f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} {step}/{steps.stop}"
         )
         self._line.renew(

@@ -19,7 +19,7 @@ from infaug.record.journal import Journal
 from infaug.record.place import Phase, Place, position
 from infaug.record.tensorboard import TensorBoard
 from infaug.record.timings import Timings
-from infaug.record.training_folder import TrainingFolder
+from infaug.record.training_folder import TrainingFolder, training_name
 from infaug.record.watcher import Metrics, Moment, Stretch, Watcher
 from infaug.world import World
 
@@ -84,7 +84,7 @@ class Recorder:
         for watcher in watchers:
             watcher.begin(folder.method, folder.seed, done)
         if self.start is not None:
-            name = f"{folder.method} seed {folder.seed}"
+            name = training_name(folder.method, folder.seed)
             display.say(f"{name} {_continued(self.start.place)}")
             if repeated:
                 display.say(f"what followed, {_reach(repeated)}, is repeated")
@@ -152,8 +152,9 @@ class Recorder:
             with tally.time("record"):
                 if is_told:
                     self._log(place, dict(metrics))
+                known = {k: v for k, v in metrics.items() if not isinstance(v, Tensor)}
                 self.display.step(
-                    self.number, self.labels, round_, phase, steps, number, metrics
+                    self.number, self.labels, round_, phase, steps, number, known
                 )
             is_due = is_last or number % config.checkpoint_every_steps == 0
             with tally.time("checkpoint"):

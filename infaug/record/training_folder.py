@@ -28,6 +28,15 @@ from infaug.record.disk import writing
 LOCK_WAIT_S = 60.0  # for a process that a killed driver left behind
 
 
+def training_name(method: str, seed: int) -> str:
+    """What people call a training.
+
+    >>> training_name("pooled", 2), training_name("pooled", -1)
+    ('pooled seed 2', 'pooled on all images')
+    """
+    return f"{method} on all images" if seed < 0 else f"{method} seed {seed}"
+
+
 class TrainingFolder:
     """Paths of a training, and what is read and written there.
 

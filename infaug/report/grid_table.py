@@ -30,7 +30,8 @@ def result_text(result: Mapping[str, Any]) -> str:
     lines = []
     if "answer" in result:
         lines.append(f"answer: {describe_answer(result['answer'])}")
-    lines.append(f"top-1 on test, {result['unit']}")
+    where = "of the judged folds" if "answer" in result else "on test"
+    lines.append(f"top-1 {where}, {result['unit']}")
     for name, method in result["methods"].items():
         spread = "" if method["std"] is None else f"+- {method['std']:.2f}"
         seeds = " ".join(f"{value:.2f}" for value in method["seeds"])

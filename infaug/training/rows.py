@@ -264,6 +264,21 @@ _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
 }
 
 
+# What an experiment with folds runs as far as there is time, the strongest first. A
+# learned method comes with the control that differs in its view alone.
+ANSWERS: tuple[tuple[str, ...], ...] = (
+    ("pooled",),
+    ("pooled_even",),
+    ("pooled_uniform", "policy_online", "pooled_policy"),
+    ("base",),
+    ("pooled_trivial",),
+    ("pooled_stretched",),
+    ("uniform_policy", "policy_learned"),
+    ("pooled_tuned", "even_tuned", "even_stretched"),
+    ("late", "late_learned"),
+)
+
+
 def rows_of(config: RunConfig) -> list[Row]:
     """The rows that are run, in an order that has G and F ready where they are needed.
 

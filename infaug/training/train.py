@@ -20,7 +20,7 @@ from infaug.data.problem import Splits
 from infaug.record.display import Display
 from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
-from infaug.record.training_folder import TrainingFolder
+from infaug.record.training_folder import TrainingFolder, training_name
 from infaug.training.alternation import assess, estimator_steps, predict, run_cell
 from infaug.training.cell import Cell
 from infaug.training.generator_fit import GeneratorFit
@@ -217,7 +217,7 @@ def _judged(cell: Cell, splits: Splits) -> State:
 
 
 def _summary(found: Mapping[str, Any]) -> str:
-    name = f"{found['row']} seed {found['seed']}"
+    name = training_name(found["row"], found["seed"])
     split = next((s for s in ("test", "selection") if f"{s}_top1" in found), None)
     if split is None:
         return f"{name}: trained on all labelled images"
@@ -267,7 +267,7 @@ def _keep_generator(
     found = {"row": GENERATOR.name, "seed": fit.seed, **measured}
     recorder.finish({GENERATOR.name: weights}, found)
     recorder.display.say(
-        f"generator seed {fit.seed}: {'found in the cache' if was_cached else 'fitted'}"
+        f"{training_name(GENERATOR.name, fit.seed)}: {'found in the cache' if was_cached else 'fitted'}"
         f", {100 * measured['inside']:.0f} % of its flows in the affine ranges"
     )
     return found
