@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -106,9 +107,9 @@ def fit(asked: Fit) -> int:
     if not workers.most:  # Workers may see a disk that this machine does not.
         look_for_data(asked.run.data.source, asked.run.data.target_source)
     from infaug.cli.influence import check_in_run
-    from infaug.record.effort import effort_of  # torch: too slow for --help
     from infaug.record.folder import RunFolder, at_hand
     from infaug.record.tensorboard import show_pictures
+    from infaug.record.timings import effort_of  # torch: too slow for --help
     from infaug.report.grid_table import result_text
     from infaug.report.interpolation import draw_interpolations
     from infaug.report.one_run import report_at_end
@@ -132,14 +133,17 @@ def fit(asked: Fit) -> int:
     if shown and is_finished:
         more = "seeds are added" if is_new else "nothing is trained again"
         print(f"{asked.out} holds a finished run; {more}.")
+    is_fresh = not (folder.path / "trainings").exists()
+    began = time.perf_counter()
     result = _run(asked, workers, shown)
+    wall_s = time.perf_counter() - began if is_fresh else None
     with at_hand(asked.out) as run:
         pictures = _drawn(run, "views-*.png", draw_views)
         pictures += _drawn(run, "interpolation-*.png", draw_interpolations)
         if shown:
             print(result_text(result))
             print("pictures:", *pictures)
-            print(effort_of(run).said())
+            print(effort_of(run).describe(wall_s))
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
         said = report_at_end(run, asked.out, is_new=is_new)
         show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
