@@ -121,7 +121,7 @@ def fit(asked: Fit) -> int:
         print(*foresee(asked.run, workers.most), sep="\n")
         return 0
     if asked.mlflow:
-        from infaug.report.mlflow_server import connect
+        from infaug.report.mlflow import connect
 
         connect(asked.mlflow)  # before hours of training
     shown = not (asked.quiet or asked.json)

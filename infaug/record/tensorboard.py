@@ -77,9 +77,9 @@ class EventFile:
 class TensorBoard:
     """Writes FOLDER/METHOD-seedK: metrics, seconds a step, images a second, GPU memory.
 
-    What was written past the checkpoint that a training resumes from is not deleted, but
-    said to be void; TensorBoard does not show it. Words are left out: metrics.jsonl has
-    them.
+    What was written past the checkpoint that a training resumes from is not deleted,
+    but said to be void: TensorBoard does not show it. Words are left out; metrics.jsonl
+    has them.
     """
 
     def __init__(self, folder: Path):
