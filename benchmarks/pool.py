@@ -32,7 +32,7 @@ from infaug.config import InfluenceConfig
 from infaug.distributed.local import connect
 from infaug.distributed.pool import InPool, SolverPool, feature_sources
 from infaug.distributed.pool_coordinator import Task
-from infaug.distributed.pool_growth import PoolShape
+from infaug.distributed.pool_group import PoolShape
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solve import solve
@@ -135,7 +135,8 @@ def solutions_agree(pool: SolverPool) -> float:
 
     def solved(num_shards: int) -> Tensor:
         sources = feature_sources(f"float64 {num_shards}", h1, probs, num_shards)
-        task = Task(sources, (torch.clone, (b,)), config, torch.zeros_like(b), ())
+        given = tuple, [((b, torch.ones(())),)]
+        task = Task(sources, given, config, torch.zeros_like(b), ())
         ask = pool.coordinator.solve.remote
         return (
             InPool(pool.coordinator, lambda: ask(task), lambda: None)
@@ -164,7 +165,7 @@ def overheads(pools: dict[int, SolverPool], asked: Settings) -> list[Sample]:
 def run(asked: Settings) -> dict[str, Any]:
     """Everything, in one record."""
     torch.set_num_threads(1)
-    connect(0, PoolShape(least=1, most=3))  # one pool of one actor, one of two
+    connect(3)  # one pool of one actor, one of two
     try:
         pools = {n: SolverPool(PoolShape(least=n, most=n)) for n in (1, 2)}
         rows = [measure(name, pools, asked) for name in asked.sizes]

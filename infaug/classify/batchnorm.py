@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from infaug.classify.grouped_norm import grouped_batch_norm
 from infaug.world import World
 
 PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -40,31 +41,28 @@ class GroupedBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_var", torch.ones(num_features))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
-        # Sums over this process's groups since the last merge: mean, variance, count.
-        self.pending: Tensor | None = None
+        # Sums over this process's groups since the last merge, and how many they were.
+        self.pending: Float[Tensor, "2 C"] | None = None
+        self.num_pending = 0
 
     def forward(self, x: Float[Tensor, "B C *at"]) -> Float[Tensor, "B C *at"]:
         """Normalised `x`; in training, records the statistics of each group."""
         if not self.training:
             mean, var = self.running_mean, self.running_var
-            return self._normalise(x, mean, var, use_batch=False)
-        assert x.shape[0] % self.num_groups == 0, "groups must be equal"
-        # Mean, variance and count of each group: momentum 1 makes a call leave them.
-        found = self.bias.new_ones(self.num_groups, 3, self.bias.numel())
-        groups = zip(x.chunk(self.num_groups), found, strict=True)
-        outputs = [
-            self._normalise(group, mean, var, use_batch=True)
-            for group, (mean, var, _) in groups
-        ]
+            return F.batch_norm(x, mean, var, self.weight, self.bias, eps=self.eps)
+        groups = self.num_groups
+        assert x.shape[0] % groups == 0, "groups must be equal"
+        if x[:, :1].numel() == groups:
+            raise ValueError(
+                "a batch group has one value of each channel, which cannot be "
+                "normalised: lower --classifier.batch-groups"
+            )
+        out, total, *_ = grouped_batch_norm(x, self.weight, self.bias, groups, self.eps)
         # A batch may come in several parts.
-        total = sum(found[1:], found[0])
+        total = total.detach()
         self.pending = total if self.pending is None else self.pending + total
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-
-    def _normalise(self, x: Tensor, mean: Tensor, var: Tensor, use_batch: bool):
-        return F.batch_norm(
-            x, mean, var, self.weight, self.bias, use_batch, 1.0, self.eps
-        )
+        self.num_pending += groups
+        return out
 
 
 def convert_batchnorm(model: nn.Module) -> nn.Module:
@@ -120,18 +118,30 @@ def forget_statistics(model: nn.Module) -> None:
     """Drop what a step recorded that is done again."""
     for module in model.modules():
         if isinstance(module, GroupedBatchNorm):
-            module.pending = None
+            module.pending, module.num_pending = None, 0
 
 
+@torch.no_grad()
 def merge_statistics(model: nn.Module, world: World) -> None:
     """Move running statistics towards the mean over all groups of all processes."""
     kinds = (m for m in model.modules() if isinstance(m, GroupedBatchNorm))
     layers = [layer for layer in kinds if layer.training]  # a frozen body's are not
     pending = [m.pending for m in layers if m.pending is not None]
     assert len(pending) == len(layers), "every layer must have seen the batch"
-    world.sum_(pending)
-    for layer, total in zip(layers, pending, strict=True):
-        layer.running_mean.lerp_(total[0] / total[2], layer.momentum)
-        layer.running_var.lerp_(total[1] / total[2], layer.momentum)
-        layer.num_batches_tracked += 1
-        layer.pending = None
+    if not layers:
+        return
+    # All layers in a few operations, however many there are.
+    count = torch.full_like(pending[0][:1, 0], layers[0].num_pending)
+    flat = torch.cat([*(total.flatten() for total in pending), count])
+    world.sum_([flat])
+    sizes = [layer.running_mean.numel() for layer in layers for _ in range(2)]
+    means = (flat[:-1] / flat[-1]).split(sizes)
+    running = [part for m in layers for part in (m.running_mean, m.running_var)]
+    rates = [layer.momentum for layer in layers for _ in range(2)]
+    for rate in set(rates):
+        chosen = [i for i, own in enumerate(rates) if own == rate]
+        torch.ops.aten._foreach_lerp_(
+            [running[i] for i in chosen], [means[i] for i in chosen], rate
+        )
+    torch.ops.aten._foreach_add_([m.num_batches_tracked for m in layers], 1)
+    forget_statistics(model)

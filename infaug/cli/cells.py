@@ -41,7 +41,7 @@ def run_missing(
     if not missing:
         return
     if workers:
-        from infaug.distributed.cells import run_on_ray  # imports ray
+        from infaug.distributed.tasks import run_on_ray  # imports ray
 
         found = run_on_ray(missing, site, at_a_time=workers, cpus=cpus, gpus=gpus)
     else:

@@ -36,17 +36,20 @@ class Check(Output):
 def check_cluster(asked: Check) -> int:
     """`infaug cluster check`."""
     from infaug.cluster.check import check
-    from infaug.cluster.room import verdict
-    from infaug.cluster.table import table
+    from infaug.cluster.groups import table
+    from infaug.cluster.job import describe_fit
     from infaug.distributed.ray_private import prepared_by_ray  # imports ray
 
     job = _job(asked)
     checked = check(asked.file, prepared_by_ray)
     job = replace(job, driver=checked.driver)
-    lines = [table(checked)]
+    lines = [table(checked.cluster)]
+    if checked.to_fill_in:
+        numbers = ", ".join(map(str, checked.to_fill_in))
+        lines[0] += f"\nFILL-IN is left on lines {numbers}"
     if not job.is_empty:
         try:
-            lines.append(verdict(checked.cluster, job))
+            lines.append(describe_fit(checked.cluster, job))
         except ValueError as error:
             raise ValueError(f"{asked.file}: {error}") from error
     found = {
@@ -60,7 +63,7 @@ def check_cluster(asked: Check) -> int:
 
 
 def _job(asked: Check) -> Job:
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
     if asked.gpus_per_worker < 0 or asked.decode < 0:
         raise ValueError(

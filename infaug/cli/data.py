@@ -97,7 +97,7 @@ def _prepare(asked: Prepare) -> tuple[list[str], dict[str, object]]:
 
 def _writer(workers: int) -> "Writer":
     if workers:
-        from infaug.distributed.shards import write_on_ray  # imports ray
+        from infaug.distributed.tasks import write_on_ray  # imports ray
 
         return partial(write_on_ray, at_a_time=workers)
     from infaug.data.prepare import write_here

@@ -15,7 +15,7 @@ class Doctor(Output):
     code 2 if something must be fixed.
     """
 
-    patience_s: float = 12.0
+    wait_s: float = 12.0
     """How long torch and the cluster may take to answer."""
 
 
@@ -24,9 +24,9 @@ def doctor(asked: Doctor) -> int:
     from infaug.cache import cache_folder
     from infaug.doctor.examine import examine
 
-    if asked.patience_s <= 0:
-        raise ValueError(f"--patience-s must be > 0, got {asked.patience_s:g}")
-    findings = examine(os.environ, cache_folder(), asked.patience_s)
+    if asked.wait_s <= 0:
+        raise ValueError(f"--wait-s must be > 0, got {asked.wait_s:g}")
+    findings = examine(os.environ, cache_folder(), asked.wait_s)
     faults = [each for each in findings if each.status == "fix"]
     lines = [line for each in findings for line in each.lines()]
     names = ", ".join(each.name for each in faults)

@@ -188,7 +188,7 @@ def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
             f"{asked.await_nodes:g} and {asked.gpus_per_worker}"
         )
     if workers.most or asked.pool:
-        from infaug.distributed.pool_growth import PoolShape  # imports ray
+        from infaug.distributed.pool_group import PoolShape  # imports ray
         from infaug.distributed.train import fit_on_workers
 
         pool = PoolShape.parse(asked.pool, asked.pool_resources) if asked.pool else None

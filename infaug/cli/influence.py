@@ -182,7 +182,7 @@ def _check_on(finished: Any, asked: Validate) -> Any:
     size: dict[str, Any] = {"num_samples": asked.samples, "max_train": asked.max_train}
     if asked.pool is None:
         return check_predictions(finished, **size)
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
     from infaug.distributed.train import pool_alone
 
     shape = PoolShape.parse(asked.pool)

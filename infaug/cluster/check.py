@@ -4,25 +4,29 @@ The file as it was written is checked first, then Ray's own check fills in its d
 and reduces every kind of file to one, and that is checked for what is left.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from infaug.cluster.exposure import document_exposure, launcher_exposure
 from infaug.cluster.groups import Cluster, cluster_of
-from infaug.cluster.kuberay import KINDS, cluster_spec, kuberay_mistakes
-from infaug.cluster.launcher import launcher_mistakes
-from infaug.cluster.mistakes import to_fill_in
-from infaug.cluster.spot import (
-    aws_mistakes,
-    is_spot_machine,
+from infaug.cluster.kuberay import (
+    KINDS,
+    cluster_spec,
+    document_exposure,
     is_spot_pod,
-    spot_mistakes,
+    kuberay_mistakes,
     spot_pod_mistakes,
 )
+from infaug.cluster.launcher import (
+    is_spot_machine,
+    launcher_mistakes,
+    prepared_mistakes,
+)
+
+ON_DEMAND = "on_demand"  # `infaug.distributed.capacity` requests it
 
 Prepare = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -67,8 +71,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
     try:
         documents = [doc for doc in yaml.safe_load_all(path.read_text()) if doc]
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split())
-        raise ValueError(f"{path}: cannot be read as YAML: {said}") from error
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path}: cannot be read as YAML: {reason}") from error
     if not documents or not all(isinstance(doc, dict) for doc in documents):
         raise ValueError(f"{path}: is no cluster file: it must be a YAML mapping")
     return documents
@@ -83,8 +87,7 @@ def _check_launcher(path: Path, file: dict[str, Any], prepare: Prepare) -> Check
         for name, kind in kinds.items()
     }
     spot = spot_mistakes("available_node_types", kinds, is_spot)
-    pulls = aws_mistakes(prepared) if provider == "aws" else ()
-    _refuse(path, [*launcher_exposure(prepared), *spot, *pulls])
+    _refuse(path, [*prepared_mistakes(prepared), *spot])
     return _checked(path, prepared, {})
 
 
@@ -125,10 +128,50 @@ def _checked(
         cluster = cluster_of(prepared)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    left = tuple(to_fill_in(path.read_text()))
+    lines = enumerate(path.read_text().splitlines(), start=1)
+    left = tuple(n for n, line in lines if "FILL-IN" in line.partition("#")[0])
     return Checked(cluster=cluster, driver=driver, to_fill_in=left)
 
 
 def _refuse(path: Path, mistakes: Iterable[str]) -> None:
     if lines := [f"{path}: {mistake}" for mistake in mistakes]:
         raise ValueError("\n".join(lines))
+
+
+def spot_mistakes(
+    where: str, kinds: Mapping[str, Mapping[str, Any]], is_spot: Mapping[str, bool]
+) -> Iterator[str]:
+    """A mistake for each spot group with GPUs that nothing falls back to.
+
+    There are hours without spot GPUs: nodes would stay pending, and nothing says so.
+    The fallback has the same resources and `on_demand`, by which infaug requests it
+    when spot is refused. Ray prefers the group that a bundle fills best, so the spot
+    group also needs the higher priority.
+    """
+    resources = {name: dict(kinds[name]["resources"]) for name in is_spot}
+    steady = [name for name, spot in is_spot.items() if not spot]
+    for name, spot in is_spot.items():
+        if not spot or not resources[name].get("GPU"):
+            continue
+        wanted = _compared(resources[name])
+        fallbacks = [each for each in steady if _compared(resources[each]) == wanted]
+        if not fallbacks:
+            yield (
+                f"{where}.{name}: GPUs on spot without a fallback, add a group with "
+                "the same resources that is not on spot"
+            )
+        for each in fallbacks:
+            if ON_DEMAND not in resources[each]:
+                yield (
+                    f"{where}.{each}.resources: add {ON_DEMAND}: 1, by which infaug "
+                    "requests this group when spot is refused"
+                )
+            if kinds[name].get("priority", 0) <= kinds[each].get("priority", 0):
+                yield (
+                    f"{where}.{name}.priority: must be higher than that of {each}, or "
+                    "spot is not preferred"
+                )
+
+
+def _compared(resources: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in resources.items() if k not in (ON_DEMAND, "memory")}

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infaug.span import Span
+
 Resources = dict[str, float]
 
 
@@ -110,3 +112,25 @@ def _flags(command: str) -> Iterator[tuple[str, str]]:
         if word.startswith("--"):
             flag, equals, value = word[2:].partition("=")
             yield flag, value if equals else following
+
+
+def table(cluster: Cluster) -> str:
+    """Groups, how many nodes of each, what each has, and what that comes to."""
+    least = sum(group.least for group in cluster.workers)
+    title = (
+        f"{cluster.name} on {cluster.provider}: the head and "
+        f"{least}..{cluster.max_workers} nodes"
+    )
+    rows = [("group", "nodes", "each", "together"), *map(_row, cluster.groups)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    lines = []
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
+        lines.append("  ".join([*cells, row[3]]))
+    return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
+
+
+def _row(group: Group) -> tuple[str, str, str, str]:
+    nodes = str(Span(least=group.least, most=group.most))
+    together = {name: group.most * amount for name, amount in group.resources.items()}
+    return group.name, nodes, spell(group.resources), spell(together)

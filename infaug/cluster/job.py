@@ -1,9 +1,16 @@
-"""What a job asks of a cluster: training workers, a solver pool, a driver, decoding."""
+"""What a job asks of a cluster, and whether it can ever fit there.
 
-from dataclasses import dataclass, field
+Bundles are placed as Ray's autoscaler places them: one after the other, on the nodes
+that are already used, then on a new node that wastes least.
+"""
 
-from infaug.cluster.groups import Resources, spell
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from infaug.cluster.groups import Cluster, Group, Resources, spell
 from infaug.span import Span
+
+ROUNDING = 1e-6  # ten tenths of a GPU are one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,6 +20,11 @@ class Demand:
     what: str
     bundle: Resources
     count: int
+
+    def __str__(self) -> str:
+        """As in `2 workers of CPU=1, GPU=1`."""
+        plural = "" if self.count == 1 else "s"
+        return f"{self.count} {self.what}{plural} of {spell(self.bundle)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,30 +51,128 @@ class Job:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was asked for."""
+        """Whether nothing is requested."""
         return not (self.workers.most or self.pool.most or self.decode or self.driver)
 
     def demands(self, workers: int, pool: int) -> list[Demand]:
         """With so many workers and solver actors; the smallest bundles come last."""
-        asked = [
+        demands = [
             Demand(what="driver", bundle=self.driver, count=int(bool(self.driver))),
             Demand(what="worker", bundle=self.worker, count=workers),
             Demand(what="solver actor", bundle=self.pool_resources, count=pool),
             Demand(what="decoding task", bundle={"CPU": 1.0}, count=self.decode),
         ]
-        return [demand for demand in asked if demand.count]
+        return [demand for demand in demands if demand.count]
 
 
-def told(demands: list[Demand]) -> str:
-    """Demands in words.
+def describe_fit(cluster: Cluster, job: Job) -> str:
+    """What of the job fits at once.
 
-    >>> told([Demand(what="worker", bundle={"CPU": 1, "GPU": 1}, count=2)])
-    '2 workers of CPU=1, GPU=1'
+    Raises:
+        ValueError: if not even its minimum can fit; the message says what is missing.
     """
-    parts = [f"{count_of(demand)} of {spell(demand.bundle)}" for demand in demands]
-    return "; ".join(parts)
+    workers, pool = job.workers, job.pool
+    needed = job.demands(workers.least, pool.least)
+    for index, demand in enumerate(needed):
+        if not fits(cluster, needed[: index + 1]):
+            raise ValueError(f"job: {_missing(cluster, needed[:index], demand)}")
+    most_workers = _largest(
+        workers, lambda count: fits(cluster, job.demands(count, pool.least))
+    )
+    most_actors = _largest(
+        pool, lambda count: fits(cluster, job.demands(most_workers, count))
+    )
+    demands = "; ".join(map(str, job.demands(most_workers, most_actors)))
+    short = [
+        f"{flag} asks for {span}, but never more than {most} fit"
+        for flag, span, most in (
+            ("--workers", workers, most_workers),
+            ("--pool", pool, most_actors),
+        )
+        if most < span.most
+    ]
+    return "; ".join([f"this job fits: {demands}", *short])
 
 
-def count_of(demand: Demand) -> str:
-    """`1 worker` or `2 workers`."""
-    return f"{demand.count} {demand.what}{'' if demand.count == 1 else 's'}"
+def fits(cluster: Cluster, demands: Sequence[Demand]) -> bool:
+    """Whether all demands can be placed at once on the largest cluster there can be."""
+    unused = {group.name: group.most for group in cluster.groups}
+    left_beside_head = cluster.max_workers
+    nodes: list[Resources] = []
+    for demand in demands:
+        for _ in range(demand.count):
+            used = [node for node in nodes if _holds(node, demand.bundle)]
+            if not used:
+                groups = [
+                    group
+                    for group in cluster.groups
+                    if unused[group.name] and _holds(group.resources, demand.bundle)
+                    if group is cluster.head or left_beside_head
+                ]
+                if not groups:
+                    return False
+                group = min(groups, key=lambda group: _waste(group, demand.bundle))
+                unused[group.name] -= 1
+                left_beside_head -= group is not cluster.head
+                nodes.append(dict(group.resources))
+                used = nodes[-1:]
+            node = min(used, key=lambda node: sum(node.values()))
+            for name, amount in demand.bundle.items():
+                node[name] -= amount
+    return True
+
+
+def _holds(resources: Resources, bundle: Resources) -> bool:
+    """Whether one node with these resources can take a bundle."""
+    return all(
+        resources.get(name, 0) >= amount - ROUNDING for name, amount in bundle.items()
+    )
+
+
+def _waste(group: Group, bundle: Resources) -> tuple[int, float]:
+    """Kinds of resources that the bundle leaves untouched, then what it leaves."""
+    kinds = {name for name, amount in group.resources.items() if amount}
+    return len(kinds - set(bundle)), sum(group.resources.values())
+
+
+def _largest(span: Span, fit: Callable[[int], bool]) -> int:
+    """The largest count of the span that fits; its minimum does."""
+    low, high = span.least, span.most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fit(middle) else (low, middle - 1)
+    return low
+
+
+def _missing(cluster: Cluster, others: Sequence[Demand], demand: Demand) -> str:
+    """Why a demand does not fit beside others that do."""
+    helping = [g for g in cluster.workers if _holds(g.resources, demand.bundle)]
+    if not helping and not _holds(cluster.head.resources, demand.bundle):
+        return _no_node(cluster, demand)
+
+    def fit(count: int) -> bool:
+        return fits(cluster, [*others, replace(demand, count=count)])
+
+    count = _largest(Span(most=demand.count), fit)
+    beside = f" beside {'; '.join(map(str, others))}" if others else ""
+    names = " or ".join(group.name for group in helping)
+    return (
+        f"only {count} of {demand} fit{beside}: allow more nodes of {names} (now "
+        f"{cluster.max_workers} in all), or lower what the job asks for"
+    )
+
+
+def _no_node(cluster: Cluster, demand: Demand) -> str:
+    def lacking(group: Group) -> Resources:
+        return {
+            name: amount
+            for name, amount in demand.bundle.items()
+            if group.resources.get(name, 0) < amount
+        }
+
+    nearest = min(cluster.groups, key=lambda group: len(lacking(group)))
+    return (
+        f"a {demand.what} takes {spell(demand.bundle)}, and no node has that: the "
+        f"nearest, of {nearest.name}, has {spell(nearest.resources)} and lacks "
+        f"{spell(lacking(nearest))}: add it to a group's resources or ask for less"
+    )

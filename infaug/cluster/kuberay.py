@@ -1,40 +1,26 @@
 """Mistakes in a RayJob or RayCluster for KubeRay.
 
-Kubernetes prunes fields that it does not know, silently, so that a typo is a default.
-The lists were read from KubeRay's reference in 2026, and from what Ray 2.60 reads.
+Fields that do not exist are refused by `kubectl apply`, which knows KubeRay's schema;
+what is checked here is what the schema allows and what then does not work.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-from infaug.cluster.exposure import head_exposure, pod_exposure
-from infaug.cluster.mistakes import unknown_keys
 
 KINDS = ("RayJob", "RayCluster")
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 MAX_NAME = 47  # pods' names are built from it
-
-_JOB = """
-activeDeadlineSeconds backoffLimit clusterSelector deletionPolicy deletionStrategy
-entrypoint entrypointNumCpus entrypointNumGpus entrypointResources jobId managedBy
-metadata preRunningDeadlineSeconds rayClusterSpec runtimeEnvYAML schedule
-shutdownAfterJobFinishes submissionMode submitterConfig submitterPodTemplate suspend
-ttlSecondsAfterFinished
-"""
-_CLUSTER = """
-authOptions autoscalerOptions enableInTreeAutoscaling gcsFaultToleranceOptions
-headGroupSpec headServiceAnnotations managedBy networkPolicy rayVersion suspend
-upgradeStrategy workerGroupSpecs
-"""
-_HEAD = """
-enableIngress headService labels rayStartParams resources serviceType template
-"""
-_GROUP = """
-groupName idleTimeoutSeconds labels maxReplicas minReplicas numOfHosts priority
-rayStartParams replicas resources scaleStrategy suspend template
-"""
+OPEN_SERVICES = ("LoadBalancer", "NodePort")
+SPOT_LABELS = {
+    "cloud.google.com/gke-spot": "true",
+    "eks.amazonaws.com/capacityType": "SPOT",
+    "karpenter.sh/capacity-type": "spot",
+}
+PENDING = "RAY_AUTOSCALER_RECONCILE_ALLOCATE_STATUS_TIMEOUT_S"
+# Sizes of machines: Kubernetes takes a part of each, so such a pod stays pending.
+WHOLE_MACHINES = {"8", "16", "32", "48", "64", "96", "128", "192"}
 
 
 def cluster_spec(document: Mapping[str, Any]) -> tuple[str, Any]:
@@ -57,7 +43,6 @@ def kuberay_mistakes(document: Mapping[str, Any]) -> Iterator[str]:
         )
     if document["kind"] == "RayJob":
         spec = document.get("spec") or {}
-        yield from unknown_keys("spec", spec, _JOB.split())
         if (
             not spec.get("entrypoint")
             and spec.get("submissionMode") != "InteractiveMode"
@@ -67,7 +52,6 @@ def kuberay_mistakes(document: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(cluster, Mapping):
         yield f"{where}: missing, describe the cluster"
         return
-    yield from unknown_keys(where, cluster, _CLUSTER.split())
     yield from _head_mistakes(f"{where}.headGroupSpec", cluster.get("headGroupSpec"))
     yield from _groups_mistakes(where, cluster)
 
@@ -76,9 +60,8 @@ def _head_mistakes(where: str, head: Any) -> Iterator[str]:
     if not isinstance(head, Mapping):
         yield f"{where}: missing, describe the head"
         return
-    yield from unknown_keys(where, head, _HEAD.split())
     yield from _pod_mistakes(where, head)
-    yield from head_exposure(where, head)
+    yield from _head_exposure(where, head)
 
 
 def _groups_mistakes(where: str, cluster: Mapping[str, Any]) -> Iterator[str]:
@@ -91,7 +74,6 @@ def _groups_mistakes(where: str, cluster: Mapping[str, Any]) -> Iterator[str]:
             yield f"{where}.workerGroupSpecs.{name}: {count} groups have this name"
     for group in groups:
         label = f"{where}.workerGroupSpecs.{group.get('groupName')}"
-        yield from unknown_keys(label, group, _GROUP.split())
         yield from _replica_mistakes(label, group)
         yield from _pod_mistakes(label, group)
     grows = any(g.get("minReplicas") != g.get("maxReplicas") for g in groups)
@@ -128,4 +110,88 @@ def _pod_mistakes(where: str, group: Mapping[str, Any]) -> Iterator[str]:
     asked = containers[0].get("resources") or {}
     if not {**(asked.get("requests") or {}), **(asked.get("limits") or {})}.get("cpu"):
         yield f"{where}.containers[0].resources: must limit cpu, Ray reads it there"
-    yield from pod_exposure(where, spec)
+    yield from _pod_exposure(where, spec)
+
+
+def _pod_exposure(where: str, spec: Mapping[str, Any]) -> Iterator[str]:
+    """For one pod's spec."""
+    if spec.get("hostNetwork"):
+        yield f"{where}.hostNetwork: opens the node's own ports, remove it"
+    for number, container in enumerate(spec.get("containers") or []):
+        for port in container.get("ports") or []:
+            if "hostPort" in port:
+                yield (
+                    f"{where}.containers[{number}].ports.hostPort: {port['hostPort']} "
+                    "opens a port of the node, remove it"
+                )
+
+
+def _head_exposure(where: str, head: Mapping[str, Any]) -> Iterator[str]:
+    """For the service in front of the head pod."""
+    service = (head.get("headService") or {}).get("spec") or {}
+    for field, kind in (
+        ("serviceType", head.get("serviceType")),
+        ("headService.spec.type", service.get("type")),
+    ):
+        if kind in OPEN_SERVICES:
+            yield f"{where}.{field}: {kind} opens the head to the world, use ClusterIP"
+    if head.get("enableIngress"):
+        yield f"{where}.enableIngress: opens the head to the world, remove it"
+
+
+def document_exposure(documents: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """For what else is in a Kubernetes file."""
+    for document in documents:
+        kind, spec = document.get("kind"), document.get("spec") or {}
+        if kind in ("Ingress", "Gateway", "HTTPRoute", "Route"):
+            yield f"{kind}: opens a service to the world, remove it"
+        if kind == "Service" and spec.get("type") in OPEN_SERVICES:
+            yield f"Service.spec.type: {spec['type']} opens a port, use ClusterIP"
+
+
+def is_spot_pod(spec: Mapping[str, Any]) -> bool:
+    """Whether a pod asks for a node that may be taken away."""
+    selected = spec.get("nodeSelector") or {}
+    return any(selected.get(key) == value for key, value in SPOT_LABELS.items())
+
+
+def spot_pod_mistakes(where: str, cluster: Mapping[str, Any]) -> Iterator[str]:
+    """What keeps pods pending, or puts a fallback onto a spot machine."""
+    groups = cluster.get("workerGroupSpecs") or []
+    for group in groups:
+        [first, *_] = group["template"]["spec"]["containers"]
+        label = f"{where}.workerGroupSpecs.{group['groupName']}"
+        limits = (first.get("resources") or {}).get("limits") or {}
+        if str(limits.get("cpu")) in WHOLE_MACHINES:
+            yield (
+                f"{label}: cpu {limits['cpu']} is a whole machine, of which Kubernetes "
+                "takes a part: ask for one less, or the pod stays pending"
+            )
+    spot = [group for group in groups if is_spot_pod(group["template"]["spec"])]
+    if not spot:
+        return
+    env = (cluster.get("autoscalerOptions") or {}).get("env") or []
+    if PENDING not in [each.get("name") for each in env]:
+        yield (
+            f"{where}.autoscalerOptions.env: set {PENDING} to 300, or a pending spot "
+            "pod counts as a node for an hour and no fallback comes"
+        )
+    for group in groups:
+        label = f"{where}.workerGroupSpecs.{group['groupName']}.template.spec"
+        spec = group["template"]["spec"]
+        if group in spot:
+            if "preStop" not in (spec["containers"][0].get("lifecycle") or {}):
+                yield (
+                    f"{label}.containers[0].lifecycle.preStop: missing, run python -m "
+                    "infaug.distributed.notice, or no checkpoint is taken in time"
+                )
+        elif _has_gpu(spec) and not (spec.get("affinity") or {}).get("nodeAffinity"):
+            yield (
+                f"{label}.affinity.nodeAffinity: missing, keep the fallback off spot "
+                "nodes (DoesNotExist), where it would go with them"
+            )
+
+
+def _has_gpu(spec: Mapping[str, Any]) -> bool:
+    limits = (spec["containers"][0].get("resources") or {}).get("limits") or {}
+    return "nvidia.com/gpu" in limits

@@ -1,19 +1,47 @@
 """Mistakes in a file for `ray up` that Ray's own check does not see.
 
 Ray fills a missing `cluster_name` with its default, does not look into `node_config`,
-and accepts groups that can never start.
+and accepts groups that can never start. Whoever reaches the dashboard, or Ray's own
+ports, runs code on the cluster: so nothing may be open to the world, not even to ssh.
 """
 
 import re
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any
-
-from infaug.cluster.mistakes import unknown_keys
-from infaug.cluster.node_config import KNOWN, MACHINE
 
 PROVIDERS = ("aws", "gcp", "local")
 # Google's labels and names allow no more, and names of nodes are built from it.
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
+DASHBOARD = re.compile(r"--dashboard-host[= ](\S+)")
+MACHINE = {
+    "aws": ("InstanceType", "LaunchTemplate"),
+    "gcp": ("machineType", "sourceInstanceTemplate"),
+}
+# Fields of a node's `node_config`, which Ray hands to the cloud unseen: a typo there is
+# found minutes later, by the cloud, or never. The lists are the request fields of EC2
+# RunInstances and of Compute Engine's instances.insert, as documented in 2026, with
+# SubnetIds and sourceInstanceTemplate, which Ray reads itself.
+_AWS = """
+AdditionalInfo BlockDeviceMappings CapacityReservationSpecification ClientToken
+CpuOptions CreditSpecification DisableApiStop DisableApiTermination DryRun EbsOptimized
+ElasticGpuSpecification ElasticInferenceAccelerators EnablePrimaryIpv6 EnclaveOptions
+HibernationOptions IamInstanceProfile ImageId InstanceInitiatedShutdownBehavior
+InstanceMarketOptions InstanceType Ipv6AddressCount Ipv6Addresses KernelId KeyName
+LaunchTemplate LicenseSpecifications MaintenanceOptions MetadataOptions Monitoring
+NetworkInterfaces NetworkPerformanceOptions Operator Placement PrivateDnsNameOptions
+PrivateIpAddress RamdiskId SecurityGroupIds SecurityGroups SubnetId SubnetIds
+TagSpecifications UserData
+"""
+_GCP = """
+advancedMachineFeatures canIpForward confidentialInstanceConfig deletionProtection
+description disks displayDevice guestAccelerators hostname instanceEncryptionKey
+keyRevocationActionType labels localSsdEncryptionMode machineType metadata
+minCpuPlatform networkInterfaces networkPerformanceConfig params privateIpv6GoogleAccess
+reservationAffinity resourcePolicies scheduling serviceAccounts shieldedInstanceConfig
+shieldedInstanceIntegrityPolicy sourceInstanceTemplate sourceMachineImage tags
+"""
+KNOWN = {"aws": _AWS.split(), "gcp": _GCP.split()}
 
 
 def launcher_mistakes(file: Mapping[str, Any]) -> Iterator[str]:
@@ -73,9 +101,10 @@ def _cloud_mistakes(file: Mapping[str, Any], provider: str) -> Iterator[str]:
 
 
 def _node_mistakes(where: str, kind: Mapping[str, Any], provider: str) -> Iterator[str]:
-    yield from unknown_keys(
-        f"{where}.node_config", kind["node_config"], KNOWN[provider]
-    )
+    for key in sorted(set(kind["node_config"]) - set(KNOWN[provider])):
+        near = get_close_matches(key, KNOWN[provider], n=1)
+        remedy = f"did you mean {near[0]}?" if near else "remove it"
+        yield f"{where}.node_config.{key}: no such field, {remedy}"
     if not set(MACHINE[provider]) & set(kind["node_config"]):
         yield f"{where}.node_config: needs {' or '.join(MACHINE[provider])}"
     if "CPU" not in (kind.get("resources") or {}):
@@ -109,3 +138,98 @@ def _count_mistakes(
     least = sum(kind.get("min_workers", 0) for kind in kinds.values())
     if least > total:
         yield f"max_workers: {total}, but the groups' min_workers add up to {least}"
+
+
+def prepared_mistakes(prepared: Mapping[str, Any]) -> Iterator[str]:
+    """Each mistake of a file as Ray has prepared it: open ports, images, disks."""
+    for command in prepared["head_start_ray_commands"]:
+        for host in DASHBOARD.findall(command):
+            if host not in ("localhost", "127.0.0.1"):
+                yield (
+                    f"head_start_ray_commands: --dashboard-host={host} shows the "
+                    "dashboard to others, write the commands with localhost (Ray's own "
+                    "have 0.0.0.0) and use `ray dashboard FILE`"
+                )
+    if prepared["provider"]["type"] == "aws":
+        yield from _aws_exposure(prepared)
+        yield from _aws_mistakes(prepared)
+    if prepared["provider"]["type"] == "gcp":
+        yield from _gcp_exposure(prepared)
+
+
+def _aws_exposure(prepared: Mapping[str, Any]) -> Iterator[str]:
+    group = prepared["provider"].get("security_group") or {}
+    for rule in group.get("IpPermissions") or []:
+        ranges = [span.get("CidrIp") for span in rule.get("IpRanges") or []]
+        ranges += [span.get("CidrIpv6") for span in rule.get("Ipv6Ranges") or []]
+        if any(str(span).endswith("/0") for span in ranges if span):
+            yield (
+                "provider.security_group.IpPermissions: ports "
+                f"{rule.get('FromPort')}-{rule.get('ToPort')} are open to the world, "
+                "name your own addresses"
+            )
+    for name, kind in prepared["available_node_types"].items():
+        given = {"SecurityGroupIds", "NetworkInterfaces", "LaunchTemplate"}
+        if not given & set(kind["node_config"]):
+            yield (
+                f"available_node_types.{name}.node_config.SecurityGroupIds: missing, "
+                "and Ray would make a group with port 22 open to 0.0.0.0/0: name yours"
+            )
+
+
+def _gcp_exposure(prepared: Mapping[str, Any]) -> Iterator[str]:
+    if not prepared["provider"].get("use_internal_ips"):
+        yield "provider.use_internal_ips: must be true, nodes need no public address"
+    for name, kind in prepared["available_node_types"].items():
+        where = f"available_node_types.{name}.node_config.networkInterfaces"
+        cards = kind["node_config"].get("networkInterfaces")
+        if not cards:
+            yield f"{where}: missing, Ray would give a public address: name a subnet"
+        elif any(card.get("accessConfigs") for card in cards):
+            yield f"{where}: accessConfigs gives a public address, remove it"
+
+
+def _aws_mistakes(file: Mapping[str, Any]) -> Iterator[str]:
+    """Images that cannot be pulled, slow disks, one pool of spot machines."""
+    kinds = file["available_node_types"]
+    nodes = {name: kind["node_config"] for name, kind in kinds.items()}
+    image = (file.get("docker") or {}).get("image") or ""
+    if ".dkr.ecr." in image:
+        if "docker login" not in " ".join(file.get("initialization_commands") or []):
+            yield (
+                "initialization_commands: docker.image is in ECR, log in to it: aws "
+                "ecr get-login-password | docker login ..."
+            )
+        for name, node in nodes.items():
+            if not {"IamInstanceProfile", "LaunchTemplate"} & set(node):
+                yield (
+                    f"available_node_types.{name}.node_config.IamInstanceProfile: "
+                    "missing, and without one a node may not pull from ECR"
+                )
+    for name, node in nodes.items():
+        disks = [each.get("Ebs") or {} for each in node.get("BlockDeviceMappings", ())]
+        if any(d.get("VolumeType") == "gp3" and "Throughput" not in d for d in disks):
+            yield (
+                f"available_node_types.{name}.node_config.BlockDeviceMappings: gp3 "
+                "has 125 MB/s unless Throughput says more, too few for spilling"
+            )
+    spot = [node for node in nodes.values() if is_spot_machine("aws", node)]
+    zones = str(file["provider"].get("availability_zone", "")).split(",")
+    if spot and len(zones) * len({node.get("InstanceType") for node in spot}) < 3:
+        yield (
+            "provider.availability_zone: spot from so few zones and types of machines "
+            "is often refused, name more zones (A,B,C) or add a group of another type"
+        )
+
+
+def is_spot_machine(provider: str, node_config: Mapping[str, Any]) -> bool:
+    """Whether a cloud may take a machine of this kind away."""
+    if provider == "aws":
+        options = node_config.get("InstanceMarketOptions") or {}
+        return options.get("MarketType") == "spot"
+    scheduling = node_config.get("scheduling") or {}
+    parts = scheduling if isinstance(scheduling, list) else [scheduling]
+    return any(
+        part.get("provisioningModel") == "SPOT" or part.get("preemptible")
+        for part in parts
+    )

@@ -10,7 +10,7 @@ from ray.autoscaler.sdk import request_resources
 from ray.train import ScalingConfig
 from ray.util.placement_group import placement_group, remove_placement_group
 
-from infaug.distributed.pool_growth import PoolShape
+from infaug.distributed.pool_group import PoolShape
 from infaug.span import Span
 
 Bundle = dict[str, float]

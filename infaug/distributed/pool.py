@@ -7,11 +7,13 @@ its actors; whoever trains holds a `PoolSolver`, hands snapshots over and asks l
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import ray
+import torch
 from ray.actor import ActorHandle
 from ray.exceptions import (
     GetTimeoutError,
@@ -25,12 +27,21 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.distributed.pool_actor import FeatureSource, ImageSource, gradient_of, put
+from infaug.data.stored import Stored
+from infaug.distributed.pool_actor import (
+    FETCH_S,
+    FeatureSource,
+    ImageSource,
+    PoolError,
+    gradient_of,
+    put,
+)
 from infaug.distributed.pool_coordinator import Coordinator, Task
-from infaug.distributed.pool_crew import FETCH_S, REVIVAL_S, SILENCE_S, PoolError
-from infaug.distributed.pool_growth import (
+from infaug.distributed.pool_group import (
+    REVIVAL_S,
+    SILENCE_S,
     PoolShape,
-    give_back,
+    remove_extra_groups,
     start_actor,
     with_health,
 )
@@ -39,6 +50,8 @@ from infaug.training.snapshot import Snapshot, rows_of_chunks, shards_of
 RESERVE_S = 60.0
 START_S = 180.0  # imports take a minute on a busy machine
 MAX_SUBMITS = 3  # of one problem whose objects were lost
+
+Shard = tuple[Any, range]  # a reference to its images, and their chunks
 
 
 class SolverPool:
@@ -54,7 +67,7 @@ class SolverPool:
         if not self.group.wait(reserve_s):
             remove_placement_group(self.group)
             raise ValueError(
-                f"no room for {shape.least} solver actors of {shape.resources} within "
+                f"no capacity for {shape.least} solver actors of {shape.resources} in "
                 f"{reserve_s:.0f} s: the cluster has {ray.cluster_resources()}, of "
                 f"which {ray.available_resources()} is free; lower --pool or add nodes"
             )
@@ -99,7 +112,7 @@ class SolverPool:
         for actor in [self.coordinator, *self.actors]:
             ray.kill(actor)
         remove_placement_group(self.group)
-        give_back(self.name)
+        remove_extra_groups(self.name)
 
     def __enter__(self) -> "PoolSolver":
         return self.solver
@@ -114,17 +127,20 @@ class PoolSolver:
     def __init__(self, coordinator: ActorHandle, num_actors: int):
         self.coordinator = coordinator
         self.num_actors = num_actors
-        # Images stay the same over a cell: they are put into the store once.
-        self._kept: tuple[object, object, object] | None = None
+        # References to the shards of a set: most stay the same over a training.
+        self._shards: dict[str, tuple[Labelled | Stored, int, list[Shard]]] = {}
 
     def submit(
         self,
         snapshot: Snapshot,
-        train: Labelled,
+        train: Labelled | Stored,
         influence: Labelled,
         config: InfluenceConfig,
     ) -> "InPool":
-        """Have the pool solve for S; `influence.shards` of the config are its shards.
+        """Have the pool solve for S; H and L_val have `config.shards` shards each.
+
+        Images on disk are named by their positions, and read by the actors; images in
+        memory are put into the object store.
 
         Raises:
             PoolError: if the object store takes no more.
@@ -139,32 +155,34 @@ class PoolSolver:
             )
 
         def begin() -> Any:
-            images = self._images(train, config.shards or 1)
-            split = put(influence.to("cpu"))
+            shards = self._shards_of("train", train, config.shards or 1)
+            split = self._shards_of("influence", influence, config.shards or 1)
             ready = put(snapshot.to("cpu"))
             key = uuid.uuid4().hex
             sources = [
-                ImageSource(key, ready, reference, chunks)
-                for chunks, reference in images
+                ImageSource(key, ready, images, chunks) for images, chunks in shards
             ]
-            gradient, start = (gradient_of, (ready, split)), snapshot.start.cpu()
+            gradient = gradient_of, [(ready, *shard) for shard in split]
+            start = snapshot.start.cpu()
             task = Task(sources, gradient, config, start, snapshot.purpose)
             return self.coordinator.solve.remote(task)
 
         return InPool(self.coordinator, begin, self._forget)
 
-    def _images(self, train: Labelled, num_shards: int) -> list[tuple[range, Any]]:
-        if self._kept is None or self._kept[:2] != (train, num_shards):
-            images = train.images.cpu().numpy()
+    def _shards_of(
+        self, name: str, images: Labelled | Stored, num_shards: int
+    ) -> list[Shard]:
+        kept = self._shards.get(name)
+        if kept is None or kept[:2] != (images, num_shards):
             shards = [
-                (chunks, put(images[rows_of_chunks(chunks)]))
-                for chunks in shards_of(len(train), num_shards)
+                (put(_part(images, chunks)), chunks)
+                for chunks in shards_of(len(images), num_shards)
             ]
-            self._kept = (train, num_shards, shards)
-        return self._kept[2]  # pyright: ignore[reportReturnType]
+            kept = self._shards[name] = (images, num_shards, shards)
+        return kept[2]
 
     def _forget(self) -> None:
-        self._kept = None
+        self._shards.clear()
 
     def apply(
         self, function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]
@@ -244,8 +262,19 @@ class InPool:
             raise PoolError(
                 f"the coordinator of the solver pool did not answer within "
                 f"{REVIVAL_S:.0f} s: look at `ray status` and at its log; the run "
-                "continues from its checkpoint with the same command"
+                "continues from its checkpoint if the command is rerun"
             ) from error
+
+
+def _part(images: Labelled | Stored, chunks: range) -> Labelled | Stored:
+    """The images of some chunks, as actors can have them."""
+    rows = torch.arange(len(images))[rows_of_chunks(chunks)]
+    if isinstance(images, Labelled):
+        return images.select(rows.to(images.labels.device)).to("cpu")
+    part = images.part(rows)
+    # Actors work in another folder.
+    groups = tuple(replace(g, file=g.file.fixed) for g in part.reader.groups)
+    return replace(part, reader=replace(part.reader, groups=groups))
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -6,7 +6,7 @@ actor, and one that was started again computes what it has lost.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,8 +16,15 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError
 from torch import Tensor
 
 from infaug.data.dataset import Labelled
+from infaug.data.reader import Threads
+from infaug.data.stored import Stored
 from infaug.influence.hessian import LastLayerHessian
-from infaug.training.snapshot import Snapshot, shard_hessian, validation_gradient
+from infaug.training.snapshot import (
+    GradientSum,
+    Snapshot,
+    shard_gradient,
+    shard_hessian,
+)
 
 FETCH_S = 60.0  # an object that does not arrive within it is lost
 
@@ -56,20 +63,24 @@ class FeatureSource:
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A shard whose images lie in the object store: F's snapshot makes its features."""
+    """A shard of images, whose features F's snapshot makes."""
 
     key: str
     snapshot: Any
     """Reference to a Snapshot on the CPU."""
     images: Any
-    """Reference to the shard's images, uint8, a numpy array."""
+    """Reference to the shard: a `Labelled`, or a `Stored`, which this actor reads."""
     chunks: range
     """Their place among all chunks."""
 
     def load(self, device: torch.device) -> LastLayerHessian:
-        """Let the images go through F."""
+        """Let the images go through F.
+
+        Raises:
+            ValueError: if an image cannot be read here.
+        """
         snapshot: Snapshot = fetch(self.snapshot).to(device)
-        images = as_tensor(fetch(self.images), device)
+        images = _decoded(fetch(self.images), device).images
         return shard_hessian(snapshot, images, self.chunks)
 
 
@@ -132,10 +143,20 @@ def own_device() -> torch.device:
     return torch.device("cuda" if has_gpu else "cpu")
 
 
-def gradient_of(snapshot: Any, influence: Any) -> Tensor:
-    """Gradient of L_val, of a snapshot and a split in the object store, on the CPU."""
-    split: Labelled = fetch(influence)
-    return validation_gradient(fetch(snapshot).to(own_device()), split).cpu()
+def gradient_of(snapshot: Any, shard: Any, chunks: range) -> GradientSum:
+    """A shard's part of the gradient of L_val, on the CPU; all in the object store."""
+    device = own_device()
+    images = _decoded(fetch(shard), device)
+    total, weight = shard_gradient(fetch(snapshot).to(device), images, chunks)
+    return total.cpu(), weight.cpu()
+
+
+def _decoded(shard: Labelled | Stored, device: torch.device) -> Labelled:
+    """A shard's images, read by as many threads as this actor has CPUs."""
+    if isinstance(shard, Stored):
+        cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
+        shard = replace(shard, feed=Threads(max(int(cpus), 1))).select_all()
+    return shard.to(device)
 
 
 def fetch(reference: Any) -> Any:

@@ -1,35 +1,99 @@
-"""Jobs as Ray tasks: some at a time, each found as it ends."""
+"""Jobs as Ray tasks, some at a time: trainings of tables, shards of Parquet.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+A task is a function of its arguments: one that trains continues from its training's own
+folder, one that writes leaves the whole file or none. So Ray may repeat it when its
+worker dies. Folders and sources must be seen by all nodes.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import ray
 from ray.exceptions import RayTaskError
 
+from infaug.data.shard_file import Shard, Written, write_shard
 from infaug.distributed.local import connect
+from infaug.experiment.grid import Work
+from infaug.experiment.grid_run import Site, run_grid_cell
+from infaug.experiment.results import Record
 
 Job = TypeVar("Job")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 Ready = Callable[[Sequence[Job], Iterable[Job]], Sequence[Job]]
 
 MAX_RETRIES = 3  # of a task whose worker died
 
 
-def _all(waiting: Sequence[Job], running: Iterable[Job]) -> Sequence[Job]:
-    del running
-    return waiting
+def run_on_ray(
+    works: Sequence[Work],
+    site: Site,
+    *,
+    at_a_time: int,
+    cpus: float = 1,
+    gpus: float = 0,
+) -> Iterator[Record]:
+    """Train on a cluster, yielding the record of each training as it ends.
+
+    A training waits for the one it needs, if that is to be run too: both write to one
+    folder.
+
+    Args:
+        works: the trainings.
+        site: paths that all nodes see.
+        at_a_time: how many run together.
+        cpus: threads of each.
+        gpus: part of a GPU for each.
+
+    Raises:
+        ValueError: what a training refused; those that still run are given up.
+    """
+
+    def ready(waiting: Sequence[Work], running: Iterable[Work]) -> list[Work]:
+        unfinished = {work.cell for work in (*waiting, *running)}
+        return [work for work in waiting if work.cell.needs not in unfinished]
+
+    work = partial(run_grid_cell, site=site, shown=False)
+    done = in_tasks(work, works, at_a_time=at_a_time, cpus=cpus, gpus=gpus, ready=ready)
+    for _, record in done:
+        yield record
+
+
+def write_on_ray(
+    shards: Sequence[Shard],
+    folder: Path,
+    note: Callable[[int], None],
+    *,
+    at_a_time: int,
+) -> Generator[Written, None, None]:
+    """Write shards on a cluster, yielding a description of each as it ends.
+
+    Args:
+        shards: what to write.
+        folder: where, as all nodes see it.
+        note: receives how many images are done, shard by shard.
+        at_a_time: how many shards are written together, each on one CPU.
+
+    Raises:
+        ValueError: what a task refused; those that still run are given up.
+    """
+    work = partial(write_shard, folder=folder.absolute())
+    for shard, written in in_tasks(work, shards, at_a_time=at_a_time):
+        note(len(shard.labels))
+        yield written
 
 
 def in_tasks(
-    work: Callable[[Job], Found],
+    work: Callable[[Job], Result],
     jobs: Sequence[Job],
     *,
     at_a_time: int,
     cpus: float = 1,
     gpus: float = 0,
-    ready: Ready[Job] = _all,
-) -> Iterator[tuple[Job, Found]]:
-    """Do jobs on a cluster, yielding each with what it found as it ends.
+    ready: Ready[Job] = lambda waiting, _: waiting,
+) -> Iterator[tuple[Job, Result]]:
+    """Do jobs on a cluster, yielding each with its result as it ends.
 
     Args:
         work: does one; it can be repeated.
@@ -60,11 +124,11 @@ def in_tasks(
             ray.shutdown()
 
 
-def _do(work: Callable[[Job], Found], job: Job) -> Found:
+def _do(work: Callable[[Job], Result], job: Job) -> Result:
     return work(job)
 
 
-def _result(reference: "ray.ObjectRef[Found]") -> Found:
+def _result(reference: "ray.ObjectRef[Result]") -> Result:
     try:
         return ray.get(reference)
     except RayTaskError as error:

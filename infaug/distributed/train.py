@@ -8,9 +8,8 @@ or a URL. So the folder is the same whether Ray was there or not.
 
 import contextlib
 import os
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from ray.train.torch import TorchConfig, TorchTrainer
 
 from infaug.config import RunConfig, from_dict, to_dict
 from infaug.data.reader import Feed
-from infaug.distributed.attempts import count_attempt, note_reason
 from infaug.distributed.capacity import (
     Fallback,
     await_capacity,
@@ -35,8 +33,8 @@ from infaug.distributed.metrics import RayMetrics
 from infaug.distributed.notice import Leaving, drain_this_node, watch_node
 from infaug.distributed.pool import PoolSolver, SolverPool
 from infaug.distributed.pool_actor import PoolError
-from infaug.distributed.pool_growth import PoolShape
-from infaug.distributed.ray_private import ControllerError
+from infaug.distributed.pool_group import PoolShape
+from infaug.distributed.restarts import count_attempt, fit_again, note_reason
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 from infaug.span import Span
@@ -50,9 +48,6 @@ from infaug.world import World
 COLLECTIVE_TIMEOUT_S = 600
 # A worker that does not answer Ray for so long is stopped and replaced.
 HUNG_AFTER_S = 60
-MAX_SETUPS = 5  # of workers, one after another, that failed
-SETUP_PAUSE_S = 5.0  # before the second; then twice as long each time
-WORKED_S = 600.0  # an attempt that lasted so long did not fail in its setup
 
 
 def fit_on_workers(
@@ -91,7 +86,7 @@ def fit_on_workers(
         remove_folder(_ray_files(folder))  # Its driver was killed after its workers.
         return finished
     World(size=max(workers.most, 1)).share(config.classifier.batch_groups)
-    started_here = connect(workers.most, pool)
+    started_here = connect(workers.most + (pool.cpus if pool else 0))
     try:
         worker = worker_bundle(gpus_per_worker)
         if await_s:
@@ -124,7 +119,7 @@ def fit_on_workers(
 @contextlib.contextmanager
 def pool_alone(shape: PoolShape) -> Iterator[PoolSolver]:
     """A pool without training workers, in the cluster or in one started for it."""
-    started_here = connect(0, shape)
+    started_here = connect(shape.cpus)
     try:
         with SolverPool(shape) as solver:
             yield solver
@@ -176,34 +171,6 @@ def _train(
     if "mistake" in end:
         raise ValueError(end["mistake"])
     return end["result"]
-
-
-def fit_again(build: Callable[[], TorchTrainer]) -> dict[str, Any]:
-    """Fit a trainer, and another one where Ray could not set its workers up.
-
-    Ray retries workers that die, but not an error of its controller, such as a node
-    that leaves while workers are being connected.
-
-    Raises:
-        ValueError: if that failed `MAX_SETUPS` times in a row.
-    """
-    failed = 0
-    while True:
-        began = time.monotonic()
-        try:
-            end = build().fit().return_value
-        except ControllerError as error:
-            failed = 1 if time.monotonic() - began > WORKED_S else failed + 1
-            if failed >= MAX_SETUPS:
-                raise ValueError(
-                    f"Ray could not set up the workers {failed} times in a row: "
-                    f"{error.controller_failure}; rerunning the command continues "
-                    "from the last checkpoint"
-                ) from error
-            time.sleep(SETUP_PAUSE_S * 2 ** (failed - 1))
-        else:
-            assert isinstance(end, dict), "workers end with a result or a mistake"
-            return end
 
 
 def _ray_files(folder: RunFolder) -> Location:

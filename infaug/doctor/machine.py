@@ -1,30 +1,69 @@
-"""Python, cores, memory and disk: what the standard library knows."""
+"""Python, cores, memory and disk, and how a finding is described."""
 
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from infaug.cores import usable_cores
-from infaug.doctor.finding import Finding, judge, mention
 
 GIB = 2**30
-LEAST_PYTHON = (3, 11)
-LEAST_MEMORY_GIB = 2.0
-LEAST_DISK_GIB = 1.0
-LEAST_SHM_GIB = 1.0
+MIN_PYTHON = (3, 11)
+MIN_MEMORY_GIB = 2.0
+MIN_DISK_GIB = 1.0
+MIN_SHM_GIB = 1.0
 MEMORY_INFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 SHM = Path("/dev/shm")
+
+Status = Literal["ok", "note", "fix"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of the doctor's report."""
+
+    name: str
+    status: Status
+    """`note`: works, but worth knowing; `fix`: infaug cannot work like this."""
+    found: str
+    remedy: str = ""
+    """What to do; empty if there is nothing to be done."""
+
+    def lines(self) -> list[str]:
+        """For people; the remedy on a line of its own."""
+        mark = {"ok": "ok  ", "note": "note", "fix": "FIX "}[self.status]
+        line = f"{mark}  {self.name:<18} {self.found}"
+        return [line, *([f"{'':24} -> {self.remedy}"] if self.remedy else [])]
+
+    def as_dict(self) -> dict[str, str]:
+        """For machines."""
+        return asdict(self)
+
+
+def judge(
+    name: str, holds: bool, found: str, remedy: str, otherwise: Status = "fix"
+) -> Finding:
+    """`ok`, or `fix` with the remedy."""
+    if holds:
+        return Finding(name=name, status="ok", found=found)
+    return Finding(name=name, status=otherwise, found=found, remedy=remedy)
+
+
+def mention(name: str, holds: bool, found: str, remedy: str) -> Finding:
+    """`ok`, or `note` with the remedy."""
+    return judge(name, holds, found, remedy, otherwise="note")
 
 
 def check_python() -> Finding:
     """Its version, and that it is a 64-bit one."""
     found = f"{sys.version.split()[0]} at {sys.executable}"
-    is_new = sys.version_info >= LEAST_PYTHON and sys.maxsize > 2**32
-    needed = ".".join(map(str, LEAST_PYTHON))
+    is_new = sys.version_info >= MIN_PYTHON and sys.maxsize > 2**32
+    needed = ".".join(map(str, MIN_PYTHON))
     return judge("python", is_new, found, f"install 64-bit Python {needed} or newer")
 
 
@@ -55,7 +94,7 @@ def check_memory() -> Finding:
         return Finding(name="memory", status="ok", found="this system does not say")
     remedy = "close other programs, or give the container or machine more memory"
     found = f"{free / GIB:.1f} GiB free"
-    return judge("memory", free >= LEAST_MEMORY_GIB * GIB, found, remedy)
+    return judge("memory", free >= MIN_MEMORY_GIB * GIB, found, remedy)
 
 
 def free_memory() -> int | None:
@@ -88,7 +127,7 @@ def check_shared_memory() -> Finding | None:
         "emptyDir of medium Memory at /dev/shm"
     )
     found = f"{size / GIB:.1f} GiB at {SHM}"
-    return mention("shared memory", size >= LEAST_SHM_GIB * GIB, found, remedy)
+    return mention("shared memory", size >= MIN_SHM_GIB * GIB, found, remedy)
 
 
 def check_disks(cache: Path) -> list[Finding]:
@@ -109,7 +148,7 @@ def check_disk(name: str, place: Path) -> Finding:
     if not os.access(existing, os.W_OK):
         found, holds = f"{existing} cannot be written", False
     else:
-        holds = free >= LEAST_DISK_GIB * GIB
+        holds = free >= MIN_DISK_GIB * GIB
     where = {
         "disk here": "choose --out elsewhere",
         "disk of the cache": "set XDG_CACHE_HOME",

@@ -1,11 +1,16 @@
-"""torch, its GPUs and torchvision, from what the probe says."""
+"""torch, its GPUs and torchvision.
 
+python -m infaug.doctor.torch_check     # JSON: does torch work, and with it the rest?
+"""
+
+import json
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infaug.doctor.finding import Finding, judge, mention
+from infaug.doctor.machine import Finding, judge, mention
 
 DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -16,7 +21,7 @@ def judge_torch(probe: Mapping[str, Any]) -> list[Finding]:
     if "is_late" in probe:
         remedy = (
             "the machine is busy, or its GPU driver hangs (does nvidia-smi answer?): "
-            "again with --patience-s 60"
+            "again with --wait-s 60"
         )
         return [mention("torch", False, probe["error"], remedy)]
     if "torch" not in probe:
@@ -64,3 +69,37 @@ def _judge_gpus(probe: Mapping[str, Any]) -> Finding:
         "torch for the driver you have; in a container pass the GPU in (--gpus all)"
     )
     return judge(name, False, why, remedy)
+
+
+def look() -> dict[str, Any]:
+    """Versions, devices on which a product of matrices works, and what went wrong."""
+    found: dict[str, Any] = {"devices": [], "device_errors": [], "vision_error": ""}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        import torch
+
+        found |= {"torch": torch.__version__, "built_for_cuda": torch.version.cuda}
+        found["is_available"] = torch.cuda.is_available()
+        for number in range(torch.cuda.device_count() if found["is_available"] else 0):
+            try:
+                square = torch.eye(8, device=f"cuda:{number}") @ torch.ones(8, 8).cuda(
+                    number
+                )
+                assert float(square.sum()) == 64
+                found["devices"].append(torch.cuda.get_device_name(number))
+            except (RuntimeError, AssertionError) as error:
+                found["device_errors"].append(str(error).splitlines()[0])
+        try:
+            import torchvision
+
+            found["torchvision"] = torchvision.__version__
+            boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
+            torchvision.ops.nms(boxes, torch.ones(1), 0.5)
+        except (ImportError, RuntimeError, AttributeError, OSError) as error:
+            found["vision_error"] = str(error).splitlines()[0]
+    found["warnings"] = [str(each.message).splitlines()[0] for each in caught]
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(look()))

@@ -41,12 +41,23 @@ def mean_head_gradient(
     right-hand side of s_val. Nats per unit of head weight. Summed in float32 or wider.
     Its class rows sum to zero, because the rows of p and of y each sum to one.
     """
-    dtype = torch.promote_types(h1.dtype, torch.float32)
-    residuals = (probs - y).to(dtype)
     if weights is None:
-        return residuals.T @ h1.to(dtype) / len(h1)
-    weights = weights.to(dtype)
-    return (weights[:, None] * residuals).T @ h1.to(dtype) / weights.sum()
+        dtype = torch.promote_types(h1.dtype, torch.float32)
+        return (probs - y).to(dtype).T @ h1.to(dtype) / len(h1)
+    total, weight = head_gradient_sum(probs, y, h1, weights)
+    return total / weight
+
+
+def head_gradient_sum(
+    probs: Float[Tensor, "M Y"],
+    y: Float[Tensor, "M Y"],
+    h1: Float[Tensor, "M D1"],
+    weights: Float[Tensor, "M"],
+) -> tuple[Float[Tensor, "Y D1"], Float[Tensor, ""]]:
+    """The two sums of `mean_head_gradient`: w g(z), and w. Those of parts add up."""
+    dtype = torch.promote_types(h1.dtype, torch.float32)
+    residuals, weights = (probs - y).to(dtype), weights.to(dtype)
+    return (weights[:, None] * residuals).T @ h1.to(dtype), weights.sum()
 
 
 def gradient_norm(

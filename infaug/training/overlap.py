@@ -13,6 +13,7 @@ import torch
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
+from infaug.data.stored import Stored
 from infaug.influence.solution import Solution
 from infaug.training.snapshot import Snapshot
 from infaug.training.solve import solve_snapshot
@@ -51,11 +52,18 @@ class Solver(Protocol):
     def submit(
         self,
         snapshot: Snapshot,
-        train: Labelled,
+        train: Labelled | Stored,
         influence: Labelled,
         config: InfluenceConfig,
     ) -> Pending:
-        """Begin to solve; the snapshot must not change any more."""
+        """Begin to solve; the snapshot must not change any more.
+
+        Args:
+            snapshot: F.
+            train: what H averages over, see `hessian_part`.
+            influence: what L_val averages over.
+            config: how to solve.
+        """
         ...
 
 
@@ -72,7 +80,7 @@ class InBackground:
     def submit(
         self,
         snapshot: Snapshot,
-        train: Labelled,
+        train: Labelled | Stored,
         influence: Labelled,
         config: InfluenceConfig,
     ) -> "InThread":
@@ -97,8 +105,12 @@ class InThread:
 
 
 def _timed(
-    snapshot: Snapshot, train: Labelled, influence: Labelled, config: InfluenceConfig
+    snapshot: Snapshot,
+    train: Labelled | Stored,
+    influence: Labelled,
+    config: InfluenceConfig,
 ) -> Solved:
     began = time.perf_counter()
-    solution = solve_snapshot(snapshot, train, influence, config, World())
+    images = train if isinstance(train, Labelled) else train.select_all()
+    solution = solve_snapshot(snapshot, images, influence, config, World())
     return Solved(solution, time.perf_counter() - began)

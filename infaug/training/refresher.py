@@ -15,7 +15,7 @@ from infaug.data.dataset import Labelled
 from infaug.influence.solution import Solution
 from infaug.training.cell import Cell
 from infaug.training.overlap import InBackground, Pending, Solved, Solver
-from infaug.training.solve import hessian_sample, solve_s_val, take_snapshot
+from infaug.training.solve import hessian_part, solve_s_val, take_snapshot
 
 POLL_S = 5.0  # for which the first process waits for S before it hears the others
 
@@ -110,7 +110,7 @@ class HandedOver:
             cell.seed, "refresh", round_, start=cell.s_val,
         )  # fmt: skip
         snapshot = snapshot.to(cell.device)  # a copy: E and G must not change in it
-        train = hessian_sample(cell.train, config, *snapshot.purpose)
+        train = hessian_part(cell.train, config, *snapshot.purpose)
         self.pending = self.solver.submit(snapshot, train, self.influence, config)
 
     def finish(self, round_: int) -> Refreshed:

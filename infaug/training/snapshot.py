@@ -5,7 +5,7 @@ process can do any part of it, as often as asked, and gets the same bytes.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -15,14 +15,18 @@ from torch import Tensor, nn
 
 from infaug.data.dataset import Labelled, to_float
 from infaug.influence.features import check_deterministic, head_inputs
-from infaug.influence.gradient import mean_head_gradient
+from infaug.influence.gradient import head_gradient_sum
 from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.sharded import in_order
 from infaug.randomness import Draws, Purpose
 from infaug.types import Augment, Classifier
 from infaug.world import World
 
 CHUNK = 250  # images that go through F together; fixed, so that bytes are
 ALONE = World()
+
+# Sum of the weighted head gradients of some images, and the sum of their weights.
+GradientSum = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -144,19 +148,54 @@ def shared_inputs(
 
 
 def validation_gradient(
-    snapshot: Snapshot, influence: Labelled, world: World = ALONE
+    snapshot: Snapshot, influence: Labelled, num_shards: int = 1, world: World = ALONE
 ) -> Float[Tensor, "Y D1"]:
     """Gradient of L_val: the mean over the influence split, weighted by `focus`.
+
+    Shards are summed one after the other, as the actors of a pool sum theirs.
 
     Raises:
         ValueError: if two passes through F differ.
     """
-    weight = snapshot.classifier.head.weight
-    probe = to_float(influence.images[:CHUNK]).to(weight.device, weight.dtype)
-    check_deterministic(snapshot.classifier, probe)
+    _check_deterministic(snapshot, influence)
     h1, probs = shared_inputs(snapshot, influence.images, world)
-    labels = influence.labels.to(weight.device)
-    one_hot = torch.nn.functional.one_hot(labels, influence.num_classes)
-    one_hot = one_hot.to(weight.dtype)
-    weights = (1 - (probs * one_hot).sum(dim=1)) ** snapshot.focus
-    return mean_head_gradient(probs, one_hot, h1, weights)
+    parts = []
+    for chunks in shards_of(len(influence), num_shards):
+        rows = rows_of_chunks(chunks)
+        # Copies: the bytes of a product depend on how its operands are aligned.
+        own = h1[rows].clone(), probs[rows].clone()
+        parts.append(_gradient_sum(snapshot, *own, influence.labels[rows]))
+    return mean_of_sums(parts)
+
+
+def shard_gradient(snapshot: Snapshot, shard: Labelled, chunks: range) -> GradientSum:
+    """What one shard of the influence split adds to the gradient of L_val.
+
+    Raises:
+        ValueError: if this is the first shard, and two passes through F differ.
+    """
+    if chunks.start == 0:
+        _check_deterministic(snapshot, shard)
+    h1, probs = inputs(snapshot, shard.images, chunks)
+    return _gradient_sum(snapshot, h1, probs, shard.labels)
+
+
+def mean_of_sums(parts: Iterable[GradientSum]) -> Float[Tensor, "Y D1"]:
+    """The gradient of L_val of the sums of all shards, in order."""
+    totals, weights = zip(*parts, strict=True)
+    return in_order(totals) / in_order(weights)
+
+
+def _gradient_sum(
+    snapshot: Snapshot, h1: Tensor, probs: Tensor, labels: Tensor
+) -> GradientSum:
+    one_hot = torch.nn.functional.one_hot(labels.to(probs.device), probs.shape[1])
+    y = one_hot.to(probs.dtype)
+    weights = (1 - (probs * y).sum(dim=1)) ** snapshot.focus
+    return head_gradient_sum(probs, y, h1, weights)
+
+
+def _check_deterministic(snapshot: Snapshot, images: Labelled) -> None:
+    weight = snapshot.classifier.head.weight
+    probe = to_float(images.images[:CHUNK]).to(weight.device, weight.dtype)
+    check_deterministic(snapshot.classifier, probe)

@@ -81,15 +81,22 @@ def is_sampled(train: Labelled | Stored, config: InfluenceConfig) -> bool:
 def hessian_sample(
     train: Labelled | Stored, config: InfluenceConfig, *purpose: Purpose
 ) -> Labelled:
-    """The images H averages over: all, or `hessian_samples` drawn without return.
+    """`hessian_part`, decoded into memory."""
+    part = hessian_part(train, config, *purpose)
+    return part if isinstance(part, Labelled) else part.select_all()
 
-    Of images that are streamed all, too, are decoded into memory.
-    """
+
+def hessian_part(
+    train: Labelled | Stored, config: InfluenceConfig, *purpose: Purpose
+) -> Labelled | Stored:
+    """The images H averages over: all, or `hessian_samples` drawn without return."""
     if not is_sampled(train, config):
-        return train if isinstance(train, Labelled) else train.select_all()
+        return train
     draws = generator(*purpose, "hessian sample")
     order = torch.randperm(len(train), generator=draws)
     picked = order[: config.hessian_samples].sort().values
+    if isinstance(train, Stored):
+        return train.part(picked)
     return train.select(picked.to(train.labels.device))
 
 
@@ -111,7 +118,7 @@ def correlation_with_full(
     snapshot = take_snapshot(classifier, augments, config, *purpose, start=s_val)
     views = _train_inputs(snapshot, train, world)
     h1, probs = (torch.cat(part) for part in zip(*views, strict=True))
-    gradient = validation_gradient(snapshot, influence, world)
+    gradient = validation_gradient(snapshot, influence, world=world)
     full = solve(LastLayerHessian(h1, probs), gradient, config, s_val, *purpose)
     labels = train.labels.repeat(len(views))
     both = [scores(s, h1, probs, labels) for s in (s_val, full.value)]
@@ -158,10 +165,11 @@ def solve_snapshot(
 
     H averages over all of `train`: see `hessian_sample`.
     """
-    gradient = validation_gradient(snapshot, influence, world)
+    num_shards = config.shards or 1
+    gradient = validation_gradient(snapshot, influence, num_shards, world)
     views = _train_inputs(snapshot, train, world)
     shards = []
-    for chunks in shards_of(len(train), config.shards or 1):
+    for chunks in shards_of(len(train), num_shards):
         rows = rows_of_chunks(chunks)
         h1 = torch.cat([h1[rows] for h1, _ in views])
         shards.append(LastLayerHessian(h1, torch.cat([p[rows] for _, p in views])))

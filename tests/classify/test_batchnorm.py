@@ -8,6 +8,12 @@ from infaug.classify.batchnorm import (
     merge_statistics,
     set_groups,
 )
+from infaug.classify.grouped_norm import (
+    backward_formula,
+    forward_formula,
+    grouped_batch_norm,
+    grouped_batch_norm_backward,
+)
 from infaug.world import World
 
 
@@ -53,6 +59,43 @@ def test_running_statistics_move_to_the_mean_over_groups():
     merge_statistics(layer, World())
     means = torch.stack([g.mean(dim=(0, 2, 3)) for g in x.chunk(2)])
     torch.testing.assert_close(layer.running_mean, 0.1 * means.mean(dim=0))
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("num_groups", [1, 2, 4])
+def test_gradients_are_those_of_each_group_by_itself(num_groups, layout):
+    x = images(12).contiguous(memory_format=layout).requires_grad_()
+    layer, alone = GroupedBatchNorm(3).double(), nn.BatchNorm2d(3).double()
+    weights = torch.linspace(0.5, 2, 3).double()
+    for norm in (layer, alone):
+        norm.weight.data.copy_(weights)
+    set_groups(layer, num_groups)
+    expected = torch.cat([alone(group) for group in x.chunk(num_groups)])
+    upstream = images(12, seed=1)
+    wanted = torch.autograd.grad(expected, [x, *alone.parameters()], upstream)
+    found = torch.autograd.grad(layer(x), [x, *layer.parameters()], upstream)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("num_groups", [1, 4])
+def test_the_formula_of_gpus_is_the_loop_over_groups(num_groups):
+    x, grad = images(12), images(12, seed=1)
+    weight, bias = torch.linspace(0.5, 2, 3).double(), torch.ones(3).double()
+    looped = grouped_batch_norm(x, weight, bias, num_groups, 1e-5)
+    whole = forward_formula(x, weight, bias, num_groups, 1e-5)
+    torch.testing.assert_close(whole, looped, rtol=0, atol=1e-10)
+    kept = x, weight, looped[2], looped[3]
+    looped = grouped_batch_norm_backward(grad, *kept, 1e-5)
+    torch.testing.assert_close(
+        backward_formula(grad, *kept), looped, rtol=0, atol=1e-10
+    )
+
+
+def test_a_group_with_one_value_a_channel_is_refused_with_the_remedy():
+    layer = GroupedBatchNorm(3)
+    set_groups(layer, 2)
+    with pytest.raises(ValueError, match=r"lower --classifier\.batch-groups"):
+        layer(torch.ones(2, 3, 1, 1))
 
 
 def test_unequal_groups_are_refused():

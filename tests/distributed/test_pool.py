@@ -10,6 +10,9 @@ import torch
 from killed import contents
 from tiny import CONFIG, tiny
 
+from infaug.config import DataConfig
+from infaug.data.source import load
+from infaug.data.stored import Stored
 from infaug.experiment.run import run
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
@@ -20,6 +23,7 @@ from infaug.training.solve import solve_snapshot
 from infaug.world import World
 
 from .pool_cases import cluster, problem
+from .streamed import write_digits
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.ray
@@ -34,7 +38,7 @@ def ray():
 @pytest.fixture(scope="module")
 def pool(ray):
     from infaug.distributed.pool import SolverPool
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
     pool = SolverPool(PoolShape(least=2, most=2))
     yield pool
@@ -64,6 +68,27 @@ def test_two_actors_give_the_bytes_of_the_local_solution(pool, given, local):
     assert solved.solution.value.equal(local.value)
     assert solved.solution.residual == local.residual
     assert solved.seconds > 0
+
+
+def test_a_gradient_in_several_shards_has_the_bytes_of_the_local_one(pool, given):
+    snapshot, _, cell = given
+    config, split = cell.config.influence, cell.train  # more than one chunk
+    here = solve_snapshot(snapshot, cell.train, split, config, World())
+    pending = pool.solver.submit(snapshot, cell.train, split, config)
+    assert pending.result().solution.value.equal(here.value)
+
+
+def test_images_on_disk_are_read_by_the_actors(pool, given, tmp_path, monkeypatch):
+    snapshot, splits, cell = given
+    write_digits(tmp_path / "images", 1050)
+    monkeypatch.chdir(tmp_path)  # Actors are not there.
+    data = DataConfig(source="images", stream_above_gib=0, image_size=16, mode="L")
+    stored = load(data).train
+    assert isinstance(stored, Stored)
+    given = splits.influence, cell.config.influence
+    here = solve_snapshot(snapshot, stored.select_all(), *given, World())
+    pending = pool.solver.submit(snapshot, stored, *given)
+    assert pending.result().solution.value.equal(here.value)
 
 
 @pytest.mark.parametrize("solver", ["cg", "pcg", "refined", "lissa"])
@@ -122,16 +147,16 @@ def test_what_a_snapshot_lacks_is_a_value_error_here(pool, given):
 
 def test_a_pool_that_does_not_fit_is_refused_with_what_is_free(ray):
     from infaug.distributed.pool import SolverPool
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
-    with pytest.raises(ValueError, match="no room for 9 solver actors"):
+    with pytest.raises(ValueError, match="no capacity for 9 solver actors"):
         SolverPool(PoolShape(least=9, most=9), reserve_s=2)
 
 
 @pytest.mark.slow
 def test_a_pool_grows_into_what_is_free_and_gives_it_back(ray, pool, given, local):
     from infaug.distributed.pool import SolverPool
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
     assert ray.available_resources()["CPU"] == 2
     growing = SolverPool(PoolShape(least=1, most=3))
@@ -166,7 +191,7 @@ def test_an_overlapped_run_with_a_pool_has_the_bytes_of_the_run_alone(pool, tmp_
 def test_training_workers_with_a_pool_end_with_the_bytes_of_those_without(
     ray, pool, tmp_path
 ):
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
     from infaug.distributed.train import fit_on_workers
 
     pool.close()  # its CPUs are needed
@@ -180,7 +205,7 @@ def test_training_workers_with_a_pool_end_with_the_bytes_of_those_without(
 
 @pytest.mark.parametrize("text", ["0", "3..2", "two", "1..x"])
 def test_a_shape_that_is_none_is_refused(text):
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
     with pytest.raises(ValueError, match="--pool must"):
         PoolShape.parse(text)

@@ -35,7 +35,7 @@ def ray():
 @pytest.fixture
 def pool(ray):
     from infaug.distributed.pool import SolverPool
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
 
     pool = SolverPool(PoolShape(least=2, most=2))
     yield pool
@@ -61,7 +61,8 @@ def solve_in(pool, features, key: str):
     h1, probs, b = features
     config = InfluenceConfig(damping=1e-4, rtol=1e-6, max_products=250)
     sources = feature_sources(key, h1, probs, NUM_SHARDS)
-    task = Task(sources, (torch.clone, (b,)), config, torch.zeros_like(b), ())
+    given = tuple, [((b, torch.ones(())),)]
+    task = Task(sources, given, config, torch.zeros_like(b), ())
     return InPool(
         pool.coordinator, lambda: pool.coordinator.solve.remote(task), lambda: None
     )
@@ -163,7 +164,7 @@ def _continue(pid: int) -> None:
 
 @pytest.mark.parametrize("who", ["actors", "coordinator"])
 def test_what_is_dead_for_good_is_told_within_a_minute(ray, pool, features, who):
-    from infaug.distributed.pool_crew import PoolError
+    from infaug.distributed.pool_actor import PoolError
 
     pending = solve_in(pool, features, f"dead {who}")
     dead = pool.actors if who == "actors" else [pool.coordinator]
@@ -179,7 +180,7 @@ def test_what_is_dead_for_good_is_told_within_a_minute(ray, pool, features, who)
 def test_a_full_object_store_ends_in_the_same_bytes_or_in_an_error_in_a_minute(
     ray, pool, features
 ):
-    from infaug.distributed.pool_crew import PoolError
+    from infaug.distributed.pool_actor import PoolError
 
     eighth = int(ray.cluster_resources()["object_store_memory"]) // 8
     # References are kept, so that the store cannot drop what fills it.

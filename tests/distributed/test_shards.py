@@ -32,7 +32,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_any_number_of_workers_writes_the_same_bytes(ray, tmp_path):
-    from infaug.distributed.shards import write_on_ray
+    from infaug.distributed.tasks import write_on_ray
 
     source = write_files(tmp_path / "src", FILES)
     here = prepare(source, tmp_path / "here", CONFIG)
@@ -60,7 +60,7 @@ def dies_once(shard, marker: str):
 
 
 def test_a_killed_worker_makes_no_difference(ray, tmp_path):
-    from infaug.distributed.shards import write_on_ray
+    from infaug.distributed.tasks import write_on_ray
 
     source = write_files(tmp_path / "src", FILES)
     prepare(source, tmp_path / "calm", CONFIG)
@@ -77,7 +77,7 @@ def test_a_killed_worker_makes_no_difference(ray, tmp_path):
 
 
 def test_what_a_task_refuses_is_a_value_error_here(ray, tmp_path):
-    from infaug.distributed.shards import write_on_ray
+    from infaug.distributed.tasks import write_on_ray
 
     source = write_files(tmp_path / "src", FILES)
 

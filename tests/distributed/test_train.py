@@ -116,7 +116,7 @@ def test_more_workers_than_groups_are_refused_at_once(tmp_path):
 
 
 def test_workers_that_come_and_go_are_not_given_a_pool_on_their_cpus(cluster, tmp_path):
-    from infaug.distributed.pool_growth import PoolShape
+    from infaug.distributed.pool_group import PoolShape
     from infaug.distributed.train import fit_on_workers
 
     workers = Span(least=1, most=2)

@@ -12,9 +12,8 @@ import pytest
 
 from infaug.cli.main import main
 from infaug.doctor import examine as examination
-from infaug.doctor import machine, packages, probe, ray_check, torch_check
-from infaug.doctor.probe import Probe
-from infaug.doctor.ray_check import judge_cluster
+from infaug.doctor import machine, torch_check
+from infaug.doctor.examine import Probe, judge_cluster
 from infaug.doctor.torch_check import judge_torch
 
 SOUND = {
@@ -30,8 +29,8 @@ class Answering:
     def __init__(self, answer):
         self.given = answer
 
-    def answer(self, patience_s):
-        del patience_s
+    def answer(self, wait_s):
+        del wait_s
         return self.given
 
 
@@ -41,8 +40,8 @@ def quick(monkeypatch):
 
     def answer(torch=SOUND, cluster=None):
         given = {
-            "infaug.doctor.torch_probe": torch,
-            "infaug.distributed.reach_probe": cluster,
+            "infaug.doctor.torch_check": torch,
+            "infaug.distributed.local": cluster,
         }
         start = staticmethod(lambda module: Answering(given[module]))
         monkeypatch.setattr(examination.Probe, "start", start)
@@ -102,7 +101,7 @@ def test_a_torch_that_cannot_be_imported_is_the_only_word_on_it():
 
 def test_a_torch_that_is_late_is_not_to_be_installed_again():
     (found,) = judge_torch({"error": "no answer within 12 s", "is_late": True})
-    assert "--patience-s 60" in found.remedy
+    assert "--wait-s 60" in found.remedy
     assert "pip" not in found.remedy
     assert found.status == "note", "a busy machine is no fault of its software"
 
@@ -126,8 +125,8 @@ def test_a_cluster_that_does_not_answer_is_a_fault():
 
 def test_a_package_that_is_missing_or_old_is_named(monkeypatch):
     declared = ["nosuch>=1", "pillow>=999", "onnx>=1; extra == 'onnx'"]
-    monkeypatch.setattr(packages.metadata, "requires", lambda name: declared)
-    needed = packages.check_packages()[0]
+    monkeypatch.setattr(examination.metadata, "requires", lambda name: declared)
+    needed = examination.check_packages()[0]
     assert needed.status == "fix"
     assert "nosuch is missing" in needed.found
     assert f"pillow {metadata.version('pillow')} is not >=999" in needed.found
@@ -135,18 +134,18 @@ def test_a_package_that_is_missing_or_old_is_named(monkeypatch):
 
 
 def test_a_ray_without_elastic_training_is_a_fault(monkeypatch):
-    monkeypatch.setattr(ray_check.metadata, "version", lambda name: "2.50.1")
-    found = ray_check.check_version()
+    monkeypatch.setattr(examination.metadata, "version", lambda name: "2.50.1")
+    found = examination.check_version()
     assert found.status == "fix"
-    assert f">={ray_check.MIN_RAY}" in found.remedy
+    assert f">={examination.MIN_RAY}" in found.remedy
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    assert f"ray[default,data,train,tune]>={ray_check.MIN_RAY}" in project
+    assert f"ray[default,data,train,tune]>={examination.MIN_RAY}" in project
 
 
 def test_the_extras_that_are_looked_for_are_those_that_can_be_installed():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     offered = project["project"]["optional-dependencies"]
-    assert set(packages.EXTRAS) == set(offered) - {"dev", "storage", "bench"}
+    assert set(examination.EXTRAS) == set(offered) - {"dev", "storage", "bench"}
 
 
 def test_what_is_scarce_is_a_fault_with_a_place(monkeypatch, tmp_path):
@@ -170,8 +169,8 @@ def test_the_limit_of_a_container_counts(monkeypatch, tmp_path):
 
 def test_a_probe_that_hangs_or_crashes_is_an_answer_too(monkeypatch):
     monkeypatch.setattr(
-        probe.subprocess, "Popen",
-        lambda command, _real=probe.subprocess.Popen, **how: _real(
+        examination.subprocess, "Popen",
+        lambda command, _real=examination.subprocess.Popen, **how: _real(
             ["sleep", "60"] if "hang" in command else ["false"], **how
         ),
     )  # fmt: skip

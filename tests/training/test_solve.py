@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from distributed.pool_cases import problem
 from settled import settled
 from tiny import CONFIG
 from torch.nn import functional as F
@@ -19,6 +20,13 @@ from infaug.training.alternation import refresh
 from infaug.training.cell import Cell
 from infaug.training.refresher import Sync
 from infaug.training.rows import ROWS
+from infaug.training.snapshot import (
+    mean_of_sums,
+    rows_of_chunks,
+    shard_gradient,
+    shards_of,
+    validation_gradient,
+)
 from infaug.training.solve import correlation_with_full, hessian_sample, solve_s_val
 from infaug.world import World
 
@@ -65,6 +73,25 @@ def test_on_the_originals_s_is_the_dense_solution_of_the_plain_problem(cell, spl
     found = solve(cell, splits, InfluenceConfig(hessian_on="originals", rtol=1e-5))
     assert found.converged
     torch.testing.assert_close(found.value, expected.value, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("num_shards", [1, 2, 4])
+def test_the_gradients_of_shards_add_up_to_that_of_the_split(num_shards):
+    snapshot, splits, _ = problem()
+    snapshot.classifier.double()
+    split = splits.train  # more than one chunk
+    parts = [
+        shard_gradient(
+            snapshot, split.select(torch.arange(len(split))[rows_of_chunks(c)]), c
+        )
+        for c in shards_of(len(split), num_shards)
+    ]
+    gradient = mean_of_sums(parts)
+    assert gradient.equal(validation_gradient(snapshot, split, num_shards))
+    x = to_float(split.images).double()
+    h1, probs = head_inputs(snapshot.classifier, x, batch_size=len(x))
+    expected = mean_head_gradient(probs, F.one_hot(split.labels, 10).double(), h1)
+    torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-12)
 
 
 def test_views_enter_the_hessian_unless_it_is_restricted_to_originals(cell, splits):

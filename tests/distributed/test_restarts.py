@@ -6,9 +6,9 @@ import pytest
 from full_disk import full_disk
 
 pytest.importorskip("ray")
-from infaug.distributed import train
-from infaug.distributed.attempts import MAX_DEATHS, count_attempt, note_reason
+from infaug.distributed import restarts
 from infaug.distributed.ray_private import ControllerError
+from infaug.distributed.restarts import MAX_DEATHS, count_attempt, note_reason
 from infaug.record.folder import RunFolder
 
 
@@ -71,11 +71,11 @@ def failing(times: int):
 
 
 def test_a_setup_that_fails_three_times_does_not_end_the_run(monkeypatch):
-    monkeypatch.setattr(train, "SETUP_PAUSE_S", 0.0)
-    assert train.fit_again(failing(3)) == {"result": 1}
+    monkeypatch.setattr(restarts, "SETUP_PAUSE_S", 0.0)
+    assert restarts.fit_again(failing(3)) == {"result": 1}
 
 
 def test_a_setup_that_always_fails_ends_with_its_reason(monkeypatch):
-    monkeypatch.setattr(train, "SETUP_PAUSE_S", 0.0)
+    monkeypatch.setattr(restarts, "SETUP_PAUSE_S", 0.0)
     with pytest.raises(ValueError, match="5 times in a row: the node left meanwhile"):
-        train.fit_again(failing(99))
+        restarts.fit_again(failing(99))

@@ -38,7 +38,7 @@ def found(records) -> dict[str, dict]:
 def test_cells_on_two_workers_equal_those_of_one_process_in_order_of_need(
     cluster, tmp_path
 ):
-    from infaug.distributed.cells import run_on_ray
+    from infaug.distributed.tasks import run_on_ray
 
     works = work_of([TABLE], None, 1)
     here = run_here(works, Site(work=tmp_path / "one"), shown=False)
@@ -49,7 +49,7 @@ def test_cells_on_two_workers_equal_those_of_one_process_in_order_of_need(
 
 
 def test_what_a_cell_refuses_is_a_value_error_here(cluster, tmp_path):
-    from infaug.distributed.cells import run_on_ray
+    from infaug.distributed.tasks import run_on_ray
 
     config = replace(CONFIG, data=replace(CONFIG.data, target=5))
     table = replace(TABLE, columns=(Column(title="N = 5", config=config),))

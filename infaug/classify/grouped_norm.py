@@ -1,0 +1,154 @@
+"""One operation that normalises all groups of a batch, forward and backward.
+
+To autograd, torch.compile and the dispatcher it is one operation however many groups
+there are. On a GPU its formula is compiled, once for all shapes of as many dimensions:
+a reduction and an elementwise kernel each way. On a CPU launches cost nothing, and
+PyTorch's own kernel runs on one group after another.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Forward = tuple[Tensor, Tensor, Tensor, Tensor]
+Backward = tuple[Tensor, Tensor, Tensor]
+
+
+@torch.library.custom_op("infaug::grouped_batch_norm", mutates_args=())
+def grouped_batch_norm(
+    x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Rows of `x` [B C ...] normalised by the statistics of their group.
+
+    out = weight (x - mean) / sqrt(var + eps) + bias, with the biased variance of each
+    channel over the samples and positions of a group of neighbouring rows.
+
+    Returns:
+        out; the sums over groups of mean and unbiased variance [2 C]; and each group's
+        mean and 1 / sqrt(var + eps) [G C]. Only `out` has a gradient.
+    """
+    # Momentum 1 makes a call leave its statistics.
+    found = bias.new_ones(num_groups, 2, bias.numel())
+    parts = [
+        torch.native_batch_norm(group, weight, bias, mean, var, True, 1.0, eps)
+        for group, (mean, var) in zip(x.chunk(num_groups), found, strict=True)
+    ]
+    out, mean, scale = zip(*parts, strict=True)
+    whole = out[0] if num_groups == 1 else torch.cat(out)
+    total = found[0].clone()
+    for more in found[1:]:
+        total += more
+    return whole, total, torch.stack(mean), torch.stack(scale)
+
+
+@torch.library.custom_op("infaug::grouped_batch_norm_backward", mutates_args=())
+def grouped_batch_norm_backward(
+    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients in x, weight and bias."""
+    groups = zip(grad.chunk(len(mean)), x.chunk(len(mean)), mean, scale, strict=True)
+    parts = [
+        torch.ops.aten.native_batch_norm_backward(
+            grad, x, weight, None, None, mean, scale, True, eps, [True, True, True]
+        )
+        for grad, x, mean, scale in groups
+    ]
+    of_x, of_weight, of_bias = zip(*parts, strict=True)
+    whole = of_x[0] if len(mean) == 1 else torch.cat(of_x)
+    return whole, _summed(of_weight), _summed(of_bias)
+
+
+def _summed(parts: Sequence[Tensor]) -> Tensor:
+    """From the last group on, as autograd adds them up."""
+    total = parts[-1].clone()
+    for part in parts[-2::-1]:
+        total += part
+    return total
+
+
+def forward_formula(
+    x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float
+) -> Forward:
+    """`grouped_batch_norm` without a loop over groups."""
+    rows = x.unflatten(0, (num_groups, -1)).to(weight.dtype)
+    over = [1, *range(3, rows.ndim)]
+    var, mean = torch.var_mean(rows, over, correction=0, keepdim=True)
+    scale = (var + eps).rsqrt()
+    channels = (-1, *(1,) * (x.ndim - 2))
+    out = (rows - mean) * scale * weight.view(channels) + bias.view(channels)
+    count = x.numel() // mean.numel()
+    shape = (num_groups, -1)
+    total = torch.stack([
+        mean.reshape(shape).sum(0), var.reshape(shape).sum(0) * (count / (count - 1))
+    ])  # fmt: skip
+    out = out.to(x.dtype).flatten(0, 1)
+    return out, total, mean.reshape(shape), scale.reshape(shape)
+
+
+def backward_formula(
+    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor
+) -> Backward:
+    """`grouped_batch_norm_backward` without a loop over groups."""
+    rows = x.unflatten(0, (len(mean), -1)).to(weight.dtype)
+    grads = grad.unflatten(0, (len(mean), -1)).to(weight.dtype)
+    over, one = [1, *range(3, rows.ndim)], (1,) * (x.ndim - 2)
+    place = (len(mean), 1, -1, *one)
+    mean, scale = mean.view(place), scale.view(place)
+    normal = (rows - mean) * scale
+    of_bias = grads.sum(over, keepdim=True)
+    of_weight = (grads * normal).sum(over, keepdim=True)
+    count = x.numel() // mean.numel()
+    of_x = grads - (of_bias + normal * of_weight) / count
+    of_x = of_x * scale * weight.view(-1, *one)
+    of_weight, of_bias = (t.sum(0).flatten() for t in (of_weight, of_bias))
+    return of_x.to(x.dtype).flatten(0, 1), of_weight, of_bias
+
+
+@cache
+def _compiled(formula: Callable[..., Any]) -> Callable[..., Any]:
+    return torch.compile(formula, dynamic=True)
+
+
+@grouped_batch_norm.register_kernel("cuda")
+def _(x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float) -> Forward:
+    return _compiled(forward_formula)(x, weight, bias, num_groups, eps)
+
+
+@grouped_batch_norm_backward.register_kernel("cuda")
+def _(
+    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float
+) -> Backward:
+    return _compiled(backward_formula)(grad, x, weight, mean, scale)
+
+
+@grouped_batch_norm.register_fake
+def _(x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float) -> Forward:
+    of_groups = weight.new_empty(num_groups, weight.numel())
+    total = weight.new_empty(2, weight.numel())
+    return torch.empty_like(x), total, of_groups, torch.empty_like(of_groups)
+
+
+@grouped_batch_norm_backward.register_fake
+def _(
+    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float
+) -> Backward:
+    return torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Forward) -> None:
+    x, weight, _, _, ctx.eps = inputs
+    _, total, mean, scale = output
+    ctx.mark_non_differentiable(total, mean, scale)
+    ctx.save_for_backward(x, weight, mean, scale)
+
+
+def _differentiate(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    x, weight, mean, scale = ctx.saved_tensors
+    parts = grouped_batch_norm_backward(grad, x, weight, mean, scale, ctx.eps)
+    return (*parts, None, None)
+
+
+grouped_batch_norm.register_autograd(_differentiate, setup_context=_keep)
