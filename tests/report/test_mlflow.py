@@ -11,8 +11,8 @@ import pytest
 from finished import finished_run
 from pictured import metrics, pictured_run, unfinished_run
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 from infaug.config import RunConfig, leaves
 from infaug.record.place import Place, position
 from infaug.report.facts import read_facts
