@@ -131,8 +131,8 @@ def roles(source: Source, at: Indices, config: DataConfig) -> list[str]:
         num = len((source.target or source.train).labels)
         return [
             _trains(source, at),
-            f"folds      {config.folds} of {plural(num, 'image')} {held}: each is judged "
-            f"by F that did not see it, and serves all other purposes meanwhile",
+            f"folds      {config.folds} of {plural(num, 'image')} {held}: each is "
+            "judged by F that did not see it, and serves all other purposes elsewhere",
             f"in each    {len(at.influence):,} show E which views help, "
             f"{len(at.selection):,} choose, {len(at.test):,} are judged",
         ]

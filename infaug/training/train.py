@@ -266,8 +266,9 @@ def _keep_generator(
             )
     found = {"row": GENERATOR.name, "seed": fit.seed, **measured}
     recorder.finish({GENERATOR.name: weights}, found)
+    name = training_name(GENERATOR.name, fit.seed)
     recorder.display.say(
-        f"{training_name(GENERATOR.name, fit.seed)}: {'found in the cache' if was_cached else 'fitted'}"
-        f", {100 * measured['inside']:.0f} % of its flows in the affine ranges"
+        f"{name}: {'found in the cache' if was_cached else 'fitted'}, "
+        f"{100 * measured['inside']:.0f} % of its flows in the affine ranges"
     )
     return found
