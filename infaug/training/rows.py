@@ -10,7 +10,7 @@ from typing import Literal
 from infaug.config import Controls, RunConfig, ViewLoss
 
 View = Literal[
-    "identity", "base", "random", "learned",
+    "identity", "base", "random", "learned", "policy",
     "base+random", "base+learned", "base+policy",
 ]  # fmt: skip
 GeneratorFrom = Literal["initial", "final"]
@@ -163,6 +163,8 @@ _OPERATION_POLICIES = (
     Row(name="uniform_policy", views=("base", "base+policy"), policy="uniform"),
     Row(name="policy_online", views=("base", "base+policy"), policy="online"),
     Row(name="policy_learned", views=("base", "base+policy"), policy="learned"),
+    Row(name="uniform_alone", views=("policy", "policy"), policy="uniform"),
+    Row(name="policy_alone", views=("policy", "policy"), policy="learned"),
     Row(name="pooled_even", views=("base", "base"), is_pooled=True, is_even=True),
     Row(
         name="pooled_uniform",
@@ -174,6 +176,13 @@ _OPERATION_POLICIES = (
     Row(
         name="pooled_policy",
         views=("base", "base+policy"),
+        is_pooled=True,
+        is_even=True,
+        policy="learned",
+    ),
+    Row(
+        name="pooled_policy_alone",
+        views=("policy", "policy"),
         is_pooled=True,
         is_even=True,
         policy="learned",
