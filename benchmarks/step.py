@@ -88,6 +88,8 @@ class Count(TorchDispatchMode):
             self.waits[name] += 1
         if on_device and name == "_local_scalar_dense":
             return 1.0
+        if name.startswith("_fused_"):
+            return None  # Knows no `meta`, and returns nothing.
         if copies and torch.device(target).type == "cpu":
             return torch.ones(found[0].shape, dtype=kwargs.get("dtype"))
         return func(*args, **kwargs)
@@ -105,7 +107,10 @@ def flat(values: Any) -> Iterator[Any]:
 def counted(steps: Iterator[object]) -> Count:
     """The second of these steps; in the first, optimizers make their state."""
     # `meta` knows no autocast; its conversions are left out on both sides.
-    with mock.patch.object(torch, "autocast", return_value=nullcontext()):
+    with (
+        mock.patch.object(torch, "autocast", return_value=nullcontext()),
+        mock.patch("torch.optim.adam._device_dtype_check_for_fused"),
+    ):
         for count in (Count(), found := Count()):
             with count:
                 next(steps)
@@ -113,10 +118,11 @@ def counted(steps: Iterator[object]) -> Count:
 
 
 def as_on_a_gpu(*optimizers: Optimizer) -> None:
-    """All parameters in one call, which is the default on a GPU and not on `meta`."""
+    """All parameters in one call, as `runs_fused` chooses on a GPU."""
     for optimizer in optimizers:
+        setattr(optimizer, "_need_device_dtype_check_for_fused", False)  # noqa: B010
         for group in optimizer.param_groups:
-            group["foreach"] = True
+            group["fused"] = True
 
 
 def plain_steps() -> Iterator[object]:

@@ -72,11 +72,22 @@ class Draws:
         unit = [
             torch.rand(self.group_size, *shape, generator=g) for g in self._generators
         ]
-        return (low + (high - low) * torch.cat(unit)).to(self.device)
+        return to_device(low + (high - low) * torch.cat(unit), self.device)
 
     def normal(self, *shape: int) -> Float[Tensor, "B ..."]:
         """Standard normal, independent for every sample: [B, *shape]."""
         parts = [
             torch.randn(self.group_size, *shape, generator=g) for g in self._generators
         ]
-        return torch.cat(parts).to(self.device)
+        return to_device(torch.cat(parts), self.device)
+
+
+def to_device(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """A tensor of the CPU on `device`, where nothing waits for the copy.
+
+    Only pinned memory is copied beside what a GPU is doing.
+    """
+    device = torch.device(device)
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

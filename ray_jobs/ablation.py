@@ -17,7 +17,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from infaug.cli.guard import guarded
+from infaug.cli.terminal import guarded
 from infaug.config import (
     DataConfig,
     RoundsConfig,

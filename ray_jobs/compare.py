@@ -23,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from infaug.cli.compare import Compare, compare, parse_compare
-from infaug.cli.guard import guarded
+from infaug.cli.terminal import guarded
 from infaug.config import DataConfig, RunConfig, ShiftConfig, difference
 from infaug.experiment.grid import Column
 from infaug.experiment.places import places_of

@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from infaug.cli.guard import guarded
+from infaug.cli.terminal import guarded
 from infaug.trust.corruptions import check_run, corruptions_table
 
 

@@ -28,7 +28,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
-from infaug.cli.guard import guarded
+from infaug.cli.terminal import guarded
 from infaug.config import (
     DataConfig,
     GitConfig,

@@ -18,8 +18,8 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from infaug.cli.guard import guarded
 from infaug.cli.sweep import Sweep, parse_sweep, sweep
+from infaug.cli.terminal import guarded
 from infaug.config import (
     DataConfig,
     EstimatorConfig,

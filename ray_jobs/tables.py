@@ -23,8 +23,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from infaug.cli.cells import run_missing
-from infaug.cli.guard import guarded
+from infaug.cli.compare import run_missing
+from infaug.cli.terminal import guarded
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
 from infaug.experiment.grid import Column, Table, grid_cell, work_of
 from infaug.experiment.grid_run import Site

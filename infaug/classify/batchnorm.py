@@ -7,7 +7,7 @@ would normalise by the whole batch, but does not run on CPUs.)
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -122,8 +122,13 @@ def forget_statistics(model: nn.Module) -> None:
 
 
 @torch.no_grad()
-def merge_statistics(model: nn.Module, world: World) -> None:
-    """Move running statistics towards the mean over all groups of all processes."""
+def merge_statistics(
+    model: nn.Module, world: World, passed: Bool[Tensor, ""] | None = None
+) -> None:
+    """Move running statistics towards the mean over all groups of all processes.
+
+    They stay where the step was refused: where `passed` is false.
+    """
     kinds = (m for m in model.modules() if isinstance(m, GroupedBatchNorm))
     layers = [layer for layer in kinds if layer.training]  # a frozen body's are not
     pending = [m.pending for m in layers if m.pending is not None]
@@ -135,8 +140,11 @@ def merge_statistics(model: nn.Module, world: World) -> None:
     flat = torch.cat([*(total.flatten() for total in pending), count])
     world.sum_([flat])
     sizes = [layer.running_mean.numel() for layer in layers for _ in range(2)]
-    means = (flat[:-1] / flat[-1]).split(sizes)
     running = [part for m in layers for part in (m.running_mean, m.running_var)]
+    mean = flat[:-1] / flat[-1]
+    if passed is not None:
+        mean = torch.where(passed, mean, torch.cat(running))
+    means = mean.split(sizes)
     rates = [layer.momentum for layer in layers for _ in range(2)]
     for rate in set(rates):
         chosen = [i for i, own in enumerate(rates) if own == rate]

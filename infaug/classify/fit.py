@@ -16,7 +16,14 @@ from infaug.classify.batchnorm import (
 from infaug.classify.loss import LossOfViews, weighted_views_loss
 from infaug.classify.network import ImageClassifier
 from infaug.config import ClassifierConfig
-from infaug.descent import cosine, descend, set_rates
+from infaug.descent import (
+    Guard,
+    StepMetrics,
+    cosine,
+    runs_fused,
+    set_rates,
+    take_step,
+)
 from infaug.precision import autocast
 from infaug.types import Views
 from infaug.world import World
@@ -25,9 +32,9 @@ from infaug.world import World
 def build_optimizer(classifier: ImageClassifier, config: ClassifierConfig) -> Optimizer:
     """AdamW, or SGD with Nesterov momentum 0.9, at the peak learning rate."""
     parameters = [p for p in classifier.parameters() if p.requires_grad]
-    decay = config.weight_decay
+    decay, fused = config.weight_decay, runs_fused(parameters)
     if config.optimizer == "adam":
-        return AdamW(parameters, lr=peak_rate(config), weight_decay=decay)
+        return AdamW(parameters, lr=peak_rate(config), weight_decay=decay, fused=fused)
     assert config.optimizer == "sgd", "settled by the plan"
     return SGD(
         parameters,
@@ -35,6 +42,7 @@ def build_optimizer(classifier: ImageClassifier, config: ClassifierConfig) -> Op
         momentum=0.9,
         nesterov=True,
         weight_decay=decay,
+        fused=fused,
     )
 
 
@@ -54,7 +62,7 @@ def fit_classifier(
     num_steps: int,
     world: World,
     loss_of: LossOfViews = weighted_views_loss,
-) -> Iterator[tuple[int, dict[str, float]]]:
+) -> Iterator[tuple[int, StepMetrics]]:
     """Train F for `steps` of a schedule of `num_steps`, yielding after each one.
 
     `loss_of` views, labels and weights is what is minimised.
@@ -63,18 +71,24 @@ def fit_classifier(
         (step, {"loss": nats, "gradient_norm", "learning_rate"}).
 
     Raises:
-        ValueError: if loss or gradient is not finite.
+        ValueError: at the last step, or where metrics are looked at, if loss or
+            gradient is not finite; no step is taken from there on.
     """
     classifier.train()
+    guard = Guard()
     parts = min(config.microbatches, len(world.share(config.batch_groups)))
     for step in steps:
         rate = peak_rate(config) * share_of_peak(step, num_steps, config)
         set_rates(optimizer, rate)
         views = views_at(step)
         loss, norm, parts = fitting_step(
-            classifier, optimizer, views, config, world, parts, loss_of
+            classifier, optimizer, views, config, world, guard, parts, loss_of
         )
-        yield step, {"loss": loss, "gradient_norm": norm, "learning_rate": rate}
+        found = {"loss": loss, "gradient_norm": norm, "learning_rate": rate}
+        metrics = StepMetrics(found, guard)
+        yield step, metrics
+        if step == steps[-1]:
+            dict(metrics)  # Refuses what was not finite, if nobody looked.
 
 
 def share_of_peak(step: int, num_steps: int, config: ClassifierConfig) -> float:
@@ -97,9 +111,10 @@ def fitting_step(
     views: Views,
     config: ClassifierConfig,
     world: World,
+    guard: Guard,
     parts: int,
     loss_of: LossOfViews = weighted_views_loss,
-) -> tuple[float, float, int]:
+) -> tuple[Tensor, Tensor, int]:
     """`classifier_step` in twice as many parts until F fits into GPU memory.
 
     Returns:
@@ -111,7 +126,7 @@ def fitting_step(
     while True:
         try:
             step = classifier_step(
-                classifier, optimizer, views, config, world, parts, loss_of
+                classifier, optimizer, views, config, world, guard, parts, loss_of
             )
             return (*step, parts)
         except torch.OutOfMemoryError as error:
@@ -139,17 +154,19 @@ def classifier_step(
     views: Views,
     config: ClassifierConfig,
     world: World,
+    guard: Guard,
     parts: int = 1,
     loss_of: LossOfViews = weighted_views_loss,
-) -> tuple[float, float]:
+) -> tuple[Tensor, Tensor]:
     """One step on the weighted views; returns the global loss and gradient norm.
 
     The loss is the mean over the global batch of what `loss_of` sums (nats).
     The views go through F in `parts` of whole groups, one in memory at a time.
     """
     losses = _losses(classifier, views, config, world, parts, loss_of)
-    result = descend(losses, optimizer, world, name="classifier")
-    merge_statistics(classifier, world)
+    result = take_step(losses, optimizer, world, guard, name="classifier")
+    assert guard.passed is not None
+    merge_statistics(classifier, world, guard.passed)
     return result
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,17 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from infaug.cli import run_flags
-from infaug.cli.cells import run_missing
-from infaug.cli.places import look_for_data
-from infaug.cli.run_flags import parse_run
+from infaug.cli import flags
+from infaug.cli.flags import look_for_data, parse_run
 from infaug.config import RoundsConfig, RunConfig
 from infaug.experiment.places import fixed, places_of
 from infaug.experiment.problems import Problems
 
 if TYPE_CHECKING:
+    from infaug.experiment.grid import Work
+    from infaug.experiment.grid_run import Site
     from infaug.experiment.leaderboard import Board
     from infaug.experiment.results import Results
+
 
 METHODS = (
     "none", "base", "base_tuned", "trivial", "mixup", "mmel_hard",
@@ -29,9 +31,9 @@ METHODS = (
 SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 
 # `--data` takes several, and a method is what a run calls a row.
-SHORT = {**run_flags.SHORT, "--data": "--sources", "--methods": "--rows"}
+SHORT = {**flags.SHORT, "--data": "--sources", "--methods": "--rows"}
 
-# Of a command that is told to the user again: what only says how it is shown.
+# Left out of the command that is printed for a rerun: they change what is shown.
 ONLY_SHOWN = ("--render", "--json", "--quiet", "--smoke")
 
 
@@ -69,42 +71,42 @@ class Compare:
     """Print nothing but the leaderboard."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
     given: tyro.conf.Suppress[tuple[str, ...]] = ()
-    """The command's own words, to be told again."""
+    """The command's own words, to print how to rerun it."""
 
 
 def parse_compare(
     argv: Sequence[str], default: Compare | None = None, prog: str = "infaug compare"
 ) -> Compare:
     """The command, from its flags."""
-    asked = parse_run(Compare, argv, default, prog, short=SHORT, needed="--sources")
-    return replace(asked, given=tuple(argv))
+    args = parse_run(Compare, argv, default, prog, short=SHORT, needed="--sources")
+    return replace(args, given=tuple(argv))
 
 
-def compare(asked: Compare, problems: Problems | None = None) -> int:
+def compare(args: Compare, problems: Problems | None = None) -> int:
     """`infaug compare`; `problems`: what is compared on where flags do not say."""
-    if not asked.render:
-        target = asked.run.data.target_source
-        look_for_data(*places_of(asked.sources).values(), target)
+    if not args.render:
+        target = args.run.data.target_source
+        look_for_data(*places_of(args.sources).values(), target)
     from infaug.experiment.grid_problems import recalled
     from infaug.experiment.leaderboard import board
     from infaug.experiment.results import Results
 
-    problems = problems or problems_of(asked)
-    if asked.smoke:
-        asked, problems = _smoke(asked, problems)
-    methods, seeds = methods_of(asked.run), asked.run.seeds
-    results = Results(asked.results or asked.out / "results.jsonl")
-    if asked.render:
+    problems = problems or problems_of(args)
+    if args.smoke:
+        args, problems = _smoke(args, problems)
+    methods, seeds = methods_of(args.run), args.run.seeds
+    results = Results(args.results or args.out / "results.jsonl")
+    if args.render:
         problems = recalled(problems, results)
     else:
-        problems = _run(asked, problems, methods, results)
+        problems = _run(args, problems, methods, results)
     boards = [board(column, methods, seeds, results) for column in problems.columns]
-    _show(asked, boards, problems)
+    _show(args, boards, problems)
     return 0
 
 
 def _run(
-    asked: Compare, problems: Problems, methods: tuple[str, ...], results: "Results"
+    args: Compare, problems: Problems, methods: tuple[str, ...], results: "Results"
 ) -> Problems:
     """Run what is missing of the problems whose data is here.
 
@@ -120,23 +122,23 @@ def _run(
     from infaug.experiment.grid_run import Site
     from infaug.lock import locked
 
-    shown = not (asked.quiet or asked.json)
-    work = (asked.out / "work").absolute()
-    asked.out.mkdir(parents=True, exist_ok=True)
-    refusal = f"another process is comparing in {asked.out}: wait for it"
-    with locked(asked.out / "lock", refusal):
+    shown = not (args.quiet or args.json)
+    work = (args.out / "work").absolute()
+    args.out.mkdir(parents=True, exist_ok=True)
+    refusal = f"another process is comparing in {args.out}: wait for it"
+    with locked(args.out / "lock", refusal):
         problems = settled(problems, results, shown=shown)
-        if asked.workers:
+        if args.workers:
             forget_images()  # Ray's workers read their own.
         here = [c for c in problems.columns if c.config.data.source in problems.places]
         table = Table(name="", title="", columns=tuple(here), rows=methods)
         run_missing(
-            work_of([table], None, asked.run.seeds),
+            work_of([table], None, args.run.seeds),
             results,
             Site(work=work, places=problems.places, targets=problems.targets),
-            workers=asked.workers,
-            gpus=asked.gpus_per_cell,
-            cpus=asked.cpus_per_cell,
+            workers=args.workers,
+            gpus=args.gpus_per_cell,
+            cpus=args.cpus_per_cell,
             shown=shown,
         )
     return problems
@@ -159,7 +161,7 @@ def methods_of(run: RunConfig) -> tuple[str, ...]:
     return methods
 
 
-def problems_of(asked: Compare) -> Problems:
+def problems_of(args: Compare) -> Problems:
     """One problem for each source, with the settings that the flags give.
 
     Raises:
@@ -167,52 +169,52 @@ def problems_of(asked: Compare) -> Problems:
     """
     from infaug.experiment.grid import Column
 
-    places = places_of(asked.sources or (asked.run.data.source,))
-    run = asked.run
+    places = places_of(args.sources or (args.run.data.source,))
+    run = args.run
     if run.data.drop_duplicates is None:  # What a new run decides.
         run = replace(run, data=replace(run.data, drop_duplicates=True))
     columns = []
     for name in places:
         data = replace(run.data, source=name)
         columns.append(Column(title=name, config=replace(run, data=data)))
-    target = asked.run.data.target_source
+    target = args.run.data.target_source
     targets = {} if target is None else {target: fixed(target)}
     return Problems(columns=tuple(columns), places=places, targets=targets)
 
 
-def _smoke(asked: Compare, problems: Problems) -> tuple[Compare, Problems]:
+def _smoke(args: Compare, problems: Problems) -> tuple[Compare, Problems]:
     columns = tuple(
         replace(each, config=replace(each.config, rounds=SMOKE))
         for each in problems.columns
     )
-    run = replace(asked.run, seeds=1)
-    asked = replace(asked, run=run, results=None, out=asked.out / "smoke")
-    return asked, replace(problems, columns=columns)
+    run = replace(args.run, seeds=1)
+    args = replace(args, run=run, results=None, out=args.out / "smoke")
+    return args, replace(problems, columns=columns)
 
 
-def _show(asked: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
+def _show(args: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
     from infaug.record.atomic import write_bytes
     from infaug.report import tables as files
     from infaug.report.pictures import draw_leaderboard
 
     again = {
-        each.problem: _command(problems.program, asked.given, missing)
+        each.problem: _command(problems.program, args.given, missing)
         for each in boards
         if (missing := [e.method for e in each.entries if e.missing])
     }
-    command = _command(problems.program, asked.given)
-    text = files.markdown(boards, asked.run.seeds, command, again)
-    asked.out.mkdir(parents=True, exist_ok=True)
-    write_bytes(asked.out / "leaderboard.md", (text + "\n").encode())
-    files.write_csv(boards, asked.out / "leaderboard.csv")
-    files.write_parquet(boards, asked.out / "leaderboard.parquet")
-    draw_leaderboard(boards, asked.out / "leaderboard.png")
-    if asked.json:
+    command = _command(problems.program, args.given)
+    text = files.markdown(boards, args.run.seeds, command, again)
+    args.out.mkdir(parents=True, exist_ok=True)
+    write_bytes(args.out / "leaderboard.md", (text + "\n").encode())
+    files.write_csv(boards, args.out / "leaderboard.csv")
+    files.write_parquet(boards, args.out / "leaderboard.parquet")
+    draw_leaderboard(boards, args.out / "leaderboard.png")
+    if args.json:
         print(json.dumps(files.rows(boards)))
         return
     print(text)
-    if not asked.quiet:
-        print(f"files: {asked.out}/leaderboard.md, .csv, .parquet, .png")
+    if not args.quiet:
+        print(f"files: {args.out}/leaderboard.md, .csv, .parquet, .png")
 
 
 def _command(
@@ -233,3 +235,49 @@ def _command(
             kept.append(word)
     words = [*kept, "--methods", *methods] if methods is not None else kept
     return " ".join([program, shlex.join(words)]).rstrip()
+
+
+def run_missing(
+    works: "Sequence[Work]",
+    results: "Results",
+    site: "Site",
+    *,
+    workers: int,
+    gpus: float = 0.0,
+    cpus: int = 1,
+    shown: bool = True,
+) -> None:
+    """Run the cells that have no result yet, adding each as it ends.
+
+    Args:
+        works: all cells.
+        results: what is there.
+        site: where they run.
+        workers: cells at a time on Ray; 0: one after another in this process.
+        gpus: of each, or a part of one.
+        cpus: threads of each on Ray.
+        shown: whether progress is printed.
+
+    Raises:
+        ValueError: whatever a cell refuses.
+    """
+    missing = [work for work in works if work.cell not in results]
+    if shown:
+        done = len(works) - len(missing)
+        print(f"{done} cells are done, {len(missing)} to run", file=sys.stderr)
+    if not missing:
+        return
+    if workers:
+        from infaug.distributed.tasks import run_on_ray  # imports ray
+
+        found = run_on_ray(missing, site, at_a_time=workers, cpus=cpus, gpus=gpus)
+    else:
+        from infaug.experiment.grid_run import run_here
+
+        found = run_here(missing, site, shown=shown)
+    for number, record in enumerate(found, start=1):
+        results.add(record)
+        if shown:
+            words = f"{record['row']} seed {record['seed']}: {record['test_top1']:.2f}"
+            line = f"[{number}/{len(missing)}] {words} % in {record['seconds']:.0f} s"
+            print(line, file=sys.stderr, flush=True)

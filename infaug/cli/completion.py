@@ -5,8 +5,8 @@ from typing import Literal
 
 import tyro
 
-from infaug.cli.commands import COMMANDS
 from infaug.cli.flags import choices_by_flag
+from infaug.cli.main import COMMANDS
 
 Words = dict[str, list[str]]
 
@@ -24,16 +24,16 @@ class Completion:
     """Which shell."""
 
 
-def complete(asked: Completion) -> int:
+def complete(args: Completion) -> int:
     """`infaug completion`."""
-    if asked.shell == "zsh":
+    if args.shell == "zsh":
         print("autoload -U +X compinit bashcompinit && compinit && bashcompinit")
     print(script())
     return 0
 
 
 def script() -> str:
-    """For bash, and for zsh that was told to understand it."""
+    """For bash, and for zsh with bashcompinit."""
     firsts = sorted({name.split()[0] for name in COMMANDS} | {"--help", "--version"})
     parts = [_case('"$COMP_CWORD"', {"1": firsts})]
     groups: Words = {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import tyro
 
-from infaug.cli.output import Output, tell
+from infaug.cli.terminal import Output, show
 from infaug.config import Downloadable, PrepareConfig
 from infaug.words import plural, were
 
@@ -42,48 +42,45 @@ class Prepare(Output):
     )
 
 
-def prepare(asked: Prepare) -> int:
+def prepare(args: Prepare) -> int:
     """`infaug data prepare`."""
-    standard = next((n for n in get_args(Downloadable) if n == asked.source), None)
-    told = _download(asked, standard) if standard else _prepare(asked)
-    tell(asked, *told)
+    standard = next((n for n in get_args(Downloadable) if n == args.source), None)
+    show(args, *(_download(args, standard) if standard else _prepare(args)))
     return 0
 
 
-def _download(
-    asked: Prepare, name: Downloadable
-) -> tuple[list[str], dict[str, object]]:
+def _download(args: Prepare, name: Downloadable) -> tuple[list[str], dict[str, object]]:
     from infaug.data.download import download
 
-    if asked.test or asked.workers or asked.config != PrepareConfig():
+    if args.test or args.workers or args.config != PrepareConfig():
         raise ValueError(
             f"{name} is downloaded and written as it is: leave out --test, --workers "
             f"and the settings of shards, or give ./{name} if you mean a folder"
         )
-    download(name, asked.out, asked.downloads)
-    files = [f"{asked.out}/{split}.parquet" for split in ("train", "test")]
-    return [f"wrote {' and '.join(files)}"], {"out": str(asked.out), "files": files}
+    download(name, args.out, args.downloads)
+    files = [f"{args.out}/{split}.parquet" for split in ("train", "test")]
+    return [f"wrote {' and '.join(files)}"], {"out": str(args.out), "files": files}
 
 
-def _prepare(asked: Prepare) -> tuple[list[str], dict[str, object]]:
+def _prepare(args: Prepare) -> tuple[list[str], dict[str, object]]:
     from contextlib import closing
 
     from infaug.data import prepare as data
     from infaug.record.image_count import ImageCount
 
-    if asked.workers < 0:
-        raise ValueError(f"--workers must be >= 0, got {asked.workers}")
-    with closing(ImageCount(shown=asked.is_for_people)) as progress:
+    if args.workers < 0:
+        raise ValueError(f"--workers must be >= 0, got {args.workers}")
+    with closing(ImageCount(shown=args.is_for_people)) as progress:
         found = data.prepare(
-            Path(asked.source).expanduser(),
-            asked.out.expanduser(),
-            asked.config,
-            test=asked.test.expanduser() if asked.test else None,
-            write=_writer(asked.workers),
+            Path(args.source).expanduser(),
+            args.out.expanduser(),
+            args.config,
+            test=args.test.expanduser() if args.test else None,
+            write=_writer(args.workers),
             progress=progress,
         )
     about: dict[str, object] = {
-        "out": str(asked.out),
+        "out": str(args.out),
         "images": found.images,
         "classes": found.num_classes,
         "shards": found.num_shards,
@@ -92,7 +89,7 @@ def _prepare(asked: Prepare) -> tuple[list[str], dict[str, object]]:
         "unreadable": len(found.unreadable),
         "notes": list(found.notes),
     }
-    return _told(found, asked.out), about
+    return _lines_of(found, args.out), about
 
 
 def _writer(workers: int) -> "Writer":
@@ -105,7 +102,7 @@ def _writer(workers: int) -> "Writer":
     return write_here
 
 
-def _told(found: "Prepared", out: Path) -> list[str]:
+def _lines_of(found: "Prepared", out: Path) -> list[str]:
     images = " and ".join(f"{n:,} {split}" for split, n in found.images.items())
     lines = [
         f"{out}: {images} images of {plural(found.num_classes, 'class')}, "

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from infaug.cli.output import Output, tell
-from infaug.cli.places import look_for_images, look_for_run
+from infaug.cli.flags import look_for_images, look_for_run
+from infaug.cli.terminal import Output, show
 from infaug.config import ExportConfig
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Export(Output):
     """Write what a run learned into a folder that is used without the run.
 
     The augmentation and the classifier as safetensors, and a card in JSON; as programs
-    for torch.export and ONNX if asked for, each checked against the original. Row and
+    for torch.export and ONNX if requested, each checked against the original. Row and
     seed are chosen by selection loss, never on test images.
     """
 
@@ -55,65 +55,65 @@ class Preview(Output):
     """Of the draws."""
 
 
-def export(asked: Export) -> int:
+def export(args: Export) -> int:
     """`infaug export`."""
-    look_for_run(asked.run)
+    look_for_run(args.run)
     from infaug.export.artefact import CARD
     from infaug.export.write import export_run
     from infaug.record.folder import at_hand
 
-    replaced = (asked.out / CARD).exists()
-    with at_hand(asked.run) as run:
-        card = export_run(run, asked.out, asked.config)
+    replaced = (args.out / CARD).exists()
+    with at_hand(args.run) as run:
+        card = export_run(run, args.out, args.config)
     names = ["card.json", *card["files"]]
-    found = {"out": str(asked.out), "cell": card["cell"], "files": names}
-    lines = _told(card, asked.out, "replaced" if replaced else "wrote")
-    tell(asked, lines, found | {"verdict": card["verdict"]})
+    found = {"out": str(args.out), "cell": card["cell"], "files": names}
+    lines = _lines_of(card, args.out, "replaced" if replaced else "wrote")
+    show(args, lines, found | {"verdict": card["verdict"]})
     return 0
 
 
-def preview(asked: Preview) -> int:
+def preview(args: Preview) -> int:
     """`infaug preview`."""
-    look_for_run(asked.source)
-    look_for_images(asked.images)
+    look_for_run(args.source)
+    look_for_images(args.images)
     from infaug.report.views import draw_preview, image_files, some_images
 
     for name in ("num", "views"):
-        if getattr(asked, name) < 1:
-            raise ValueError(f"--{name} must be >= 1, got {getattr(asked, name)}")
-    augment, name = _augment(asked)
-    files = image_files(asked.images)
+        if getattr(args, name) < 1:
+            raise ValueError(f"--{name} must be >= 1, got {getattr(args, name)}")
+    augment, name = _augment(args)
+    files = image_files(args.images)
     channels = augment.learned.generator.channels
-    images = some_images(files, asked.num, channels)
-    title = f"{name}, strength {asked.strength:g}: {len(images)} of {len(files)} images"
+    images = some_images(files, args.num, channels)
+    title = f"{name}, strength {args.strength:g}: {len(images)} of {len(files)} images"
     try:
         draw_preview(
-            augment, images, asked.out, num_views=asked.views, seed=asked.seed,
+            augment, images, args.out, num_views=args.views, seed=args.seed,
             title=title,
         )  # fmt: skip
     except OSError as error:
-        raise ValueError(f"--out {asked.out} cannot be written ({error})") from error
-    found = {"out": str(asked.out), "model": name, "images": len(images)}
-    tell(asked, [f"wrote {asked.out}"], found)
+        raise ValueError(f"--out {args.out} cannot be written ({error})") from error
+    found = {"out": str(args.out), "model": name, "images": len(images)}
+    show(args, [f"wrote {args.out}"], found)
     return 0
 
 
-def _augment(asked: Preview) -> "tuple[LearnedAugment, str]":
+def _augment(args: Preview) -> "tuple[LearnedAugment, str]":
     from infaug.export.artefact import CARD
     from infaug.export.learned_augment import LearnedAugment
 
-    if (Path(asked.source) / CARD).exists():
-        augment = LearnedAugment.load(asked.source, strength=asked.strength)
+    if (Path(args.source) / CARD).exists():
+        augment = LearnedAugment.load(args.source, strength=args.strength)
         cell = augment.card["cell"]
         return augment, f"{cell['row']}-seed{cell['seed']}"
     from infaug.export.write import augment_of
     from infaug.record.folder import at_hand
 
-    with at_hand(asked.source) as run:
+    with at_hand(args.source) as run:
         if (run / "config.json").exists():
-            return augment_of(run, ExportConfig(), strength=asked.strength)
+            return augment_of(run, ExportConfig(), strength=args.strength)
     raise ValueError(
-        f"{asked.source} is neither a folder that `infaug export` wrote nor a run"
+        f"{args.source} is neither a folder that `infaug export` wrote nor a run"
     )
 
 
@@ -126,7 +126,7 @@ def _verdict(card: dict[str, Any]) -> str:
     return describe(Verdict.from_dict(card["verdict"]))
 
 
-def _told(card: dict[str, Any], out: Path, did: str) -> list[str]:
+def _lines_of(card: dict[str, Any], out: Path, did: str) -> list[str]:
     cell, image = card["cell"], card["image"]
     size = f"{image['channels']}x{image['height']}x{image['width']}"
     lines = [

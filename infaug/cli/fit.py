@@ -12,11 +12,9 @@ from typing import Annotated, Any
 import tyro
 
 from infaug.cache import cache_folder
-from infaug.cli.flags import short_help
-from infaug.cli.guard import guarded
-from infaug.cli.places import look_for_data
-from infaug.cli.run_flags import SHORT as SHORT  # completion asks for it here
-from infaug.cli.run_flags import parse_run
+from infaug.cli.flags import SHORT as SHORT  # completion reads it here
+from infaug.cli.flags import look_for_data, parse_run, short_help
+from infaug.cli.terminal import guarded
 from infaug.config import RunConfig
 from infaug.span import Span
 
@@ -92,7 +90,7 @@ FEW = {
 def parse_fit(
     argv: Sequence[str], default: Fit | None = None, prog: str = "infaug fit"
 ) -> Fit:
-    """A fit from its flags; see `cli.run_flags.parse_run`."""
+    """A fit from its flags; see `cli.flags.parse_run`."""
     if {"-h", "--help"} & set(argv):
         print(short_help(Fit, FEW, prog))
         raise SystemExit(0)
@@ -100,11 +98,11 @@ def parse_fit(
     return parse_run(Fit, argv, default, prog)
 
 
-def fit(asked: Fit) -> int:
+def fit(args: Fit) -> int:
     """`infaug fit`."""
-    workers = Span.parse(asked.workers, "--workers")
+    workers = Span.parse(args.workers, "--workers")
     if not workers.most:  # Workers may see a disk that this machine does not.
-        look_for_data(asked.run.data.source, asked.run.data.target_source)
+        look_for_data(args.run.data.source, args.run.data.target_source)
     from infaug.cli.influence import check_in_run
     from infaug.record.effort import effort_of  # torch: too slow for --help
     from infaug.record.folder import RunFolder, at_hand
@@ -114,26 +112,26 @@ def fit(asked: Fit) -> int:
     from infaug.report.one_run import report_at_end
     from infaug.report.views import draw_views
 
-    if asked.plan:
+    if args.plan:
         from infaug.experiment.outlook import foresee
 
-        print(*foresee(asked.run, workers.most), sep="\n")
+        print(*foresee(args.run, workers.most), sep="\n")
         return 0
-    if asked.mlflow:
+    if args.mlflow:
         from infaug.report.mlflow_server import connect
 
-        connect(asked.mlflow)  # before hours of training
-    shown = not (asked.quiet or asked.json)
-    folder = RunFolder(asked.out)
+        connect(args.mlflow)  # before hours of training
+    shown = not (args.quiet or args.json)
+    folder = RunFolder(args.out)
     if folder.mirror:
         folder.mirror.bring()
     is_finished = folder.result() is not None
-    is_new = not is_finished or folder.lacks_seeds(asked.run)
+    is_new = not is_finished or folder.lacks_seeds(args.run)
     if shown and is_finished:
         more = "seeds are added" if is_new else "nothing is trained again"
-        print(f"{asked.out} holds a finished run; {more}.")
-    result = _run(asked, workers, shown)
-    with at_hand(asked.out) as run:
+        print(f"{args.out} holds a finished run; {more}.")
+    result = _run(args, workers, shown)
+    with at_hand(args.out) as run:
         pictures = _drawn(run, "views-*.png", draw_views)
         pictures += _drawn(run, "interpolation-*.png", draw_interpolations)
         if shown:
@@ -141,17 +139,17 @@ def fit(asked: Fit) -> int:
             print("pictures:", *pictures)
             print(effort_of(run).said())
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
-        said = report_at_end(run, asked.out, is_new=is_new)
+        notes = report_at_end(run, args.out, is_new=is_new)
         show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
-        print(*checked, *said, sep="\n")
+        print(*checked, *notes, sep="\n")
     keys = ("unit", "methods", "verdict", "seconds")
     found = json.dumps({key: result[key] for key in keys})
-    print(found if asked.json else f"RESULT {found}", flush=True)
-    if asked.mlflow:
+    print(found if args.json else f"RESULT {found}", flush=True)
+    if args.mlflow:
         from infaug.report.mlflow import send_at_end
 
-        sent = send_at_end(folder.path, asked.out, asked.mlflow)
+        sent = send_at_end(folder.path, args.out, args.mlflow)
         if shown:
             print(sent, file=sys.stderr)
     return 0
@@ -160,7 +158,7 @@ def fit(asked: Fit) -> int:
 def _drawn(run: Path, names: str, draw: Callable[[Path], list[Path]]) -> list[Path]:
     """The pictures of these names, drawn unless they are there: all of them, or none.
 
-    What keeps them from being drawn is told and does not fail the run.
+    What keeps them from being drawn is a warning and does not fail the run.
     """
     if there := sorted(run.glob(names)):
         return there
@@ -177,32 +175,32 @@ def _drawn(run: Path, names: str, draw: Callable[[Path], list[Path]]) -> list[Pa
         return []
 
 
-def _run(asked: Fit, workers: Span, shown: bool) -> dict[str, Any]:
-    if asked.await_nodes < 0 or (asked.gpus_per_worker or 0) < 0:
+def _run(args: Fit, workers: Span, shown: bool) -> dict[str, Any]:
+    if args.await_nodes < 0 or (args.gpus_per_worker or 0) < 0:
         raise ValueError(
             "--await-nodes and --gpus-per-worker must be >= 0, got "
-            f"{asked.await_nodes:g} and {asked.gpus_per_worker}"
+            f"{args.await_nodes:g} and {args.gpus_per_worker}"
         )
-    if workers.most or asked.pool:
+    if workers.most or args.pool:
         from infaug.distributed.pool_group import PoolShape  # imports ray
         from infaug.distributed.train import fit_on_workers
 
-        pool = PoolShape.parse(asked.pool, asked.pool_resources) if asked.pool else None
+        pool = PoolShape.parse(args.pool, args.pool_resources) if args.pool else None
         return fit_on_workers(
-            asked.run,
-            asked.out,
+            args.run,
+            args.out,
             workers,
-            cache=asked.cache,
+            cache=args.cache,
             shown=shown,
             pool=pool,
-            gpus_per_worker=asked.gpus_per_worker,
-            await_s=asked.await_nodes,
+            gpus_per_worker=args.gpus_per_worker,
+            await_s=args.await_nodes,
         )
     from infaug.experiment.run import run
 
-    if asked.jobs < 0:
-        raise ValueError(f"--jobs must be >= 0, got {asked.jobs}")
-    return run(asked.run, asked.out, cache=asked.cache, shown=shown, jobs=asked.jobs)
+    if args.jobs < 0:
+        raise ValueError(f"--jobs must be >= 0, got {args.jobs}")
+    return run(args.run, args.out, cache=args.cache, shown=shown, jobs=args.jobs)
 
 
 def job(

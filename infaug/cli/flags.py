@@ -1,16 +1,25 @@
-"""A command line read into a form; of flags that are not there the nearest is told."""
+"""A command line read into a form: unknown flags, short names, files, presets, paths.
 
+Of a flag that does not exist the nearest is named. Paths that lead nowhere are refused
+before torch is loaded, which takes seconds.
+"""
+
+import argparse
+import json
+import os
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from difflib import get_close_matches
 from inspect import cleandoc
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import tyro
+
+from infaug.config import NETWORK_VARIABLE, Mode, RunConfig, from_dict, in_mode
 
 Form = TypeVar("Form")
 
@@ -82,18 +91,18 @@ def short_help(form: type, few: Mapping[str, str], prog: str) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         actions = tyro.extras.get_parser(form)._actions
-    told = {flag: action.help or "" for action in actions
+    helps = {flag: action.help or "" for action in actions
             for flag in action.option_strings}  # fmt: skip
     lines = [f"usage: {prog} [FLAGS]", "", cleandoc(form.__doc__ or ""), ""]
     for flag, name in few.items():
-        text = re.sub(r"\s+", " ", told[name]).strip()
+        text = re.sub(r"\s+", " ", helps[name]).strip()
         lines += [f"{flag}", *wrap(text, 84, initial_indent="    ",
                                    subsequent_indent="    ")]  # fmt: skip
     return "\n".join([*lines, "", f"{prog} --help-all explains all flags"])
 
 
 def _missing(flag: str, known: Sequence[str]) -> str:
-    """What is said of a flag that there is not.
+    """The message about a flag that does not exist.
 
     >>> _missing("--damping", ["--data.source", "--influence.damping"])
     'there is no --damping: did you mean --influence.damping?'
@@ -106,3 +115,145 @@ def _missing(flag: str, known: Sequence[str]) -> str:
     begins = [each for each in known if each.startswith(flag)]
     near = ends or begins or get_close_matches(flag, known, 1)
     return f"there is no {flag}" + (f": did you mean {near[0]}?" if near else "")
+
+
+# Short flags for the settings people change most.
+SHORT = {
+    "--data": "--data.source",
+    "--labels": "--data.labels",
+    "--image-size": "--data.image-size",
+    "--rotate": "--data.shift.rotate-deg",
+    "--translate": "--data.shift.translate-px",
+    "--contrast": "--data.shift.contrast",
+    "--brightness": "--data.shift.brightness",
+    "--network": "--classifier.network",
+    "--weights": "--classifier.weights",
+    "--freeze": "--classifier.freeze",
+    "--refresh": "--rounds.refresh",
+    "--refresh-lag": "--rounds.refresh-lag",
+}
+
+
+def parse_run(
+    kind: type[Form],
+    argv: Sequence[str],
+    default: Any,
+    prog: str,
+    *,
+    short: Mapping[str, str] = SHORT,
+    needed: str = "--data.source",
+) -> Form:
+    """A command with a field `run`, from its flags.
+
+    `--config FILE` and `--mode` set what the other flags are parsed against.
+
+    Args:
+        kind: the command's dataclass.
+        argv: its flags.
+        default: what they change; None: the class's own, and data must be named.
+        prog: how the command is called.
+        short: flags in other words.
+        needed: the flag that names data, in full.
+
+    Raises:
+        ValueError: without data, with an unknown flag, or a file that is no config.
+    """
+    argv = [_lengthen(word, short) for word in _name_targets(argv)]
+    named = {word.partition("=")[0] for word in argv}
+    if default is None and not named & {needed, "--config", "-h", "--help"}:
+        raise ValueError(
+            "--data is required: a folder of class folders, Parquet, a CSV of paths "
+            "and labels, or `digits`, the bundled handwritten digits"
+        )
+    begun: Any = default or kind()
+    # File and mode give the defaults that flags are parsed against, so they come first.
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--mode", choices=get_args(Mode))
+    parser.add_argument("--classifier.network", dest="network", default="")
+    first = parser.parse_known_args(argv)[0]
+    if first.network.startswith("py:"):
+        os.environ[NETWORK_VARIABLE] = first.network
+    if first.config is not None:
+        begun = replace(begun, run=_read_config(first.config))
+    if first.mode is not None:
+        begun = replace(begun, run=in_mode(begun.run, first.mode))
+    return read_flags(kind, argv, prog, default=begun, also=[*short, "--target"])
+
+
+def _lengthen(word: str, short: Mapping[str, str]) -> str:
+    flag, equals, value = word.partition("=")
+    return short.get(flag, flag) + equals + value
+
+
+def _name_targets(argv: Sequence[str]) -> list[str]:
+    """`--target` with the whole name of its setting: a number counts, a path names.
+
+    >>> _name_targets(["--target", "200"]), _name_targets(["--target=new/"])
+    (['--data.target', '200'], ['--data.target-source=new/'])
+    """
+    words = list(argv)
+    for at, word in enumerate(argv):
+        flag, equals, value = word.partition("=")
+        if flag == "--target":
+            value = value if equals else "".join(argv[at + 1 : at + 2])
+            named = "--data.target" if _is_number(value) else "--data.target-source"
+            words[at] = named + word[len(flag) :]
+    return words
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_config(path: Path) -> RunConfig:
+    try:
+        return from_dict(RunConfig, json.loads(path.read_text()))
+    except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
+        raise ValueError(f"--config {path} is no config of infaug: {error}") from error
+
+
+BUNDLED = "digits"
+
+
+def look_for_run(*places: str) -> None:
+    """Whether run folders are there; URLs are not args.
+
+    Raises:
+        ValueError: for the first that is not.
+    """
+    _look(places, "give the --out of an `infaug fit`")
+
+
+def look_for_images(paths: Iterable[Path]) -> None:
+    """Whether image files and folders are there.
+
+    Raises:
+        ValueError: for the first that is not.
+    """
+    _look(map(str, paths), "give image files or a folder of them")
+
+
+def look_for_data(*sources: str | None) -> None:
+    """Whether the images of a run are there.
+
+    Raises:
+        ValueError: for the first that is not.
+    """
+    _look(
+        [place for place in sources if place not in (None, BUNDLED)],
+        f"give a Parquet file, a CSV, a folder, or `{BUNDLED}`, which is bundled",
+    )
+
+
+def _look(places: Iterable[str], remedy: str) -> None:
+    for place in places:
+        path = Path(place).expanduser()
+        if "://" not in place and not path.exists():
+            raise ValueError(
+                f"{place} was not found: looked for {path.absolute()}; {remedy}"
+            )

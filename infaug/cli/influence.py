@@ -6,8 +6,8 @@ from typing import Any
 
 import tyro
 
-from infaug.cli.output import Output, tell
-from infaug.cli.places import look_for_run
+from infaug.cli.flags import look_for_run
+from infaug.cli.terminal import Output, show
 from infaug.words import plural
 
 
@@ -64,37 +64,37 @@ IN_RUN = Validate(run=".", samples=20, max_train=500)
 MAX_UNKNOWNS_IN_RUN = 30_000  # of the head; refitting larger ones takes minutes
 
 
-def validate(asked: Validate) -> int:
+def validate(args: Validate) -> int:
     """`infaug influence validate`."""
-    look_for_run(asked.run)
+    look_for_run(args.run)
     from infaug.classify.backbone import name_network
     from infaug.record.folder import at_hand
 
-    name_network(asked.network)
+    name_network(args.network)
 
-    with at_hand(asked.run) as run:
-        tell(asked, *_checked(replace(asked, run=str(run))))
+    with at_hand(args.run) as run:
+        show(args, *_checked(replace(args, run=str(run))))
     return 0
 
 
-def check(asked: Validate) -> list[str]:
+def check(args: Validate) -> list[str]:
     """Check the predictions of a finished cell; lines for the user."""
-    return _checked(asked)[0]
+    return _checked(args)[0]
 
 
-def _checked(asked: Validate) -> tuple[list[str], dict[str, Any]]:
+def _checked(args: Validate) -> tuple[list[str], dict[str, Any]]:
     from infaug.record.atomic import write_json
     from infaug.report.pictures import draw_scatter, measures
     from infaug.trust.reload import reload
 
-    finished = reload(Path(asked.run), asked.row, asked.seed)
-    trust = _check_on(finished, asked)
-    stem = Path(asked.run) / f"influence-{finished.name}"
-    draw_scatter(trust, f"{finished.name}: {asked.samples} images replaced", _png(stem))
+    finished = reload(Path(args.run), args.row, args.seed)
+    trust = _check_on(finished, args)
+    stem = Path(args.run) / f"influence-{finished.name}"
+    draw_scatter(trust, f"{finished.name}: {args.samples} images replaced", _png(stem))
     found: dict[str, Any] = {
         "row": finished.cell.row.name,
-        "seed": asked.seed,
-        "samples": asked.samples,
+        "seed": args.seed,
+        "samples": args.samples,
         "num_train": trust.num_train,
         "live_gradient": trust.live_gradient,
     }
@@ -105,7 +105,7 @@ def _checked(asked: Validate) -> tuple[list[str], dict[str, Any]]:
     found["actual"] = trust.refitted.actual.tolist()
     write_json(_json(stem), found)  # whole: its being there says it was checked
     lines = [
-        f"{finished.name}: {asked.samples} of {trust.num_train} images replaced by "
+        f"{finished.name}: {args.samples} of {trust.num_train} images replaced by "
         "their views, the head refitted",
         f"  predicted at the refitted head: {measures(trust.refitted)}",
         f"  predicted as the run does:      {measures(trust.live)}",
@@ -118,7 +118,7 @@ def _checked(asked: Validate) -> tuple[list[str], dict[str, Any]]:
 def check_in_run(run: Path) -> list[str]:
     """The small check at the end of a run; lines for the user.
 
-    What keeps it from being done is told and does not fail the run.
+    What keeps it from being done is a line and does not fail the run.
     """
     from infaug.trust.reload import reload
 
@@ -132,34 +132,34 @@ def check_in_run(run: Path) -> list[str]:
         return [f"influence not checked: {error}"]
 
 
-def rank(asked: Rank) -> int:
+def rank(args: Rank) -> int:
     """`infaug influence rank`."""
-    look_for_run(asked.run)
+    look_for_run(args.run)
     from infaug.classify.backbone import name_network
     from infaug.record.folder import at_hand
 
-    name_network(asked.network)
+    name_network(args.network)
 
-    with at_hand(asked.run) as run:
-        return _rank_in(run, asked)
+    with at_hand(args.run) as run:
+        return _rank_in(run, args)
 
 
-def _rank_in(run: Path, asked: Rank) -> int:
+def _rank_in(run: Path, args: Rank) -> int:
     from infaug.trust import rank as ranking
     from infaug.trust.reload import reload
 
-    if asked.draws < 1 or asked.top < 1:
+    if args.draws < 1 or args.top < 1:
         raise ValueError(
-            f"--draws and --top must be >= 1, got {asked.draws} and {asked.top}"
+            f"--draws and --top must be >= 1, got {args.draws} and {args.top}"
         )
-    finished = reload(run, asked.row, asked.seed)
-    table = ranking.rank(finished, num_draws=asked.draws)
+    finished = reload(run, args.row, args.seed)
+    table = ranking.rank(finished, num_draws=args.draws)
     path = run / f"influence-{finished.name}.parquet"
     ranking.write_ranking(table, path)
     lines: list[str] = []
     found: dict[str, Any] = {"out": str(path), "lines": len(table)}
     for kind in ("image", "augmentation"):
-        helpful, harmful = ranking.extremes(table, kind, asked.top)
+        helpful, harmful = ranking.extremes(table, kind, args.top)
         for word, rows in (("helpful", helpful), ("harmful", harmful)):
             lines.append(
                 f"most {word} {kind}s (predicted change of validation loss, nats)"
@@ -172,20 +172,20 @@ def _rank_in(run: Path, asked: Rank) -> int:
                     f"  {line['predicted_change']:+.2e}  {where}, class "
                     f"{line['class_name']}{draw}"
                 )
-    tell(asked, [*lines, f"wrote {path}: {plural(len(table), 'line')}"], found)
+    show(args, [*lines, f"wrote {path}: {plural(len(table), 'line')}"], found)
     return 0
 
 
-def _check_on(finished: Any, asked: Validate) -> Any:
+def _check_on(finished: Any, args: Validate) -> Any:
     from infaug.trust.predictions import check_predictions
 
-    size: dict[str, Any] = {"num_samples": asked.samples, "max_train": asked.max_train}
-    if asked.pool is None:
+    size: dict[str, Any] = {"num_samples": args.samples, "max_train": args.max_train}
+    if args.pool is None:
         return check_predictions(finished, **size)
     from infaug.distributed.pool_group import PoolShape
     from infaug.distributed.train import pool_alone
 
-    shape = PoolShape.parse(asked.pool)
+    shape = PoolShape.parse(args.pool)
     with pool_alone(shape) as solver:
         return check_predictions(
             finished, **size, num_jobs=shape.least, apply=solver.apply

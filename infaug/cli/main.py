@@ -1,10 +1,151 @@
-"""argv in, text out: which command is meant, and what it is answered with."""
+"""argv in, text out: the table of commands, and which one is meant.
+
+A new command is a line in the table.
+"""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, NamedTuple
 
-from infaug.cli.commands import COMMANDS, split_command, usage
-from infaug.cli.guard import guarded
+from infaug.cli.terminal import guarded
+
+
+class Command(NamedTuple):
+    """What a command asks for and what it does, by name: nothing is imported yet."""
+
+    module: str
+    """File in `infaug.cli`."""
+    form: str
+    """The dataclass in it that the command line fills in."""
+    act: str
+    """The function in it that takes the form and returns the exit code."""
+    help: str
+    parse: str = ""
+    """The function in it that makes the form of arguments; none: `read_flags` does."""
+
+    def shorts(self) -> dict[str, str]:
+        """Its flags that stand for longer ones."""
+        module = import_module(f"infaug.cli.{self.module}")
+        return getattr(module, "SHORT", {})
+
+    def load(self) -> tuple[type, Callable[[Any], int]]:
+        """The dataclass and the function."""
+        module = import_module(f"infaug.cli.{self.module}")
+        return getattr(module, self.form), getattr(module, self.act)
+
+    def read(self, argv: list[str], prog: str) -> Any:
+        """The form, filled in."""
+        module = import_module(f"infaug.cli.{self.module}")
+        if self.parse:
+            return getattr(module, self.parse)(argv, prog=prog)
+        from infaug.cli.flags import read_flags  # tyro: too slow for --version
+
+        return read_flags(getattr(module, self.form), argv, prog)
+
+
+COMMANDS = {
+    "fit": Command(
+        "fit", "Fit", "fit",
+        "learn an augmentation, compare with controls, give a verdict",
+        parse="parse_fit",
+    ),
+    "compare": Command(
+        "compare", "Compare", "compare",
+        "methods on data sets, paired by seed, as a leaderboard",
+        parse="parse_compare",
+    ),
+    "sweep": Command(
+        "sweep", "Sweep", "sweep",
+        "search for settings of the learned augmentation, on Ray",
+        parse="parse_sweep",
+    ),
+    "influence validate": Command(
+        "influence", "Validate", "validate",
+        "compare a run's predictions with refitting the head",
+    ),
+    "influence rank": Command(
+        "influence", "Rank", "rank",
+        "a run's most helpful and harmful images and augmentations",
+    ),
+    "report": Command(
+        "report", "Report", "draw_report",
+        "draw a run's report again, or several runs side by side",
+    ),
+    "export": Command(
+        "export", "Export", "export",
+        "what a run learned, as a folder to be used without it",
+    ),
+    "predict": Command(
+        "predict", "Predict", "predict",
+        "which class each of your own images is of, by a run's classifier",
+    ),
+    "preview": Command(
+        "export", "Preview", "preview",
+        "draw images of your own through it",
+    ),
+    "doctor": Command(
+        "checks", "Doctor", "doctor",
+        "is this machine fit for infaug, and what is to be fixed?",
+    ),
+    "data prepare": Command(
+        "data", "Prepare", "prepare",
+        "write class folders, a tar, or mnist, cifar10, ... as Parquet",
+    ),
+    "completion": Command(
+        "completion", "Completion", "complete",
+        "a script that lets bash or zsh complete these commands and their flags",
+    ),
+    "cluster check": Command(
+        "checks", "Check", "check_cluster",
+        "is a cluster file sound, and does a job ever fit on it?",
+    ),
+}  # fmt: skip
+
+
+def split_command(argv: list[str]) -> tuple[str, list[str]]:
+    """The command that a command line begins with, and its arguments.
+
+    >>> split_command(["data", "prepare", "mnist", "out"])
+    ('data prepare', ['mnist', 'out'])
+
+    Raises:
+        ValueError: if there is no such command; the nearest one is named.
+    """
+    for length in (2, 1):
+        name = " ".join(argv[:length])
+        if name in COMMANDS:
+            return name, argv[length:]
+    raise ValueError(f"{_unknown(argv)} (infaug --help lists all)")
+
+
+def _unknown(argv: list[str]) -> str:
+    within = [name for name in COMMANDS if name.startswith(f"{argv[0]} ")]
+    typed = " ".join(argv[:2] if within else argv[:1])
+    if within and len(argv) == 1:
+        return f"{typed} is not complete: infaug {' or infaug '.join(within)}"
+    # Two words count where `data prepare` was mistyped, one in `fitt --out x`.
+    tried = dict.fromkeys((" ".join(argv[:2]), argv[0]))
+    near = [n for word in tried for n in get_close_matches(word, COMMANDS, 1)]
+    hint = f": did you mean {(within or near)[0]}?" if within or near else ""
+    return f"there is no command {typed!r}{hint}"
+
+
+def usage() -> str:
+    """What `infaug --help` prints."""
+    width = max(map(len, COMMANDS)) + 3
+    lines = [f"  {name:{width}}{command.help}" for name, command in COMMANDS.items()]
+    return "\n".join([_HEAD, *lines, _FOOT])
+
+
+_HEAD = "usage: infaug COMMAND [--help] [--verbose] | --version\n"
+_FOOT = """
+infaug COMMAND --help teaches a command; --verbose shows where an error comes from, and
+all warnings; --quiet and --json, where a command has them, print less, and for
+machines. Exit codes: 0 done; 2 a command line, setting
+or input that cannot work, explained in one line; 130 interrupted, the same command
+continues; 3 done, but some images could not be read; 1 a fault of infaug itself."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

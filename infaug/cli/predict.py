@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from infaug.cli.exit_codes import SOME_FAILED
-from infaug.cli.output import Output, tell
-from infaug.cli.places import look_for_images, look_for_run
+from infaug.cli.flags import look_for_images, look_for_run
+from infaug.cli.terminal import SOME_FAILED, Output, show
 from infaug.words import are, plural
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class Predict(Output):
 
     Images are converted and scaled as the run's own were. Where their classes are
     known, from folders named like the classes or from the run's label column, the
-    accuracy is told, too. Unreadable images are listed, and the exit code is then 3.
+    accuracy is printed, too. Unreadable images are listed, and the exit code is then 3.
     """
 
     run: tyro.conf.Positional[str]
@@ -44,10 +43,10 @@ class Predict(Output):
     if it is named here."""
 
 
-def predict(asked: Predict) -> int:
+def predict(args: Predict) -> int:
     """`infaug predict`."""
-    look_for_run(asked.run)
-    look_for_images(asked.images)
+    look_for_run(args.run)
+    look_for_images(args.images)
     from infaug.classify.backbone import name_network
     from infaug.precision import pick_device
     from infaug.predict.inputs import find_inputs
@@ -57,17 +56,17 @@ def predict(asked: Predict) -> int:
     from infaug.record.folder import at_hand
     from infaug.record.image_count import ImageCount
 
-    name_network(asked.network)
-    is_printed = asked.out == PRINTED
-    if is_printed and asked.json:
+    name_network(args.network)
+    is_printed = args.out == PRINTED
+    if is_printed and args.json:
         raise ValueError("--json prints its own: give --out FILE beside it, not -")
     if not is_printed:
-        check_name(Path(asked.out))
-    inputs = find_inputs(asked.images)
+        check_name(Path(args.out))
+    inputs = find_inputs(args.images)
     device = pick_device()
-    with at_hand(asked.run) as run:
-        model = open_model(run, asked.row, asked.seed, device)
-    with closing(ImageCount(shown=asked.is_for_people)) as progress:
+    with at_hand(args.run) as run:
+        model = open_model(run, args.row, args.seed, device)
+    with closing(ImageCount(shown=args.is_for_people)) as progress:
         progress.begin(inputs.count(model), 0)
         found = run_over(model, inputs.items(model), device, progress.step)
     if num := inputs.num_skipped:
@@ -80,14 +79,16 @@ def predict(asked: Predict) -> int:
     if is_printed:
         print(as_csv(found.lines).decode(), end="")
     else:
-        write_predictions(found.lines, Path(asked.out))
-        tell(
-            asked, _told(found, model.name, asked.out), _about(found, model.name, asked)
+        write_predictions(found.lines, Path(args.out))
+        show(
+            args,
+            _lines_of(found, model.name, args.out),
+            _about(found, model.name, args),
         )
     return SOME_FAILED if found.unreadable else 0
 
 
-def _told(found: "Predictions", name: str, out: str) -> list[str]:
+def _lines_of(found: "Predictions", name: str, out: str) -> list[str]:
     lines = [f"{plural(len(found.lines), 'image')}, classified by F of {name}"]
     if found.accuracy is not None:
         known = f"{plural(found.num_labelled, 'image')} whose class is known"
@@ -97,12 +98,12 @@ def _told(found: "Predictions", name: str, out: str) -> list[str]:
     return [*lines, f"wrote {out}"]
 
 
-def _about(found: "Predictions", name: str, asked: Predict) -> dict[str, object]:
+def _about(found: "Predictions", name: str, args: Predict) -> dict[str, object]:
     return {
         "model": name,
         "images": len(found.lines),
         "labelled": found.num_labelled,
         "top1": found.accuracy,
         "unreadable": found.unreadable,
-        "out": asked.out,
+        "out": args.out,
     }

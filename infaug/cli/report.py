@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tyro
 
-from infaug.cli.places import look_for_run
+from infaug.cli.flags import look_for_run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,25 +28,25 @@ class Report:
     MLFLOW_EXPERIMENT_NAME names the experiment; unset: infaug."""
 
 
-def draw_report(asked: Report) -> int:
+def draw_report(args: Report) -> int:
     """`infaug report`."""
-    if not asked.runs:
+    if not args.runs:
         raise ValueError("name a run: infaug report RUN [RUN ...]")
-    look_for_run(*asked.runs)
+    look_for_run(*args.runs)
     from infaug.report.several_runs import write_comparison
 
-    if len(asked.runs) == 1:
-        page = _one(asked.runs[0], asked.out)
+    if len(args.runs) == 1:
+        page = _one(args.runs[0], args.out)
         print(f"wrote {page}")
-        if asked.mlflow:
-            _send(asked.runs, asked.mlflow, page if isinstance(page, Path) else None)
+        if args.mlflow:
+            _send(args.runs, args.mlflow, page if isinstance(page, Path) else None)
         return 0
     with contextlib.ExitStack() as stack:
-        paths = [stack.enter_context(_read(place)) for place in asked.runs]
-        out = asked.out or Path("report.html")
-        print(f"wrote {write_comparison(paths, asked.runs, out)}")
-    if asked.mlflow:
-        _send(asked.runs, asked.mlflow, None)
+        paths = [stack.enter_context(_read(place)) for place in args.runs]
+        out = args.out or Path("report.html")
+        print(f"wrote {write_comparison(paths, args.runs, out)}")
+    if args.mlflow:
+        _send(args.runs, args.mlflow, None)
     return 0
 
 

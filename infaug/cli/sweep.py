@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from infaug.cli.places import look_for_data
-from infaug.cli.run_flags import SHORT as SHORT  # completed as its short flags
-from infaug.cli.run_flags import parse_run
+from infaug.cli.flags import SHORT as SHORT  # completed as its short flags
+from infaug.cli.flags import look_for_data, parse_run
 from infaug.config import RunConfig, SweepConfig
 
 if TYPE_CHECKING:
@@ -61,9 +60,9 @@ def parse_sweep(
     return parse_run(Sweep, argv, default, prog)
 
 
-def sweep(asked: Sweep, space: "Space | None" = None) -> int:
+def sweep(args: Sweep, space: "Space | None" = None) -> int:
     """`infaug sweep`; `space`: what is searched where `--space` names nothing."""
-    look_for_data(asked.run.data.source, asked.run.data.target_source)
+    look_for_data(args.run.data.source, args.run.data.target_source)
     from infaug.distributed.sweep import Room  # imports ray
     from infaug.experiment.beginning import settle_data
     from infaug.experiment.places import located
@@ -73,26 +72,26 @@ def sweep(asked: Sweep, space: "Space | None" = None) -> int:
     from infaug.lock import locked
 
     for name in ("workers", "cpus_per_trial"):
-        if getattr(asked, name) < 1:
+        if getattr(args, name) < 1:
             flag = name.replace("_", "-")
-            raise ValueError(f"--{flag} must be >= 1, got {getattr(asked, name)}")
-    words = asked.space or [f"{name}={text}" for name, text in DEFAULT_SPACE.items()]
-    data, told = settle_data(located(asked.run.data))
-    if not asked.quiet:
-        print(*told, sep="\n", end="\n" if told else "")
+            raise ValueError(f"--{flag} must be >= 1, got {getattr(args, name)}")
+    words = args.space or [f"{name}={text}" for name, text in DEFAULT_SPACE.items()]
+    data, notes = settle_data(located(args.run.data))
+    if not args.quiet:
+        print(*notes, sep="\n", end="\n" if notes else "")
     plan = Plan(
-        config=replace(asked.run, data=data),
-        how=asked.sweep,
-        space=space if space and not asked.space else parse_space(words),
-        out=asked.out.absolute(),
+        config=replace(args.run, data=data),
+        how=args.sweep,
+        space=space if space and not args.space else parse_space(words),
+        out=args.out.absolute(),
     )
     plan.enter()
     room = Room(
-        at_a_time=asked.workers, cpus=asked.cpus_per_trial, gpus=asked.gpus_per_trial
+        at_a_time=args.workers, cpus=args.cpus_per_trial, gpus=args.gpus_per_trial
     )
-    refusal = f"another process is sweeping in {asked.out}: wait for it"
+    refusal = f"another process is sweeping in {args.out}: wait for it"
     with locked(plan.out / "lock", refusal):
-        result = _search(plan, room, asked.confirm, shown=not asked.quiet)
+        result = _search(plan, room, args.confirm, shown=not args.quiet)
     print("RESULT " + json.dumps(result), flush=True)
     return 0
 

@@ -114,6 +114,11 @@ class DataConfig:
     test: float = 0.3
     """Count or fraction held out for the last number, if there is no test split: of
     `target_source` where there is one, else of `source`."""
+    folds: int | None = None
+    """Parts of the target images that repetitions judge in turn, so that each is judged
+    by F that did not see it and serves every other purpose elsewhere. None: with
+    `target_source` 5, or as many as its smallest class has images; 0: each repetition
+    draws test images of its own."""
     seed: int = 0
     """Seed of the splits; the k-th repetition draws them with seed + k."""
     image_size: int | None = None

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from infaug.data.dataset import Labelled, to_float
-from infaug.randomness import Draws, Purpose, generator
+from infaug.randomness import Draws, Purpose, generator, to_device
 
 
 def batch_indices(
@@ -93,7 +93,7 @@ class Batches:
     def gather(self, step: int, whole: Int64[Tensor, "B"]) -> Batch:
         """The part held here of the batch of these positions, with a step's draws."""
         held = whole.view(self.num_groups, -1)[list(self.world_groups)].flatten()
-        held = held.to(self.device)
+        held = to_device(held, self.device)
         x = to_float(self.labelled.images[held])
         y = F.one_hot(self.labelled.labels[held], self.labelled.num_classes).float()
         draws = Draws(

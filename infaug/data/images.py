@@ -80,14 +80,16 @@ class Duplicate(NamedTuple):
     """What the copy is called."""
 
 
-def duplicates(source: Source, at: Indices) -> list[Duplicate]:
+def duplicates(
+    source: Source, at: Indices, *, is_folded: bool = False
+) -> list[Duplicate]:
     """Images that are also in a split that comes before theirs.
 
     Images that are streamed are left out of it: their pixels are not known.
     """
     first: dict[bytes, tuple[str, str]] = {}
     found = []
-    for split, part, places in _in_order(source, at):
+    for split, part, places in _in_order(source, at, is_folded=is_folded):
         digests = source.digests[part]
         new: dict[bytes, tuple[str, str]] = {}
         # Images that G is shown without their labels may be training images as well.
@@ -101,13 +103,15 @@ def duplicates(source: Source, at: Indices) -> list[Duplicate]:
     return found
 
 
-def without_duplicates(source: Source, at: Indices) -> Indices:
-    """The same division without them.
+def without_duplicates(
+    source: Source, at: Indices, *, is_folded: bool = False
+) -> Indices:
+    """The same division without them; `is_folded`: tests are target images.
 
     Raises:
         ValueError: if nothing of a split, or of a class of train, remains.
     """
-    found = duplicates(source, at)
+    found = duplicates(source, at, is_folded=is_folded)
     if not found:
         return at
     kept = {}
@@ -138,12 +142,13 @@ def _held_part(source: Source) -> str:
 
 
 def _in_order(
-    source: Source, at: Indices
+    source: Source, at: Indices, *, is_folded: bool
 ) -> Iterator[tuple[str, str, Int64[Tensor, "n"]]]:
     """Split, the part of the source it is of, and its positions there."""
     held = _held_part(source)
-    tested, test = held if source.is_tested_on_target else "train", at.test
-    if source.test is not None:
+    tested = held if source.is_tested_on_target or is_folded else "train"
+    test = at.test
+    if source.test is not None and not is_folded:
         tested, test = "test", torch.arange(len(source.test))
     order = [("test", tested, test), ("selection", held, at.selection)]
     order += [("influence", held, at.influence), ("train", "train", at.train)]

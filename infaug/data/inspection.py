@@ -70,7 +70,9 @@ def notes_of(source: Source) -> list[str]:
 def twins_in(source: Source, config: DataConfig, repetition: int) -> list[Duplicate]:
     """Images that would be in two splits of a repetition if none were left out."""
     every = replace(config, drop_duplicates=False)
-    return duplicates(source, positions(source, every, repetition))
+    is_folded = bool(config.folds)
+    at = positions(source, every, repetition)
+    return duplicates(source, at, is_folded=is_folded)
 
 
 def _classes(source: Source) -> str:

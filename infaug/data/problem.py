@@ -14,6 +14,8 @@ from infaug.data.source import load
 from infaug.data.splits import Indices, split, split_beside
 from infaug.data.stored import Stored
 
+FINAL = -1  # The repetition that judges nothing: it trains on all labelled images.
+
 
 @dataclass(frozen=True, eq=False)
 class Splits:
@@ -36,6 +38,11 @@ class Splits:
     """The influence images as they are stored, if the training images are."""
     at: Indices | None = None
     """Where in the source the images lie; None: nowhere, they were made."""
+    is_folded: bool = False
+    """Whether `test` is a fold of the target images, and all others may be trained on
+    where nothing is chosen by them."""
+    selection_is_trained: bool = False
+    """Whether the selection images are among `influence`, and so choose nothing."""
     counted_from: int = 0
     """What is added to positions of influence images for their numbers in the source:
     how many training images it has, where they lie among its target images."""
@@ -52,6 +59,19 @@ class Splits:
             assert self.drives is not None, "both are parts of what is stored"
             return self.train + self.drives
         return self.train + self.influence
+
+    @property
+    def with_selection_trained(self) -> "Splits":
+        """The same, the selection images among those that pooled methods train on.
+
+        For trainings in which nothing is chosen by them.
+        """
+        at = self.at
+        if at is not None:
+            both = torch.cat([at.influence, at.selection])
+            at = replace(at, influence=both)
+        both = self.influence + self.selection
+        return replace(self, influence=both, at=at, selection_is_trained=True)
 
     def trained_on(
         self, is_pooled: bool
@@ -98,11 +118,11 @@ def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indice
         ValueError: whatever `split` refuses, and a class all of whose training images
             are held out as well.
     """
-    config = replace(config, seed=config.seed + repetition)
+    config, fold = _of_repetition(config, repetition)
     labels, target, test = source.train.labels, source.target, source.test
     if target is None:
         names = source.train.class_names
-        at = split(labels, config, test is not None, names)
+        at = split(labels, config, test is not None, names, fold=fold)
     else:
         at = split_beside(
             labels,
@@ -111,8 +131,26 @@ def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indice
             test_given=test is not None,
             test_of_target=source.is_tested_on_target,
             class_names=source.train.class_names,
+            fold=fold,
         )
-    return without_duplicates(source, at) if config.drop_duplicates else at
+    if not config.drop_duplicates:
+        return at
+    return without_duplicates(source, at, is_folded=bool(config.folds))
+
+
+def _of_repetition(
+    config: DataConfig, repetition: int
+) -> tuple[DataConfig, int | None]:
+    """The config with the seed of a repetition, and the fold that it judges.
+
+    Repetitions go through all folds of one division before the next is drawn.
+    """
+    if not config.folds:
+        return replace(config, seed=config.seed + repetition), None
+    if repetition == FINAL:
+        return config, None
+    again, fold = divmod(repetition, config.folds)
+    return replace(config, seed=config.seed + again), fold
 
 
 def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
@@ -133,8 +171,10 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     if isinstance(whole, Stored):
         return _divide_stored(source, whole, at, config)
 
-    seeded = replace(config, seed=config.seed + repetition)
-    test = tested.select(at.test) if source.test is None else source.test
+    seeded, _ = _of_repetition(config, repetition)
+    test = source.test
+    if test is None or config.folds:
+        test = (held if config.folds else tested).select(at.test)
     return Splits(
         train=altered(whole.select(at.train), "train", seeded),
         influence=altered(held.select(at.influence), "influence", seeded),
@@ -143,6 +183,7 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
         unlabelled=altered(whole.select(at.unlabelled), "train", seeded).images,
         bad=source.bad,
         at=at,
+        is_folded=bool(config.folds),
         counted_from=0 if held is whole else len(whole),
     )
 

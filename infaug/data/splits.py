@@ -43,6 +43,8 @@ def split(
     config: DataConfig,
     test_given: bool,
     class_names: Sequence[str] = (),
+    *,
+    fold: int | None = None,
 ) -> Indices:
     """Divide N images as `config` asks; a pure function of its arguments.
 
@@ -58,7 +60,9 @@ def split(
     """
     shuffled = torch.randperm(len(labels), generator=generator(config.seed, "split"))
     test, rest = shuffled[:0], shuffled
-    if not test_given:
+    if config.folds:
+        test, rest = _fold(shuffled, labels, config.folds, fold)
+    elif not test_given:
         test, rest = _take("test", config.test, rest, labels, class_names, at_least=1)
     # Two of each class: one to drive, one to choose.
     target, _ = _take("target", config.target, rest, labels, class_names, at_least=2)
@@ -77,6 +81,7 @@ def split_beside(
     test_given: bool,
     test_of_target: bool,
     class_names: Sequence[str] = (),
+    fold: int | None = None,
 ) -> Indices:
     """Divide N training images, and M target images that lie beside them.
 
@@ -92,6 +97,7 @@ def split_beside(
         test_given: whether there is a test split of its own.
         test_of_target: whether test images are target images where there is none.
         class_names: for messages.
+        fold: which of `config.folds` is judged; None: none, all images train.
 
     Raises:
         ValueError: if a split asks for more than is left.
@@ -99,12 +105,14 @@ def split_beside(
     shuffle = generator(config.seed, "split target")
     held = torch.randperm(len(target_labels), generator=shuffle)
     test = held[:0]
-    if test_of_target and not test_given:
+    if config.folds:
+        test, held = _fold(held, target_labels, config.folds, fold)
+    elif test_of_target and not test_given:
         share = _size("test", config.test, len(held)) / len(held)
         test, held = _divide(held, target_labels, share, keep=2)
     influence, selection = _divide(held, target_labels, config.influence_share)
     rest = torch.randperm(len(labels), generator=generator(config.seed, "split"))
-    if not (test_given or test_of_target):
+    if not (test_given or test_of_target or config.folds):
         test, rest = _take("test", config.test, rest, labels, class_names, at_least=1)
     train, unlabelled = _take_labels(config.labels, rest, rest[:0], labels, class_names)
     train = thin(train, labels, config.tail, config.seed)
@@ -212,6 +220,21 @@ def _check_classes(
         f"split `{name}` is too small: {plural(len(chosen), 'image')} for "
         f"{num_classes} classes, of which it needs {at_least} each: {remedy}"
     )
+
+
+def _fold(
+    shuffled: Tensor, labels: Tensor, num_folds: int, fold: int | None
+) -> tuple[Tensor, Tensor]:
+    """The images of a fold, class by class in proportion, and the others.
+
+    Without a fold, none and all.
+    """
+    if fold is None:
+        return shuffled[:0], shuffled
+    by_class = shuffled[labels[shuffled].argsort(stable=True)]
+    is_in = torch.zeros(len(labels), dtype=torch.bool)
+    is_in[by_class[fold::num_folds]] = True
+    return shuffled[is_in[shuffled]], shuffled[~is_in[shuffled]]
 
 
 def _divide(

@@ -13,7 +13,7 @@ from infaug.data.dataset import Labelled, to_float
 from infaug.data.lanes import windows
 from infaug.data.reader import Crop, Piece
 from infaug.data.stored import Stored
-from infaug.randomness import Draws, Purpose
+from infaug.randomness import Draws, Purpose, to_device
 
 
 class Stream:
@@ -70,7 +70,7 @@ class Stream:
         for number, lane in enumerate(self.world_groups):
             place = slice(number * self.group_size, (number + 1) * self.group_size)
             self._take(lane, images[place], labels[place])
-        y = F.one_hot(labels.to(self.device), self.stored.num_classes).float()
+        y = F.one_hot(to_device(labels, self.device), self.stored.num_classes).float()
         draws = Draws(
             *self.purpose,
             "draws",
@@ -79,7 +79,7 @@ class Stream:
             group_size=self.group_size,
             device=self.device,
         )
-        return Batch(to_float(images.to(self.device)), y, draws)
+        return Batch(to_float(to_device(images, self.device)), y, draws)
 
     def _begin(self, step: int) -> None:
         ahead = windows(

@@ -13,7 +13,14 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from infaug.config import EstimatorConfig, InfluenceConfig
-from infaug.descent import cosine, descend, set_rates
+from infaug.descent import (
+    Guard,
+    StepMetrics,
+    cosine,
+    runs_fused,
+    set_rates,
+    take_step,
+)
 from infaug.estimate.chance import tau_dropout, tau_noise
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.influence.gradient import with_bias
@@ -60,6 +67,7 @@ def build_optimizer(transform: LearnedTransform, config: EstimatorConfig) -> Opt
             },
         ],
         betas=(0.9, 0.99),
+        fused=runs_fused(transform.parameters()),
     )
 
 
@@ -74,7 +82,7 @@ def fit_estimator(
     num_steps: int,
     precision: str,
     world: World,
-) -> Iterator[tuple[int, dict[str, float]]]:
+) -> Iterator[tuple[int, StepMetrics]]:
     """Train E and G for `steps` of a schedule of `num_steps`, yielding after each.
 
     Yields:
@@ -83,9 +91,11 @@ def fit_estimator(
         predicted to help.
 
     Raises:
-        ValueError: if the objective or its gradient is not finite.
+        ValueError: at the last step, or where metrics are looked at, if the objective
+            or its gradient is not finite; no step is taken from there on.
     """
     transform.train()
+    guard = Guard()
     for step in steps:
         share = cosine(step, num_steps)
         rates = (config.learning_rate, config.generator_learning_rate)
@@ -98,10 +108,12 @@ def fit_estimator(
             x_aug = transform.render(x, fields)
         scores = scores_of(step, x_aug, y)
         scores = scores + config.restraint * fields.square().mean((1, 2, 3))
-        objective, norm = descend(
-            [scores.sum() / config.batch_size], optimizer, world, name="estimator"
-        )
-        yield step, {"objective": objective, "gradient_norm": norm}
+        loss = scores.sum() / config.batch_size
+        objective, norm = take_step([loss], optimizer, world, guard, name="estimator")
+        metrics = StepMetrics({"objective": objective, "gradient_norm": norm}, guard)
+        yield step, metrics
+        if step == steps[-1]:
+            dict(metrics)  # Refuses what was not finite, if nobody looked.
 
 
 def influence_of(

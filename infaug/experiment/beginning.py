@@ -39,6 +39,7 @@ def begin_data(config: DataConfig, folder: RunFolder) -> tuple[DataConfig, list[
         mode=began.mode,
         pixel_bits=began.pixel_bits,
         drop_duplicates=began.drop_duplicates,
+        folds=began.folds,
     ), []
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 
 from infaug.config import RunConfig
 from infaug.cores import usable_cores
-from infaug.data.problem import divide
+from infaug.data.problem import FINAL, divide
 from infaug.data.source import Source, load
 from infaug.data.stored import Stored
 from infaug.experiment.cells import name_of, needed_by, plan_cells, resolve
@@ -91,6 +92,7 @@ def run_planned(
 
 def run_in_processes(
     plan: Sequence[TrainingSpec],
+    final: str | None,
     folder: RunFolder,
     cache: Path | None,
     *,
@@ -101,7 +103,7 @@ def run_in_processes(
     """Do the trainings that are not finished yet, `jobs` at a time.
 
     The bytes of each are those that it has alone: it has its own folder and as many
-    threads.
+    threads. The plan is `plan_of` the folder's config, or the `final_plan` of a method.
     """
     with contextlib.closing(display_of(plan, shown=shown, at_a_time=jobs)) as shows:
         left = []
@@ -110,7 +112,7 @@ def run_in_processes(
                 shows.skip_cell(number)
             else:
                 left.append(number)
-        work = partial(_train_in_process, str(folder.path), cache)
+        work = partial(_train_in_process, str(folder.path), final, cache)
         ready = partial(_ready, plan)
         for number, _ in in_processes(
             work, left, shows, at_a_time=jobs, threads=threads, ready=ready
@@ -136,26 +138,39 @@ def _ready(
 
 
 def _train_in_process(
-    path: str, cache: Path | None, number: int, display: Display
+    path: str, final: str | None, cache: Path | None, number: int, display: Display
 ) -> None:
     """A training of the plan that an experiment's folder holds, in this process."""
-    trainer, plan = _trainer_in(path, cache)
+    trainer, plan = _trainer_in(path, final, cache)
     trainer.train(number, plan[number], display)
 
 
 @lru_cache(maxsize=1)
-def _trainer_in(path: str, cache: Path | None) -> tuple[Trainer, list[TrainingSpec]]:
+def _trainer_in(
+    path: str, final: str | None, cache: Path | None
+) -> tuple[Trainer, list[TrainingSpec]]:
     folder = RunFolder(path)
     config = folder.config()
     store = GeneratorStore(cache) if cache else None
     source = load(config.data)
     trainer = Trainer(folder, source, config, World(), pick_device(), ALONE, store)
-    return trainer, plan_of(config)
+    return trainer, final_plan(config, final) if final else plan_of(config)
 
 
 def plan_of(config: RunConfig) -> list[TrainingSpec]:
     """All trainings of a resolved config: a function of nothing else."""
     return plan_cells(config, rows_of(config), range(config.seeds))
+
+
+def final_plan(config: RunConfig, method: str) -> list[TrainingSpec]:
+    """The trainings of a method, and what it needs, on all labelled images."""
+    methods = rows_of(replace(config, rows=(method,)))
+    plan = plan_cells(config, methods, [FINAL])
+    needed = {name_of(spec) for spec in plan if spec.row.name == method}
+    for spec in reversed(plan):  # What a needed one needs comes before it.
+        if name_of(spec) in needed:
+            needed |= needed_by(spec)
+    return [spec for spec in plan if name_of(spec) in needed]
 
 
 def num_jobs(

@@ -6,7 +6,7 @@ chosen by their loss on selection images, never on test.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from infaug.classify.image_classifier import ImageClassifier
 from infaug.classify.network import build_classifier
 from infaug.config import ExportSeed, RunConfig
+from infaug.data.problem import FINAL
 from infaug.estimate.learned_transform import LearnedTransform, transform_of
 from infaug.record.folder import RunFolder
 from infaug.state import fill
@@ -163,7 +164,9 @@ def choose_learned(
 def choose_classifier(
     folder: RunFolder, row: str | None = None, seed: ExportSeed = "best-on-selection"
 ) -> FinishedTraining:
-    """The training whose F is used; where left open, of the row of least mean loss.
+    """The training whose F is used; where left open, the final one of the answer.
+
+    Without folds, and so without an answer, of the row of least mean selection loss.
 
     The oracle, which trains on images shifted as those of test, is no candidate.
 
@@ -172,6 +175,12 @@ def choose_classifier(
     """
     if row is not None and row not in ROWS:
         raise ValueError(f"there is no --row {row}: choose among {', '.join(ROWS)}")
+    if row is None and seed == "best-on-selection":
+        answered = (folder.result() or {}).get("answer")
+        if answered:
+            how = "chosen by folds of the target images, trained on all labelled images"
+            chosen = finished_training(folder, answered["method"], FINAL)
+            return replace(chosen, how=how)
     names = [name for name in ROWS if not ROWS[name].is_oracle]
     finished = _results(folder, [row] if row else names)
     if not finished:

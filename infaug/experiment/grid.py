@@ -32,6 +32,7 @@ CAME_LATER_IN_DATA = (
     "tail",
     "nuisance",
     "pixel_bits",
+    "folds",
     "target_image_column",
     "target_label_column",
 )

@@ -1,5 +1,6 @@
 """What `auto` means for the data at hand."""
 
+import math
 from dataclasses import replace
 
 import torch
@@ -8,11 +9,42 @@ from infaug.augment.base import build_base, build_mixer
 from infaug.classify.backbone import is_backbone
 from infaug.config import ClassifierConfig, Network, RunConfig
 from infaug.cores import usable_cores
+from infaug.data.images import Source
+from infaug.data.stored import Stored
 from infaug.experiment.tuning import candidates_for
 from infaug.influence.solve import settle_solver
 from infaug.precision import settle_precision
 
 OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small training set
+
+
+NUM_FOLDS = 5
+
+
+def with_folds(config: RunConfig, source: Source) -> RunConfig:
+    """The config with the number of folds, and seeds that go through all of them.
+
+    Raises:
+        ValueError: for folds of too few or of streamed images.
+    """
+    data, labels = config.data, (source.target or source.train).labels
+    folds = data.folds
+    if folds is None:
+        has_target = source.is_tested_on_target and source.test is None
+        can = has_target and not isinstance(source.train, Stored)
+        smallest = int(labels.bincount()[labels.unique()].min())
+        folds = min(NUM_FOLDS, smallest) if can else 0
+    if folds and isinstance(source.train, Stored):
+        raise ValueError(
+            "data.folds judges images in memory, and these are streamed: use 0, or "
+            "raise --data.stream-above-gib"
+        )
+    if folds == 1:
+        raise ValueError(
+            "data.folds must be 0 or >= 2: one fold leaves nothing to train"
+        )
+    seeds = math.ceil(config.seeds / folds) * folds if folds else config.seeds
+    return replace(config, data=replace(data, folds=folds), seeds=seeds)
 
 
 def settle(

@@ -15,6 +15,7 @@ from infaug.data.stored import Stored
 from infaug.experiment.beginning import begin_data, tell_data
 from infaug.experiment.controls import choose_controls
 from infaug.experiment.execute import (
+    final_plan,
     num_jobs,
     plan_of,
     run_in_processes,
@@ -22,13 +23,14 @@ from infaug.experiment.execute import (
     threads_of,
 )
 from infaug.experiment.outlook import outlook
-from infaug.experiment.plan import settle
-from infaug.experiment.summary import summarise
+from infaug.experiment.plan import settle, with_folds
+from infaug.experiment.summary import chosen_method, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
 from infaug.training.rows import rows_of
 from infaug.training.services import ALONE, Services
+from infaug.training.train import TrainingSpec
 from infaug.world import World
 
 
@@ -78,6 +80,7 @@ def run(
         data, told = world.first(begin)
         config = replace(config, data=data)
         source = load(data, services.feed)
+        config = with_folds(config, source)
         world.first(lambda: folder.match_data(source.identity))
         tell = partial(tell_data, source, config, folder, told, shown=shown)
         world.first(tell)
@@ -96,19 +99,41 @@ def run(
             world.first(tell)
         world.first(lambda: folder.settle(settled))
         world.first(lambda: folder.list_unreadable(source.bad))
-        store = GeneratorStore(cache) if cache else None
-        plan = plan_of(settled)
-        jobs = num_jobs(jobs, settled, len(plan), folder, source, services, device)
-        if jobs > 1 and world.size == 1:
-            run_in_processes(
-                plan, folder, cache, jobs=jobs, threads=settled.threads, shown=shown
-            )
-        else:
-            with threads_of(settled, world):
-                run_planned(
-                    plan, source, folder, world, device, services, store, shown=shown
-                )
+        carry_out = partial(
+            _carry_out, settled, source, folder, world, device, services, cache,
+            jobs=jobs, shown=shown,
+        )  # fmt: skip
+        carry_out(plan_of(settled), None)
+        if settled.data.folds:
+            chosen = world.first(partial(chosen_method, folder, settled))
+            carry_out(final_plan(settled, chosen), chosen)
         return world.first(lambda: _finish(folder, settled))
+
+
+def _carry_out(
+    config: RunConfig,
+    source: Source,
+    folder: RunFolder,
+    world: World,
+    device: torch.device,
+    services: Services,
+    cache: Path | None,
+    plan: list[TrainingSpec],
+    final: str | None,
+    *,
+    jobs: int,
+    shown: bool,
+) -> None:
+    """Do all trainings of the plan, or of the one that trains the method `final`."""
+    jobs = num_jobs(jobs, config, len(plan), folder, source, services, device)
+    if jobs > 1 and world.size == 1:
+        run_in_processes(
+            plan, final, folder, cache, jobs=jobs, threads=config.threads, shown=shown
+        )
+        return
+    store = GeneratorStore(cache) if cache else None
+    with threads_of(config, world):
+        run_planned(plan, source, folder, world, device, services, store, shown=shown)
 
 
 def _pick(

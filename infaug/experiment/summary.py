@@ -8,15 +8,28 @@ from typing import Any
 import numpy as np
 
 from infaug.config import RunConfig
+from infaug.experiment.answer import (
+    Answer,
+    OutOfFold,
+    answer,
+    choose,
+    difference,
+    out_of_fold,
+)
 from infaug.experiment.tuning import TRIAL
 from infaug.experiment.verdict import (
     MIN_SEEDS,
+    Compare,
+    Comparison,
+    compare,
     comparisons,
+    controls_of,
+    headline_method,
     verdict,
     with_best_random,
 )
 from infaug.record.folder import RunFolder
-from infaug.training.rows import GENERATOR, rows_of
+from infaug.training.rows import GENERATOR, RANDOM, RANDOM_ROWS, rows_of
 
 FAR = 1.3  # times chance
 MIN_GAP = 3.0  # points; the share of a smaller gap would be noise
@@ -30,8 +43,9 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
     seed, the better of random tau through the initial and the final G on the selection
     split. `verdict` is `Verdict.to_dict`. `generators`, if G was fitted adversarially,
     is how far each seed's flows reach. `tuned` lists, by seed, what `base_tuned` chose
-    from; `gap_closed` see there. `seconds` sums the timings by phase; work that a crash
-    made run twice counts twice.
+    from; `gap_closed` see there. `answer`, where folds were judged, is
+    `Answer.to_dict`. `seconds` sums the timings by phase; work that a crash made run
+    twice counts twice.
     """
     seeds = range(config.seeds)
     found = {
@@ -48,17 +62,66 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
         for name, records in chosen.items()
     }
     values = {name: list(by_seed.values()) for name, by_seed in tops.items()}
+    judged = judged_by_method(folder, config)
     notes = _near_chance(values, folder.num_classes) | _looks(folder.seen_with())
     return {
         "unit": "percent",
         "methods": {name: statistics(each) for name, each in values.items()},
-        "verdict": verdict(tops, given_up, notes).to_dict(),
+        "verdict": verdict(tops, given_up, notes, comparison_of(judged)).to_dict(),
         "seconds": _seconds(folder),
-        "comparisons": [_finite(asdict(c)) for c in comparisons(tops)],
+        "comparisons": [
+            _finite(asdict(c)) for c in comparisons(tops, comparison_of(judged))
+        ],
         "tuned": [_choice(record) for record in found.get("base_tuned", {}).values()],
         "gap_closed": gap_closed(values),
         "generators": _generators(folder, config),
+        **({"answer": _answer(judged).to_dict()} if judged else {}),
     }
+
+
+def judged_by_method(folder: RunFolder, config: RunConfig) -> dict[str, OutOfFold]:
+    """What each method says of images that it did not see; empty without folds.
+
+    The oracle is left out, which trains on images that nobody has.
+    """
+    folds = config.data.folds
+    if not folds:
+        return {}
+    return {
+        row.name: out_of_fold(folder, row.name, folds, config.seeds)
+        for row in rows_of(config)
+        if not row.is_oracle
+    }
+
+
+def chosen_method(folder: RunFolder, config: RunConfig) -> str:
+    """The method that is handed over."""
+    return choose(judged_by_method(folder, config))
+
+
+def comparison_of(judged: Mapping[str, OutOfFold]) -> Compare:
+    """How methods are compared: over the images of folds, or else over seeds."""
+
+    def of_control(name: str) -> OutOfFold:
+        parts = RANDOM_ROWS if name == RANDOM else (name,)
+        return min(
+            (judged[n] for n in parts if n in judged), key=lambda each: each.loss
+        )
+
+    def over_images(
+        method: str, control: str, tops: Mapping[str, Sequence[float]]
+    ) -> Comparison:
+        made = difference(judged[method], of_control(control))
+        num = len(tops[method])
+        return Comparison(method, control, made.value, made.low, made.high, num)
+
+    return over_images if judged else compare
+
+
+def _answer(judged: Mapping[str, OutOfFold]) -> Answer:
+    headline = headline_method(judged)
+    controls = controls_of(headline, judged) if headline else []
+    return answer(judged, headline, controls)
 
 
 def _near_chance(

@@ -6,7 +6,7 @@ controls is needed.
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -72,7 +72,7 @@ def best_random(found: Mapping[str, Mapping[int, Record]]) -> dict[int, Record]:
 
 def _weakness(record: Record) -> tuple[float, float, float]:
     loss = record.get("selection_loss", math.inf)
-    return loss, -record["selection_top1"], -record["test_top1"]
+    return loss, -record.get("selection_top1", 0.0), -record["test_top1"]
 
 
 def with_best_random(
@@ -127,7 +127,12 @@ def half_width(values: Sequence[float] | np.ndarray) -> float:
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
 
 
-def comparisons(tops: Mapping[str, Mapping[int, float]]) -> list[Comparison]:
+Compare = Callable[[str, str, Mapping[str, Sequence[float]]], Comparison]
+
+
+def comparisons(
+    tops: Mapping[str, Mapping[int, float]], compare: Compare = compare
+) -> list[Comparison]:
     """Every learned method against each of its controls, over seeds that both have."""
     made = []
     for method in [name for name in CONTROLS_OF if name in tops]:
@@ -181,6 +186,7 @@ def verdict(
     tops: Mapping[str, Mapping[int, float]],
     given_up: Mapping[str, Sequence[int]] | None = None,
     notes: Mapping[str, Any] | None = None,
+    compare: Compare = compare,
 ) -> Verdict:
     """The verdict on the headline method.
 
@@ -189,6 +195,7 @@ def verdict(
         given_up: by method, the seeds whose learned view was given up during training
             (see `infaug.training.review`).
         notes: see `Verdict.notes`.
+        compare: two methods; see `compare`.
 
     >>> verdict({"base_learned": {0: 90.0}}).word
     'undecided'
@@ -199,7 +206,7 @@ def verdict(
     seeds = list((given_up or {}).get(method, ()))
     notes = {**({"given_up": seeds} if seeds else {}), **(notes or {})}
     missing = tuple(name for name in CONTROLS_OF[method] if name not in tops)
-    made = [c for c in comparisons(tops) if c.method == method]
+    made = [c for c in comparisons(tops, compare) if c.method == method]
     is_given_up = len(seeds) == len(tops[method])
     if not made:
         word = "no gain" if is_given_up and len(seeds) >= MIN_SEEDS else "undecided"

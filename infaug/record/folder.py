@@ -24,6 +24,7 @@ see `record.mirror`.
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -333,8 +334,9 @@ def _seed_and_name(path: Path) -> tuple[int, str]:
     >>> _seed_and_name(Path("trainings/base-seed12/metrics.jsonl"))
     (12, 'base')
     """
-    name, _, seed = path.parent.name.rpartition("-seed")
-    return int(seed), name
+    name, _, seed = path.parent.name.rpartition("-")
+    number = seed.removeprefix("seed")
+    return int(number) if number.isdecimal() else sys.maxsize, name
 
 
 def _brief(value: Any) -> str:

@@ -151,13 +151,14 @@ class Recorder:
             is_told = is_last or number % config.log_every_steps == 0
             with tally.time("record"):
                 if is_told:
-                    self._log(place, metrics)
+                    self._log(place, dict(metrics))
                 self.display.step(
                     self.number, self.labels, round_, phase, steps, number, metrics
                 )
             is_due = is_last or number % config.checkpoint_every_steps == 0
             with tally.time("checkpoint"):
                 if is_due or (self.is_leaving and self.is_leaving()):
+                    dict(metrics)  # Raises if a step until now was not finite.
                     self._checkpoint(place, state)
             if is_told:
                 now = tally.clock()

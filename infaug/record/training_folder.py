@@ -5,7 +5,9 @@ RUN/trainings/METHOD-seedK/timings.jsonl      seconds by phase
 RUN/trainings/METHOD-seedK/starts.jsonl       each time it began
 RUN/trainings/METHOD-seedK/checkpoints/       the last two, until it is finished
 RUN/trainings/METHOD-seedK/*.safetensors      weights of F and of E and G
+RUN/trainings/METHOD-seedK/judged.safetensors what F says of the fold that it judges
 RUN/trainings/METHOD-seedK/result.json        written last: the training is finished
+RUN/trainings/METHOD-final/                   the chosen method on all labelled images
 """
 
 import contextlib
@@ -32,7 +34,7 @@ class TrainingFolder:
     Args:
         run: the folder of the experiment.
         method: its name.
-        seed: repetition.
+        seed: repetition; negative for the final training on all labelled images.
         push: called whenever something was written that must outlive this machine.
     """
 
@@ -44,7 +46,8 @@ class TrainingFolder:
         push: Callable[[], None] | None = None,
     ):
         self.run, self.method, self.seed = run, method, seed
-        self.path = run / "trainings" / f"{method}-seed{seed}"
+        name = f"{method}-final" if seed < 0 else f"{method}-seed{seed}"
+        self.path = run / "trainings" / name
         self.checkpoints = self.path / "checkpoints"
         self._push = push
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from infaug.config import RunConfig
+from infaug.data.problem import FINAL
 from infaug.experiment.cells import plan_cells
 from infaug.experiment.tuning import TRIAL
 from infaug.record.folder import RunFolder
@@ -100,7 +101,7 @@ def read_facts(path: Path, name: str) -> Facts:
 
 
 def _by_seed(results: Sequence[Line], row: str) -> dict[int, Line]:
-    mine = [found for found in results if found["row"] == row]
+    mine = [r for r in results if r["row"] == row and r["seed"] != FINAL]
     return {found["seed"]: found for found in sorted(mine, key=lambda r: r["seed"])}
 
 

@@ -7,7 +7,7 @@ from infaug.experiment.grid import Column, Table, grid_cell
 from infaug.experiment.results import Record, Results
 from infaug.experiment.summary import gap_closed, statistics
 from infaug.experiment.verdict import CONTROLS_OF, Verdict, best_random, verdict
-from infaug.report.verdict import describe
+from infaug.report.verdict import describe, describe_answer
 from infaug.training.rows import RANDOM, RANDOM_ROWS, RIVALS
 
 NOT_RUN = "not run"
@@ -27,7 +27,10 @@ def result_text(result: Mapping[str, Any]) -> str:
       base              70.00            (70.00)
     verdict: undecided: no learned method was run
     """
-    lines = [f"top-1 on test, {result['unit']}"]
+    lines = []
+    if "answer" in result:
+        lines.append(f"answer: {describe_answer(result['answer'])}")
+    lines.append(f"top-1 on test, {result['unit']}")
     for name, method in result["methods"].items():
         spread = "" if method["std"] is None else f"+- {method['std']:.2f}"
         seeds = " ".join(f"{value:.2f}" for value in method["seeds"])

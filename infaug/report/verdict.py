@@ -1,8 +1,9 @@
 """The verdict in words: one sentence for a terminal, a few for the top of a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
+from typing import Any
 
 from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Verdict, verdict
 from infaug.report.facts import Facts
@@ -33,6 +34,28 @@ def describe(found: Verdict) -> str:
         more = plural(MIN_SEEDS - found.num_seeds, "more seed")
         parts.append(f"at least {more} needed")
     return "; ".join([*parts, *_notes(found)])
+
+
+def describe_answer(answer: Mapping[str, Any]) -> str:
+    """What is handed over, how good it is, and what learning was worth.
+
+    >>> describe_answer({"method": "pooled", "accuracy": 91.25, "low": 80.0,
+    ...     "high": 97.0, "num_images": 60, "learned_worth": None}).partition(":")[0]
+    'pooled, trained on all labelled images'
+    """
+    interval = f"{answer['low']:.1f} to {answer['high']:.1f} %"
+    first = (
+        f"{answer['method']}, trained on all labelled images: {answer['accuracy']:.1f} "
+        f"% of images like the target's {answer['num_images']} ({interval})"
+    )
+    worth = answer["learned_worth"]
+    if worth is None:
+        return f"{first}; no learned method was compared"
+    return (
+        f"{first}; the learned augmentation of {worth['method']} is worth "
+        f"{worth['difference']:+.1f} points against {worth['control']} "
+        f"({worth['low']:+.1f} to {worth['high']:+.1f})"
+    )
 
 
 def _bounded(found: Verdict) -> str:
@@ -96,6 +119,8 @@ class Conclusion:
     """The two numbers, or how far the experiment is."""
     sentences: tuple[str, ...]
     """What these rest on, and what was not run."""
+    answer: str
+    """What is handed over, in a sentence; empty without folds or while unfinished."""
     printed: str
     """The sentence that `infaug fit` printed; empty while it is unfinished."""
 
@@ -148,12 +173,14 @@ def conclude(facts: Facts) -> Conclusion:
             f"against {'it' if len(found.missing) == 1 else 'them'} is not shown."
         )
     word = found.word if facts.is_finished else "unfinished"
+    answered = (facts.result or {}).get("answer")
     return Conclusion(
         word=word,
         headline=HEADLINES[word],
         lead=_unbroken(lead),
         sentences=tuple(_unbroken(sentence) for sentence in sentences),
         printed=describe(found) if facts.is_finished else "",
+        answer=describe_answer(answered) if answered else "",
     )
 
 

@@ -5,10 +5,14 @@ Every process of a run executes this page, whether there is one or many.
 
 from collections.abc import Iterator
 
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
 from infaug.classify.evaluate import Evaluation, evaluate
 from infaug.classify.fit import fit_classifier
 from infaug.config import RoundsConfig, RunConfig
-from infaug.data.dataset import Labelled
+from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
 from infaug.data.stored import Stored
 from infaug.estimate.fit import fit_estimator
@@ -41,7 +45,8 @@ def run_cell(
     """
     rounds, row = cell.config.rounds, cell.row
     influence = splits.influence.to(cell.device)
-    selection = splits.selection.to(cell.device)
+    is_trained = splits.selection_is_trained
+    selection = None if is_trained else splits.selection.to(cell.device)
     ledger = Ledger(cell, splits) if rounds.ledger_images != 0 else None
     if is_once := row.is_learned and rounds.s_val == "once":
         learn_once(cell, recorder, build_refresher(cell, influence, solver), ledger)
@@ -116,10 +121,10 @@ def classify(
     cell: Cell,
     round_: int,
     left: range,
-    selection: Labelled,
+    selection: Labelled | None,
     refresher: Refresher | None = None,
 ) -> Iterator[Metrics]:
-    """Steps of F; the last one of a round also reports the selection split.
+    """Steps of F; the last one of a round also reports the selection split, if any.
 
     `refresher` is told of every step; None: there is no refresh after them.
     """
@@ -140,7 +145,7 @@ def classify(
     ):
         if refresher:
             refresher.after(round_, step + 1 - first)
-        if step == first + left.stop - 1:
+        if selection is not None and step == first + left.stop - 1:
             with cell.world.tally.time("selection"):
                 found = assess(cell, selection)
             yield metrics | {
@@ -242,6 +247,21 @@ def teach_policy(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
         world=cell.world,
     ):
         yield metrics
+
+
+@torch.no_grad()
+def predict(cell: Cell, split: Labelled) -> Float[Tensor, "N Y"]:
+    """Log-probabilities of F in nats, float32 on the CPU; F is left as it was."""
+    was_training = cell.classifier.training
+    cell.classifier.eval()
+    parts = [
+        cell.classifier(to_float(images.to(cell.device)).to(cell.dtype))
+        .double()
+        .log_softmax(dim=1)
+        for images in split.images.split(500)
+    ]
+    cell.classifier.train(was_training)
+    return torch.cat(parts).float().cpu()
 
 
 def assess(cell: Cell, split: Labelled) -> Evaluation:

@@ -18,6 +18,7 @@ from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
 from infaug.data.stored import Stored
 from infaug.data.stream import batches_of
+from infaug.descent import StepMetrics
 from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
@@ -117,7 +118,7 @@ class GeneratorFit:
             real = self._base(x, draws.fork("base"))
         return Batch(x, real, draws)
 
-    def steps(self, left: range) -> Iterator[dict[str, float]]:
+    def steps(self, left: range) -> Iterator[StepMetrics]:
         """Fit for the steps that are left, yielding what each says."""
         for _, metrics in fit_generator(
             self.adversaries,

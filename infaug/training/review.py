@@ -27,7 +27,7 @@ CHUNK = 500
 
 
 def review(
-    cell: Cell, round_: int, left: range, selection: Labelled
+    cell: Cell, round_: int, left: range, selection: Labelled | None
 ) -> Iterator[Metrics]:
     """The one step of a review, between training E and the next round of F.
 
@@ -37,6 +37,7 @@ def review(
         mean excess of their loss with the view (nats), and `harm_error`, its standard
         error.
     """
+    assert selection is not None, "whoever learns has images to choose by"
     for _ in left:
         cell.classifier.eval()
         x, y, draws = cell.views.estimator_batch_at(round_ * len(left))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from infaug.config import Controls, RunConfig, ViewLoss
+from infaug.data.problem import Splits
 
 View = Literal[
     "identity", "base", "random", "learned", "policy",
@@ -71,6 +72,17 @@ class Row:
     def is_learned(self) -> bool:
         """Whether E and G learn in this row."""
         return any("learned" in view for view in self.views)
+
+    def divided(self, splits: Splits) -> Splits:
+        """The images as this method uses them.
+
+        Where folds are judged, a pooled method that chooses nothing by the selection
+        images trains on these as well.
+        """
+        chooses = self.is_learned or self.learns_policy
+        if splits.is_folded and self.is_pooled and not chooses:
+            return splits.with_selection_trained
+        return splits
 
     @property
     def solves_s_val(self) -> bool:

@@ -21,7 +21,13 @@ from infaug.record.display import Display
 from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
 from infaug.record.training_folder import TrainingFolder
-from infaug.training.alternation import assess, estimator_steps, first_taught, run_cell
+from infaug.training.alternation import (
+    assess,
+    estimator_steps,
+    first_taught,
+    predict,
+    run_cell,
+)
 from infaug.training.cell import Cell
 from infaug.training.generator_fit import GeneratorFit
 from infaug.training.rows import GENERATOR, Row
@@ -150,6 +156,7 @@ def train(
                 spec.seed, splits, spec.config, world, device, inputs.features
             )
             return _fit_generator(fit, recorder, store)
+        splits = spec.row.divided(splits)
         cell = Cell(
             spec.row, spec.seed, splits, spec.config, world, device,
             inputs.generator, inputs.driver, inputs.policy,
@@ -174,16 +181,21 @@ def _finish(
     scores_of: Scores | None,
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"row": spec.row.name, "seed": spec.seed}
-    found |= _scores("selection", cell, splits.selection)
-    if spec.sees_test:
+    if not splits.selection_is_trained:
+        found |= _scores("selection", cell, splits.selection)
+    judged: State = {}
+    if spec.sees_test and len(splits.test):
         # The only place where test images are looked at.
         found |= {**_scores("test", cell, splits.test), **inputs.notes}
+        judged = _judged(cell, splits) if splits.is_folded else {}
     if cell.row.is_learned:
         found["strength"] = cell.strength
     if scores_of is not None:
         found |= scores_of(cell)
     # A candidate was tried to be chosen or not: its weights are not needed.
     weights = {} if spec.candidate is not None else cell.weights()
+    if judged:
+        weights["judged"] = judged
     recorder.finish(weights, found)
     return found
 
@@ -199,11 +211,26 @@ def _scores(name: str, cell: Cell, split: Labelled) -> dict[str, Any]:
     }
 
 
+def _judged(cell: Cell, splits: Splits) -> State:
+    """What F says of each image of the fold: log-probabilities [n, Y] in nats.
+
+    `index` is where the images lie among the target images, or, where there are none,
+    among all images.
+    """
+    assert splits.at is not None, "folds are of a source"
+    log_probs = predict(cell, splits.test)
+    labels = splits.test.labels
+    return {"index": splits.at.test, "labels": labels, "log_probs": log_probs}
+
+
 def _summary(found: Mapping[str, Any]) -> str:
-    split = "test" if "test_top1" in found else "selection"
+    name = f"{found['row']} seed {found['seed']}"
+    split = next((s for s in ("test", "selection") if f"{s}_top1" in found), None)
+    if split is None:
+        return f"{name}: trained on all labelled images"
     score = f"{found[f'{split}_top1']:.2f} % top-1 on {split}"
     base = f" (base {found['base']})" if "base" in found else ""
-    return f"{found['row']} seed {found['seed']}: {score}{base}"
+    return f"{name}: {score}{base}"
 
 
 def _fit_generator(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from infaug.config import AdversarialConfig
+from infaug.descent import runs_fused
 from infaug.state import (
     State,
     below,
@@ -63,11 +64,15 @@ def build_adversaries(
 ) -> Adversaries:
     """G and critics, each with an Adam of its own; the average begins as G."""
     optimizers: dict[str, Optimizer] = {
-        name: Adam(critic.parameters(), config.critic_learning_rate, config.betas)
+        name: Adam(
+            critic.parameters(), config.critic_learning_rate, config.betas,
+            fused=runs_fused(critic.parameters()),
+        )
         for name, critic in critics.items()
-    }
+    }  # fmt: skip
     optimizers["generator"] = Adam(
-        generator.parameters(), config.generator_learning_rate, config.betas
-    )
+        generator.parameters(), config.generator_learning_rate, config.betas,
+        fused=runs_fused(generator.parameters()),
+    )  # fmt: skip
     average = copy.deepcopy(generator).requires_grad_(False)
     return Adversaries(generator, average, critics, optimizers)

@@ -64,7 +64,8 @@ def compose(
     twice the translation.
     """
     matrix = _rotation(parameters.rotation_deg) @ _shear(parameters.shear_deg)
-    inverse = torch.linalg.inv(matrix * parameters.scale[:, None, :])
+    # inv waits for the device to learn whether it failed; scales are above 0.
+    inverse = torch.linalg.inv_ex(matrix * parameters.scale[:, None, :]).inverse
     inverse = inverse * on_sides(height, width, like=inverse)
     offset = -inverse @ (2 * parameters.translation[:, :, None])
     return torch.cat([inverse, offset], dim=2)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.config import AdversarialConfig
-from infaug.descent import cosine, descend, set_rates
+from infaug.descent import Guard, StepMetrics, cosine, set_rates, take_step
 from infaug.randomness import Draws
 from infaug.transform.adversaries import Adversaries
 from infaug.transform.affine_flows import random_affine_flows
@@ -69,7 +69,7 @@ def fit_generator(
     *,
     features_of: Features | None = None,
     world: World,
-) -> Iterator[tuple[int, dict[str, float]]]:
+) -> Iterator[tuple[int, StepMetrics]]:
     """Fit G and its critics for `steps`, yielding after each update of G.
 
     Args:
@@ -86,27 +86,34 @@ def fit_generator(
         (step, what `critics_step` and `generator_step` say last).
 
     Raises:
-        ValueError: if a loss or a gradient is not finite, or `features_of` is missing.
+        ValueError: if `features_of` is missing; at the last step, or where metrics are
+            looked at, if a loss or a gradient is not finite; no step is taken from
+            there on.
     """
     if "feature" in state.critics and features_of is None:
         raise ValueError(
             "a feature critic needs F: pass features_of=classifier.features"
         )
     state.generator.train()
-    num_updates = config.critic_steps + 1
+    num_updates, guard = config.critic_steps + 1, Guard()
     for step in steps:
         # Critics keep their rate: a G that settles still needs critics that see it.
         share = cosine(step, config.steps)
         set_rates(state.optimizers["generator"], share * config.generator_learning_rate)
-        metrics: dict[str, float] = {}
+        found: dict[str, Tensor] = {}
         updates = range(step * num_updates, (step + 1) * num_updates)
         for update in updates[:-1]:
-            metrics = critics_step(state, batch_at(update), config, features_of, world)
-        metrics |= generator_step(
-            state, batch_at(updates[-1]), config, features_of, world
+            found = critics_step(
+                state, batch_at(update), config, features_of, world, guard
+            )
+        found |= generator_step(
+            state, batch_at(updates[-1]), config, features_of, world, guard
         )
         state.take_average(config.average)
+        metrics = StepMetrics(found, guard)
         yield step, metrics
+        if step == steps[-1]:
+            dict(metrics)  # Refuses what was not finite, if nobody looked.
 
 
 def critics_step(
@@ -115,7 +122,8 @@ def critics_step(
     config: AdversarialConfig,
     features_of: Features | None,
     world: World,
-) -> dict[str, float]:
+    guard: Guard,
+) -> dict[str, Tensor]:
     """One update of every critic; G stays.
 
     Returns:
@@ -135,16 +143,17 @@ def critics_step(
         of_real, of_fake, penalties = whole_batch(rows, world).unbind(1)
         loss = CRITIC_LOSS[config.fit](of_real, of_fake)
         loss = loss + config.gradient_penalty * penalties.mean()
-        total, norm = descend(
+        total, norm = take_step(
             [own_part(loss, world)],
             state.optimizers[name],
             world,
+            guard,
             name=f"{name}_critic",
         )
         metrics |= {
             f"{name}_critic_loss": total,
-            f"{name}_penalty": float(penalties.detach().mean()),
-            f"{name}_distance": float((of_real - of_fake).detach().mean()),
+            f"{name}_penalty": penalties.detach().mean(),
+            f"{name}_distance": (of_real - of_fake).detach().mean(),
             f"{name}_gradient_norm": norm,
         }
     return metrics
@@ -156,7 +165,8 @@ def generator_step(
     config: AdversarialConfig,
     features_of: Features | None,
     world: World,
-) -> dict[str, float]:
+    guard: Guard,
+) -> dict[str, Tensor]:
     """One update of G; critics stay.
 
     Returns:
@@ -184,14 +194,18 @@ def generator_step(
         + config.image_inverse_mse * inverse_mse(image_errors, config.mse_floor)
         + config.flow_inverse_mse * inverse_mse(flow_errors, config.mse_floor)
     )
-    total, norm = descend(
-        [own_part(loss, world)], state.optimizers["generator"], world, name="generator"
+    total, norm = take_step(
+        [own_part(loss, world)],
+        state.optimizers["generator"],
+        world,
+        guard,
+        name="generator",
     )
     return {
         "generator_loss": total,
         "generator_gradient_norm": norm,
-        "image_mse": float(image_errors.detach().mean()),
-        "flow_mse": float(flow_errors.detach().mean()),
+        "image_mse": image_errors.detach().mean(),
+        "flow_mse": flow_errors.detach().mean(),
     }
 
 

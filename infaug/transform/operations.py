@@ -210,7 +210,7 @@ def _erase(x: Tensor, strength: Tensor, noise: RowNoise) -> Tensor:
     rows = (ys - centre[:, :1]).abs() < side / 2
     columns = (xs - centre[:, 1:]).abs() < side / 2
     erased = rows[:, None, :, None] & columns[:, None, None, :]
-    return torch.where(erased, x.new_tensor(0.5), x)
+    return torch.where(erased, 0.5, x)
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -5,6 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from infaug.randomness import to_device
+
 
 def pixel_grid(height: int, width: int, like: Tensor) -> Float[Tensor, "H W 2"]:
     """Centres of the pixels as (x, y) in [-1, 1], corners of the image at +-1."""
@@ -42,7 +44,8 @@ def on_sides(height: int, width: int, *, like: Tensor) -> Float[Tensor, "2 2"]:
             [4.0000, 1.0000]])
     """
     aspect = height / width
-    return like.new_tensor([[1.0, aspect], [1 / aspect, 1.0]])
+    factors = torch.tensor([[1.0, aspect], [1 / aspect, 1.0]], dtype=like.dtype)
+    return to_device(factors, like.device)
 
 
 def stretch(displacement: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B"]:
@@ -102,7 +105,8 @@ def inverse_affine(
         ],
         dim=-2,
     )
-    return torch.linalg.inv(scale[:, None, None] * forward)
+    # inv waits for the device to learn whether it failed; scales are above 0.
+    return torch.linalg.inv_ex(scale[:, None, None] * forward).inverse
 
 
 def warp_affine(

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infaug.data.corruptions.suite import CORRUPTIONS, SEVERITIES, corrupt
+from infaug.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
 from infaug.training.alternation import assess

@@ -46,8 +46,8 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     folder = RunFolder(run)
     config = folder.config()
     name = _finished_row(folder, row, seed)
-    splits = divide(load(config.data), config.data, seed)
     kind = ROWS[name]
+    splits = kind.divided(divide(load(config.data), config.data, seed))
     asked = TrainingSpec(row=kind, seed=seed, config=config)
     spec, inputs = resolve(asked, folder)
     cell = Cell(

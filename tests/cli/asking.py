@@ -4,8 +4,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 
 FAST = [
     *("--data", "digits"),

@@ -6,8 +6,8 @@ import pytest
 from archives import class_files, encoded, write_files
 
 from infaug.cli.compare import parse_compare, problems_of
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 from infaug.experiment.places import places_of
 from infaug.record.journal import read_lines
 

@@ -5,8 +5,7 @@ import subprocess
 
 import pytest
 
-from infaug.cli.commands import COMMANDS
-from infaug.cli.main import main
+from infaug.cli.main import COMMANDS, main
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 

@@ -1,8 +1,8 @@
 import pytest
 from cli.asking import image_folder
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 from infaug.config import DataConfig
 from infaug.data.source import load
 

@@ -7,9 +7,9 @@ from finished import finished_run
 from PIL import Image
 from tiny import tiny
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.influence import check_in_run
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 from infaug.config import to_dict
 from infaug.record.effort import effort_of
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from full_disk import full_disk
 
-from infaug.cli.exit_codes import BAD_INPUT
-from infaug.cli.guard import guarded
+from infaug.cli.terminal import BAD_INPUT, guarded
 
 
 def test_a_file_that_cannot_be_written_is_named_with_a_remedy(tmp_path, capsys):

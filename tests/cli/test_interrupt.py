@@ -13,7 +13,7 @@ import pytest
 from killed import contents
 from tiny import tiny
 
-from infaug.cli.exit_codes import INTERRUPTED
+from infaug.cli.terminal import INTERRUPTED
 from infaug.config import to_dict
 
 CHECKPOINTS = "trainings/*/checkpoints/*.safetensors"

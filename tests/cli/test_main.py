@@ -5,9 +5,8 @@ from importlib.metadata import version
 import pytest
 from cli.asking import refused
 
-from infaug.cli.commands import COMMANDS
-from infaug.cli.exit_codes import BAD_INPUT
-from infaug.cli.main import main
+from infaug.cli.main import COMMANDS, main
+from infaug.cli.terminal import BAD_INPUT
 
 
 def process(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -27,7 +26,7 @@ def test_help_of_no_command_loads_anything_heavy():
     assert "fit" in done.stdout
     program = (
         "import sys\n"
-        "from infaug.cli.main import main; from infaug.cli.commands import COMMANDS\n"
+        "from infaug.cli.main import main; from infaug.cli.main import COMMANDS\n"
         "for name in ['', *COMMANDS]:\n"
         "    try: main([*name.split(), '--help'])\n"
         "    except SystemExit: pass\n"

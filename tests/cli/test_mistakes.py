@@ -12,8 +12,8 @@ import pytest
 from finished import finished_run
 from PIL import Image
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 from infaug.record.folder import RunFolder
 
 # {run} a finished run, {pictures} images, {broken} a broken one, {empty} an empty

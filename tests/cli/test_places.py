@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infaug.cli.places import look_for_data, look_for_images, look_for_run
+from infaug.cli.flags import look_for_data, look_for_images, look_for_run
 
 
 def test_what_is_there_and_what_is_no_path_of_this_machine_passes(tmp_path):

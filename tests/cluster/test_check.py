@@ -2,8 +2,8 @@
 
 import pytest
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 
 from .cluster_files import FILES, GONE, changed
 

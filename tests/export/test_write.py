@@ -5,8 +5,8 @@ import torch
 from finished import finished_run
 from full_disk import full_disk
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 from infaug.config import ExportConfig
 from infaug.export import LearnedAugment, write
 from infaug.export.card import interval

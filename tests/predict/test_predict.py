@@ -13,8 +13,8 @@ from finished import CLASSES, finished_run
 from PIL import Image
 from tiny import CONFIG, tiny
 
-from infaug.cli.exit_codes import BAD_INPUT, SOME_FAILED
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT, SOME_FAILED
 from infaug.config import ExportConfig, ShiftConfig
 from infaug.data.problem import load_splits
 from infaug.experiment.run import run as train

@@ -9,8 +9,8 @@ import time
 import pytest
 from pictured import metrics, pictured_run, unfinished_run
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 from infaug.report.mlflow import MOST_NUMBERS, _batches, send_at_end, send_run
 from infaug.report.mlflow_server import _within, connect
 from infaug.report.tracked import Logged

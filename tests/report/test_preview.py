@@ -3,8 +3,8 @@ import torch
 from finished import finished_run
 from PIL import Image
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 
 
 @pytest.fixture(scope="module")

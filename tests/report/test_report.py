@@ -12,9 +12,9 @@ from finished import finished_run
 from pictured import HOSTILE, pictured_run, unfinished_run
 from tiny import CONFIG
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.fit import parse_fit
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 from infaug.config import in_mode
 from infaug.report.facts import read_facts
 from infaug.report.one_run import report_at_end, write_report

@@ -14,6 +14,7 @@ from torch import nn
 from infaug.config import AdversarialConfig, AffineRanges, TransformConfig
 from infaug.data.dataset import to_float
 from infaug.data.digits import digits
+from infaug.descent import Guard
 from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.randomness import Draws
 from infaug.transform.adversaries import Adversaries, build_adversaries
@@ -127,10 +128,10 @@ def test_critics_learn_while_g_stays_and_g_while_critics_stay():
     state, batch = begin(), batch_at(0)
 
     def critics() -> object:
-        return critics_step(state, batch, CONFIG, None, ALONE)
+        return critics_step(state, batch, CONFIG, None, ALONE, Guard())
 
     def generator() -> object:
-        return generator_step(state, batch, CONFIG, None, ALONE)
+        return generator_step(state, batch, CONFIG, None, ALONE, Guard())
 
     assert moved(state.generator, generator)
     assert not moved(state.generator, critics)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tiny import tiny
 
-from infaug.data.corruptions.suite import CORRUPTIONS, SEVERITIES
+from infaug.data.corruptions import CORRUPTIONS, SEVERITIES
 from infaug.experiment.run import run
 from infaug.trust import corruptions
 from infaug.trust.corruptions import Robustness, check_run, corruptions_table

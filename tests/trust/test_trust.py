@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from tiny import CONFIG, tiny
 
-from infaug.cli.exit_codes import BAD_INPUT
 from infaug.cli.influence import check_in_run
 from infaug.cli.main import main
+from infaug.cli.terminal import BAD_INPUT
 from infaug.config import DataConfig
 from infaug.data.digits import digits
 from infaug.experiment.run import run

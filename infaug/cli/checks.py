@@ -1,13 +1,44 @@
-"""`infaug cluster`: is a cluster file sound, and will a job ever fit on it?"""
+"""`infaug doctor` and `infaug cluster check`: are machine and cluster file sound?"""
 
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import tyro
 
-from infaug.cli.output import Output, tell
+from infaug.cli.terminal import Output, show
 from infaug.cluster.job import Job
 from infaug.span import Span
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor(Output):
+    """Check this machine, and say for each fault what to do.
+
+    Python, packages and extras, torch and its GPUs, torchvision, Ray and the cluster at
+    RAY_ADDRESS, cores, memory, /dev/shm and disks. Takes seconds, writes nothing. Exit
+    code 2 if something must be fixed.
+    """
+
+    wait_s: float = 12.0
+    """How long torch and the cluster may take to answer."""
+
+
+def doctor(args: Doctor) -> int:
+    """`infaug doctor`."""
+    from infaug.cache import cache_folder
+    from infaug.doctor.examine import examine
+
+    if args.wait_s <= 0:
+        raise ValueError(f"--wait-s must be > 0, got {args.wait_s:g}")
+    findings = examine(os.environ, cache_folder(), args.wait_s)
+    faults = [each for each in findings if each.status == "fix"]
+    lines = [line for each in findings for line in each.lines()]
+    names = ", ".join(each.name for each in faults)
+    lines.append(f"to be fixed: {names}" if faults else "nothing needs to be fixed")
+    found = {"is_fit": not faults, "findings": [each.as_dict() for each in findings]}
+    show(args, lines, found)
+    return 2 if faults else 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,15 +64,15 @@ class Check(Output):
     """CPUs that decode images beside them."""
 
 
-def check_cluster(asked: Check) -> int:
+def check_cluster(args: Check) -> int:
     """`infaug cluster check`."""
     from infaug.cluster.check import check
     from infaug.cluster.groups import table
     from infaug.cluster.job import describe_fit
     from infaug.distributed.ray_private import prepared_by_ray  # imports ray
 
-    job = _job(asked)
-    checked = check(asked.file, prepared_by_ray)
+    job = _job(args)
+    checked = check(args.file, prepared_by_ray)
     job = replace(job, driver=checked.driver)
     lines = [table(checked.cluster)]
     if checked.to_fill_in:
@@ -51,29 +82,29 @@ def check_cluster(asked: Check) -> int:
         try:
             lines.append(describe_fit(checked.cluster, job))
         except ValueError as error:
-            raise ValueError(f"{asked.file}: {error}") from error
+            raise ValueError(f"{args.file}: {error}") from error
     found = {
-        "file": str(asked.file),
+        "file": str(args.file),
         "cluster": asdict(checked.cluster),
         "to_fill_in": checked.to_fill_in,
         "job": lines[1] if len(lines) > 1 else None,
     }
-    tell(asked, lines, found)
+    show(args, lines, found)
     return 0
 
 
-def _job(asked: Check) -> Job:
+def _job(args: Check) -> Job:
     from infaug.distributed.pool_group import PoolShape
 
-    if asked.gpus_per_worker < 0 or asked.decode < 0:
+    if args.gpus_per_worker < 0 or args.decode < 0:
         raise ValueError(
             "--gpus-per-worker and --decode must be >= 0, got "
-            f"{asked.gpus_per_worker:g} and {asked.decode}"
+            f"{args.gpus_per_worker:g} and {args.decode}"
         )
     return Job(
-        workers=Span.parse(asked.workers, "--workers"),
-        gpus_per_worker=asked.gpus_per_worker,
-        pool=Span.parse(asked.pool, "--pool"),
-        pool_resources=PoolShape.parse("1", asked.pool_resources).resources,
-        decode=asked.decode,
+        workers=Span.parse(args.workers, "--workers"),
+        gpus_per_worker=args.gpus_per_worker,
+        pool=Span.parse(args.pool, "--pool"),
+        pool_resources=PoolShape.parse("1", args.pool_resources).resources,
+        decode=args.decode,
     )

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from infaug.data.corruptions import blur, geometry, light, noise
-from infaug.data.corruptions.suite import CORRUPTIONS, SEVERITIES, corrupt
+from infaug.data import corruptions
+from infaug.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from infaug.data.digits import digits
 from infaug.randomness import Draws
 
@@ -60,13 +60,13 @@ def draws(count=64):
 
 
 def test_poisson_counts_have_their_mean_and_variance():
-    found = noise.shot_noise(GREY * 0.4, 50, draws()) * 50
+    found = corruptions.shot_noise(GREY * 0.4, 50, draws()) * 50
     assert float(found.mean()) == pytest.approx(10, rel=0.01)
     assert float(found.var()) == pytest.approx(10, rel=0.05)
 
 
 def test_impulses_are_as_often_black_as_white():
-    found = noise.impulse_noise(GREY, 0.2, draws())
+    found = corruptions.impulse_noise(GREY, 0.2, draws())
     assert float((found == 1).float().mean()) == pytest.approx(0.1, abs=0.01)
     assert float((found == 0).float().mean()) == pytest.approx(0.1, abs=0.01)
 
@@ -75,9 +75,9 @@ def test_blur_and_pixelate_keep_the_mean_of_what_is_far_from_the_border():
     x = torch.zeros(2, 1, 32, 32)
     x[:, :, 12:20, 12:20] = 1
     for change, amount in (
-        (blur.gaussian_blur, 1.0),
-        (blur.motion_blur, 4.0),
-        (blur.pixelate, 0.25),
+        (corruptions.gaussian_blur, 1.0),
+        (corruptions.motion_blur, 4.0),
+        (corruptions.pixelate, 0.25),
     ):
         found = change(x, amount, draws(2))
         assert float(found.mean()) == pytest.approx(float(x.mean()), rel=1e-2)
@@ -85,14 +85,14 @@ def test_blur_and_pixelate_keep_the_mean_of_what_is_far_from_the_border():
 
 def test_contrast_is_about_the_mean_of_each_image():
     x = torch.tensor([[0.2, 0.4], [0.6, 1.0]]).view(2, 1, 1, 2)
-    found = light.contrast(x, 0.5, draws(2)).flatten().tolist()
+    found = corruptions.contrast(x, 0.5, draws(2)).flatten().tolist()
     assert found == pytest.approx([0.25, 0.35, 0.7, 0.9])
 
 
 def test_a_scaled_square_is_larger_or_smaller_by_the_factor():
     x = torch.zeros(64, 1, 32, 32)
     x[:, :, 11:21, 11:21] = 1
-    areas = geometry.scale(x, 1.5, draws()).sum(dim=(1, 2, 3)) / 100
+    areas = corruptions.scale(x, 1.5, draws()).sum(dim=(1, 2, 3)) / 100
     assert len(areas.round(decimals=1).unique()) == 2
     assert float(areas.max()) == pytest.approx(2.25, rel=0.05)
     assert float(areas.min()) == pytest.approx(1 / 2.25, rel=0.05)
@@ -101,7 +101,7 @@ def test_a_scaled_square_is_larger_or_smaller_by_the_factor():
 def test_a_translated_dot_is_as_far_away_as_asked_in_any_direction():
     x = torch.zeros(64, 1, 33, 33)
     x[:, :, 15:18, 15:18] = 1
-    found = geometry.translate(x, 0.2, draws())
+    found = corruptions.translate(x, 0.2, draws())
     at = torch.arange(33.0) - 16
     mass = found.sum(dim=(1, 2, 3))
     right = (found * at).sum(dim=(1, 2, 3)) / mass
