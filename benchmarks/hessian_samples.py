@@ -17,10 +17,10 @@ import tyro
 from infaug.config import ClassifierConfig, DataConfig, Network, RunConfig
 from infaug.data.problem import load_splits
 from infaug.experiment.plan import settle
-from infaug.influence.damped import Damped
+from infaug.influence.conjugate import pcg
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.kronecker import KroneckerInverse
-from infaug.influence.pcg import pcg
+from infaug.influence.operator import Damped
 from infaug.precision import pick_device
 from infaug.randomness import generator
 from infaug.training.alternation import classify

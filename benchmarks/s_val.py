@@ -33,9 +33,8 @@ from s_val_problem import MOST, RTOL, build, hessian, residual
 from s_val_rivals import CG, Problem, missing
 
 from infaug.config import InfluenceConfig
-from infaug.influence.cg import cg
-from infaug.influence.damped import Damped
-from infaug.influence.solution import Solution
+from infaug.influence.conjugate import cg
+from infaug.influence.operator import Damped, Solution
 from infaug.influence.solve import solve
 
 TRIES = 12  # at the tolerance of a rival

@@ -9,8 +9,8 @@ from paired import ratio, take_turns, timed
 from s_val_problem import MOST, hessian, residual
 from s_val_rivals import LISSA, Problem, missing
 
-from infaug.influence.damped import Damped
 from infaug.influence.lissa import lissa
+from infaug.influence.operator import Damped
 from infaug.influence.recursion import find_scale
 
 LISSA_STEPS, LISSA_BATCH = 2_000, 256

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infaug.config import DataConfig, RoundsConfig, RunConfig, SweepConfig
-from infaug.distributed.sweep import Room, cluster_for, run_trials
+from infaug.distributed.sweep import Capacity, cluster_for, run_trials
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.space import Between
@@ -38,9 +38,9 @@ def main() -> None:
         data=DataConfig(source="digits", labels=60, target=60),
         rounds=RoundsConfig(rounds=ROUNDS, classifier_steps=1),
     )
-    room = Room(at_a_time=asked.workers)
+    capacity = Capacity(at_a_time=asked.workers)
     began = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, cluster_for(room):
+    with tempfile.TemporaryDirectory() as folder, cluster_for(capacity):
         connected = time.perf_counter() - began
         plan = Sweep(
             config=config,
@@ -49,16 +49,15 @@ def main() -> None:
             out=Path(folder) / "sweep",
         )
         plan.enter()
-        books = run_trials(plan, plan.ledger(), room, shown=False, work=nothing)
-    assert books.overhead_s is not None, "there were trials"
+        log = run_trials(plan, plan.ledger(), capacity, shown=False, work=nothing)
+    assert log.overhead_s is not None, "there were trials"
     found = {
         "trials": asked.trials,
         "at_a_time": asked.workers,
         "cluster_s": round(connected, 2),
-        "wall_s": round(books.wall_s, 2),
-        "wall_a_trial_s": round(books.wall_s / asked.trials, 3),
-        "overhead_s": round(books.overhead_s, 3),
-        "start_s": round(books.start_s or 0.0, 3),
+        "wall_s": round(log.wall_s, 2),
+        "wall_a_trial_s": round(log.wall_s / asked.trials, 3),
+        "overhead_s": round(log.overhead_s, 3),
     }
     for name, value in found.items():
         print(f"{name:<16}{value:>10}")

@@ -35,6 +35,11 @@ class Tally:
         self._part: str | None = None
         self._since = 0.0
 
+    @property
+    def part(self) -> str | None:
+        """What the time counts for now; also for other threads to read."""
+        return self._part
+
     @contextmanager
     def time(self, part: str) -> Iterator[None]:
         """Count the time until the end of the block for `part`."""

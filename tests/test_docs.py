@@ -39,6 +39,7 @@ NOT_RUN = {
     "ray": "needs a cluster; tests/distributed submits jobs to one",
     "RAY_AUTH_MODE=token ray": "needs a cluster",
     "infaug data prepare SRC": "needs a cloud after it; tests/data prepares",
+    "infaug fit --data PHOTOS": "needs an extra; tests/classify trains such networks",
     "infaug fit --data s3://": "needs a cloud; tests/test_s3.py has a server",
     "python ray_jobs/imagenet.py --data FOLDER --workers": "takes days of GPUs",
     "python ray_jobs/mnist.py": "tests/distributed/test_jobs_api.py submits it",

@@ -26,7 +26,8 @@ class Fit:
     --target PATH holds a few labelled images of where the model will be used: they
     drive the influence, choose, and test. --target 200 holds that many images out of
     --data instead. Short flags: --data, --labels, --target, --rotate, --translate,
-    --contrast, --brightness (all of --data.*), --network, --refresh and --refresh-lag.
+    --contrast, --brightness, --color-mode (all of --data.*), --network, --preset,
+    --num-rounds, --refresh and --refresh-lag.
     Run the same command again to continue an interrupted run. The last line printed is
     RESULT and a JSON object.
     """
@@ -40,10 +41,13 @@ class Fit:
     """Trainings done at a time on this machine, each in a process of its own; 0: one
     for each core while the network is small. Makes no difference to the result."""
     workers: str = "0"
-    """N or MIN..MAX Ray workers that train together, as many as the cluster has room
-    for; 0 trains in this process without Ray."""
+    """N or MIN..MAX Ray workers that train together, as many as the cluster has
+    CPUs for; 0 trains in this process without Ray."""
     gpus_per_worker: float | None = None
     """Beside one CPU; none: one GPU if all (or MIN) can have one now, else no GPU."""
+    resize_s: float = 120.0
+    """Seconds between two times that --workers MIN..MAX follow the nodes: those that
+    arrive one by one meanwhile cause one restart."""
     await_nodes: float = 0.0
     """Seconds that an autoscaling cluster is given to add the nodes which workers and
     pool need; 0: what is missing is an error."""
@@ -181,6 +185,8 @@ def _run(args: Fit, workers: Span, shown: bool) -> dict[str, Any]:
             "--await-nodes and --gpus-per-worker must be >= 0, got "
             f"{args.await_nodes:g} and {args.gpus_per_worker}"
         )
+    if args.resize_s <= 0:
+        raise ValueError(f"--resize-s must be > 0, got {args.resize_s:g}")
     if workers.most or args.pool:
         from infaug.distributed.pool_group import PoolShape  # imports ray
         from infaug.distributed.train import fit_on_workers
@@ -195,6 +201,7 @@ def _run(args: Fit, workers: Span, shown: bool) -> dict[str, Any]:
             pool=pool,
             gpus_per_worker=args.gpus_per_worker,
             await_s=args.await_nodes,
+            resize_s=args.resize_s,
         )
     from infaug.experiment.run import run
 

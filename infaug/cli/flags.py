@@ -131,6 +131,9 @@ SHORT = {
     "--freeze": "--classifier.freeze",
     "--refresh": "--rounds.refresh",
     "--refresh-lag": "--rounds.refresh-lag",
+    "--preset": "--mode",
+    "--color-mode": "--data.mode",
+    "--num-rounds": "--rounds.rounds",
 }
 
 
@@ -145,7 +148,7 @@ def parse_run(
 ) -> Form:
     """A command with a field `run`, from its flags.
 
-    `--config FILE` and `--mode` set what the other flags are parsed against.
+    `--config FILE` and `--preset` set what the other flags are parsed against.
 
     Args:
         kind: the command's dataclass.

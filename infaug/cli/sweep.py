@@ -13,7 +13,7 @@ from infaug.cli.flags import look_for_data, parse_run
 from infaug.config import RunConfig, SweepConfig
 
 if TYPE_CHECKING:
-    from infaug.distributed.sweep import Room
+    from infaug.distributed.sweep import Capacity
     from infaug.experiment.sweep.confirm import Confirmed
     from infaug.experiment.sweep.importance import Importance
     from infaug.experiment.sweep.ledger import Tried
@@ -63,7 +63,7 @@ def parse_sweep(
 def sweep(args: Sweep, space: "Space | None" = None) -> int:
     """`infaug sweep`; `space`: what is searched where `--space` names nothing."""
     look_for_data(args.run.data.source, args.run.data.target_source)
-    from infaug.distributed.sweep import Room  # imports ray
+    from infaug.distributed.sweep import Capacity  # imports ray
     from infaug.experiment.beginning import settle_data
     from infaug.experiment.places import located
     from infaug.experiment.sweep.changes import DEFAULT_SPACE
@@ -86,17 +86,19 @@ def sweep(args: Sweep, space: "Space | None" = None) -> int:
         out=args.out.absolute(),
     )
     plan.enter()
-    room = Room(
+    capacity = Capacity(
         at_a_time=args.workers, cpus=args.cpus_per_trial, gpus=args.gpus_per_trial
     )
     refusal = f"another process is sweeping in {args.out}: wait for it"
     with locked(plan.out / "lock", refusal):
-        result = _search(plan, room, args.confirm, shown=not args.quiet)
+        result = _search(plan, capacity, args.confirm, shown=not args.quiet)
     print("RESULT " + json.dumps(result), flush=True)
     return 0
 
 
-def _search(plan: "Plan", room: "Room", repeats: int, *, shown: bool) -> dict[str, Any]:
+def _search(
+    plan: "Plan", capacity: "Capacity", repeats: int, *, shown: bool
+) -> dict[str, Any]:
     from infaug.distributed.sweep import cluster_for, run_trials
     from infaug.experiment.sweep.conclude import (
         choice_in_words,
@@ -107,12 +109,12 @@ def _search(plan: "Plan", room: "Room", repeats: int, *, shown: bool) -> dict[st
     from infaug.experiment.sweep.importance import importance
 
     ledger, cache = plan.ledger(), plan.out / "cache"
-    with cluster_for(room):
-        books = run_trials(plan, ledger, room, shown=shown, cache=cache)
+    with cluster_for(capacity):
+        log = run_trials(plan, ledger, capacity, shown=shown, cache=cache)
         best = write_choice(plan, ledger)
         if shown:
             print(*choice_in_words(plan, ledger, best), sep="\n", flush=True)
-        confirmed = _confirm(plan, best, room, repeats) if repeats else None
+        confirmed = _confirm(plan, best, capacity, repeats) if repeats else None
     trials = [ledger.trials[name] for name in plan.names]
     found = importance(trials, plan.space, plan.how.objective)
     result = conclude(plan, ledger, best, found, confirmed)
@@ -120,23 +122,24 @@ def _search(plan: "Plan", room: "Room", repeats: int, *, shown: bool) -> dict[st
     if shown:
         print(*conclusion_in_words(result, found, confirmed), sep="\n")
         print("pictures:", *pictures)
-        if books.overhead_s is not None:
+        if log.overhead_s is not None:
             print(
-                f"Tune's part: {books.overhead_s:.1f} s a trial (places left empty "
-                f"included); {books.start_s:.1f} s from a free place to a trial's work"
+                f"Tune's part: {log.overhead_s:.1f} s a trial, free capacity included"
             )
     keys = ("trials", "ends", "best", "changes", "selection", "test")
-    return {key: result[key] for key in keys} | {"overhead_s": books.overhead_s}
+    return {key: result[key] for key in keys} | {"overhead_s": log.overhead_s}
 
 
-def _confirm(plan: "Plan", best: "Tried", room: "Room", count: int) -> "Confirmed":
+def _confirm(
+    plan: "Plan", best: "Tried", capacity: "Capacity", count: int
+) -> "Confirmed":
     from infaug.distributed.sweep import run_repeats
     from infaug.experiment.sweep.confirm import confirmed, repeats
     from infaug.experiment.sweep.proposals import DEFAULT
 
     wanted = repeats(plan, count, is_default=best.name == DEFAULT)
     cache = plan.out / "cache"
-    return confirmed(plan, run_repeats(plan, best.changes, wanted, room, cache))
+    return confirmed(plan, run_repeats(plan, best.changes, wanted, capacity, cache))
 
 
 def _draw(

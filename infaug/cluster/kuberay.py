@@ -107,8 +107,8 @@ def _pod_mistakes(where: str, group: Mapping[str, Any]) -> Iterator[str]:
         return
     if not containers[0].get("image"):
         yield f"{where}.containers[0].image: missing, name the image"
-    asked = containers[0].get("resources") or {}
-    if not {**(asked.get("requests") or {}), **(asked.get("limits") or {})}.get("cpu"):
+    resources = containers[0].get("resources") or {}
+    if not any((resources.get(k) or {}).get("cpu") for k in ("requests", "limits")):
         yield f"{where}.containers[0].resources: must limit cpu, Ray reads it there"
     yield from _pod_exposure(where, spec)
 

@@ -21,7 +21,7 @@ class RunConfig:
     """Everything that decides the numbers of a run."""
 
     mode: Mode = "online"
-    """The set of values this config began with; --mode sets them, and other flags win:
+    """The preset this config began with; --preset sets its values, and other flags win:
     online, iclr (2019 submission) or cvpr (2020), see `in_mode`."""
     data: DataConfig = field(default_factory=DataConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)

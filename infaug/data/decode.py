@@ -138,12 +138,12 @@ class Decoder:
         if image.mode not in ("L", "RGB"):
             raise ValueError(
                 f"{name} has mode {image.mode}, neither 8-bit grey (L) nor colour "
-                "(RGB): choose one with --data.mode L or --data.mode RGB"
+                "(RGB): choose one with --color-mode L or --color-mode RGB"
             )
         if image.mode != first.mode:
             raise ValueError(
                 f"images differ in mode: {first_name} is {first.mode}, {name} is "
-                f"{image.mode}; convert all with --data.mode RGB"
+                f"{image.mode}; convert all with --color-mode RGB"
             )
         if image.size != first.size:
             raise ValueError(

@@ -116,7 +116,7 @@ def settle_images(config: DataConfig) -> tuple[DataConfig, list[str]]:
     if config.mode == "auto" and (mode := _mode(found)):
         config = replace(config, mode=mode)
         named = ", ".join(f"{n} {name}" for name, n in found.modes.most_common(4))
-        told.append(f"mode       {mode}: images are {named} (--data.mode decides)")
+        told.append(f"mode       {mode}: images are {named} (--color-mode decides)")
     if config.image_size is None and (len(found.sizes) > 1 or _too_many(config, found)):
         size = usual_size(found.shorter_side)
         config = replace(config, image_size=size)

@@ -1,6 +1,6 @@
 """A run's metrics and timings among those that Ray exports (Prometheus, dashboard).
 
-Every worker exports what it does itself, so a slow one can be told from the others. Ray
+Every worker exports what it does itself, so that a slow one can be found. Ray
 puts `ray_` before each name.
 """
 
@@ -16,7 +16,7 @@ BOUNDARIES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]
 
 
 class RayMetrics:
-    """Tells Ray of a run; a process of a Ray job or worker has it.
+    """Exports a run through Ray; a process of a Ray job or worker has it.
 
     infaug_NAME              gauge: what the last logged step said, by its name
     infaug_images_a_second   gauge
@@ -65,7 +65,7 @@ class RayMetrics:
                 _gauge(name).set(value, labels)
 
     def close(self) -> None:
-        """Ray goes on to export what it was told."""
+        """Ray goes on to export the last values."""
 
     def _labels(self, moment: Moment) -> dict[str, str]:
         return {

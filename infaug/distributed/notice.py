@@ -1,4 +1,4 @@
-"""Notice of machines that are taken away: asked of the cloud, handed to Ray, acted on.
+"""Notice of machines that are taken away: from the cloud to Ray to the training.
 
 One worker of each node asks the cloud's metadata service every few seconds and drains
 its node when there is notice. The first worker sees, through Ray, which nodes of the
@@ -25,6 +25,7 @@ import torch.distributed as dist
 from ray.util import get_node_ip_address
 
 from infaug.distributed.ray_private import drain_node, draining_nodes
+from infaug.distributed.watchdog import Watchdog
 from infaug.world import World
 
 POLL_S = 2.0
@@ -86,7 +87,7 @@ def azure_notice(service: str) -> Notice | None:
     return None
 
 
-# How each cloud's service is recognised, and what is asked of it.
+# How each cloud's service is recognised, and what reads its notices.
 CLOUDS: dict[str, tuple[str, str, dict[str, str], Callable[[str], Notice | None]]] = {
     "aws": (
         "PUT", "/latest/api/token",
@@ -119,7 +120,9 @@ def watch_node(act: Callable[[Notice], None], service: str = SERVICE) -> None:
         if (cloud := find_cloud(service)) is None:
             return
         while True:
-            with suppress(OSError, ValueError):  # A service that stumbles is asked on.
+            with suppress(
+                OSError, ValueError
+            ):  # A service that stumbles is tried again.
                 if notice := CLOUDS[cloud][-1](service):
                     act(notice)
                     return
@@ -142,7 +145,7 @@ class Leaving:
     """
 
     def __init__(self, world: World):
-        self.world = world
+        self.world, self.watchdog = world, Watchdog(world.tally)
         nodes: list[str] = [ray.get_runtime_context().get_node_id()] * world.size
         if world.size > 1:
             dist.all_gather_object(nodes, nodes[0])
@@ -153,6 +156,7 @@ class Leaving:
 
     def __call__(self) -> bool:
         """Alike on all workers."""
+        self.watchdog.step()
         self.calls_left -= 1
         if self.calls_left:
             return False

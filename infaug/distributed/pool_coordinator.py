@@ -20,12 +20,11 @@ from torch import Tensor
 from infaug.config import InfluenceConfig
 from infaug.distributed.pool_actor import Source, as_tensor, own_device, put
 from infaug.distributed.pool_group import Growth, PoolShape, WorkerGroup
-from infaug.influence.damped import Damped
 from infaug.influence.kronecker import FactorSums
 from infaug.influence.lissa import BATCH_SIZE, NUM_REPEATS, combine
+from infaug.influence.operator import Damped, Solution
 from infaug.influence.recursion import Plan, Recursion, plan_repeats, recursion
 from infaug.influence.sharded import ShardedHessian, in_order
-from infaug.influence.solution import Solution
 from infaug.influence.solve import solve
 from infaug.randomness import Purpose
 from infaug.training.overlap import Solved

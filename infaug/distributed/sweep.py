@@ -7,7 +7,7 @@ Differs from Tune's own way of continuing a sweep (Tuner.restore), which was rea
 not used: it saves searchers but no schedulers, so ASHA would forget every milestone,
 and what ended since its last snapshot would run again. Here each start is a new
 experiment of the trials that have not ended; `sweep.ledger` says which, and ASHA and
-Optuna are told of the others first.
+Optuna get the results of the others first.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from infaug.config import DataConfig
 from infaug.data.images import Source
 from infaug.data.source import load
 from infaug.distributed.local import connect
-from infaug.distributed.sweep_books import Books
+from infaug.distributed.sweep_log import SweepLog
 from infaug.distributed.sweep_schedulers import scheduler_of, space_of
 from infaug.distributed.tasks import in_tasks
 from infaug.experiment.sweep.confirm import Repeat, run_repeat
@@ -44,7 +44,7 @@ from infaug.experiment.sweep.trial import kept_rounds, run_trial
 from infaug.record.folder import RunFolder
 from infaug.words import plural
 
-MOST_DEATHS = 3  # of a trial's process, before the trial has failed
+MAX_DEATHS = 3  # of a trial's process, before the trial has failed
 
 # Tune is to leave the working folder, the terminal and Ctrl-C alone, and to write no
 # files for other tools: the run folders hold everything.
@@ -59,7 +59,7 @@ Work = Callable[..., None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Room:
+class Capacity:
     """What trials may take.
 
     Attributes:
@@ -74,21 +74,21 @@ class Room:
 
 
 @contextlib.contextmanager
-def cluster_for(room: Room) -> Iterator[None]:
+def cluster_for(capacity: Capacity) -> Iterator[None]:
     """Join a cluster, or start one here that ends with this.
 
     Raises:
         ValueError: if no node has what a trial takes.
     """
     os.environ.update({k: v for k, v in SETTINGS.items() if k not in os.environ})
-    started_here = connect(room.at_a_time * room.cpus)
+    started_here = connect(capacity.at_a_time * capacity.cpus)
     try:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        wanted = {"CPU": room.cpus, "GPU": room.gpus}
+        wanted = {"CPU": capacity.cpus, "GPU": capacity.gpus}
         if not any(all(n.get(k, 0) >= v for k, v in wanted.items()) for n in nodes):
             raise ValueError(
-                f"no node of the cluster has the {room.cpus} CPUs and {room.gpus:g} "
-                "GPUs that a trial takes: it would wait for ever"
+                f"no node of the cluster has the {wanted['CPU']} CPUs and "
+                f"{wanted['GPU']:g} GPUs that a trial takes: it would wait for ever"
             )
         yield
     finally:
@@ -99,24 +99,24 @@ def cluster_for(room: Room) -> Iterator[None]:
 def run_trials(
     sweep: Sweep,
     ledger: Ledger,
-    room: Room,
+    capacity: Capacity,
     *,
     shown: bool,
     cache: Path | None = None,
     work: Work = run_trial,
-) -> Books:
+) -> SweepLog:
     """Run the trials that have not ended, on the cluster that Ray is connected to.
 
     Returns:
-        What was seen of them: see `Books.overhead_s`.
+        The log of these trials, with `overhead_s`.
 
     Raises:
         ValueError: if trials were left without an end.
     """
-    books = Books(sweep, ledger, room.at_a_time, shown=shown)
+    log = SweepLog(sweep, ledger, capacity.at_a_time, shown=shown)
     waiting = ledger.open_of(sweep.names)
     if not waiting:
-        return books
+        return log
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # the ledger says it
     storage = sweep.out / "tune"
     shutil.rmtree(storage, ignore_errors=True)  # of a driver that was killed
@@ -126,7 +126,7 @@ def run_trials(
     tuner = tune.Tuner(
         tune.with_resources(
             partial(_train, sweep, homes, cache, work),
-            {"cpu": room.cpus, "gpu": room.gpus},
+            {"cpu": capacity.cpus, "gpu": capacity.gpus},
         ),
         param_space=param_space,
         tune_config=tune.TuneConfig(
@@ -134,7 +134,7 @@ def run_trials(
             search_alg=searcher,
             num_samples=samples,
             # PBT lets all of them take turns.
-            max_concurrent_trials=None if is_pbt else room.at_a_time,
+            max_concurrent_trials=None if is_pbt else capacity.at_a_time,
             reuse_actors=True,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
@@ -142,13 +142,13 @@ def run_trials(
         run_config=tune.RunConfig(
             name=uuid.uuid4().hex,
             storage_path=str(storage),
-            callbacks=[books],
-            failure_config=tune.FailureConfig(max_failures=MOST_DEATHS),
+            callbacks=[log],
+            failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             verbose=0,
         ),
     )
     tuner.fit()
-    books.close()
+    log.close()
     shutil.rmtree(storage, ignore_errors=True)
     if left := ledger.open_of(sweep.names):
         have = "has" if len(left) == 1 else "have"
@@ -156,21 +156,19 @@ def run_trials(
             f"{plural(len(left), 'trial')} {have} not ended ({left[0]} first): the "
             "same command continues them"
         )
-    return books
+    return log
 
 
 def run_repeats(
     sweep: Sweep,
     changes: Mapping[str, Any],
     repeats: Sequence[Repeat],
-    room: Room,
+    capacity: Capacity,
     cache: Path | None = None,
 ) -> dict[Repeat, Progress]:
     """What both sides find on fresh seeds; those that are done are not done again."""
     work = partial(run_repeat, sweep=sweep, changes=changes, cache=cache)
-    done = in_tasks(
-        work, repeats, at_a_time=room.at_a_time, cpus=room.cpus, gpus=room.gpus
-    )
+    done = in_tasks(work, repeats, **asdict(capacity))
     return dict(done)
 
 
@@ -191,7 +189,7 @@ def _train(
     """
     name = tune.get_context().get_trial_name()
     changes = {path: config[path] for path in sweep.space}
-    teller = Teller(sweep, homes.get(name, name), changes)
+    reporter = Reporter(sweep, homes.get(name, name), changes)
     try:
         trial = sweep.trial(changes)
         if (given := tune.get_checkpoint()) is not None:
@@ -202,37 +200,37 @@ def _train(
                     == trial.config.rounds.rounds
                 ):
                     return  # Nothing is left to be done with other settings.
-                teller.home = go_on(run, trial, sweep.out / "trials", name)
+                reporter.home = go_on(run, trial, sweep.out / "trials", name)
         source = _loaded(sweep.config.data)
-        home = sweep.home(teller.home)
+        home = sweep.home(reporter.home)
         home.parent.mkdir(parents=True, exist_ok=True)
-        teller.num_again = len(kept_rounds(RunFolder(home), trial))
-        work(trial, source, home, cache, teller)
+        reporter.num_again = len(kept_rounds(RunFolder(home), trial))
+        work(trial, source, home, cache, reporter)
     except ValueError as error:
         # Raised, it would be tried again like the death of a process.
-        tune.report({**teller.about(), "mistake": str(error)})
+        tune.report({**reporter.about(), "mistake": str(error)})
 
 
-class Teller:
+class Reporter:
     """Reports the rounds of a trial to Tune, and how long Tune let it wait."""
 
     def __init__(self, sweep: Sweep, home: str, changes: dict[str, Any]):
         self.sweep, self.home, self.changes = sweep, home, changes
-        self.num_again = 0  # rounds of before, which are told first
+        self.num_again = 0  # rounds of before, which are reported first
         self._began, self._waited = time.time(), 0.0
-        self._steps = self._told = 0
+        self._steps = self._reported = 0
 
     def __call__(self, progress: Progress) -> None:
         """Report a round; does not return if the trial is to stop."""
-        self._steps, self._told = progress.steps, self._told + 1
+        self._steps, self._reported = progress.steps, self._reported + 1
         found = {
             **self.about(),
             "loss": progress.loss,
             "top1": progress.top1,
             "seconds": progress.seconds,
         }
-        asked = time.time()
-        is_new = self._told > self.num_again
+        began = time.time()
+        is_new = self._reported > self.num_again
         if self.sweep.how.scheduler == "pbt" and is_new:
             with tempfile.TemporaryDirectory() as folder:
                 packed = pack(self.sweep.home(self.home), Path(folder))
@@ -240,7 +238,7 @@ class Teller:
                 tune.report(found, checkpoint=checkpoint)
         else:
             tune.report(found)
-        self._waited += time.time() - asked
+        self._waited += time.time() - began
 
     def about(self) -> dict[str, Any]:
         """What goes with every report."""
@@ -250,7 +248,6 @@ class Teller:
             "steps": self._steps,
             "home": self.home,
             "changes": json.dumps(self.changes),
-            "entered": self._began,
             "busy": time.time() - self._began - self._waited,
         }
 

@@ -1,4 +1,4 @@
-"""Tune's schedulers and searchers, told what a sweep has already found."""
+"""Tune's schedulers and searchers, with what a sweep has already found."""
 
 import math
 import random
@@ -58,7 +58,7 @@ def mode_of(sweep: Sweep) -> str:
 def remember(asha: AsyncHyperBandScheduler, ledger: Ledger) -> None:
     """Tell ASHA how the trials that have ended stood at its milestones.
 
-    Those that go on tell it themselves.
+    Those that go on report them again.
     """
     for trial in ledger.trials.values():
         if trial.end is None:
@@ -75,12 +75,12 @@ def remember(asha: AsyncHyperBandScheduler, ledger: Ledger) -> None:
 def space_of(
     sweep: Sweep, ledger: Ledger, waiting: list[str]
 ) -> tuple[dict[str, Any], Searcher | None, int]:
-    """Tune's search space, its searcher, and how often it is to be asked.
+    """Tune's search space, its searcher, and how many trials it proposes.
 
     Settings drawn at random are known beforehand; Optuna decides as it goes.
     """
     if sweep.how.searcher == "optuna":
-        return {}, Asked(sweep, ledger, waiting), len(waiting)
+        return {}, StudySearcher(sweep, ledger, waiting), len(waiting)
     for name in waiting:
         if name not in ledger.trials:
             ledger.propose(
@@ -95,8 +95,8 @@ def _value(changes: dict[str, dict[str, Any]], path: str) -> Callable[[Any], Any
     return lambda spec: changes[spec.config.trial][path]
 
 
-class Asked(Searcher):
-    """Optuna as Tune asks it: settings that were proposed before come first."""
+class StudySearcher(Searcher):
+    """Optuna behind Tune's interface: settings that were proposed before come first."""
 
     def __init__(self, sweep: Sweep, ledger: Ledger, waiting: list[str]):
         from infaug.experiment.sweep.optuna_study import Study
@@ -125,7 +125,7 @@ class Asked(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict | None = None, error: bool = False
     ) -> None:
-        """Tell Optuna what the ledger knows by now."""
+        """Give Optuna the result."""
         self.study.remember(self.ledger.trials[self.names[trial_id]])
 
     def save(self, checkpoint_path: str) -> None:

@@ -47,7 +47,7 @@ from infaug.world import World
 # a longer wait is a hang, and ends in a restart from the last checkpoint.
 COLLECTIVE_TIMEOUT_S = 600
 # A worker that does not answer Ray for so long is stopped and replaced.
-HUNG_AFTER_S = 60
+HUNG_AFTER_S = 45
 
 
 def fit_on_workers(
@@ -196,6 +196,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     if Path(job["here"]).is_dir():
         os.chdir(job["here"])
     world, context = World.joined(), ray.train.get_context()
+    leaving = Leaving(world)
     if context.get_local_rank() == 0:
         watch_node(drain_this_node)
     try:
@@ -209,7 +210,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
                 solver=job["solver"],
                 feed=job["feed"],
                 watchers=[RayMetrics(context.get_world_rank())],
-                is_leaving=Leaving(world),
+                is_leaving=leaving,
             ),
         )
     except ValueError as error:
@@ -218,4 +219,6 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
         if world.is_first:
             note_reason(folder, error)
         raise
+    finally:
+        leaving.watchdog.rest()
     return {"result": result}

@@ -118,7 +118,7 @@ def _number(path: Path) -> int | None:
 
 
 def check_shared_memory() -> Finding | None:
-    """Room for Ray's object store; None where there is no such place."""
+    """Space for Ray's object store; None where there is no such place."""
     if not SHM.exists():
         return None
     size = shutil.disk_usage(SHM).total
@@ -154,4 +154,4 @@ def check_disk(name: str, place: Path) -> Finding:
         "disk of the cache": "set XDG_CACHE_HOME",
         "disk of tmp": "set TMPDIR",
     }[name]
-    return judge(name, holds, found, f"make room or gain access there, or {where}")
+    return judge(name, holds, found, f"free space or gain access there, or {where}")

@@ -22,7 +22,7 @@ def propose(
     """
     data, settings = config.data, config.classifier
     size = f" --data.image-size {data.image_size}" if data.image_size else ""
-    mode = "" if data.mode == "auto" else f" --data.mode {data.mode}"
+    mode = "" if data.mode == "auto" else f" --color-mode {data.mode}"
     labels = "" if data.labels is None else f" --labels {data.labels:g}"
     lines = [
         f"settings   --network {settings.network} --classifier.batch-size "

@@ -1,4 +1,4 @@
-"""Conjugate gradients inside iterative refinement: what `cg`, `pcg`, `refined` share.
+"""Conjugate gradients: plain, preconditioned, and inside iterative refinement.
 
 A descent runs on a rough operator, which may be the exact one; the residual between
 descents is computed anew with the exact one. The residual that the recurrence carries
@@ -12,11 +12,133 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.influence.operator import Operator, finite
-from infaug.influence.solution import Solution
+from infaug.influence.operator import Operator, Solution, finite
 
 Precondition = Callable[[Tensor], Tensor]
+SHRINK = 0.02  # what a descent on bfloat16 products may still be trusted to reach
 WORTHWHILE = 0.5  # of the residual; a rough descent that leaves more is not repeated
+
+
+def cg(
+    operator: Operator,
+    b: Float[Tensor, "*R Y D1"],
+    *,
+    rtol: float,
+    max_products: int,
+    x0: Float[Tensor, "*R Y D1"] | None = None,
+) -> Solution:
+    """Solve A x = b until |b - A x| <= rtol |b|, or `max_products` are spent.
+
+    Works in the wider of float32 and b's dtype. If the class rows of b and `x0` sum to
+    zero and A is a damped softmax Hessian, those of every iterate do. The best iterate
+    is returned, also where it is not good enough: look at `converged`. The residual is
+    computed anew from it.
+
+    Source: Hestenes & Stiefel 1952; for s_val, Koh & Liang 2017, section 3.
+
+    Args:
+        operator: symmetric and positive definite: wrap a Hessian in `Damped`.
+        b: one or several right-hand sides; a product is shared by all of them.
+        rtol: relative residual to reach.
+        max_products: products to spend at most, checks included.
+        x0: where to start, such as the last solution; one that is worse than zero is
+            not used.
+
+    Raises:
+        ValueError: if b, x0 or a product is not finite, or A has a direction without
+            positive curvature.
+    """
+    return solve_by_descents(
+        operator,
+        b,
+        rough=operator,
+        precondition=lambda r: r,
+        shrink=0.0,
+        rtol=rtol,
+        max_products=max_products,
+        x0=x0,
+    )
+
+
+def pcg(
+    operator: Operator,
+    b: Float[Tensor, "*R Y D1"],
+    *,
+    preconditioner: Operator,
+    rtol: float,
+    max_products: int,
+    x0: Float[Tensor, "*R Y D1"] | None = None,
+) -> Solution:
+    """Solve A x = b as `cg` does, with `preconditioner @ r` near A^-1 r.
+
+    The result, its residual and what is counted are those of `cg`: the preconditioner
+    decides how many products are spent, never what is solved.
+
+    Source: Hestenes & Stiefel 1952; Golub & Van Loan, section 11.5.
+
+    Args:
+        operator: symmetric and positive definite.
+        b: one or several right-hand sides.
+        preconditioner: symmetric and positive definite, such as `KroneckerInverse`.
+        rtol: relative residual to reach.
+        max_products: products with A to spend at most, checks included.
+        x0: where to start; one that is worse than zero is not used.
+
+    Raises:
+        ValueError: as `cg`.
+    """
+    return solve_by_descents(
+        operator,
+        b,
+        rough=operator,
+        precondition=lambda r: preconditioner @ r,
+        shrink=0.0,
+        rtol=rtol,
+        max_products=max_products,
+        x0=x0,
+    )
+
+
+def refined(
+    operator: Operator,
+    b: Float[Tensor, "*R Y D1"],
+    *,
+    rough: Operator,
+    preconditioner: Operator,
+    rtol: float,
+    max_products: int,
+    x0: Float[Tensor, "*R Y D1"] | None = None,
+) -> Solution:
+    """Solve A x = b by descents on `rough`, each from the exact residual.
+
+    Iterative refinement: with `rough` a damped `Rough` of the same Hessian, the result
+    has the residual that is asked of it in float32, and nearly all products are cheap.
+    Where a descent on `rough` no longer halves the residual, the rest runs on A itself.
+
+    Source: Higham, Accuracy and Stability of Numerical Algorithms, chapter 12.
+
+    Args:
+        operator: symmetric and positive definite; two to four products with it.
+        b: one or several right-hand sides.
+        rough: near A and cheaper; symmetric up to rounding, positive definite.
+        preconditioner: symmetric and positive definite, such as `KroneckerInverse`.
+        rtol: relative residual to reach.
+        max_products: products to spend at most, those with `rough` included.
+        x0: where to start; one that is worse than zero is not used.
+
+    Raises:
+        ValueError: as `cg`.
+    """
+    return solve_by_descents(
+        operator,
+        b,
+        rough=rough,
+        precondition=lambda r: preconditioner @ r,
+        shrink=SHRINK,
+        rtol=rtol,
+        max_products=max_products,
+        x0=x0,
+    )
 
 
 def solve_by_descents(

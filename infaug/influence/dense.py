@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.influence.operator import Operator, finite
-from infaug.influence.solution import Solution
+from infaug.influence.operator import Operator, Solution, finite
 
 UNITS_PER_PRODUCT = 64  # bounds the memory of a product to 64 heads per sample chunk
 TINY = 1e-300  # keeps the residual of a zero right-hand side beside others at zero

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.influence.damped import Damped
-from infaug.influence.operator import Sampled, finite
+from infaug.influence.operator import Damped, Sampled, Solution, finite
 from infaug.influence.recursion import (
     Plan,
     Recursion,
@@ -15,7 +14,6 @@ from infaug.influence.recursion import (
     plan_repeats,
     recursion,
 )
-from infaug.influence.solution import Solution
 from infaug.randomness import Purpose
 
 BATCH_SIZE = 256

@@ -1,9 +1,10 @@
 """What a solver knows of a matrix: how it multiplies a head-shaped array.
 
-Solvers see only `operator @ v`. Damping wraps an operator and sharding replaces one;
-the solver stays the same.
+Solvers see only `operator @ v`, and return a `Solution`. Damping wraps an operator and
+sharding replaces one; the solver stays the same.
 """
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -70,3 +71,45 @@ def finite(v: Float[Tensor, "*R Y D1"], name: str) -> Float[Tensor, "*R Y D1"]:
             "rate, or its precision setting, if it diverged)"
         )
     return v.to(torch.promote_types(v.dtype, torch.float32))
+
+
+class Damped:
+    """A + damping I, positive definite wherever A has no negative curvature.
+
+    With damping equal to the L2 penalty of the head, and A the `LastLayerHessian`, it
+    is the exact Hessian of mean loss + (damping/2) |[W b]|^2; the bias is damped too.
+
+    Raises:
+        ValueError: if `damping` is not positive.
+    """
+
+    def __init__(self, operator: Operator, damping: float):
+        if not damping > 0:
+            raise ValueError(
+                "damping must be > 0: the softmax Hessian is singular, "
+                f"got {damping!r}; 1e-2 is a good start"
+            )
+        self.operator = operator
+        self.damping = damping
+
+    def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
+        """The damped product for every array of `v`."""
+        return self.operator @ v + self.damping * v
+
+
+@dataclass(frozen=True)
+class Solution:
+    """x with A x = b, and the evidence for it; of several b, the worst counts."""
+
+    value: Float[Tensor, "*R Y D1"]
+    """The solution, or the best iterate found."""
+    status: str
+    """How the solver ended; if it did not converge, also what to try."""
+    converged: bool
+    """Whether `residual` met the tolerance."""
+    num_products: int
+    """Products with A that were spent, checks included; minibatches count by size."""
+    residual: float
+    """|b - A x| / |b|, computed from `value` itself; 0 if b is zero."""
+    spread: float | None = None
+    """Of a randomised solver: relative standard error of `value` by its repeats."""

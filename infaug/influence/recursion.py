@@ -11,8 +11,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from infaug.influence.damped import Damped
-from infaug.influence.operator import Sampled
+from infaug.influence.operator import Damped, Sampled
 from infaug.randomness import Purpose, generator
 
 MARGIN = 1.25  # above the largest minibatch curvature that the search met

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.influence.cg import cg
-from infaug.influence.damped import Damped
+from infaug.influence.conjugate import cg
 from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.operator import Damped
 
 STEP_RTOL = 1e-4  # each step then shrinks the gradient up to 10,000 times
 SUFFICIENT_FALL = 1e-4  # the share of the promised fall that a step must deliver

@@ -10,16 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.config import InfluenceConfig, Solver
-from infaug.influence.cg import cg
-from infaug.influence.damped import Damped
+from infaug.influence.conjugate import cg, pcg, refined
 from infaug.influence.dense import dense
 from infaug.influence.kronecker import Factored, KroneckerInverse
 from infaug.influence.lissa import lissa
-from infaug.influence.operator import Operator
-from infaug.influence.pcg import pcg
-from infaug.influence.refined import refined
+from infaug.influence.operator import Damped, Operator, Solution
 from infaug.influence.rough import HasRoughSum, Rough
-from infaug.influence.solution import Solution
 from infaug.precision import has_fast_bfloat16
 from infaug.randomness import Purpose
 

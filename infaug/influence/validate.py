@@ -11,10 +11,10 @@ from jaxtyping import Float, Int
 from scipy.stats import rankdata
 from torch import Tensor
 
-from infaug.influence.cg import cg
-from infaug.influence.damped import Damped
+from infaug.influence.conjugate import cg
 from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.operator import Damped
 from infaug.influence.refit import head_loss, refit_head
 from infaug.influence.score import replace_influence
 

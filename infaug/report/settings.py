@@ -60,7 +60,7 @@ def command(asked: RunConfig, out: str) -> str:
     defaults = dict(leaves(in_mode(RunConfig(), asked.mode)))
     flags = [["--data.source", asked.data.source]]
     if asked.mode != RunConfig().mode:
-        flags.append(["--mode", asked.mode])
+        flags.append(["--preset", asked.mode])
     for name, value in leaves(asked):
         if name not in ("mode", "data.source") and value != defaults[name]:
             flags.append(_flag(name, value))

@@ -14,7 +14,7 @@ import torch
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
 from infaug.data.stored import Stored
-from infaug.influence.solution import Solution
+from infaug.influence.operator import Solution
 from infaug.training.snapshot import Snapshot
 from infaug.training.solve import solve_snapshot
 from infaug.world import World

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from infaug.classify.network import ImageClassifier
 from infaug.data.dataset import Labelled
-from infaug.influence.solution import Solution
+from infaug.influence.operator import Solution
 from infaug.training.cell import Cell
 from infaug.training.overlap import InBackground, Pending, Solved, Solver
 from infaug.training.solve import hessian_part, solve_s_val, take_snapshot

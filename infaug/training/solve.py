@@ -14,9 +14,9 @@ from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
 from infaug.data.stored import Stored
 from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.operator import Solution
 from infaug.influence.score import upweight_influence
 from infaug.influence.sharded import ShardedHessian
-from infaug.influence.solution import Solution
 from infaug.influence.solve import solve
 from infaug.randomness import Purpose, generator
 from infaug.training.snapshot import (

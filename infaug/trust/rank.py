@@ -31,8 +31,8 @@ from torch.nn.functional import one_hot
 
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.stored import Stored
+from infaug.influence.operator import Solution
 from infaug.influence.score import replace_influence, upweight_influence
-from infaug.influence.solution import Solution
 from infaug.randomness import Draws, generator
 from infaug.record.atomic import write_bytes
 from infaug.training.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs

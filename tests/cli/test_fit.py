@@ -7,6 +7,7 @@ from finished import finished_run
 from PIL import Image
 from tiny import tiny
 
+from infaug.cli.fit import parse_fit
 from infaug.cli.influence import check_in_run
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
@@ -117,7 +118,7 @@ def test_images_of_many_sizes_and_a_target_folder_need_no_settings(tmp_path, cap
     assert f"of {used}: they show E which views help there" in plan
     assert f"of {used}: looked at once, at the end" in plan
     assert "left out of the one that is trained on" in plan
-    assert "--data.image-size 16 --data.mode RGB" in plan
+    assert "--data.image-size 16 --color-mode RGB" in plan
     out = tmp_path / "run"
     for _ in range(2):  # the second time it continues with what was chosen
         assert main([*arguments, "--out", str(out)]) == 0
@@ -238,3 +239,10 @@ def test_a_run_without_learned_rows_ends_with_its_table(tmp_path, capsys):
     out = capsys.readouterr().out
     assert "base" in out
     assert out.strip().splitlines()[-1].startswith("RESULT")
+
+
+def test_a_preset_a_color_mode_and_the_rounds_have_flags_of_their_own():
+    words = ["--data", "x", "--preset", "cvpr", "--color-mode", "L", "--num-rounds=3"]
+    run = parse_fit(words).run
+    assert (run.mode, run.data.mode, run.rounds.rounds) == ("cvpr", "L", 3)
+    assert run.adversarial.fit == "ragan"

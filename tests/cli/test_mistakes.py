@@ -97,8 +97,8 @@ MISTAKES = {
         ("cluster check x.yaml --gpu 1", ["--gpu", "--gpus-per-worker"]),
     ],
     "doctor": [
-        ("doctor --patience-s 0", ["--patience-s must be > 0"]),
-        ("doctor --patience-s soon", ["--patience-s", "soon"]),
+        ("doctor --wait-s 0", ["--wait-s must be > 0"]),
+        ("doctor --wait-s soon", ["--wait-s", "soon"]),
         ("doctor --jsn", ["--jsn", "--json"]),
         ("doctor {run}", ["{run}"]),
         ("docter", ["'docter'", "did you mean doctor?"]),

@@ -69,7 +69,7 @@ def test_images_of_mixed_size_are_refused_with_the_first_two():
 
 def test_images_of_mixed_mode_are_refused_with_the_first_two():
     with pytest.raises(
-        ValueError, match=r"item 0 is L, item 1 is RGB.*--data.mode RGB"
+        ValueError, match=r"item 0 is L, item 1 is RGB.*--color-mode RGB"
     ):
         read([GREY, COLOUR])
 
@@ -77,7 +77,7 @@ def test_images_of_mixed_mode_are_refused_with_the_first_two():
 @pytest.mark.parametrize("mode", ["P", "RGBA", "LA", "1", "I;16"])
 def test_other_modes_need_a_choice(mode):
     odd = GREY.convert(mode)
-    with pytest.raises(ValueError, match=r"item 0 has mode .*--data.mode RGB"):
+    with pytest.raises(ValueError, match=r"item 0 has mode .*--color-mode RGB"):
         read([odd])
     assert read([odd], mode="RGB")[0].shape == (1, 3, 8, 8)
 

@@ -33,11 +33,11 @@ SPACE = {
 @pytest.fixture(scope="module")
 def cluster():
     from infaug.distributed.local import start_here
-    from infaug.distributed.sweep import SETTINGS, Room
+    from infaug.distributed.sweep import SETTINGS, Capacity
 
     os.environ.update(SETTINGS)
     start_here(num_cpus=2, log_to_driver=False, include_dashboard=False)
-    yield Room(at_a_time=2)
+    yield Capacity(at_a_time=2)
     ray.shutdown()
 
 
@@ -75,14 +75,14 @@ def test_every_trial_ends_once_and_a_second_start_runs_only_what_is_new(
             report(Progress(steps=steps, loss=loss, top1=90.0, seconds=0.1))
 
     plan = planned(tmp_path / "sweep", trials=4, reduction=2)
-    books = run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
+    log = run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
     first = ended(plan)
     assert set(first) == set(names(4))
     assert first["t00"] == "completed"
     assert first["t01"] == "failed"
     assert plan.ledger().trials["t01"].why == "the loss is not finite"
-    assert books.num_trials == 4
-    assert books.overhead_s is not None
+    assert log.num_trials == 4
+    assert log.overhead_s is not None
 
     before = (plan.out / "sweep.jsonl").read_text()
     again = run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
@@ -91,8 +91,8 @@ def test_every_trial_ends_once_and_a_second_start_runs_only_what_is_new(
 
     # ASHA remembers: the fifth trial is the worst of all at every milestone.
     more = replace(plan, how=replace(plan.how, trials=5))
-    books = run_trials(more, more.ledger(), cluster, shown=False, work=work)
-    assert books.num_trials == 1
+    log = run_trials(more, more.ledger(), cluster, shown=False, work=work)
+    assert log.num_trials == 1
     assert ended(more)["t04"] == "stopped"
     assert set(ended(more)) == set(names(5))
 

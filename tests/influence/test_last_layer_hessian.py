@@ -2,8 +2,8 @@ import pytest
 import torch
 from cases import CASES, Case
 
-from infaug.influence.damped import Damped
 from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.operator import Damped
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 

@@ -6,14 +6,13 @@ from torch import nn
 from torch.func import functional_call
 
 from infaug.classify.network import build_classifier
-from infaug.influence.damped import Damped
+from infaug.influence.conjugate import pcg
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.kronecker import KroneckerInverse, factor_sums
 from infaug.influence.network import NetworkHessian
-from infaug.influence.pcg import pcg
+from infaug.influence.operator import Damped
 from infaug.influence.rough import Rough
 from infaug.influence.sharded import ShardedHessian
-from infaug.influence.streamed import StreamedHessian
 from infaug.randomness import generator
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
@@ -42,26 +41,6 @@ def test_shards_add_up_to_the_whole(case: Case):
 def test_no_shard_is_refused():
     with pytest.raises(ValueError, match="at least one shard, got none"):
         ShardedHessian([])
-
-
-@each_case
-def test_a_stream_has_the_products_of_the_whole(case: Case):
-    v = torch.stack([case.random_head(f"v{i}") for i in range(2)])
-    stream = StreamedHessian(lambda: iter(cut(case, 4)))
-    torch.testing.assert_close(stream @ v, whole(case) @ v, **CLOSE)
-
-
-def test_a_stream_that_can_be_read_only_once_is_refused():
-    case = CASES[0]
-    once = iter(cut(case, 4))
-    stream = StreamedHessian(lambda: once)
-    with pytest.raises(ValueError, match="changed between two passes"):
-        stream @ case.head
-
-
-def test_an_empty_stream_is_refused():
-    with pytest.raises(ValueError, match="is empty"):
-        StreamedHessian(list)
 
 
 @each_case

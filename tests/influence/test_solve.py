@@ -4,9 +4,9 @@ from cases import CASES
 
 from infaug.config import InfluenceConfig
 from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.operator import Damped
 from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solve import settle_solver, solve
-from infaug.influence.streamed import StreamedHessian
 from infaug.precision import has_fast_bfloat16
 
 CPU = torch.device("cpu")
@@ -43,6 +43,6 @@ def test_auto_is_settled_by_the_hardware():
 
 @pytest.mark.parametrize("name", ["pcg", "refined"])
 def test_a_solver_that_needs_more_than_products_says_so(name):
-    stream = StreamedHessian(lambda: [(CASE.h1, CASE.probs)])
-    with pytest.raises(ValueError, match="Kronecker factors, which StreamedHessian"):
-        solve(stream, CASE.grad_val, InfluenceConfig(solver=name), None)
+    bare = Damped(hessian(), 0.1)
+    with pytest.raises(ValueError, match="Kronecker factors, which Damped"):
+        solve(bare, CASE.grad_val, InfluenceConfig(solver=name), None)

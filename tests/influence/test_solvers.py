@@ -6,19 +6,15 @@ import torch
 from cases import CASES, Case
 from torch import Tensor
 
-from infaug.influence.cg import cg
-from infaug.influence.damped import Damped
+from infaug.influence.conjugate import cg, pcg, refined
 from infaug.influence.dense import dense
 from infaug.influence.gradient import mean_head_gradient, with_bias
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.kronecker import Factored, FactorSums, KroneckerInverse
-from infaug.influence.operator import Operator
-from infaug.influence.pcg import pcg
-from infaug.influence.refined import refined
+from infaug.influence.operator import Damped, Operator, Solution
 from infaug.influence.refit import refit_head
 from infaug.influence.rough import HasRoughSum, Rough
 from infaug.influence.score import upweight_influence
-from infaug.influence.solution import Solution
 from infaug.randomness import generator
 
 

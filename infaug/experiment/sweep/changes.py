@@ -79,7 +79,7 @@ def check_space(space: Space, config: RunConfig) -> None:
         if name.startswith("data."):
             raise ValueError(f"--space {name}: a sweep does not choose its own images")
         if name == "mode" and config.mode != "online":
-            raise ValueError("--space mode: begin with --mode online")
+            raise ValueError("--space mode: begin with --preset online")
         for value in distribution.ends:
             apply(config, {name: value})
 

@@ -87,7 +87,7 @@ def test_a_space_is_refused_before_anything_is_trained(space, why):
     with pytest.raises(ValueError, match=why):
         check_space(space, CONFIG)
     check_space({"mode": Choice(("online", "iclr"))}, CONFIG)
-    with pytest.raises(ValueError, match="begin with --mode online"):
+    with pytest.raises(ValueError, match="begin with --preset online"):
         check_space({"mode": Choice(("online", "iclr"))}, in_mode(CONFIG, "cvpr"))
 
 

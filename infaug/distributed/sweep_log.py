@@ -1,7 +1,6 @@
-"""What Tune's driver sees of a sweep, written down before anything else happens."""
+"""What Tune's driver sees of a sweep, logged before anything else happens."""
 
 import json
-import statistics
 import sys
 import time
 from typing import Any
@@ -13,12 +12,12 @@ from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.trial import forget
 
 
-class Books(tune.Callback):
+class SweepLog(tune.Callback):
     """Keeps the ledger, says how trials end, and what Tune's own part costs.
 
     Attributes:
         num_trials: that had a process in this start of the sweep.
-        wall_s: from the first moment to the last.
+        wall_s: from the first trial's start to the last one's end.
     """
 
     def __init__(self, sweep: Sweep, ledger: Ledger, at_a_time: int, *, shown: bool):
@@ -27,8 +26,6 @@ class Books(tune.Callback):
         self._began = time.time()
         self._busy: dict[str, float] = {}
         self._spent: dict[str, float] = {}
-        self._starts: list[float] = []
-        self._freed = [self._began] * at_a_time
 
     def on_trial_result(
         self, iteration: int, trials: list, trial: Any, result: dict, **_: Any
@@ -54,7 +51,7 @@ class Books(tune.Callback):
             self.ledger.finish(name, "completed")
         else:
             self.ledger.finish(name, "stopped")
-        self._say(name)
+        self._print(name)
 
     def on_trial_error(
         self, iteration: int, trials: list, trial: Any, **_: Any
@@ -63,7 +60,7 @@ class Books(tune.Callback):
         last = str(trial.get_error()).strip().splitlines()
         why = f"died {trial.num_failures} times, at last: {last[-1] if last else ''}"
         self.ledger.finish(str(trial), "failed", why)
-        self._say(str(trial))
+        self._print(str(trial))
 
     def close(self) -> None:
         """The last trial has ended."""
@@ -82,14 +79,7 @@ class Books(tune.Callback):
         busy = sum(self._busy.values())
         return (self.wall_s * self.at_a_time - busy) / self.num_trials
 
-    @property
-    def start_s(self) -> float | None:
-        """Median seconds from a free place to the first line of the next trial."""
-        return statistics.median(self._starts) if self._starts else None
-
     def _count(self, name: str, result: dict) -> None:
-        if name not in self._busy and self._freed:
-            self._starts.append(result["entered"] - self._freed.pop(0))
         # A trial that goes on in another process begins to count anew.
         if result["busy"] < self._spent.get(name, 0.0):
             self._spent[name] = 0.0
@@ -97,8 +87,7 @@ class Books(tune.Callback):
         self._busy[name] = self._busy.get(name, 0.0) + more
         self._spent[name] = result["busy"]
 
-    def _say(self, name: str) -> None:
-        self._freed.append(time.time())
+    def _print(self, name: str) -> None:
         trial = self.ledger.trials[name]
         forget(self.sweep.home(trial.home))
         if not self.shown:
