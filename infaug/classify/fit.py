@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -30,19 +31,25 @@ from infaug.world import World
 
 
 def build_optimizer(classifier: ImageClassifier, config: ClassifierConfig) -> Optimizer:
-    """AdamW, or SGD with Nesterov momentum 0.9, at the peak learning rate."""
+    """AdamW, or SGD with Nesterov momentum 0.9, at the peak learning rate.
+
+    Without `decay_norms` what has one dimension is a group of its own: biases, and the
+    scales of normalisation layers.
+    """
     parameters = [p for p in classifier.parameters() if p.requires_grad]
-    decay, fused = config.weight_decay, runs_fused(parameters)
+    decay, rate = config.weight_decay, peak_rate(config)
+    fused = runs_fused(parameters)
+    groups: list[dict[str, Any]] = [{"params": parameters}]
+    if not config.decay_norms:
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1]},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
     if config.optimizer == "adam":
-        return AdamW(parameters, lr=peak_rate(config), weight_decay=decay, fused=fused)
+        return AdamW(groups, lr=rate, weight_decay=decay, fused=fused)
     assert config.optimizer == "sgd", "settled by the plan"
     return SGD(
-        parameters,
-        lr=peak_rate(config),
-        momentum=0.9,
-        nesterov=True,
-        weight_decay=decay,
-        fused=fused,
+        groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=fused
     )
 
 
@@ -79,7 +86,7 @@ def fit_classifier(
     parts = min(config.microbatches, len(world.share(config.batch_groups)))
     for step in steps:
         rate = peak_rate(config) * share_of_peak(step, num_steps, config)
-        set_rates(optimizer, rate)
+        set_rates(optimizer, *(rate for _ in optimizer.param_groups))
         views = views_at(step)
         loss, norm, parts = fitting_step(
             classifier, optimizer, views, config, world, guard, parts, loss_of
@@ -197,6 +204,8 @@ def _loss(
     loss_of: LossOfViews,
 ) -> Tensor:
     """These samples' part of the loss."""
+    if config.label_smoothing:
+        y = y.lerp(torch.full_like(y, 1 / y.shape[-1]), config.label_smoothing)
     x = views.flatten(0, 1)
     if config.channels_last:
         x = x.contiguous(memory_format=torch.channels_last)

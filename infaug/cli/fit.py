@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -108,9 +109,9 @@ def fit(args: Fit) -> int:
     if not workers.most:  # Workers may see a disk that this machine does not.
         look_for_data(args.run.data.source, args.run.data.target_source)
     from infaug.cli.influence import check_in_run
-    from infaug.record.effort import effort_of  # torch: too slow for --help
     from infaug.record.folder import RunFolder, at_hand
     from infaug.record.tensorboard import show_pictures
+    from infaug.record.timings import effort_of  # torch: too slow for --help
     from infaug.report.grid_table import result_text
     from infaug.report.interpolation import draw_interpolations
     from infaug.report.one_run import report_at_end
@@ -122,7 +123,7 @@ def fit(args: Fit) -> int:
         print(*foresee(args.run, workers.most), sep="\n")
         return 0
     if args.mlflow:
-        from infaug.report.mlflow_server import connect
+        from infaug.report.mlflow import connect
 
         connect(args.mlflow)  # before hours of training
     shown = not (args.quiet or args.json)
@@ -134,14 +135,17 @@ def fit(args: Fit) -> int:
     if shown and is_finished:
         more = "seeds are added" if is_new else "nothing is trained again"
         print(f"{args.out} holds a finished run; {more}.")
+    is_fresh = not (folder.path / "trainings").exists()
+    began = time.perf_counter()
     result = _run(args, workers, shown)
+    wall_s = time.perf_counter() - began if is_fresh else None
     with at_hand(args.out) as run:
         pictures = _drawn(run, "views-*.png", draw_views)
         pictures += _drawn(run, "interpolation-*.png", draw_interpolations)
         if shown:
             print(result_text(result))
             print("pictures:", *pictures)
-            print(effort_of(run).said())
+            print(effort_of(run).describe(wall_s))
         checked = list(run.glob("influence-*.json")) or check_in_run(run)
         notes = report_at_end(run, args.out, is_new=is_new)
         show_pictures(run / "tensorboard", sorted(run.glob("*.png")))

@@ -57,8 +57,7 @@ def _send(places: tuple[str, ...], uri: str, page: Path | None) -> None:
 
     for place in places:
         with _read(place) as run:
-            sent = send_run(run, place, uri, page or run / REPORT)
-        print(sent.said())
+            print(send_run(run, place, uri, page or run / REPORT))
 
 
 def _one(place: str, out: Path | None) -> Path | str:

@@ -61,6 +61,12 @@ class ClassifierConfig:
     little memory. Doubled while F runs out of GPU memory; the batch stays."""
     weight_decay: float = 1e-4
     """Decoupled for adam; L2 for sgd."""
+    decay_norms: bool = True
+    """Decay biases and the scales of normalisation layers, too; recipes for ImageNet
+    leave them out."""
+    label_smoothing: float = 0.0
+    """Share of every label that is spread over all classes; 0.1 is usual on ImageNet
+    (Szegedy et al., 2016)."""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     """`auto`: bfloat16 autocast where the hardware multiplies bfloat16 itself, else
     float32. float64 is for proofs."""
@@ -110,3 +116,6 @@ class ClassifierConfig:
         require(parts >= 1, "classifier.microbatches", "must be >= 1", parts)
         decay = self.weight_decay
         require(decay >= 0, "classifier.weight_decay", "must be >= 0", decay)
+        spread = self.label_smoothing
+        rule = "must lie in [0, 1)"
+        require(0 <= spread < 1, "classifier.label_smoothing", rule, spread)

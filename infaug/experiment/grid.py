@@ -36,7 +36,13 @@ CAME_LATER_IN_DATA = (
     "target_image_column",
     "target_label_column",
 )
-CAME_LATER_IN_CLASSIFIER = ("views", "weights", "freeze")
+CAME_LATER_IN_CLASSIFIER = (
+    "views",
+    "weights",
+    "freeze",
+    "decay_norms",
+    "label_smoothing",
+)
 OF_LEARNING = ("transform", "estimator")
 OF_JUDGING = ("objective", "norm_floor")
 

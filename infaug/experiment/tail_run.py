@@ -25,8 +25,8 @@ from infaug.experiment.plan import settle
 from infaug.experiment.results import Record
 from infaug.experiment.tail_cell import TailCell, tail_views
 from infaug.precision import pick_device
+from infaug.record.display import Line, clock
 from infaug.record.folder import RunFolder
-from infaug.record.line import Line, clock
 from infaug.record.store import GeneratorStore
 from infaug.training.cell import Cell
 from infaug.training.rows import ROWS

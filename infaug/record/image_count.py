@@ -2,7 +2,7 @@
 
 import time
 
-from infaug.record.line import Line, clock
+from infaug.record.display import Line, clock
 
 
 class ImageCount:

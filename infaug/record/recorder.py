@@ -14,11 +14,10 @@ from infaug.record.atomic import write_bytes
 from infaug.record.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from infaug.record.disk import writing
 from infaug.record.display import Display
-from infaug.record.effort import peak_memory_gib
 from infaug.record.journal import Journal
 from infaug.record.place import Phase, Place, position
 from infaug.record.tensorboard import TensorBoard
-from infaug.record.timings import Timings
+from infaug.record.timings import Timings, peak_memory_gib
 from infaug.record.training_folder import TrainingFolder
 from infaug.record.watcher import Metrics, Moment, Stretch, Watcher
 from infaug.world import World

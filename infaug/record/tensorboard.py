@@ -1,25 +1,85 @@
-"""Curves: `tensorboard --logdir RUN/tensorboard` draws a run while it goes on.
+"""Curves: `tensorboard --logdir RUN/tensorboard` draws an experiment as it goes on.
 
-Every cell is a run of TensorBoard's. All of its curves share one axis, the steps of any
-kind that lie behind the cell, so a place on it is the same place in every row.
+Every training is a run of TensorBoard's. Its curves share one axis, the steps of any
+kind that were done before, so a place on it is the same place in every method.
+
+`torch.utils.tensorboard` is not used: it writes from a thread, which a full disk ends
+for good, and a kill loses the two minutes that are not written yet. Here a record is
+appended whole, or later.
 """
 
+import io
+import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
 
-from infaug.record.event_file import EventFile
+# protobuf makes these classes when it is imported.
+from tensorboard.compat.proto.event_pb2 import (
+    Event,  # pyright: ignore[reportAttributeAccessIssue]
+    SessionLog,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from tensorboard.compat.proto.summary_pb2 import (
+    Summary,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from tensorboard.summary.writer.record_writer import RecordWriter
+
+from infaug.record.growing import Growing
 from infaug.record.watcher import Metrics, Moment, Stretch
 
 
-class TensorBoard:
-    """Writes FOLDER/ROW-seedK: metrics, seconds a step, images a second, GPU memory.
+class EventFile:
+    """The next event file of a folder; TensorBoard reads them in order of name.
 
-    What was written past the checkpoint that a cell goes on from is not deleted, but
-    said to be void; TensorBoard does not show it. Words are left out: metrics.jsonl has
-    them.
+    Args:
+        folder: of a training; made if need be.
+        first: the first step that this file holds. What earlier files hold of it and of
+            later ones is void: TensorBoard does not show it.
+    """
+
+    def __init__(self, folder: Path, first: int):
+        folder.mkdir(parents=True, exist_ok=True)
+        number = len(list(folder.glob("events.out.tfevents.*")))
+        self._file = Growing(folder / f"events.out.tfevents.{number:06d}")
+        self._add(Event(file_version="brain.Event:2"))
+        begun = SessionLog(status=SessionLog.START)
+        self._add(Event(step=first, session_log=begun))
+
+    def scalars(self, numbers: Mapping[str, float], step: int) -> None:
+        """Add a point to the curve of each name."""
+        values = [
+            Summary.Value(tag=tag, simple_value=value) for tag, value in numbers.items()
+        ]
+        self._add(Event(step=step, summary=Summary(value=values)))
+
+    def picture(self, name: str, png: bytes, size: tuple[int, int], step: int) -> None:
+        """Add a picture, `size` being its width and height."""
+        width, height = size
+        image = Summary.Image(
+            width=width, height=height, colorspace=4, encoded_image_string=png
+        )
+        summary = Summary(value=[Summary.Value(tag=name, image=image)])
+        self._add(Event(step=step, summary=summary))
+
+    def _add(self, event: Event) -> None:
+        event.wall_time = time.time()
+        record = io.BytesIO()
+        RecordWriter(record).write(event.SerializeToString())
+        self._file.append(record.getvalue())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class TensorBoard:
+    """Writes FOLDER/METHOD-seedK: metrics, seconds a step, images a second, GPU memory.
+
+    What was written past the checkpoint that a training resumes from is not deleted,
+    but said to be void: TensorBoard does not show it. Words are left out; metrics.jsonl
+    has them.
     """
 
     def __init__(self, folder: Path):
@@ -27,9 +87,9 @@ class TensorBoard:
         self._file: EventFile | None = None
 
     def begin(self, row: str, seed: int, position: int) -> None:
-        """Open the cell's file; events past `position` are void.
+        """Open the training's file; events past `position` are void.
 
-        A disk that takes no file leaves a cell without curves, and a warning: other
+        A disk that takes no file leaves a training without curves, and a warning: other
         processes are waiting for this one.
         """
         self.close()

@@ -1,54 +1,146 @@
-"""A run in MLflow: one run for its folder, and within it one for each cell.
+"""An experiment in MLflow: a run for its folder, nested in it one for each training.
 
-The folder's run has settings, verdict, means over seeds and files; a cell's has its
-curves and the numbers it ended with. Runs are found again by their tags, and a tag says
-how many lines of a curve are there, so whatever was sent is not sent again. A run that
-goes on from a checkpoint repeats lines with the same numbers: they are passed over.
+Runs are found again by their tags, and a tag says how many lines of metrics.jsonl are
+there already, so nothing is sent twice. A training that resumes from a checkpoint
+repeats lines with the same numbers: they are passed over.
 """
 
+import contextlib
+import json
+import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from infaug.report.facts import read_facts
-from infaug.report.mlflow_server import Server, connect, writing
-from infaug.report.tracked import Logged, Tracked, TrackedCell, tracked
+from infaug.config import RoundsConfig
+from infaug.experiment.cells import plan_cells
+from infaug.experiment.verdict import Verdict
+from infaug.record.folder import RunFolder
+from infaug.record.place import Place, position
+from infaug.report.facts import Facts, Line, read_facts
+from infaug.report.settings import settings_of, versions
+from infaug.report.standing import standings
+from infaug.report.verdict import describe
+from infaug.storage import cause, is_url, location
+from infaug.training.rows import rows_of
 from infaug.words import plural
 
-RUN, LINES, FILES = "infaug.run", "infaug.lines", "infaug.files"
+EXPERIMENT, TRAINING, LINES = "infaug.run", "infaug.training", "infaug.lines"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+LABELS = ("row", "seed", "round", "phase", "step", "metrics_bytes")
+GROWING = ("seeds",)  # may grow later, and a parameter in MLflow never changes
 # MLflow's limits; of older servers where these are lower.
-MOST_NUMBERS, MOST_PARAMS, LONGEST_PARAM, LONGEST_TAG = 900, 100, 500, 5000
+MAX_METRICS, MAX_PARAMS, MAX_PARAM_CHARS, MAX_TAG_CHARS = 900, 100, 500, 5000
+# Read by MLflow, which would wait minutes for a server that is gone, and send its
+# makers usage statistics. What the user sets counts.
+ENVIRONMENT = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sent:
-    """What was new, and where it is."""
+@dataclass(frozen=True)
+class Server:
+    """MLflow's client and entities, and the number of its experiment."""
 
-    points: int
-    cells: int
-    """That had something new."""
-    files: int
-    address: str
+    uri: str
+    client: Any
+    entities: Any
+    experiment: str
 
-    def said(self) -> str:
-        """In words.
+    def tagged(self, tag: str, value: str) -> list[Any]:
+        """The runs that have this tag; deleted ones left out."""
+        found, token = [], None
+        while True:
+            query = f"tags.`{tag}` = '{value}'"
+            page = self.client.search_runs([self.experiment], query, page_token=token)
+            found += page
+            if not (token := page.token):
+                return found
 
-        >>> Sent(points=30, cells=1, files=0, address="sqlite:///a.db").said()
-        'MLflow: sent 30 points of 1 cell and 0 files, to sqlite:///a.db'
+    def log(
+        self, run: str, points: Sequence[tuple[str, float, int]], when: int
+    ) -> None:
+        """Add (name, value, step) to a run, all at one time.
+
+        Of points that were sent before with this time, databases keep one.
         """
-        points, cells = plural(self.points, "point"), plural(self.cells, "cell")
-        return (
-            f"MLflow: sent {points} of {cells} and {plural(self.files, 'file')}, to "
-            f"{self.address}"
+        metrics = [self.entities.Metric(n, v, when, step) for n, v, step in points]
+        for k in range(0, len(metrics), MAX_METRICS):
+            self.client.log_batch(run, metrics=metrics[k : k + MAX_METRICS])
+
+    def parameters(self, run: str, named: Mapping[str, str]) -> None:
+        """Set parameters of a run."""
+        params = [
+            self.entities.Param(k, _cut(v, MAX_PARAM_CHARS)) for k, v in named.items()
+        ]
+        for k in range(0, len(params), MAX_PARAMS):
+            self.client.log_batch(run, params=params[k : k + MAX_PARAMS])
+
+    def address(self, run: str) -> str:
+        """Where people look at a run."""
+        uri = shown(self.uri)
+        if uri.startswith("http"):
+            return f"{uri.rstrip('/')}/#/experiments/{self.experiment}/runs/{run}"
+        return f"{uri} (mlflow ui --backend-store-uri {uri})"
+
+
+def connect(uri: str) -> Server:
+    """The experiment at an address, which MLFLOW_EXPERIMENT_NAME may name.
+
+    Raises:
+        ValueError: if MLflow is not installed, or cannot be written at that address.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        mlflow = import_module("mlflow")
+    except ImportError as error:
+        raise ValueError("--mlflow needs MLflow: pip install 'infaug[mlflow]'") from (
+            error
         )
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "infaug"
+    with _explained(uri):
+        client = mlflow.MlflowClient(tracking_uri=uri)
+        found = client.get_experiment_by_name(name)
+        number = found.experiment_id if found else client.create_experiment(name)
+        return Server(uri, client, mlflow.entities, number)
 
 
-def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> Sent:
-    """Tell MLflow what is new of a run, finished or still going.
+@contextlib.contextmanager
+def _explained(uri: str) -> Iterator[None]:
+    """What goes wrong at an address is reported with a remedy."""
+    try:
+        yield
+    except Exception as error:  # its own, of databases, of clouds' libraries: no end
+        raise ValueError(
+            shown(
+                f"MLflow at {uri} cannot be written ({cause(error)}): check that the "
+                "address and credentials are right; sqlite:///mlflow.db is one that "
+                "needs no server"
+            )
+        ) from error
+
+
+def shown(text: str) -> str:
+    """A text without the passwords of its addresses.
+
+    >>> shown("postgresql://me:secret@host/runs cannot be reached")
+    'postgresql://me:***@host/runs cannot be reached'
+    """
+    return re.sub(r"(://[^\s/:@]*):[^\s/@]+@", r"\1:***@", text)
+
+
+def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> str:
+    """Send what is new of an experiment, finished or not; how much that was, in words.
 
     Args:
         run: its folder.
@@ -59,36 +151,37 @@ def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> Sent:
     Raises:
         ValueError: if the folder is no run or has not begun, or MLflow is not there.
     """
-    told = tracked(read_facts(run, name))
-    server = connect(uri)
-    files = [*told.files, *([page] if page and page.exists() else [])]
-    with writing(uri):
-        parent = _parent(server, told)
-        number = parent.info.run_id
-        held = {
-            r.data.tags.get("infaug.cell"): r for r in server.tagged(PARENT, number)
-        }
-        points = [
-            _send_cell(server, number, cell, held.get(cell.name)) for cell in told.cells
-        ]
-        num_files = _send_files(server, parent, files)
-        _send_summary(server, parent, told)
-        return Sent(
-            points=sum(points),
-            cells=sum(count > 0 for count in points),
-            files=num_files,
-            address=server.address(number),
+    facts = read_facts(run, name)
+    if not facts.is_settled or not (facts.timings or facts.is_finished):
+        raise ValueError(
+            f"{name} has not begun to train: there is nothing to send yet, rerun the "
+            "command when it has"
         )
+    server = connect(uri)
+    with _explained(uri):
+        parent = _parent(server, facts)
+        number = parent.info.run_id
+        known = {r.data.tags[TRAINING]: r for r in server.tagged(PARENT, number)}
+        points = [
+            _send_training(server, number, each, known.get(each.name))
+            for each in trainings_of(facts)
+        ]
+        for path in [*_files(run), *([page] if page and page.exists() else [])]:
+            server.client.log_artifact(number, str(path))
+        _send_summary(server, parent, facts)
+    sent = plural(sum(points), "point")
+    trainings = plural(sum(map(bool, points)), "training")
+    return f"MLflow: sent {sent} of {trainings}, to {server.address(number)}"
 
 
 def send_at_end(run: Path, name: str, uri: str) -> str:
-    """What `infaug fit` says of it.
+    """What `infaug fit` prints about it.
 
     Raises:
         ValueError: if it could not be sent: the run itself is finished and kept.
     """
     try:
-        return send_run(run, name, uri, run / "report.html").said()
+        return send_run(run, name, uri, run / "report.html")
     except ValueError as error:
         raise ValueError(
             f"the run is finished and kept in {name}, but {error}. infaug report "
@@ -96,132 +189,171 @@ def send_at_end(run: Path, name: str, uri: str) -> str:
         ) from error
 
 
-def _parent(server: Server, told: Tracked) -> Any:
-    """The folder's run, with its settings."""
-    found = server.tagged(RUN, told.mark)
-    if found:
-        parent = found[0]
-    else:
-        start = round(1000 * (time.time() - told.seconds))
-        parent = server.client.create_run(
-            server.experiment, start, {RUN: told.mark}, told.title
+def _parent(server: Server, facts: Facts) -> Any:
+    """The run of the folder, with its settings."""
+    mark, start = mark_of(facts), time.time() - _seconds(facts.timings)
+    found = server.tagged(EXPERIMENT, mark)
+    parent = (
+        found[0]
+        if found
+        else server.client.create_run(
+            server.experiment, round(1000 * start), {EXPERIMENT: mark}, facts.path.name
         )
-    params = {
-        key: _cut(value, LONGEST_PARAM)
-        for key, value in told.settings.items()
-        if key not in parent.data.params
+    )
+    settings = settings_of(facts.asked, facts.config)
+    new = {
+        each.name: each.value
+        for each in settings
+        if each.name not in {*GROWING, *parent.data.params}
     }
-    for batch in _parts(list(params.items()), MOST_PARAMS):
-        entities = [server.entities.Param(*each) for each in batch]
-        server.client.log_batch(parent.info.run_id, params=entities)
+    server.parameters(parent.info.run_id, new)
     return parent
 
 
-def _send_cell(server: Server, parent: str, cell: TrackedCell, held: Any) -> int:
-    """Send what is new of a cell; how many points that is.
+def mark_of(facts: Facts) -> str:
+    """The same for the same experiment, wherever its folder lies by now.
 
-    All have the time at which the cell's run began: a batch of which it is not known
-    whether it arrived may be sent twice, and databases keep equal points once.
+    Of settings that stay, images, and the first seconds that were measured: these no
+    other experiment has, not even one of the same settings in the same place.
     """
-    if held is None:
-        tags = {PARENT: parent, "infaug.cell": cell.name, LINES: "0"}
-        held = server.client.create_run(
-            server.experiment, tags=tags, run_name=cell.name
+    began = facts.timings[0] if facts.timings else str(facts.path.absolute())
+    config = json.loads((facts.path / "config.json").read_text())
+    stays = {name: value for name, value in config.items() if name not in GROWING}
+    text = json.dumps([stays, facts.data, began], sort_keys=True)
+    return blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SentTraining:
+    """A training that has begun, as MLflow gets it."""
+
+    method: str
+    seed: int
+    points: Sequence[Sequence[tuple[str, float, int]]]
+    """Of each line of metrics.jsonl: PHASE/NAME, value, position; see `position`."""
+    result: Mapping[str, float] | None
+    """The numbers it ended with; None while it is not finished."""
+    seconds: float
+
+    @property
+    def name(self) -> str:
+        """As its folder is called."""
+        return f"{self.method}-seed{self.seed}"
+
+
+def trainings_of(facts: Facts) -> list[SentTraining]:
+    """Those that have begun, in the order of the plan."""
+    planned = plan_cells(facts.config, rows_of(facts.config), range(facts.config.seeds))
+    rounds = {(cell.row.name, cell.seed): cell.config.rounds for cell in planned}
+    lines, timings = _by_training(facts.metrics), _by_training(facts.timings)
+    found = []
+    for method, seed in dict.fromkeys([*rounds, *lines]):
+        result = RunFolder(facts.path).cell_result(method, seed)
+        mine = lines.get((method, seed), [])
+        axis = rounds.get((method, seed), facts.config.rounds)
+        if result is not None or mine:
+            training = SentTraining(
+                method=method,
+                seed=seed,
+                points=[_points(line, axis) for line in mine],
+                result=None if result is None else _numbers(result),
+                seconds=_seconds(timings.get((method, seed), [])),
+            )
+            found.append(training)
+    return found
+
+
+def _by_training(lines: Sequence[Line]) -> dict[tuple[str, int], list[Line]]:
+    found: dict[tuple[str, int], list[Line]] = {}
+    for line in lines:
+        found.setdefault((line["row"], line["seed"]), []).append(line)
+    return found
+
+
+def _points(line: Line, rounds: RoundsConfig) -> list[tuple[str, float, int]]:
+    phase = line["phase"]
+    at = position(Place(round=line["round"], phase=phase, step=line["step"]), rounds)
+    return [(f"{phase}/{name}", value, at) for name, value in _numbers(line).items()]
+
+
+def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
+    """What of a line is a number.
+
+    >>> _numbers({"row": "base", "loss": 1, "status": "fine", "by_class": [1]})
+    {'loss': 1.0}
+    """
+    return {
+        name: float(value)
+        for name, value in line.items()
+        if name not in LABELS and isinstance(value, int | float)
+    }
+
+
+def _send_training(
+    server: Server, parent: str, training: SentTraining, known: Any
+) -> int:
+    """Send what is new of a training; how many points that is."""
+    if known is None:
+        tags = {PARENT: parent, TRAINING: training.name, LINES: "0"}
+        known = server.client.create_run(
+            server.experiment, tags=tags, run_name=training.name
         )
-        own = {"row": cell.row, "seed": str(cell.seed)}
-        params = [server.entities.Param(*each) for each in own.items()]
-        server.client.log_batch(held.info.run_id, params=params)
-    number, began = held.info.run_id, held.info.start_time
-    done, sent = int(held.data.tags.get(LINES, 0)), 0
-    for batch in _batches(cell.lines[done:]):
-        done += len(batch)
-        points = [
-            (n, v, line.position) for line in batch for n, v in line.numbers.items()
-        ]
-        _log(server, number, points, began, {LINES: str(done)})
-        sent += len(points)
-    if cell.found is not None and held.info.status != "FINISHED":
-        points = [(n, v, cell.position) for n, v in cell.found.items()]
-        _log(server, number, points, began, {})
-        end = began + round(1000 * cell.seconds)
-        server.client.set_terminated(number, end_time=end)
-        sent += len(points)
-    return sent
+        labels = {"method": training.method, "seed": str(training.seed)}
+        server.parameters(known.info.run_id, labels)
+    number, began = known.info.run_id, known.info.start_time
+    new = training.points[int(known.data.tags.get(LINES, 0)) :]
+    points = [point for line in new for point in line]
+    server.log(number, points, began)
+    if new:
+        server.client.set_tag(number, LINES, str(len(training.points)))
+    if training.result is None or known.info.status == "FINISHED":
+        return len(points)
+    at = training.points[-1][0][2] if training.points else 0
+    last = [(name, value, at) for name, value in training.result.items()]
+    server.log(number, last, began)
+    end = began + round(1000 * training.seconds)
+    server.client.set_terminated(number, end_time=end)
+    return len(points) + len(last)
 
 
-def _send_files(server: Server, parent: Any, files: Sequence[Path]) -> int:
-    """Send all files if one of them has changed; how many were sent."""
-    digest = blake2b(digest_size=10)
-    for path in files:
-        digest.update(path.name.encode() + path.read_bytes())
-    if parent.data.tags.get(FILES) == digest.hexdigest():
-        return 0
-    for path in files:
-        server.client.log_artifact(parent.info.run_id, str(path))
-    server.client.set_tag(parent.info.run_id, FILES, digest.hexdigest())
-    return len(files)
+def _files(run: Path) -> list[Path]:
+    named = [run / "config.json", run / "result.json", *sorted(run.glob("*.png"))]
+    return [path for path in named if path.exists()]
 
 
-def _send_summary(server: Server, parent: Any, told: Tracked) -> None:
-    """What changes as a run goes on: words, means over seeds, that it is finished."""
-    number = parent.info.run_id
-    verdict = told.about.get("infaug.verdict")
-    about = {**told.about, **({NOTE: verdict} if verdict else {})}
-    tags = {key: _cut(value, LONGEST_TAG) for key, value in about.items()}
-    new = {k: v for k, v in tags.items() if parent.data.tags.get(k) != v}
-    known = parent.data.metrics
-    finished = sum(cell.found is not None for cell in told.cells)
+def _send_summary(server: Server, parent: Any, facts: Facts) -> None:
+    """What changes while an experiment runs: verdict, means over seeds, its end."""
+    number, tags = parent.info.run_id, parent.data.tags
+    place = facts.name if is_url(facts.name) else str(facts.path.absolute())
+    about = {
+        "infaug.version": dict(versions())["infaug"],
+        "infaug.place": location(place).absolute,
+        "infaug.seeds": str(facts.config.seeds),
+    }
+    if facts.result is not None:
+        verdict = describe(Verdict.from_dict(facts.result["verdict"]))
+        about |= {"infaug.verdict": verdict, NOTE: verdict}
+    for name, value in about.items():
+        if tags.get(name) != (value := _cut(value, MAX_TAG_CHARS)):
+            server.client.set_tag(number, name, value)
+    means = {f"test_top1/{s.row}": s.mean for s in standings(facts)}
+    means |= {f"test_loss/{s.row}": s.test_loss for s in standings(facts)}
     points = [
-        (name, value, finished)
-        for name, value in told.found.items()
-        if known.get(name) != value
+        (name, value, facts.num_done)
+        for name, value in means.items()
+        if value is not None and parent.data.metrics.get(name) != value
     ]
-    for part in _parts(points, MOST_NUMBERS) or [[]]:
-        _log(server, number, part, round(1000 * time.time()), new)
-    if verdict and parent.info.status != "FINISHED":
+    server.log(number, points, round(1000 * time.time()))
+    if facts.is_finished and parent.info.status != "FINISHED":
         server.client.set_terminated(number)
 
 
-def _log(
-    server: Server,
-    run: str,
-    points: Sequence[tuple[str, float, int]],
-    when: int,
-    tags: Mapping[str, str],
-) -> None:
-    make = server.entities
-    server.client.log_batch(
-        run,
-        metrics=[make.Metric(name, value, when, step) for name, value, step in points],
-        tags=[make.RunTag(*each) for each in tags.items()],
-    )
-
-
-def _batches(lines: Sequence[Logged]) -> Iterator[list[Logged]]:
-    """Whole lines, as many as a batch has room for."""
-    batch: list[Logged] = []
-    room = MOST_NUMBERS
-    for line in lines:
-        if batch and len(line.numbers) > room:
-            yield batch
-            batch, room = [], MOST_NUMBERS
-        batch.append(line)
-        room -= len(line.numbers)
-    if batch:
-        yield batch
-
-
-def _parts(items: Sequence[Any], most: int) -> list[Sequence[Any]]:
-    """Pieces of at most so many.
-
-    >>> _parts("abcde", 2)
-    ['ab', 'cd', 'e']
-    """
-    return [items[k : k + most] for k in range(0, len(items), most)]
+def _seconds(timings: Sequence[Line]) -> float:
+    return sum(line["seconds"] for line in timings)
 
 
 def _cut(text: str, longest: int) -> str:
-    """A text that MLflow takes; config.json, which it is given too, has all of it.
+    """A text that MLflow takes; config.json, which it has too, holds all of it.
 
     >>> _cut("abcdef", 4)
     'abc…'

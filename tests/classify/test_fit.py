@@ -1,7 +1,9 @@
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 from torch.optim import SGD, AdamW, Optimizer
 
 from infaug.classify.evaluate import evaluate
@@ -61,6 +63,33 @@ def test_the_learning_rate_is_a_function_of_the_step_alone():
     rates = [metrics["learning_rate"] for _, metrics in whole]
     assert rates[3:] == [metrics["learning_rate"] for _, metrics in part]
     assert rates == sorted(rates, reverse=True)
+
+
+def test_norms_and_biases_can_be_left_out_of_weight_decay():
+    config = replace(CONFIG, weight_decay=0.1, decay_norms=False)
+    classifier = build_classifier("allconv", 1, 2, 0)
+    optimizer = build_optimizer(classifier, config)
+    decays = {
+        id(p): group["weight_decay"]
+        for group in optimizer.param_groups
+        for p in group["params"]
+    }
+    for name, parameter in classifier.named_parameters():
+        assert decays[id(parameter)] == (0.1 if parameter.ndim > 1 else 0), name
+    _, done = fitted(range(2), config=config)
+    assert optimizer.param_groups[1]["lr"] == done[0][1]["learning_rate"] == 1e-2
+
+
+def test_label_smoothing_is_torchs():
+    classifier = build_classifier("allconv", 1, 2, 0).train()
+    x = two_bright_halves(0).x[:, 0]
+    expected = cross_entropy(classifier(x), Y.argmax(dim=1), label_smoothing=0.2)
+
+    def one_view(_: int) -> Views:
+        return Views(x[:, None], Y[:, None], torch.ones(8, 1))
+
+    _, done = fitted(range(1), one_view, replace(CONFIG, label_smoothing=0.2))
+    assert done[0][1]["loss"] == pytest.approx(float(expected.detach()), rel=1e-6)
 
 
 def broken_at(bad: int):

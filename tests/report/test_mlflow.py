@@ -1,5 +1,6 @@
 """A run in MLflow: all of it once, whatever is new later, and no waiting for nobody."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,13 +8,21 @@ import sys
 import time
 
 import pytest
+from finished import finished_run
 from pictured import metrics, pictured_run, unfinished_run
 
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
-from infaug.report.mlflow import MOST_NUMBERS, _batches, send_at_end, send_run
-from infaug.report.mlflow_server import _within, connect
-from infaug.report.tracked import Logged
+from infaug.config import RunConfig, leaves
+from infaug.record.place import Place, position
+from infaug.report.facts import read_facts
+from infaug.report.mlflow import (
+    connect,
+    mark_of,
+    send_at_end,
+    send_run,
+    trainings_of,
+)
 
 NOBODY = "http://127.0.0.1:9"
 REASON = "MLflow is an extra: pip install -e '.[mlflow]'"
@@ -83,19 +92,20 @@ def test_a_finished_run_is_there_with_its_settings_curves_and_files(run, uri, tm
     assert kept.run.info.status == "FINISHED"
     assert kept.run.data.params["rounds.classifier_steps"] == "6"
     assert len(kept.run.data.params) > 100, "more than MLflow takes at a time"
+    names = [name for name, _ in leaves(RunConfig()) if name != "seeds"]
+    assert set(kept.run.data.params) == set(names)
     assert kept.run.data.tags["infaug.verdict"].startswith("no gain")
     assert kept.run.data.tags["infaug.place"] == str(run)
     assert kept.run.data.metrics["test_top1/base_learned"] == pytest.approx(30)
     names = {f.path for f in kept.client.list_artifacts(kept.run.info.run_id)}
     assert {"report.html", "config.json", "result.json"} <= names
-    assert sent.files == len(names)
     assert set(kept.cells) == {f"{m['row']}-seed{m['seed']}" for m in metrics()}
     assert all(each.info.status == "FINISHED" for each in kept.cells.values())
     loss = kept.points("base_learned-seed1", "classify/loss")
     assert [value for _, value in loss] == [2.0, 1.0]
     assert loss[0][0] == 6
     assert [value for _, value in kept.points("base-seed0", "test_top1")] == [50.0]
-    assert sent.points == sum(map(len, kept.all_points().values()))
+    assert f"sent {sum(map(len, kept.all_points().values()))} points of 6 " in sent
 
 
 def test_what_was_sent_is_not_sent_again(run, uri, tmp_path):
@@ -103,7 +113,7 @@ def test_what_was_sent_is_not_sent_again(run, uri, tmp_path):
     send_run(run, "again", uri)
     before = Kept(uri, "again").all_points()
     second = send_run(run, "again", uri)
-    assert (second.points, second.files) == (0, 0)
+    assert "sent 0 points of 0 trainings" in second
     assert Kept(uri, "again").all_points() == before
 
 
@@ -140,7 +150,7 @@ def test_a_batch_of_which_it_is_unknown_whether_it_arrived_is_kept_once(
     before = kept.all_points()
     number = kept.cells["base-seed0"].info.run_id
     kept.client.set_tag(number, "infaug.lines", "0")
-    assert send_run(run, "unsure", uri).points > 0
+    assert "of 1 training," in send_run(run, "unsure", uri)
     assert Kept(uri, "unsure").all_points() == before
 
 
@@ -173,7 +183,7 @@ def test_mlflow_is_told_to_tell_nobody(uri):
     """Asked in a process of its own: under pytest, and in CI, it never tells."""
     program = (
         "import sys\n"
-        "from infaug.report.mlflow_server import connect\n"
+        "from infaug.report.mlflow import connect\n"
         "connect(sys.argv[1])\n"
         "from mlflow.telemetry.client import get_telemetry_client\n"
         "assert get_telemetry_client() is None\n"
@@ -193,7 +203,7 @@ def test_without_mlflow_a_fit_does_not_begin(monkeypatch, tmp_path, capsys):
 
 
 def test_a_run_is_kept_if_mlflow_is_gone_by_its_end(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("infaug.report.mlflow_server.connect", lambda uri: None)
+    monkeypatch.setattr("infaug.report.mlflow.connect", lambda uri: None)
     monkeypatch.setitem(sys.modules, "mlflow", None)
     out = tmp_path / "run"
     asked = ["fit", "--data", "digits", "--out", str(out), "--mlflow", NOBODY]
@@ -209,20 +219,42 @@ def test_a_run_is_kept_if_mlflow_is_gone_by_its_end(monkeypatch, tmp_path, capsy
     assert f"infaug report {out} --mlflow URI sends it later" in last
 
 
-def test_whoever_does_not_answer_is_not_waited_for():
-    began = time.monotonic()
-    with pytest.raises(TimeoutError, match="no answer"):
-        _within(0.05, lambda: time.sleep(5))
-    assert time.monotonic() - began < 4
-    with pytest.raises(ZeroDivisionError):
-        _within(5, lambda: 1 / 0)
-    assert _within(5, lambda: "here") == "here"
+def test_every_number_is_sent_at_its_place_on_tensorboards_axis(run):
+    """No MLflow is needed for this and what follows."""
+    facts = read_facts(run, "run")
+    sent = {(each.method, each.seed): each for each in trainings_of(facts)}
+    for line in metrics():
+        at = {key: line[key] for key in ("round", "phase", "step")}
+        here = position(Place(**at), facts.config.rounds)
+        points = [p for each in sent[line["row"], line["seed"]].points for p in each]
+        mine = {name: value for name, value, place in points if place == here}
+        for name in set(line) - {"row", "seed", *at}:
+            value = mine.get(f"{line['phase']}/{name}")
+            assert value == (None if isinstance(line[name], str) else line[name])
+    ended = sent["base", 1]
+    assert (ended.result or {})["test_top1"] == 50.0
+    assert ended.seconds == 4.0
 
 
-def test_a_batch_holds_whole_lines_and_no_more_than_mlflow_takes():
-    numbers = {str(k): 0.0 for k in range(400)}
-    lines = [Logged(position=k, numbers=numbers) for k in range(5)]
-    batches = list(_batches(lines))
-    assert [len(batch) for batch in batches] == [2, 2, 1]
-    assert [line for batch in batches for line in batch] == lines
-    assert 2 * len(numbers) <= MOST_NUMBERS
+def test_an_experiment_is_known_again_wherever_it_lies_and_however_it_grows(
+    run, tmp_path
+):
+    mark = mark_of(read_facts(run, "run"))
+    moved = shutil.copytree(run, tmp_path / "moved")
+    config = json.loads((moved / "config.json").read_text())
+    (moved / "config.json").write_text(json.dumps(config | {"seeds": 7}))
+    assert mark_of(read_facts(moved, "moved")) == mark
+    another = named(run, "another", tmp_path)
+    assert mark_of(read_facts(another, "another")) != mark
+
+
+def test_a_training_that_still_goes_on_has_no_result(going):
+    unfinished = [t for t in trainings_of(read_facts(going, "x")) if t.result is None]
+    assert [training.name for training in unfinished] == ["pooled_learned-seed1"]
+
+
+def test_an_experiment_that_has_not_begun_is_not_sent(tmp_path):
+    run = finished_run(tmp_path / "run")
+    (run / "result.json").unlink()
+    with pytest.raises(ValueError, match="has not begun to train"):
+        send_run(run, "run", NOBODY)
