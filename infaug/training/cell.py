@@ -236,8 +236,8 @@ def _pooled_evenly(splits: Splits) -> Labelled:
     """Training and influence images, these repeated until they are half of all."""
     if not isinstance(splits.train, Labelled):
         raise ValueError(
-            "rows: pooled_even, pooled_uniform and pooled_policy repeat images in "
-            "memory, and these are streamed: raise --data.stream-above-gib"
+            "rows: pooled_even and the pooled policies repeat images in memory, and "
+            "these are streamed: raise --data.stream-above-gib"
         )
     copies = max(1, round(len(splits.train) / len(splits.influence)))
     at = torch.arange(len(splits.influence)).repeat(copies)
