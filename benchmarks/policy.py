@@ -39,8 +39,8 @@ from infaug.training.rows import ROWS
 from infaug.world import World
 
 METHODS = (
-    "base", "uniform_policy", "policy_online", "policy_learned",
-    "pooled_even", "pooled_uniform", "pooled_policy",
+    "base", "uniform_policy", "policy_online", "policy_learned", "policy_alone",
+    "pooled_even", "pooled_uniform", "pooled_policy", "pooled_policy_alone",
 )  # fmt: skip
 Shift = Callable[[Tensor, torch.Generator], Tensor]
 

@@ -23,11 +23,16 @@ class PolicyConfig:
     batch_size: int = 256
     """Images per update, over all workers, rounded down to whole batch groups;
     rounds.estimator_steps updates follow each refresh of s_val."""
-    learning_rate: float = 0.15
-    """Adam, on the logits."""
-    entropy_weight: float = 0.05
-    """Of the entropy in nats, against a reward of unit variance."""
-    min_entropy: float = 0.5
+    warmup_rounds: int = 1
+    """Rounds whose refresh teaches nothing yet: influence by an F that has hardly begun
+    misleads. Always fewer than the rounds that are followed by a refresh."""
+    learning_rate: float = 3.0
+    """Of a natural gradient: what a choice's logit gains per unit of its advantage."""
+    shrinkage: float = 8.0
+    """Pseudo-images of no advantage that are counted with those of every choice."""
+    decay: float = 0.003
+    """Per unit of learning rate, of the logits towards the uniform policy."""
+    min_entropy: float = 0.3
     """Entropy that the policy keeps, as a share of that of the uniform policy; where an
     update would take more, its probabilities are flattened until it has that much."""
 
@@ -41,7 +46,13 @@ class PolicyConfig:
         for name in ("num_strengths", "num_draws", "batch_size"):
             value = getattr(self, name)
             require(value >= 1, f"policy.{name}", "must be >= 1", value)
-        rate, weight, share = self.learning_rate, self.entropy_weight, self.min_entropy
+        for name in ("warmup_rounds", "shrinkage", "decay"):
+            value = getattr(self, name)
+            require(value >= 0, f"policy.{name}", "must be >= 0", value)
+        rate, share = self.learning_rate, self.min_entropy
         require(rate > 0, "policy.learning_rate", "must be > 0", rate)
-        require(weight >= 0, "policy.entropy_weight", "must be >= 0", weight)
+        require(
+            rate * self.decay < 1, "policy.decay",
+            "must be < 1 / policy.learning_rate", self.decay,
+        )  # fmt: skip
         require(0 <= share < 1, "policy.min_entropy", "must lie in [0, 1)", share)

@@ -24,7 +24,15 @@ Record = dict[str, Any]
 
 # What each learned method must beat, besides `RIVALS`; the first that was run is the
 # headline method. All of them reach the labels that `pooled` trains on.
+_OF_POLICIES = (
+    "base", "base_tuned", "uniform_policy", "uniform_alone", "pooled", "pooled_even",
+    "pooled_uniform",
+)  # fmt: skip
 CONTROLS_OF = {
+    "pooled_policy": _OF_POLICIES,
+    "policy_learned": _OF_POLICIES,
+    "policy_alone": _OF_POLICIES,
+    "pooled_policy_alone": _OF_POLICIES,
     "pooled_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
     "base_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
     "trivial_learned": (

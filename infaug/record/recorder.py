@@ -151,9 +151,10 @@ class Recorder:
             with tally.time("record"):
                 if is_told:
                     self._log(place, dict(metrics))
-                known = {k: v for k, v in metrics.items() if not isinstance(v, Tensor)}
+                # Plain numbers, the one that is shown: the display may be elsewhere.
+                loss = {k: metrics[k] for k in ("selection_loss",) if k in metrics}
                 self.display.step(
-                    self.number, self.labels, round_, phase, steps, number, known
+                    self.number, self.labels, round_, phase, steps, number, loss
                 )
             is_due = is_last or number % config.checkpoint_every_steps == 0
             with tally.time("checkpoint"):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from infaug.classify.evaluate import Evaluation, evaluate
 from infaug.classify.fit import fit_classifier
-from infaug.config import RoundsConfig
+from infaug.config import RoundsConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
 from infaug.data.stored import Stored
@@ -76,7 +76,7 @@ def run_cell(
             left = recorder.left(round_, "refresh", 1)
             steps = refresh(cell, round_, left, refresher)
             recorder.follow(round_, "refresh", left, steps, cell)
-        if row.learns_policy and solves:
+        if row.learns_policy and solves and round_ >= first_taught(cell.config):
             left = recorder.left(round_, "estimate", rounds.estimator_steps)
             steps = teach_policy(cell, round_, left)
             recorder.follow(round_, "estimate", left, steps, cell)
@@ -229,6 +229,11 @@ def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
     ):
         yield metrics
     cell.classifier.requires_grad_(True)
+
+
+def first_taught(config: RunConfig) -> int:
+    """The round after whose refresh a policy is first updated; some always are."""
+    return min(config.policy.warmup_rounds, max(0, config.rounds.rounds - 2))
 
 
 def teach_policy(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:

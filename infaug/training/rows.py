@@ -11,7 +11,7 @@ from infaug.config import Controls, RunConfig, ViewLoss
 from infaug.data.problem import Splits
 
 View = Literal[
-    "identity", "base", "random", "learned",
+    "identity", "base", "random", "learned", "policy",
     "base+random", "base+learned", "base+policy",
 ]  # fmt: skip
 GeneratorFrom = Literal["initial", "final"]
@@ -175,12 +175,15 @@ _NEIGHBOURS = (
     ),
 )
 
-# A policy over ready-made operations. `policy_online` learns it; a fresh F then trains
-# on its views, alone or with the images that drove, which so train no F that judges.
+# A policy over ready-made operations. `policy_online` learns it, and sees nothing but
+# its views, so that the reward is theirs. A fresh F then trains on them, with the base
+# beside them or alone, and with or without the images that drove.
 _OPERATION_POLICIES = (
     Row(name="uniform_policy", views=("base", "base+policy"), policy="uniform"),
-    Row(name="policy_online", views=("base", "base+policy"), policy="online"),
+    Row(name="policy_online", views=("policy", "policy"), policy="online"),
     Row(name="policy_learned", views=("base", "base+policy"), policy="learned"),
+    Row(name="uniform_alone", views=("policy", "policy"), policy="uniform"),
+    Row(name="policy_alone", views=("policy", "policy"), policy="learned"),
     Row(name="pooled_even", views=("base", "base"), is_pooled=True, is_even=True),
     Row(
         name="pooled_uniform",
@@ -192,6 +195,13 @@ _OPERATION_POLICIES = (
     Row(
         name="pooled_policy",
         views=("base", "base+policy"),
+        is_pooled=True,
+        is_even=True,
+        policy="learned",
+    ),
+    Row(
+        name="pooled_policy_alone",
+        views=("policy", "policy"),
         is_pooled=True,
         is_even=True,
         policy="learned",

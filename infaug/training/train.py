@@ -21,7 +21,13 @@ from infaug.record.display import Display
 from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
 from infaug.record.training_folder import TrainingFolder, training_name
-from infaug.training.alternation import assess, estimator_steps, predict, run_cell
+from infaug.training.alternation import (
+    assess,
+    estimator_steps,
+    first_taught,
+    predict,
+    run_cell,
+)
 from infaug.training.cell import Cell
 from infaug.training.generator_fit import GeneratorFit
 from infaug.training.rows import GENERATOR, Row
@@ -62,7 +68,8 @@ class TrainingSpec:
             steps["estimate"] = estimator_steps(rounds)
             steps["review"] = 0 if is_once else rounds.rounds - 1
         if self.row.learns_policy:
-            steps["estimate"] = estimator_steps(rounds)
+            silent = first_taught(self.config) * rounds.estimator_steps
+            steps["estimate"] = estimator_steps(rounds) - silent
         if self.row.solves_s_val:
             steps["refresh"] = 1 if is_once else rounds.rounds - 1
         return steps

@@ -1,9 +1,15 @@
 import pytest
 import torch
 
-from infaug.config import PolicyConfig
-from infaug.estimate.policy import Policy, build_policy_optimizer, fit_policy
+from infaug.config import PolicyConfig, RoundsConfig, RunConfig
+from infaug.estimate.policy import (
+    Policy,
+    advantages,
+    build_policy_optimizer,
+    fit_policy,
+)
 from infaug.randomness import Draws
+from infaug.training.alternation import first_taught
 from infaug.world import World
 
 CONFIG = PolicyConfig(
@@ -88,3 +94,20 @@ def test_unknown_operations_are_refused_and_colours_left_out_of_grey_images():
         Policy(PolicyConfig(operations=("rotat",)), 1)
     names = Policy(PolicyConfig(operations=("invert", "hue")), 1).names
     assert names == ("invert",)
+
+
+def test_a_choice_gains_its_mean_reward_shrunken_by_pseudo_images():
+    config = PolicyConfig(
+        operations=("identity", "invert"), num_strengths=3, num_draws=1, shrinkage=2
+    )
+    picked = torch.tensor([[1], [1], [4]])
+    found = advantages(Policy(config, 1), picked, torch.tensor([1.0, 3.0, -2.0]))
+    # Half of what a strength saw is its own, a quarter goes to either neighbour.
+    expected = [1 / 2.5, 2 / 3, 1 / 2.5, -0.5 / 2.25, -1 / 2.5, -0.5 / 2.25]
+    assert found[0].tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("rounds", "first"), [(2, 0), (3, 1), (5, 1)])
+def test_a_policy_is_taught_from_the_second_refresh_on_if_there_is_one(rounds, first):
+    config = RunConfig(rounds=RoundsConfig(rounds=rounds))
+    assert first_taught(config) == first

@@ -49,7 +49,8 @@ def test_rows_that_do_not_look_at_target_images_are_shared_by_budgets_and_no_oth
     row,
 ):
     is_shared = key(row) == key(row, MORE)
-    assert is_shared == (row in ("none", "base", "oracle", "uniform_policy", *POLICIES))
+    uniform = ("uniform_policy", "uniform_alone")
+    assert is_shared == (row in ("none", "base", "oracle", *uniform, *POLICIES))
 
 
 def test_nothing_is_shared_where_labels_are_what_the_target_leaves():

@@ -176,3 +176,14 @@ def test_random_tau_is_chosen_by_selection_loss_and_ties_go_to_the_stronger():
     best = best_random(found)
     assert {seed: r["test_top1"] for seed, r in best.items()} == {0: 80, 1: 86}
     assert list(with_best_random(found)) == ["base_random", "base"]
+
+
+def test_a_learned_policy_must_beat_the_uniform_one_and_even_pooling():
+    tops = {name: [70.0, 71.0, 69.0] for name in ("base", "uniform_policy")}
+    ahead = judged({**tops, "pooled_policy": [80.0, 80.5, 80.2]})
+    assert (ahead.word, ahead.method) == ("gain", "pooled_policy")
+    assert {"pooled", "pooled_even", "pooled_uniform"} < set(ahead.missing)
+    even = judged(
+        {**tops, "pooled_policy": [80.0, 80.5, 80.2], "pooled_even": [81.0, 80.9, 81.2]}
+    )
+    assert (even.word, even.closest) == ("no gain", "pooled_even")
