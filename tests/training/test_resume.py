@@ -36,6 +36,22 @@ def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
     assert "trainings/pooled_learned-seed0/transform.safetensors" in calm
 
 
+def test_an_experiment_killed_while_its_policy_learns_ends_with_the_same_bytes(
+    tmp_path,
+):
+    config = tiny(rows=("policy_alone",))
+    assert start(tmp_path / "undisturbed", None, config) == 0
+    for doom in (
+        ["policy_online", 0, "estimate", 3],
+        ["policy_alone", 0, "classify", 4],
+    ):
+        assert start(tmp_path / "killed", doom, config) == -9, f"was to die at {doom}"
+    assert start(tmp_path / "killed", None, config) == 0
+    calm, killed = contents(tmp_path / "undisturbed"), contents(tmp_path / "killed")
+    assert calm == killed
+    assert "trainings/policy_online-seed0/policy.safetensors" in calm
+
+
 @pytest.mark.slow
 def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp_path):
     cvpr = in_mode(tiny(controls="none"), "cvpr")

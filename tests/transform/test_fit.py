@@ -63,7 +63,7 @@ def fit(
     done = fit_generator(
         state, batch_at, steps, config, features_of=features_of, world=World()
     )
-    return [metrics for _, metrics in done]
+    return [dict(metrics) for _, metrics in done]
 
 
 @pytest.mark.slow
@@ -199,7 +199,7 @@ def shared_fit(world: World) -> list[dict[str, float]]:
     done = fit_generator(
         begin(), lambda n: batch_at(n, world), range(2), CONFIG, world=world
     )
-    return [metrics for _, metrics in done]
+    return [dict(metrics) for _, metrics in done]
 
 
 @pytest.mark.slow
