@@ -10,6 +10,7 @@ from torch import nn
 from infaug.classify.given import Given, offered
 from infaug.config import ExportConfig
 from infaug.experiment.finished import (
+    choose_classifier,
     choose_learned,
     data_of,
     finished_training,
@@ -47,9 +48,11 @@ class Result:
     """All of it as text."""
     seconds: Mapping[str, float]
     """Spent, by phase."""
+    answer: Mapping[str, Any] | None
+    """See `infaug.experiment.answer.Answer`; None without folds."""
     cell: str
-    """Row and seed that `classifier` and `augment` are of: the learned one of least
-    loss on selection images; where none is left, the row of least loss."""
+    """The training that `classifier` is of: the answer's, on all labelled images;
+    without folds that of the method of least loss on selection images."""
     classifier: nn.Module
     """F, in evaluation mode: images in [0, 1] to logits, in order of `class_names`."""
     augment: LearnedAugment | None
@@ -74,10 +77,13 @@ class Result:
 
 def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Result:
     """What a finished run's folder and its result hold."""
-    row, seed, augment = _best(RunFolder(out))
+    folder = RunFolder(out)
+    with offered(given):
+        chosen = choose_classifier(folder)
+        classifier = chosen.classifier()
     report = out / "report.html"
     verdict = Verdict.from_dict(found["verdict"])
-    result = Result(
+    return Result(
         verdict=verdict.word,
         sentence=describe(verdict),
         methods={
@@ -88,35 +94,22 @@ def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Resul
         },
         table=result_text(found),
         seconds=found["seconds"],
-        cell=f"{row}-seed{seed}",
-        classifier=nn.Identity(),
-        augment=augment,
-        class_names=tuple(data_of(RunFolder(out))["classes"]),
+        answer=found.get("answer"),
+        cell=chosen.name,
+        classifier=classifier,
+        augment=_learned(folder),
+        class_names=tuple(data_of(folder)["classes"]),
         out=out,
         report=report if report.exists() else None,
         given=given,
     )
-    object.__setattr__(result, "classifier", result.classifier_of(row, seed))
-    return result
 
 
-def _best(folder: RunFolder) -> tuple[str, int, LearnedAugment | None]:
-    """Row, seed and what it learned; without a learned view that was kept, any row."""
+def _learned(folder: RunFolder) -> LearnedAugment | None:
+    """The learned transform of least selection loss; None if none was kept."""
     try:
         chosen = choose_learned(folder)
     except ValueError:
-        results = [
-            found
-            for path in sorted(folder.path.glob("trainings/*/classifier.safetensors"))
-            if (found := folder.cell_result(*_row_and_seed(path.parent.name)))
-        ]
-        best = min(results, key=lambda found: found["selection_loss"])
-        return best["row"], best["seed"], None
+        return None
     config = ExportConfig(row=chosen.row.name, seed=chosen.seed)
-    augment, _ = augment_of(folder.path, config)
-    return chosen.row.name, chosen.seed, augment
-
-
-def _row_and_seed(name: str) -> tuple[str, int]:
-    row, _, seed = name.rpartition("-seed")
-    return row, int(seed)
+    return augment_of(folder.path, config)[0]

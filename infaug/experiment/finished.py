@@ -39,8 +39,8 @@ class FinishedTraining:
 
     @property
     def name(self) -> str:
-        """ROW-seedK, as in the run's folder."""
-        return f"{self.row.name}-seed{self.seed}"
+        """ROW-seedK or ROW-final, as in the run's folder."""
+        return self.folder.training(self.row.name, self.seed).path.name
 
     @property
     def config(self) -> RunConfig:

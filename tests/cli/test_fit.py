@@ -134,7 +134,8 @@ def test_images_of_many_sizes_and_a_target_folder_need_no_settings(tmp_path, cap
 
 
 def test_a_target_that_is_a_number_is_held_out_of_the_data(tmp_path, capsys):
-    message = refused(["fit", "--data", "digits", "--target=5"], capsys)
+    out = ["--out", str(tmp_path / "run")]
+    message = refused(["fit", "--data", "digits", "--target=5", *out], capsys)
     assert "10 classes" in message
     message = refused(["fit", "--data", "digits", "--target", "nowhere/5"], capsys)
     assert "nowhere/5" in message
