@@ -26,12 +26,13 @@ from infaug.randomness import Draws
 class Views:
     """What F trains on in one step: K weighted views of each of B samples.
 
+    `x` are images [B, K, C, H, W], or what the frozen layers of F have made of them.
     Every view has a label of its own: mixers change it. Rows of `y` are probabilities;
     rows of `weights` sum to one, or, where images weigh unlike each other
     (`baselines.reweight`), have that mean in each batch group.
     """
 
-    x: Float[Tensor, "B K C H W"]
+    x: Float[Tensor, "B K ..."]
     y: Float[Tensor, "B K Y"]
     weights: Float[Tensor, "B K"]
 

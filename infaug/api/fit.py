@@ -94,10 +94,10 @@ def _run(config: RunConfig, out: Path, given: Given | None, shown: bool) -> Resu
 def _requested(settings: Mapping[str, Any], model: nn.Module | str | None) -> RunConfig:
     """The config with the settings named in a call, which win over its mode."""
     config = in_mode(RunConfig(), settings.get("mode", RunConfig().mode))
-    config = changed(config, settings)
     if model is not None:
         network = model if isinstance(model, str) else "given"
         config = changed(config, {"classifier.network": network})
+    config = changed(config, settings)
     if config.classifier.network.startswith("py:"):
         name_network(config.classifier.network)
     return config

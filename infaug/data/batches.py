@@ -92,11 +92,20 @@ class Batches:
 
     def gather(self, step: int, whole: Int64[Tensor, "B"]) -> Batch:
         """The part held here of the batch of these positions, with a step's draws."""
-        held = whole.view(self.num_groups, -1)[list(self.world_groups)].flatten()
-        held = to_device(held, self.device)
+        held = self._held(whole)
         x = to_float(self.labelled.images[held])
         y = F.one_hot(self.labelled.labels[held], self.labelled.num_classes).float()
-        draws = Draws(
+        views = x.unsqueeze(1).expand(-1, self.num_views, *x.shape[1:])
+        return Batch(views, y, self.draws(step))
+
+    def positions(self, step: int) -> Int64[Tensor, "b"]:
+        """Where the images of a step that are held here lie among all images."""
+        whole = batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
+        return self._held(whole)
+
+    def draws(self, step: int) -> Draws:
+        """The random numbers of a step."""
+        return Draws(
             *self.purpose,
             "draws",
             step,
@@ -104,8 +113,10 @@ class Batches:
             group_size=self.batch_size // self.num_groups,
             device=self.device,
         )
-        views = x.unsqueeze(1).expand(-1, self.num_views, *x.shape[1:])
-        return Batch(views, y, draws)
+
+    def _held(self, whole: Int64[Tensor, "B"]) -> Int64[Tensor, "b"]:
+        held = whole.view(self.num_groups, -1)[list(self.world_groups)].flatten()
+        return to_device(held, self.device)
 
 
 def check_groups(batch_size: int, num_groups: int, world_groups: range) -> None:

@@ -92,14 +92,19 @@ def _settle_classifier(
     if optimizer == "auto":
         is_own = network in ("allconv", "given") or is_backbone(network)
         optimizer = "adam" if is_own else "sgd"
+    freeze = config.freeze
+    if freeze == "auto":
+        begins_pretrained = config.weights != "none" and device.type == "cpu"
+        freeze = "early" if begins_pretrained else "none"
     rate = config.learning_rate
     if rate is None:
         adam = 1e-3 if network == "given" or is_backbone(network) else 2e-3
-        adam = 3e-4 if config.weights != "none" and not config.freeze else adam
+        adam = 3e-4 if config.weights != "none" and freeze == "none" else adam
         rate = adam if optimizer == "adam" else 0.1
     return replace(
         config,
         network=network,
+        freeze=freeze,
         optimizer=optimizer,
         learning_rate=rate,
         precision=settle_precision(config, device),

@@ -32,7 +32,7 @@ from infaug.transfer import PARTIAL, fetch, names_below, put, put_bytes, remove
 
 STAMP, LEASE = "mirror.json", "lease.json"
 # Of this machine alone: locks, and what Ray keeps while it trains.
-UNSHARED = ("lock", "ray")
+UNSHARED = ("lock", "ray", "activations")
 WAITS_S = (1.0, 4.0, 10.0)  # before an upload is tried again
 
 

@@ -136,7 +136,7 @@ def classify(
     if refresher and left:
         refresher.after(round_, left.start)
     for step, metrics in fit_classifier(
-        cell.classifier,
+        cell.learner,
         cell.optimizers["classifier"],
         cell.views_at,
         range(first + left.start, first + left.stop),

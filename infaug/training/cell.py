@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from infaug.baselines.bilevel.lookahead import Lookahead
-from infaug.classify.backbone import Backbone, begin_backbone
+from infaug.classify.backbone import Backbone, LastPart, begin_backbone
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.loss import loss_of_views
 from infaug.classify.network import ImageClassifier, build_classifier
@@ -80,8 +81,6 @@ class Cell:
         )
         self.classifier.is_stretched = row.stretches
         self.classifier.normalise_by(to_float(some(train).images))
-        if isinstance(self.classifier, Backbone):
-            begin_backbone(self.classifier, settings)
         self.transform = build_transform(
             config.transform, channels, height, width, seed
         )
@@ -96,8 +95,11 @@ class Cell:
             network.to(device, self.dtype)
             if layout is not None:
                 network.to(memory_format=layout)
+        if isinstance(self.classifier, Backbone):
+            begin_backbone(self.classifier, settings)
         if settings.compile:
             self.classifier.compile()
+        self.learner: nn.Module = self.classifier  # What a step of F goes through.
         self.loss_of_views = loss_of_views(row.view_loss, settings.mmel_lambda)
         self.optimizers: dict[str, Optimizer] = {
             "classifier": optimizer_of_classifier(self.classifier, settings),
@@ -125,6 +127,13 @@ class Cell:
         self.initial: Mapping[str, Tensor] | None = None
         if driver is not None:
             self._be_driven_by(driver)
+
+    def keep_activations(self, folder: Path) -> None:
+        """Compute once what frozen layers make of the views, where that can be."""
+        if not isinstance(self.classifier, Backbone) or not self.classifier.is_frozen:
+            return
+        if self.views.keep_activations(self.classifier, folder):
+            self.learner = LastPart(self.classifier)
 
     def _be_driven_by(self, driver: Mapping[str, Tensor]) -> None:
         """Take the control row's F in place of the initial one, which is put aside."""

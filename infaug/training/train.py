@@ -21,6 +21,7 @@ from infaug.record.display import Display
 from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
 from infaug.record.training_folder import TrainingFolder, training_name
+from infaug.training.activations import FOLDER as ACTIVATIONS
 from infaug.training.alternation import (
     assess,
     estimator_steps,
@@ -163,6 +164,8 @@ def train(
         )  # fmt: skip
         if views_of is not None:
             cell.views = views_of(cell)
+        else:
+            cell.keep_activations(folder.run / ACTIVATIONS)
         if recorder.state is not None:
             cell.load(recorder.state)
         run_cell(cell, splits, recorder, services.solver)

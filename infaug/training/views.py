@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -20,6 +21,7 @@ from infaug.augment.views import (
     weigh_views,
 )
 from infaug.baselines.reweight.weights import reweigh
+from infaug.classify.backbone import Backbone
 from infaug.config import EstimatorConfig, RoundsConfig, RunConfig
 from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled
@@ -30,6 +32,11 @@ from infaug.estimate.learned_transform import LearnedTransform
 from infaug.estimate.policy import Policy
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
+from infaug.training.activations import (
+    Activations,
+    digest_of_state,
+    fits_memory,
+)
 from infaug.training.rows import Row
 from infaug.types import Augment, Views
 from infaug.world import World
@@ -81,6 +88,60 @@ class CellViews:
         if row.learns_policy:
             size = max(groups, config.policy.batch_size // groups * groups)
         self._estimate = self._batches(size, of_e, "estimate")
+        self.activations: Activations | None = None
+
+    def keep_activations(self, classifier: Backbone, folder: Path) -> bool:
+        """Whether F trains, from here on, on what its frozen layers make of views.
+
+        Not where views change during the training, or mix images, or weigh unalike, or
+        would not fit into memory.
+        """
+        settings = self.config.classifier
+        sets = [b.labelled for b in self._all_batches if isinstance(b, Batches)]
+        changes = self.row.is_learned or self.row.learns_policy
+        if changes or self.row.is_reweighted or len(sets) < len(self._all_batches):
+            return False
+        if any(isinstance(augment, Mixed) for augment in self._begun):
+            return False
+        size = (len(self.views), settings.frozen_views)
+        if not fits_memory(classifier, sets, *size):
+            return False
+        frozen = digest_of_state(
+            classifier.parts[0].state_dict()
+            | {"mean": classifier.mean, "std": classifier.std}
+        )
+        base = base_of(self.row, self.config.rounds.base)
+        names = [
+            f"{frozen} {classifier.is_stretched} {settings.precision} {base} {view} "
+            f"{settings.frozen_views} {self._state_of(view)}"
+            for view in self.views
+        ]
+        self.activations = Activations(
+            classifier,
+            list(zip(names, self._begun, strict=True)),
+            sets,
+            num_draws=settings.frozen_views,
+            folder=folder,
+            precision=settings.precision,
+        )
+        return True
+
+    def _state_of(self, view: str) -> str:
+        """What decides a view beside its name."""
+        parts = []
+        if "policy" in view:
+            parts += [
+                repr(self.config.policy),
+                digest_of_state(self.policy.state_dict()),
+            ]
+        if "random" in view:
+            parts.append(digest_of_state(self.transform.generator.state_dict()))
+        return " ".join(parts)
+
+    @property
+    def _all_batches(self) -> list[Batches | Stream]:
+        """Of F."""
+        return [self._classify] if self._late is None else [self._classify, self._late]
 
     def _batches(
         self,
@@ -141,6 +202,11 @@ class CellViews:
             batches = (
                 self._late if self._late is not None and is_late else self._classify
             )
+            if self.activations is not None:
+                assert isinstance(batches, Batches), "streams have no activations"
+                views = self.activations.at(batches, step)
+                tally.count("images", len(views.y))
+                return views
             x, y, draws = batches.at(step)
             x, y = x.to(self.dtype), y.to(self.dtype)
         tally.count("images", len(y))

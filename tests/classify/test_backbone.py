@@ -79,7 +79,7 @@ def test_a_pickle_that_holds_code_is_not_loaded(tmp_path):
 
 
 def test_a_frozen_body_stands_still_and_its_features_are_computed_once(tmp_path):
-    classifier = begun(weights=weights(tmp_path), freeze=True).train()
+    classifier = begun(weights=weights(tmp_path), freeze="body").train()
     learning = [k for k, p in classifier.named_parameters() if p.requires_grad]
     assert learning == ["head.weight", "head.bias"]
     assert not any(part.training for part in classifier.body.modules())
@@ -121,7 +121,7 @@ def test_a_network_of_ones_own_is_imported_only_where_it_is_named(
     [
         ({"network": "timm:a/../b"}, "must be one of auto"),
         ({"network": "resnet18", "weights": "default"}, "needs a network of timm or"),
-        ({"network": RESNET, "freeze": True}, "a frozen network learns no features"),
+        ({"network": RESNET, "freeze": "body"}, "a frozen network learns no features"),
     ],
 )
 def test_what_cannot_be_loaded_or_frozen_is_refused(settings, message):
@@ -139,7 +139,7 @@ def test_the_bundled_weights_know_photographs():
     table = pq.read_table(file).slice(0, 200)
     classifier = begun("efficientnet_lite0", weights="default").eval()
     torch.testing.assert_close(classifier.std.flatten(), torch.full((3,), 0.5))
-    from infaug.classify.backbone import _lite0_file
+    from infaug.classify.weights import _lite0_file
 
     names = timm.create_model("tf_efficientnet_lite0").state_dict()
     last = list(torch.load(_lite0_file(), weights_only=True).values())[-2:]

@@ -1,0 +1,142 @@
+"""What the frozen layers of F make of a few draws of each view, computed once.
+
+RUN/activations/KEY/DIGEST.npy   of one image: its draws, float16
+
+The draws of an image follow from its pixels alone, so all methods, folds and seeds of
+an experiment share them. Trainings that run at the same time share the work.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from infaug.classify.backbone import Backbone
+from infaug.data.batches import Batches
+from infaug.data.dataset import Labelled, to_float
+from infaug.precision import autocast
+from infaug.randomness import Draws, generator, to_device
+from infaug.types import Augment, Views
+
+FOLDER = "activations"
+MAX_BYTES = 2**31  # of all draws in memory; more, and views are made step by step
+
+
+class Activations:
+    """The activations of all draws, and the batches that are picked from them.
+
+    Args:
+        classifier: F, frozen.
+        augments: what each of the K views goes through, by a name that says all of it;
+            equal names share their draws.
+        images: of all that will be asked for.
+        num_draws: of each view of an image; a view without randomness needs one.
+        folder: where activations are kept.
+        precision: that F computes in.
+    """
+
+    def __init__(
+        self,
+        classifier: Backbone,
+        augments: list[tuple[str, Augment]],
+        images: Iterable[Labelled],
+        *,
+        num_draws: int,
+        folder: Path,
+        precision: str,
+    ):
+        self.classifier, self.num_draws = classifier, num_draws
+        self.folder, self.precision = folder, precision
+        self.names = [name for name, _ in augments]
+        self.rows: dict[str, int] = {}
+        unique = []
+        for labelled in images:
+            for image in labelled.images:
+                if self.rows.setdefault(digest_of(image), len(unique)) == len(unique):
+                    unique.append(image)
+        self.known = {n: self._all(n, augment, unique) for n, augment in augments}
+        self.found: dict[int, Tensor] = {}
+
+    def at(self, batches: Batches, step: int) -> Views:
+        """The views of a step's batch: activations in place of images."""
+        positions, draws = batches.positions(step), batches.draws(step)
+        images, device = batches.labelled, batches.device
+        if id(batches) not in self.found:
+            rows = [self.rows[digest_of(image)] for image in images.images]
+            self.found[id(batches)] = torch.tensor(rows)
+        rows = self.found[id(batches)][positions.cpu()]
+        views = []
+        for k, name in enumerate(self.names):
+            known = self.known[name]
+            unit = draws.fork("view", k).uniform(0, 1).cpu()
+            picked = (unit * known.shape[1]).long()
+            views.append(to_device(known[rows, picked], device).float())
+        y = F.one_hot(images.labels[positions], images.num_classes).float()
+        shape = (len(y), len(views))
+        return Views(
+            torch.stack(views, dim=1),
+            y[:, None].expand(*shape, -1),
+            torch.full(shape, 1 / len(views), device=device),
+        )
+
+    @torch.no_grad()
+    def _all(self, name: str, augment: Augment, images: list[Tensor]) -> Tensor:
+        """The activations of all draws of a view, [N, draws, ...]."""
+        folder = self.folder / blake2b(name.encode(), digest_size=8).hexdigest()
+        folder.mkdir(parents=True, exist_ok=True)
+        # In an order of its own, so that processes that begin together share the work.
+        order = generator("order", os.getpid())
+        digests = list(self.rows)
+        for k in torch.randperm(len(images), generator=order).tolist():
+            file = folder / f"{digests[k]}.npy"
+            if not file.exists():
+                _save(file, self._draws_of(images[k], digests[k], augment))
+        loaded = [np.load(folder / f"{digest}.npy") for digest in digests]
+        return torch.from_numpy(np.stack(loaded))
+
+    def _draws_of(self, image: Tensor, digest: str, augment: Augment) -> Tensor:
+        x = to_float(image[None]).expand(self.num_draws, *image.shape)
+        draws = Draws.of_size(self.num_draws, "draws", digest, device=x.device)
+        with autocast(x.device, self.precision):
+            return self.classifier.first(augment(x, draws))
+
+
+def digest_of(image: Tensor) -> str:
+    """A hash of an image's pixels."""
+    pixels = image.cpu().contiguous().numpy().data
+    return blake2b(pixels, digest_size=12).hexdigest()
+
+
+def digest_of_state(state: Mapping[str, Tensor]) -> str:
+    """A hash of tensors and their names."""
+    total = blake2b(digest_size=12)
+    for name, tensor in state.items():
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()
+
+
+def fits_memory(
+    classifier: Backbone, images: Iterable[Labelled], num_views: int, num_draws: int
+) -> bool:
+    """Whether the activations of all draws of the views are few enough to be kept."""
+    sets = list(images)
+    num = sum(len(labelled) for labelled in sets)
+    with torch.no_grad():
+        made = classifier.first(to_float(sets[0].images[:1]))
+    return num * num_views * num_draws * made.numel() * 2 <= MAX_BYTES
+
+
+def _save(file: Path, made: Tensor) -> None:
+    """Whole or not at all, whichever process is first."""
+    largest = torch.finfo(torch.float16).max
+    values = made.float().clamp(-largest, largest).half().cpu().numpy()
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("wb") as to:
+        np.save(to, values)
+    partial.replace(file)

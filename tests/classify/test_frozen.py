@@ -1,0 +1,122 @@
+"""Fine-tuning with frozen layers, through the command line and Python."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.transforms.functional import to_pil_image
+
+import infaug
+from infaug.classify.backbone import LastPart, build_backbone
+from infaug.cli.main import main
+from infaug.data.digits import digits
+
+pytest.importorskip("timm")
+NETWORKS = ["torchvision:resnet18", "timm:test_vit3", "timm:test_convnext"]
+STEPS = {
+    "seeds": 1,
+    "rows": ("pooled_even",),
+    "classifier": {
+        "batch_size": 4, "batch_groups": 2, "precision": "float32", "frozen_views": 2,
+    },
+    "rounds": {"rounds": 2, "classifier_steps": 2},
+    "data.folds": 0,
+    "shown": False,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Of each network, random ones in a file."""
+    folder = tmp_path_factory.mktemp("weights")
+    for network in NETWORKS:
+        body = build_backbone(network, 3, 0).body
+        tensors = {k: v.contiguous() for k, v in body.state_dict().items()}
+        save_file(tensors, folder / f"{network.partition(':')[2]}.safetensors")
+    return folder
+
+
+def some(start, stop):
+    """Images of three classes, these of each."""
+    whole = digits(image_size=32)
+    of_each = [(whole.labels == k).nonzero()[start:stop, 0] for k in range(3)]
+    at = torch.cat(of_each)
+    return whole.images[at], whole.labels[at]
+
+
+def fitted(network, freeze, weights, out, **more):
+    file = weights / f"{network.partition(':')[2]}.safetensors"
+    settings = {"classifier.weights": str(file), "classifier.freeze": freeze}
+    return infaug.fit(
+        network, some(0, 4), some(20, 23), out=out, **STEPS, **settings, **more
+    )
+
+
+def body_of(classifier):
+    return {k: v for k, v in classifier.state_dict().items() if k.startswith("body.")}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_early_layers_stay_and_the_last_part_learns(network, weights, tmp_path):
+    early = fitted(network, "early", weights, tmp_path / "early").classifier
+    whole = fitted(network, "body", weights, tmp_path / "body").classifier
+    before, after = body_of(whole), body_of(early)
+    moved = [k for k in before if not after[k].equal(before[k])]
+    assert 0 < len(moved) < len(before)
+    assert not any("running" in name for name in moved)
+    all_ = fitted(network, "none", weights, tmp_path / "none").classifier
+    learned = [k for k in moved if not body_of(all_)[k].equal(before[k])]
+    assert learned == moved
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_parts_of_a_frozen_body_make_up_the_whole(network):
+    classifier = build_backbone(network, 3, 0)
+    x = torch.rand(2, 3, 48, 48)
+    with torch.no_grad():
+        whole = classifier.eval()(x)
+        classifier.freeze("early")
+        torch.testing.assert_close(classifier(x), whole)
+        last = LastPart(classifier)(classifier.first(x))
+    torch.testing.assert_close(last, whole)
+    names = build_backbone(network, 3, 0).state_dict()
+    assert classifier.state_dict().keys() == names.keys()
+
+
+def test_a_network_that_cannot_be_cut_is_refused_with_what_works():
+    with pytest.raises(ValueError, match="use --freeze body or none"):
+        build_backbone("timm:test_vit", 3, 0).freeze("early")
+
+
+def test_trainings_share_what_frozen_layers_make_of_a_view(weights, tmp_path):
+    """Three methods, two views: no draw is computed twice, whoever needs it."""
+    rows = ("base", "pooled", "pooled_trivial")
+    fitted(NETWORKS[0], "body", weights, tmp_path / "a", rows=rows)
+    kinds = sorted((tmp_path / "a/activations").iterdir())
+    assert len(kinds) == 2
+    assert all(len(list(kind.iterdir())) > 12 for kind in kinds)
+    first = {f: f.stat().st_mtime_ns for kind in kinds for f in kind.iterdir()}
+    fitted(NETWORKS[0], "body", weights, tmp_path / "a", rows=rows)
+    assert {f: f.stat().st_mtime_ns for f in first} == first
+
+
+def test_a_frozen_network_trains_from_the_command_line(weights, tmp_path, capsys):
+    """Every kind of method: those that learn views forward these in every step."""
+    for name, (images, labels) in {"a": some(0, 4), "b": some(20, 23)}.items():
+        for k, (image, label) in enumerate(zip(images, labels, strict=True)):
+            folder = tmp_path / name / str(int(label))
+            folder.mkdir(parents=True, exist_ok=True)
+            to_pil_image(image).save(folder / f"{k}.png")
+    argv = (
+        f"fit --data {tmp_path / 'a'} --target {tmp_path / 'b'} --image-size 32 "
+        f"--network timm:test_convnext --weights {weights / 'test_convnext'}"
+        f".safetensors --out {tmp_path / 'run'} --freeze early --seeds 1 "
+        "--rows pooled pooled_learned policy_alone --num-rounds 2 "
+        "--rounds.classifier-steps 1 --rounds.estimator-steps 1 --data.folds 0 "
+        "--classifier.batch-size 4 --classifier.batch-groups 2 "
+        "--classifier.frozen-views 2 --estimator.batch-size 4 --policy.batch-size 4"
+    )
+    assert main(argv.split()) == 0
+    result = json.loads(capsys.readouterr().out.split("RESULT ")[-1])
+    assert {"pooled", "pooled_learned", "policy_alone"} <= set(result["methods"])
