@@ -44,13 +44,21 @@ class ResizedCropFlip:
     Szegedy et al. (2015), as torchvision's RandomResizedCrop draws it, except that a
     crop that does not fit is clamped to the image instead of drawn again: ten
     draws an image would tie the numbers of one image to another's luck.
+
+    Args:
+        min_area: share of the image that the smallest crop has.
     """
+
+    def __init__(self, min_area: float = AREA[0]):
+        if not 0 < min_area <= 1:
+            raise ValueError(f"the least area must lie in (0, 1], got {min_area}")
+        self.min_area = min_area
 
     def __call__(
         self, x: Float[Tensor, "B C H W"], draws: Draws
     ) -> Float[Tensor, "B C H W"]:
         """One crop of each image, bilinear, at the images' own size."""
-        area = draws.uniform(*AREA)
+        area = draws.uniform(self.min_area, AREA[1])
         aspect = draws.uniform(-LOG_ASPECT, LOG_ASPECT).exp()
         extent = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()], 1)
         extent = extent.clamp(max=1)

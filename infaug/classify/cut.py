@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import fx, nn
 
-MIN_SHARE = 0.5  # of the body's parameters, in the part that learns
+MIN_SHARE = 0.9  # of the body's parameters, in the part that learns
 
 
 class _Tracer(fx.Tracer):
@@ -27,7 +27,8 @@ def cut(body: nn.Module) -> tuple[nn.Module, nn.Module]:
 
     `last(first(x))` is `body(x)` as it is in evaluation mode, without dropout. The last
     part is as short as can be with at least `MIN_SHARE` of the parameters: the last
-    stage of most convolutional networks, half of a transformer's blocks.
+    two stages of most convolutional networks, all but one or two of a transformer's
+    blocks.
 
     Raises:
         ValueError: if the body cannot be traced, or is nowhere to be cut.

@@ -19,6 +19,7 @@ OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small traini
 
 
 NUM_FOLDS = 5
+FINE_TUNING = "resized_crop_flip:0.5"  # a network that begins pretrained needs less
 
 
 def with_folds(config: RunConfig, source: Source) -> RunConfig:
@@ -62,7 +63,8 @@ def settle(
     classifier = _settle_classifier(config.classifier, channels, size, device)
     base = config.rounds.base
     if base == "auto":
-        base = _base(channels, size)
+        is_pretrained = classifier.weights != "none"
+        base = FINE_TUNING if is_pretrained else _base(channels, size)
     candidates = config.tuning.candidates or candidates_for(base)
     for name in (base, *candidates):
         build_base(name)
