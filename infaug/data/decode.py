@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from infaug.config import DataConfig
+from infaug.data.tree import Member
 from infaug.storage import Location
 from infaug.words import plural
 
@@ -44,7 +45,7 @@ class Encoded(NamedTuple):
 
     name: str
     """File, or file and row: what an error message should say."""
-    image: bytes | Location | None
+    image: bytes | Location | Member | None
     """Encoded bytes, or the file that holds them; None if the row has none."""
     label: int
     """Class index."""
@@ -244,7 +245,7 @@ def reason(error: Exception) -> str:
 
 def _read(item: Encoded) -> bytes:
     """A file's bytes; storage that is away is no fault of the image."""
-    assert isinstance(item.image, Location)
+    assert isinstance(item.image, Location | Member)
     try:
         return item.image.read_bytes()
     except ValueError as error:

@@ -223,7 +223,7 @@ def _opened(item: Encoded) -> BytesIO | str:
         raise ValueError("the row holds no image bytes")
     if isinstance(item.image, bytes):
         return BytesIO(item.image)
-    if item.image.is_local:
+    if isinstance(item.image, Location) and item.image.is_local:
         return item.image.base
     return BytesIO(item.image.read_bytes())
 
