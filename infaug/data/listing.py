@@ -4,16 +4,25 @@ Parquet, class folders, tars of them, tables and metadata files all end here. Wh
 decodes, counts, samples or rewrites images need not know which it was.
 """
 
+import json
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn
+from pathlib import PurePosixPath
+from typing import Any, NoReturn
 
 from infaug.config import DataConfig
 from infaug.data.decode import Encoded
 from infaug.data.folder import class_folders, without_runs
-from infaug.data.names import is_parquet, suffix_of
-from infaug.data.parquet import parquet_class_names, parquet_items, parquet_parts
+from infaug.data.names import (
+    SPLITS,
+    is_parquet,
+    split_of,
+    split_of_file,
+    suffix_of,
+)
+from infaug.data.parquet import parquet_class_names, parquet_items
 from infaug.data.table import (
     TABLES,
     Line,
@@ -25,6 +34,7 @@ from infaug.data.table import (
 from infaug.data.tree import Member, source_files
 from infaug.storage import Location, location
 
+PLAN = "plan.json"  # of a prepared folder
 LAYOUTS = (
     "give name.parquet, a folder with train.parquet, a folder or tar with "
     "class/name.jpg, or a CSV of paths and labels"
@@ -74,7 +84,7 @@ def listed(source: str, config: DataConfig) -> dict[str, Listed]:
     if path.is_dir():
         if lines := metadata_parts(path, names, config):
             return _of_lines(path, lines, config)
-        if parquet := parquet_parts(path, names):
+        if parquet := _parquet_parts(path, names):
             return _of_parquet(parquet, config)
     layout = class_folders(str(path), names)
     if not layout.splits:
@@ -103,6 +113,92 @@ def _refuse_layout(
     hint = IMAGENET if any("ILSVRC2012_val_" in name for name in names) else ""
     lines = "".join(f"\n{note}" for note in notes)
     raise ValueError(f"data.source {path} is {found}: {LAYOUTS}{hint}{lines}")
+
+
+def _parquet_parts(path: Location, names: Sequence[str]) -> dict[str, list[Location]]:
+    """The files of `train`, and of `val` and `test` where there are such.
+
+    A split is named by the beginning of a file's name or by a folder above it, in any
+    usual spelling (`data/train-00000-of-00002.parquet`, `validation/0000.parquet`).
+    Where no file is of train, all that name no split are. Files that are not used are
+    named in a warning.
+
+    Args:
+        path: the folder.
+        names: of the files below it; those of other kinds are passed over.
+
+    Raises:
+        ValueError: if there is no file of `train`, or one that its plan lists is
+            missing.
+    """
+    files = sorted(name for name in names if is_parquet(name))
+    _refuse_missing(path, set(files))
+    parts: dict[str, list[str]] = {split: [] for split in SPLITS}
+    others = []
+    for name in files:
+        split = _split_of(name)
+        (others if split is None else parts[split]).append(name)
+    if parts["train"] and others:
+        warnings.warn(
+            f"{path}: only files of train, val and test are used, not "
+            f"{', '.join(others[:5])}{', ...' if len(others) > 5 else ''}",
+            stacklevel=2,
+        )
+    elif not parts["train"]:
+        parts["train"] = others
+    if files and not parts["train"]:
+        raise ValueError(
+            f"{path} holds {files[0]} and no Parquet file of the training images: add "
+            "a train.parquet, or give the one file to train on"
+        )
+    return {
+        split: [path / name for name in found]
+        for split, found in parts.items()
+        if found
+    }
+
+
+def _split_of(name: str) -> str | None:
+    *above, file = PurePosixPath(name).parts
+    for folder in above:
+        if (split := split_of(folder)) is not None:
+            return split
+    return split_of_file(file)
+
+
+def _refuse_missing(path: Location, present: set[str]) -> None:
+    plan = read_plan(path)
+    if plan is None:
+        return
+    planned = list(plan["shards"])
+    missing = [name for name in planned if name not in present]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {missing[0]}, in all {len(missing)} of the {len(planned)} "
+            f"files that its plan.json lists: `infaug data prepare {plan['source']} "
+            f"{path}`, with the settings it was begun with, writes what is missing"
+        )
+
+
+def read_plan(folder: Location) -> dict[str, Any] | None:
+    """The plan of a prepared folder; None if it has none.
+
+    Raises:
+        ValueError: if it has one that is damaged.
+    """
+    path = folder / PLAN
+    if not path.is_file():
+        return None
+    try:
+        plan = json.loads(path.read_bytes())
+        if not isinstance(plan["shards"], dict):
+            raise TypeError("no shards")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): remove it with the Parquet files beside it, "
+            "and prepare again"
+        ) from error
+    return plan
 
 
 def _of_parquet(

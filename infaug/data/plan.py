@@ -18,8 +18,7 @@ import torch
 
 from infaug.config import DataConfig, PrepareConfig
 from infaug.data.decode import Encoded
-from infaug.data.listing import Listed, listed
-from infaug.data.parquet import PLAN, read_plan
+from infaug.data.listing import PLAN, Listed, listed, read_plan
 from infaug.data.shard_file import ROWS_PER_GROUP, Shard, whole_file
 from infaug.data.tree import Member
 from infaug.randomness import generator
