@@ -53,9 +53,6 @@ def find_columns(
     """The columns that `config` names, or the only ones there can be.
 
     Without `labels_needed`, images may be without a column of labels.
-
-    Raises:
-        ValueError: if there are none, several, or some of the wrong type.
     """
     image = _image_column(file, schema, config)
     hive = dict(
@@ -171,11 +168,7 @@ def number_of(class_names: tuple[str, ...] | None) -> dict[str, int]:
 
 
 def class_index(name: str, label: Any, number: dict[str, int]) -> int:
-    """The class of a row.
-
-    Raises:
-        ValueError: if the label is missing or names no class; `name` is the row's.
-    """
+    """The class of a row."""
     if is_no_label(label):
         raise ValueError(f"{name} has no label: remove the row or label it")
     if isinstance(label, str):

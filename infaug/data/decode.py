@@ -76,12 +76,7 @@ class Decoder:
         self._first: tuple[str, Image.Image] | None = None
 
     def read(self, items: Iterable[Encoded]) -> "Decoded":
-        """All readable items; the others are added to `bad`.
-
-        Raises:
-            ValueError: if no image could be read, more than `max_bad_images` cannot be,
-                or images differ in size or mode and the config does not settle it.
-        """
+        """All readable items; the others are added to `bad`."""
         pixels, labels, names, shape = bytearray(), [], [], (0, 0, 0)
         for item in items:
             image = self._decode(item)
@@ -174,9 +169,6 @@ def open_image(
         mode: L, RGB or auto.
         pixel_bits: bits that grey of more than 8 bits uses; None: 16.
         changes: counts images that were turned, composited or rescaled.
-
-    Raises:
-        UnreadableError: if there is none, or none that Pillow can decode.
     """
     if item.image is None:
         raise UnreadableError(item.name, "the row holds no image bytes")

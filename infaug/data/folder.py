@@ -67,9 +67,6 @@ def class_folders(where: str, names: Iterable[str]) -> Layout:
     """Splits and classes of the files with these names, relative to `where`.
 
     Folders without an image are folders with a "/" at the end of their name.
-
-    Raises:
-        ValueError: where it is unclear what the classes are.
     """
     seen = Seen()
     images = _images(names, seen)

@@ -126,10 +126,6 @@ def _parquet_parts(path: Location, names: Sequence[str]) -> dict[str, list[Locat
     Args:
         path: the folder.
         names: of the files below it; those of other kinds are passed over.
-
-    Raises:
-        ValueError: if there is no file of `train`, or one that its plan lists is
-            missing.
     """
     files = sorted(name for name in names if is_parquet(name))
     _refuse_missing(path, set(files))
@@ -181,11 +177,7 @@ def _refuse_missing(path: Location, present: set[str]) -> None:
 
 
 def read_plan(folder: Location) -> dict[str, Any] | None:
-    """The plan of a prepared folder; None if it has none.
-
-    Raises:
-        ValueError: if it has one that is damaged.
-    """
+    """The plan of a prepared folder; None if it has none."""
     path = folder / PLAN
     if not path.is_file():
         return None

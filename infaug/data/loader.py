@@ -99,11 +99,7 @@ class Reader:
         return [EncodedChunk(buffer.shard, items[p], numbers[p]) for p in parts]
 
     def decode(self, encoded: EncodedChunk, crops: tuple[Crop, ...]) -> Chunk:
-        """The crops of a chunk.
-
-        Raises:
-            ValueError: for an image that cannot be read.
-        """
+        """The crops of a chunk."""
         images = [
             self.crops_of(item, crops, numbers)
             for item, numbers in zip(encoded.items, encoded.numbers, strict=True)
@@ -114,21 +110,18 @@ class Reader:
     def crops_of(
         self, item: Encoded, crops: tuple[Crop, ...], numbers: Float[Tensor, "K 5"]
     ) -> UInt8[Tensor, "K C size size"]:
-        """The crops of one image, bilinear with antialiasing.
-
-        Raises:
-            ValueError: if the image cannot be read.
-        """
+        """The crops of one image, bilinear with antialiasing."""
         try:
             image = open_image(item, self.mode, self.pixel_bits)
         except ValueError as error:
             raise ValueError(
                 f"{error}: `infaug data prepare` writes a set without unreadable images"
             ) from error
+        square = (self.size, self.size)
         cut = [
             _random(image, self.size, *row)
             if crop == "random"
-            else ImageOps.fit(image, (self.size,) * 2, Image.Resampling.BILINEAR)
+            else ImageOps.fit(image, square, Image.Resampling.BILINEAR)
             for crop, row in zip(crops, numbers.tolist(), strict=True)
         ]
         return torch.from_numpy(np.stack([channels_first(each) for each in cut]))

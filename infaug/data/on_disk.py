@@ -82,11 +82,7 @@ class OnDisk:
         )
 
     def select(self, indices: Int64[Tensor, "n"]) -> Labelled:
-        """The images at `indices`, in that order, decoded: centre squares.
-
-        Raises:
-            ValueError: if one of them cannot be read.
-        """
+        """The images at `indices`, in that order, decoded: centre squares."""
         order = self.positions[indices.cpu()].argsort()
         wanted = self.positions[indices.cpu()][order]
         images = torch.empty(len(wanted), *self.image_shape, dtype=torch.uint8)
@@ -123,11 +119,7 @@ class OnDisk:
 
 
 def must_stream(files: Sequence[Location], config: DataConfig) -> bool:
-    """Whether the images of these files would take too much memory, decoded.
-
-    Raises:
-        ValueError: if they would, and no size is given to which they are decoded.
-    """
+    """Whether the images of these files would take too much memory, decoded."""
     rows, size = num_rows(files), config.image_size
     height, width = (size, size) if size else _size_of_first(files[0], config)
     channels = 1 if config.mode == "L" else 3
@@ -149,11 +141,7 @@ def open_on_disk(
     class_names: tuple[str, ...] | None,
     loader: Loader,
 ) -> OnDisk:
-    """All images of these files; without names, classes are called by their numbers.
-
-    Raises:
-        ValueError: for a file, column or label that cannot be used.
-    """
+    """All images of these files; without names, classes are called by their numbers."""
     assert config.image_size is not None, "`must_stream` asks for it"
     groups = row_groups(files, config)
     labels = read_labels(groups, class_names)

@@ -41,11 +41,7 @@ OUT_OF_REACH = (
 def parquet_class_names(
     files: Sequence[Location], config: DataConfig
 ) -> tuple[str, ...] | None:
-    """The class names that the files agree on, or None if labels are bare numbers.
-
-    Raises:
-        ValueError: if names in the metadata are unusable, or files disagree.
-    """
+    """The class names that the files agree on, or None if labels are bare numbers."""
     first, found = None, set[str]()
     for file in files:
         with opened(file) as parquet:
@@ -100,11 +96,7 @@ class RowGroup:
 def row_groups(
     files: Sequence[Location], config: DataConfig, *, labels_needed: bool = True
 ) -> tuple[RowGroup, ...]:
-    """All row groups of the files, in order.
-
-    Raises:
-        ValueError: for a file or column that cannot be used.
-    """
+    """All row groups of the files, in order."""
     groups: list[RowGroup] = []
     first = 0
     for file in (each.fixed for each in files):  # Others may read them.
@@ -136,11 +128,7 @@ def num_rows(files: Iterable[Location]) -> int:
 def read_labels(
     groups: Sequence[RowGroup], class_names: tuple[str, ...] | None
 ) -> Int64[Tensor, "N"]:
-    """The classes of all rows; images are not read.
-
-    Raises:
-        ValueError: with the first row whose label names no class.
-    """
+    """The classes of all rows; images are not read."""
     number = number_of(class_names)
     labels = [np.zeros(0, dtype=np.int64)]
     for file, of_file in groupby(groups, key=lambda group: group.file):
@@ -155,12 +143,12 @@ def read_labels(
 def _indices(
     file: Location, table: pa.Table, columns: Columns, number: dict[str, int]
 ) -> np.ndarray:
-    column = table.column(0) if columns.label is not None else None
-    if column is not None and column.null_count == 0:
-        if pa.types.is_integer(column.type):
+    if columns.label is not None and pa.types.is_integer(table.column(0).type):
+        column = table.column(0)
+        if column.null_count == 0:
             labels = column.to_numpy().astype(np.int64)
-            largest = labels.max(initial=-1)
-            if labels.min(initial=0) >= 0 and (not number or largest < len(number)):
+            is_named = not number or labels.max(initial=-1) < len(number)
+            if labels.min(initial=0) >= 0 and is_named:
                 return labels
     return np.asarray(
         [
@@ -179,9 +167,6 @@ def read_rows(
     Args:
         group: where they lie.
         positions: of the wanted ones in the set; None: all.
-
-    Raises:
-        ValueError: if the file cannot be read there.
     """
     columns, first = group.columns, group.first
     with (
@@ -205,11 +190,7 @@ def read_items(
     class_names: tuple[str, ...] | None,
     positions: Container[int] | None = None,
 ) -> Iterator[tuple[int, Encoded]]:
-    """The same rows as encoded images with the index of their class.
-
-    Raises:
-        ValueError: if a label is missing, negative, or names no class.
-    """
+    """The same rows as encoded images with the index of their class."""
     number = number_of(class_names)
     for position, name, image, label in read_rows(group, positions):
         yield position, Encoded(name, image, class_index(name, label, number))
@@ -218,11 +199,7 @@ def read_items(
 def parquet_items(
     files: Sequence[Location], config: DataConfig, class_names: tuple[str, ...] | None
 ) -> Iterator[Encoded]:
-    """Every row of the files in order.
-
-    Raises:
-        ValueError: as `read_items`, and if a column is missing or of the wrong type.
-    """
+    """Every row of the files in order."""
     for group in row_groups(files, config):
         for _, item in read_items(group, class_names):
             yield item
@@ -231,11 +208,7 @@ def parquet_items(
 def unlabelled_rows(
     file: Location, config: DataConfig
 ) -> Iterator[tuple[str, bytes | None, str]]:
-    """Name, image and name of the class of each row; an empty one if it has none.
-
-    Raises:
-        ValueError: if there is no column of images.
-    """
+    """Name, image and name of the class of each row; an empty one if it has none."""
     groups = row_groups([file], config, labels_needed=False)
     names = groups[0].columns.class_names if groups else None
     for group in groups:
@@ -248,9 +221,6 @@ def opened(file: Location) -> Iterator[pq.ParquetFile]:
     """An open file, its pages to be checked as they are read.
 
     Without checksums, changed bytes of an image can pass as another image.
-
-    Raises:
-        ValueError: if it cannot be read as Parquet.
     """
     with reading(file, "its footer"):
         system, path = file.opened

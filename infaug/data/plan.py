@@ -56,10 +56,6 @@ def list_source(source: Path, test: Path | None = None) -> Listing:
     """List a folder, tar or table; `test` is another whose images are the test split.
 
     Where a source has `val` and no `test`, as ImageNet has, `val` is the test split.
-
-    Raises:
-        ValueError: if a source is missing, has no classes, or splits that differ in
-            classes.
     """
     splits = _listed(source)
     if test is not None:
@@ -181,11 +177,7 @@ def describe(
 
 
 def check_folder(folder: Path, plan: dict[str, Any]) -> None:
-    """Refuse a folder that holds anything but this very plan and its shards.
-
-    Raises:
-        ValueError: with what is there instead.
-    """
+    """Refuse a folder that holds anything but this very plan and its shards."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: give a new or empty folder")
     held = sorted(
@@ -214,11 +206,7 @@ def check_folder(folder: Path, plan: dict[str, Any]) -> None:
 
 
 def write_plan(folder: Path, plan: dict[str, Any]) -> None:
-    """Write plan.json if it is not there.
-
-    Raises:
-        ValueError: if it cannot be written.
-    """
+    """Write plan.json if it is not there."""
     if not (folder / PLAN).exists():
         with whole_file(folder / PLAN) as path:
             path.write_text(json.dumps(plan, indent=1) + "\n")

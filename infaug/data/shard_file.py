@@ -60,9 +60,6 @@ def write_shard(
     """Write a shard, whole or not at all, and read back what can be compared.
 
     `note` receives how many images are done, every now and then.
-
-    Raises:
-        ValueError: if the source cannot be read or the shard cannot be written.
     """
     schema = image_schema(shard.class_names)
     path = folder / shard.file
@@ -166,9 +163,6 @@ def checked(content: bytes, shorter_side: int | None) -> bytes:
     Larger images are shrunk so that the shorter side has `shorter_side` pixels, bicubic
     with antialiasing, and encoded as JPEG of quality 95 if they were JPEG, else as PNG.
     They are turned as their EXIF orientation says, for metadata is not kept then.
-
-    Raises:
-        One of `decode.UNREADABLE`: if they are no whole image.
     """
     with Image.open(BytesIO(content)) as image:
         image.load()
@@ -209,11 +203,7 @@ def _encoded(image: Image.Image, source_format: str | None) -> bytes:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to; it becomes `path` when all went well, else it is removed.
-
-    Raises:
-        ValueError: if it cannot be written, as when the disk is full.
-    """
+    """A path to write to; it becomes `path` when all went well, else it is removed."""
     # Not named *.parquet, so that a reader of the folder never takes it for data. Host
     # and process: a task that is given up may still be writing when its double starts.
     own = f".{path.name}.{socket.gethostname()}.{os.getpid()}.part"

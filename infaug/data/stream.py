@@ -43,9 +43,6 @@ def buffers(
         first: images of each shard that are passed over.
         key: seed key of the order.
         size: images of a buffer, or a few more.
-
-    Raises:
-        ValueError: if there are fewer row groups than shards.
     """
     filled = [number for number, positions in enumerate(by_group) if len(positions)]
     if len(filled) < num_shards:
@@ -73,7 +70,9 @@ def buffers(
                     )  # fmt: skip
                 start = stop
 
-    return heapq.merge(*map(of_shard, shards), key=lambda each: (each.start, each.shard))
+    return heapq.merge(
+        *map(of_shard, shards), key=lambda each: (each.start, each.shard)
+    )
 
 
 def _shuffled(num: int, *key: Purpose) -> Int64[Tensor, "num"]:
@@ -108,10 +107,6 @@ class Stream:
         device: where images are turned to float.
         crops: of every image, one for each view.
         key: seed key of the batches; equal keys give equal batches.
-
-    Raises:
-        ValueError: if groups would not be equal or not exist, or there are fewer row
-            groups than groups.
     """
 
     def __init__(
@@ -133,11 +128,7 @@ class Stream:
         self._begin(0)
 
     def at(self, step: int) -> Batch:
-        """Crops in [0, 1], one-hot labels and draws of a step: b rows, held here.
-
-        Raises:
-            ValueError: for an image that cannot be read.
-        """
+        """Crops in [0, 1], one-hot labels and draws of a step: b rows, held here."""
         if step != self._next:
             self._begin(step)
         self._next += 1

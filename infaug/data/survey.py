@@ -25,8 +25,8 @@ from infaug.data.decode import (
     largest_value,
 )
 from infaug.data.listing import Listed, listed
+from infaug.data.on_disk import OnDisk
 from infaug.data.parquet import RowGroup, num_rows, read_items, row_groups
-from infaug.data.stored import Stored
 from infaug.storage import Location
 
 MOST_HEADERS = 2000  # of each split; a thousandth of a second each
@@ -70,11 +70,7 @@ class Survey:
 
 
 def survey(config: DataConfig) -> Survey:
-    """Look at the images of `config.source`, and of its target if there is one.
-
-    Raises:
-        ValueError: for a source that `listed` refuses.
-    """
+    """Look at the images of `config.source`, and of its target if there is one."""
     found = Survey()
     targets = [config.of_target] if config.target_source is not None else []
     for each in (config, *targets):
@@ -92,9 +88,6 @@ def settle_images(config: DataConfig) -> tuple[DataConfig, list[str]]:
 
     Returns:
         The config with what was chosen, and a line for the user about each choice.
-
-    Raises:
-        ValueError: for a source that `listed` refuses.
     """
     if config.source == "digits" or (
         config.image_size and config.mode != "auto" and config.pixel_bits
@@ -162,7 +155,7 @@ def _sample(part: Listed, config: DataConfig) -> Iterable[Encoded]:
     return _rows(row_groups(part.files, config), part.class_names)
 
 
-def sampled_changes(images: Stored) -> tuple[Counter[str], int]:
+def sampled_changes(images: OnDisk) -> tuple[Counter[str], int]:
     """How many of some streamed images are changed as they are read, and of how many.
 
     They are counted as `decode.changes_of` has it.

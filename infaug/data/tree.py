@@ -34,11 +34,7 @@ class Member(NamedTuple):
         return f"{self.file}: {self.name}"
 
     def read_bytes(self) -> bytes:
-        """What it holds.
-
-        Raises:
-            ValueError: if it cannot be read.
-        """
+        """What it holds."""
         try:
             with open(self.file.base, "rb") as file:
                 file.seek(self.offset)
@@ -48,12 +44,7 @@ class Member(NamedTuple):
 
 
 def source_files(path: Location) -> Mapping[str, Location | Member]:
-    """Every file of a source by its name there; empty folders end in a slash.
-
-    Raises:
-        ValueError: for a folder that cannot be read, a name that is no UTF-8, and a
-            tar that is damaged, compressed or holds links.
-    """
+    """Every file of a source by its name there; empty folders end in a slash."""
     if path.is_file():
         return _index_tar(path)
     if not path.is_local:
@@ -74,9 +65,6 @@ def walk(folder: Path) -> Iterator[str]:
 
     Links to folders are followed, each folder once; what is the system's own is passed
     over.
-
-    Raises:
-        ValueError: if a folder cannot be read.
     """
     seen: set[str] = set()
     for root, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
