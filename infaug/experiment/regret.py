@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
+from torchvision.transforms.v2.functional import to_pil_image
 
 from infaug.classify.evaluate import evaluate
 from infaug.config import DataConfig, RoundsConfig, RunConfig
@@ -113,7 +115,7 @@ def _parts(
     if not all(path.exists() for path in paths):
         for path, part in zip(paths, _divided(problem, seed, places), strict=True):
             path.unlink(missing_ok=True)
-            write_parquet(_Rows(part), path, part.class_names)
+            write_parquet(_Pairs(part), path, part.class_names)
     source, target, rest = paths
     return source, target, rest
 
@@ -140,8 +142,8 @@ def _divided(
         yield Labelled(images, part.labels, part.class_names)
 
 
-class _Rows:
-    """Labelled images as pairs of an image [H W] or [H W C] and its label."""
+class _Pairs:
+    """Labelled images as pairs of an image and its label."""
 
     def __init__(self, part: Labelled):
         self.part = part
@@ -149,9 +151,8 @@ class _Rows:
     def __len__(self) -> int:
         return len(self.part)
 
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        pixels = self.part.images[index].permute(1, 2, 0).squeeze(2).numpy()
-        return pixels, int(self.part.labels[index])
+    def __getitem__(self, index: int) -> tuple[Image.Image, int]:
+        return to_pil_image(self.part.images[index]), int(self.part.labels[index])
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> str:
