@@ -10,9 +10,9 @@ import torch
 
 from infaug.config import RunConfig
 from infaug.cores import usable_cores
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import FINAL, divide
 from infaug.data.source import Source, load
-from infaug.data.stored import Stored
 from infaug.experiment.cells import name_of, needed_by, plan_cells, resolve
 from infaug.experiment.processes import in_processes
 from infaug.precision import pick_device
@@ -190,7 +190,7 @@ def num_jobs(
     is_shared = (
         services.solver is not None
         or device.type != "cpu"
-        or isinstance(source.train, Stored)
+        or isinstance(source.train, OnDisk)
         or folder.mirror is not None
         or config.classifier.network == "given"
     )

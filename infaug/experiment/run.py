@@ -12,8 +12,8 @@ import torch
 from rich.console import Console
 
 from infaug.config import Controls, RunConfig
+from infaug.data.on_disk import OnDisk
 from infaug.data.source import Source, load
-from infaug.data.stored import Stored
 from infaug.experiment.beginning import begin_data, tell_data
 from infaug.experiment.controls import choose_controls, choose_methods
 from infaug.experiment.execute import (
@@ -81,7 +81,7 @@ def run(
         begin = partial(begin_data, config.data, folder)
         data, told = world.first(begin)
         config = replace(config, data=data)
-        source = load(data, services.feed)
+        source = load(data, services.loader)
         config = with_folds(config, source)
         world.first(lambda: folder.match_data(source.identity))
         tell = partial(tell_data, source, config, folder, told, shown=shown)
@@ -102,7 +102,7 @@ def run(
         elif config.controls == "auto" and not config.rows:
             pick = partial(_pick, settled, source, folder, device, world.size, shown)
             settled = replace(settled, controls=world.first(pick))
-        if shown and isinstance(source.train, Stored) and not folder.is_settled:
+        if shown and isinstance(source.train, OnDisk) and not folder.is_settled:
             tell = partial(_tell_outlook, settled, source, device, world.size)
             world.first(tell)
         world.first(lambda: folder.settle(settled))
