@@ -68,9 +68,16 @@ def split(
         fold: which of `config.folds` is judged; None: none, all images train.
     """
     rest = torch.randperm(len(labels), generator=generator(config.seed, "split"))
-    is_beside, none = target_labels is not None, rest[:0]
-    test, target = none, none
-    if target_labels is not None:
+    test, target = rest[:0], rest[:0]
+    if target_labels is None:
+        if config.folds:
+            test, rest = _fold(rest, labels, config.folds, fold)
+        elif not test_given:
+            test, rest = _take("test", config.test, rest, labels, class_names, 1)
+        # Two of each class: one to drive, one to choose.
+        target, _ = _take("target", config.target, rest, labels, class_names, 2)
+        influence, selection = _divide(target, labels, config.influence_share)
+    else:
         shuffle = generator(config.seed, "split target")
         held = torch.randperm(len(target_labels), generator=shuffle)
         if config.folds:
@@ -78,15 +85,9 @@ def split(
         elif test_of_target and not test_given:
             share = _size("test", config.test, len(held)) / len(held)
             test, held = _divide(held, target_labels, share, keep=2)
-    elif config.folds:
-        test, rest = _fold(rest, labels, config.folds, fold)
-    if not (test_given or test_of_target or config.folds):
-        test, rest = _take("test", config.test, rest, labels, class_names, at_least=1)
-    if not is_beside:
-        # Two of each class: one to drive, one to choose.
-        target, _ = _take("target", config.target, rest, labels, class_names, 2)
-        held, target_labels = target, labels
-    influence, selection = _divide(held, target_labels, config.influence_share)
+        elif not test_given:
+            test, rest = _take("test", config.test, rest, labels, class_names, 1)
+        influence, selection = _divide(held, target_labels, config.influence_share)
     train, unlabelled = _take_labels(config.labels, rest, target, labels, class_names)
     train = thin(train, labels, config.tail, config.seed)
     parts = (train, influence, selection, test, unlabelled)

@@ -57,10 +57,11 @@ class Survey:
                 Image.open(_opened(item)) as image,
             ):
                 is_turned = image.getexif().get(ORIENTATION, 1) in range(5, 9)
-                size, mode = image.size[::-1] if is_turned else image.size, image.mode
+                width, height = image.size
+                mode = image.mode
                 deepest = largest_value(image) if is_deep(image) else 0
                 self.deepest = max(self.deepest, deepest)
-                self.sizes[size] += 1
+                self.sizes[(height, width) if is_turned else (width, height)] += 1
                 self.modes[mode] += 1
 
 
