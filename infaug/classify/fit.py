@@ -171,7 +171,10 @@ def classifier_step(
     The views go through F in `parts` of whole groups, one in memory at a time.
     """
     losses = _losses(classifier, views, config, world, parts, loss_of)
-    result = take_step(losses, optimizer, world, guard, name="classifier")
+    result = take_step(
+        losses, optimizer, world, guard, name="classifier", num_losses=parts,
+        compress=config.bfloat16_gradients,
+    )  # fmt: skip
     assert guard.passed is not None
     merge_statistics(classifier, world, guard.passed)
     return result

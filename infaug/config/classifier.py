@@ -70,6 +70,9 @@ class ClassifierConfig:
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     """`auto`: bfloat16 autocast where the hardware multiplies bfloat16 itself, else
     float32. float64 is for proofs."""
+    bfloat16_gradients: bool = False
+    """Workers exchange F's gradients in bfloat16: half the bytes for slow networks
+    between machines, and a little noise."""
     channels_last: bool = True
     """Memory format of convolutions; measured by benchmarks/precision.py."""
     compile: bool = False
