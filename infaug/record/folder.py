@@ -208,8 +208,11 @@ class RunFolder:
             )
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, wait_s: float = 0.0) -> Iterator[None]:
         """Keep other processes out while this one writes: of this machine, or of all.
+
+        Args:
+            wait_s: for a process of this machine, such as one a killed driver left.
 
         Raises:
             ValueError: if another run is writing here.
@@ -219,7 +222,7 @@ class RunFolder:
             "--out"
         )
         with contextlib.ExitStack() as stack:
-            stack.enter_context(locked(self.path / "lock", refusal))
+            stack.enter_context(locked(self.path / "lock", refusal, wait_s))
             if self.mirror:
                 stack.enter_context(self.mirror.held())
             yield

@@ -13,7 +13,6 @@ RUN/trainings/METHOD-final/                   the chosen method on all labelled 
 import contextlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,17 +90,8 @@ class TrainingFolder:
             ValueError: if another process goes on writing here.
         """
         self.enter()
-        until = time.monotonic() + LOCK_WAIT_S
         refusal = f"another process is training in {self.path}: wait for it"
-        with contextlib.ExitStack() as stack:
-            while True:
-                try:
-                    stack.enter_context(locked(self.path / "lock", refusal))
-                    break
-                except ValueError:
-                    if time.monotonic() > until:
-                        raise
-                    time.sleep(0.2)
+        with locked(self.path / "lock", refusal, LOCK_WAIT_S):
             yield
 
     def finish(

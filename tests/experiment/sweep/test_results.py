@@ -7,10 +7,8 @@ from dataclasses import replace
 import pytest
 
 from infaug.config import RunConfig, from_dict
-from infaug.experiment.sweep.best import best_of, table
-from infaug.experiment.sweep.conclude import write_choice
-from infaug.experiment.sweep.importance import importance, said
-from infaug.experiment.sweep.proposals import propose
+from infaug.experiment.sweep.changes import propose
+from infaug.experiment.sweep.results import best_of, importance, table, write_choice
 from infaug.experiment.sweep.space import Choice
 from infaug.report.pictures import draw_importance, draw_parallel
 
@@ -99,7 +97,7 @@ def test_few_trials_say_nothing_and_noise_is_called_noise(tmp_path):
         trial.rounds[0] = replace(trial.rounds[0], loss=float(number * 7 % 12))
     found = importance(trials, SPACE, "loss")
     assert found is not None
-    assert "take it for noise" in said(found)
+    assert "take it for noise" in found.describe()
 
 
 def test_a_sweep_goes_on_with_more_trials_and_with_nothing_else(tmp_path):
