@@ -60,6 +60,7 @@ def write_card(
         "classifier F that was trained with it",
         "licence": licence or UNSTATED,
         "cell": {"row": chosen.row.name, "seed": chosen.seed, "chosen_by": chosen.how},
+        "answer": (result or {}).get("answer"),
         "verdict": result["verdict"] if result else None,
         "comparisons": result["comparisons"] if result else [],
         "accuracy": accuracies(folder, config),
