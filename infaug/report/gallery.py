@@ -16,7 +16,7 @@ from torch import Tensor
 
 from infaug.config import EstimatorConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
 from infaug.report.figures import draw_flow
@@ -64,7 +64,7 @@ def _encoded(image: Image.Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def examples(images: Labelled | Stored, num: int, what: str) -> list[Pixels]:
+def examples(images: Labelled | OnDisk, num: int, what: str) -> list[Pixels]:
     """A few images as they are, of several classes."""
     picked = images.select(some_of_each_class(images, num))
     names = [picked.class_names[label] for label in picked.labels.tolist()]
@@ -92,7 +92,7 @@ class BeforeAfter:
 @torch.no_grad()
 def before_and_after(
     transform: LearnedTransform,
-    images: Labelled | Stored,
+    images: Labelled | OnDisk,
     config: EstimatorConfig,
     num: int = 8,
 ) -> list[BeforeAfter]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from infaug.config import EstimatorConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
 from infaug.estimate.chance import draw_chance
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws, generator
@@ -150,7 +150,7 @@ def groups_of(found: LearnedViews, everything: str = "all") -> list[Group]:
     ]
 
 
-def sample_of_classes(images: Labelled | Stored) -> Labelled:
+def sample_of_classes(images: Labelled | OnDisk) -> Labelled:
     """Up to `MAX_IMAGES` images, as many of each of the largest classes."""
     counts = images.labels.bincount(minlength=images.num_classes)
     largest = counts.argsort(descending=True, stable=True)[:MAX_CLASSES]

@@ -1,6 +1,7 @@
 """How methods did, class by class too, and which images were left out."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -99,12 +100,15 @@ def gaps(experiment: ExperimentData) -> dict[str, float]:
 def differences(experiment: ExperimentData) -> list[Comparison]:
     """Learned methods against controls: over judged images once it is finished."""
     if stored := (experiment.result or {}).get("comparisons"):
-        unknown = {"low": float("-inf"), "high": float("inf")}
-        return [
-            Comparison(**{k: unknown[k] if v is None else v for k, v in each.items()})
-            for each in stored
-        ]
+        return [Comparison(**_UNKNOWN | _known(each)) for each in stored]
     return comparisons(tops(experiment))
+
+
+_UNKNOWN: Line = {"low": -math.inf, "high": math.inf}
+
+
+def _known(comparison: Line) -> Line:
+    return {name: value for name, value in comparison.items() if value is not None}
 
 
 def headline_of(experiment: ExperimentData) -> str | None:
