@@ -53,8 +53,8 @@ def predict(args: Predict) -> int:
     from infaug.predict.model import open_model
     from infaug.predict.predictions import as_csv, check_name, write_predictions
     from infaug.predict.predictions import predict as run_over
+    from infaug.record.display import ImageCount
     from infaug.record.folder import at_hand
-    from infaug.record.image_count import ImageCount
 
     name_network(args.network)
     is_printed = args.out == PRINTED

@@ -9,8 +9,7 @@ from typing import Any
 from ray.train.torch import TorchTrainer
 
 from infaug.distributed.ray_private import ControllerError
-from infaug.record.atomic import write_json
-from infaug.record.disk import writing
+from infaug.record.atomic import write_json, writing
 from infaug.record.folder import RunFolder
 
 MAX_DEATHS = 5  # at one checkpoint, with one number of workers

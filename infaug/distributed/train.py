@@ -101,7 +101,7 @@ def fit_on_workers(
                     folder.place,
                     cache=cache,
                     shown=shown,
-                    services=Services(solver=solver, watchers=[RayMetrics()]),
+                    services=Services(solver=solver, writers=[RayMetrics()]),
                 )
             scaling = scaling_of(
                 workers, gpus_per_worker, pool, resize_s, is_awaited=await_s > 0
@@ -209,7 +209,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             services=Services(
                 solver=job["solver"],
                 feed=job["feed"],
-                watchers=[RayMetrics(context.get_world_rank())],
+                writers=[RayMetrics(context.get_world_rank())],
                 is_leaving=leaving,
             ),
         )

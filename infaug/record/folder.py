@@ -34,8 +34,7 @@ from torch import Tensor
 
 from infaug.config import RunConfig, difference, from_dict, to_dict
 from infaug.lock import locked
-from infaug.record.atomic import write_bytes, write_json
-from infaug.record.disk import writing
+from infaug.record.atomic import write_bytes, write_json, writing
 from infaug.record.journal import read_lines
 from infaug.record.mirror import UNSHARED, Mirror
 from infaug.record.training_folder import TrainingFolder
@@ -177,24 +176,21 @@ class RunFolder:
 
     def list_unreadable(self, names: Sequence[str]) -> None:
         """Keep the list of images that were skipped, if there are any."""
-        if names:
-            text = "\n".join(names) + "\n"
-            with writing(self.path):
-                write_bytes(self.path / "unreadable.txt", text.encode())
+        self._write_lines("unreadable.txt", names)
 
     def list_notes(self, notes: Sequence[str]) -> None:
         """Keep what was skipped, renamed or changed on reading, if anything was."""
-        if notes:
-            text = "\n".join(notes) + "\n"
-            with writing(self.path):
-                write_bytes(self.path / "images.txt", text.encode())
+        self._write_lines("images.txt", notes)
 
     def list_duplicates(self, found: Sequence[Mapping[str, Any]]) -> None:
         """Keep the list of images that were in two splits, if there are any."""
-        if found:
-            text = "".join(json.dumps(each) + "\n" for each in found)
+        self._write_lines("duplicates.jsonl", [json.dumps(each) for each in found])
+
+    def _write_lines(self, name: str, lines: Sequence[str]) -> None:
+        if lines:
+            text = "".join(f"{line}\n" for line in lines)
             with writing(self.path):
-                write_bytes(self.path / "duplicates.jsonl", text.encode())
+                write_bytes(self.path / name, text.encode())
 
     def _write(self, name: str, value: Any) -> None:
         with writing(self.path):

@@ -21,8 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.lock import locked
-from infaug.record.atomic import write_json, write_tensors
-from infaug.record.disk import writing
+from infaug.record.atomic import write_json, write_tensors, writing
 
 LOCK_WAIT_S = 60.0  # for a process that a killed driver left behind
 
