@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from infaug.record.steps import Interval
+from infaug.record.training_folder import training_name
 from infaug.words import memory
 
 LOG_EVERY_S = 60.0
@@ -130,7 +131,7 @@ class Display:
         self.left[training][phase] = max(0, self.left[training][phase] - steps)
 
     def step(
-        self, training: int, name: str, round_: int, phase: str,
+        self, training: int, labels: Mapping[str, Any], round_: int, phase: str,
         steps: range, step: int, metrics: Mapping[str, Any],
     ) -> None:  # fmt: skip
         """Count a step and update the line."""
@@ -146,7 +147,8 @@ class Display:
         if "selection_loss" in metrics:
             self._loss = f"  validation loss {metrics['selection_loss']:.3f}"
         self._running[training] = (
-            f"{name} [{training + 1}/{self.num_trainings}]  "
+            f"{training_name(labels['row'], labels['seed'])} "
+            f"[{training + 1}/{self.num_trainings}]  "
             f"round {round_ + 1}/{self.num_rounds[training]}  "
             f"{phase} {step}/{steps.stop}"
         )

@@ -160,7 +160,7 @@ class TrainingLogger:
                 # Plain numbers, the one that is shown: the display may be elsewhere.
                 loss = {k: metrics[k] for k in ("selection_loss",) if k in metrics}
                 self.display.step(
-                    self.number, self.name, round_, phase, steps, number, loss
+                    self.number, self.labels, round_, phase, steps, number, loss
                 )
             is_due = is_last or number % config.checkpoint_every_steps == 0
             with timer.time("checkpoint"):

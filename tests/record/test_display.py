@@ -21,7 +21,8 @@ def take_steps(display: Display, clock: Clock, steps: range, seconds: float) -> 
     for step in steps:
         clock.seconds += seconds
         metrics = {"loss": 1.0}
-        display.step(0, "base seed 0", 0, "classify", steps, step + 1, metrics)
+        labels = {"row": "base", "seed": 0}
+        display.step(0, labels, 0, "classify", steps, step + 1, metrics)
 
 
 def test_a_log_has_a_status_line_a_minute(clock, capsys):
