@@ -9,28 +9,25 @@ what F sees. Prints a table of top-1 on the test images, %, and a line of JSON.
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from statistics import mean
 
 import torch
 import torch.nn.functional as F
 import tyro
-from torch import Tensor
-from torchvision.transforms.v2 import functional as tv
 
 from infaug.config import (
     InfluenceConfig,
     PolicyConfig,
     RoundsConfig,
     RunConfig,
-    ShiftConfig,
 )
 from infaug.config.classifier import ClassifierConfig
 from infaug.data.dataset import Labelled
 from infaug.data.digits import digits
 from infaug.data.problem import Splits
-from infaug.data.shift import apply_shift
+from infaug.data.shift import SHIFTS
 from infaug.experiment.plan import settle
 from infaug.randomness import generator
 from infaug.training.alternation import assess, run_cell
@@ -42,49 +39,6 @@ METHODS = (
     "base", "uniform_policy", "policy_online", "policy_learned", "policy_alone",
     "pooled_even", "pooled_uniform", "pooled_policy", "pooled_policy_alone",
 )  # fmt: skip
-Shift = Callable[[Tensor, torch.Generator], Tensor]
-
-
-def _turned(x: Tensor, contrast: float = 1.0, brightness: float = 0.0) -> Tensor:
-    shift = ShiftConfig(rotate_deg=40, contrast=contrast, brightness=brightness)
-    return apply_shift((255 * x).round().to(torch.uint8), shift).float() / 255
-
-
-def _inverted(x: Tensor, numbers: torch.Generator) -> Tensor:
-    moved = round(0.15 * x.shape[3])
-    return 1 - F.pad(x, (moved, 0, moved, 0))[..., : x.shape[2], : x.shape[3]]
-
-
-def _blurred(x: Tensor, numbers: torch.Generator) -> Tensor:
-    soft = tv.gaussian_blur(x, [7, 7], [1.2, 1.2])
-    return soft + 0.25 * torch.randn(x.shape, generator=numbers)
-
-
-def _clutter(x: Tensor, numbers: torch.Generator) -> Tensor:
-    """Smooth random fields behind the digits, up to 0.7 bright."""
-    coarse = torch.rand(len(x), 1, 5, 5, generator=numbers)
-    return torch.maximum(x, 0.7 * F.interpolate(coarse, x.shape[2:], mode="bilinear"))
-
-
-def _elastic(x: Tensor, numbers: torch.Generator) -> Tensor:
-    """Smooth random displacements, standard deviation 0.2 of half a side."""
-    coarse = 0.2 * torch.randn(len(x), 2, 4, 4, generator=numbers)
-    moved = F.interpolate(coarse, x.shape[2:], mode="bicubic").permute(0, 2, 3, 1)
-    grid = F.affine_grid(
-        torch.eye(2, 3).repeat(len(x), 1, 1), list(x.shape), align_corners=False
-    )
-    return F.grid_sample(x, grid + moved, align_corners=False)
-
-
-SHIFTS: dict[str, Shift] = {
-    "as trained": lambda x, numbers: x,
-    "rotated": lambda x, numbers: _turned(x),
-    "rotated, flat": lambda x, numbers: _turned(x, contrast=0.4, brightness=0.2),
-    "inverted, moved": _inverted,
-    "blurred, noisy": _blurred,
-    "clutter": _clutter,
-    "elastic": _elastic,
-}
 
 
 @dataclass(frozen=True, kw_only=True)

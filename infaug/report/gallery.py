@@ -13,7 +13,7 @@ from torch import Tensor
 
 from infaug.config import EstimatorConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
 from infaug.estimate.chance import draw_chance
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
@@ -79,7 +79,7 @@ class Shown:
 @torch.no_grad()
 def before_and_after(
     transform: LearnedTransform,
-    images: Labelled | Stored,
+    images: Labelled | OnDisk,
     config: EstimatorConfig,
     num: int = 8,
 ) -> list[Shown]:
@@ -141,7 +141,7 @@ def _tone(change: Float[Tensor, "C H W"]) -> str:
     )
 
 
-def examples(images: Labelled | Stored, num: int, what: str) -> list[Pixels]:
+def examples(images: Labelled | OnDisk, num: int, what: str) -> list[Pixels]:
     """A few images as they are, of several classes."""
     picked = images.select(some_of_each_class(images, num))
     names = [picked.class_names[label] for label in picked.labels.tolist()]
@@ -163,7 +163,7 @@ class Strip:
 
 @torch.no_grad()
 def interpolation(
-    transform: LearnedTransform, images: Labelled | Stored, config: EstimatorConfig
+    transform: LearnedTransform, images: Labelled | OnDisk, config: EstimatorConfig
 ) -> list[Strip]:
     """The first training image, at ten taus from one draw of E(x) + noise to another.
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from infaug.config import EstimatorConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
 from infaug.estimate.chance import draw_chance
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws, generator
@@ -176,7 +176,7 @@ def _group(name: str, found: LearnedViews, mask: torch.Tensor) -> Group:
     return Group(name=name, num=int(mask.sum()), quantiles=quantiles)
 
 
-def sample_of_classes(images: Labelled | Stored) -> Labelled:
+def sample_of_classes(images: Labelled | OnDisk) -> Labelled:
     """Up to `MOST_IMAGES` images, as many of each of the largest classes."""
     counts = images.labels.bincount(minlength=images.num_classes)
     largest = counts.argsort(descending=True, stable=True)[:MOST_CLASSES]

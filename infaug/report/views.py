@@ -20,8 +20,8 @@ from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.decode import Encoded, UnreadableError, open_image
 from infaug.data.names import SUFFIXES
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, load_splits
-from infaug.data.stored import Stored
 from infaug.data.tree import files_below
 from infaug.estimate.learned_transform import LearnedTransform, build_transform
 from infaug.export.images import pixels
@@ -112,7 +112,7 @@ def _draw(
     figure.savefig(path, dpi=110)
 
 
-def some_of_each_class(labelled: Labelled | Stored, num: int) -> Int64[Tensor, "n"]:
+def some_of_each_class(labelled: Labelled | OnDisk, num: int) -> Int64[Tensor, "n"]:
     """Positions of up to `num` images, classes in turn."""
     turn = torch.zeros_like(labelled.labels)
     for label in labelled.labels.unique():

@@ -13,8 +13,8 @@ from infaug.classify.evaluate import Evaluation, evaluate
 from infaug.classify.fit import fit_classifier
 from infaug.config import RoundsConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
-from infaug.data.stored import Stored
 from infaug.estimate.fit import fit_estimator
 from infaug.estimate.policy import fit_policy
 from infaug.record.steps import Metrics
@@ -189,7 +189,7 @@ def probe(cell: Cell, round_: int, influence: Labelled) -> dict[str, float]:
     that are streamed are too many for that.
     """
     config = cell.config.influence
-    if isinstance(cell.train, Stored) or not is_sampled(cell.train, config):
+    if isinstance(cell.train, OnDisk) or not is_sampled(cell.train, config):
         return {}
     if not config.probe_every or round_ % config.probe_every:
         return {}

@@ -16,9 +16,9 @@ from infaug.classify.loss import loss_of_views
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk, sample
 from infaug.data.problem import Splits
 from infaug.data.shift import apply_shift
-from infaug.data.stored import Stored, some
 from infaug.estimate.fit import InfluenceScores, Scores, influence_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.learned_transform import build_transform
@@ -79,7 +79,7 @@ class Cell:
             settings.network, channels, splits.num_classes, seed
         )
         self.classifier.is_stretched = row.stretches
-        self.classifier.normalise_by(to_float(some(train).images))
+        self.classifier.normalise_by(to_float(sample(train).images))
         if isinstance(self.classifier, Backbone):
             begin_backbone(self.classifier, settings)
         self.transform = build_transform(
@@ -224,7 +224,7 @@ class Cell:
         return kept
 
 
-def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | Stored:
+def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | OnDisk:
     if row.is_even:
         return _pooled_evenly(splits)
     if row.is_pooled:
