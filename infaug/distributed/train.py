@@ -60,7 +60,7 @@ def fit_on_workers(
     pool: PoolShape | None = None,
     gpus_per_worker: float | None = None,
     await_s: float = 0.0,
-    resize_s: float = 120.0,
+    resize_s: float = 150.0,
 ) -> dict[str, Any]:
     """`experiment.run` on as many Ray workers; the same result and files.
 
