@@ -15,7 +15,7 @@ from typing import Any
 
 import ray
 import ray.train
-from ray.train import FailureConfig, ScalingConfig
+from ray.train import FailureConfig, LoggingConfig, ScalingConfig
 from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -60,7 +60,7 @@ def fit_on_workers(
     pool: PoolShape | None = None,
     gpus_per_worker: float | None = None,
     await_s: float = 0.0,
-    resize_s: float = 120.0,
+    resize_s: float = 150.0,
 ) -> dict[str, Any]:
     """`experiment.run` on as many Ray workers; the same result and files.
 
@@ -164,6 +164,8 @@ def _train(
                 storage_filesystem=system,
                 # Machines may die any number of times; `count_attempt` ends the run.
                 failure_config=FailureConfig(max_failures=-1),
+                # All of it is in Ray's own files; a job's log has lines for people.
+                logging_config=LoggingConfig(log_level="WARNING"),
             ),
         )
 
