@@ -94,9 +94,10 @@ def _reserved_here() -> set[str]:
     if not ray.is_initialized():
         return set()
     own = ray.get_runtime_context().get_job_id()
+    held: Any = list_placement_groups(filters=[("creator_job_id", "=", own)])
     return {
         group.placement_group_id
-        for group in list_placement_groups(filters=[("creator_job_id", "=", own)])
+        for group in held
         if not group.name and group.state != "REMOVED"
     }
 
