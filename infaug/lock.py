@@ -15,23 +15,25 @@ from pathlib import Path
 from typing import IO
 
 DEAD_AFTER_S = 150.0  # the lease of an NFS server, and a margin
-POLL_S = 1.0
+POLL_S = 0.5
 
 
 @contextlib.contextmanager
-def locked(file: Path, refusal: str) -> Iterator[None]:
+def locked(file: Path, refusal: str, wait_s: float = 0.0) -> Iterator[None]:
     """Keep other processes out while this one holds `file`.
 
+    Args:
+        file: the lock.
+        refusal: the message if another process holds it.
+        wait_s: for a process of this machine, such as one that a killed driver left.
+
     Raises:
-        ValueError: with `refusal`, if a process of this machine holds it, or one of
-            another machine still does after `DEAD_AFTER_S`.
+        ValueError: if a process of this machine still holds it then, or one of another
+            machine still does after `DEAD_AFTER_S`.
     """
     with file.open("a+") as lock:
         if not _take(lock):
-            host = _holder(lock)
-            if host in ("", socket.gethostname()):
-                raise ValueError(refusal)
-            _outlive(lock, file, host, refusal)
+            _wait(lock, file, refusal, wait_s)
         lock.truncate(0)
         lock.write(socket.gethostname())
         lock.flush()
@@ -53,15 +55,18 @@ def _holder(lock: IO[str]) -> str:
     return lock.read().strip()
 
 
-def _outlive(lock: IO[str], file: Path, host: str, refusal: str) -> None:
-    """Wait for as long as the lock of a dead machine may stand."""
-    warnings.warn(
-        f"{file.parent} is locked by a process on {host}: waiting up to "
-        f"{DEAD_AFTER_S:.0f} s in case that machine is gone",
-        stacklevel=4,
-    )
-    until = time.monotonic() + DEAD_AFTER_S
+def _wait(lock: IO[str], file: Path, refusal: str, wait_s: float) -> None:
+    """Wait for as long as the lock may stand."""
+    host = _holder(lock)
+    if host not in ("", socket.gethostname()):
+        wait_s, refusal = DEAD_AFTER_S, f"{refusal} (it runs on {host})"
+        warnings.warn(
+            f"{file.parent} is locked by a process on {host}: waiting up to "
+            f"{DEAD_AFTER_S:.0f} s in case that machine is gone",
+            stacklevel=4,
+        )
+    until = time.monotonic() + wait_s
     while not _take(lock):
-        if time.monotonic() > until:
-            raise ValueError(f"{refusal} (it runs on {host})")
+        if time.monotonic() >= until:
+            raise ValueError(refusal)
         time.sleep(POLL_S)

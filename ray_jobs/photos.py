@@ -75,9 +75,7 @@ def main() -> int:
     return 0
 
 
-def one(
-    asked: argparse.Namespace, target: str, seed: int, out: Path
-) -> dict[str, Any]:
+def one(asked: argparse.Namespace, target: str, seed: int, out: Path) -> dict[str, Any]:
     """What infaug hands over for a target and seed, and what else there was."""
     photos = divided(asked.data / "photo.parquet", 60, seed)[0]
     given, rest = divided(asked.data / f"{target}.parquet", 12, seed)
@@ -161,10 +159,12 @@ def logistic_regression(source: Labelled, target: Labelled, rest: Labelled) -> f
     )
     both = np.concatenate([h_source, h_target])
     mean, std = both.mean(axis=0), both.std(axis=0) + 1e-6
-    h_source, h_target, h_rest = ((h - mean) / std for h in (h_source, h_target, h_rest))
+    h_source, h_target, h_rest = (
+        (h - mean) / std for h in (h_source, h_target, h_rest)
+    )
     y_source, y_target = source.labels.numpy(), target.labels.numpy()
 
-    def fitted(C: float, weight: float, at: np.ndarray) -> LogisticRegression:  # noqa: N803
+    def fitted(C: float, weight: float, at: np.ndarray) -> LogisticRegression:
         weights = np.r_[np.ones(len(h_source)), np.full(len(at), weight)]
         x, y = np.r_[h_source, h_target[at]], np.r_[y_source, y_target[at]]
         return LogisticRegression(C=C, max_iter=200).fit(x, y, weights)
@@ -174,9 +174,9 @@ def logistic_regression(source: Labelled, target: Labelled, rest: Labelled) -> f
 
     def loss(setting: tuple[float, float]) -> float:
         return sum(
-            -fitted(*setting, at).predict_log_proba(h_target[left])[
-                np.arange(len(left)), y_target[left]
-            ].sum()
+            -fitted(*setting, at)
+            .predict_log_proba(h_target[left])[np.arange(len(left)), y_target[left]]
+            .sum()
             for at, left in divisions
         )
 

@@ -2,8 +2,9 @@
 
 A name is parts joined by `+`, each with its numbers: `affine`, `affine:40` (degrees),
 `affine:40x1.5` (and strength), `crop_flip`, `resized_crop_flip`,
-`resized_crop_flip:0.5` (least area), `randaugment:9` (magnitude), `trivial`, `autoaugment:cifar10` (the data its policy was searched on),
-`augmix:3` (severity), `erasing:0.5` (probability), `none`.
+`resized_crop_flip:0.5` (least area), `randaugment:9` (magnitude), `trivial`,
+`autoaugment:cifar10` (the data its policy was searched on), `augmix:3` (severity),
+`erasing:0.5` (probability), `none`.
 
 The last part may be a mixer, which changes labels as well: `mixup:0.2`, `cutmix:1`
 (alpha). It is no `Augment`, so a base is built in two pieces.

@@ -15,9 +15,9 @@ from infaug.config import RunConfig, SweepConfig
 if TYPE_CHECKING:
     from infaug.distributed.sweep import Capacity
     from infaug.experiment.sweep.confirm import Confirmed
-    from infaug.experiment.sweep.importance import Importance
     from infaug.experiment.sweep.ledger import Tried
     from infaug.experiment.sweep.plan import Sweep as Plan
+    from infaug.experiment.sweep.results import Importance
     from infaug.experiment.sweep.space import Space
 
 
@@ -100,27 +100,27 @@ def _search(
     plan: "Plan", capacity: "Capacity", repeats: int, *, shown: bool
 ) -> dict[str, Any]:
     from infaug.distributed.sweep import cluster_for, run_trials
-    from infaug.experiment.sweep.conclude import (
-        choice_in_words,
+    from infaug.experiment.sweep.results import (
         conclude,
-        conclusion_in_words,
+        describe_choice,
+        describe_result,
+        importance,
         write_choice,
     )
-    from infaug.experiment.sweep.importance import importance
 
     ledger, cache = plan.ledger(), plan.out / "cache"
     with cluster_for(capacity):
         log = run_trials(plan, ledger, capacity, shown=shown, cache=cache)
         best = write_choice(plan, ledger)
         if shown:
-            print(*choice_in_words(plan, ledger, best), sep="\n", flush=True)
+            print(*describe_choice(plan, ledger, best), sep="\n", flush=True)
         confirmed = _confirm(plan, best, capacity, repeats) if repeats else None
-    trials = [ledger.trials[name] for name in plan.names]
+    trials = ledger.named(plan.names)
     found = importance(trials, plan.space, plan.how.objective)
     result = conclude(plan, ledger, best, found, confirmed)
     pictures = _draw(plan, trials, best, found)
     if shown:
-        print(*conclusion_in_words(result, found, confirmed), sep="\n")
+        print(*describe_result(result, found, confirmed), sep="\n")
         print("pictures:", *pictures)
         if log.overhead_s is not None:
             print(
@@ -134,8 +134,8 @@ def _confirm(
     plan: "Plan", best: "Tried", capacity: "Capacity", count: int
 ) -> "Confirmed":
     from infaug.distributed.sweep import run_repeats
+    from infaug.experiment.sweep.changes import DEFAULT
     from infaug.experiment.sweep.confirm import confirmed, repeats
-    from infaug.experiment.sweep.proposals import DEFAULT
 
     wanted = repeats(plan, count, is_default=best.name == DEFAULT)
     cache = plan.out / "cache"

@@ -21,26 +21,21 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 
-from infaug.config import DataConfig
-from infaug.data.images import Source
-from infaug.data.source import load
 from infaug.distributed.local import connect
 from infaug.distributed.sweep_log import SweepLog
 from infaug.distributed.sweep_schedulers import scheduler_of, space_of
 from infaug.distributed.tasks import in_tasks
-from infaug.experiment.sweep.confirm import Repeat, run_repeat
-from infaug.experiment.sweep.exchange import go_on, pack
-from infaug.experiment.sweep.held_out import without_test
+from infaug.experiment.sweep.confirm import Repeat, run_repeat, source_of_trials
 from infaug.experiment.sweep.ledger import Ledger, Progress
 from infaug.experiment.sweep.plan import Sweep
-from infaug.experiment.sweep.trial import kept_rounds, run_trial
+from infaug.experiment.sweep.trial import go_on, kept_rounds, pack, run_trial
 from infaug.record.folder import RunFolder
 from infaug.words import plural
 
@@ -201,7 +196,7 @@ def _train(
                 ):
                     return  # Nothing is left to be done with other settings.
                 reporter.home = go_on(run, trial, sweep.out / "trials", name)
-        source = _loaded(sweep.config.data)
+        source = source_of_trials(sweep.config.data)
         home = sweep.home(reporter.home)
         home.parent.mkdir(parents=True, exist_ok=True)
         reporter.num_again = len(kept_rounds(RunFolder(home), trial))
@@ -250,9 +245,3 @@ class Reporter:
             "changes": json.dumps(self.changes),
             "busy": time.time() - self._began - self._waited,
         }
-
-
-@lru_cache(maxsize=1)
-def _loaded(data: DataConfig) -> Source:
-    """One process runs several trials on the same images: they are decoded once."""
-    return without_test(load(data), data)

@@ -4,6 +4,7 @@ import math
 import random
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,10 +17,9 @@ from ray.tune.schedulers import (
 )
 from ray.tune.search import Searcher
 
-from infaug.experiment.sweep.changes import may_move
-from infaug.experiment.sweep.ledger import Ledger
+from infaug.experiment.sweep.changes import DEFAULT, may_move, propose
+from infaug.experiment.sweep.ledger import Ledger, Tried
 from infaug.experiment.sweep.plan import Sweep
-from infaug.experiment.sweep.proposals import DEFAULT, propose
 from infaug.experiment.sweep.space import Between, Distribution, Space
 
 
@@ -56,7 +56,7 @@ def mode_of(sweep: Sweep) -> str:
 
 
 def remember(asha: AsyncHyperBandScheduler, ledger: Ledger) -> None:
-    """Tell ASHA how the trials that have ended stood at its milestones.
+    """Give ASHA the reports of the trials that have ended.
 
     Those that go on report them again.
     """
@@ -80,7 +80,7 @@ def space_of(
     Settings drawn at random are known beforehand; Optuna decides as it goes.
     """
     if sweep.how.searcher == "optuna":
-        return {}, StudySearcher(sweep, ledger, waiting), len(waiting)
+        return {}, OptunaSearcher(sweep, ledger, waiting), len(waiting)
     for name in waiting:
         if name not in ledger.trials:
             ledger.propose(
@@ -95,18 +95,30 @@ def _value(changes: dict[str, dict[str, Any]], path: str) -> Callable[[Any], Any
     return lambda spec: changes[spec.config.trial][path]
 
 
-class StudySearcher(Searcher):
-    """Optuna behind Tune's interface: settings that were proposed before come first."""
+class OptunaSearcher(Searcher):
+    """Optuna's TPE behind Tune's interface: known settings come first.
+
+    Optuna is an extra that nothing else needs.
+
+    Raises:
+        ValueError: if Optuna is not installed.
+    """
 
     def __init__(self, sweep: Sweep, ledger: Ledger, waiting: list[str]):
-        from infaug.experiment.sweep.optuna_study import Study
-
         super().__init__(metric=sweep.how.objective, mode=mode_of(sweep))
+        try:
+            self.optuna: Any = import_module("optuna")
+        except ImportError as error:
+            raise ValueError(
+                "sweep.searcher optuna needs Optuna: pip install 'infaug[optuna]', or "
+                "take random"
+            ) from error
+        self.optuna.logging.set_verbosity(self.optuna.logging.WARNING)
         self.sweep, self.ledger, self.waiting = sweep, ledger, list(waiting)
-        self.study = Study(sweep.space, sweep.how.seed, sweep.how.objective)
-        for trial in ledger.trials.values():
-            self.study.remember(trial)
         self.names: dict[str, str] = {}
+        self.distributions = {
+            name: self._distribution(each) for name, each in sweep.space.items()
+        }
 
     def suggest(self, trial_id: str) -> Any:
         """The settings of the next trial."""
@@ -114,19 +126,58 @@ class StudySearcher(Searcher):
             return Searcher.FINISHED
         name = self.names[trial_id] = self.waiting.pop(0)
         if name not in self.ledger.trials:
-            if name == DEFAULT:
-                changes = propose(name, self.sweep.space, self.sweep.config, 0)
-            else:
-                changes = self.study.ask()
+            space, config = self.sweep.space, self.sweep.config
+            is_first = name == DEFAULT
+            changes = propose(name, space, config, 0) if is_first else self.ask()
             self.ledger.propose(name, changes)
-            self.study.remember(self.ledger.trials[name])
         return {"trial": name, **self.ledger.trials[name].changes}
+
+    def ask(self) -> dict[str, Any]:
+        """Settings for the next trial, after all that the ledger knows by now.
+
+        The study is made anew, so a continued sweep asks as an undisturbed one would
+        after the same trials.
+        """
+        known, space = self.ledger.trials.values(), self.sweep.space
+        sampler = self.optuna.samplers.TPESampler(
+            seed=self.sweep.how.seed + len(known), constant_liar=True
+        )
+        study = self.optuna.create_study(direction="maximize", sampler=sampler)
+        for trial in known:
+            if all(trial.changes[name] in space[name] for name in space):
+                study.add_trial(self._frozen(trial))
+        return dict(study.ask(self.distributions).params)
+
+    def _frozen(self, trial: Tried) -> Any:
+        states = self.optuna.trial.TrialState
+        state = {
+            "completed": states.COMPLETE,
+            "stopped": states.PRUNED,
+            "failed": states.FAIL,
+            None: states.RUNNING,
+        }[trial.end]
+        objective = self.sweep.how.objective
+        merits = {each.steps: each.merit(objective) for each in trial.rounds}
+        return self.optuna.trial.create_trial(
+            state=state,
+            params={name: trial.changes[name] for name in self.sweep.space},
+            distributions=self.distributions,
+            value=merits[max(merits)] if state == states.COMPLETE else None,
+            intermediate_values=merits,
+        )
+
+    def _distribution(self, each: Distribution) -> Any:
+        kinds = self.optuna.distributions
+        if not isinstance(each, Between):
+            return kinds.CategoricalDistribution(each.values)
+        if each.whole:
+            return kinds.IntDistribution(int(each.low), int(each.high), log=each.log)
+        return kinds.FloatDistribution(each.low, each.high, log=each.log)
 
     def on_trial_complete(
         self, trial_id: str, result: dict | None = None, error: bool = False
     ) -> None:
-        """Give Optuna the result."""
-        self.study.remember(self.ledger.trials[self.names[trial_id]])
+        """The ledger has the result."""
 
     def save(self, checkpoint_path: str) -> None:
         """The ledger holds everything."""

@@ -15,19 +15,19 @@ from typing import Any
 
 import ray
 import ray.train
-from ray.train import FailureConfig, ScalingConfig
+from ray.train import FailureConfig, LoggingConfig, ScalingConfig
 from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from infaug.config import RunConfig, from_dict, to_dict
-from infaug.data.reader import Feed
+from infaug.data.loader import Loader
 from infaug.distributed.capacity import (
     Fallback,
     await_capacity,
     scaling_of,
     worker_bundle,
 )
-from infaug.distributed.ingest import RayFeed
+from infaug.distributed.ingest import RayLoader
 from infaug.distributed.local import connect
 from infaug.distributed.metrics import RayMetrics
 from infaug.distributed.notice import Leaving, drain_this_node, watch_node
@@ -60,7 +60,7 @@ def fit_on_workers(
     pool: PoolShape | None = None,
     gpus_per_worker: float | None = None,
     await_s: float = 0.0,
-    resize_s: float = 120.0,
+    resize_s: float = 150.0,
 ) -> dict[str, Any]:
     """`experiment.run` on as many Ray workers; the same result and files.
 
@@ -101,7 +101,7 @@ def fit_on_workers(
                     folder.place,
                     cache=cache,
                     shown=shown,
-                    services=Services(solver=solver, watchers=[RayMetrics()]),
+                    services=Services(solver=solver, writers=[RayMetrics()]),
                 )
             scaling = scaling_of(
                 workers, gpus_per_worker, pool, resize_s, is_awaited=await_s > 0
@@ -145,7 +145,7 @@ def _train(
         "cache": str(cache.absolute()) if cache else None,
         "shown": shown,
         "solver": solver,
-        "feed": _feed(scaling),
+        "loader": _loader(scaling),
     }
 
     def build() -> TorchTrainer:
@@ -164,6 +164,8 @@ def _train(
                 storage_filesystem=system,
                 # Machines may die any number of times; `count_attempt` ends the run.
                 failure_config=FailureConfig(max_failures=-1),
+                # All of it is in Ray's own files; a job's log has lines for people.
+                logging_config=LoggingConfig(log_level="WARNING"),
             ),
         )
 
@@ -179,10 +181,10 @@ def _ray_files(folder: RunFolder) -> Location:
     return home / "ray"
 
 
-def _feed(scaling: ScalingConfig) -> Feed | None:
+def _loader(scaling: ScalingConfig) -> Loader | None:
     """Ray Data where a cluster has spare CPUs, else threads of each worker."""
     spare = ray.available_resources().get("CPU", 0) - scaling.max_workers
-    return RayFeed() if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
+    return RayLoader() if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
 
 
 def _work(job: dict[str, Any]) -> dict[str, Any]:
@@ -208,8 +210,8 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             shown=job["shown"],
             services=Services(
                 solver=job["solver"],
-                feed=job["feed"],
-                watchers=[RayMetrics(context.get_world_rank())],
+                loader=job["loader"],
+                writers=[RayMetrics(context.get_world_rank())],
                 is_leaving=leaving,
             ),
         )

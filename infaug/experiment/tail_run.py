@@ -124,7 +124,7 @@ def _fitted(
         for done, (fitted, said) in enumerate(steps, start=1):
             transfer, metrics = fitted, said
             share = done / config.steps
-            progress.renew(partial(_git_progress, seed, share, started, metrics))
+            progress.update(partial(_git_progress, seed, share, started, metrics))
     seconds = time.monotonic() - started
     store.keep(identity, transfer.state_dict(), metrics | {"seconds": seconds})
     return transfer, seconds
@@ -157,8 +157,7 @@ def _ekld(cell: Cell, source: Source, test: Labelled) -> dict[str, Any]:
         for draw in range(NUM_DRAWS)
     ]
     x = test.to(cell.device)
-    cell.classifier.eval()
     found = expected_divergence(
-        cell.classifier, x.images, again, x.labels, dtype=cell.dtype
+        cell.evaluated.eval(), x.images, again, x.labels, dtype=cell.dtype
     )
     return {"ekld": list(found)}

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 
 from infaug.config import Objective
 from infaug.experiment.leaderboard import Board, Entry
-from infaug.experiment.sweep.best import common_steps
-from infaug.experiment.sweep.importance import Importance
 from infaug.experiment.sweep.ledger import Tried
+from infaug.experiment.sweep.results import Importance, common_steps
 from infaug.experiment.sweep.space import Space
 from infaug.influence.validate import Validation
 from infaug.training.rows import ROWS

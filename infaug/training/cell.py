@@ -17,9 +17,9 @@ from infaug.classify.loss import loss_of_views
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk, sample
 from infaug.data.problem import Splits
 from infaug.data.shift import apply_shift
-from infaug.data.stored import Stored, some
 from infaug.estimate.fit import InfluenceScores, Scores, influence_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.learned_transform import build_transform
@@ -80,7 +80,7 @@ class Cell:
             settings.network, channels, splits.num_classes, seed
         )
         self.classifier.is_stretched = row.stretches
-        self.classifier.normalise_by(to_float(some(train).images))
+        self.classifier.normalise_by(to_float(sample(train).images))
         self.transform = build_transform(
             config.transform, channels, height, width, seed
         )
@@ -97,9 +97,13 @@ class Cell:
                 network.to(memory_format=layout)
         if isinstance(self.classifier, Backbone):
             begin_backbone(self.classifier, settings)
+        # What is evaluated and kept, if it is not the F that trains.
+        self.average = copy.deepcopy(self.classifier) if settings.ema else None
         if settings.compile:
             self.classifier.compile()
-        self.learner: nn.Module = self.classifier  # What a step of F goes through.
+        # What a step of F goes through, and what follows it.
+        self.learner: nn.Module = self.classifier
+        self.follower: nn.Module | None = self.average
         self.loss_of_views = loss_of_views(row.view_loss, settings.mmel_lambda)
         self.optimizers: dict[str, Optimizer] = {
             "classifier": optimizer_of_classifier(self.classifier, settings),
@@ -134,6 +138,8 @@ class Cell:
             return
         if self.views.keep_activations(self.classifier, folder):
             self.learner = LastPart(self.classifier)
+            if isinstance(self.average, Backbone):
+                self.follower = LastPart(self.average)
 
     def _be_driven_by(self, driver: Mapping[str, Tensor]) -> None:
         """Take the control row's F in place of the initial one, which is put aside."""
@@ -148,6 +154,8 @@ class Cell:
         self.seen = self.augments
         if self.initial is not None:
             self.classifier.load_state_dict(self.initial)
+        if self.average is not None:
+            self.average.load_state_dict(self.classifier.state_dict())
 
     def views_at(self, step: int) -> Views:
         """What F trains on at `step`: this process's part of the batch."""
@@ -184,6 +192,11 @@ class Cell:
             world=self.world,
         )
 
+    @property
+    def evaluated(self) -> ImageClassifier:
+        """F as it is evaluated and kept."""
+        return self.classifier if self.average is None else self.average
+
     def freeze(self) -> None:
         """Keep a copy of F as it stands, in evaluation mode."""
         self.frozen = copy.deepcopy(self.classifier).eval()
@@ -208,6 +221,8 @@ class Cell:
         state = {"s_val": self.s_val, "cleared_until": torch.tensor(self.cleared_until)}
         for name, network in self._learning.items():
             state |= learning_state(name, network, self.optimizers[name])
+        if self.average is not None:
+            state |= under("average", self.average.state_dict())
         if self.frozen is not None:
             state |= under("frozen", self.frozen.state_dict())
         return state
@@ -218,6 +233,8 @@ class Cell:
         self.cleared_until = int(state["cleared_until"])
         for name, network in self._learning.items():
             load_learning_state(name, network, self.optimizers[name], state)
+        if self.average is not None:
+            self.average.load_state_dict(below("average", state))
         if frozen := below("frozen", state):
             self.freeze()
             assert self.frozen is not None, "it was frozen just now"
@@ -225,7 +242,7 @@ class Cell:
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """What is kept of a finished cell, by file."""
-        kept = {"classifier": self.classifier.state_dict()}
+        kept = {"classifier": self.evaluated.state_dict()}
         if self.row.is_learned:
             kept["transform"] = self.transform.state_dict()
         if self.row.policy is not None:
@@ -233,7 +250,7 @@ class Cell:
         return kept
 
 
-def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | Stored:
+def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | OnDisk:
     if row.is_even:
         return _pooled_evenly(splits)
     if row.is_pooled:

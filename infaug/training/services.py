@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from infaug.data.reader import Feed
-from infaug.record.watcher import Watcher
+from infaug.data.loader import Loader
+from infaug.record.steps import MetricsWriter
 from infaug.training.overlap import Solver
 
 
@@ -14,9 +14,9 @@ class Services:
 
     solver: Solver | None = None
     """Solves for every S, beside training; None: this process does."""
-    feed: Feed | None = None
+    loader: Loader | None = None
     """Decodes images that are streamed; None: threads of this process."""
-    watchers: Sequence[Watcher] = ()
+    writers: Sequence[MetricsWriter] = ()
     """Told of what this process does."""
     is_leaving: Callable[[], bool] | None = None
     """Whether a machine of this run will be taken away soon. All processes of a run ask

@@ -25,8 +25,8 @@ from infaug.classify.backbone import Backbone
 from infaug.config import EstimatorConfig, RoundsConfig, RunConfig
 from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled
-from infaug.data.reader import Crop
-from infaug.data.stored import Stored
+from infaug.data.loader import Crop
+from infaug.data.on_disk import OnDisk
 from infaug.data.stream import Stream, batches_of
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.estimate.policy import Policy
@@ -61,7 +61,7 @@ class CellViews:
         self,
         row: Row,
         seed: int,
-        train: Labelled | Stored,
+        train: Labelled | OnDisk,
         transform: LearnedTransform,
         policy: Policy,
         config: RunConfig,
@@ -148,7 +148,7 @@ class CellViews:
         size: int,
         crops: tuple[Crop, ...],
         purpose: str,
-        images: Labelled | Stored | None = None,
+        images: Labelled | OnDisk | None = None,
     ) -> Batches | Stream:
         count = self.config.classifier.batch_groups
         groups = self.world.share(count)
@@ -196,8 +196,8 @@ class CellViews:
 
         `judge` scores images where views are chosen or weighted by their influence.
         """
-        tally = self.world.tally
-        with tally.time("data"):
+        timer = self.world.timer
+        with timer.time("data"):
             is_late = self._late is not None and step >= self._late_from
             batches = (
                 self._late if self._late is not None and is_late else self._classify
@@ -209,8 +209,8 @@ class CellViews:
                 return views
             x, y, draws = batches.at(step)
             x, y = x.to(self.dtype), y.to(self.dtype)
-        tally.count("images", len(y))
-        with tally.time("views"):
+        timer.count("images", len(y))
+        with timer.time("views"):
             return self._views(x, y, draws, judge)
 
     def _views(
@@ -250,13 +250,13 @@ class CellViews:
         self, step: int
     ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]:
         """What E trains on at `step`: this process's part of the batch."""
-        tally = self.world.tally
-        with tally.time("data"):
+        timer = self.world.timer
+        with timer.time("data"):
             x, y, draws = self._estimate.at(step)
             x, y = x[:, 0].to(self.dtype), y.to(self.dtype)
-        tally.count("images", len(y))
+        timer.count("images", len(y))
         if self.row.learns_on_base:
-            with tally.time("views"):
+            with timer.time("views"):
                 x = build_base(self._base_left)(x, draws.fork("base"))
         return x, y, draws
 
@@ -300,14 +300,14 @@ def refuse_unjudged(row: Row, config: EstimatorConfig) -> None:
 
 
 def _crops(
-    row: Row, views: Sequence[str], images: Labelled | Stored, base: str
+    row: Row, views: Sequence[str], images: Labelled | OnDisk, base: str
 ) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
     """What views of F and images of E begin from, and what is left of base for them.
 
     A stream makes base's random crop while it decodes; in memory all of base is left.
     """
     rest = after_crop(base)
-    if not isinstance(images, Stored) or rest is None:
+    if not isinstance(images, OnDisk) or rest is None:
         whole: list[Crop] = ["centre"] * len(views)
         return tuple(whole), ("centre",), base
     of_f: list[Crop] = [_crop(view.startswith("base")) for view in views]

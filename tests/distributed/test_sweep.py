@@ -13,8 +13,8 @@ import pytest
 from tiny import CONFIG
 
 from infaug.config import SweepConfig
+from infaug.experiment.sweep.changes import names
 from infaug.experiment.sweep.plan import Sweep
-from infaug.experiment.sweep.proposals import names
 from infaug.experiment.sweep.space import Between, Choice
 from infaug.record.journal import read_lines
 

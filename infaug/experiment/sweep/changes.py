@@ -1,5 +1,7 @@
 """What a sweep may change: any `part.field` of a config, and three things beside.
 
+The first trial has the settings that the sweep begins with.
+
 mode            the papers' settings by name; other changes win over it
 refresh_steps   steps of F from one refresh of s_val to the next; F's and E's steps in
                 all stay as they are, so that trials can be compared step by step
@@ -10,9 +12,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
+import torch
+
 from infaug.config import Mode, RunConfig, changed, in_mode, require, value_at
 from infaug.experiment.sweep.space import Space
+from infaug.randomness import generator
 
+DEFAULT = "t00"  # the first trial
 STRENGTHS = ("matrix", "offset", "filter", "bias")
 
 # Part of the networks, the images or the schedule: they stay while a trial trains.
@@ -64,6 +70,29 @@ def values_of(config: RunConfig, space: Space) -> dict[str, Any]:
         name: special[name] if name in special else value_at(config, name)
         for name in space
     }
+
+
+def names(count: int) -> list[str]:
+    """The trials of a sweep.
+
+    >>> names(3)
+    ['t00', 't01', 't02']
+    """
+    return [f"t{number:02d}" for number in range(count)]
+
+
+def propose(name: str, space: Space, config: RunConfig, seed: int) -> dict[str, Any]:
+    """What a trial of a random search changes: a function of its name and the seed.
+
+    So a sweep that is continued, or asked for more trials, proposes the same again.
+    """
+    if name == DEFAULT:
+        return values_of(config, space)
+    drawn = {
+        path: float(torch.rand((), generator=generator(seed, "sweep", name, path)))
+        for path in space
+    }
+    return {path: space[path].at(share) for path, share in drawn.items()}
 
 
 def check_space(space: Space, config: RunConfig) -> None:

@@ -1,23 +1,29 @@
-"""Is the best trial better than what the sweep began with? Fresh seeds say.
+"""Is the best trial better than what the sweep began with? Fresh seeds decide.
 
 The best of many is also the luckiest. So it and the first settings are trained on seeds
 that no trial had, and compared on the selection split, paired by seed. Test images are
-looked at once, afterwards, for the best settings alone.
+set aside before a sweep begins, and looked at once, at its end, for the best settings.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from statistics import mean
 from typing import Any, Literal
 
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
 from infaug.classify.evaluate import evaluate
 from infaug.config import DataConfig
+from infaug.data.dataset import Labelled, digests_of
 from infaug.data.images import Source
+from infaug.data.on_disk import OnDisk
+from infaug.data.problem import altered, positions
 from infaug.data.source import load
 from infaug.experiment.finished import finished_training
-from infaug.experiment.sweep.held_out import images_of_test, without_test
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.trial import run_trial
@@ -26,6 +32,78 @@ from infaug.precision import dtype_of, pick_device
 from infaug.record.folder import RunFolder
 
 Side = Literal["best", "default"]
+
+
+@lru_cache(maxsize=1)
+def _loaded(data: DataConfig) -> Source:
+    return load(data)
+
+
+@lru_cache(maxsize=1)
+def source_of_trials(data: DataConfig) -> Source:
+    """Images as trials see them; a process that runs several decodes them once."""
+    return without_test(_loaded(data), data)
+
+
+def without_test(source: Source, config: DataConfig) -> Source:
+    """The source with an empty test split.
+
+    Without a test split of its own, the images that `config.test` holds out for the
+    first repetition are left out, whatever the repetition: so seeds that are compared
+    later train on and choose by other images, but never by those of the last number.
+    Nor by copies of them, unless `config.drop_duplicates` is off.
+    """
+    test, held = _test_of(source, config)
+    known = set(digests_of(test.images)) if config.drop_duplicates else set()
+    of_target = source.is_tested_on_target
+    train, target = source.train, source.target
+    kept = {"train": _kept(train, held if not of_target else held[:0], known)}
+    if target is not None:
+        kept["target"] = _kept(target, held if of_target else held[:0], known)
+    return replace(
+        source,
+        train=_part(train, kept["train"]),
+        target=None if target is None else _part(target, kept["target"]),
+        test=train.select(torch.arange(0)),
+        names={
+            part: [names[at] for at in kept[part].tolist()]
+            for part, names in source.names.items()
+            if part in kept and names
+        },
+    )
+
+
+def images_of_test(source: Source, config: DataConfig) -> Labelled:
+    """What `without_test` set aside, changed as test images are."""
+    return altered(_test_of(source, config)[0], "test", config)
+
+
+def _test_of(
+    source: Source, config: DataConfig
+) -> tuple[Labelled, Int64[Tensor, "test"]]:
+    """The test images, and where among the others they lie."""
+    if source.test is not None:
+        return source.test, torch.arange(0)
+    at = positions(source, config).test
+    whole = source.target if source.is_tested_on_target else source.train
+    assert whole is not None, "what is tested on is there"
+    return whole.select(at), at
+
+
+def _kept(
+    part: Labelled | OnDisk, held: Int64[Tensor, "test"], known: Collection[bytes]
+) -> Int64[Tensor, "kept"]:
+    is_kept = torch.ones(len(part.labels), dtype=torch.bool)
+    is_kept[held] = False
+    # The pixels of images that are streamed are not known.
+    if known and isinstance(part, Labelled):
+        copies = [digest in known for digest in digests_of(part.images)]
+        is_kept[torch.tensor(copies, dtype=torch.bool)] = False
+    return is_kept.nonzero().squeeze(1)
+
+
+def _part(whole: Labelled | OnDisk, at: Int64[Tensor, "kept"]) -> Labelled | OnDisk:
+    return whole.part(at) if isinstance(whole, OnDisk) else whole.select(at)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +132,13 @@ def run_repeat(
     """Train a side in full; what it found on the selection split."""
     own = changes if repeat.side == "best" else {}
     trial = replace(sweep.trial(own), seed=repeat.seed)
-    told: list[Progress] = []
+    reports: list[Progress] = []
     home = repeat.home(sweep.out)
     home.parent.mkdir(parents=True, exist_ok=True)
-    source = without_test(_loaded(sweep.config.data), sweep.config.data)
-    run_trial(trial, source, home, cache, told.append)
+    source = source_of_trials(sweep.config.data)
+    run_trial(trial, source, home, cache, reports.append)
     RunFolder(home).match_data(source.identity)  # what its F is loaded with
-    return told[-1]
+    return reports[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,23 +152,30 @@ class Confirmed:
     """In nats of loss or points of accuracy, above 0 where the best settings are
     better; None if they are those that the sweep began with."""
 
-    @property
-    def words(self) -> str:
+    def describe(self) -> str:
         """What fresh seeds say."""
         if self.ahead is None:
             return "no trial beat the settings that the sweep began with"
         c, number = self.ahead, len(self.seeds)
-        if number < 2:
-            word = "undecided"
-        elif c.low > 0:
-            word = "better"
-        else:
-            word = "worse" if c.high < 0 else "undecided"
+        word = "better" if c.low > 0 else "worse" if c.high < 0 else "undecided"
         interval = f" ({c.low:+.4f} to {c.high:+.4f})" if number > 1 else ""
         return (
-            f"{word}: on {number} fresh seeds of the selection split the best settings "
-            f"are {c.difference:+.4f}{interval} ahead of those the sweep began with"
+            f"{word if number > 1 else 'undecided'}: on {number} fresh seeds of the "
+            f"selection split the best settings are {c.difference:+.4f}{interval} "
+            "ahead of those the sweep began with"
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """As result.json keeps it."""
+        ahead = asdict(self.ahead) if self.ahead else None
+        if ahead and len(self.seeds) < 2:
+            ahead |= {"low": None, "high": None}  # JSON has no infinity
+        return {
+            "words": self.describe(),
+            "ahead": ahead,
+            "best": [asdict(each) for each in self.best],
+            "default": [asdict(each) for each in self.default],
+        }
 
 
 def confirmed(sweep: Sweep, found: Mapping[Repeat, Progress]) -> Confirmed:
@@ -98,17 +183,13 @@ def confirmed(sweep: Sweep, found: Mapping[Repeat, Progress]) -> Confirmed:
     sides: dict[str, list[Progress]] = {"best": [], "default": []}
     for repeat in sorted(found, key=lambda repeat: repeat.seed):
         sides[repeat.side].append(found[repeat])
-    ahead = None
-    if sides["default"]:
-        merits = {
-            side: [each.merit(sweep.how.objective) for each in told]
-            for side, told in sides.items()
-        }
-        ahead = compare("best", "default", merits)
+    merits = {
+        side: [each.merit(sweep.how.objective) for each in reports]
+        for side, reports in sides.items()
+    }
+    ahead = compare("best", "default", merits) if sides["default"] else None
     seeds = sorted({repeat.seed for repeat in found})
-    return Confirmed(
-        seeds=seeds, best=sides["best"], default=sides["default"], ahead=ahead
-    )
+    return Confirmed(seeds=seeds, ahead=ahead, **sides)
 
 
 def score_on_test(sweep: Sweep, seeds: Sequence[int]) -> dict[str, Any]:
@@ -116,8 +197,8 @@ def score_on_test(sweep: Sweep, seeds: Sequence[int]) -> dict[str, Any]:
 
     The only place in a sweep that looks at test images; everything is chosen by now.
     """
-    images = images_of_test(_loaded(sweep.config.data), sweep.config.data)
-    images, device = images.to(pick_device()), pick_device()
+    data, device = sweep.config.data, pick_device()
+    images = images_of_test(_loaded(data), data).to(device)
     tops, losses = [], []
     for seed in seeds:
         folder = RunFolder(Repeat(side="best", seed=seed).home(sweep.out))
@@ -131,8 +212,3 @@ def score_on_test(sweep: Sweep, seeds: Sequence[int]) -> dict[str, Any]:
         "images": len(images), "seeds": list(seeds), "top1": tops, "loss": losses,
         "mean_top1": mean(tops), "mean_loss": mean(losses),
     }  # fmt: skip
-
-
-@lru_cache(maxsize=1)
-def _loaded(data: DataConfig) -> Source:
-    return load(data)

@@ -5,7 +5,7 @@ happens. A sweep that was killed continues from it: trials that ended are not ru
 others keep their names, settings and run folders. So every trial ends exactly once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +47,11 @@ class Tried:
     end: End | None = None
     why: str = ""
 
+    @property
+    def last(self) -> Progress | None:
+        """Its last report."""
+        return self.rounds[-1] if self.rounds else None
+
     def at(self, steps: int) -> Progress | None:
         """The last report at or before a step."""
         until = [each for each in self.rounds if each.steps <= steps]
@@ -54,7 +59,7 @@ class Tried:
 
 
 class Ledger:
-    """The file, and the trials it tells of, by name."""
+    """The file, and its trials by name."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -86,10 +91,14 @@ class Ledger:
         line = {"event": "ended", "trial": name, "end": end}
         self._write(line | ({"why": why} if why else {}))
 
-    def open_of(self, names: list[str]) -> list[str]:
+    def open_of(self, names: Sequence[str]) -> list[str]:
         """Those that have not ended."""
         known = self.trials
         return [name for name in names if name not in known or known[name].end is None]
+
+    def named(self, names: Sequence[str]) -> list[Tried]:
+        """The trials of these names."""
+        return [self.trials[name] for name in names]
 
     def _write(self, line: dict[str, Any]) -> None:
         append_line(self.path, line)

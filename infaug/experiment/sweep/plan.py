@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from infaug.config import RunConfig, SweepConfig, to_dict
-from infaug.experiment.sweep.changes import apply, check_space, may_move
+from infaug.experiment.sweep.changes import apply, check_space, may_move, names
 from infaug.experiment.sweep.ledger import Ledger
-from infaug.experiment.sweep.proposals import names
 from infaug.experiment.sweep.space import Space
 from infaug.experiment.sweep.trial import Trial
 from infaug.record.atomic import write_json

@@ -1,46 +1,44 @@
-"""One trial: a row trained with some settings, judged after every round.
+"""One trial: a method trained with some settings, judged after every round.
 
-It is a run like any other, in a run folder of its own, from whose last checkpoint it
-continues; but its test split is empty, and a round's end is told to whoever decides
-whether it goes on.
+It is an experiment of one training, in a run folder of its own, from whose last
+checkpoint it continues; but its test split is empty, and the end of each round is
+reported to the scheduler, which may stop it.
+
+PBT hands weights from a good trial to a bad one: a copy of a run folder as it stood at
+the end of a round. The taker goes on from it in a new folder, with its own settings.
 """
 
-import contextlib
+import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from infaug.config import RunConfig
+from infaug.config import RunConfig, to_dict
 from infaug.data.images import Source
 from infaug.experiment.cells import plan_cells
 from infaug.experiment.execute import run_planned
 from infaug.experiment.plan import settle
 from infaug.experiment.sweep.ledger import Progress
 from infaug.precision import pick_device
+from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
+from infaug.record.steps import Interval, Metrics, StepInfo
 from infaug.record.store import GeneratorStore
-from infaug.record.watcher import Metrics, Moment, Stretch
 from infaug.training.rows import rows_of
 from infaug.training.services import Services
 from infaug.training.train import TrainingSpec
 from infaug.world import World
 
 Report = Callable[[Progress], None]
-PATIENCE_S = 60.0  # for a process that a killed driver left behind
+LOCK_WAIT_S = 60.0  # for a process that a killed driver left behind
+LEFT_BEHIND = ("lock", "tensorboard", "config.json", "home.json")  # of a copied folder
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What is trained, with all settings.
-
-    Attributes:
-        row: a learned row.
-        seed: repetition.
-        config: with the changes applied.
-    """
+    """What is trained: a method that learns, with the changes applied to its config."""
 
     row: str
     seed: int
@@ -61,10 +59,10 @@ def run_trial(
 
     Args:
         trial: what is trained.
-        source: its test split is empty; see `held_out`.
+        source: its test split is empty; see `confirm.without_test`.
         path: the run folder.
         cache: where fitted generators are kept; None for none.
-        report: told of each round; may raise, to end the trial.
+        report: called after each round; may raise, to end the trial.
 
     Raises:
         ValueError: for settings that cannot work, and for a loss that is not finite.
@@ -74,7 +72,7 @@ def run_trial(
     folder, device = RunFolder(path), pick_device()
     folder.enter(trial.config)
     config = settle(trial.config, source.train.image_shape, device)
-    with _patiently_locked(folder):
+    with folder.locked(LOCK_WAIT_S):
         folder.settle(config)
         rounds = RoundReports(trial, folder, report)
         rounds.repeat()
@@ -84,7 +82,7 @@ def run_trial(
             folder,
             World(),
             device,
-            Services(watchers=[rounds]),
+            Services(writers=[rounds]),
             GeneratorStore(cache) if cache else None,
             shown=False,
         )
@@ -98,7 +96,7 @@ def planned(trial: Trial, config: RunConfig) -> list[TrainingSpec]:
 
 
 class RoundReports:
-    """Watches a run and reports the selection split once a round's end is kept."""
+    """Reports the selection split to Tune once the end of a round is kept."""
 
     def __init__(self, trial: Trial, folder: RunFolder, report: Report):
         self.trial, self.folder, self.report = trial, folder, report
@@ -111,20 +109,20 @@ class RoundReports:
         for line in kept_rounds(self.folder, self.trial):
             self._report(line["round"], line)
 
-    def begin(self, row: str, seed: int, position: int) -> None:
-        """A cell begins, or goes on."""
+    def begin(self, method: str, seed: int, global_step: int) -> None:
+        """A training begins, or goes on."""
 
-    def metrics(self, moment: Moment, metrics: Metrics) -> None:
+    def metrics(self, info: StepInfo, metrics: Metrics) -> None:
         """Remember what the last step of a round found."""
-        if moment.row == self.trial.row and "selection_loss" in metrics:
+        if info.method == self.trial.row and "selection_loss" in metrics:
             self._found = metrics
 
-    def timing(self, moment: Moment, stretch: Stretch) -> None:
+    def timing(self, info: StepInfo, interval: Interval) -> None:
         """The checkpoint is written: a trial that ends here can be continued."""
-        self.seconds += stretch.seconds
+        self.seconds += interval.seconds
         if self._found is not None:
             found, self._found = self._found, None
-            self._report(moment.round, found)
+            self._report(info.round, found)
 
     def close(self) -> None:
         """The run ends, or stops."""
@@ -145,25 +143,32 @@ def kept_rounds(folder: RunFolder, trial: Trial) -> list[dict[str, Any]]:
     return [x for x in lines if x["row"] == trial.row and "selection_loss" in x]
 
 
-@contextlib.contextmanager
-def _patiently_locked(folder: RunFolder) -> Iterator[None]:
-    """The folder to ourselves, once a process that a killed driver left has ended."""
-    until = time.monotonic() + PATIENCE_S
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(folder.locked())
-                break
-            except ValueError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.5)
-        yield
-
-
 def forget(path: Path) -> None:
     """Of a trial that has ended keep what it found, not its networks."""
     for kept in path.glob("trainings/*/checkpoints"):
         shutil.rmtree(kept, ignore_errors=True)
     for weights in path.glob("trainings/*/*.safetensors"):
         weights.unlink()
+
+
+def pack(home: Path, into: Path) -> Path:
+    """Copy a run folder, and note whose it is."""
+    copy = into / "run"
+    shutil.copytree(home, copy, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
+    write_json(copy / "home.json", {"home": home.name})
+    return into
+
+
+def go_on(run: Path, trial: Trial, trials: Path, name: str) -> str:
+    """Where a trial goes on from a copied run folder: the name of its home.
+
+    That is its own folder as it lies there, or another's, copied to a new one.
+    """
+    home = json.loads((run / "home.json").read_text())["home"]
+    if home.partition(".")[0] == name:
+        return home
+    number = len(list(trials.glob(f"{name}.*")))
+    taken = trials / f"{name}.{number}"
+    shutil.copytree(run, taken, ignore=shutil.ignore_patterns(*LEFT_BEHIND))
+    write_json(taken / "asked.json", to_dict(trial.config))
+    return taken.name

@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from infaug.experiment.sweep import conclude as module
-from infaug.experiment.sweep.conclude import conclude, conclusion_in_words, write_choice
+from infaug.experiment.sweep import results as module
 from infaug.experiment.sweep.confirm import (
     Repeat,
     confirmed,
@@ -13,9 +12,10 @@ from infaug.experiment.sweep.confirm import (
     run_repeat,
     score_on_test,
 )
+from infaug.experiment.sweep.results import conclude, describe_result, write_choice
 
 from .cases import progress, sweep
-from .test_best import filled
+from .test_results import filled
 
 
 def found_of(plan, best: list[float], default: list[float]):
@@ -47,7 +47,7 @@ def test_the_seeds_are_fresh_and_both_sides_have_the_same(tmp_path):
 )
 def test_fresh_seeds_decide_by_the_sign_of_merit(best, default, word, tmp_path):
     plan = sweep(tmp_path)
-    assert confirmed(plan, found_of(plan, best, default)).words.startswith(word)
+    assert confirmed(plan, found_of(plan, best, default)).describe().startswith(word)
 
 
 def test_test_images_are_looked_at_once_and_the_number_is_kept(tmp_path, monkeypatch):
@@ -71,7 +71,7 @@ def test_test_images_are_looked_at_once_and_the_number_is_kept(tmp_path, monkeyp
         assert result["test"]["mean_top1"] == 90.0
     assert looked == [[1, 2]]
     json.loads((plan.out / "result.json").read_text())
-    lines = conclusion_in_words(result, None, fresh)
+    lines = describe_result(result, None, fresh)
     assert [line for line in lines if "test" in line] == [lines[-1]]
 
 

@@ -9,9 +9,9 @@ from infaug.experiment.sweep.changes import (
     apply,
     check_space,
     may_move,
+    propose,
     values_of,
 )
-from infaug.experiment.sweep.proposals import propose
 from infaug.experiment.sweep.space import Between, Choice, parse_space
 
 TEXTS = ("0.3..1", "log:0.001..0.1", "int:1..4", "log:int:4..64", "1,2,3", "a,b,null")

@@ -10,11 +10,20 @@ from tiny import CONFIG
 
 from infaug.data.problem import divide
 from infaug.data.source import load
-from infaug.experiment.sweep.held_out import images_of_test, without_test
+from infaug.experiment.sweep.confirm import images_of_test, without_test
 from infaug.experiment.sweep.ledger import Progress
-from infaug.experiment.sweep.trial import Trial, forget, run_trial
+from infaug.experiment.sweep.trial import (
+    Trial,
+    forget,
+    go_on,
+    kept_rounds,
+    pack,
+    run_trial,
+)
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
+
+from .cases import SMALL
 
 SHORT = replace(CONFIG, rounds=replace(CONFIG.rounds, rounds=3, classifier_steps=4))
 TRIAL = Trial(row="base_learned", seed=0, config=SHORT)
@@ -85,10 +94,10 @@ def test_interrupted_between_two_rounds_it_ends_as_the_undisturbed_one(
 ):
     live = Display.step
 
-    def step(self, cell, labels, round_, phase, steps, number, metrics):
+    def step(self, training, labels, round_, phase, steps, number, metrics):
         if (round_, phase, number) == (1, "classify", 2):
             raise KeyboardInterrupt
-        live(self, cell, labels, round_, phase, steps, number, metrics)
+        live(self, training, labels, round_, phase, steps, number, metrics)
 
     monkeypatch.setattr(Display, "step", step)
     with pytest.raises(KeyboardInterrupt):
@@ -128,3 +137,34 @@ def test_where_s_val_is_solved_once_the_control_is_trained_first_and_unseen_by_t
     assert [each.steps for each in told] == [4, 8]
     control = tmp_path / "t" / "trainings" / "base-seed0" / "result.json"
     assert "test" not in control.read_text()
+
+
+GIVER = Trial(row="base_learned", seed=0, config=SMALL)
+RATE = replace(SMALL.estimator, learning_rate=0.01)
+TAKER = replace(GIVER, config=replace(SMALL, estimator=RATE))
+
+
+@pytest.mark.slow
+def test_the_taker_goes_on_from_a_copy_with_its_own_settings(tmp_path):
+    source = without_test(load(CONFIG.data), CONFIG.data)
+    trials, told = tmp_path / "trials", []
+    trials.mkdir()
+
+    def report(progress):
+        told.append(progress)
+        if len(told) == 2:
+            pack(trials / "t00", tmp_path)
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        run_trial(GIVER, source, trials / "t00", None, report)
+    run = tmp_path / "run"
+    assert len(kept_rounds(RunFolder(run), GIVER)) == 2
+    assert go_on(run, GIVER, trials, "t00") == "t00", "its own stays where it is"
+    home = go_on(run, TAKER, trials, "t01")
+    assert home == "t01.0"
+    after = []
+    run_trial(TAKER, source, trials / home, None, after.append)
+    assert [(p.steps, p.loss) for p in after[:2]] == [(p.steps, p.loss) for p in told]
+    assert [p.steps for p in after] == [3, 6, 9, 12]
+    assert go_on(run, TAKER, trials, "t01") == "t01.1"

@@ -1,0 +1,126 @@
+"""Which trial is best, and what is written of all of them."""
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+
+from infaug.config import RunConfig, from_dict
+from infaug.experiment.sweep.changes import propose
+from infaug.experiment.sweep.results import best_of, importance, table, write_choice
+from infaug.experiment.sweep.space import Choice
+from infaug.report.pictures import draw_importance, draw_parallel
+
+from .cases import SMALL, SPACE, sweep, tried
+
+
+def test_the_best_is_chosen_among_those_with_all_steps_by_the_last_round():
+    trials = [
+        tried("t00", [0.9, 0.5]),
+        tried("t01", [0.1], end="stopped"),
+        tried("t02", [0.2, 0.4]),
+        tried("t03", [0.3, 0.4]),
+    ]
+    assert best_of(trials, "loss").name == "t02"
+    trials[0].rounds[-1] = replace(trials[0].rounds[-1], top1=99.0)
+    assert best_of(trials, "top1").name == "t00"
+
+
+def test_without_a_whole_trial_the_reasons_are_told():
+    failed = tried("t00", [], end="failed")
+    failed.why = "loss is not finite"
+    with pytest.raises(ValueError, match="no trial came to its end: loss is not fin"):
+        best_of([failed], "loss")
+
+
+def filled(tmp_path, count: int = 3):
+    """A sweep whose trials have ended; the loss grows with the learning rate."""
+    plan = sweep(tmp_path / "sweep", trials=count)
+    plan.enter()
+    ledger = plan.ledger()
+    for name in plan.names:
+        changes = propose(name, SPACE, SMALL, 0)
+        ledger.propose(name, changes)
+        place = SPACE["estimator.learning_rate"].place(
+            changes["estimator.learning_rate"]
+        )
+        for each in tried(name, [2 + place, 1 + place]).rounds:
+            ledger.report(name, each, changes, name)
+        ledger.finish(name, "completed")
+    return plan, ledger
+
+
+@pytest.mark.parametrize("name", ["file", "file/sweep"])
+def test_a_file_in_the_way_of_a_sweep_is_named(name, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=rf"{name} cannot be written.*another --out"):
+        sweep(tmp_path / name).enter()
+
+
+def test_the_best_settings_are_a_config_that_fit_takes(tmp_path):
+    plan, ledger = filled(tmp_path)
+    best = write_choice(plan, ledger)
+    config = from_dict(RunConfig, json.loads((plan.out / "best.json").read_text()))
+    assert config == plan.trial(best.changes).config
+    rate = best.changes["estimator.learning_rate"]
+    assert config.estimator.learning_rate == rate
+    with (plan.out / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trial"] for row in rows] == plan.names
+    assert float(rows[1]["influence.damping"]) in SPACE["influence.damping"]
+    lines = table(list(ledger.trials.values()), SPACE, "loss").splitlines()
+    assert lines[1].split()[0] == best.name
+
+
+def test_a_forest_finds_the_setting_that_decided_and_pictures_are_drawn(tmp_path):
+    plan, ledger = filled(tmp_path, count=16)
+    trials = list(ledger.trials.values())
+    found = importance(trials, plan.space, "loss")
+    assert found is not None
+    assert next(iter(found.by_name)) == "estimator.learning_rate"
+    assert found.explained > 0.5
+    assert found.steps == 6
+    draw_parallel(trials, plan.space, "loss", "t03", tmp_path / "p.png")
+    draw_importance(found, tmp_path / "i.png")
+    assert (tmp_path / "p.png").stat().st_size > 10_000
+    assert (tmp_path / "i.png").stat().st_size > 5_000
+
+
+def test_few_trials_say_nothing_and_noise_is_called_noise(tmp_path):
+    trials = [
+        tried(name, [0.5], **propose(name, SPACE, SMALL, 0))
+        for name in sweep(tmp_path, trials=12).names
+    ]
+    assert importance(trials[:4], SPACE, "loss") is None
+    for number, trial in enumerate(trials):
+        trial.rounds[0] = replace(trial.rounds[0], loss=float(number * 7 % 12))
+    found = importance(trials, SPACE, "loss")
+    assert found is not None
+    assert "take it for noise" in found.describe()
+
+
+def test_a_sweep_goes_on_with_more_trials_and_with_nothing_else(tmp_path):
+    filled(tmp_path)
+    out = tmp_path / "sweep"
+    sweep(out, trials=9).enter()
+    with pytest.raises(ValueError, match="a sweep with another search"):
+        sweep(out, trials=3, seed=1).enter()
+    other = {**SPACE, "estimator.candidates": Choice((1, 2))}
+    with pytest.raises(ValueError, match="a sweep with another space"):
+        replace(sweep(out, trials=3), space=other).enter()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").touch()
+    with pytest.raises(ValueError, match="holds something that is no sweep"):
+        sweep(tmp_path / "mine").enter()
+
+
+def test_pbt_needs_a_setting_that_can_move(tmp_path):
+    still = replace(
+        sweep(tmp_path / "s", scheduler="pbt"),
+        space={"transform.tau_size": SPACE["estimator.candidates"]},
+    )
+    with pytest.raises(ValueError, match="nothing in the search space can change"):
+        still.enter()
+    with pytest.raises(ValueError, match="must be random with pbt"):
+        sweep(tmp_path, scheduler="pbt", searcher="optuna")
