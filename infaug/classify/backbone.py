@@ -173,6 +173,15 @@ def build_backbone(network: str, num_classes: int, *seed: Purpose) -> Backbone:
         return Backbone(body, head, size, *seed)
 
 
+def can_be_cut(network: str) -> bool:
+    """Whether early layers of a network can be frozen by themselves."""
+    try:
+        cut(build_backbone(network, 2, 0).body)
+    except ValueError:
+        return False
+    return True
+
+
 def given_by_name(
     network: str, channels: int, num_classes: int, *seed: Purpose
 ) -> GivenClassifier:

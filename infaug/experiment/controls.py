@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -22,11 +24,14 @@ from infaug.training.alternation import assess, classify, estimate
 from infaug.training.cell import Cell
 from infaug.training.rows import ANSWERS, ROWS, rows_of
 from infaug.training.train import TrainingSpec
+from infaug.training.views import base_of
 from infaug.world import World
 
 FULL_UNDER_S = 30 * 60
 WORTH_A_RUN = tuple(name for group in ANSWERS[:3] for name in group)
 MIN_STEPS = 300  # of F, in all: fewer teach it too little
+MIN_FINE_TUNING_STEPS = 80  # of a network that begins with pretrained weights
+FROZEN_IMAGES = 8  # whose activations are computed to time a step on them
 TIMED_STEPS = 5
 PATIENCE_S = 10.0  # for the steps of a kind: slow ones are told by two of them
 TIMED_IMAGES = 500
@@ -44,6 +49,8 @@ class Pace:
         lookahead_step: a step of E and G one step of F ahead; None where no row that is
             named learns so.
         image: F's forward pass of one image.
+        frozen_step: a step of F on what its frozen layers made of views before; None
+            where nothing is frozen.
     """
 
     base_step: float
@@ -51,6 +58,7 @@ class Pace:
     estimator_step: float
     lookahead_step: float | None = None
     image: float
+    frozen_step: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +104,11 @@ def choose_methods(
         asked = replace(config, rows=tuple(names), seeds=seeds, rounds=rounds)
         return estimated_seconds(asked, splits, pace) / jobs
 
-    rounds = _rounds_for(config.rounds, lambda some: seconds(WORTH_A_RUN, some), budget)
+    is_pretrained = config.classifier.weights != "none"
+    fewest = MIN_FINE_TUNING_STEPS if is_pretrained else MIN_STEPS
+    rounds = _rounds_for(
+        config.rounds, lambda some: seconds(WORTH_A_RUN, some), budget, fewest
+    )
     chosen, left = list(ANSWERS[0]), []
     for group in ANSWERS[1:]:
         fits = seconds([*chosen, *group], rounds) <= budget
@@ -113,16 +125,19 @@ def choose_methods(
 
 
 def _rounds_for(
-    rounds: RoundsConfig, seconds: Callable[[RoundsConfig], float], budget: float
+    rounds: RoundsConfig,
+    seconds: Callable[[RoundsConfig], float],
+    budget: float,
+    fewest: int = MIN_STEPS,
 ) -> RoundsConfig:
-    """The rounds, with fewer steps of F until they fit, but `MIN_STEPS` in all.
+    """The rounds, with fewer steps of F until they fit, but the `fewest` in all.
 
     >>> short = _rounds_for(RoundsConfig(rounds=10, classifier_steps=100),
     ...     lambda some: float(some.classifier_steps), budget=60)
     >>> short.classifier_steps
     50
     """
-    least = math.ceil(MIN_STEPS / rounds.rounds)
+    least = math.ceil(fewest / rounds.rounds)
     while seconds(rounds) > budget and rounds.classifier_steps // 2 >= least:
         rounds = replace(rounds, classifier_steps=rounds.classifier_steps // 2)
     return rounds
@@ -160,6 +175,24 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
         estimator_step=estimator_step * of_e,
         lookahead_step=None if lookahead_step is None else lookahead_step * of_e,
         image=image,
+        frozen_step=_frozen_step(config, splits, device, of_f),
+    )
+
+
+def _frozen_step(
+    config: RunConfig, splits: Splits, device: torch.device, of_f: float
+) -> float | None:
+    """A step on activations, which are computed here for a few images only."""
+    if config.classifier.freeze == "none":
+        return None
+    some = splits.train.select(torch.arange(min(FROZEN_IMAGES, len(splits.train))))
+    splits = replace(splits, train=some)
+    cell = Cell(ROWS["base"], 0, splits, config, World(), device)
+    with TemporaryDirectory() as folder:
+        if not cell.keep_activations(Path(folder)):
+            return None
+    return of_f * _seconds_a_step(
+        classify(cell, 0, range(TIMED_STEPS), splits.selection)
     )
 
 
@@ -217,7 +250,31 @@ def estimated_seconds(config: RunConfig, splits: Splits, pace: Pace) -> float:
         selection=len(splits.selection),
         test=len(splits.test),
     )
-    return sum(seconds_of_cell(cell, sizes, pace) for cell in trained)
+    cells_alone = sum(seconds_of_cell(cell, sizes, pace) for cell in trained)
+    return cells_alone + seconds_of_activations(trained, sizes, pace)
+
+
+def seconds_of_activations(
+    cells: Sequence[TrainingSpec], sizes: Sizes, pace: Pace, workers: int = 1
+) -> float:
+    """What frozen layers take for all draws of the views that cells share."""
+    if pace.frozen_step is None:
+        return 0.0
+    kinds = set()
+    for cell in cells:
+        row = cell.row
+        base = base_of(row, cell.config.rounds.base)
+        own = cell.seed if row.policy == "learned" or row.generator else None
+        if _uses_activations(cell):
+            kinds |= {(view, base, row.stretches, own) for view in row.views}
+    draws = cells[0].config.classifier.frozen_views
+    num = sizes.train + sizes.influence + sizes.selection + sizes.test
+    return len(kinds) * num * draws * pace.image / workers
+
+
+def _uses_activations(cell: TrainingSpec) -> bool:
+    row = cell.row
+    return not (row.is_learned or row.learns_policy or row.is_reweighted)
 
 
 def seconds_of_cell(
@@ -231,6 +288,8 @@ def seconds_of_cell(
     num_views = len(row.views_of(cell.config.classifier.views))
     refreshed = (num_views * in_hessian + sizes.influence) / workers
     step = pace.learned_step if through_g else pace.base_step
+    if pace.frozen_step is not None and _uses_activations(cell):
+        step = pace.frozen_step
     if row.is_reweighted:  # Every view goes through F once more, to be judged.
         judged = num_views * cell.config.classifier.batch_size
         step += judged / workers * pace.image

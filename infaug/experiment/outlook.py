@@ -20,6 +20,7 @@ from infaug.experiment.controls import (
     choose_methods,
     measure,
     said,
+    seconds_of_activations,
     seconds_of_cell,
 )
 from infaug.experiment.plan import settle, with_folds
@@ -69,6 +70,7 @@ def outlook(
         _of_one_worker(config, workers), _calibration_splits(config, source), device
     )
     seconds = sum(seconds_of_cell(cell, sizes, pace, workers) for cell in trained)
+    seconds += seconds_of_activations(trained, sizes, pace, workers)
     names = ", ".join(dict.fromkeys(cell.row.name for cell in trained))
     return [
         f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 
 from infaug.augment.base import build_base, build_mixer
-from infaug.classify.backbone import is_backbone
+from infaug.classify.backbone import can_be_cut, is_backbone
 from infaug.config import ClassifierConfig, Network, RunConfig
 from infaug.cores import usable_cores
 from infaug.data.images import Source
@@ -95,9 +95,10 @@ def _settle_classifier(
         is_own = network in ("allconv", "given") or is_backbone(network)
         optimizer = "adam" if is_own else "sgd"
     freeze = config.freeze
-    if freeze == "auto":
-        begins_pretrained = config.weights != "none" and device.type == "cpu"
-        freeze = "early" if begins_pretrained else "none"
+    if freeze == "auto" and config.weights != "none" and device.type == "cpu":
+        freeze = "early" if can_be_cut(network) else "body"
+    elif freeze == "auto":
+        freeze = "none"
     rate = config.learning_rate
     if rate is None:
         adam = 1e-3 if network == "given" or is_backbone(network) else 2e-3

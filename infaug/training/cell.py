@@ -132,14 +132,16 @@ class Cell:
         if driver is not None:
             self._be_driven_by(driver)
 
-    def keep_activations(self, folder: Path) -> None:
-        """Compute once what frozen layers make of the views, where that can be."""
+    def keep_activations(self, folder: Path) -> bool:
+        """Compute once what frozen layers make of the views; whether that can be."""
         if not isinstance(self.classifier, Backbone) or not self.classifier.is_frozen:
-            return
-        if self.views.keep_activations(self.classifier, folder):
-            self.learner = LastPart(self.classifier)
-            if isinstance(self.average, Backbone):
-                self.follower = LastPart(self.average)
+            return False
+        if not self.views.keep_activations(self.classifier, folder):
+            return False
+        self.learner = LastPart(self.classifier)
+        if isinstance(self.average, Backbone):
+            self.follower = LastPart(self.average)
+        return True
 
     def _be_driven_by(self, driver: Mapping[str, Tensor]) -> None:
         """Take the control row's F in place of the initial one, which is put aside."""
