@@ -205,7 +205,7 @@ class CellViews:
             if self.activations is not None:
                 assert isinstance(batches, Batches), "streams have no activations"
                 views = self.activations.at(batches, step)
-                tally.count("images", len(views.y))
+                timer.count("images", len(views.y))
                 return views
             x, y, draws = batches.at(step)
             x, y = x.to(self.dtype), y.to(self.dtype)
