@@ -40,7 +40,11 @@ from infaug.record.folder import RunFolder
 
 TARGETS = ("cartoon", "art_painting")
 CLASSIFIER = ClassifierConfig(
-    network="efficientnet_lite0", weights="default", freeze="early", batch_size=16
+    network="efficientnet_lite0",
+    weights="default",
+    freeze="early",
+    frozen_views=4,
+    batch_size=16,
 )
 CONFIG = RunConfig(
     classifier=CLASSIFIER,
@@ -49,7 +53,7 @@ CONFIG = RunConfig(
     seeds=1,
     threads=1,
 )
-FOLDS = 3
+FOLDS = 2
 SIZE = 128
 
 
@@ -191,7 +195,7 @@ def logistic_regression(source: Labelled, target: Labelled, rest: Labelled) -> f
 
     settings = [(C, weight) for C in (1e-4, 1e-3, 1e-2, 1e-1) for weight in (1, 5, 20)]
     model = fitted(*min(settings, key=loss), np.arange(len(y_target)))
-    return 100 * float((model.predict(h_rest) == rest.labels.numpy()).mean())
+    return 100 * float(np.mean(model.predict(h_rest) == rest.labels.numpy()))
 
 
 @torch.no_grad()

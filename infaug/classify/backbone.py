@@ -33,6 +33,7 @@ from infaug.config import NETWORK_VARIABLE, ClassifierConfig, Freeze
 from infaug.randomness import Purpose, generator
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+CUT_SIZE = 64  # pixels; where it is best to cut hardly depends on it
 MAX_CACHED = 2**29  # bytes of what early layers make; the oldest gives way
 
 
@@ -62,7 +63,7 @@ class Backbone(GivenClassifier):
         So do BatchNorm's statistics in all of it.
         """
         if how == "early":
-            self.parts = cut(self.body)
+            self.parts = cut(self.body, self.size or CUT_SIZE)
         self.cache = ImageCache()
         learning = {id(p) for part in self.parts[1:] for p in part.parameters()}
         self.fixed |= {
@@ -175,8 +176,9 @@ def build_backbone(network: str, num_classes: int, *seed: Purpose) -> Backbone:
 
 def can_be_cut(network: str) -> bool:
     """Whether early layers of a network can be frozen by themselves."""
+    classifier = build_backbone(network, 2, 0)
     try:
-        cut(build_backbone(network, 2, 0).body)
+        cut(classifier.body, classifier.size or CUT_SIZE)
     except ValueError:
         return False
     return True

@@ -8,7 +8,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from torch import fx, nn
+import torch
+from torch import Tensor, fx, nn
 
 MIN_SHARE = 0.9  # of the body's parameters, in the part that learns
 
@@ -22,13 +23,13 @@ class _Tracer(fx.Tracer):
         return is_torchs or not list(m.children())
 
 
-def cut(body: nn.Module) -> tuple[nn.Module, nn.Module]:
+def cut(body: nn.Module, size: int) -> tuple[nn.Module, nn.Module]:
     """The first part of a body and its last, which share the body's tensors.
 
     `last(first(x))` is `body(x)` as it is in evaluation mode, without dropout. The last
-    part is as short as can be with at least `MIN_SHARE` of the parameters: the last
-    two stages of most convolutional networks, all but one or two of a transformer's
-    blocks.
+    part has at least `MIN_SHARE` of the parameters, and the cut is where the least lies
+    between the two for an image of `size`: of convolutional networks some two stages
+    learn, of a transformer most blocks.
 
     Raises:
         ValueError: if the body cannot be traced, or is nowhere to be cut.
@@ -36,6 +37,7 @@ def cut(body: nn.Module) -> tuple[nn.Module, nn.Module]:
     was_training = body.training
     try:
         graph = _Tracer().trace(body.eval(), _defaults(body))
+        sizes = _sizes(body, graph, size)
     except Exception as error:  # fx has many for code that it cannot follow
         raise ValueError(
             f"classifier.freeze: this network cannot be cut ({type(error).__name__}: "
@@ -44,15 +46,42 @@ def cut(body: nn.Module) -> tuple[nn.Module, nn.Module]:
     finally:
         body.train(was_training)
     total = sum(p.numel() for p in body.parameters())
+    found = []
     for node in reversed(list(_bridges(graph))):
-        first, last = _parts(body, graph, node)
-        num = sum(p.numel() for p in last.parameters())
-        if num >= MIN_SHARE * total:
-            return first, last
+        parts = _parts(body, graph, node)
+        num = sum(p.numel() for p in parts[1].parameters())
+        if num >= MIN_SHARE * total and node in sizes:
+            found.append((sizes[node], parts))
+    if found:
+        return min(found, key=lambda each: each[0])[1]
     raise ValueError(
         "classifier.freeze: this network has no place to be cut, since what its early "
         "layers make is used by the last ones too: use --freeze body or none"
     )
+
+
+class _Sizes(fx.Interpreter):
+    """Runs a graph and keeps how large each result is."""
+
+    def __init__(self, module: fx.GraphModule):
+        super().__init__(module)
+        self.found: dict[fx.Node, int] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        """The result of one operation."""
+        made = super().run_node(n)
+        if isinstance(made, Tensor):
+            self.found[n] = made.numel()
+        return made
+
+
+@torch.no_grad()
+def _sizes(body: nn.Module, graph: fx.Graph, size: int) -> dict[fx.Node, int]:
+    """How many numbers each operation makes of an image; the body runs."""
+    sizes = _Sizes(fx.GraphModule(body, graph))
+    weight = next(body.parameters())
+    sizes.run(torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype))
+    return sizes.found
 
 
 def _defaults(body: nn.Module) -> dict[str, Any]:
