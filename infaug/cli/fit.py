@@ -112,7 +112,7 @@ def fit(args: Fit) -> int:
     from infaug.record.folder import RunFolder, at_hand
     from infaug.record.tensorboard import show_pictures
     from infaug.record.timings import effort_of  # torch: too slow for --help
-    from infaug.report.page import report_at_end
+    from infaug.report.experiment_page import report_at_end
     from infaug.report.tables import result_text
     from infaug.report.views import draw_pictures
 
