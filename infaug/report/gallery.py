@@ -14,15 +14,13 @@ from torch import Tensor
 from infaug.config import EstimatorConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
-from infaug.estimate.chance import draw_chance
-from infaug.estimate.learned_transform import LearnedTransform
+from infaug.estimate.learned_transform import LearnedTransform, draw_chance
 from infaug.randomness import Draws
 from infaug.report.figures import draw_flow
 from infaug.report.interpolation import appearance, steps_between, taus_between
 from infaug.report.learned import in_numbers, in_words
 from infaug.report.views import some_of_each_class
-from infaug.transform.apply import apply_fields
-from infaug.transform.fields import Fields
+from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.spatial import flow_of, warp
 
 LARGEST_PX = 80  # a page holds hundreds of them

@@ -17,9 +17,7 @@ from infaug.randomness import Draws
 from infaug.record.folder import RunFolder
 from infaug.report.figures import FLOW_COLOUR, plot_flow
 from infaug.report.views import learned_rows, load_transform, show_image
-from infaug.transform.appearance import recolour
-from infaug.transform.apply import apply_fields
-from infaug.transform.fields import Fields
+from infaug.transform.fields import Fields, apply_fields, recolour
 from infaug.transform.spatial import flow_of, warp
 
 NUM_TAUS = 10

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from infaug.config import EstimatorConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.estimate.chance import draw_chance
-from infaug.estimate.learned_transform import LearnedTransform
+from infaug.estimate.learned_transform import LearnedTransform, draw_chance
 from infaug.randomness import Draws
 from infaug.report.learned import CHUNK
 

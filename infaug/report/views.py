@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.augment.base import build_base
-from infaug.augment.compose import Compose
 from infaug.augment.learned import Learned
+from infaug.augment.views import Compose
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.decode import Encoded, UnreadableError, open_image

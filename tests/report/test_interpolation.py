@@ -4,7 +4,7 @@ from PIL import Image
 from infaug.config import TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.report.interpolation import appearance, draw_interpolation, interpolate
-from infaug.transform.apply import apply_fields
+from infaug.transform.fields import apply_fields
 from infaug.transform.spatial import flow_of, warp
 
 
