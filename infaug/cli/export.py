@@ -122,16 +122,21 @@ def _verdict(card: dict[str, Any]) -> str:
 
     if card["verdict"] is None:
         return "the run is not finished"
-    return describe(Verdict.from_dict(card["verdict"]))
+    found = Verdict.from_dict(card["verdict"])
+    return describe(found, is_folded=card["answer"] is not None)
 
 
 def _lines_of(card: dict[str, Any], out: Path, did: str) -> list[str]:
+    from infaug.report.verdict import describe_answer
+
     cell, image = card["cell"], card["image"]
     size = f"{image['channels']}x{image['height']}x{image['width']}"
     lines = [
         f"{cell['name']} ({cell['chosen_by']}), images of {size}",
         f"verdict: {_verdict(card)}",
     ]
+    if card["answer"]:
+        lines.append(f"answer of the experiment: {describe_answer(card['answer'])}")
     if (card["looks"] or {}).get("warning"):
         lines.append(f"warning: {card['looks']['warning']} `infaug preview` draws them")
     if "shares" in card:

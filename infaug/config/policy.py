@@ -27,7 +27,7 @@ class PolicyConfig:
     warmup_rounds: int = 1
     """Rounds whose refresh teaches nothing yet: influence by an F that has hardly begun
     misleads. Always fewer than the rounds that are followed by a refresh."""
-    signal: Literal["network", "influence"] = "network"
+    signal: Literal["influence", "network"] = "influence"
     """What rewards a view. `network`: how the loss on target images changes as all of F
     takes a step of gradient descent on it; `influence`: the last layer's influence, by
     s_val. Measured by benchmarks/reward.py."""

@@ -145,6 +145,7 @@ def classify(
         num_steps=rounds.rounds * rounds.classifier_steps,
         world=cell.world,
         loss_of=cell.loss_of_views,
+        average=cell.average,
     ):
         if refresher:
             refresher.after(round_, step + 1 - first)
@@ -255,22 +256,24 @@ def teach_policy(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
 @torch.no_grad()
 def predict(cell: Cell, split: Labelled) -> Float[Tensor, "N Y"]:
     """Log-probabilities of F in nats, float32 on the CPU; F is left as it was."""
-    was_training = cell.classifier.training
-    cell.classifier.eval()
+    classifier = cell.evaluated
+    was_training = classifier.training
+    classifier.eval()
     parts = [
-        cell.classifier(to_float(images.to(cell.device)).to(cell.dtype))
+        classifier(to_float(images.to(cell.device)).to(cell.dtype))
         .double()
         .log_softmax(dim=1)
         for images in split.images.split(500)
     ]
-    cell.classifier.train(was_training)
+    classifier.train(was_training)
     return torch.cat(parts).float().cpu()
 
 
 def assess(cell: Cell, split: Labelled) -> Evaluation:
     """Loss and accuracy of F on a split; F is left in training mode as it was."""
-    was_training = cell.classifier.training
-    cell.classifier.eval()
-    found = evaluate(cell.classifier, split.images, split.labels, dtype=cell.dtype)
-    cell.classifier.train(was_training)
+    classifier = cell.evaluated
+    was_training = classifier.training
+    classifier.eval()
+    found = evaluate(classifier, split.images, split.labels, dtype=cell.dtype)
+    classifier.train(was_training)
     return found

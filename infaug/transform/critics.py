@@ -136,13 +136,6 @@ class Adversaries:
         """All that learns, by the optimizers' names."""
         return {**self.critics, "generator": self.generator}
 
-    @torch.no_grad()
-    def take_average(self, kept: float) -> None:
-        """Move the average towards G as it stands: average = kept * average + ..."""
-        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
-        for mean, now in pairs:
-            mean.lerp_(now, 1 - kept)
-
     def tensors(self) -> State:
         """The whole state by name, for a checkpoint."""
         state = under("average", self.average.state_dict())

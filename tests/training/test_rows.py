@@ -66,7 +66,8 @@ def test_neighbours_use_influence_images_otherwise_each_with_what_it_needs():
     assert bilevel.is_learned
     assert not bilevel.solves_s_val(RunConfig())
     assert all(
-        ROWS[n].solves_s_val(RunConfig()) == ROWS[n].is_learned
+        ROWS[n].solves_s_val(RunConfig())
+        == (ROWS[n].is_learned or ROWS[n].learns_policy)
         for n in set(ROWS) - set(NEIGHBOURS)
     )
 
