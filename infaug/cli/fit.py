@@ -46,7 +46,7 @@ class Fit:
     CPUs for; 0 trains in this process without Ray."""
     gpus_per_worker: float | None = None
     """Beside one CPU; none: one GPU if all (or MIN) can have one now, else no GPU."""
-    resize_s: float = 120.0
+    resize_s: float = 150.0
     """Seconds between two times that --workers MIN..MAX follow the nodes: those that
     arrive one by one meanwhile cause one restart."""
     await_nodes: float = 0.0
@@ -109,7 +109,7 @@ def fit(args: Fit) -> int:
     if not workers.most:  # Workers may see a disk that this machine does not.
         look_for_data(args.run.data.source, args.run.data.target_source)
     from infaug.cli.influence import check_in_run
-    from infaug.record.folder import RunFolder, at_hand
+    from infaug.record.folder import RunFolder, local_copy
     from infaug.record.tensorboard import show_pictures
     from infaug.record.timings import effort_of  # torch: too slow for --help
     from infaug.report.page import report_at_end
@@ -138,7 +138,7 @@ def fit(args: Fit) -> int:
     began = time.perf_counter()
     result = _run(args, workers, shown)
     wall_s = time.perf_counter() - began if is_fresh else None
-    with at_hand(args.out) as run:
+    with local_copy(args.out) as run:
         pictures = _drawn(run, draw_pictures)
         if shown:
             print(result_text(result))

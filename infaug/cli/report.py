@@ -61,7 +61,7 @@ def _send(places: tuple[str, ...], uri: str, page: Path | None) -> None:
 
 
 def _one(place: str, out: Path | None) -> Path | str:
-    from infaug.record.folder import RunFolder, at_hand
+    from infaug.record.folder import RunFolder, local_copy
     from infaug.report.page import REPORT, write_report
 
     folder = RunFolder(place)
@@ -70,7 +70,7 @@ def _one(place: str, out: Path | None) -> Path | str:
         if folder.mirror is None or out or not (run / "result.json").exists():
             here = Path(REPORT) if folder.mirror else None
             return write_report(run, place, out or here)
-    with at_hand(place) as run:
+    with local_copy(place) as run:
         write_report(run, place)
     return f"{place}/{REPORT}"
 

@@ -21,7 +21,7 @@ from infaug.config import RoundsConfig
 from infaug.experiment.cells import plan_cells
 from infaug.experiment.verdict import Verdict
 from infaug.record.folder import RunFolder
-from infaug.record.place import Place, position
+from infaug.record.steps import Position, global_step
 from infaug.report.experiment_data import ExperimentData, Line, read_experiment
 from infaug.report.results import method_results
 from infaug.report.settings import settings_of, versions
@@ -279,7 +279,9 @@ def _by_training(lines: Sequence[Line]) -> dict[tuple[str, int], list[Line]]:
 
 def _points(line: Line, rounds: RoundsConfig) -> list[tuple[str, float, int]]:
     phase = line["phase"]
-    at = position(Place(round=line["round"], phase=phase, step=line["step"]), rounds)
+    at = global_step(
+        Position(round=line["round"], phase=phase, step=line["step"]), rounds
+    )
     return [(f"{phase}/{name}", value, at) for name, value in _numbers(line).items()]
 
 

@@ -14,7 +14,7 @@ from pictured import metrics, pictured_run, unfinished_run
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
 from infaug.config import RunConfig, leaves
-from infaug.record.place import Place, position
+from infaug.record.steps import Position, global_step
 from infaug.report.experiment_data import read_experiment
 from infaug.report.mlflow import (
     connect,
@@ -225,7 +225,7 @@ def test_every_number_is_sent_at_its_place_on_tensorboards_axis(run):
     sent = {(each.method, each.seed): each for each in trainings_of(experiment)}
     for line in metrics():
         at = {key: line[key] for key in ("round", "phase", "step")}
-        here = position(Place(**at), experiment.config.rounds)
+        here = global_step(Position(**at), experiment.config.rounds)
         points = [p for each in sent[line["row"], line["seed"]].points for p in each]
         mine = {name: value for name, value, place in points if place == here}
         for name in set(line) - {"row", "seed", *at}:
