@@ -36,8 +36,8 @@ from torchvision.transforms import v2
 
 from infaug.config import DataConfig
 from infaug.data.dataset import to_float
+from infaug.data.on_disk import OnDisk
 from infaug.data.source import load
-from infaug.data.stored import Stored
 from infaug.data.stream import Stream
 
 SIZE, BATCH = 224, 64
@@ -91,7 +91,7 @@ def bare_loop(images: list[bytes]) -> int:
 def streamed(config: DataConfig) -> Iterator[int]:
     """Our stream, one crop of each image."""
     train = load(config).train
-    assert isinstance(train, Stored), "nothing fits into 0 GiB"
+    assert isinstance(train, OnDisk), "nothing fits into 0 GiB"
     batches = Stream(train, BATCH, 1, range(1), "cpu", ("random",), 0, "benchmark")
     step = 0
     while True:

@@ -97,11 +97,7 @@ class Location:
 
     @property
     def opened(self) -> tuple[fs.FileSystem, str]:
-        """The file system and the path in it, as pyarrow takes them.
-
-        Raises:
-            ValueError: for a URL that nobody knows, and storage that does not answer.
-        """
+        """The file system and the path in it, as pyarrow takes them."""
         if self.is_local:
             return _local(), self.base
         scheme, _, path = self.base.partition("://")
@@ -166,11 +162,7 @@ class Location:
         return sorted(info.path.strip("/")[start:] for info in files)
 
     def read_bytes(self) -> bytes:
-        """What a file holds.
-
-        Raises:
-            ValueError: if it cannot be read.
-        """
+        """What a file holds."""
         if self.is_local and not Path(self.base).exists():
             raise ValueError(f"{self} is not there: looked for {self.absolute}")
         system, path = self.opened

@@ -12,9 +12,9 @@ from archives import class_files, write_files
 
 from infaug import storage
 from infaug.config import DataConfig, PrepareConfig
+from infaug.data.on_disk import OnDisk
 from infaug.data.prepare import prepare
 from infaug.data.source import load
-from infaug.data.stored import Stored
 from infaug.data.stream import Stream
 from infaug.storage import location
 
@@ -60,10 +60,10 @@ def test_a_url_gives_the_images_that_the_disk_gives(here, there, kind):
     assert ours.class_names == theirs.class_names
 
 
-def stored(source) -> Stored:
+def stored(source) -> OnDisk:
     config = DataConfig(source=source, image_size=8, stream_above_gib=0)
     found = load(config).train
-    assert isinstance(found, Stored)
+    assert isinstance(found, OnDisk)
     return found
 
 

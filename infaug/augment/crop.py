@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from infaug.data.reader import AREA, LOG_ASPECT
+from infaug.data.loader import AREA, LOG_ASPECT
 from infaug.randomness import Draws
 
 

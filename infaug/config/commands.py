@@ -56,10 +56,10 @@ class PrepareConfig:
         rule = "must be a count or a fraction below 1"
         require(is_count, "max_bad_images", rule, bad)
 
-    def most_bad(self, num_images: int) -> int:
-        """Unreadable images that are borne among so many.
+    def max_bad(self, num_images: int) -> int:
+        """Unreadable images that are allowed among so many.
 
-        >>> PrepareConfig(max_bad_images=0.01).most_bad(250)
+        >>> PrepareConfig(max_bad_images=0.01).max_bad(250)
         2
         """
         bad = self.max_bad_images

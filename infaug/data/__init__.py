@@ -1,0 +1,1 @@
+"""Images: read, decoded, divided, batched. A wrong file is a ValueError."""

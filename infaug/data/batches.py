@@ -59,9 +59,6 @@ class Batches:
         device: where images are kept, gathered and turned to float.
         num_views: that begin from each image; they share its memory.
         purpose: what the batches are for; equal purposes give equal batches.
-
-    Raises:
-        ValueError: if there are no images, or groups would not be equal or not exist.
     """
 
     def __init__(

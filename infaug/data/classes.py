@@ -14,11 +14,7 @@ from infaug.words import plural
 def number_classes(
     where: str, labels: Int64[Tensor, "N"], names: tuple[str, ...] | None
 ) -> tuple[str, ...]:
-    """Class names of the training images; without stored names, classes are numbers.
-
-    Raises:
-        ValueError: if a class has no training image, or there is only one class.
-    """
+    """Class names of the training images; without stored names, classes are numbers."""
     present = labels.unique()
     num_classes = len(names) if names is not None else len(present)
     absent = _first_absent(present, num_classes)
@@ -45,11 +41,7 @@ def check_like_train(
     labels: Int64[Tensor, "n"],
     names: tuple[str, ...] | None,
 ) -> None:
-    """Refuse a split that has not exactly the classes of train.
-
-    Raises:
-        ValueError: if names or numbers of classes differ.
-    """
+    """Refuse a split that has not exactly the classes of train."""
     remedy = f"give both the same, or remove {split} so that part of train is held out"
     names = names and tuple(map(composed, names))
     _refuse_bare_numbers(f"{where}: {split}", train_names, names)
@@ -78,10 +70,6 @@ def numbered_as(
     """Labels of target images by the numbers that their classes have in train.
 
     Classes match by name; bare numbers match bare numbers. Target may lack classes.
-
-    Raises:
-        ValueError: if target has a class that train has not, or bare numbers where
-            train has names.
     """
     _refuse_bare_numbers(where, train_names, names)
     own = names or tuple(str(number) for number in range(int(labels.max()) + 1))
@@ -106,11 +94,7 @@ def numbered_as(
 def _refuse_bare_numbers(
     where: str, train_names: tuple[str, ...], names: tuple[str, ...] | None
 ) -> None:
-    """Which number is which name cannot be guessed.
-
-    Raises:
-        ValueError: if the classes of train have names and these are bare numbers.
-    """
+    """Which number is which name cannot be guessed."""
     if names is None and any(not name.isdecimal() for name in train_names):
         some = ", ".join(repr(name) for name in train_names[:5])
         raise ValueError(
@@ -151,11 +135,7 @@ def check_enough(
     where: str,
     why: str,
 ) -> None:
-    """Refuse held-out images with too few of a class; warn of classes they lack.
-
-    Raises:
-        ValueError: if a class that occurs has fewer than `least` images.
-    """
+    """Refuse held-out images with too few of a class; warn of classes they lack."""
     counts = labels.bincount(minlength=len(train_names))
     few = [int(label) for label in labels.unique() if counts[label] < least]
     if few:

@@ -13,10 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from infaug.config import DataConfig
-from infaug.data.names import (
-    composed,
-    is_no_label,
-)
+from infaug.data.names import composed, is_no_label
 from infaug.storage import Location
 
 OTHER_LABELS = ("labels", "class", "target", "category", "fine_label")
@@ -56,9 +53,6 @@ def find_columns(
     """The columns that `config` names, or the only ones there can be.
 
     Without `labels_needed`, images may be without a column of labels.
-
-    Raises:
-        ValueError: if there are none, several, or some of the wrong type.
     """
     image = _image_column(file, schema, config)
     hive = dict(
@@ -72,9 +66,8 @@ def find_columns(
         if labels_needed:
             raise
         return Columns(image=image, label=None)
-    return Columns(
-        image=image, label=label, class_names=_stored_names(file, schema, label)
-    )
+    names = _stored_names(file, schema, label)
+    return Columns(image=image, label=label, class_names=names)
 
 
 def _image_column(file: Location, schema: pa.Schema, config: DataConfig) -> str:
@@ -82,7 +75,7 @@ def _image_column(file: Location, schema: pa.Schema, config: DataConfig) -> str:
     if name not in schema.names and name == DEFAULT.image_column:
         others = [field.name for field in schema if _holds_bytes(field.type)]
         name = others[0] if len(others) == 1 else name
-    _refuse_missing_column(file, schema, name, "--data.image-column")
+    _refuse_missing_column(file, schema, name, "image-column")
     kind = schema.field(name).type
     if not _holds_bytes(kind):
         raise ValueError(
@@ -99,7 +92,7 @@ def _label_column(file: Location, schema: pa.Schema, config: DataConfig) -> str:
             other for other in OTHER_LABELS if other in schema.names
         ]
         name = others[0] if len(others) == 1 else name
-    _refuse_missing_column(file, schema, name, "--data.label-column")
+    _refuse_missing_column(file, schema, name, "label-column")
     kind = schema.field(name).type
     if not (pa.types.is_integer(kind) or is_text(kind)):
         raise ValueError(
@@ -113,11 +106,10 @@ def _refuse_missing_column(
     file: Location, schema: pa.Schema, name: str, option: str
 ) -> None:
     if schema.names.count(name) != 1:
-        of_target = option.replace("--data.", "--data.target-")
         raise ValueError(
             f"{file} has no column {name!r} (or several); it has "
-            f"{', '.join(schema.names)}: choose one with {option} (of the target: "
-            f"{of_target})"
+            f"{', '.join(schema.names)}: choose one with --data.{option} (of the "
+            f"target: --data.target-{option})"
         )
 
 
@@ -176,11 +168,7 @@ def number_of(class_names: tuple[str, ...] | None) -> dict[str, int]:
 
 
 def class_index(name: str, label: Any, number: dict[str, int]) -> int:
-    """The class of a row.
-
-    Raises:
-        ValueError: if the label is missing or names no class; `name` is the row's.
-    """
+    """The class of a row."""
     if is_no_label(label):
         raise ValueError(f"{name} has no label: remove the row or label it")
     if isinstance(label, str):
@@ -193,6 +181,15 @@ def class_index(name: str, label: Any, number: dict[str, int]) -> int:
             f"names: labels must lie in 0..{len(number) - 1}"
         )
     return label
+
+
+def class_name(label: Any, class_names: tuple[str, ...] | None) -> str:
+    """The name of a row's class, in text; empty if there is none."""
+    if is_no_label(label):
+        return ""
+    if isinstance(label, str) or class_names is None:
+        return composed(str(label))
+    return class_names[label] if 0 <= label < len(class_names) else ""
 
 
 def encoded_bytes(image: Any) -> bytes | None:

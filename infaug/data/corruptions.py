@@ -224,11 +224,7 @@ CORRUPTIONS = {
 def corrupt(
     images: UInt8[Tensor, "N C H W"], name: str, severity: int, *purpose: Purpose
 ) -> UInt8[Tensor, "N C H W"]:
-    """All images with one corruption; equal purposes give equal ones.
-
-    Raises:
-        ValueError: if there is no such corruption or severity.
-    """
+    """All images with one corruption; equal purposes give equal ones."""
     if name not in CORRUPTIONS or severity not in SEVERITIES:
         raise ValueError(
             f"there is no corruption {name!r} of severity {severity}: choose among "

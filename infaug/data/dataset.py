@@ -17,9 +17,6 @@ class Labelled:
 
     `images` has values 0..255, channels first; `labels` lie in 0..Y-1, where Y is the
     number of class names. A class may be absent, for the set may be a selection.
-
-    Raises:
-        ValueError: if a label names no class.
     """
 
     images: UInt8[Tensor, "N C H W"]

@@ -19,6 +19,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from infaug.config import DataConfig
+from infaug.data.tree import Member
 from infaug.storage import Location
 from infaug.words import plural
 
@@ -44,7 +45,7 @@ class Encoded(NamedTuple):
 
     name: str
     """File, or file and row: what an error message should say."""
-    image: bytes | Location | None
+    image: bytes | Location | Member | None
     """Encoded bytes, or the file that holds them; None if the row has none."""
     label: int
     """Class index."""
@@ -75,12 +76,7 @@ class Decoder:
         self._first: tuple[str, Image.Image] | None = None
 
     def read(self, items: Iterable[Encoded]) -> "Decoded":
-        """All readable items; the others are added to `bad`.
-
-        Raises:
-            ValueError: if no image could be read, more than `max_bad_images` cannot be,
-                or images differ in size or mode and the config does not settle it.
-        """
+        """All readable items; the others are added to `bad`."""
         pixels, labels, names, shape = bytearray(), [], [], (0, 0, 0)
         for item in items:
             image = self._decode(item)
@@ -173,9 +169,6 @@ def open_image(
         mode: L, RGB or auto.
         pixel_bits: bits that grey of more than 8 bits uses; None: 16.
         changes: counts images that were turned, composited or rescaled.
-
-    Raises:
-        UnreadableError: if there is none, or none that Pillow can decode.
     """
     if item.image is None:
         raise UnreadableError(item.name, "the row holds no image bytes")
@@ -244,7 +237,7 @@ def reason(error: Exception) -> str:
 
 def _read(item: Encoded) -> bytes:
     """A file's bytes; storage that is away is no fault of the image."""
-    assert isinstance(item.image, Location)
+    assert isinstance(item.image, Location | Member)
     try:
         return item.image.read_bytes()
     except ValueError as error:

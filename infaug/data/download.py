@@ -41,10 +41,6 @@ def download(name: Downloadable, out: Path, download_dir: Path) -> None:
         name: which data set, in its standard split.
         out: folder for the result; made if it is missing.
         download_dir: folder for the original files; those already there are used.
-
-    Raises:
-        ValueError: if a file exists already, the folder cannot be made, or the download
-            fails.
     """
     files = {split: out / f"{split}.parquet" for split in ("train", "test")}
     for file in files.values():
@@ -64,9 +60,6 @@ def write_parquet(data: ImageData, path: Path, class_names: tuple[str, ...]) -> 
 
     Columns `image` (bytes) and `label` (int64), the class names in the schema metadata.
     The file appears complete or not at all.
-
-    Raises:
-        ValueError: if the file exists already or cannot be written.
     """
     _refuse_existing(path)
     _make(path.parent)

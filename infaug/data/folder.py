@@ -67,9 +67,6 @@ def class_folders(where: str, names: Iterable[str]) -> Layout:
     """Splits and classes of the files with these names, relative to `where`.
 
     Folders without an image are folders with a "/" at the end of their name.
-
-    Raises:
-        ValueError: where it is unclear what the classes are.
     """
     seen = Seen()
     images = _images(names, seen)
@@ -77,6 +74,8 @@ def class_folders(where: str, names: Iterable[str]) -> Layout:
     images = {name: parts[depth:] or parts[-1:] for name, parts in images.items()}
     tops = sorted({parts[0] for parts in images.values() if len(parts) > 1})
     if not tops:
+        if images:
+            seen.skipped["in no class folder"] += images
         return Layout(splits={}, notes=seen.notes())
     known = {top: split for top in tops if (split := split_of(top))}
     with_classes = {

@@ -10,19 +10,19 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.data.dataset import Digests, Labelled, digests_of
+from infaug.data.on_disk import OnDisk
 from infaug.data.splits import Indices
-from infaug.data.stored import Stored
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
     """All images of a source; `test` is None if it comes without a test split."""
 
-    train: Labelled | Stored
+    train: Labelled | OnDisk
     test: Labelled | None
     bad: tuple[str, ...]
     """Images that were skipped as unreadable: file or row, and the reason."""
-    target: Labelled | Stored | None = None
+    target: Labelled | OnDisk | None = None
     """Images that drive and choose: of `data.target_source`, or the `val` split; None:
     they are held out of `train`."""
     is_tested_on_target: bool = False
@@ -45,7 +45,7 @@ class Source:
         return found
 
     @property
-    def parts(self) -> dict[str, Labelled | Stored]:
+    def parts(self) -> dict[str, Labelled | OnDisk]:
         """The sets there are: `train`, and `test` and `target` if they are."""
         all_ = {"train": self.train, "test": self.test, "target": self.target}
         return {name: part for name, part in all_.items() if part is not None}
@@ -106,11 +106,7 @@ def duplicates(
 def without_duplicates(
     source: Source, at: Indices, *, is_folded: bool = False
 ) -> Indices:
-    """The same division without them; `is_folded`: tests are target images.
-
-    Raises:
-        ValueError: if nothing of a split, or of a class of train, remains.
-    """
+    """The same division without them; `is_folded`: tests are target images."""
     found = duplicates(source, at, is_folded=is_folded)
     if not found:
         return at

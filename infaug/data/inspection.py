@@ -8,9 +8,9 @@ from infaug.config import DataConfig
 from infaug.data.classes import alike_names
 from infaug.data.decode import change_lines
 from infaug.data.images import Duplicate, Source, duplicates
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import positions
 from infaug.data.splits import Indices
-from infaug.data.stored import Stored
 from infaug.data.survey import sampled_changes
 from infaug.words import are, plural
 
@@ -20,11 +20,7 @@ NAMED = 3
 
 
 def inspect(source: Source, config: DataConfig) -> list[str]:
-    """Images, classes, unreadable files and duplicates, for the first repetition.
-
-    Raises:
-        ValueError: if the source cannot be divided as the config asks.
-    """
+    """Images, classes, unreadable files and duplicates, for the first repetition."""
     at = positions(source, config)
     lines = [*roles(source, at, config), _classes(source)]
     train = source.train
@@ -48,7 +44,7 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
             ends = "ends" if num == 1 else "end"
             done = f"that {ends} a run without --data.max-bad-images {num}"
         lines.append(f"unreadable {num:,} {done}: {_some(source.bad)}")
-    if isinstance(train, Stored):
+    if isinstance(train, OnDisk):
         lines.append("duplicates not looked for: the images are streamed")
     else:
         lines.append(_duplicates(twins_in(source, config, 0), config))
@@ -61,7 +57,7 @@ def notes_of(source: Source) -> list[str]:
 
     Streamed images are changed as they are decoded, so some of them are looked at.
     """
-    if not isinstance(source.train, Stored):
+    if not isinstance(source.train, OnDisk):
         return list(source.notes)
     changes, num = sampled_changes(source.train)
     return [*source.notes, *change_lines(changes, f" of {num:,} looked at")]

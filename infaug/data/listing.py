@@ -4,17 +4,25 @@ Parquet, class folders, tars of them, tables and metadata files all end here. Wh
 decodes, counts, samples or rewrites images need not know which it was.
 """
 
+import json
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
-from pathlib import Path
+from pathlib import PurePosixPath
+from typing import Any, NoReturn
 
 from infaug.config import DataConfig
 from infaug.data.decode import Encoded
-from infaug.data.folder import Layout, class_folders, without_runs
-from infaug.data.names import is_parquet, suffix_of
-from infaug.data.parquet import parquet_class_names, parquet_items, parquet_parts
+from infaug.data.folder import class_folders, without_runs
+from infaug.data.names import (
+    SPLITS,
+    is_parquet,
+    split_of,
+    split_of_file,
+    suffix_of,
+)
+from infaug.data.parquet import parquet_class_names, parquet_items
 from infaug.data.table import (
     TABLES,
     Line,
@@ -23,12 +31,18 @@ from infaug.data.table import (
     table_items,
     table_parts,
 )
-from infaug.data.tree import Member, Tree, names_below, read_tree
+from infaug.data.tree import Member, source_files
 from infaug.storage import Location, location
 
+PLAN = "plan.json"  # of a prepared folder
 LAYOUTS = (
-    "give name.parquet, a folder with train.parquet, a folder with class/name.jpg, or "
-    "a CSV of paths and labels"
+    "give name.parquet, a folder with train.parquet, a folder or tar with "
+    "class/name.jpg, or a CSV of paths and labels"
+)
+IMAGENET = (
+    ". ImageNet's validation images come without classes: unpack them, sort them into "
+    "folders named for their synsets (by the ground truth of the development kit), and "
+    "give that folder with --test"
 )
 
 
@@ -40,7 +54,7 @@ class Listed:
     """None if labels are bare numbers."""
     items: Callable[[], Iterable[Encoded]]
     """Every image, in order."""
-    files: Sequence[Location] = field(default=())
+    files: Sequence[Location] = ()
     """The Parquet files that hold them, if any do."""
     notes: tuple[str, ...] = ()
     """What the source has that was skipped or renamed; the same for all its splits."""
@@ -59,36 +73,124 @@ def listed(source: str, config: DataConfig) -> dict[str, Listed]:
             "Give a Parquet file, a CSV, a folder, or `digits`, which is bundled"
         )
     if path.is_file():
-        return _of_file(path, config)
-    names = without_runs(names_below(path))
-    if lines := metadata_parts(path, names, config):
-        return _of_lines(path, lines, config)
-    if files := parquet_parts(path, names):
-        return _of_parquet(files, config)
+        if suffix_of(path.name) in TABLES:
+            return _of_lines(path, table_parts(path, config), config)
+        if is_parquet(path.name):
+            return _of_parquet({"train": [path]}, config)
+        if not _is_tar(path):
+            _refuse_layout(path, (), ())
+    files = source_files(path)
+    names = without_runs(files)
+    if path.is_dir():
+        if lines := metadata_parts(path, names, config):
+            return _of_lines(path, lines, config)
+        if parquet := _parquet_parts(path, names):
+            return _of_parquet(parquet, config)
     layout = class_folders(str(path), names)
     if not layout.splits:
-        found = "neither Parquet nor a folder of class folders" if names else "empty"
-        notes = "".join(f"\n{note}" for note in layout.notes)
-        raise ValueError(f"data.source {path} is {found}: {LAYOUTS}{notes}")
+        _refuse_layout(path, names, layout.notes)
     return {
         split: Listed(
             class_names=tuple(classes),
-            items=partial(_folder_items, path, classes),
+            items=partial(_items, files, classes),
             notes=layout.notes,
         )
         for split, classes in layout.splits.items()
     }
 
 
-def _of_file(path: Location, config: DataConfig) -> dict[str, Listed]:
-    if suffix_of(path.name) in TABLES:
-        return _of_lines(path, table_parts(path, config), config)
-    if is_parquet(path.name):
-        return _of_parquet({"train": [path]}, config)
-    raise ValueError(
-        f"data.source {path} is neither Parquet nor a folder of class folders: "
-        f"{LAYOUTS}"
-    )
+def _is_tar(path: Location) -> bool:
+    lower = path.name.lower()
+    return path.is_local and (".tar" in lower or lower.endswith((".tgz", ".tbz2")))
+
+
+def _refuse_layout(
+    path: Location, names: Sequence[str], notes: Sequence[str]
+) -> NoReturn:
+    found = "neither Parquet nor a folder of class folders"
+    if path.is_dir() and not names:
+        found = "empty"
+    hint = IMAGENET if any("ILSVRC2012_val_" in name for name in names) else ""
+    lines = "".join(f"\n{note}" for note in notes)
+    raise ValueError(f"data.source {path} is {found}: {LAYOUTS}{hint}{lines}")
+
+
+def _parquet_parts(path: Location, names: Sequence[str]) -> dict[str, list[Location]]:
+    """The files of `train`, and of `val` and `test` where there are such.
+
+    A split is named by the beginning of a file's name or by a folder above it, in any
+    usual spelling (`data/train-00000-of-00002.parquet`, `validation/0000.parquet`).
+    Where no file is of train, all that name no split are. Files that are not used are
+    named in a warning.
+
+    Args:
+        path: the folder.
+        names: of the files below it; those of other kinds are passed over.
+    """
+    files = sorted(name for name in names if is_parquet(name))
+    _refuse_missing(path, set(files))
+    parts: dict[str, list[str]] = {split: [] for split in SPLITS}
+    others = []
+    for name in files:
+        split = _split_of(name)
+        (others if split is None else parts[split]).append(name)
+    if parts["train"] and others:
+        warnings.warn(
+            f"{path}: only files of train, val and test are used, not "
+            f"{', '.join(others[:5])}{', ...' if len(others) > 5 else ''}",
+            stacklevel=2,
+        )
+    elif not parts["train"]:
+        parts["train"] = others
+    if files and not parts["train"]:
+        raise ValueError(
+            f"{path} holds {files[0]} and no Parquet file of the training images: add "
+            "a train.parquet, or give the one file to train on"
+        )
+    return {
+        split: [path / name for name in found]
+        for split, found in parts.items()
+        if found
+    }
+
+
+def _split_of(name: str) -> str | None:
+    *above, file = PurePosixPath(name).parts
+    for folder in above:
+        if (split := split_of(folder)) is not None:
+            return split
+    return split_of_file(file)
+
+
+def _refuse_missing(path: Location, present: set[str]) -> None:
+    plan = read_plan(path)
+    if plan is None:
+        return
+    planned = list(plan["shards"])
+    missing = [name for name in planned if name not in present]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {missing[0]}, in all {len(missing)} of the {len(planned)} "
+            f"files that its plan.json lists: `infaug data prepare {plan['source']} "
+            f"{path}`, with the settings it was begun with, writes what is missing"
+        )
+
+
+def read_plan(folder: Location) -> dict[str, Any] | None:
+    """The plan of a prepared folder; None if it has none."""
+    path = folder / PLAN
+    if not path.is_file():
+        return None
+    try:
+        plan = json.loads(path.read_bytes())
+        if not isinstance(plan["shards"], dict):
+            raise TypeError("no shards")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): remove it with the Parquet files beside it, "
+            "and prepare again"
+        ) from error
+    return plan
 
 
 def _of_parquet(
@@ -118,123 +220,10 @@ def _of_lines(
     return found
 
 
-def _folder_items(
-    root: Location, classes: Mapping[str, Sequence[str]]
+def _items(
+    files: Mapping[str, Location | Member], classes: Mapping[str, Sequence[str]]
 ) -> Iterable[Encoded]:
     """Every image, class by class, as a file with the index of its class."""
     for label, names in enumerate(classes.values()):
         for name in names:
-            file = root / name
-            yield Encoded(str(file), file, label)
-
-
-@dataclass(frozen=True, eq=False)
-class Listing:
-    """Every image of class folders to be rewritten, in order of class and name."""
-
-    class_names: tuple[str, ...]
-    splits: dict[str, list[tuple[Member, int]]]
-    """`train`, and `val` and `test` where they are, with labels."""
-    notes: tuple[str, ...]
-    """What was skipped or renamed."""
-
-    @property
-    def num_images(self) -> int:
-        """Images of all splits."""
-        return sum(len(images) for images in self.splits.values())
-
-    @property
-    def checksum(self) -> str:
-        """A hash of names, sizes and labels; not of where the source lies."""
-        total = blake2b(repr(self.class_names).encode(), digest_size=16)
-        for split, images in self.splits.items():
-            for member, label in images:
-                line = f"{split} {member.name} {member.size} {label}\n"
-                total.update(line.encode(errors="surrogateescape"))
-        return total.hexdigest()
-
-
-def list_source(source: Path, test: Path | None = None) -> Listing:
-    """List a folder or tar; `test` is another one whose images are the test split.
-
-    Where a source has `val` and no `test`, as ImageNet has, `val` is the test split.
-
-    Raises:
-        ValueError: if a source is missing, has no classes, or splits that differ in
-            classes.
-    """
-    for path in (source, test):
-        if path is not None and not path.exists():
-            raise ValueError(f"{path} was not found: looked for {path.absolute()}")
-    tree = read_tree(source.absolute())
-    layout = _layout(source, tree)
-    splits = {split: _members(tree, each) for split, each in layout.splits.items()}
-    if test is not None:
-        if "test" in splits or "val" in splits:
-            raise ValueError(f"{source} has a test split of its own: leave out --test")
-        splits["test"] = _members_of_test(test)
-    elif "test" not in splits and "val" in splits:
-        splits["test"] = splits.pop("val")
-    names = tuple(splits["train"])
-    for split, classes in splits.items():
-        _must_agree(source, split, names, tuple(classes))
-    if len(names) < 2:
-        raise ValueError(
-            f"{source} has one class folder, {', '.join(names)!r}: a classifier needs "
-            f"two or more, as class/name.jpg{_about_imagenet(tree)}"
-        )
-    labelled = {
-        split: [(m, label) for label, name in enumerate(names) for m in classes[name]]
-        for split, classes in splits.items()
-    }
-    return Listing(names, labelled, layout.notes)
-
-
-def _layout(source: Path, tree: Tree) -> Layout:
-    layout = class_folders(str(source), tree.names)
-    if not layout.splits:
-        loose = [name for name in tree.names if "/" not in name]
-        what = f"; {loose[0]} lies in no class folder" if loose else ""
-        raise ValueError(
-            f"{source} holds no image in a class folder{what}: give a folder or tar "
-            f"with class/name.jpg{_about_imagenet(tree)}"
-        )
-    return layout
-
-
-def _members(
-    tree: Tree, classes: Mapping[str, Sequence[str]]
-) -> dict[str, list[Member]]:
-    return {name: [tree.members[f] for f in files] for name, files in classes.items()}
-
-
-def _members_of_test(test: Path) -> dict[str, list[Member]]:
-    tree = read_tree(test.absolute())
-    layout = _layout(test, tree)
-    if len(layout.splits) > 1:
-        raise ValueError(
-            f"--test {test} has splits of its own: give the folder of one of them"
-        )
-    return _members(tree, layout.splits["train"])
-
-
-def _about_imagenet(tree: Tree) -> str:
-    if not any("ILSVRC2012_val_" in name for name in tree.names):
-        return ""
-    return (
-        ". ImageNet's validation images come without classes: unpack them, sort them "
-        "into folders named for their synsets (by the ground truth of the development "
-        "kit), and give that folder with --test"
-    )
-
-
-def _must_agree(
-    source: Path, split: str, train: tuple[str, ...], there: tuple[str, ...]
-) -> None:
-    if train != there:
-        only_train = sorted(set(train) - set(there))[:5]
-        only_there = sorted(set(there) - set(train))[:5]
-        raise ValueError(
-            f"{source}: train and {split} differ in classes, only in train "
-            f"{only_train}, only in {split} {only_there}: give both the same"
-        )
+            yield Encoded(str(files[name]), files[name], label)

@@ -3,38 +3,33 @@
 Rows are read in batches, so that of the encoded images only one batch is in memory.
 """
 
-import json
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import PurePosixPath
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from jaxtyping import Int64
+from torch import Tensor
 
 from infaug.config import DataConfig
 from infaug.data.columns import (
     Columns,
     class_index,
+    class_name,
     encoded_bytes,
     find_columns,
     is_text,
     number_of,
 )
 from infaug.data.decode import Encoded
-from infaug.data.names import (
-    SPLITS,
-    composed,
-    is_no_label,
-    is_parquet,
-    ordered_names,
-    split_of,
-    split_of_file,
-)
+from infaug.data.names import composed, is_no_label, ordered_names
 from infaug.storage import Location, cause
 
-PLAN = "plan.json"  # of a prepared folder
 ROWS_PER_BATCH = 256
 DAMAGED = "Fetch the file again, or remove it and prepare it again"
 OUT_OF_REACH = (
@@ -43,166 +38,182 @@ OUT_OF_REACH = (
 )
 
 
-def parquet_parts(path: Location, names: Sequence[str]) -> dict[str, list[Location]]:
-    """The files of `train`, and of `val` and `test` where there are such.
-
-    A split is named by the beginning of a file's name or by a folder above it, in any
-    usual spelling (`data/train-00000-of-00002.parquet`, `validation/0000.parquet`).
-    Where no file is of train, all that name no split are. Files that are not used are
-    named in a warning.
-
-    Args:
-        path: the folder.
-        names: of the files below it; those of other kinds are passed over.
-
-    Raises:
-        ValueError: if there is no file of `train`, or one that its plan lists is
-            missing.
-    """
-    files = sorted(name for name in names if is_parquet(name))
-    _refuse_missing(path, set(files))
-    parts: dict[str, list[str]] = {split: [] for split in SPLITS}
-    others = []
-    for name in files:
-        split = _split_of(name)
-        (others if split is None else parts[split]).append(name)
-    if parts["train"] and others:
-        warnings.warn(
-            f"{path}: only files of train, val and test are used, not "
-            f"{', '.join(others[:5])}{', ...' if len(others) > 5 else ''}",
-            stacklevel=2,
-        )
-    elif not parts["train"]:
-        parts["train"] = others
-    if files and not parts["train"]:
-        raise ValueError(
-            f"{path} holds {files[0]} and no Parquet file of the training images: add "
-            "a train.parquet, or give the one file to train on"
-        )
-    return {
-        split: [path / name for name in found]
-        for split, found in parts.items()
-        if found
-    }
-
-
-def _split_of(name: str) -> str | None:
-    *above, file = PurePosixPath(name).parts
-    for folder in above:
-        if (split := split_of(folder)) is not None:
-            return split
-    return split_of_file(file)
-
-
-def _refuse_missing(path: Location, present: set[str]) -> None:
-    plan = read_plan(path)
-    if plan is None:
-        return
-    planned = list(plan["shards"])
-    missing = [name for name in planned if name not in present]
-    if missing:
-        raise ValueError(
-            f"{path} lacks {missing[0]}, in all {len(missing)} of the {len(planned)} "
-            f"files that its plan.json lists: `infaug data prepare {plan['source']} "
-            f"{path}`, with the settings it was begun with, writes what is missing"
-        )
-
-
-def read_plan(folder: Location) -> dict[str, Any] | None:
-    """The plan of a prepared folder; None if it has none.
-
-    Raises:
-        ValueError: if it has one that is damaged.
-    """
-    path = folder / PLAN
-    if not path.is_file():
-        return None
-    try:
-        plan = json.loads(path.read_bytes())
-        if not isinstance(plan["shards"], dict):
-            raise TypeError("no shards")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is damaged ({error}): remove it with the Parquet files beside it, "
-            "and prepare again"
-        ) from error
-    return plan
-
-
 def parquet_class_names(
     files: Sequence[Location], config: DataConfig
 ) -> tuple[str, ...] | None:
-    """The class names that the files agree on, or None if labels are bare numbers.
-
-    Raises:
-        ValueError: if names in the metadata are unusable, or files disagree.
-    """
-    columns = [_columns_in(file, config) for file in files]
-    for file, each in zip(files, columns, strict=True):
-        if each.class_names != columns[0].class_names:
+    """The class names that the files agree on, or None if labels are bare numbers."""
+    first, found = None, set[str]()
+    for file in files:
+        with opened(file) as parquet:
+            columns = find_columns(file, parquet.schema_arrow, config)
+            found |= _written_names(file, parquet, columns)
+        first = first or columns
+        if columns.class_names != first.class_names:
             raise ValueError(
                 f"{file} and {files[0]} differ in the metadata `class_names`, "
-                f"{each.class_names} and {columns[0].class_names}: write the same to "
+                f"{columns.class_names} and {first.class_names}: write the same to "
                 "every file"
             )
-    if columns[0].class_names is not None:
-        return columns[0].class_names
-    found: set[str] = set()
-    for file, each in zip(files, columns, strict=True):
-        found |= _written_names(file, each)
+    if first is not None and first.class_names is not None:
+        return first.class_names
     return ordered_names(found) if found else None
 
 
-def _columns_in(file: Location, config: DataConfig) -> Columns:
-    with opened(file) as parquet:
-        return find_columns(file, parquet.schema_arrow, config)
-
-
-def _written_names(file: Location, columns: Columns) -> set[str]:
+def _written_names(
+    file: Location, parquet: pq.ParquetFile, columns: Columns
+) -> set[str]:
     """Names of classes that stand in the rows themselves."""
     if columns.label is None:
         return {composed(str(columns.constant))}
-    with opened(file) as parquet:
-        if not is_text(parquet.schema_arrow.field(columns.label).type):
-            return set()
-        with reading(file, "its labels"):
-            labels = parquet.read([columns.label]).column(0).unique().to_pylist()
+    if not is_text(parquet.schema_arrow.field(columns.label).type):
+        return set()
+    with reading(file, "its labels"):
+        labels = parquet.read([columns.label]).column(0).unique().to_pylist()
     return {composed(label) for label in labels if not is_no_label(label)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowGroup:
+    """Rows that are read at once."""
+
+    file: Location
+    columns: Columns
+    number: int
+    """Of the file's row groups."""
+    first: int
+    """Position of its first row in the set: groups are numbered through all files."""
+    size: int
+    """Rows."""
+    first_in_file: int
+    """Position of its first row in the file, for messages."""
+
+    @property
+    def positions(self) -> range:
+        """Of its rows in the set."""
+        return range(self.first, self.first + self.size)
+
+
+def row_groups(
+    files: Sequence[Location], config: DataConfig, *, labels_needed: bool = True
+) -> tuple[RowGroup, ...]:
+    """All row groups of the files, in order."""
+    groups: list[RowGroup] = []
+    first = 0
+    for file in (each.fixed for each in files):  # Others may read them.
+        first_in_file = 0
+        with opened(file) as parquet:
+            columns = find_columns(
+                file, parquet.schema_arrow, config, labels_needed=labels_needed
+            )
+            for number in range(parquet.num_row_groups):
+                size = parquet.metadata.row_group(number).num_rows
+                group = RowGroup(
+                    file=file, columns=columns, number=number, first=first, size=size,
+                    first_in_file=first_in_file,
+                )  # fmt: skip
+                groups.append(group)
+                first, first_in_file = first + size, first_in_file + size
+    return tuple(groups)
+
+
+def num_rows(files: Iterable[Location]) -> int:
+    """Rows of all files."""
+    total = 0
+    for file in files:
+        with opened(file) as parquet:
+            total += parquet.metadata.num_rows
+    return total
+
+
+def read_labels(
+    groups: Sequence[RowGroup], class_names: tuple[str, ...] | None
+) -> Int64[Tensor, "N"]:
+    """The classes of all rows; images are not read."""
+    number = number_of(class_names)
+    labels = [np.zeros(0, dtype=np.int64)]
+    for file, of_file in groupby(groups, key=lambda group: group.file):
+        numbers = [group.number for group in of_file]
+        columns = next(group.columns for group in groups if group.file == file)
+        with opened(file) as parquet, reading(file, "its labels"):
+            table = parquet.read_row_groups(numbers, columns=columns.read[1:])
+        labels.append(_indices(file, table, columns, number))
+    return torch.from_numpy(np.concatenate(labels))
+
+
+def _indices(
+    file: Location, table: pa.Table, columns: Columns, number: dict[str, int]
+) -> np.ndarray:
+    if columns.label is not None and pa.types.is_integer(table.column(0).type):
+        column = table.column(0)
+        if column.null_count == 0:
+            labels = column.to_numpy().astype(np.int64)
+            is_named = not number or labels.max(initial=-1) < len(number)
+            if labels.min(initial=0) >= 0 and is_named:
+                return labels
+    return np.asarray(
+        [
+            class_index(f"{file} row {row}", label, number)
+            for row, label in enumerate(columns.labels(table))
+        ],
+        dtype=np.int64,
+    )
+
+
+def read_rows(
+    group: RowGroup, positions: Container[int] | None = None
+) -> Iterator[tuple[int, str, bytes | None, Any]]:
+    """Position, name, encoded image and stored label of rows of a group.
+
+    Args:
+        group: where they lie.
+        positions: of the wanted ones in the set; None: all.
+    """
+    columns, first = group.columns, group.first
+    with (
+        opened(group.file) as parquet,
+        reading(group.file, f"row group {group.number}"),
+    ):
+        for batch in parquet.iter_batches(
+            ROWS_PER_BATCH, row_groups=[group.number], columns=columns.read
+        ):
+            images, labels = batch.column(columns.image), columns.labels(batch)
+            for row, label in enumerate(labels):
+                if positions is None or first + row in positions:
+                    at = first + row - group.first + group.first_in_file
+                    image = encoded_bytes(images[row].as_py())
+                    yield first + row, f"{group.file} row {at}", image, label
+            first += len(batch)
+
+
+def read_items(
+    group: RowGroup,
+    class_names: tuple[str, ...] | None,
+    positions: Container[int] | None = None,
+) -> Iterator[tuple[int, Encoded]]:
+    """The same rows as encoded images with the index of their class."""
+    number = number_of(class_names)
+    for position, name, image, label in read_rows(group, positions):
+        yield position, Encoded(name, image, class_index(name, label, number))
 
 
 def parquet_items(
     files: Sequence[Location], config: DataConfig, class_names: tuple[str, ...] | None
 ) -> Iterator[Encoded]:
-    """Every row of the files in order, as an encoded image with its label.
-
-    Raises:
-        ValueError: if a column is missing or of the wrong type, or a label is missing,
-            negative, or names no class.
-    """
-    number = number_of(class_names)
-    for file in files:
-        columns, first_row = _columns_in(file, config), 0
-        for batch in batches(file, columns):
-            images = batch.column(columns.image).to_pylist()
-            labels = columns.labels(batch)
-            for row, (image, label) in enumerate(
-                zip(images, labels, strict=True), first_row
-            ):
-                name = f"{file} row {row}"
-                yield Encoded(
-                    name, encoded_bytes(image), class_index(name, label, number)
-                )
-            first_row += len(batch)
+    """Every row of the files in order."""
+    for group in row_groups(files, config):
+        for _, item in read_items(group, class_names):
+            yield item
 
 
-def batches(file: Location, columns: Columns) -> Iterator[pa.RecordBatch]:
-    """Rows of a file, some at a time."""
-    with opened(file) as parquet:
-        for group in range(parquet.num_row_groups):
-            with reading(file, f"row group {group}"):
-                yield from parquet.iter_batches(
-                    ROWS_PER_BATCH, row_groups=[group], columns=columns.read
-                )
+def unlabelled_rows(
+    file: Location, config: DataConfig
+) -> Iterator[tuple[str, bytes | None, str]]:
+    """Name, image and name of the class of each row; an empty one if it has none."""
+    groups = row_groups([file], config, labels_needed=False)
+    names = groups[0].columns.class_names if groups else None
+    for group in groups:
+        for _, name, image, label in read_rows(group):
+            yield name, image, class_name(label, names)
 
 
 @contextmanager
@@ -210,9 +221,6 @@ def opened(file: Location) -> Iterator[pq.ParquetFile]:
     """An open file, its pages to be checked as they are read.
 
     Without checksums, changed bytes of an image can pass as another image.
-
-    Raises:
-        ValueError: if it cannot be read as Parquet.
     """
     with reading(file, "its footer"):
         system, path = file.opened

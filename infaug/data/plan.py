@@ -6,7 +6,9 @@ it whether a shard is missing.
 """
 
 import json
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from infaug.config import PrepareConfig
-from infaug.data.listing import Listing
-from infaug.data.parquet import PLAN, read_plan
+from infaug.config import DataConfig, PrepareConfig
+from infaug.data.decode import Encoded
+from infaug.data.listing import PLAN, Listed, listed, read_plan
 from infaug.data.shard_file import ROWS_PER_GROUP, Shard, whole_file
+from infaug.data.tree import Member
 from infaug.randomness import generator
-from infaug.storage import location
+from infaug.storage import Location, location
 
 SHARD_BYTES = 256 * 2**20
 WHAT = {
@@ -28,20 +31,124 @@ WHAT = {
     "settings": "other settings",
     "shards": "other shards",
 }
+Sized = tuple[Encoded, int]  # an image and the size of its file, bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """Every image to be rewritten, in order of class and name."""
+
+    class_names: tuple[str, ...]
+    splits: dict[str, list[Sized]]
+    """`train`, and `val` and `test` where they are."""
+    notes: tuple[str, ...]
+    """What was skipped or renamed."""
+    checksum: str
+    """A hash of names, sizes and labels; not of where the source lies."""
+
+    @property
+    def num_images(self) -> int:
+        """Images of all splits."""
+        return sum(map(len, self.splits.values()))
+
+
+def list_source(source: Path, test: Path | None = None) -> Listing:
+    """List a folder, tar or table; `test` is another whose images are the test split.
+
+    Where a source has `val` and no `test`, as ImageNet has, `val` is the test split.
+    """
+    splits = _listed(source)
+    if test is not None:
+        if "test" in splits or "val" in splits:
+            raise ValueError(f"{source} has a test split of its own: leave out --test")
+        of_test = _listed(test)
+        if len(of_test) > 1:
+            raise ValueError(
+                f"--test {test} has splits of its own: give the folder of one of them"
+            )
+        splits["test"] = of_test["train"]
+    elif "test" not in splits and "val" in splits:
+        splits["test"] = splits.pop("val")
+    names = splits["train"].class_names or ()
+    for split, part in splits.items():
+        _refuse_other_classes(source, split, names, part.class_names or ())
+    if len(names) < 2:
+        raise ValueError(
+            f"{source} has one class folder, {', '.join(names)!r}: a classifier needs "
+            "two or more, as class/name.jpg"
+        )
+    sized = {
+        split: [(item, _size(item)) for item in part.items()]
+        for split, part in splits.items()
+    }
+    notes = splits["train"].notes
+    return Listing(names, sized, notes, _checksum_of(names, sized, source, test))
+
+
+def _listed(source: Path) -> dict[str, Listed]:
+    path = str(source.absolute())
+    found = listed(path, DataConfig(source=path))
+    if any(part.files for part in found.values()):
+        raise ValueError(f"{source} is Parquet already: give it to --data as it is")
+    return found
+
+
+def _size(item: Encoded) -> int:
+    image = item.image
+    if isinstance(image, Member):
+        return image.size
+    assert isinstance(image, Location)
+    if not image.is_local:
+        raise ValueError(f"{item.name} is not on this machine: fetch it first")
+    try:
+        return os.stat(image.base).st_size
+    except OSError as error:
+        raise ValueError(
+            f"{item.name} cannot be read ({error.strerror}): repair or remove it"
+        ) from error
+
+
+def _refuse_other_classes(
+    source: Path, split: str, train: tuple[str, ...], there: tuple[str, ...]
+) -> None:
+    if train != there:
+        only_train = sorted(set(train) - set(there))[:5]
+        only_there = sorted(set(there) - set(train))[:5]
+        raise ValueError(
+            f"{source}: train and {split} differ in classes, only in train "
+            f"{only_train}, only in {split} {only_there}: give both the same"
+        )
+
+
+def _checksum_of(
+    class_names: tuple[str, ...],
+    splits: dict[str, list[Sized]],
+    *sources: Path | None,
+) -> str:
+    total = blake2b(repr(class_names).encode(), digest_size=16)
+    above = [str(source.absolute()) for source in sources if source is not None]
+    for split, images in splits.items():
+        for item, size in images:
+            name = item.name
+            for source in above:
+                name = name.removeprefix(source)
+            line = f"{split} {name.lstrip('/: ')} {size} {item.label}\n"
+            total.update(line.encode())
+    return total.hexdigest()
 
 
 def plan_shards(listing: Listing, config: PrepareConfig) -> list[Shard]:
     """The shards of all splits; rows are shuffled in an order fixed by their number."""
     shards = []
-    size = config.rows_per_shard or _default_rows(listing)
+    size = _rows_per_shard(listing, config)
     for split, images in listing.splits.items():
         order = torch.randperm(len(images), generator=generator(0, "prepare", split))
         for number, rows in enumerate(order.split(size)):
             chosen = [images[row] for row in rows.tolist()]
             shard = Shard(
                 file=f"{split}-{number:05d}.parquet",
-                members=tuple(member for member, _ in chosen),
-                labels=tuple(label for _, label in chosen),
+                images=tuple(item for item, _ in chosen),
+                sizes=tuple(size for _, size in chosen),
                 class_names=listing.class_names,
                 shorter_side=config.shorter_side,
             )
@@ -53,30 +160,24 @@ def describe(
     source: Path, listing: Listing, config: PrepareConfig, shards: Sequence[Shard]
 ) -> dict[str, Any]:
     """The content of plan.json."""
+    rows_per_shard = _rows_per_shard(listing, config)
     return {
         "source": str(source.absolute()),
         "listing": listing.checksum,
         "class_names": list(listing.class_names),
         "settings": {
             "shorter_side": config.shorter_side,
-            "rows_per_shard": config.rows_per_shard or _default_rows(listing),
+            "rows_per_shard": rows_per_shard,
         },
         "shards": {
-            shard.file: {
-                "rows": len(shard.labels),
-                "labels": _checksum(shard.labels),
-            }
+            shard.file: {"rows": len(shard.labels), "labels": _checksum(shard.labels)}
             for shard in shards
         },
     }
 
 
-def check_place(folder: Path, plan: dict[str, Any]) -> None:
-    """Refuse a folder that holds anything but this very plan and its shards.
-
-    Raises:
-        ValueError: with what is there instead.
-    """
+def check_folder(folder: Path, plan: dict[str, Any]) -> None:
+    """Refuse a folder that holds anything but this very plan and its shards."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: give a new or empty folder")
     held = sorted(
@@ -94,35 +195,30 @@ def check_place(folder: Path, plan: dict[str, Any]) -> None:
         )
     changed = [words for key, words in WHAT.items() if begun.get(key) != plan[key]]
     if changed:
+        what = f"now {plan['source']}"
+        if begun.get("settings") != plan["settings"]:
+            what = f"{begun.get('settings')}, now {plan['settings']}"
         raise ValueError(
             f"{folder} was begun from {begun.get('source')} with {changed[0]} "
-            f"({_told(begun, plan)}): give that source and those settings to continue, "
-            "or another folder"
+            f"({what}): give that source and those settings to continue, or another "
+            "folder"
         )
 
 
 def write_plan(folder: Path, plan: dict[str, Any]) -> None:
-    """Write plan.json if it is not there.
-
-    Raises:
-        ValueError: if it cannot be written.
-    """
+    """Write plan.json if it is not there."""
     if not (folder / PLAN).exists():
         with whole_file(folder / PLAN) as path:
             path.write_text(json.dumps(plan, indent=1) + "\n")
 
 
-def _default_rows(listing: Listing) -> int:
-    """Whole row groups that make about `SHARD_BYTES` of training images."""
-    sizes = [member.size for member, _ in listing.splits["train"]]
+def _rows_per_shard(listing: Listing, config: PrepareConfig) -> int:
+    """By default whole row groups that make about `SHARD_BYTES` of training images."""
+    if config.rows_per_shard:
+        return config.rows_per_shard
+    sizes = [size for _, size in listing.splits["train"]]
     rows = SHARD_BYTES * len(sizes) // max(sum(sizes), 1)
     return max(rows // ROWS_PER_GROUP, 1) * ROWS_PER_GROUP
-
-
-def _told(begun: dict[str, Any], plan: dict[str, Any]) -> str:
-    if begun.get("settings") != plan["settings"]:
-        return f"{begun.get('settings')}, now {plan['settings']}"
-    return f"now {plan['source']}"
 
 
 def _checksum(labels: Sequence[int]) -> str:

@@ -15,8 +15,14 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from infaug.config import PrepareConfig
-from infaug.data.listing import Listing, list_source
-from infaug.data.plan import check_place, describe, plan_shards, write_plan
+from infaug.data.plan import (
+    Listing,
+    check_folder,
+    describe,
+    list_source,
+    plan_shards,
+    write_plan,
+)
 from infaug.data.shard_file import (
     Shard,
     Written,
@@ -30,13 +36,13 @@ from infaug.words import are, plural
 
 UNREADABLE_LIST = "unreadable.jsonl"
 Note = Callable[[int], None]
-# Writes shards to a folder, in any order, and tells how many images are done.
+# Writes shards to a folder, in any order, and reports how many images are done.
 Writer = Callable[[Sequence[Shard], Path, Note], Generator[Written, None, None]]
 
 
 @runtime_checkable
 class Progress(Protocol):
-    """Who is told how far it is."""
+    """What shows how far it is."""
 
     def begin(self, total: int, done: int) -> None:
         """So many images in all, so many of them done before."""
@@ -86,23 +92,23 @@ def prepare(
     files come out the same, whoever writes them.
 
     Args:
-        source: a folder or tar of class folders; see `data.listing`.
+        source: a folder, tar or table; see `data.listing`.
         out: folder for the result, new, empty or begun by this very call.
         config: size of images and shards, and how many may be unreadable.
         test: source of the test split, if `source` has none.
         write: who writes the shards.
-        progress: told how far it is; None for nobody.
+        progress: shows how far it is, if anything.
 
     Raises:
         ValueError: for a source or folder that cannot work, storage that fails, and
-            more unreadable images than `config` bears.
+            more unreadable images than `config` allows.
     """
     began = time.perf_counter()
     _refuse_overlap(out, source, test)
     listing = list_source(source, test)
     shards = plan_shards(listing, config)
     plan = describe(source, listing, config, shards)
-    check_place(out, plan)
+    check_folder(out, plan)
     with _entered(out):
         write_plan(out, plan)
         written = _complete(shards, out, listing, config, write, progress)
@@ -136,13 +142,13 @@ def _complete(
         total, left = (sum(len(s.labels) for s in each) for each in (shards, missing))
         progress.begin(total, total - left)
     note: Note = progress.step if progress else lambda count: None
-    most_bad = config.most_bad(listing.num_images)
-    _check_bad(_in_order(shards, written), most_bad, out)
+    max_bad = config.max_bad(listing.num_images)
+    _check_bad(_in_order(shards, written), max_bad, out)
     with contextlib.closing(write(missing, out, note)) as writing:
         for each in writing:
             written[each.file] = each
             if each.unreadable:
-                _check_bad(_in_order(shards, written), most_bad, out)
+                _check_bad(_in_order(shards, written), max_bad, out)
     return written
 
 
@@ -159,7 +165,7 @@ def _already(shards: Sequence[Shard], out: Path) -> dict[str, Written]:
     return written
 
 
-def _check_bad(unreadable: Sequence[tuple[str, str]], most: int, out: Path) -> None:
+def _check_bad(unreadable: Sequence[tuple[str, str]], max_bad: int, out: Path) -> None:
     """Keep the list of unreadable images; refuse too many.
 
     What is written by then is kept, so that the remedy costs no work twice.
@@ -170,12 +176,12 @@ def _check_bad(unreadable: Sequence[tuple[str, str]], most: int, out: Path) -> N
     lines = [json.dumps({"file": file, "reason": why}) for file, why in unreadable]
     with whole_file(path) as unfinished:
         unfinished.write_text("".join(line + "\n" for line in lines))
-    if len(unreadable) > most:
+    if len(unreadable) > max_bad:
         first = "; ".join(f"{file} ({why})" for file, why in unreadable[:3])
         raise ValueError(
-            f"{plural(len(unreadable), 'image')} so far cannot be read, {most} "
-            f"{are(most)} borne: {first}"
-            f"{'; ...' if len(unreadable) > 3 else ''}. {path} lists them: mend them "
+            f"{plural(len(unreadable), 'image')} so far cannot be read, {max_bad} "
+            f"{are(max_bad)} allowed: {first}"
+            f"{'; ...' if len(unreadable) > 3 else ''}. {path} lists them: fix them "
             "and prepare into a new folder, or leave them out with --max-bad-images "
             f"{len(unreadable)} or more; the same command then continues"
         )

@@ -9,10 +9,10 @@ from torch import Tensor
 from infaug.config import DataConfig, SplitName
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source, without_duplicates
+from infaug.data.on_disk import OnDisk
 from infaug.data.shift import apply_nuisance, apply_shift
 from infaug.data.source import load
 from infaug.data.splits import Indices, split, split_beside
-from infaug.data.stored import Stored
 
 FINAL = -1  # The repetition that judges nothing: it trains on all labelled images.
 
@@ -21,7 +21,7 @@ FINAL = -1  # The repetition that judges nothing: it trains on all labelled imag
 class Splits:
     """The images of a run by purpose; all splits share classes and image shape."""
 
-    train: Labelled | Stored
+    train: Labelled | OnDisk
     """Trains F."""
     influence: Labelled
     """Validation images that drive the influence."""
@@ -34,7 +34,7 @@ class Splits:
     into memory."""
     bad: tuple[str, ...]
     """Images that were skipped as unreadable."""
-    drives: Stored | None = None
+    drives: OnDisk | None = None
     """The influence images as they are stored, if the training images are."""
     at: Indices | None = None
     """Where in the source the images lie; None: nowhere, they were made."""
@@ -53,9 +53,9 @@ class Splits:
         return self.train.class_names
 
     @property
-    def pooled(self) -> Labelled | Stored:
+    def pooled(self) -> Labelled | OnDisk:
         """Training and influence images together."""
-        if isinstance(self.train, Stored):
+        if isinstance(self.train, OnDisk):
             assert self.drives is not None, "both are parts of what is stored"
             return self.train + self.drives
         return self.train + self.influence
@@ -113,10 +113,6 @@ def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indice
 
     With `config.drop_duplicates`, training images that are held out as well, pixel by
     pixel, are in no split.
-
-    Raises:
-        ValueError: whatever `split` refuses, and a class all of whose training images
-            are held out as well.
     """
     config, fold = _of_repetition(config, repetition)
     labels, target, test = source.train.labels, source.target, source.test
@@ -158,17 +154,13 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
 
     Repetitions draw different splits, so that the spread over them is that of the whole
     experiment. Unlabelled images are training images: they are shifted if `train` is.
-
-    Raises:
-        ValueError: whatever `split` refuses, and a shift or nuisance of images that are
-            streamed.
     """
     at = positions(source, config, repetition)
     whole = source.train
     held = whole if source.target is None else source.target
     tested = held if source.is_tested_on_target else whole
 
-    if isinstance(whole, Stored):
+    if isinstance(whole, OnDisk):
         return _divide_stored(source, whole, at, config)
 
     seeded, _ = _of_repetition(config, repetition)
@@ -197,7 +189,7 @@ def altered(part: Labelled, name: SplitName, config: DataConfig) -> Labelled:
 
 
 def _divide_stored(
-    source: Source, whole: Stored, at: Indices, config: DataConfig
+    source: Source, whole: OnDisk, at: Indices, config: DataConfig
 ) -> Splits:
     nuisance = config.nuisance.kind != "none"
     if nuisance or not config.shift.is_identity:
@@ -207,7 +199,7 @@ def _divide_stored(
             f"{'changed' if nuisance else 'shifted'} images themselves"
         )
     held = whole if source.target is None else source.target
-    assert isinstance(held, Stored), "target images are streamed if train is"
+    assert isinstance(held, OnDisk), "target images are streamed if train is"
     tested = held if source.is_tested_on_target else whole
     return Splits(
         train=whole.part(at.train),

@@ -19,8 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
-from infaug.data.decode import UNREADABLE, reason
-from infaug.data.tree import Member, read_member
+from infaug.data.decode import UNREADABLE, Encoded, reason
 
 ROWS_PER_GROUP = 256  # A stream reads and shuffles whole row groups.
 
@@ -31,10 +30,17 @@ class Shard:
 
     file: str
     """Name in the folder."""
-    members: tuple[Member, ...]
-    labels: tuple[int, ...]
+    images: tuple[Encoded, ...]
+    """In files; their rows."""
+    sizes: tuple[int, ...]
+    """Of their files, bytes."""
     class_names: tuple[str, ...]
     shorter_side: int | None
+
+    @property
+    def labels(self) -> list[int]:
+        """Of its images."""
+        return [image.label for image in self.images]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +59,7 @@ def write_shard(
 ) -> Written:
     """Write a shard, whole or not at all, and read back what can be compared.
 
-    Args:
-        shard: what to write.
-        folder: where.
-        note: told how many images are done, every now and then.
-
-    Raises:
-        ValueError: if the source cannot be read or the shard cannot be written.
+    `note` receives how many images are done, every now and then.
     """
     schema = image_schema(shard.class_names)
     path = folder / shard.file
@@ -72,7 +72,7 @@ def write_shard(
             write_page_checksum=True,
         ) as writer:
             unreadable = []
-            for first in range(0, len(shard.labels), ROWS_PER_GROUP):
+            for first in range(0, len(shard.sizes), ROWS_PER_GROUP):
                 batch, bad = _rows(shard, first, schema)
                 unreadable += bad
                 if len(batch):
@@ -83,8 +83,8 @@ def write_shard(
         written = read_back(shard, unfinished)
     if written is None:
         raise ValueError(
-            f"{path} was read back other than it was written: check the disk, and give "
-            "the same command again"
+            f"{path} was read back other than it was written: check the disk, and "
+            "rerun the command"
         )
     return written
 
@@ -109,7 +109,7 @@ def read_back(shard: Shard, path: Path) -> Written | None:
         file=shard.file,
         rows=len(labels),
         num_bytes=path.stat().st_size,
-        unreadable=tuple((shard.members[row].where, why) for row, why in unreadable),
+        unreadable=tuple((shard.images[row].name, why) for row, why in unreadable),
     )
 
 
@@ -123,16 +123,32 @@ def _rows(
     shard: Shard, first: int, schema: pa.Schema
 ) -> tuple[pa.RecordBatch, list[tuple[int, str]]]:
     images, labels, unreadable = [], [], []
-    group = range(first, min(first + ROWS_PER_GROUP, len(shard.labels)))
+    group = range(first, min(first + ROWS_PER_GROUP, len(shard.sizes)))
     for row in group:
-        member = shard.members[row]
-        content = read_member(member)
+        image = shard.images[row]
+        content = _read(image, shard.sizes[row])
         try:
             images.append(checked(content, shard.shorter_side))
-            labels.append(shard.labels[row])
+            labels.append(image.label)
         except UNREADABLE as error:
             unreadable.append((row, reason(error)))
     return pa.record_batch([images, labels], schema=schema), unreadable
+
+
+def _read(image: Encoded, size: int) -> bytes:
+    assert not isinstance(image.image, bytes | None)
+    try:
+        content = image.image.read_bytes()
+    except ValueError as error:
+        raise ValueError(
+            f"{error}: when the storage is back, rerun the command to continue"
+        ) from error
+    if len(content) != size:
+        raise ValueError(
+            f"{image.name} had {size} bytes when listed and has {len(content)} now: do "
+            "not change the source while it is prepared"
+        )
+    return content
 
 
 JPEG_QUALITY = 95
@@ -147,9 +163,6 @@ def checked(content: bytes, shorter_side: int | None) -> bytes:
     Larger images are shrunk so that the shorter side has `shorter_side` pixels, bicubic
     with antialiasing, and encoded as JPEG of quality 95 if they were JPEG, else as PNG.
     They are turned as their EXIF orientation says, for metadata is not kept then.
-
-    Raises:
-        One of `decode.UNREADABLE`: if they are no whole image.
     """
     with Image.open(BytesIO(content)) as image:
         image.load()
@@ -190,11 +203,7 @@ def _encoded(image: Image.Image, source_format: str | None) -> bytes:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to; it becomes `path` when all went well, else it is removed.
-
-    Raises:
-        ValueError: if it cannot be written, as when the disk is full.
-    """
+    """A path to write to; it becomes `path` when all went well, else it is removed."""
     # Not named *.parquet, so that a reader of the folder never takes it for data. Host
     # and process: a task that is given up may still be writing when its double starts.
     own = f".{path.name}.{socket.gethostname()}.{os.getpid()}.part"
@@ -207,10 +216,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     except OSError as error:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         why = "the disk is full" if is_full else error.strerror or str(error)
-        remedy = "free some space" if is_full else "mend that"
+        remedy = "free some space" if is_full else "fix that"
         raise ValueError(
-            f"{path} cannot be written ({why}): {remedy}, and give the same command "
-            "again"
+            f"{path} cannot be written ({why}): {remedy}, and rerun the command"
         ) from error
     finally:
         unfinished.unlink(missing_ok=True)

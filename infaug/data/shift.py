@@ -3,6 +3,8 @@
 A shift is the same for all images of a split, a nuisance is drawn for each image.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
@@ -135,3 +137,49 @@ def _widest(x: Tensor, pixels: int) -> Tensor:
     near, far = pixels // 2, (pixels + 1) // 2
     padded = F.pad(x, (near, far, near, far), mode="replicate")
     return F.max_pool2d(padded, 1 + pixels, stride=1)
+
+
+# Images [N C H W] with values 0..1, and random numbers, to shifted images, unclamped.
+Shift = Callable[[Tensor, torch.Generator], Tensor]
+
+
+def _rotated(x: Tensor, contrast: float = 1.0, brightness: float = 0.0) -> Tensor:
+    shift = ShiftConfig(rotate_deg=40, contrast=contrast, brightness=brightness)
+    return apply_shift((255 * x).round().to(torch.uint8), shift).float() / 255
+
+
+def _inverted(x: Tensor, numbers: torch.Generator) -> Tensor:
+    moved = round(0.15 * x.shape[3])
+    return 1 - F.pad(x, (moved, 0, moved, 0))[..., : x.shape[2], : x.shape[3]]
+
+
+def _blurred(x: Tensor, numbers: torch.Generator) -> Tensor:
+    soft = transforms.gaussian_blur(x, [7, 7], [1.2, 1.2])
+    return soft + 0.25 * torch.randn(x.shape, generator=numbers)
+
+
+def _clutter(x: Tensor, numbers: torch.Generator) -> Tensor:
+    """Smooth random fields behind the digits, up to 0.7 bright."""
+    coarse = torch.rand(len(x), 1, 5, 5, generator=numbers)
+    return torch.maximum(x, 0.7 * F.interpolate(coarse, x.shape[2:], mode="bilinear"))
+
+
+def _elastic(x: Tensor, numbers: torch.Generator) -> Tensor:
+    """Smooth random displacements, standard deviation 0.2 of half a side."""
+    coarse = 0.2 * torch.randn(len(x), 2, 4, 4, generator=numbers)
+    moved = F.interpolate(coarse, x.shape[2:], mode="bicubic").permute(0, 2, 3, 1)
+    grid = F.affine_grid(
+        torch.eye(2, 3).repeat(len(x), 1, 1), list(x.shape), align_corners=False
+    )
+    return F.grid_sample(x, grid + moved, align_corners=False)
+
+
+SHIFTS: dict[str, Shift] = {
+    "as trained": lambda x, numbers: x,
+    "rotated": lambda x, numbers: _rotated(x),
+    "rotated, flat": lambda x, numbers: _rotated(x, contrast=0.4, brightness=0.2),
+    "inverted, moved": _inverted,
+    "blurred, noisy": _blurred,
+    "clutter": _clutter,
+    "elastic": _elastic,
+}

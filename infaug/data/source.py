@@ -1,13 +1,13 @@
 """A source by its name or path: images, labels and class names, all checked.
 
-Every fault that the files can have is found here, before any training, and told with
-the file or row at fault and with a remedy.
+Every fault that the files can have is found here, before any training, and reported
+with the file or row at fault and with a remedy.
 """
 
 import os
 import warnings
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -23,43 +23,39 @@ from infaug.data.decode import Decoder, change_lines
 from infaug.data.digits import digits
 from infaug.data.images import Source
 from infaug.data.listing import Listed, listed
-from infaug.data.reader import Feed, Threads
-from infaug.data.stored import Stored, must_stream, open_stored
+from infaug.data.loader import Loader, ThreadLoader
+from infaug.data.on_disk import must_stream, open_on_disk
+from infaug.data.parquet import num_rows
 from infaug.storage import location
 from infaug.words import plural, were
 
 
-def load(config: DataConfig, feed: Feed | None = None) -> Source:
+def load(config: DataConfig, loader: Loader | None = None) -> Source:
     """Read the images of `config.source`; warn if some were skipped.
 
-    Training images too many for `config.stream_above_gib` stay stored, and `feed`
-    decodes them when they are asked for: by default threads of this process.
+    Training images too many for `config.stream_above_gib` stay on disk, and `loader`
+    decodes them when they are needed: by default threads of this process.
 
     Raises:
         ValueError: if the source is missing, empty or of no known layout, or if a
             column, image, label or class is not as it must be.
     """
-    decoder, notes = Decoder(config), []
     _refuse_itself(config)
+    roles = _roles(config)
     if config.source == "digits":
-        mode = "RGB" if config.mode == "RGB" else "L"
-        whole = digits(image_size=config.image_size or 16, mode=mode)
-        source = Source(whole, None, ())
-        settled = replace(config, image_size=whole.image_shape[1], mode=mode)
-        decoder = Decoder(settled)
+        train = digits(
+            image_size=config.image_size or 16,
+            mode="RGB" if config.mode == "RGB" else "L",
+        )
+        mode = "RGB" if len(train.images[0]) == 3 else "L"
+        decoder = Decoder(replace(config, image_size=train.image_shape[1], mode=mode))
+        source = _with_held_out(Source(train, None, ()), roles, config, decoder)
     else:
-        parts = listed(config.source, config)
-        notes += parts["train"].notes
-        files = parts["train"].files
+        decoder, files = Decoder(config), roles.train[0].files
         if files and must_stream(files, config):
-            source = streamed(parts, config, feed or Threads())
-            _check_held_out(source, config)
-            return source
-        source = _decoded(parts, config, decoder)
-    if config.target_source is not None:
-        target = listed(config.target_source, config.of_target)
-        notes += target["train"].notes
-        source = _with_target(source, config, decoder, target)
+            source = _streamed(roles, config, decoder, loader or ThreadLoader())
+        else:
+            source = _in_memory(roles, config, decoder)
     _check_held_out(source, config)
     if num := len(decoder.bad):
         few = "; ".join(decoder.bad[:3]) + ("; ..." if len(decoder.bad) > 3 else "")
@@ -67,15 +63,15 @@ def load(config: DataConfig, feed: Feed | None = None) -> Source:
             f"{plural(num, 'unreadable image')} {were(num)} skipped: {few}",
             stacklevel=2,
         )
-    notes += change_lines(decoder.changes)
-    return replace(source, bad=tuple(decoder.bad), notes=tuple(notes))
+    notes = (*roles.notes, *change_lines(decoder.changes))
+    return replace(source, bad=tuple(decoder.bad), notes=notes)
 
 
 def _refuse_itself(config: DataConfig) -> None:
     if config.target_source is None or config.source == "digits":
         return
-    places = [location(each) for each in (config.source, config.target_source)]
-    first, second = (os.path.realpath(p.base) if p.is_local else p for p in places)
+    paths = [location(each) for each in (config.source, config.target_source)]
+    first, second = (os.path.realpath(p.base) if p.is_local else p for p in paths)
     if first == second:
         raise ValueError(
             f"--target {config.target_source} is the data itself: give images of where "
@@ -83,39 +79,91 @@ def _refuse_itself(config: DataConfig) -> None:
         )
 
 
-def _check_held_out(source: Source, config: DataConfig) -> None:
-    """Refuse target images that are too few to be divided.
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """What the splits of a source, and of its target, are used for."""
 
-    Raises:
-        ValueError: if there is not one of each class for each purpose.
-    """
-    if source.target is None:
-        return
-    least, why = 2, "one to drive and one to choose"
-    if source.is_tested_on_target and source.test is None:
-        least, why = 3, "one to drive, one to choose, one to test"
-    where = config.target_source or f"the val split of {config.source}"
-    names = source.train.class_names
-    check_enough(source.target.labels, names, least, where, why)
+    train: Sequence[Listed] = ()
+    """The first one numbers the classes; empty for digits."""
+    target: Sequence[Listed] = ()
+    test: Listed | None = None
+    is_test_of_target: bool = False
+    """Whether `test` is a split of the target."""
+    is_tested_on_target: bool = False
+    """Whether test images are held out of the target images."""
+    notes: tuple[str, ...] = ()
 
 
-def _decoded(
-    parts: Mapping[str, Listed], config: DataConfig, decoder: Decoder
+def _roles(config: DataConfig) -> Roles:
+    own = {} if config.source == "digits" else listed(config.source, config)
+    train = [own["train"]] if own else []
+    val = [own["val"]] if "val" in own else []
+    notes = own["train"].notes if own else ()
+    if config.target_source is None:
+        return Roles(train=train, target=val, test=own.get("test"), notes=notes)
+    if val:
+        warnings.warn(
+            f"{config.source}: its val split is trained on, as the images of the "
+            "target are there to drive E and to choose",
+            stacklevel=3,
+        )
+    there = listed(config.target_source, config.of_target)
+    on_target, test = config.test_from == "target", own.get("test")
+    if not on_target and test is None:
+        raise ValueError(
+            f"data.test_from source: {config.source} has no test split; add one, or "
+            "leave it at target"
+        )
+    if on_target and test is not None:
+        warnings.warn(
+            f"the test split of {config.source} is not looked at: test images are "
+            f"those of {config.target_source}, where the model will be used "
+            "(--data.test-from source changes that)",
+            stacklevel=3,
+        )
+    return Roles(
+        train=train + val,
+        target=[there[name] for name in ("train", "val") if name in there],
+        test=there.get("test") if on_target else test,
+        is_test_of_target=on_target,
+        is_tested_on_target=on_target and "test" not in there,
+        notes=(*notes, *there["train"].notes),
+    )
+
+
+def _in_memory(roles: Roles, config: DataConfig, decoder: Decoder) -> Source:
+    first, *more = roles.train
+    images, labels, names = decoder.read(first.items())
+    classes = number_classes(config.source, labels, first.class_names)
+    train = Labelled(images, labels, classes)
+    for part in more:
+        images, names_of_part = _matched(part, classes, decoder, config.source)
+        train, names = train + images, names + names_of_part
+    source = Source(train, None, (), names={"train": names})
+    return _with_held_out(source, roles, config, decoder)
+
+
+def _with_held_out(
+    source: Source, roles: Roles, config: DataConfig, decoder: Decoder
 ) -> Source:
-    where, names = config.source, {}
-    images, labels, names["train"] = decoder.read(parts["train"].items())
-    classes = number_classes(where, labels, parts["train"].class_names)
-    train, test, target = Labelled(images, labels, classes), None, None
-    if "test" in parts:
-        images, labels, names["test"] = decoder.read(parts["test"].items())
-        check_like_train(where, "test", classes, labels, parts["test"].class_names)
-        test = Labelled(images, labels, classes)
-    if "val" in parts:
-        target, names["target"] = _matched(parts["val"], classes, decoder, where)
-    source = Source(train, test, (), target, names=names)
-    if "val" in parts and config.target_source is not None:
-        source = _join_val(source, where)
-    return source
+    """The source with its test and target images, decoded."""
+    classes, names = source.train.class_names, dict(source.names)
+    where, test, target = config.target_source or config.source, None, None
+    if roles.test is not None and roles.is_test_of_target:
+        test, names["test"] = _matched(roles.test, classes, decoder, where)
+    elif roles.test is not None:
+        test, names["test"] = _tested(roles.test, classes, decoder, config.source)
+    for part in roles.target:
+        images, more = _matched(part, classes, decoder, where)
+        target = images if target is None else target + images
+        names["target"] = (*names.get("target", ()), *more)
+    return replace(
+        source,
+        test=test,
+        target=target,
+        names=names,
+        is_tested_on_target=roles.is_tested_on_target,
+    )
 
 
 def _matched(
@@ -127,139 +175,65 @@ def _matched(
     return Labelled(images, labels, classes), names
 
 
-def _join_val(source: Source, where: str) -> Source:
-    """`val` among the training images: target images drive and choose in its place."""
-    assert isinstance(source.train, Labelled)
-    assert isinstance(source.target, Labelled)
-    warnings.warn(
-        f"{where}: its val split is trained on, as the images of the target are there "
-        "to drive E and to choose",
-        stacklevel=4,
-    )
-    names = dict(source.names)
-    names["train"] = (*names["train"], *names.pop("target"))
-    train = source.train + source.target
-    return replace(source, train=train, target=None, names=names)
-
-
-def _with_target(
-    source: Source,
-    config: DataConfig,
-    decoder: Decoder,
-    parts: Mapping[str, Listed],
-) -> Source:
-    """The source with the images of `target_source`, which drive, choose and test."""
-    assert isinstance(source.train, Labelled)
-    where = config.target_source
-    assert where is not None
-    classes = source.train.class_names
-    held = [
-        _matched(parts[name], classes, decoder, where)
-        for name in ("train", "val")
-        if name in parts
-    ]
-    target, names = held[0]
-    for more, called in held[1:]:
-        target, names = target + more, (*names, *called)
-    own_test = None
-    if "test" in parts:
-        own_test = _matched(parts["test"], classes, decoder, where)
-    return _tested(replace(source, target=target), config, own_test, names)
-
-
 def _tested(
-    source: Source,
-    config: DataConfig,
-    own_test: tuple[Labelled, tuple[str, ...]] | None,
-    names: tuple[str, ...],
+    part: Listed, classes: tuple[str, ...], decoder: Decoder, where: str
+) -> tuple[Labelled, tuple[str, ...]]:
+    """Images with exactly the classes of train."""
+    images, labels, names = decoder.read(part.items())
+    check_like_train(where, "test", classes, labels, part.class_names)
+    return Labelled(images, labels, classes), names
+
+
+def _streamed(
+    roles: Roles, config: DataConfig, decoder: Decoder, loader: Loader
 ) -> Source:
-    """What the last number is about: target's images, or the source's test split."""
-    if config.test_from == "source":
-        if source.test is None:
-            raise ValueError(
-                f"data.test_from source: {config.source} has no test split; add one, "
-                "or leave it at target"
-            )
-        return replace(source, names={**source.names, "target": names})
-    if source.test is not None:
-        warnings.warn(
-            f"the test split of {config.source} is not looked at: test images are "
-            f"those of {config.target_source}, where the model will be used "
-            "(--data.test-from source changes that)",
-            stacklevel=4,
-        )
-    kept = {k: v for k, v in source.names.items() if k != "test"} | {"target": names}
-    if own_test is None:
-        return replace(source, test=None, is_tested_on_target=True, names=kept)
-    test, called = own_test
-    return replace(source, test=test, names=kept | {"test": called})
-
-
-def streamed(parts: Mapping[str, Listed], config: DataConfig, feed: Feed) -> Source:
     """Training images stay in their Parquet files; test images are decoded.
 
-    Images that drive and choose may be trained on, pooled, so they are streamed from
-    the same set: they have to be Parquet with the same class numbers.
-
-    Raises:
-        ValueError: for files that cannot be used, or classes that differ.
+    Target images may be trained on, pooled, so they are streamed from the same set:
+    they have to be Parquet with the same class numbers.
     """
-    names = parts["train"].class_names
-    drives, test = parts.get("val"), parts.get("test")
-    notes = parts["train"].notes
-    files, is_tested_on_target = list(parts["train"].files), False
-    if config.target_source is not None:
-        files += drives.files if drives else ()  # `val` is trained on
-        target = listed(config.target_source, config.of_target)
-        notes += target["train"].notes
-        drives = target["train"]
-        if config.test_from == "target":
-            test = target.get("test")
-            is_tested_on_target = test is None
-        elif test is None:
-            raise ValueError(
-                f"data.test_from source: {config.source} has no test split; add one, "
-                "or leave it at target"
-            )
-    train = open_stored(files, config, names, feed)
-    classes = number_classes(config.source, train.labels, names)
-    train = replace(train, class_names=classes)
-    held = None
-    if drives is not None:
-        train, held = _with(train, files, drives, config, feed, names)
-    decoded = _test(test, classes, config, feed) if test else None
-    return Source(train, decoded, (), held, is_tested_on_target, notes=notes)
-
-
-def _with(
-    train: Stored,
-    files: list,
-    drives: Listed,
-    config: DataConfig,
-    feed: Feed,
-    names: tuple[str, ...] | None,
-) -> tuple[Stored, Stored]:
-    """Training images and those that drive and choose, as parts of one set."""
+    names = roles.train[0].class_names
     where = config.target_source or f"val of {config.source}"
-    if not drives.files or drives.class_names != names:
-        raise ValueError(
-            f"{where}: the training images are streamed, so these must be Parquet with "
-            "the same `class_names`: write them so, or raise --data.stream-above-gib"
-        )
-    whole = open_stored([*files, *drives.files], config, names, feed)
-    whole = replace(whole, class_names=train.class_names)
-    if int(whole.labels.max()) >= whole.num_classes:
+    for part in (*roles.train, *roles.target):
+        if not part.files or part.class_names != names:
+            raise ValueError(
+                f"{where}: the training images are streamed, so these must be Parquet "
+                "with the same `class_names`: write them so, or raise "
+                "--data.stream-above-gib"
+            )
+    files = [file for part in roles.train for file in part.files]
+    held_out = [file for part in roles.target for file in part.files]
+    whole = open_on_disk([*files, *held_out], config, names, loader)
+    is_train = torch.arange(len(whole)) < num_rows(files)
+    classes = number_classes(config.source, whole.labels[is_train], names)
+    if int(whole.labels.max()) >= len(classes):
         raise ValueError(
             f"{where} has label {int(whole.labels.max())}, and train only classes "
-            f"0..{whole.num_classes - 1}: give both the same classes"
+            f"0..{len(classes) - 1}: give both the same classes"
         )
-    here = torch.arange(len(whole)) < len(train)
-    return whole.part(here.nonzero()[:, 0]), whole.part((~here).nonzero()[:, 0])
+    whole = replace(whole, class_names=classes)
+    train = whole.part(is_train.nonzero()[:, 0])
+    target = whole.part((~is_train).nonzero()[:, 0]) if held_out else None
+    test = None
+    if roles.test is not None and roles.test.files:
+        part = roles.test
+        tested = open_on_disk(part.files, config, part.class_names, loader)
+        place = where if roles.is_test_of_target else config.source
+        check_like_train(place, "test", classes, tested.labels, part.class_names)
+        test = replace(tested, class_names=classes).select_all()
+    elif roles.test is not None:
+        match = _matched if roles.is_test_of_target else _tested
+        test, _ = match(roles.test, classes, decoder, where)
+    return Source(train, test, (), target, roles.is_tested_on_target)
 
 
-def _test(
-    part: Listed, classes: tuple[str, ...], config: DataConfig, feed: Feed
-) -> Labelled:
-    stored = open_stored(part.files, config, part.class_names, feed)
-    check_like_train(config.source, "test", classes, stored.labels, part.class_names)
-    return replace(stored, class_names=classes).select_all()
+def _check_held_out(source: Source, config: DataConfig) -> None:
+    """Refuse target images that are too few to be divided."""
+    if source.target is None:
+        return
+    min_images, why = 2, "one to drive and one to choose"
+    if source.is_tested_on_target and source.test is None:
+        min_images, why = 3, "one to drive, one to choose, one to test"
+    where = config.target_source or f"the val split of {config.source}"
+    names = source.train.class_names
+    check_enough(source.target.labels, names, min_images, where, why)

@@ -53,10 +53,6 @@ def split(
     same seed, a smaller `labels` is a subset of a larger one, and so is a smaller
     `target`, as influence and selection together. A count of labels draws the same
     images for any target that leaves enough of a class.
-
-    Raises:
-        ValueError: if a split asks for more than is left or is too small for the
-            classes.
     """
     shuffled = torch.randperm(len(labels), generator=generator(config.seed, "split"))
     test, rest = shuffled[:0], shuffled
@@ -98,9 +94,6 @@ def split_beside(
         test_of_target: whether test images are target images where there is none.
         class_names: for messages.
         fold: which of `config.folds` is judged; None: none, all images train.
-
-    Raises:
-        ValueError: if a split asks for more than is left.
     """
     shuffle = generator(config.seed, "split target")
     held = torch.randperm(len(target_labels), generator=shuffle)

@@ -1,78 +1,147 @@
-"""Training batches of a set that is streamed, with the interface of `Batches`."""
+"""Training batches of a set that is streamed, with the interface of `Batches`.
 
+There is a shard for each group of the batch. In every epoch the row groups are dealt
+out to the shards in a new order; neighbours in a shard fill a buffer, whose images are
+shuffled. So files are read in large parts, images mix, and what a shard holds at a step
+is a function of the seed, whoever reads it.
+"""
+
+import heapq
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
+from itertools import count
 from typing import cast
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.data.batches import Batch, Batches, check_groups
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.lanes import windows
-from infaug.data.reader import Crop, Piece
-from infaug.data.stored import Stored
-from infaug.randomness import Draws, Purpose, to_device
+from infaug.data.loader import Chunk, Crop, ShuffleBuffer
+from infaug.data.on_disk import OnDisk
+from infaug.randomness import Draws, Purpose, generator, to_device
+
+BUFFER_SIZE = 1024  # images that are shuffled together, or a few more
+
+
+def buffers(
+    by_group: Sequence[Int64[Tensor, "_"]],
+    num_shards: int,
+    shards: range,
+    first: int,
+    *key: Purpose,
+    size: int = BUFFER_SIZE,
+) -> Iterator[ShuffleBuffer]:
+    """The buffers of some shards without end, in the order in which they are needed.
+
+    Args:
+        by_group: for every row group the positions of its images that are trained on.
+        num_shards: all shards.
+        shards: those that are wanted.
+        first: images of each shard that are passed over.
+        key: seed key of the order.
+        size: images of a buffer, or a few more.
+    """
+    filled = [number for number, positions in enumerate(by_group) if len(positions)]
+    if len(filled) < num_shards:
+        raise ValueError(
+            f"the training images lie in {len(filled)} row groups, too few for "
+            f"classifier.batch_groups {num_shards}: lower it, or write the set with "
+            "smaller row groups (`infaug data prepare`)"
+        )
+
+    def of_shard(shard: int) -> Iterator[ShuffleBuffer]:
+        start = 0
+        for epoch in count():
+            order = _shuffled(len(filled), *key, "row groups", epoch)
+            dealt = [filled[at] for at in order[shard::num_shards].tolist()]
+            for number, groups in enumerate(_together(dealt, by_group, size)):
+                # Only what is wanted is shuffled: resuming late costs little.
+                stop = start + sum(len(by_group[group]) for group in groups)
+                if stop > first:
+                    own = (*key, "window", shard, epoch, number)
+                    positions = torch.cat([by_group[group] for group in groups])
+                    yield ShuffleBuffer(
+                        shard=shard, key=own, start=start, groups=groups,
+                        positions=positions[_shuffled(len(positions), *own)],
+                        skip=max(first - start, 0),
+                    )  # fmt: skip
+                start = stop
+
+    return heapq.merge(
+        *map(of_shard, shards), key=lambda each: (each.start, each.shard)
+    )
+
+
+def _shuffled(num: int, *key: Purpose) -> Int64[Tensor, "num"]:
+    return torch.randperm(num, generator=generator(*key))
+
+
+def _together(
+    dealt: Sequence[int], by_group: Sequence[Tensor], size: int
+) -> Iterator[tuple[int, ...]]:
+    """Neighbours with `size` images, or a few more; the last ones may have fewer."""
+    groups: list[int] = []
+    for group in dealt:
+        groups.append(group)
+        if sum(len(by_group[each]) for each in groups) >= size:
+            yield tuple(groups)
+            groups = []
+    if groups:
+        yield tuple(groups)
 
 
 class Stream:
     """This worker's part of each global batch, decoded ahead of need.
 
-    A group's images are those of its lane, in order; see `lanes`. A step that does not
-    follow the last one, as when a run resumes, begins the stream anew from there.
+    A group's images are those of its shard, in order. A step that does not follow the
+    last one, as when a run resumes, begins the stream anew from there.
 
     Args:
-        stored: the images.
+        images: on disk.
         batch_size: images of the global batch; a multiple of `num_groups`.
-        num_groups: groups of the global batch, over all workers: the lanes.
+        num_groups: groups of the global batch, over all workers: the shards.
         world_groups: the groups held here.
         device: where images are turned to float.
         crops: of every image, one for each view.
-        purpose: what the batches are for; equal purposes give equal batches.
-
-    Raises:
-        ValueError: if groups would not be equal or not exist, or there are fewer row
-            groups than groups.
+        key: seed key of the batches; equal keys give equal batches.
     """
 
     def __init__(
         self,
-        stored: Stored,
+        images: OnDisk,
         batch_size: int,
         num_groups: int,
         world_groups: range,
         device: torch.device | str,
         crops: tuple[Crop, ...],
-        *purpose: Purpose,
+        *key: Purpose,
     ):
         check_groups(batch_size, num_groups, world_groups)
-        self.stored, self.crops, self.device = stored, crops, device
+        self.images, self.crops, self.device = images, crops, device
         self.group_size = batch_size // num_groups
         self.num_groups, self.world_groups = num_groups, world_groups
-        self.purpose = purpose
-        self._held = stored.held()
+        self.key = key
+        self._by_group = images.positions_by_group()
         self._begin(0)
 
     def at(self, step: int) -> Batch:
-        """Crops in [0, 1], one-hot labels and draws of a step: b rows, held here.
-
-        Raises:
-            ValueError: for an image that cannot be read.
-        """
+        """Crops in [0, 1], one-hot labels and draws of a step: b rows, held here."""
         if step != self._next:
             self._begin(step)
         self._next += 1
         rows = len(self.world_groups) * self.group_size
-        shape = (len(self.crops), *self.stored.image_shape)
+        shape = (len(self.crops), *self.images.image_shape)
         images = torch.empty(rows, *shape, dtype=torch.uint8)
         labels = torch.empty(rows, dtype=torch.int64)
-        for number, lane in enumerate(self.world_groups):
-            place = slice(number * self.group_size, (number + 1) * self.group_size)
-            self._take(lane, images[place], labels[place])
-        y = F.one_hot(to_device(labels, self.device), self.stored.num_classes).float()
+        for number, shard in enumerate(self.world_groups):
+            part = slice(number * self.group_size, (number + 1) * self.group_size)
+            self._take(shard, images[part], labels[part])
+        y = F.one_hot(to_device(labels, self.device), self.images.num_classes).float()
         draws = Draws(
-            *self.purpose,
+            *self.key,
             "draws",
             step,
             groups=self.world_groups,
@@ -82,52 +151,49 @@ class Stream:
         return Batch(to_float(to_device(images, self.device)), y, draws)
 
     def _begin(self, step: int) -> None:
-        ahead = windows(
-            self._held,
+        ahead = buffers(
+            self._by_group,
             self.num_groups,
             self.world_groups,
             step * self.group_size,
-            *self.purpose,
+            *self.key,
         )
         self._next = step
-        self._waiting = {lane: deque[Piece]() for lane in self.world_groups}
-        pieces = self.stored.feed(self.stored.reader, ahead, self.crops)
-        self._pieces = cast(Generator[Piece, None, None], pieces)
+        self._waiting = {shard: deque[Chunk]() for shard in self.world_groups}
+        chunks = self.images.loader(self.images.reader, ahead, self.crops)
+        self._chunks = cast(Generator[Chunk, None, None], chunks)
 
-    def _take(self, lane: int, images: Tensor, labels: Tensor) -> None:
-        """Fill these with the next images of a lane and their labels."""
+    def _take(self, shard: int, images: Tensor, labels: Tensor) -> None:
+        """Fill these with the next images of a shard and their labels."""
         waiting, done = self._waiting, 0
         while done < len(labels):
-            while not waiting[lane]:
-                piece = next(self._pieces)
-                waiting[piece.lane].append(piece)
-            piece = waiting[lane].popleft()
-            num = min(len(piece.labels), len(labels) - done)
-            images[done : done + num] = piece.images[:num]
-            labels[done : done + num] = piece.labels[:num]
-            if num < len(piece.labels):
-                rest = Piece(lane, piece.images[num:], piece.labels[num:])
-                waiting[lane].appendleft(rest)
+            while not waiting[shard]:
+                chunk = next(self._chunks)
+                waiting[chunk.shard].append(chunk)
+            chunk = waiting[shard].popleft()
+            num = min(len(chunk.labels), len(labels) - done)
+            images[done : done + num] = chunk.images[:num]
+            labels[done : done + num] = chunk.labels[:num]
+            if num < len(chunk.labels):
+                rest = Chunk(shard, chunk.images[num:], chunk.labels[num:])
+                waiting[shard].appendleft(rest)
             done += num
 
 
 def batches_of(
-    images: Labelled | Stored,
+    images: Labelled | OnDisk,
     batch_size: int,
     num_groups: int,
     world_groups: range,
     device: torch.device | str,
     crops: tuple[Crop, ...],
-    *purpose: Purpose,
+    *key: Purpose,
 ) -> Batches | Stream:
     """Batches of a set, in memory or streamed.
 
     In memory every view begins from the whole image, whatever `crops` says.
     """
-    if isinstance(images, Stored):
-        return Stream(
-            images, batch_size, num_groups, world_groups, device, crops, *purpose
-        )
-    return Batches(
-        images, batch_size, num_groups, world_groups, device, len(crops), *purpose
-    )
+    shares = (batch_size, num_groups, world_groups, device)
+    if isinstance(images, OnDisk):
+        return Stream(images, *shares, crops, *key)
+    return Batches(images, *shares, len(crops), *key)

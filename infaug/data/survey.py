@@ -25,9 +25,8 @@ from infaug.data.decode import (
     largest_value,
 )
 from infaug.data.listing import Listed, listed
-from infaug.data.parquet import opened
-from infaug.data.shards import RowGroup, read_layout, read_rows
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
+from infaug.data.parquet import RowGroup, num_rows, read_items, row_groups
 from infaug.storage import Location
 
 MOST_HEADERS = 2000  # of each split; a thousandth of a second each
@@ -71,11 +70,7 @@ class Survey:
 
 
 def survey(config: DataConfig) -> Survey:
-    """Look at the images of `config.source`, and of its target if there is one.
-
-    Raises:
-        ValueError: for a source that `listed` refuses.
-    """
+    """Look at the images of `config.source`, and of its target if there is one."""
     found = Survey()
     targets = [config.of_target] if config.target_source is not None else []
     for each in (config, *targets):
@@ -93,9 +88,6 @@ def settle_images(config: DataConfig) -> tuple[DataConfig, list[str]]:
 
     Returns:
         The config with what was chosen, and a line for the user about each choice.
-
-    Raises:
-        ValueError: for a source that `listed` refuses.
     """
     if config.source == "digits" or (
         config.image_size and config.mode != "auto" and config.pixel_bits
@@ -148,17 +140,9 @@ def _mode(found: Survey) -> str | None:
 
 def _too_many(config: DataConfig, found: Survey) -> bool:
     """Whether they would be streamed at the size they have: that size must be said."""
-    rows = sum(_num_rows(part.files) for part in listed(config.source, config).values())
+    rows = sum(num_rows(part.files) for part in listed(config.source, config).values())
     (width, height), channels = max(found.sizes), 1 if config.mode == "L" else 3
     return rows * channels * width * height / 2**30 > config.stream_above_gib
-
-
-def _num_rows(files: Sequence[Location]) -> int:
-    total = 0
-    for file in files:
-        with opened(file) as parquet:
-            total += parquet.metadata.num_rows
-    return total
 
 
 def _sample(part: Listed, config: DataConfig) -> Iterable[Encoded]:
@@ -166,13 +150,12 @@ def _sample(part: Listed, config: DataConfig) -> Iterable[Encoded]:
         items = list(part.items())
         far = any(isinstance(x.image, Location) and not x.image.is_local for x in items)
         return _spread(items, MOST_FAR if far else MOST_HEADERS)
-    if _num_rows(part.files) <= MOST_HEADERS:
+    if num_rows(part.files) <= MOST_HEADERS:
         return part.items()
-    groups, _ = read_layout(part.files, config, part.class_names)
-    return _rows(groups, part.class_names)
+    return _rows(row_groups(part.files, config), part.class_names)
 
 
-def sampled_changes(images: Stored) -> tuple[Counter[str], int]:
+def sampled_changes(images: OnDisk) -> tuple[Counter[str], int]:
     """How many of some streamed images are changed as they are read, and of how many.
 
     They are counted as `decode.changes_of` has it.
@@ -191,7 +174,8 @@ def _rows(
     """Rows of a few row groups, for each is read as a whole."""
     for group in _spread(groups, GROUPS_READ):
         wanted = _spread(group.positions, MOST_HEADERS // GROUPS_READ)
-        yield from read_rows(group, wanted, class_names)
+        for _, item in read_items(group, class_names, set(wanted)):
+            yield item
 
 
 def _spread(items: Sequence, most: int) -> list:
@@ -223,7 +207,7 @@ def _opened(item: Encoded) -> BytesIO | str:
         raise ValueError("the row holds no image bytes")
     if isinstance(item.image, bytes):
         return BytesIO(item.image)
-    if item.image.is_local:
+    if isinstance(item.image, Location) and item.image.is_local:
         return item.image.base
     return BytesIO(item.image.read_bytes())
 

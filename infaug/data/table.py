@@ -62,12 +62,7 @@ class Table:
 
 
 def table_parts(path: Location, config: DataConfig) -> dict[str, list[Line]]:
-    """The lines of each split that occurs, in order; all are `train` without a column.
-
-    Raises:
-        ValueError: if a column is missing, a cell is empty, or a split is unknown; the
-            file and line are named.
-    """
+    """The lines of each split that occurs; all are `train` without a column."""
     return _in_order(
         [(None, *each) for each in _lines(_read(path, config), config)], path
     )
@@ -76,11 +71,7 @@ def table_parts(path: Location, config: DataConfig) -> dict[str, list[Line]]:
 def unlabelled_items(
     path: Location, config: DataConfig
 ) -> Iterator[tuple[str, Location, str]]:
-    """What each line is called, its image, and its label; empty where it has none.
-
-    Raises:
-        ValueError: if there is no column of paths, or a cell of it is empty.
-    """
+    """What each line is called, its image, and its label; empty where it has none."""
     table = _read(path, config)
     place, find = _columns(table, config, required=("path",)), _finder(path)
     for where, row in table.rows:
@@ -97,9 +88,6 @@ def metadata_parts(
 
     The split is a column's, or the folder's in which the metadata or the image lies.
     Metadata without a column of labels say nothing about classes.
-
-    Raises:
-        ValueError: as `table_parts`.
     """
     found = []
     for name in names:

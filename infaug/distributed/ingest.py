@@ -1,8 +1,8 @@
 """Images of a stream decoded by Ray Data, on whatever CPUs of the cluster are free.
 
-A window is one task: what it gives is a function of the window, so a lost task is done
-again and a resumed run asks for its windows alone. Machines that decode and machines
-that train can then be added apart.
+A shuffle buffer is one task: what it gives is a function of the buffer, so a lost task
+is done again and a resumed run asks for its buffers alone. Machines that decode and
+machines that train can then be added apart.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,24 +15,23 @@ import ray.data
 import torch
 from ray.exceptions import RayError
 
-from infaug.data.lanes import Window
-from infaug.data.reader import Crop, Piece, Reader
+from infaug.data.loader import Chunk, Crop, Reader, ShuffleBuffer
 
-AT_ONCE = 1024  # windows in one pipeline; starting one takes seconds
+AT_ONCE = 1024  # buffers in one pipeline; starting one takes seconds
 
 
-class RayFeed:
-    """A `data.feed.Feed` through Ray Data."""
+class RayLoader:
+    """A `data.loader.Loader` through Ray Data."""
 
     def __call__(
-        self, reader: Reader, windows: Iterable[Window], crops: tuple[Crop, ...]
-    ) -> Iterator[Piece]:
-        """What `Feed` says."""
+        self, reader: Reader, buffers: Iterable[ShuffleBuffer], crops: tuple[Crop, ...]
+    ) -> Iterator[Chunk]:
+        """See `Loader`."""
         context = ray.data.DataContext.get_current()
         context.execution_options.preserve_order = True
         context.enable_progress_bars = False
-        windows = iter(windows)
-        while some := list(islice(windows, AT_ONCE)):
+        buffers = iter(buffers)
+        while some := list(islice(buffers, AT_ONCE)):
             numbers = [{"number": number} for number in range(len(some))]
             blocks = (
                 ray.data.from_items(numbers, override_num_blocks=len(some))
@@ -43,7 +42,7 @@ class RayFeed:
             )
             try:
                 for block in blocks:
-                    yield from _pieces(block)
+                    yield from _chunks(block)
             except RayError as error:
                 raise _told(error) from error
 
@@ -59,24 +58,24 @@ def _told(error: RayError) -> Exception:
 
 
 def _decode(batch: Any, job: ray.ObjectRef) -> Iterator[Any]:
-    """The pieces of one window, as columns; the window by its number in the job."""
-    reader, windows, crops = ray.get(job)
-    window = windows[int(batch["number"][0])]
-    for encoded in reader.read(window, len(crops)):
-        piece = reader.decode(encoded, crops)
+    """The chunks of one buffer, as columns; the buffer by its number in the job."""
+    reader, buffers, crops = ray.get(job)
+    buffer = buffers[int(batch["number"][0])]
+    for encoded in reader.read(buffer, len(crops)):
+        chunk = reader.decode(encoded, crops)
         yield {
-            "images": piece.images.numpy(),
-            "labels": piece.labels.numpy(),
-            "lane": np.full(len(piece.labels), piece.lane),
+            "images": chunk.images.numpy(),
+            "labels": chunk.labels.numpy(),
+            "shard": np.full(len(chunk.labels), chunk.shard),
         }
 
 
-def _pieces(block: Any) -> Iterator[Piece]:
-    """A block's rows; Ray may have put those of several windows into it."""
-    lanes = torch.from_numpy(block["lane"].copy())
-    _, counts = lanes.unique_consecutive(return_counts=True)
+def _chunks(block: Any) -> Iterator[Chunk]:
+    """A block's rows; Ray may have put those of several buffers into it."""
+    shards = torch.from_numpy(block["shard"].copy())
+    _, counts = shards.unique_consecutive(return_counts=True)
     images = torch.from_numpy(block["images"].copy()).split(counts.tolist())
     labels = torch.from_numpy(block["labels"].copy()).split(counts.tolist())
     firsts = (counts.cumsum(0) - counts).tolist()
     for first, *rows in zip(firsts, images, labels, strict=True):
-        yield Piece(int(lanes[first]), *rows)
+        yield Chunk(int(shards[first]), *rows)

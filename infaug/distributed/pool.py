@@ -27,7 +27,7 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
 from infaug.distributed.pool_actor import (
     FETCH_S,
     FeatureSource,
@@ -128,12 +128,12 @@ class PoolSolver:
         self.coordinator = coordinator
         self.num_actors = num_actors
         # References to the shards of a set: most stay the same over a training.
-        self._shards: dict[str, tuple[Labelled | Stored, int, list[Shard]]] = {}
+        self._shards: dict[str, tuple[Labelled | OnDisk, int, list[Shard]]] = {}
 
     def submit(
         self,
         snapshot: Snapshot,
-        train: Labelled | Stored,
+        train: Labelled | OnDisk,
         influence: Labelled,
         config: InfluenceConfig,
     ) -> "InPool":
@@ -170,7 +170,7 @@ class PoolSolver:
         return InPool(self.coordinator, begin, self._forget)
 
     def _shards_of(
-        self, name: str, images: Labelled | Stored, num_shards: int
+        self, name: str, images: Labelled | OnDisk, num_shards: int
     ) -> list[Shard]:
         kept = self._shards.get(name)
         if kept is None or kept[:2] != (images, num_shards):
@@ -266,7 +266,7 @@ class InPool:
             ) from error
 
 
-def _part(images: Labelled | Stored, chunks: range) -> Labelled | Stored:
+def _part(images: Labelled | OnDisk, chunks: range) -> Labelled | OnDisk:
     """The images of some chunks, as actors can have them."""
     rows = torch.arange(len(images))[rows_of_chunks(chunks)]
     if isinstance(images, Labelled):

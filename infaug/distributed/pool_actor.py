@@ -16,8 +16,8 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError
 from torch import Tensor
 
 from infaug.data.dataset import Labelled
-from infaug.data.reader import Threads
-from infaug.data.stored import Stored
+from infaug.data.loader import ThreadLoader
+from infaug.data.on_disk import OnDisk
 from infaug.influence.hessian import LastLayerHessian
 from infaug.training.snapshot import (
     GradientSum,
@@ -69,7 +69,7 @@ class ImageSource:
     snapshot: Any
     """Reference to a Snapshot on the CPU."""
     images: Any
-    """Reference to the shard: a `Labelled`, or a `Stored`, which this actor reads."""
+    """Reference to the shard: a `Labelled`, or a `OnDisk`, which this actor reads."""
     chunks: range
     """Their place among all chunks."""
 
@@ -151,11 +151,11 @@ def gradient_of(snapshot: Any, shard: Any, chunks: range) -> GradientSum:
     return total.cpu(), weight.cpu()
 
 
-def _decoded(shard: Labelled | Stored, device: torch.device) -> Labelled:
+def _decoded(shard: Labelled | OnDisk, device: torch.device) -> Labelled:
     """A shard's images, read by as many threads as this actor has CPUs."""
-    if isinstance(shard, Stored):
+    if isinstance(shard, OnDisk):
         cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
-        shard = replace(shard, feed=Threads(max(int(cpus), 1))).select_all()
+        shard = replace(shard, loader=ThreadLoader(max(int(cpus), 1))).select_all()
     return shard.to(device)
 
 

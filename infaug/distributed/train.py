@@ -20,14 +20,14 @@ from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from infaug.config import RunConfig, from_dict, to_dict
-from infaug.data.reader import Feed
+from infaug.data.loader import Loader
 from infaug.distributed.capacity import (
     Fallback,
     await_capacity,
     scaling_of,
     worker_bundle,
 )
-from infaug.distributed.ingest import RayFeed
+from infaug.distributed.ingest import RayLoader
 from infaug.distributed.local import connect
 from infaug.distributed.metrics import RayMetrics
 from infaug.distributed.notice import Leaving, drain_this_node, watch_node
@@ -145,7 +145,7 @@ def _train(
         "cache": str(cache.absolute()) if cache else None,
         "shown": shown,
         "solver": solver,
-        "feed": _feed(scaling),
+        "loader": _loader(scaling),
     }
 
     def build() -> TorchTrainer:
@@ -181,10 +181,10 @@ def _ray_files(folder: RunFolder) -> Location:
     return home / "ray"
 
 
-def _feed(scaling: ScalingConfig) -> Feed | None:
+def _loader(scaling: ScalingConfig) -> Loader | None:
     """Ray Data where a cluster has spare CPUs, else threads of each worker."""
     spare = ray.available_resources().get("CPU", 0) - scaling.max_workers
-    return RayFeed() if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
+    return RayLoader() if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
 
 
 def _work(job: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             shown=job["shown"],
             services=Services(
                 solver=job["solver"],
-                feed=job["feed"],
+                loader=job["loader"],
                 writers=[RayMetrics(context.get_world_rank())],
                 is_leaving=leaving,
             ),

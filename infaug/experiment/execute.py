@@ -10,9 +10,9 @@ import torch
 
 from infaug.config import RunConfig
 from infaug.cores import usable_cores
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import FINAL, divide
 from infaug.data.source import Source, load
-from infaug.data.stored import Stored
 from infaug.experiment.cells import name_of, needed_by, plan_cells, resolve
 from infaug.experiment.processes import in_processes
 from infaug.precision import pick_device
@@ -92,7 +92,7 @@ def run_planned(
 
 def run_in_processes(
     plan: Sequence[TrainingSpec],
-    final: str | None,
+    final: Sequence[str],
     folder: RunFolder,
     cache: Path | None,
     *,
@@ -103,7 +103,7 @@ def run_in_processes(
     """Do the trainings that are not finished yet, `jobs` at a time.
 
     The bytes of each are those that it has alone: it has its own folder and as many
-    threads. The plan is `plan_of` the folder's config, or the `final_plan` of a method.
+    threads. The plan is `plan_of` the folder's config, or the `final_plan` of methods.
     """
     with contextlib.closing(display_of(plan, shown=shown, at_a_time=jobs)) as shows:
         left = []
@@ -112,7 +112,7 @@ def run_in_processes(
                 shows.skip_training(number)
             else:
                 left.append(number)
-        work = partial(_train_in_process, str(folder.path), final, cache)
+        work = partial(_train_in_process, str(folder.path), tuple(final), cache)
         ready = partial(_ready, plan)
         for number, _ in in_processes(
             work, left, shows, at_a_time=jobs, threads=threads, ready=ready
@@ -138,7 +138,7 @@ def _ready(
 
 
 def _train_in_process(
-    path: str, final: str | None, cache: Path | None, number: int, display: Display
+    path: str, final: Sequence[str], cache: Path | None, number: int, display: Display
 ) -> None:
     """A training of the plan that an experiment's folder holds, in this process."""
     trainer, plan = _trainer_in(path, final, cache)
@@ -147,7 +147,7 @@ def _train_in_process(
 
 @lru_cache(maxsize=1)
 def _trainer_in(
-    path: str, final: str | None, cache: Path | None
+    path: str, final: Sequence[str], cache: Path | None
 ) -> tuple[Trainer, list[TrainingSpec]]:
     folder = RunFolder(path)
     config = folder.config()
@@ -162,11 +162,10 @@ def plan_of(config: RunConfig) -> list[TrainingSpec]:
     return plan_cells(config, rows_of(config), range(config.seeds))
 
 
-def final_plan(config: RunConfig, method: str) -> list[TrainingSpec]:
-    """The trainings of a method, and what it needs, on all labelled images."""
-    methods = rows_of(replace(config, rows=(method,)))
-    plan = plan_cells(config, methods, [FINAL])
-    needed = {name_of(spec) for spec in plan if spec.row.name == method}
+def final_plan(config: RunConfig, methods: Sequence[str]) -> list[TrainingSpec]:
+    """The trainings of methods, and what they need, on all labelled images."""
+    plan = plan_cells(config, rows_of(replace(config, rows=tuple(methods))), [FINAL])
+    needed = {name_of(spec) for spec in plan if spec.row.name in methods}
     for spec in reversed(plan):  # What a needed one needs comes before it.
         if name_of(spec) in needed:
             needed |= needed_by(spec)
@@ -191,7 +190,7 @@ def num_jobs(
     is_shared = (
         services.solver is not None
         or device.type != "cpu"
-        or isinstance(source.train, Stored)
+        or isinstance(source.train, OnDisk)
         or folder.mirror is not None
         or config.classifier.network == "given"
     )

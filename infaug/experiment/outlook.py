@@ -9,9 +9,9 @@ import torch
 from infaug.config import RunConfig
 from infaug.cores import usable_cores
 from infaug.data.inspection import inspect
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import Source, load
-from infaug.data.stored import Stored
 from infaug.experiment.beginning import settle_data
 from infaug.experiment.cells import plan_cells
 from infaug.experiment.controls import (
@@ -64,7 +64,7 @@ def outlook(
     )
     held = sizes.influence + sizes.selection + sizes.test
     gib = held * torch.Size(train.image_shape).numel() / 2**30
-    kept = "streamed" if isinstance(train, Stored) else "in memory"
+    kept = "streamed" if isinstance(train, OnDisk) else "in memory"
     pace = measure(
         _of_one_worker(config, workers), _calibration_splits(config, source), device
     )
@@ -126,7 +126,7 @@ def _of_one_worker(config: RunConfig, workers: int) -> RunConfig:
 def _calibration_splits(config: RunConfig, source: Source) -> Splits:
     """The splits, with few target images where all would have to be decoded."""
     data = config.data
-    if isinstance(source.train, Stored):
+    if isinstance(source.train, OnDisk):
         few = CALIBRATED_ON * source.train.num_classes
         source = replace(source, test=source.train.select(torch.arange(few)))
         data = replace(data, target=few, influence_share=0.5)

@@ -10,7 +10,7 @@ from infaug.classify.backbone import is_backbone
 from infaug.config import ClassifierConfig, Network, RunConfig
 from infaug.cores import usable_cores
 from infaug.data.images import Source
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
 from infaug.experiment.tuning import candidates_for
 from infaug.influence.solve import settle_solver
 from infaug.precision import settle_precision
@@ -31,10 +31,10 @@ def with_folds(config: RunConfig, source: Source) -> RunConfig:
     folds = data.folds
     if folds is None:
         has_target = source.is_tested_on_target and source.test is None
-        can = has_target and not isinstance(source.train, Stored)
+        can = has_target and not isinstance(source.train, OnDisk)
         smallest = int(labels.bincount()[labels.unique()].min())
         folds = min(NUM_FOLDS, smallest) if can else 0
-    if folds and isinstance(source.train, Stored):
+    if folds and isinstance(source.train, OnDisk):
         raise ValueError(
             "data.folds judges images in memory, and these are streamed: use 0, or "
             "raise --data.stream-above-gib"

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,8 @@ import torch
 from rich.console import Console
 
 from infaug.config import Controls, RunConfig
+from infaug.data.on_disk import OnDisk
 from infaug.data.source import Source, load
-from infaug.data.stored import Stored
 from infaug.experiment.beginning import begin_data, tell_data
 from infaug.experiment.controls import choose_controls, choose_methods
 from infaug.experiment.execute import (
@@ -80,7 +81,7 @@ def run(
         begin = partial(begin_data, config.data, folder)
         data, told = world.first(begin)
         config = replace(config, data=data)
-        source = load(data, services.feed)
+        source = load(data, services.loader)
         config = with_folds(config, source)
         world.first(lambda: folder.match_data(source.identity))
         tell = partial(tell_data, source, config, folder, told, shown=shown)
@@ -101,7 +102,7 @@ def run(
         elif config.controls == "auto" and not config.rows:
             pick = partial(_pick, settled, source, folder, device, world.size, shown)
             settled = replace(settled, controls=world.first(pick))
-        if shown and isinstance(source.train, Stored) and not folder.is_settled:
+        if shown and isinstance(source.train, OnDisk) and not folder.is_settled:
             tell = partial(_tell_outlook, settled, source, device, world.size)
             world.first(tell)
         world.first(lambda: folder.settle(settled))
@@ -110,11 +111,21 @@ def run(
             _carry_out, settled, source, folder, world, device, services, cache,
             jobs=jobs, shown=shown,
         )  # fmt: skip
-        carry_out(plan_of(settled), None)
+        carry_out(plan_of(settled), ())
         if settled.data.folds:
             chosen = world.first(partial(chosen_method, folder, settled))
-            carry_out(final_plan(settled, chosen), chosen)
+            carry_out(final_plan(settled, [chosen]), [chosen])
         return world.first(lambda: _finish(folder, settled))
+
+
+def train_finals(folder: RunFolder, methods: Sequence[str], *, jobs: int) -> None:
+    """Train methods of a finished experiment with folds on all labelled images."""
+    config = folder.config()
+    with folder.locked():
+        _carry_out(
+            config, load(config.data), folder, World(), pick_device(), ALONE, None,
+            final_plan(config, methods), methods, jobs=jobs, shown=False,
+        )  # fmt: skip
 
 
 def _carry_out(
@@ -126,12 +137,12 @@ def _carry_out(
     services: Services,
     cache: Path | None,
     plan: list[TrainingSpec],
-    final: str | None,
+    final: Sequence[str],
     *,
     jobs: int,
     shown: bool,
 ) -> None:
-    """Do all trainings of the plan, or of the one that trains the method `final`."""
+    """Do all trainings of the plan; `final` are the methods of a `final_plan`."""
     jobs = num_jobs(jobs, config, len(plan), folder, source, services, device)
     if jobs > 1 and world.size == 1:
         run_in_processes(

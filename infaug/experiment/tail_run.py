@@ -157,8 +157,7 @@ def _ekld(cell: Cell, source: Source, test: Labelled) -> dict[str, Any]:
         for draw in range(NUM_DRAWS)
     ]
     x = test.to(cell.device)
-    cell.classifier.eval()
     found = expected_divergence(
-        cell.classifier, x.images, again, x.labels, dtype=cell.dtype
+        cell.evaluated.eval(), x.images, again, x.labels, dtype=cell.dtype
     )
     return {"ekld": list(found)}

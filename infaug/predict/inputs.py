@@ -4,12 +4,10 @@ They are found, decoded and matched to classes by name as those of a run are.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from infaug.config import DataConfig
-from infaug.data.columns import encoded_bytes, find_columns
 from infaug.data.decode import Encoded
 from infaug.data.names import (
     SUFFIXES,
@@ -19,7 +17,7 @@ from infaug.data.names import (
     is_parquet,
     suffix_of,
 )
-from infaug.data.parquet import batches, opened, parquet_class_names
+from infaug.data.parquet import num_rows, unlabelled_rows
 from infaug.data.table import TABLES, unlabelled_items
 from infaug.data.tree import files_below
 from infaug.predict.model import Model
@@ -41,8 +39,7 @@ class Inputs:
         total = 0
         for file in self.files:
             if is_parquet(file.name):
-                with opened(location(str(file))) as parquet:
-                    total += parquet.metadata.num_rows
+                total += num_rows([location(str(file))])
             elif _is_table(file):
                 place = location(str(file))
                 total += sum(1 for _ in unlabelled_items(place, model.data))
@@ -62,9 +59,11 @@ class Inputs:
         number = {composed(name): k for k, name in enumerate(model.class_names)}
         for file in self.files:
             if is_parquet(file.name):
-                yield from _rows(location(str(file)), model.data, number)
+                place = location(str(file))
+                yield from _labelled(place, unlabelled_rows(place, model.data), number)
             elif _is_table(file):
-                yield from _lines(location(str(file)), model.data, number)
+                place = location(str(file))
+                yield from _labelled(place, unlabelled_items(place, model.data), number)
             else:
                 above = (composed(folder.name) for folder in file.absolute().parents)
                 label = next(
@@ -108,53 +107,22 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
     return Inputs(tuple(dict.fromkeys(found)), num_skipped)
 
 
-def _rows(
-    file: Location, config: DataConfig, number: dict[str, int]
+def _labelled(
+    file: Location,
+    rows: Iterable[tuple[str, bytes | Location | None, str]],
+    number: dict[str, int],
 ) -> Iterator[Encoded]:
-    with opened(file) as parquet:
-        columns = find_columns(file, parquet.schema_arrow, config, labels_needed=False)
-    labelled = columns.label is not None or columns.constant is not None
-    names = parquet_class_names([file], config) if labelled else None
-    if labelled and names is None and _has_names(number):
-        remedy = "the names into the schema's metadata as `class_names`"
-        _warn_of_numbers(file, remedy)
-    row = 0
-    for batch in batches(file, columns):
-        images = batch.column(columns.image).to_pylist()
-        labels = columns.labels(batch)
-        for image, label in zip(images, labels, strict=True):
-            known = number.get(_name_of(label, names), UNKNOWN)
-            yield Encoded(f"{file} row {row}", encoded_bytes(image), known)
-            row += 1
-
-
-def _lines(
-    file: Location, config: DataConfig, number: dict[str, int]
-) -> Iterator[Encoded]:
-    found = list(unlabelled_items(file, config))
-    given = {label for _, _, label in found if not is_no_label(label)}
-    if given and _has_names(number) and all(name.isdecimal() for name in given):
-        _warn_of_numbers(file, "names of classes in the label column")
-    for name, image, label in found:
-        yield Encoded(name, image, number.get(_name_of(label, None), UNKNOWN))
-
-
-def _has_names(number: dict[str, int]) -> bool:
-    return any(not name.isdecimal() for name in number)
-
-
-def _warn_of_numbers(file: Location, remedy: str) -> None:
-    warnings.warn(
-        f"{file} has bare numbers for labels, and the model has names of classes: its "
-        f"labels are not compared; write {remedy}",
-        stacklevel=3,
-    )
-
-
-def _name_of(label: int | str | None, names: tuple[str, ...] | None) -> str:
-    """The class of a row; empty if it has none."""
-    if is_no_label(label):
-        return ""
-    if isinstance(label, str) or names is None:
-        return composed(str(label))
-    return names[label] if label is not None and 0 <= label < len(names) else ""
+    """Rows with the class that their label names; bare numbers name no class."""
+    has_names = any(not name.isdecimal() for name in number)
+    is_warned = False
+    for name, image, label in rows:
+        if has_names and label.isdecimal() and label not in number and not is_warned:
+            is_warned = True
+            warnings.warn(
+                f"{file} has bare numbers for labels, and the model has names of "
+                "classes: its labels are not compared; write names, in Parquet also "
+                "as `class_names` into the schema's metadata",
+                stacklevel=3,
+            )
+        known = UNKNOWN if is_no_label(label) else number.get(composed(label), UNKNOWN)
+        yield Encoded(name, image, known)

@@ -13,8 +13,8 @@ from infaug.classify.evaluate import Evaluation, evaluate
 from infaug.classify.fit import fit_classifier
 from infaug.config import RoundsConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
-from infaug.data.stored import Stored
 from infaug.estimate.fit import fit_estimator
 from infaug.estimate.policy import fit_policy
 from infaug.record.steps import Metrics
@@ -144,6 +144,7 @@ def classify(
         num_steps=rounds.rounds * rounds.classifier_steps,
         world=cell.world,
         loss_of=cell.loss_of_views,
+        average=cell.average,
     ):
         if refresher:
             refresher.after(round_, step + 1 - first)
@@ -189,7 +190,7 @@ def probe(cell: Cell, round_: int, influence: Labelled) -> dict[str, float]:
     that are streamed are too many for that.
     """
     config = cell.config.influence
-    if isinstance(cell.train, Stored) or not is_sampled(cell.train, config):
+    if isinstance(cell.train, OnDisk) or not is_sampled(cell.train, config):
         return {}
     if not config.probe_every or round_ % config.probe_every:
         return {}
@@ -254,22 +255,24 @@ def teach_policy(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
 @torch.no_grad()
 def predict(cell: Cell, split: Labelled) -> Float[Tensor, "N Y"]:
     """Log-probabilities of F in nats, float32 on the CPU; F is left as it was."""
-    was_training = cell.classifier.training
-    cell.classifier.eval()
+    classifier = cell.evaluated
+    was_training = classifier.training
+    classifier.eval()
     parts = [
-        cell.classifier(to_float(images.to(cell.device)).to(cell.dtype))
+        classifier(to_float(images.to(cell.device)).to(cell.dtype))
         .double()
         .log_softmax(dim=1)
         for images in split.images.split(500)
     ]
-    cell.classifier.train(was_training)
+    classifier.train(was_training)
     return torch.cat(parts).float().cpu()
 
 
 def assess(cell: Cell, split: Labelled) -> Evaluation:
     """Loss and accuracy of F on a split; F is left in training mode as it was."""
-    was_training = cell.classifier.training
-    cell.classifier.eval()
-    found = evaluate(cell.classifier, split.images, split.labels, dtype=cell.dtype)
-    cell.classifier.train(was_training)
+    classifier = cell.evaluated
+    was_training = classifier.training
+    classifier.eval()
+    found = evaluate(classifier, split.images, split.labels, dtype=cell.dtype)
+    classifier.train(was_training)
     return found

@@ -16,9 +16,9 @@ from infaug.classify.loss import loss_of_views
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk, sample
 from infaug.data.problem import Splits
 from infaug.data.shift import apply_shift
-from infaug.data.stored import Stored, some
 from infaug.estimate.fit import InfluenceScores, Scores, influence_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.learned_transform import build_transform
@@ -79,7 +79,7 @@ class Cell:
             settings.network, channels, splits.num_classes, seed
         )
         self.classifier.is_stretched = row.stretches
-        self.classifier.normalise_by(to_float(some(train).images))
+        self.classifier.normalise_by(to_float(sample(train).images))
         if isinstance(self.classifier, Backbone):
             begin_backbone(self.classifier, settings)
         self.transform = build_transform(
@@ -96,6 +96,8 @@ class Cell:
             network.to(device, self.dtype)
             if layout is not None:
                 network.to(memory_format=layout)
+        # What is evaluated and kept, if it is not the F that trains.
+        self.average = copy.deepcopy(self.classifier) if settings.ema else None
         if settings.compile:
             self.classifier.compile()
         self.loss_of_views = loss_of_views(row.view_loss, settings.mmel_lambda)
@@ -139,6 +141,8 @@ class Cell:
         self.seen = self.augments
         if self.initial is not None:
             self.classifier.load_state_dict(self.initial)
+        if self.average is not None:
+            self.average.load_state_dict(self.classifier.state_dict())
 
     def views_at(self, step: int) -> Views:
         """What F trains on at `step`: this process's part of the batch."""
@@ -175,6 +179,11 @@ class Cell:
             world=self.world,
         )
 
+    @property
+    def evaluated(self) -> ImageClassifier:
+        """F as it is evaluated and kept."""
+        return self.classifier if self.average is None else self.average
+
     def freeze(self) -> None:
         """Keep a copy of F as it stands, in evaluation mode."""
         self.frozen = copy.deepcopy(self.classifier).eval()
@@ -199,6 +208,8 @@ class Cell:
         state = {"s_val": self.s_val, "cleared_until": torch.tensor(self.cleared_until)}
         for name, network in self._learning.items():
             state |= learning_state(name, network, self.optimizers[name])
+        if self.average is not None:
+            state |= under("average", self.average.state_dict())
         if self.frozen is not None:
             state |= under("frozen", self.frozen.state_dict())
         return state
@@ -209,6 +220,8 @@ class Cell:
         self.cleared_until = int(state["cleared_until"])
         for name, network in self._learning.items():
             load_learning_state(name, network, self.optimizers[name], state)
+        if self.average is not None:
+            self.average.load_state_dict(below("average", state))
         if frozen := below("frozen", state):
             self.freeze()
             assert self.frozen is not None, "it was frozen just now"
@@ -216,7 +229,7 @@ class Cell:
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """What is kept of a finished cell, by file."""
-        kept = {"classifier": self.classifier.state_dict()}
+        kept = {"classifier": self.evaluated.state_dict()}
         if self.row.is_learned:
             kept["transform"] = self.transform.state_dict()
         if self.row.policy is not None:
@@ -224,7 +237,7 @@ class Cell:
         return kept
 
 
-def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | Stored:
+def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | OnDisk:
     if row.is_even:
         return _pooled_evenly(splits)
     if row.is_pooled:

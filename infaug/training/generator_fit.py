@@ -15,8 +15,8 @@ from infaug.augment.base import build_base
 from infaug.classify.network import build_classifier
 from infaug.config import RunConfig, to_dict
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
-from infaug.data.stored import Stored
 from infaug.data.stream import batches_of
 from infaug.descent import StepMetrics
 from infaug.estimate.learned_transform import build_transform, random_tau
@@ -147,16 +147,16 @@ class GeneratorFit:
         self.adversaries.load(state)
 
 
-def _images(splits: Splits, *, use_unlabelled: bool) -> Labelled | Stored:
+def _images(splits: Splits, *, use_unlabelled: bool) -> Labelled | OnDisk:
     """Training images as a set to draw from; its labels are not looked at."""
     train = splits.train
-    if isinstance(train, Stored) or not use_unlabelled or len(splits.unlabelled) == 0:
+    if isinstance(train, OnDisk) or not use_unlabelled or len(splits.unlabelled) == 0:
         return train
     nothing = torch.zeros(len(splits.unlabelled), dtype=torch.int64)
     return train + Labelled(splits.unlabelled, nothing, splits.class_names)
 
 
-def _digest_of_images(images: Labelled | Stored) -> str:
+def _digest_of_images(images: Labelled | OnDisk) -> str:
     """Of the pixels; of images that are streamed where they lie, and how they look."""
     if isinstance(images, Labelled):
         return _digest({"images": images.images})

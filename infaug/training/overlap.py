@@ -13,7 +13,7 @@ import torch
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
 from infaug.influence.operator import Solution
 from infaug.training.snapshot import Snapshot
 from infaug.training.solve import solve_snapshot
@@ -52,7 +52,7 @@ class Solver(Protocol):
     def submit(
         self,
         snapshot: Snapshot,
-        train: Labelled | Stored,
+        train: Labelled | OnDisk,
         influence: Labelled,
         config: InfluenceConfig,
     ) -> Pending:
@@ -80,7 +80,7 @@ class InBackground:
     def submit(
         self,
         snapshot: Snapshot,
-        train: Labelled | Stored,
+        train: Labelled | OnDisk,
         influence: Labelled,
         config: InfluenceConfig,
     ) -> "InThread":
@@ -106,7 +106,7 @@ class InThread:
 
 def _timed(
     snapshot: Snapshot,
-    train: Labelled | Stored,
+    train: Labelled | OnDisk,
     influence: Labelled,
     config: InfluenceConfig,
 ) -> Solved:

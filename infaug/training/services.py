@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from infaug.data.reader import Feed
+from infaug.data.loader import Loader
 from infaug.record.steps import MetricsWriter
 from infaug.training.overlap import Solver
 
@@ -14,7 +14,7 @@ class Services:
 
     solver: Solver | None = None
     """Solves for every S, beside training; None: this process does."""
-    feed: Feed | None = None
+    loader: Loader | None = None
     """Decodes images that are streamed; None: threads of this process."""
     writers: Sequence[MetricsWriter] = ()
     """Told of what this process does."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Solution
 from infaug.influence.score import upweight_influence
@@ -35,7 +35,7 @@ WORTHWHILE = 2  # times fewer images, or all are used
 
 def solve_s_val(
     classifier: Classifier,
-    train: Labelled | Stored,
+    train: Labelled | OnDisk,
     influence: Labelled,
     augments: Sequence[Augment],
     config: InfluenceConfig,
@@ -67,7 +67,7 @@ def solve_s_val(
     return solve_snapshot(snapshot, sample, influence, config, world)
 
 
-def is_sampled(train: Labelled | Stored, config: InfluenceConfig) -> bool:
+def is_sampled(train: Labelled | OnDisk, config: InfluenceConfig) -> bool:
     """Whether H averages over fewer images than F is trained on.
 
     Not unless that halves the work at least: a small set is worth all of its images.
@@ -79,7 +79,7 @@ def is_sampled(train: Labelled | Stored, config: InfluenceConfig) -> bool:
 
 
 def hessian_sample(
-    train: Labelled | Stored, config: InfluenceConfig, *purpose: Purpose
+    train: Labelled | OnDisk, config: InfluenceConfig, *purpose: Purpose
 ) -> Labelled:
     """`hessian_part`, decoded into memory."""
     part = hessian_part(train, config, *purpose)
@@ -87,15 +87,15 @@ def hessian_sample(
 
 
 def hessian_part(
-    train: Labelled | Stored, config: InfluenceConfig, *purpose: Purpose
-) -> Labelled | Stored:
+    train: Labelled | OnDisk, config: InfluenceConfig, *purpose: Purpose
+) -> Labelled | OnDisk:
     """The images H averages over: all, or `hessian_samples` drawn without return."""
     if not is_sampled(train, config):
         return train
     draws = generator(*purpose, "hessian sample")
     order = torch.randperm(len(train), generator=draws)
     picked = order[: config.hessian_samples].sort().values
-    if isinstance(train, Stored):
+    if isinstance(train, OnDisk):
         return train.part(picked)
     return train.select(picked.to(train.labels.device))
 

@@ -23,8 +23,8 @@ from infaug.baselines.reweight.weights import reweigh
 from infaug.config import EstimatorConfig, RoundsConfig, RunConfig
 from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled
-from infaug.data.reader import Crop
-from infaug.data.stored import Stored
+from infaug.data.loader import Crop
+from infaug.data.on_disk import OnDisk
 from infaug.data.stream import Stream, batches_of
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.estimate.policy import Policy
@@ -54,7 +54,7 @@ class CellViews:
         self,
         row: Row,
         seed: int,
-        train: Labelled | Stored,
+        train: Labelled | OnDisk,
         transform: LearnedTransform,
         policy: Policy,
         config: RunConfig,
@@ -87,7 +87,7 @@ class CellViews:
         size: int,
         crops: tuple[Crop, ...],
         purpose: str,
-        images: Labelled | Stored | None = None,
+        images: Labelled | OnDisk | None = None,
     ) -> Batches | Stream:
         count = self.config.classifier.batch_groups
         groups = self.world.share(count)
@@ -234,14 +234,14 @@ def refuse_unjudged(row: Row, config: EstimatorConfig) -> None:
 
 
 def _crops(
-    row: Row, views: Sequence[str], images: Labelled | Stored, base: str
+    row: Row, views: Sequence[str], images: Labelled | OnDisk, base: str
 ) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
     """What views of F and images of E begin from, and what is left of base for them.
 
     A stream makes base's random crop while it decodes; in memory all of base is left.
     """
     rest = after_crop(base)
-    if not isinstance(images, Stored) or rest is None:
+    if not isinstance(images, OnDisk) or rest is None:
         whole: list[Crop] = ["centre"] * len(views)
         return tuple(whole), ("centre",), base
     of_f: list[Crop] = [_crop(view.startswith("base")) for view in views]

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
 from infaug.influence.features import head_inputs
 from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.score import replace_influence
@@ -153,6 +153,6 @@ def _live_s_val(finished: Finished, influence: Labelled) -> Tensor:
         cell.seed, "validate", start=cell.s_val,
     )  # fmt: skip
     train = cell.train
-    if isinstance(train, Stored):
+    if isinstance(train, OnDisk):
         train = hessian_sample(train, config, cell.seed, "validate")
     return solve_snapshot(snapshot, train, influence, config, World()).value

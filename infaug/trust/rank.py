@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.stored import Stored
+from infaug.data.on_disk import OnDisk
 from infaug.influence.operator import Solution
 from infaug.influence.score import replace_influence, upweight_influence
 from infaug.randomness import Draws, generator
@@ -68,7 +68,7 @@ def rank(
             streamed.
     """
     cell = finished.cell
-    if isinstance(cell.train, Stored) and max_images is None:
+    if isinstance(cell.train, OnDisk) and max_images is None:
         raise ValueError(
             "all training images are ranked, and these are streamed: "
             "infaug influence validate checks a sample of them"

@@ -123,7 +123,7 @@ def test_a_file_that_the_system_refuses_to_write_is_named(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
     try:
-        with pytest.raises(ValueError, match=r"00000\.parquet cannot .*again"):
+        with pytest.raises(ValueError, match=r"00000\.parquet cannot .*rerun"):
             prepare(source, out, PrepareConfig(rows_per_shard=20))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

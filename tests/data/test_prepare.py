@@ -12,7 +12,7 @@ from archives import class_files, encoded, imagenet_tar, tar_bytes, write_files
 
 from infaug.config import DataConfig, PrepareConfig
 from infaug.data import shard_file
-from infaug.data.prepare import prepare
+from infaug.data.prepare import prepare, write_here
 from infaug.data.source import load
 
 TRAIN = class_files("cat", "dog", "eel", above="train/", count=7)
@@ -191,7 +191,7 @@ def test_unreadable_images_are_left_out_listed_and_counted(tmp_path):
 def test_too_many_unreadable_images_are_refused_and_the_work_is_kept(tmp_path):
     source, out = write_files(tmp_path / "src", FILES | BAD), tmp_path / "out"
     with pytest.raises(
-        ValueError, match=r"1 image so far .* 0 are borne: .*\.png"
+        ValueError, match=r"1 image so far .* 0 are allowed: .*\.png"
     ) as e:
         prepare(source, out, SMALL)
     assert "--max-bad-images 1 or more" in str(e.value)
@@ -252,6 +252,27 @@ def test_a_moved_source_continues(tmp_path):
     (out / "train-00003.parquet").unlink()
     prepare(source.rename(tmp_path / "moved"), out, SMALL)
     assert contents(out) == before
+
+
+def test_an_image_that_changed_since_it_was_listed_is_refused(tmp_path):
+    source = write_files(tmp_path / "src", FILES)
+
+    def write(shards, folder, note):
+        (source / "train" / "cat" / "0.png").write_bytes(b"shorter")
+        yield from write_here(shards, folder, note)
+
+    with pytest.raises(ValueError, match=r"0\.png had \d+ bytes .* has 7 now"):
+        prepare(source, tmp_path / "out", SMALL, write=write)
+
+
+def test_a_table_is_prepared_like_its_class_folders(tmp_path):
+    write_files(tmp_path / "src", FILES)
+    parts = {name: name.split("/") for name in FILES}
+    lines = [f"src/{name},{label},{top}" for name, (top, label, _) in parts.items()]
+    (tmp_path / "all.csv").write_text("\n".join(["path,label,split", *lines]))
+    prepare(tmp_path / "all.csv", tmp_path / "out", SMALL)
+    for split in ("train", "test"):
+        assert sorted(rows(tmp_path / "out", split)) == of_split(FILES, split)
 
 
 def test_two_processes_cannot_prepare_one_folder(tmp_path):

@@ -10,12 +10,11 @@ from PIL import Image
 from infaug.config import DataConfig, ShiftConfig
 from infaug.data.decode import Encoded
 from infaug.data.inspection import notes_of
-from infaug.data.lanes import windows
+from infaug.data.loader import Reader, ThreadLoader
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import divide
-from infaug.data.reader import Threads, crops_of
 from infaug.data.source import load
-from infaug.data.stored import Stored
-from infaug.data.stream import Stream
+from infaug.data.stream import Stream, buffers
 
 NUM, CLASSES = 60, 3
 
@@ -34,9 +33,9 @@ def config(tmp_path, write_rows, image):
     )  # fmt: skip
 
 
-def stored_of(config) -> Stored:
+def stored_of(config) -> OnDisk:
     train = load(config).train
-    assert isinstance(train, Stored)
+    assert isinstance(train, OnDisk)
     return train
 
 
@@ -64,11 +63,11 @@ def test_the_same_splits_are_drawn_and_only_training_images_are_streamed(config)
     ours, theirs = (divide(load(c), c) for c in (config, in_memory))
     for name in ("influence", "selection", "test"):
         assert getattr(ours, name).images.equal(getattr(theirs, name).images)
-    assert isinstance(ours.train, Stored)
+    assert isinstance(ours.train, OnDisk)
     everything = torch.arange(len(ours.train))
     assert ours.train.select(everything).images.equal(theirs.train.images)
     assert len(ours.pooled) == len(theirs.pooled)
-    assert isinstance(ours.pooled, Stored)
+    assert isinstance(ours.pooled, OnDisk)
     assert ours.pooled.positions.equal(ours.pooled.positions.unique())
     batches = stream(ours.train)
     seen = {n for step in range(20) for n in shown(batches.at(step))}
@@ -90,29 +89,31 @@ def test_what_f_trains_on_is_named_by_its_number_in_the_source(config, is_pooled
         assert int(drives.sum()) == (len(splits.influence) if is_pooled else 0)
 
 
-def test_every_epoch_of_a_lane_has_its_images_once(config):
+def test_every_epoch_of_a_shard_has_its_images_once(config):
     stored = stored_of(config)
-    for lane in range(2):
+    for shard in range(2):
         epochs = {}
-        ahead = windows(stored.held(), 2, range(lane, lane + 1), 0, 0, "t", size=8)
-        for window in ahead:
-            epoch = window.purpose[-2]
+        ahead = buffers(
+            stored.positions_by_group(), 2, range(shard, shard + 1), 0, 0, "t", size=8
+        )
+        for buffer in ahead:
+            epoch = buffer.key[-2]
             if epoch == 3:
                 break
-            epochs.setdefault(epoch, []).extend(window.positions.tolist())
+            epochs.setdefault(epoch, []).extend(buffer.positions.tolist())
         assert len(epochs) == 3
         for positions in epochs.values():
             assert len(set(positions)) == len(positions) == NUM // 2
         assert len({tuple(p) for p in epochs.values()}) == 3
 
 
-def test_the_lanes_of_an_epoch_are_the_whole_set(config):
+def test_the_shards_of_an_epoch_are_the_whole_set(config):
     stored = stored_of(config)
     seen = []
-    for window in windows(stored.held(), 2, range(2), 0, 0, "t", size=8):
-        if window.purpose[-2] == 0:
-            seen += window.positions.tolist()
-        if window.start > NUM:
+    for buffer in buffers(stored.positions_by_group(), 2, range(2), 0, 0, "t", size=8):
+        if buffer.key[-2] == 0:
+            seen += buffer.positions.tolist()
+        if buffer.start > NUM:
             break
     assert sorted(seen) == list(range(NUM))
 
@@ -152,8 +153,8 @@ def test_a_stream_that_begins_later_goes_on_as_one_that_began_at_the_start(
 
 
 def test_the_number_of_threads_changes_no_byte(config):
-    alone, many = stored_of(config), load(config, Threads(3)).train
-    assert isinstance(many, Stored)
+    alone, many = stored_of(config), load(config, ThreadLoader(3)).train
+    assert isinstance(many, OnDisk)
     for step in range(6):
         assert stream(alone).at(step).x.equal(stream(many).at(step).x)
 
@@ -173,6 +174,10 @@ def test_random_crops_differ_from_epoch_to_epoch(tmp_path, write_rows):
     assert not alike.any()
 
 
+def crops(item, crop, numbers, size):
+    return Reader(groups=(), size=size, mode="L").crops_of(item, (crop,), numbers)
+
+
 def encoded(image) -> Encoded:
     buffer = BytesIO()
     image.save(buffer, format="PNG")
@@ -183,8 +188,10 @@ def encoded(image) -> Encoded:
 def test_a_crop_of_the_whole_area_is_the_image_or_its_mirror(mirror):
     image = Image.linear_gradient("L").rotate(90).resize((16, 16))
     numbers = torch.tensor([[1.0, 0.5, 0.3, 0.7, mirror]])
-    (crop,) = crops_of(encoded(image), ("random",), numbers, 16, "L")
-    pixels = torch.tensor(list(image.getdata()), dtype=torch.uint8).view(1, 16, 16)
+    (crop,) = crops(encoded(image), "random", numbers, 16)
+    pixels = torch.tensor(list(image.get_flattened_data()), dtype=torch.uint8).view(
+        1, 16, 16
+    )
     assert crop.equal(pixels if mirror > 0.5 else pixels.flip(-1))
 
 
@@ -192,14 +199,14 @@ def test_a_random_crop_lies_where_its_numbers_say():
     image = Image.linear_gradient("L")  # rows count from 0 to 255
     area = (0.25 - 0.08) / 0.92  # a quarter of the image: 128 x 128
     numbers = torch.tensor([[area, 0.5, 0.0, 0.5, 0.9]])
-    (crop,) = crops_of(encoded(image), ("random",), numbers, 128, "L")
+    (crop,) = crops(encoded(image), "random", numbers, 128)
     assert crop[0, :, 0].float().sub(torch.arange(64, 192)).abs().max() <= 1
 
 
 def test_an_image_that_cannot_be_read_is_named(config):
     broken = Encoded("a.parquet row 7", b"not an image", 0)
     with pytest.raises(ValueError, match=r"a\.parquet row 7 cannot be read"):
-        crops_of(broken, ("centre",), torch.zeros(1, 5), 8, "RGB")
+        crops(broken, "centre", torch.zeros(1, 5), 8)
 
 
 def test_a_set_too_large_for_memory_needs_a_size(config):
@@ -214,7 +221,7 @@ def test_images_that_are_streamed_are_not_shifted(config):
         divide(load(turned), turned)
 
 
-def test_more_lanes_than_row_groups_are_refused(config):
+def test_more_shards_than_row_groups_are_refused(config):
     with pytest.raises(ValueError, match="smaller row groups"):
         Stream(stored_of(config), 42, 21, range(21), "cpu", ("centre",), 0, "t")
 

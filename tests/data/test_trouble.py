@@ -13,7 +13,7 @@ from PIL import Image
 
 from infaug.config import DataConfig
 from infaug.data.inspection import inspect
-from infaug.data.listing import list_source
+from infaug.data.plan import list_source
 from infaug.data.problem import positions
 from infaug.data.source import load
 from infaug.data.survey import settle_images

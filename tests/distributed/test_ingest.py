@@ -9,14 +9,14 @@ import torch
 from PIL import Image
 
 from infaug.config import DataConfig
+from infaug.data.on_disk import OnDisk
 from infaug.data.source import load
-from infaug.data.stored import Stored
 from infaug.data.stream import Stream
 
 from .pool_cases import cluster
 
 pytest.importorskip("ray")
-from infaug.distributed.ingest import RayFeed
+from infaug.distributed.ingest import RayLoader
 
 pytestmark = pytest.mark.ray
 
@@ -40,9 +40,9 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def stream(config, feed=None) -> Stream:
-    stored = load(config, feed).train
-    assert isinstance(stored, Stored)
+def stream(config, loader=None) -> Stream:
+    stored = load(config, loader).train
+    assert isinstance(stored, OnDisk)
     return Stream(stored, 8, 2, range(2), "cpu", ("random", "centre"), 0, "t")
 
 
@@ -50,7 +50,7 @@ def test_a_stream_through_ray_data_has_the_bytes_of_threads(tmp_path):
     gradient = Image.linear_gradient("L").resize((24, 20))
     images = [png(gradient.rotate(5 * n)) for n in range(60)]
     config = write(tmp_path / "a.parquet", images)
-    here, there = stream(config), stream(config, RayFeed())
+    here, there = stream(config), stream(config, RayLoader())
     for step in (0, 1, 9):  # goes on, and begins anew
         ours, theirs = here.at(step), there.at(step)
         assert theirs.x.equal(ours.x)
@@ -60,8 +60,8 @@ def test_a_stream_through_ray_data_has_the_bytes_of_threads(tmp_path):
 def test_an_image_that_cannot_be_read_is_told_by_its_row(tmp_path):
     whole = png(Image.new("RGB", (9, 9)))
     broken = write(tmp_path / "a.parquet", [whole] * 5 + [b"broken"])
-    stored = load(broken, RayFeed()).train
-    assert isinstance(stored, Stored)
+    stored = load(broken, RayLoader()).train
+    assert isinstance(stored, OnDisk)
     with pytest.raises(ValueError, match=r"a\.parquet row 5 cannot be read"):
         stored.select(torch.arange(6))
     assert len(stored.select(torch.arange(5))) == 5

@@ -11,8 +11,8 @@ from killed import contents
 from tiny import CONFIG, tiny
 
 from infaug.config import DataConfig
+from infaug.data.on_disk import OnDisk
 from infaug.data.source import load
-from infaug.data.stored import Stored
 from infaug.experiment.run import run
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
@@ -84,7 +84,7 @@ def test_images_on_disk_are_read_by_the_actors(pool, given, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)  # Actors are not there.
     data = DataConfig(source="images", stream_above_gib=0, image_size=16, mode="L")
     stored = load(data).train
-    assert isinstance(stored, Stored)
+    assert isinstance(stored, OnDisk)
     given = splits.influence, cell.config.influence
     here = solve_snapshot(snapshot, stored.select_all(), *given, World())
     pending = pool.solver.submit(snapshot, stored, *given)

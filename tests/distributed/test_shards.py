@@ -49,14 +49,14 @@ def dies_once(shard, marker: str):
     """The same shard; the first worker that takes an image of it is killed."""
     here = os.getpid()
 
-    class Members(tuple):
+    class Images(tuple):
         def __getitem__(self, row):
             if os.getpid() != here and not os.path.exists(marker):
                 open(marker, "x").close()
                 os.kill(os.getpid(), signal.SIGKILL)
             return super().__getitem__(row)
 
-    return replace(shard, members=Members(shard.members))
+    return replace(shard, images=Images(shard.images))
 
 
 def test_a_killed_worker_makes_no_difference(ray, tmp_path):

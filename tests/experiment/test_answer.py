@@ -106,8 +106,8 @@ def test_the_answer_is_trained_on_all_images_and_handed_over(finished):
 
 def test_a_final_training_brings_what_it_needs(config):
     config = with_folds(config, load(config.data))
-    assert [spec.row.name for spec in final_plan(config, "pooled")] == ["pooled"]
-    last = final_plan(config, "base_tuned")
+    assert [spec.row.name for spec in final_plan(config, ["pooled"])] == ["pooled"]
+    last = final_plan(config, ["base_tuned"])
     assert last[-1].row.name == "base_tuned"
     assert len(last) == 1 + len(config.tuning.candidates)
     assert {spec.seed for spec in last} == {FINAL}

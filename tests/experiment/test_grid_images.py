@@ -4,8 +4,8 @@ import pytest
 from archives import class_files, write_files
 
 from infaug.config import DataConfig, PrepareConfig
+from infaug.data.on_disk import OnDisk
 from infaug.data.prepare import prepare
-from infaug.data.stored import Stored
 from infaug.experiment.grid_images import images_of
 
 
@@ -19,9 +19,9 @@ def pets(tmp_path):
 
 def test_images_that_are_to_be_streamed_are(pets):
     small = DataConfig(source="pets", image_size=8)
-    assert not isinstance(images_of(small, pets, {}).train, Stored)
+    assert not isinstance(images_of(small, pets, {}).train, OnDisk)
     streamed = DataConfig(source="pets", image_size=8, stream_above_gib=0.0)
-    assert isinstance(images_of(streamed, pets, {}).train, Stored)
+    assert isinstance(images_of(streamed, pets, {}).train, OnDisk)
 
 
 def test_a_target_is_found_by_a_process_that_works_elsewhere(

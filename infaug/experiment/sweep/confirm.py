@@ -20,9 +20,9 @@ from infaug.classify.evaluate import evaluate
 from infaug.config import DataConfig
 from infaug.data.dataset import Labelled, digests_of
 from infaug.data.images import Source
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import altered, positions
 from infaug.data.source import load
-from infaug.data.stored import Stored
 from infaug.experiment.finished import finished_training
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.sweep.plan import Sweep
@@ -91,7 +91,7 @@ def _test_of(
 
 
 def _kept(
-    part: Labelled | Stored, held: Int64[Tensor, "test"], known: Collection[bytes]
+    part: Labelled | OnDisk, held: Int64[Tensor, "test"], known: Collection[bytes]
 ) -> Int64[Tensor, "kept"]:
     is_kept = torch.ones(len(part.labels), dtype=torch.bool)
     is_kept[held] = False
@@ -102,8 +102,8 @@ def _kept(
     return is_kept.nonzero().squeeze(1)
 
 
-def _part(whole: Labelled | Stored, at: Int64[Tensor, "kept"]) -> Labelled | Stored:
-    return whole.part(at) if isinstance(whole, Stored) else whole.select(at)
+def _part(whole: Labelled | OnDisk, at: Int64[Tensor, "kept"]) -> Labelled | OnDisk:
+    return whole.part(at) if isinstance(whole, OnDisk) else whole.select(at)
 
 
 @dataclass(frozen=True, kw_only=True)

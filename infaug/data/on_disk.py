@@ -11,18 +11,22 @@ from torch import Tensor
 from infaug.config import DataConfig
 from infaug.data.dataset import Labelled
 from infaug.data.decode import UnreadableError, open_image
-from infaug.data.lanes import Window
-from infaug.data.parquet import opened, parquet_class_names, parquet_items
-from infaug.data.reader import Feed, Reader
-from infaug.data.shards import read_layout
+from infaug.data.loader import Loader, Reader, ShuffleBuffer
+from infaug.data.parquet import (
+    num_rows,
+    parquet_class_names,
+    parquet_items,
+    read_labels,
+    row_groups,
+)
 from infaug.storage import Location
 
-SOME = 1000
-SELECTED = ("selected",)  # windows of `select` draw nothing, but have a name
+SAMPLE = 1000
+SELECTED = ("selected",)  # `select` draws no random numbers, but a key is needed
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Stored:
+class OnDisk:
     """Some images of a Parquet set, with their labels in memory.
 
     Has what `Labelled` has but `images`: a `Stream` trains on them, `select` decodes a
@@ -30,7 +34,7 @@ class Stored:
     """
 
     reader: Reader
-    feed: Feed
+    loader: Loader
     labels: Int64[Tensor, "N"]
     class_names: tuple[str, ...]
     positions: Int64[Tensor, "N"]
@@ -49,7 +53,7 @@ class Stored:
         """(C, H, W)."""
         return 3 if self.reader.mode == "RGB" else 1, self.reader.size, self.reader.size
 
-    def __add__(self, other: "Stored") -> "Stored":
+    def __add__(self, other: "OnDisk") -> "OnDisk":
         """Both, in order of position; they have no image in common."""
         positions = torch.cat([self.positions, other.positions])
         order = positions.argsort()
@@ -66,31 +70,26 @@ class Stored:
             total.update(tensor.contiguous().numpy().data)
         return total.hexdigest()
 
-    def to(self, device: torch.device | str) -> "Stored":
+    def to(self, device: torch.device | str) -> "OnDisk":
         """Itself: images go to a device once they are decoded."""
         del device
         return self
 
-    def part(self, indices: Int64[Tensor, "n"]) -> "Stored":
+    def part(self, indices: Int64[Tensor, "n"]) -> "OnDisk":
         """The images at `indices`, which ascend, still encoded."""
         return replace(
             self, labels=self.labels[indices], positions=self.positions[indices]
         )
 
     def select(self, indices: Int64[Tensor, "n"]) -> Labelled:
-        """The images at `indices`, in that order, decoded: centre squares.
-
-        Raises:
-            ValueError: if one of them cannot be read.
-        """
+        """The images at `indices`, in that order, decoded: centre squares."""
         order = self.positions[indices.cpu()].argsort()
-        places = self.positions[indices.cpu()][order]
-        channels, height, width = self.image_shape
-        images = torch.empty(len(places), channels, height, width, dtype=torch.uint8)
+        wanted = self.positions[indices.cpu()][order]
+        images = torch.empty(len(wanted), *self.image_shape, dtype=torch.uint8)
         done = 0
-        for piece in self.feed(self.reader, self._windows(places), ("centre",)):
-            images[done : done + len(piece.images)] = piece.images[:, 0]
-            done += len(piece.images)
+        for chunk in self.loader(self.reader, self._buffers(wanted), ("centre",)):
+            images[done : done + len(chunk.images)] = chunk.images[:, 0]
+            done += len(chunk.images)
         back = torch.empty_like(order)
         back[order] = torch.arange(len(order))
         return Labelled(images[back], self.labels[indices.cpu()], self.class_names)
@@ -99,7 +98,7 @@ class Stored:
         """All images, decoded: there must be room for them."""
         return self.select(torch.arange(len(self)))
 
-    def held(self) -> list[Int64[Tensor, "_"]]:
+    def positions_by_group(self) -> list[Int64[Tensor, "_"]]:
         """The positions of these images in every row group."""
         first = torch.tensor([group.first for group in self.reader.groups])
         stop = [group.positions.stop for group in self.reader.groups]
@@ -107,29 +106,24 @@ class Stored:
         ends = torch.searchsorted(self.positions, torch.tensor(stop))
         return [self.positions[a:b] for a, b in zip(begins, ends, strict=True)]
 
-    def _windows(self, places: Int64[Tensor, "n"]) -> Iterator[Window]:
-        """One for each row group that holds some of `places`, which ascend."""
-        wanted = replace(self, positions=places, labels=places)
+    def _buffers(self, wanted: Int64[Tensor, "n"]) -> Iterator[ShuffleBuffer]:
+        """One for each row group that holds some of `wanted`, which ascend."""
+        part = replace(self, positions=wanted, labels=wanted)
         return (
-            Window(lane=0, purpose=SELECTED, start=0, groups=(number,), positions=held)
-            for number, held in enumerate(wanted.held())
-            if len(held)
+            ShuffleBuffer(
+                shard=0, key=SELECTED, start=0, groups=(number,), positions=positions
+            )
+            for number, positions in enumerate(part.positions_by_group())
+            if len(positions)
         )
 
 
 def must_stream(files: Sequence[Location], config: DataConfig) -> bool:
-    """Whether the images of these files would take too much memory, decoded.
-
-    Raises:
-        ValueError: if they would, and no size is given to which they are decoded.
-    """
-    rows = 0
-    for file in files:
-        with opened(file) as parquet:
-            rows += parquet.metadata.num_rows
-    size = config.image_size
+    """Whether the images of these files would take too much memory, decoded."""
+    rows, size = num_rows(files), config.image_size
     height, width = (size, size) if size else _size_of_first(files[0], config)
-    gib = rows * _channels(config) * height * width / 2**30
+    channels = 1 if config.mode == "L" else 3
+    gib = rows * channels * height * width / 2**30
     if gib <= config.stream_above_gib:
         return False
     if size is None:
@@ -141,38 +135,38 @@ def must_stream(files: Sequence[Location], config: DataConfig) -> bool:
     return True
 
 
-def open_stored(
+def open_on_disk(
     files: Sequence[Location],
     config: DataConfig,
     class_names: tuple[str, ...] | None,
-    feed: Feed,
-) -> Stored:
-    """All images of these files; without names, classes are called by their numbers.
-
-    Raises:
-        ValueError: for a file, column or label that cannot be used.
-    """
+    loader: Loader,
+) -> OnDisk:
+    """All images of these files; without names, classes are called by their numbers."""
     assert config.image_size is not None, "`must_stream` asks for it"
-    groups, labels = read_layout(files, config, class_names)
-    mode = "RGB" if config.mode == "auto" else config.mode
+    groups = row_groups(files, config)
+    labels = read_labels(groups, class_names)
     reader = Reader(
         groups=groups,
-        config=config,
         size=config.image_size,
-        mode=mode,
+        mode="RGB" if config.mode == "auto" else config.mode,
+        pixel_bits=config.pixel_bits,
         class_names=class_names,
     )
     names = class_names or tuple(str(label) for label in labels.unique().tolist())
     positions = torch.arange(len(labels))
-    return Stored(
-        reader=reader, feed=feed, labels=labels, class_names=names, positions=positions
+    return OnDisk(
+        reader=reader,
+        loader=loader,
+        labels=labels,
+        class_names=names,
+        positions=positions,
     )
 
 
 def _size_of_first(file: Location, config: DataConfig) -> tuple[int, int]:
-    """Height and width of a file's first image; none, if it cannot be read.
+    """Height and width of a file's first image; none if it cannot be read.
 
-    That it cannot is told by whoever then reads it.
+    Whoever reads it then reports that.
     """
     items = parquet_items([file], config, parquet_class_names([file], config))
     try:
@@ -182,13 +176,9 @@ def _size_of_first(file: Location, config: DataConfig) -> tuple[int, int]:
     return image.height, image.width
 
 
-def _channels(config: DataConfig) -> int:
-    return 1 if config.mode == "L" else 3
-
-
-def some(images: Labelled | Stored) -> Labelled:
-    """All images of a set in memory; of one that is streamed a thousand, spread out."""
+def sample(images: Labelled | OnDisk) -> Labelled:
+    """All images of a set in memory; of one on disk a thousand, spread out."""
     if isinstance(images, Labelled):
         return images
-    step = max(len(images) // SOME, 1)
-    return images.select(torch.arange(0, len(images), step)[:SOME])
+    step = max(len(images) // SAMPLE, 1)
+    return images.select(torch.arange(0, len(images), step)[:SAMPLE])

@@ -1,0 +1,210 @@
+"""Images of a Parquet set by position: read, decoded, cropped, ahead of need.
+
+All of it is a function of its arguments, so that any process can do any part of it.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64, UInt8
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from infaug.cores import usable_cores
+from infaug.data.decode import Encoded, channels_first, open_image
+from infaug.data.parquet import RowGroup, read_items
+from infaug.randomness import Purpose, generator
+
+IMAGES_PER_CHUNK = 32
+CHUNKS_AHEAD = 8  # in memory for each thread
+AREA = (0.08, 1.0)
+LOG_ASPECT = 0.2877  # log(4/3)
+NUMBERS = 5  # a random crop takes: area, aspect, left, top, mirror
+
+Crop = Literal["centre", "random"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ShuffleBuffer:
+    """Neighbouring images of a shard, in the order in which they are trained on."""
+
+    shard: int
+    """The group of the batch that they are for."""
+    key: tuple[Purpose, ...]
+    """Seed key of its random numbers."""
+    start: int
+    """Images of the shard before it, over all epochs."""
+    groups: tuple[int, ...]
+    """The row groups it is read from."""
+    positions: Int64[Tensor, "n"]
+    """Of its images in the set."""
+    skip: int = 0
+    """Images at its front that are not wanted: a resumed run has seen them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Decoded images of one shard, next to each other in its order."""
+
+    shard: int
+    images: UInt8[Tensor, "n K C H W"]
+    labels: Int64[Tensor, "n"]
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedChunk:
+    """The same before decoding, with the random numbers of the crops."""
+
+    shard: int
+    items: Sequence[Encoded]
+    numbers: Float[Tensor, "n K 5"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """Where the images lie, and how they are decoded."""
+
+    groups: tuple[RowGroup, ...]
+    size: int
+    """Height and width of every crop, pixels."""
+    mode: str
+    """L or RGB."""
+    pixel_bits: int | None = None
+    class_names: tuple[str, ...] | None = None
+    """None if labels are bare numbers."""
+
+    def items(self, positions: Sequence[int], groups: Sequence[int]) -> list[Encoded]:
+        """The images at some positions, all of them in these row groups, in order."""
+        wanted: dict[int, set[int]] = defaultdict(set)
+        for position in positions:
+            number = next(g for g in groups if position in self.groups[g].positions)
+            wanted[number].add(position)
+        found: dict[int, Encoded] = {}
+        for number, rows in wanted.items():
+            found.update(read_items(self.groups[number], self.class_names, rows))
+        return [found[position] for position in positions]
+
+    def read(self, buffer: ShuffleBuffer, num_crops: int) -> list[EncodedChunk]:
+        """The images of a buffer that are wanted, in chunks."""
+        items = self.items(buffer.positions[buffer.skip :].tolist(), buffer.groups)
+        shape = (len(buffer.positions), num_crops, NUMBERS)
+        numbers = torch.rand(shape, generator=generator(*buffer.key))[buffer.skip :]
+        n = IMAGES_PER_CHUNK
+        parts = [slice(at, at + n) for at in range(0, len(items), n)]
+        return [EncodedChunk(buffer.shard, items[p], numbers[p]) for p in parts]
+
+    def decode(self, encoded: EncodedChunk, crops: tuple[Crop, ...]) -> Chunk:
+        """The crops of a chunk."""
+        images = [
+            self.crops_of(item, crops, numbers)
+            for item, numbers in zip(encoded.items, encoded.numbers, strict=True)
+        ]
+        labels = torch.tensor([item.label for item in encoded.items])
+        return Chunk(encoded.shard, torch.stack(images), labels)
+
+    def crops_of(
+        self, item: Encoded, crops: tuple[Crop, ...], numbers: Float[Tensor, "K 5"]
+    ) -> UInt8[Tensor, "K C size size"]:
+        """The crops of one image, bilinear with antialiasing."""
+        try:
+            image = open_image(item, self.mode, self.pixel_bits)
+        except ValueError as error:
+            raise ValueError(
+                f"{error}: `infaug data prepare` writes a set without unreadable images"
+            ) from error
+        square = (self.size, self.size)
+        cut = [
+            _random(image, self.size, *row)
+            if crop == "random"
+            else ImageOps.fit(image, square, Image.Resampling.BILINEAR)
+            for crop, row in zip(crops, numbers.tolist(), strict=True)
+        ]
+        return torch.from_numpy(np.stack([channels_first(each) for each in cut]))
+
+
+def _random(
+    image: Image.Image,
+    size: int,
+    area: float,
+    aspect: float,
+    left: float,
+    top: float,
+    mirror: float,
+) -> Image.Image:
+    width, height = image.size
+    pixels = (AREA[0] + (AREA[1] - AREA[0]) * area) * width * height
+    ratio = float(np.exp(LOG_ASPECT * (2 * aspect - 1)))
+    crop_width = min((pixels * ratio) ** 0.5, width)
+    crop_height = min((pixels / ratio) ** 0.5, height)
+    x, y = left * (width - crop_width), top * (height - crop_height)
+    box = (x, y, x + crop_width, y + crop_height)
+    cut = image.resize((size, size), Image.Resampling.BILINEAR, box)
+    return ImageOps.mirror(cut) if mirror < 0.5 else cut
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """Decodes buffers ahead of need, and gives their chunks in order."""
+
+    def __call__(
+        self,
+        reader: Reader,
+        buffers: Iterable[ShuffleBuffer],
+        crops: tuple[Crop, ...],
+    ) -> Iterator[Chunk]:
+        """Chunks without end if `buffers` has none; closed when no more is wanted."""
+        ...
+
+
+class ThreadLoader:
+    """Threads of this process: decoding leaves Python's lock alone.
+
+    Args:
+        num: threads; by default as many as there are CPUs for this process.
+    """
+
+    def __init__(self, num: int | None = None):
+        self.num = num or usable_cores()
+
+    def __call__(
+        self,
+        reader: Reader,
+        buffers: Iterable[ShuffleBuffer],
+        crops: tuple[Crop, ...],
+    ) -> Iterator[Chunk]:
+        """See `Loader`."""
+        ahead: deque[Future[Chunk]] = deque()
+        with ThreadPoolExecutor(self.num, "decode") as pool:
+            try:
+                for read in _one_ahead(pool, reader, buffers, len(crops)):
+                    for encoded in read:
+                        ahead.append(pool.submit(reader.decode, encoded, crops))
+                        if len(ahead) >= CHUNKS_AHEAD * self.num:
+                            yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for future in ahead:
+                    future.cancel()
+
+
+def _one_ahead(
+    pool: ThreadPoolExecutor,
+    reader: Reader,
+    buffers: Iterable[ShuffleBuffer],
+    num_crops: int,
+) -> Iterator[list[EncodedChunk]]:
+    """Buffers as they are read from their files, the next one meanwhile."""
+    reading: Future[list[EncodedChunk]] | None = None
+    for buffer in buffers:
+        following = pool.submit(reader.read, buffer, num_crops)
+        if reading is not None:
+            yield reading.result()
+        reading = following
+    if reading is not None:
+        yield reading.result()

@@ -1,0 +1,199 @@
+"""How far the answer stays behind the best method in hindsight, over many problems.
+
+A problem is a set of labelled images, a few labelled images of a shifted target, and
+the large rest of the target, at which nobody looks but the table made here. On each,
+the answer is found by folds of the few; every method is then trained on all labelled
+images, as the answer is, and scored on the rest.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torchvision.transforms.v2.functional import to_pil_image
+
+from infaug.classify.evaluate import evaluate
+from infaug.config import DataConfig, RoundsConfig, RunConfig
+from infaug.data.dataset import Labelled
+from infaug.data.digits import digits
+from infaug.data.download import write_parquet
+from infaug.data.problem import FINAL
+from infaug.data.shift import SHIFTS
+from infaug.data.source import load
+from infaug.experiment.finished import finished_training
+from infaug.experiment.run import run, train_finals
+from infaug.experiment.verdict import half_width
+from infaug.randomness import generator
+from infaug.record.folder import RunFolder
+from infaug.training.rows import ROWS
+
+ANSWER = "the answer"
+MAX_REST = 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Labelled images and a few of a shifted target.
+
+    Attributes:
+        name: of the data: digits, or what `places` of `solve` knows.
+        shift: a name in `infaug.data.shift.SHIFTS`.
+        labels: number of labelled source images.
+        target: number of labelled target images, the same of each class.
+        rounds: how long F is trained.
+    """
+
+    name: str
+    shift: str
+    labels: int
+    target: int
+    rounds: RoundsConfig
+
+    @property
+    def title(self) -> str:
+        """What tables and folders call it."""
+        return f"{self.name}, {self.shift}, {self.target}"
+
+
+def solve(
+    problem: Problem,
+    seed: int,
+    methods: Sequence[str],
+    work: Path,
+    places: Mapping[str, str],
+    *,
+    jobs: int,
+    shown: bool = True,
+) -> dict[str, Any]:
+    """Find the answer and score every method, or go on where that stopped.
+
+    Returns:
+        "problem", "seed"; "answer", the method chosen, and "estimate", its accuracy as
+        folds saw it, with "low" and "high"; "accuracy" of each method on the rest, all
+        in percent.
+    """
+    home = work / f"{problem.title.replace(', ', '-').replace(' ', '_')}-seed{seed}"
+    parts = _parts(problem, seed, home, places)
+    config = RunConfig(
+        data=DataConfig(source=str(parts[0]), target_source=str(parts[1]), seed=seed),
+        rounds=problem.rounds,
+        rows=tuple(methods),
+        seeds=1,
+    )
+    result = run(config, home / "run", jobs=jobs, shown=shown)
+    folder = RunFolder(home / "run")
+    train_finals(folder, methods, jobs=jobs)
+    rest = load(DataConfig(source=str(parts[2]))).train
+    assert isinstance(rest, Labelled), "a few thousand images fit into memory"
+    found = result["answer"]
+    return {
+        "problem": problem.title,
+        "seed": seed,
+        "answer": found["method"],
+        "estimate": found["accuracy"],
+        "low": found["low"],
+        "high": found["high"],
+        "accuracy": {name: _score(folder, name, rest) for name in methods},
+    }
+
+
+def _score(folder: RunFolder, method: str, rest: Labelled) -> float:
+    classifier = finished_training(folder, method, FINAL).classifier()
+    return evaluate(classifier, rest.images, rest.labels).accuracy
+
+
+def _parts(
+    problem: Problem, seed: int, home: Path, places: Mapping[str, str]
+) -> tuple[Path, Path, Path]:
+    """Files of source, target and rest; made once."""
+    paths = tuple(home / f"{part}.parquet" for part in ("source", "target", "rest"))
+    if not all(path.exists() for path in paths):
+        for path, part in zip(paths, _divided(problem, seed, places), strict=True):
+            path.unlink(missing_ok=True)
+            write_parquet(_Pairs(part), path, part.class_names)
+    source, target, rest = paths
+    return source, target, rest
+
+
+def _divided(
+    problem: Problem, seed: int, places: Mapping[str, str]
+) -> Iterator[Labelled]:
+    if problem.name == "digits":
+        whole = digits()
+    else:
+        read = load(DataConfig(source=places[problem.name])).train
+        assert isinstance(read, Labelled), "a problem's images fit into memory"
+        whole = read
+    order = torch.randperm(len(whole), generator=generator(seed, "regret"))
+    source, rest = order[: problem.labels], order[problem.labels :]
+    labels, per_class = whole.labels[rest], problem.target // whole.num_classes
+    rank = F.one_hot(labels).cumsum(0).gather(1, labels[:, None])[:, 0]
+    yield whole.select(source)
+    for number, at in enumerate((rank <= per_class, rank > per_class)):
+        part = whole.select(rest[at][:MAX_REST])
+        numbers = generator(seed, "regret", problem.shift, number)
+        x = SHIFTS[problem.shift](part.images.float() / 255, numbers).clamp(0, 1)
+        images = (255 * x).round().to(torch.uint8)
+        yield Labelled(images, part.labels, part.class_names)
+
+
+class _Pairs:
+    """Labelled images as pairs of an image and its label."""
+
+    def __init__(self, part: Labelled):
+        self.part = part
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, index: int) -> tuple[Image.Image, int]:
+        return to_pil_image(self.part.images[index]), int(self.part.labels[index])
+
+
+def table(records: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: accuracy on the rest by problem, then each method's regret.
+
+    Regret is how many points a method is behind the best of all on that problem and
+    seed; its 95 % interval is Student's over problems and seeds.
+    """
+    methods = [name for name in ROWS if name in records[0]["accuracy"]]
+    lines = [f"| problem, seed | answer | {' | '.join(methods)} | {ANSWER} |"]
+    lines.append("|---" * (len(methods) + 3) + "|")
+    for record in records:
+        scores = [f"{record['accuracy'][name]:.1f}" for name in methods]
+        scores.append(f"{record['accuracy'][record['answer']]:.1f}")
+        name = f"{record['problem']}, {record['seed']}"
+        lines.append(f"| {name} | {record['answer']} | {' | '.join(scores)} |")
+    lines += [
+        "",
+        "| method | mean regret | 95 % interval | worst |",
+        "|---|---|---|---|",
+    ]
+    regrets = regrets_of(records)
+    for name in sorted(regrets, key=lambda each: float(np.mean(regrets[each]))):
+        values = regrets[name]
+        mean, half = float(np.mean(values)), half_width(values)
+        interval = f"{mean - half:.1f} to {mean + half:.1f}"
+        lines.append(f"| {name} | {mean:.2f} | {interval} | {max(values):.1f} |")
+    return "\n".join(lines)
+
+
+def regrets_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Points behind the best, by method and for the answer, one value a record.
+
+    >>> made = regrets_of([{"answer": "a", "accuracy": {"a": 90.0, "b": 92.0}}])
+    >>> made["a"], made["b"], made["the answer"]
+    ([2.0], [0.0], [2.0])
+    """
+    regrets: dict[str, list[float]] = {}
+    for record in records:
+        scores, best = record["accuracy"], max(record["accuracy"].values())
+        for name, score in scores.items():
+            regrets.setdefault(name, []).append(best - score)
+        regrets.setdefault(ANSWER, []).append(best - scores[record["answer"]])
+    return regrets
