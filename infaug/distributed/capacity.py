@@ -113,7 +113,7 @@ def await_capacity(
 
 
 class Fallback:
-    """Requests nodes for a job, on-demand ones while spot is refused; a context manager.
+    """Requests nodes for a job, on-demand ones while spot is refused: a context.
 
     Ray's autoscaler passes a group over when a launch times out, but asks again for one
     whose launch is refused at once (ALLOCATION_FAILED). On-demand groups therefore have
