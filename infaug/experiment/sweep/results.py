@@ -173,26 +173,19 @@ class Agreement:
 
 def agreements(sweep: Sweep, trials: Sequence[Tried]) -> list[Agreement]:
     """How each rung agrees with the last step; of too few trials nothing is said."""
+    objective = sweep.how.objective
+    whole = [t for t in trials if t.last and t.last.steps >= sweep.steps]
+    ends = [trial.rounds[-1].merit(objective) for trial in whole]
     found = []
-    for rung in sweep.rungs:
-        pairs = [
-            (
-                first.merit(sweep.how.objective),
-                trial.rounds[-1].merit(sweep.how.objective),
-            )
-            for trial in trials
-            if trial.rounds and trial.rounds[-1].steps >= sweep.steps
-            if (first := trial.reached(rung))
-        ]
-        if len(pairs) < MIN_AGREEING:
-            continue
-        rho = float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    for rung in sweep.rungs if len(whole) >= MIN_AGREEING else ():
+        reports = [trial.reached(rung) for trial in whole]
+        merits = [report.merit(objective) for report in reports if report]
+        ranked: Any = spearmanr(merits, ends)
+        rho = float(ranked.statistic)
         if not math.isfinite(rho):  # all trials are alike
             continue
-        z, width = (
-            math.atanh(np.clip(rho, -0.999, 0.999)),
-            1.96 * math.sqrt(1.06 / (len(pairs) - 3)),
-        )
+        z = math.atanh(np.clip(rho, -0.999, 0.999))
+        width = 1.96 * math.sqrt(1.06 / (len(whole) - 3))
         found.append(
             Agreement(
                 rung=rung,
@@ -200,7 +193,7 @@ def agreements(sweep: Sweep, trials: Sequence[Tried]) -> list[Agreement]:
                 spearman=rho,
                 low=math.tanh(z - width),
                 high=math.tanh(z + width),
-                num_trials=len(pairs),
+                num_trials=len(whole),
             )
         )
     return found
