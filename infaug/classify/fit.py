@@ -34,16 +34,23 @@ def build_optimizer(classifier: nn.Module, config: ClassifierConfig) -> Optimize
     """AdamW, or SGD with Nesterov momentum 0.9, at the peak learning rate.
 
     Without `decay_norms` what has one dimension is a group of its own: biases, and the
-    scales of normalisation layers.
+    scales of normalisation layers. With `layer_decay` each layer is, and has its
+    `share` of the rate.
     """
     parameters = [p for p in classifier.parameters() if p.requires_grad]
     decay, rate = config.weight_decay, peak_rate(config)
     fused = runs_fused(parameters)
     groups: list[dict[str, Any]] = [{"params": parameters}]
+    if config.layer_decay != 1:
+        groups = _layers(classifier, config.layer_decay)
     if not config.decay_norms:
         groups = [
-            {"params": [p for p in parameters if p.ndim > 1]},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+            {**group, "params": kept, **changes}
+            for group in groups
+            for kept, changes in (
+                ([p for p in group["params"] if p.ndim > 1], {}),
+                ([p for p in group["params"] if p.ndim <= 1], {"weight_decay": 0.0}),
+            )
         ]
     if config.optimizer == "adam":
         return AdamW(groups, lr=rate, weight_decay=decay, fused=fused)
@@ -51,6 +58,19 @@ def build_optimizer(classifier: nn.Module, config: ClassifierConfig) -> Optimize
     return SGD(
         groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=fused
     )
+
+
+def _layers(classifier: nn.Module, first: float) -> list[dict[str, Any]]:
+    """The layers that learn, in order, with rates from about `first` up to 1."""
+    layers: dict[str, list[Tensor]] = {}
+    for name, parameter in classifier.named_parameters():
+        if parameter.requires_grad:
+            layers.setdefault(name.rpartition(".")[0], []).append(parameter)
+    last = max(len(layers) - 1, 1)
+    return [
+        {"params": parameters, "share": first ** (1 - k / last)}
+        for k, parameters in enumerate(layers.values())
+    ]
 
 
 def peak_rate(config: ClassifierConfig) -> float:
@@ -88,7 +108,8 @@ def fit_classifier(
     parts = min(config.microbatches, len(world.share(config.batch_groups)))
     for step in steps:
         rate = peak_rate(config) * share_of_peak(step, num_steps, config)
-        set_rates(optimizer, *(rate for _ in optimizer.param_groups))
+        groups = optimizer.param_groups
+        set_rates(optimizer, *(rate * group.get("share", 1.0) for group in groups))
         views = views_at(step)
         loss, norm, parts = fitting_step(
             classifier, optimizer, views, config, world, guard, parts, loss_of

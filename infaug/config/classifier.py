@@ -56,6 +56,10 @@ class ClassifierConfig:
     learning_rate: float | None = None
     """Peak of the schedule; None: 2e-3 for adam, 1e-3 for a given module, 0.1 for
     sgd."""
+    layer_decay: float = 1.0
+    """Learning rate of the first layer that learns, as a share of the head's; those of
+    the layers between lie geometrically between. 0.1 is careful with a body that begins
+    with pretrained weights."""
     schedule: Literal["cosine", "steps"] = "cosine"
     """`cosine`: down to 0 at the end; `steps`: a tenth at each of `milestones`."""
     milestones: tuple[float, ...] = (1 / 3, 2 / 3, 8 / 9)
@@ -122,6 +126,8 @@ class ClassifierConfig:
         rate = self.learning_rate
         if rate is not None:
             require(rate > 0, "classifier.learning_rate", "must be > 0", rate)
+        first = self.layer_decay
+        require(0 < first <= 1, "classifier.layer_decay", "must lie in (0, 1]", first)
         warmup = self.warmup
         require(0 <= warmup < 1, "classifier.warmup", "must lie in [0, 1)", warmup)
         inside = all(0 < share < 1 for share in self.milestones)

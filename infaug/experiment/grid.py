@@ -42,6 +42,8 @@ CAME_LATER_IN_CLASSIFIER = (
     "freeze",
     "decay_norms",
     "label_smoothing",
+    "frozen_views",
+    "layer_decay",
 )
 OF_LEARNING = ("transform", "estimator")
 OF_JUDGING = ("objective", "norm_floor")

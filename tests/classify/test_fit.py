@@ -81,6 +81,23 @@ def test_norms_and_biases_can_be_left_out_of_weight_decay():
     assert optimizer.param_groups[1]["lr"] == done[0][1]["learning_rate"] == 1e-2
 
 
+def test_layers_have_rates_that_grow_towards_the_head():
+    config = replace(CONFIG, layer_decay=0.01, decay_norms=False)
+    classifier = build_classifier("allconv", 1, 2, 0)
+    optimizer = build_optimizer(classifier, config)
+    list(
+        fit_classifier(
+            classifier, optimizer, two_bright_halves, range(1), config, num_steps=30,
+            world=World(),
+        )
+    )  # fmt: skip
+    rates = {id(p): g["lr"] for g in optimizer.param_groups for p in g["params"]}
+    found = [rates[id(p)] for p in classifier.parameters()]
+    assert found == sorted(found)
+    assert found[0] == pytest.approx(1e-4)
+    assert found[-1] == pytest.approx(1e-2)
+
+
 def test_label_smoothing_is_torchs():
     classifier = build_classifier("allconv", 1, 2, 0).train()
     x = two_bright_halves(0).x[:, 0]
