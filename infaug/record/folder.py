@@ -7,6 +7,7 @@ RUN/trainings/ROW-seedK/   metrics, weights, result of one training, see Trainin
 RUN/tensorboard/           curves, a folder for each training; at the end the pictures
 RUN/ledger/ROW-seedK/      what E did to images in each round (Parquet), docs/ledger.md
 RUN/trainings/generator-seedK/  the G fitted for this seed, and how far it reaches
+RUN/activations/           what frozen layers made of views; may be deleted
 RUN/views-*.png            images before and after
 RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
 RUN/interpolation-*.png    one image on the way from one tau to another
