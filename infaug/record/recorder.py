@@ -11,7 +11,12 @@ from torch import Tensor
 
 from infaug.config import RoundsConfig
 from infaug.record.atomic import write_bytes
-from infaug.record.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from infaug.record.checkpoint import (
+    Checkpoint,
+    CheckpointWriter,
+    load_checkpoint,
+    save_checkpoint,
+)
 from infaug.record.disk import writing
 from infaug.record.display import Display
 from infaug.record.journal import Journal
@@ -71,6 +76,7 @@ class Recorder:
         if world.is_first:
             folder.enter()
         self.journal = Journal(folder.path) if world.is_first else None
+        self.writer = CheckpointWriter(self._write)
         self.start: Checkpoint | None = world.first(
             lambda: load_checkpoint(folder.checkpoints)
         )
@@ -158,9 +164,10 @@ class Recorder:
                 )
             is_due = is_last or number % config.checkpoint_every_steps == 0
             with tally.time("checkpoint"):
-                if is_due or (self.is_leaving and self.is_leaving()):
+                leaves = self.is_leaving is not None and self.is_leaving()
+                if is_due or leaves:
                     dict(metrics)  # Raises if a step until now was not finite.
-                    self._checkpoint(place, state)
+                    self.world.first(partial(self._save, place, state, leaves))
             if is_told:
                 now = tally.clock()
                 self._time(place, number - told, now - began)
@@ -176,6 +183,7 @@ class Recorder:
                 last checkpoint.
         """
         assert self.journal is not None
+        self.writer.wait()
         with writing(self.folder.run):
             self.journal.flush()
         self.folder.finish(weights, result)
@@ -187,15 +195,23 @@ class Recorder:
         for watcher in self.watchers:
             watcher.metrics(self._moment(place), metrics)
 
-    def _checkpoint(self, place: Place, state: HasTensors) -> None:
-        self.world.first(partial(self._save, place, state))
+    def _save(self, place: Place, state: HasTensors, at_once: bool) -> None:
+        """Raises a ValueError, which all processes are told of, if it cannot.
 
-    def _save(self, place: Place, state: HasTensors) -> None:
-        """Raises a ValueError, which all processes are told of, if it cannot."""
+        Training goes on while a checkpoint is written, unless it is needed `at_once`.
+        """
         assert self.journal is not None, "the first process has one"
         with writing(self.folder.run):
             length = self.journal.flush()
-            save_checkpoint(self.folder.checkpoints, place, length, state.tensors())
+        self.writer.begin(place, length, state.tensors())
+        if at_once:
+            self.writer.wait()
+
+    def _write(
+        self, place: Place, metrics_bytes: int, tensors: Mapping[str, Tensor]
+    ) -> None:
+        with writing(self.folder.run):
+            save_checkpoint(self.folder.checkpoints, place, metrics_bytes, tensors)
         self.folder.push()
 
     def _time(self, place: Place, steps: int, seconds: float) -> None:
@@ -225,6 +241,7 @@ class Recorder:
 
     def close(self) -> None:
         """Leave the files in order."""
+        self.writer.close()
         for watcher in self.watchers:
             watcher.close()
         if self.journal:
