@@ -70,7 +70,7 @@ class Settings:
 
 
 class Unrecorded:
-    """A recorder that keeps nothing: every training is whole."""
+    """A logger that keeps nothing: every training is whole."""
 
     def left(self, round_: int, phase: str, num_steps: int) -> range:
         """All of a phase's steps."""

@@ -29,7 +29,7 @@ from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
 from infaug.experiment.grid import Column, Table, grid_cell, work_of
 from infaug.experiment.grid_run import Site
 from infaug.experiment.results import Results
-from infaug.report.grid_table import markdown
+from infaug.report.tables import grid_markdown
 from infaug.training.rows import ROWS, SIBLINGS, USUAL
 
 COMMAND = "python ray_jobs/tables.py --data FOLDER"
@@ -90,7 +90,9 @@ def main() -> int:
         )
     for table in tables:
         shown = extended(table, found_in(results, table, asked.seeds))
-        print(markdown(shown, results, asked.seeds, COMMAND), end="\n\n", flush=True)
+        print(
+            grid_markdown(shown, results, asked.seeds, COMMAND), end="\n\n", flush=True
+        )
     return 0
 
 

@@ -87,7 +87,7 @@ def run_planned(
         for number, spec in enumerate(plan):
             if world.first(folder.training(*name_of(spec)).result) is None:
                 trainer.train(number, spec, shows)
-            shows.skip_cell(number)
+            shows.skip_training(number)
 
 
 def run_in_processes(
@@ -109,7 +109,7 @@ def run_in_processes(
         left = []
         for number, spec in enumerate(plan):
             if folder.training(*name_of(spec)).result() is not None:
-                shows.skip_cell(number)
+                shows.skip_training(number)
             else:
                 left.append(number)
         work = partial(_train_in_process, str(folder.path), tuple(final), cache)
@@ -117,7 +117,7 @@ def run_in_processes(
         for number, _ in in_processes(
             work, left, shows, at_a_time=jobs, threads=threads, ready=ready
         ):
-            shows.skip_cell(number)
+            shows.skip_training(number)
 
 
 def display_of(

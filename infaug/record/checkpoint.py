@@ -1,6 +1,6 @@
 """Checkpoints: one safetensors file each, atomic, the last two kept.
 
-A checkpoint holds tensors and, as metadata, the place it was taken at and the length of
+A checkpoint holds tensors and, as metadata, where it was taken and the length of
 metrics.jsonl at that moment. It is written beside training, from a copy. There is no
 random state: see `infaug.randomness`.
 """
@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from infaug.record.atomic import write_tensors
-from infaug.record.place import Place
+from infaug.record.steps import Position
 
 KEPT = 2
 
@@ -26,7 +26,7 @@ KEPT = 2
 class Checkpoint:
     """What a training continues from."""
 
-    place: Place
+    position: Position
     metrics_bytes: int
     """Length of metrics.jsonl when this was taken; the rest is repeated."""
     tensors: dict[str, Tensor]
@@ -39,13 +39,13 @@ class CheckpointWriter:
         write: `save_checkpoint` with its folder, and what follows it.
     """
 
-    def __init__(self, write: Callable[[Place, int, Mapping[str, Tensor]], None]):
+    def __init__(self, write: Callable[[Position, int, Mapping[str, Tensor]], None]):
         self._write = write
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._writing: Future[None] | None = None
 
     def begin(
-        self, place: Place, metrics_bytes: int, tensors: Mapping[str, Tensor]
+        self, position: Position, metrics_bytes: int, tensors: Mapping[str, Tensor]
     ) -> None:
         """Copy the tensors, which may change from then on, and begin to write.
 
@@ -58,16 +58,16 @@ class CheckpointWriter:
         if copied is not None:
             copied.record()
         self._writing = self._thread.submit(
-            self._write_copied, copied, place, metrics_bytes, copies
+            self._write_copied, copied, position, metrics_bytes, copies
         )
 
     def _write_copied(
-        self, copied: torch.cuda.Event | None, place: Place, metrics_bytes: int,
+        self, copied: torch.cuda.Event | None, position: Position, metrics_bytes: int,
         copies: Mapping[str, Tensor],
     ) -> None:  # fmt: skip
         if copied is not None:
             copied.synchronize()
-        self._write(place, metrics_bytes, copies)
+        self._write(position, metrics_bytes, copies)
 
     def wait(self) -> None:
         """Until what was begun is written.
@@ -93,13 +93,13 @@ def _copy(tensor: Tensor) -> Tensor:
 
 
 def save_checkpoint(
-    folder: Path, place: Place, metrics_bytes: int, tensors: Mapping[str, Tensor]
+    folder: Path, position: Position, metrics_bytes: int, tensors: Mapping[str, Tensor]
 ) -> None:
     """Write a new checkpoint, then remove all but the last `KEPT`."""
     folder.mkdir(exist_ok=True)
     older = _numbered(folder)
     number = older[-1][0] + 1 if older else 0
-    about = json.dumps({"place": asdict(place), "metrics_bytes": metrics_bytes})
+    about = json.dumps({"place": asdict(position), "metrics_bytes": metrics_bytes})
     write_tensors(folder / f"{number:06d}.safetensors", tensors, {"infaug": about})
     for _, path in older[: -(KEPT - 1)]:
         path.unlink()
@@ -139,4 +139,4 @@ def _read(path: Path) -> Checkpoint:
     with safe_open(path, "pt") as file:
         about = json.loads((file.metadata() or {})["infaug"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return Checkpoint(Place(**about["place"]), about["metrics_bytes"], tensors)
+    return Checkpoint(Position(**about["place"]), about["metrics_bytes"], tensors)

@@ -17,8 +17,8 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
 from infaug.estimate.fit import fit_estimator
 from infaug.estimate.policy import fit_policy
-from infaug.record.recorder import Recorder
-from infaug.record.watcher import Metrics
+from infaug.record.steps import Metrics
+from infaug.record.training_logger import TrainingLogger
 from infaug.training.cell import Cell
 from infaug.training.ledger import Ledger
 from infaug.training.overlap import Solver
@@ -31,14 +31,14 @@ BEFORE = -1  # The round of what comes before the first.
 
 
 def run_cell(
-    cell: Cell, splits: Splits, recorder: Recorder, solver: Solver | None = None
+    cell: Cell, splits: Splits, logger: TrainingLogger, solver: Solver | None = None
 ) -> None:
-    """Train a cell to its end, from wherever the recorder says it stands.
+    """Train a cell to its end, from wherever the logger says it stands.
 
     Args:
         cell: the state, which is changed.
         splits: the images.
-        recorder: told of every step.
+        logger: told of every step.
         solver: who solves for S; None: this process.
 
     Raises:
@@ -50,7 +50,7 @@ def run_cell(
     selection = None if is_trained else splits.selection.to(cell.device)
     ledger = Ledger(cell, splits) if rounds.ledger_images != 0 else None
     if is_once := row.is_learned and rounds.s_val == "once":
-        learn_once(cell, recorder, build_refresher(cell, influence, solver), ledger)
+        learn_once(cell, logger, build_refresher(cell, influence, solver), ledger)
     refresher = build_refresher(cell, influence, solver)
     for round_ in range(rounds.rounds):
         # Nothing would train on what E learned in the last round; a view that was given
@@ -61,57 +61,57 @@ def run_cell(
         solves, learns = row.solves_s_val and goes_on, row.is_learned and goes_on
 
         # Train F on the views of this round.
-        left = recorder.left(round_, "classify", rounds.classifier_steps)
+        left = logger.left(round_, "classify", rounds.classifier_steps)
         if round_ == left.start == 0:
             cell.begin_classifier()
         steps = classify(cell, round_, left, selection, refresher if solves else None)
-        recorder.follow(round_, "classify", left, steps, cell)
+        logger.follow(round_, "classify", left, steps, cell)
         if row.is_learned and (cell.strength == 0 or has_joined) and not is_last:
-            recorder.pass_over(estimate=rounds.estimator_steps, review=1)
+            logger.pass_over(estimate=rounds.estimator_steps, review=1)
             if row.solves_s_val:
-                recorder.pass_over(refresh=1)
+                logger.pass_over(refresh=1)
 
         # Refresh s_val for the F of this round.
         if solves:
-            left = recorder.left(round_, "refresh", 1)
+            left = logger.left(round_, "refresh", 1)
             steps = refresh(cell, round_, left, refresher)
-            recorder.follow(round_, "refresh", left, steps, cell)
+            logger.follow(round_, "refresh", left, steps, cell)
         if row.learns_policy and solves and round_ >= first_taught(cell.config):
-            left = recorder.left(round_, "estimate", rounds.estimator_steps)
+            left = logger.left(round_, "estimate", rounds.estimator_steps)
             steps = teach_policy(cell, round_, left)
-            recorder.follow(round_, "estimate", left, steps, cell)
+            logger.follow(round_, "estimate", left, steps, cell)
         if not learns:
             continue
 
         # Train E against that F, and that s_val if E learns by it.
-        left = recorder.left(round_, "estimate", rounds.estimator_steps)
+        left = logger.left(round_, "estimate", rounds.estimator_steps)
         steps = estimate(cell, round_, left)
-        recorder.follow(round_, "estimate", left, steps, cell)
+        logger.follow(round_, "estimate", left, steps, cell)
 
         # Write down what E has learned to do.
-        if ledger and not recorder.is_past(round_, "estimate"):
-            ledger.write(round_, recorder)
+        if ledger and not logger.is_past(round_, "estimate"):
+            ledger.write(round_, logger)
 
         # Review the view that the next round would train on.
-        left = recorder.left(round_, "review", 1)
+        left = logger.left(round_, "review", 1)
         steps = review(cell, round_, left, selection)
-        recorder.follow(round_, "review", left, steps, cell)
+        logger.follow(round_, "review", left, steps, cell)
 
 
 def learn_once(
-    cell: Cell, recorder: Recorder, refresher: Refresher, ledger: Ledger | None
+    cell: Cell, logger: TrainingLogger, refresher: Refresher, ledger: Ledger | None
 ) -> None:
     """S of the F that the control row left, then all steps of E against it."""
     if cell.row.solves_s_val:
-        left = recorder.left(BEFORE, "refresh", 1)
+        left = logger.left(BEFORE, "refresh", 1)
         steps = refresh(cell, BEFORE, left, refresher)
-        recorder.follow(BEFORE, "refresh", left, steps, cell)
+        logger.follow(BEFORE, "refresh", left, steps, cell)
     rounds = cell.config.rounds
-    left = recorder.left(BEFORE, "estimate", estimator_steps(rounds))
+    left = logger.left(BEFORE, "estimate", estimator_steps(rounds))
     steps = estimate(cell, 0, left)
-    recorder.follow(BEFORE, "estimate", left, steps, cell)
-    if ledger and not recorder.is_past(BEFORE, "estimate"):
-        ledger.write(BEFORE, recorder)
+    logger.follow(BEFORE, "estimate", left, steps, cell)
+    if ledger and not logger.is_past(BEFORE, "estimate"):
+        ledger.write(BEFORE, logger)
 
 
 def estimator_steps(rounds: RoundsConfig) -> int:
@@ -149,7 +149,7 @@ def classify(
         if refresher:
             refresher.after(round_, step + 1 - first)
         if selection is not None and step == first + left.stop - 1:
-            with cell.world.tally.time("selection"):
+            with cell.world.timer.time("selection"):
                 found = assess(cell, selection)
             yield metrics | {
                 "selection_loss": found.loss,
@@ -168,9 +168,9 @@ def refresh(
         memory = cell.config.influence.memory if round_ > 0 else 0.0
         s_val = new.solution.value.to(cell.device)
         cell.s_val = memory * cell.s_val + (1 - memory) * s_val
-        cell.world.tally.count("staleness_steps", new.staleness)
-        cell.world.tally.count("solve_seconds", new.solve_seconds)
-        cell.world.tally.count("waited_seconds", new.waited_seconds)
+        cell.world.timer.count("staleness_steps", new.staleness)
+        cell.world.timer.count("solve_seconds", new.solve_seconds)
+        cell.world.timer.count("waited_seconds", new.waited_seconds)
         metrics: dict[str, float | int | str] = {
             "residual": new.solution.residual,
             "products": new.solution.num_products,

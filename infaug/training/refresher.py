@@ -60,7 +60,7 @@ class Sync:
         """S of F as it stands, from the last S."""
         cell, began = self.cell, time.perf_counter()
         cell.classifier.eval()
-        with cell.world.tally.time("s_val"):
+        with cell.world.timer.time("s_val"):
             solution = solve_s_val(
                 cell.classifier,
                 cell.train,
@@ -96,7 +96,7 @@ class HandedOver:
             self.cell.freeze()
         if self.cell.frozen is not None and self.pending is None:
             began = time.perf_counter()
-            with self.cell.world.tally.time("s_val"):
+            with self.cell.world.timer.time("s_val"):
                 self._begin(self.cell.frozen, round_)
             self.handing_over_s = time.perf_counter() - began
 
@@ -117,7 +117,7 @@ class HandedOver:
         """S of the snapshot, waited for if it is late."""
         self.after(round_, self.cell.config.rounds.classifier_steps)
         began = time.perf_counter()
-        with self.cell.world.tally.time("s_val"):
+        with self.cell.world.timer.time("s_val"):
             # No collective lasts longer than a poll, however late S is.
             while not self.cell.world.first(self._is_ready):
                 pass

@@ -22,7 +22,7 @@ from infaug.experiment.grid import Column, Table, grid_cell, work_of
 from infaug.experiment.grid_run import Site, check_shared, run_grid_cell, run_here
 from infaug.experiment.results import Results
 from infaug.record.display import Display
-from infaug.report.grid_table import markdown
+from infaug.report.tables import grid_markdown
 from infaug.training.rows import POLICIES, ROWS
 
 TINY = replace(CONFIG, tuning=TuningConfig(candidates=("affine:20", "affine:60")))
@@ -293,7 +293,7 @@ def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
             "oracle": [90.0, 91.0, 92.0],
         },
     )
-    text = markdown(table, results, 3, "python x.py")
+    text = grid_markdown(table, results, 3, "python x.py")
     assert "| `base_learned` | 89.0 ± 1.0 | not run |" in text
     assert "through the initial G | 75.5 ± 0.7 (2 of 3 seeds) | not run |" in text
     assert "| `base_random` | not run | not run |" in text
@@ -307,7 +307,7 @@ def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
 def test_without_a_gap_to_close_no_share_is_claimed(tmp_path):
     found = {"base": [90.0], "oracle": [92.9], "base_learned": [92.0]}
     table = replace(TABLE, rows=("base", "base_learned", "oracle"))
-    text = markdown(table, results_of(tmp_path / "r.jsonl", found), 1, "x")
+    text = grid_markdown(table, results_of(tmp_path / "r.jsonl", found), 1, "x")
     assert "share of the gap" not in text
 
 
