@@ -31,12 +31,15 @@ from infaug.data.source import load
 from infaug.estimate.policy import Policy, usable_operations
 from infaug.experiment.plan import settle
 from infaug.influence.conjugate import cg
-from infaug.influence.gradient import mean_head_gradient, with_bias
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Damped
-from infaug.influence.refit import refit_head
-from infaug.influence.score import relative_influence, upweight_influence
-from infaug.influence.validate import agreement
+from infaug.influence.score import (
+    mean_head_gradient,
+    relative_influence,
+    upweight_influence,
+    with_bias,
+)
+from infaug.influence.validate import agreement, refit_head
 from infaug.randomness import Draws
 from infaug.training.alternation import assess, run_cell
 from infaug.training.cell import Cell

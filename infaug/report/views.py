@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.augment.base import build_base
-from infaug.augment.compose import Compose
 from infaug.augment.learned import Learned
+from infaug.augment.views import Compose
 from infaug.config import EstimatorConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.decode import Encoded, UnreadableError, open_image
@@ -32,9 +32,7 @@ from infaug.report.figures import plot_flow
 from infaug.report.words import short
 from infaug.training.rows import Row, rows_of
 from infaug.training.views import base_of
-from infaug.transform.appearance import recolour
-from infaug.transform.apply import apply_fields
-from infaug.transform.fields import Fields
+from infaug.transform.fields import Fields, apply_fields, recolour
 from infaug.transform.spatial import flow_of, warp
 from infaug.types import Augment
 from infaug.words import plural

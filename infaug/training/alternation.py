@@ -58,7 +58,8 @@ def run_cell(
         is_last = round_ == rounds.rounds - 1
         has_joined = row.is_late and round_ >= late_round(rounds)
         goes_on = not (is_once or is_last or cell.strength == 0 or has_joined)
-        solves, learns = row.solves_s_val and goes_on, row.is_learned and goes_on
+        solves = row.solves_s_val(cell.config) and goes_on
+        learns = row.is_learned and goes_on
 
         # Train F on the views of this round.
         left = logger.left(round_, "classify", rounds.classifier_steps)
@@ -68,7 +69,7 @@ def run_cell(
         logger.follow(round_, "classify", left, steps, cell)
         if row.is_learned and (cell.strength == 0 or has_joined) and not is_last:
             logger.pass_over(estimate=rounds.estimator_steps, review=1)
-            if row.solves_s_val:
+            if row.solves_s_val(cell.config):
                 logger.pass_over(refresh=1)
 
         # Refresh s_val for the F of this round.
@@ -76,7 +77,7 @@ def run_cell(
             left = logger.left(round_, "refresh", 1)
             steps = refresh(cell, round_, left, refresher)
             logger.follow(round_, "refresh", left, steps, cell)
-        if row.learns_policy and solves and round_ >= first_taught(cell.config):
+        if row.learns_policy and goes_on and round_ >= first_taught(cell.config):
             left = logger.left(round_, "estimate", rounds.estimator_steps)
             steps = teach_policy(cell, round_, left)
             logger.follow(round_, "estimate", left, steps, cell)
@@ -102,7 +103,7 @@ def learn_once(
     cell: Cell, logger: TrainingLogger, refresher: Refresher, ledger: Ledger | None
 ) -> None:
     """S of the F that the control row left, then all steps of E against it."""
-    if cell.row.solves_s_val:
+    if cell.row.solves_s_val(cell.config):
         left = logger.left(BEFORE, "refresh", 1)
         steps = refresh(cell, BEFORE, left, refresher)
         logger.follow(BEFORE, "refresh", left, steps, cell)

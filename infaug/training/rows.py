@@ -95,11 +95,12 @@ class Row:
             return splits.with_selection_trained
         return splits
 
-    @property
-    def solves_s_val(self) -> bool:
-        """Whether s_val is refreshed in this row: for E, or for weights."""
+    def solves_s_val(self, config: RunConfig) -> bool:
+        """Whether s_val is refreshed here: for E, for a policy, or for weights."""
         learns = self.is_learned and self.signal == "influence"
-        return self.is_reweighted or learns or self.learns_policy
+        if self.learns_policy:
+            learns = config.policy.signal == "influence"
+        return self.is_reweighted or learns
 
     @property
     def learns_policy(self) -> bool:

@@ -22,8 +22,7 @@ from infaug.training.cell import Cell
 from infaug.training.ledger import Ledger, shown
 from infaug.training.rows import ROWS
 from infaug.transform.affine_flows import compose, random_parameters
-from infaug.transform.appearance import recolour
-from infaug.transform.fields import Fields
+from infaug.transform.fields import Fields, recolour
 from infaug.world import World
 
 NUM = 7
