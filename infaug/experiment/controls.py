@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from infaug.config import Controls, RoundsConfig, RunConfig
+from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source
 from infaug.experiment.cells import plan_cells
@@ -183,7 +184,8 @@ def _frozen_step(
     config: RunConfig, splits: Splits, device: torch.device, of_f: float
 ) -> float | None:
     """A step on activations, which are computed here for a few images only."""
-    if config.classifier.freeze == "none":
+    is_frozen = config.classifier.freeze != "none"
+    if not is_frozen or not isinstance(splits.train, Labelled):
         return None
     some = splits.train.select(torch.arange(min(FROZEN_IMAGES, len(splits.train))))
     splits = replace(splits, train=some)

@@ -57,6 +57,17 @@ def test_the_estimate_counts_every_step_of_every_cell():
     assert estimated_seconds(config, splits, pace) == 2 * (1200 + 4e5 + 12)
 
 
+def test_what_frozen_layers_make_of_views_is_counted_once():
+    """Whatever the number of trainings: they share it."""
+    config = settled(replace(CONFIG, rows=("base", "pooled"), seeds=3))
+    splits = divide(load(config.data), config.data)
+    pace = replace(SLOW, image=1.0, frozen_step=0.0)
+    assessed = config.rounds.rounds * len(splits.selection) + len(splits.test)
+    sets = (splits.train, splits.influence, splits.selection, splits.test)
+    draws = config.classifier.frozen_views * sum(len(each) for each in sets)
+    assert estimated_seconds(config, splits, pace) == 6 * assessed + draws
+
+
 def test_real_steps_are_timed():
     config = settled(CONFIG)
     splits = divide(load(config.data), config.data)
