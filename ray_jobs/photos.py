@@ -45,6 +45,7 @@ CLASSIFIER = ClassifierConfig(
     freeze="early",
     frozen_views=4,
     batch_size=16,
+    precision="float32",
 )
 CONFIG = RunConfig(
     classifier=CLASSIFIER,

@@ -58,14 +58,15 @@ class ClassifierConfig:
     sgd."""
     layer_decay: float = 1.0
     """Learning rate of the first layer that learns, as a share of the head's; those of
-    the layers between lie geometrically between. 0.1 is careful with a body that begins
-    with pretrained weights."""
+    the layers between lie geometrically between. 1: all have the same, but a body with
+    pretrained weights begins at 0.1."""
     schedule: Literal["cosine", "steps"] = "cosine"
     """`cosine`: down to 0 at the end; `steps`: a tenth at each of `milestones`."""
     milestones: tuple[float, ...] = (1 / 3, 2 / 3, 8 / 9)
     """Of `steps`, as shares of all steps: epochs 90, 180 and 240 of 270."""
     warmup: float = 0.0
-    """Share of all steps in which the rate first grows from 0."""
+    """Share of all steps in which the rate first grows from 0; 0: none, but a quarter
+    for pretrained weights."""
     microbatches: int = 1
     """Parts, of whole groups, in which a worker's share of a batch goes through F, for
     little memory. Doubled while F runs out of GPU memory; the batch stays."""

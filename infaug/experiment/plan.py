@@ -19,6 +19,8 @@ OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small traini
 
 
 NUM_FOLDS = 5
+FINE_TUNING_WARMUP = 0.25  # share of all steps
+FINE_TUNING_DECAY = 0.1
 FINE_TUNING = "resized_crop_flip:0.5"  # a network that begins pretrained needs less
 
 
@@ -104,10 +106,17 @@ def _settle_classifier(
         adam = 1e-3 if network == "given" or is_backbone(network) else 2e-3
         adam = 3e-4 if config.weights != "none" and freeze == "none" else adam
         rate = adam if optimizer == "adam" else 0.1
+    warmup, layer_decay = config.warmup, config.layer_decay
+    if config.weights != "none" and freeze != "body":
+        # A new head would tear up what is pretrained: F collapses without these.
+        warmup = warmup or FINE_TUNING_WARMUP
+        layer_decay = FINE_TUNING_DECAY if layer_decay == 1 else layer_decay
     return replace(
         config,
         network=network,
         freeze=freeze,
+        warmup=warmup,
+        layer_decay=layer_decay,
         optimizer=optimizer,
         learning_rate=rate,
         precision=settle_precision(config, device),
