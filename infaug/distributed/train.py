@@ -34,7 +34,12 @@ from infaug.distributed.notice import Leaving, drain_this_node, watch_node
 from infaug.distributed.pool import PoolSolver, SolverPool
 from infaug.distributed.pool_actor import PoolError
 from infaug.distributed.pool_group import PoolShape
-from infaug.distributed.restarts import count_attempt, fit_again, note_reason
+from infaug.distributed.restarts import (
+    COLLECTIVE_TIMEOUT_S,
+    count_attempt,
+    fit_again,
+    note_reason,
+)
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 from infaug.span import Span
@@ -43,9 +48,6 @@ from infaug.training.services import Services
 from infaug.transfer import remove_folder
 from infaug.world import World
 
-# No collective waits longer: nothing in a training keeps peers waiting for minutes, so
-# a longer wait is a hang, and ends in a restart from the last checkpoint.
-COLLECTIVE_TIMEOUT_S = 600
 # A worker that does not answer Ray for so long is stopped and replaced.
 HUNG_AFTER_S = 45
 
