@@ -188,7 +188,7 @@ def _check_on(finished: Any, args: Validate) -> Any:
     shape = PoolShape.parse(args.pool)
     with pool_alone(shape) as solver:
         return check_predictions(
-            finished, **size, num_jobs=shape.least, apply=solver.apply
+            finished, **size, num_jobs=shape.min, apply=solver.apply
         )
 
 
