@@ -25,6 +25,8 @@ from .heads import growing_head, head
 from .victims import kill_group, pids
 
 ray = pytest.importorskip("ray")
+from infaug.distributed.pool import PoolSolver
+
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 
 SHORT = replace(
@@ -186,10 +188,11 @@ def test_workers_whose_setup_fails_three_times_train_in_the_end(
     print(f"CHAOS 1 of 1: trained after three setups that failed, {seconds:.0f} s")
 
 
-class Slow:
+class Slow(PoolSolver):
     """A pool whose first answer comes a minute late."""
 
-    def __init__(self, solver, marks: Path):
+    def __init__(self, solver: PoolSolver, marks: Path):
+        super().__init__(solver.coordinator, solver.num_actors)
         self.solver, self.marks = solver, marks
 
     def submit(self, *given):
