@@ -24,7 +24,9 @@ from .elastic import CONFIG, alone, await_workers, start, workers_of
 from .heads import growing_head, head
 from .victims import kill_group, pids
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
+import ray
+
 from infaug.distributed.pool import PoolSolver
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
