@@ -205,8 +205,10 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
             raise ValueError(f"{path} does not exist: give image files or a folder")
         inside = files_below(path) if path.is_dir() else [path]
         found += [file for file in inside if file.suffix.lower() in SUFFIXES]
+    if not paths:
+        raise ValueError("no image is named: give image files or a folder")
     if not found:
-        named = ", ".join(map(str, paths)) or "nothing is named"
+        named = ", ".join(map(str, paths))
         raise ValueError(f"{named}: no image ({', '.join(sorted(SUFFIXES))})")
     return found
 

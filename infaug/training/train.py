@@ -168,7 +168,7 @@ def train(
         run_cell(cell, splits, logger, services.solver)
         finish = partial(_finish, spec, cell, splits, logger, inputs, scores_of)
         found = world.first(finish)
-        display.say(_summary(found))
+        display.say(_summary(found, splits.is_folded))
         return found
 
 
@@ -223,12 +223,13 @@ def _judged(cell: Cell, splits: Splits) -> State:
     return {"index": splits.at.test, "labels": labels, "log_probs": log_probs}
 
 
-def _summary(found: Mapping[str, Any]) -> str:
+def _summary(found: Mapping[str, Any], is_folded: bool) -> str:
     name = training_name(found["row"], found["seed"])
     split = next((s for s in ("test", "selection") if f"{s}_top1" in found), None)
     if split is None:
         return f"{name}: trained on all labelled images"
-    score = f"{found[f'{split}_top1']:.2f} % top-1 on {split}"
+    where = "out of fold" if split == "test" and is_folded else f"on {split}"
+    score = f"{found[f'{split}_top1']:.2f} % top-1 {where}"
     base = f" (base {found['base']})" if "base" in found else ""
     return f"{name}: {score}{base}"
 

@@ -5,7 +5,7 @@ import torch
 from finished import LOSSES, POLICIES, finished_run
 
 from infaug.report.experiment_data import read_experiment
-from infaug.report.page import write_report
+from infaug.report.experiment_page import write_report
 from infaug.report.policy import draw_policy, learned_policy
 
 
