@@ -169,8 +169,8 @@ def choose_learned(
     if not finished:
         which = f"method {row}" if row else "a learned method"
         raise ValueError(
-            f"{folder.path} has no finished training of {which}: it can be exported once "
-            f"its first seed is finished; learned methods are {', '.join(learned)}"
+            f"{folder.path} has no finished training of {which}: it can be exported "
+            f"once its first seed is finished; learned methods are {', '.join(learned)}"
         )
     chosen = _least(folder, finished, row, seed)
     if chosen.found.get("strength") == 0:
@@ -205,8 +205,8 @@ def choose_classifier(
     if not finished:
         which = f"of method {row} " if row else ""
         raise ValueError(
-            f"{folder.path} has no finished training {which}yet: it has one once the first "
-            "seed of a method is finished"
+            f"{folder.path} has no finished training {which}yet: it has one once the "
+            "first seed of a method is finished"
         )
     return _least(folder, finished, row, seed)
 

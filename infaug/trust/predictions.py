@@ -58,8 +58,8 @@ def check_predictions(
 ) -> Trust:
     """Replace some training images by x_aug, one at a time, and refit the head.
 
-    x_aug is the view of an image that `judged_view` picks: through E and G if the method
-    has such a view. Images are drawn at random with the training's seed.
+    x_aug is the view of an image that `judged_view` picks: through E and G if the
+    method has such a view. Images are drawn at random with the training's seed.
 
     Args:
         finished: the training.

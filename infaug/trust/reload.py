@@ -81,7 +81,7 @@ def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
 
 
 def judged_view(cell: Cell) -> Augment:
-    """The last of the method's views that goes through E and G, or its last if none does.
+    """The method's last view that goes through E and G, or its last if none does.
 
     Not yet mixed with other images: I_aug judges x_aug with the label of x.
     """
