@@ -132,7 +132,7 @@ def fit(args: Fit) -> int:
     is_new = not is_finished or folder.lacks_seeds(args.run)
     if shown and is_finished:
         more = "seeds are added" if is_new else "nothing is trained again"
-        print(f"{args.out} holds a finished run; {more}.")
+        print(f"{args.out} holds a finished experiment; {more}.")
     is_fresh = not (folder.path / "trainings").exists()
     began = time.perf_counter()
     result = _run(args, workers, shown)
@@ -143,7 +143,8 @@ def fit(args: Fit) -> int:
             print(result_text(result))
             print("pictures:", *pictures)
             print(effort_of(run).describe(wall_s))
-        checked = list(run.glob("influence-*.json")) or check_in_run(run)
+        done = [f"influence check: {p}" for p in run.glob("influence-*.json")]
+        checked = done or check_in_run(run)
         notes = report_at_end(run, args.out, is_new=is_new)
         show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
