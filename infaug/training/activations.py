@@ -102,8 +102,9 @@ class Activations:
     def _draws_of(self, image: Tensor, digest: str, augment: Augment) -> Tensor:
         x = to_float(image[None]).expand(self.num_draws, *image.shape)
         draws = Draws.of_size(self.num_draws, "draws", digest, device=x.device)
+        x = augment(x, draws)  # in float32: operations mix no precisions
         with autocast(x.device, self.precision):
-            return self.classifier.first(augment(x, draws))
+            return self.classifier.first(x)
 
 
 def digest_of(image: Tensor) -> str:
