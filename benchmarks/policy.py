@@ -30,12 +30,12 @@ from infaug.data.problem import Splits
 from infaug.data.shift import SHIFTS
 from infaug.experiment.plan import settle
 from infaug.randomness import generator
-from infaug.training.alternation import assess, run_cell
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.alternation import assess, run_alternation
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.world import World
 
-METHODS = (
+COMPARED = (
     "base", "uniform_policy", "policy_online", "policy_learned", "policy_alone",
     "pooled_even", "pooled_uniform", "pooled_policy", "pooled_policy_alone",
 )  # fmt: skip
@@ -47,7 +47,7 @@ class Settings:
 
     seeds: tuple[int, ...] = (0, 1, 2)
     shifts: tuple[str, ...] = tuple(SHIFTS)
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] = COMPARED
     labels: int = 300
     target: int = 30
     rounds: RoundsConfig = field(
@@ -67,7 +67,12 @@ class Unrecorded:
         return range(num_steps)
 
     def follow(
-        self, round_: int, phase: str, steps: range, done: Iterable[object], state: Cell
+        self,
+        round_: int,
+        phase: str,
+        steps: range,
+        done: Iterable[object],
+        state: Training,
     ) -> None:
         """Take the steps."""
         for _ in done:
@@ -97,18 +102,18 @@ def problem(shift: str, seed: int, settings: Settings) -> Splits:
 
 
 def trained(
-    method: str, seed: int, splits: Splits, config: RunConfig, policy: Cell | None
-) -> Cell:
+    method: str, seed: int, splits: Splits, config: RunConfig, policy: Training | None
+) -> Training:
     """One training, whole; `policy` is the training that learned the policy."""
-    row = ROWS[method]
+    row = METHODS[method]
     state = None
     if row.policy == "learned":
         assert policy is not None, "policy_online comes first"
         state = policy.policy.state_dict()
     cpu = torch.device("cpu")
-    cell = Cell(row, seed, splits, config, World(), cpu, policy=state)
-    run_cell(cell, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
-    return cell
+    training = Training(row, seed, splits, config, World(), cpu, policy=state)
+    run_alternation(training, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
+    return training
 
 
 def main(settings: Settings) -> None:
@@ -129,20 +134,20 @@ def main(settings: Settings) -> None:
         for seed in settings.seeds:
             splits, policy = problem(shift, seed, settings), None
             for name in settings.methods:
-                cell = trained(name, seed, splits, config, policy)
-                tops[name].append(assess(cell, splits.test).accuracy)
+                training = trained(name, seed, splits, config, policy)
+                tops[name].append(assess(training, splits.test).accuracy)
                 if name == "policy_online":
-                    policy = cell
+                    policy = training
             if policy is not None:
                 shares = sorted(policy.policy.shares().items(), key=lambda s: -s[1])
                 learned = ", ".join(f"{name} {share:.2f}" for name, share in shares[:5])
                 print(f"<!-- {shift}, seed {seed}: {learned} -->", flush=True)
         found[shift] = tops
-        cells = (
+        trainings = (
             f"{mean(tops[name]):.1f} ({', '.join(f'{top:.1f}' for top in tops[name])})"
             for name in settings.methods
         )
-        print(f"| {shift} | " + " | ".join(cells) + " |", flush=True)
+        print(f"| {shift} | " + " | ".join(trainings) + " |", flush=True)
     seconds = round(time.perf_counter() - began)
     print(json.dumps({"top1": found, "seeds": settings.seeds, "seconds": seconds}))
 

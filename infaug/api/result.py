@@ -111,5 +111,5 @@ def _learned(folder: RunFolder) -> LearnedAugment | None:
         chosen = choose_learned(folder)
     except ValueError:
         return None
-    config = ExportConfig(row=chosen.row.name, seed=chosen.seed)
+    config = ExportConfig(method=chosen.method.name, seed=chosen.seed)
     return augment_of(folder.path, config)[0]

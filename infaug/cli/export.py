@@ -19,8 +19,8 @@ class Export(Output):
     """Write what a run learned into a folder that is used without the run.
 
     The augmentation and the classifier as safetensors, and a card in JSON; as programs
-    for torch.export and ONNX if requested, each checked against the original. Row and
-    seed are chosen by selection loss, never on test images.
+    for torch.export and ONNX if requested, each checked against the original. Method
+    and seed are chosen by selection loss, never on test images.
     """
 
     run: tyro.conf.Positional[str]

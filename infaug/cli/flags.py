@@ -134,6 +134,8 @@ SHORT = {
     "--preset": "--mode",
     "--color-mode": "--data.mode",
     "--num-rounds": "--rounds.rounds",
+    "--rows": "--methods",
+    "--row": "--method",
 }
 
 

@@ -13,7 +13,7 @@ from infaug.experiment.finished import FinishedTraining, data_of
 from infaug.experiment.verdict import half_width, with_best_random
 from infaug.export.artefact import FORMAT, VERSION
 from infaug.record.folder import LOOKS_FILE, RunFolder
-from infaug.training.rows import rows_of
+from infaug.training.methods import methods_of
 from infaug.training.views import base_of
 
 UNSTATED = (
@@ -59,16 +59,20 @@ def write_card(
         "what": "a learned augmentation: x_aug = G(x, E(x) + noise), and the "
         "classifier F that was trained with it",
         "licence": licence or UNSTATED,
-        "cell": {"row": chosen.row.name, "seed": chosen.seed, "chosen_by": chosen.how},
+        "cell": {
+            "row": chosen.method.name,
+            "seed": chosen.seed,
+            "chosen_by": chosen.how,
+        },
         "verdict": result["verdict"] if result else None,
         "comparisons": result["comparisons"] if result else [],
         "accuracy": accuracies(folder, config),
-        "of_this_cell": {
+        "of_this_training": {
             key: value
             for key, value in chosen.found.items()
             if key.startswith(("selection_", "test_")) or key == "strength"
         },
-        "looks": looks_in(folder, chosen.row.name),
+        "looks": looks_in(folder, chosen.method.name),
         "image": {
             "channels": channels,
             "height": height,
@@ -77,8 +81,8 @@ def write_card(
             "other_sizes": "E sees the image scaled to this size; fields are made at "
             "this size and interpolated to the image's",
         },
-        "used_after": base_of(chosen.row, config.rounds.base)
-        if chosen.row.learns_on_base
+        "used_after": base_of(chosen.method, config.rounds.base)
+        if chosen.method.learns_on_base
         else "none",
         "tau": TAU,
         "transform": to_dict(config.transform),
@@ -116,11 +120,11 @@ def accuracies(folder: RunFolder, config: RunConfig) -> dict[str, dict[str, Any]
     Student's t over seeds; None for one seed.
     """
     found: dict[str, dict[int, dict[str, Any]]] = {}
-    for row in rows_of(config):
+    for row in methods_of(config):
         records = {
             seed: record
             for seed in range(config.seeds)
-            if (record := folder.cell_result(row.name, seed)) is not None
+            if (record := folder.training_result(row.name, seed)) is not None
         }
         if len(records) == config.seeds:
             found[row.name] = records

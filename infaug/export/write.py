@@ -31,7 +31,7 @@ def augment_of(
     run: Path, config: ExportConfig, *, strength: float = 1.0
 ) -> tuple[LearnedAugment, str]:
     """The transform of a run's cell without writing anything, and the cell's name."""
-    chosen = choose_learned(RunFolder(run), config.row, config.seed)
+    chosen = choose_learned(RunFolder(run), config.method, config.seed)
     settings = chosen.config.estimator
     augment = LearnedAugment(chosen.transform(), settings, strength=strength)
     return augment, chosen.name
@@ -49,7 +49,7 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     """
     if "onnx" in config.formats:
         check_onnx()
-    chosen = choose_learned(RunFolder(run), config.row, config.seed)
+    chosen = choose_learned(RunFolder(run), config.method, config.seed)
     transform = chosen.transform()
     _enter(out)
     try:

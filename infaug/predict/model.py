@@ -68,7 +68,7 @@ def open_model(
     if (place / CARD).exists():
         if row is not None or seed is not None:
             raise ValueError(
-                f"{place} is an export, which holds one classifier: leave out --row "
+                f"{place} is an export, which holds one classifier: leave out --method "
                 "and --seed, or give the run it came from"
             )
         return _of_export(place, device)

@@ -60,7 +60,7 @@ class Display:
     """Progress of a run; silent unless `shown`.
 
     Args:
-        steps_of_cell: for each cell, steps of every phase.
+        steps_of_training: for each cell, steps of every phase.
         num_rounds: for each cell, its rounds.
         shown: whether anything is printed.
         at_a_time: trainings done at once.
@@ -69,15 +69,15 @@ class Display:
 
     def __init__(
         self,
-        steps_of_cell: Sequence[Mapping[str, int]],
+        steps_of_training: Sequence[Mapping[str, int]],
         num_rounds: Sequence[int],
         *,
         shown: bool,
         at_a_time: int = 1,
         now: Callable[[], float] = time.monotonic,
     ):
-        self.num_cells = len(steps_of_cell)
-        self.left = [dict(steps) for steps in steps_of_cell]
+        self.num_trainings = len(steps_of_training)
+        self.left = [dict(steps) for steps in steps_of_training]
         self.num_rounds = num_rounds
         self._now, self._at_a_time = now, at_a_time
         self._line = Line(shown=shown, now=now)
@@ -90,7 +90,7 @@ class Display:
         """A line that stays."""
         self._line.say(message)
 
-    def skip_cell(self, cell: int) -> None:
+    def skip_training(self, cell: int) -> None:
         """A whole cell that is already finished."""
         self.left[cell] = {}
         self._running.pop(cell, None)
@@ -117,7 +117,7 @@ class Display:
             self._loss = f"  validation loss {metrics['selection_loss']:.3f}"
         self._running[cell] = (
             f"{training_name(labels['row'], labels['seed'])} "
-            f"[{cell + 1}/{self.num_cells}]  "
+            f"[{cell + 1}/{self.num_trainings}]  "
             f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} {step}/{steps.stop}"
         )
         self._line.renew(

@@ -9,10 +9,10 @@ from typing import Any
 
 from infaug.config import RunConfig
 from infaug.data.problem import FINAL
-from infaug.experiment.cells import plan_cells
+from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.tuning import TRIAL
 from infaug.record.folder import RunFolder
-from infaug.training.rows import GENERATOR, ROWS, rows_of
+from infaug.training.methods import GENERATOR, METHODS, methods_of
 
 Line = dict[str, Any]
 
@@ -39,7 +39,7 @@ class Facts:
     starts: Sequence[Line]
     num_done: int
     """Finished cells; the candidates of `base_tuned` and fitting G are cells, too."""
-    num_cells: int | None
+    num_trainings: int | None
     """All cells; None while it is not settled which are run."""
     as_of: datetime
     """When the run last wrote something."""
@@ -56,14 +56,14 @@ class Facts:
         Of a run that finished before there were all of today's rows, those it has.
         """
         if self.is_settled:
-            rows = [row.name for row in rows_of(self.config)]
+            rows = [row.name for row in methods_of(self.config)]
             return [n for n in rows if self.found.get(n) or not self.is_finished]
         begun = {line["row"] for line in self.metrics}
-        return [name for name in ROWS if name in begun]
+        return [name for name in METHODS if name in begun]
 
     def metrics_of(self, phase: str) -> list[Line]:
         """The lines of a phase; candidates of `base_tuned` and G's fit left out."""
-        return [m for m in self.metrics if m["phase"] == phase and m["row"] in ROWS]
+        return [m for m in self.metrics if m["phase"] == phase and m["row"] in METHODS]
 
 
 def read_facts(path: Path, name: str) -> Facts:
@@ -81,7 +81,7 @@ def read_facts(path: Path, name: str) -> Facts:
         )
     config, asked = folder.config(kept[0]), folder.config(kept[-1])
     results = [_read(p) for p in sorted(path.glob("trainings/*/result.json"))]
-    rows = [row.name for row in rows_of(config)] if folder.is_settled else []
+    rows = [row.name for row in methods_of(config)] if folder.is_settled else []
     return Facts(
         path=path,
         name=name,
@@ -95,7 +95,7 @@ def read_facts(path: Path, name: str) -> Facts:
         timings=folder.lines("timings.jsonl"),
         starts=folder.lines("starts.jsonl"),
         num_done=len(results),
-        num_cells=_num_cells(config) if folder.is_settled else None,
+        num_trainings=_num_cells(config) if folder.is_settled else None,
         as_of=_newest(path),
     )
 
@@ -106,7 +106,7 @@ def _by_seed(results: Sequence[Line], row: str) -> dict[int, Line]:
 
 
 def _num_cells(config: RunConfig) -> int:
-    return len(plan_cells(config, rows_of(config), range(config.seeds)))
+    return len(plan_trainings(config, methods_of(config), range(config.seeds)))
 
 
 def _read(path: Path) -> Line:

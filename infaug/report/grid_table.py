@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infaug.experiment.grid import Column, Table, grid_cell
+from infaug.experiment.grid import Column, Table, grid_training
 from infaug.experiment.results import Record, Results
 from infaug.experiment.summary import gap_closed, statistics
 from infaug.experiment.verdict import CONTROLS_OF, Verdict, best_random, verdict
 from infaug.report.verdict import describe, describe_answer
-from infaug.training.rows import RANDOM, RANDOM_ROWS, RIVALS
+from infaug.training.methods import RANDOM, RANDOM_METHODS, RIVALS
 
 NOT_RUN = "not run"
 LABELS = {
@@ -62,7 +62,7 @@ def markdown(table: Table, results: Results, seeds: int, command: str) -> str:
     lines += ["", "```", f"{command} --tables {table.name} --seeds {seeds}", "```"]
     if missing := _missing(table, found, seeds):
         rows = " ".join(missing)
-        again = f"{command} --tables {table.name} --seeds {seeds} --rows {rows}"
+        again = f"{command} --tables {table.name} --seeds {seeds} --methods {rows}"
         lines += ["", "Not run, or not for all seeds:", "", "```", again, "```"]
     return "\n".join(lines)
 
@@ -73,8 +73,8 @@ Found = Mapping[str, Mapping[int, Record]]
 def _found(table: Table, column: Column, results: Results, seeds: int) -> Found:
     """Results by row and seed."""
     found: dict[str, dict[int, Record]] = {}
-    for row in table.rows:
-        cells = (grid_cell(row, seed, column.config) for seed in range(seeds))
+    for row in table.methods:
+        cells = (grid_training(row, seed, column.config) for seed in range(seeds))
         got = {cell.seed: results.get(cell) for cell in cells}
         found[row] = {seed: record for seed, record in got.items() if record}
     return found
@@ -85,8 +85,8 @@ def _rows(
 ) -> list[str]:
     lines = [f"| row | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     best = [best_random(column) for column in found]
-    for row in table.rows:
-        if row == RANDOM_ROWS[0] and RANDOM_ROWS[1] in table.rows:
+    for row in table.methods:
+        if row == RANDOM_METHODS[0] and RANDOM_METHODS[1] in table.methods:
             lines.append(_line("`base_random`", best, seeds))
         label = LABELS.get(row, f"`{row}`")
         lines.append(_line(label, [column[row] for column in found], seeds))
@@ -113,7 +113,7 @@ def complete(found: Found, seeds: int) -> dict[str, dict[int, float]]:
     return {
         name: {seed: records[seed]["test_top1"] for seed in range(seeds)}
         for name, records in rows.items()
-        if name not in RANDOM_ROWS and len(records) == seeds
+        if name not in RANDOM_METHODS and len(records) == seeds
     }
 
 
@@ -142,5 +142,7 @@ def _chosen(found: Found) -> str:
 
 def _missing(table: Table, found: Sequence[Found], seeds: int) -> list[str]:
     return [
-        row for row in table.rows if any(len(column[row]) < seeds for column in found)
+        row
+        for row in table.methods
+        if any(len(column[row]) < seeds for column in found)
     ]

@@ -12,7 +12,7 @@ from infaug.estimate.learned_transform import LearnedTransform
 from infaug.report.facts import Facts
 from infaug.report.standing import speaking_row
 from infaug.report.views import load_transform
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
 from infaug.trust.reload import Finished, reload
 
 Made = TypeVar("Made")
@@ -28,7 +28,7 @@ class Material:
     @property
     def row(self) -> str:
         """The cell's row."""
-        return self.finished.cell.row.name
+        return self.finished.cell.method.name
 
     @property
     def seed(self) -> int:
@@ -49,7 +49,7 @@ class Material:
         rows = [
             row
             for row, found in self.facts.found.items()
-            if ROWS[row].is_learned and self.seed in found
+            if METHODS[row].is_learned and self.seed in found
         ]
         rows.sort(key=lambda row: row != self.row)
         return {row: self._transform(row) for row in rows}

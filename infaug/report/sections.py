@@ -29,7 +29,7 @@ from infaug.report.standing import (
 )
 from infaug.report.toward_use import Seen
 from infaug.report.words import number
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
 
 Context = Mapping[str, Any]
 NUM_AIMS = 10
@@ -87,7 +87,7 @@ def pictures(material: Material) -> Context:
     return {
         "galleries": galleries,
         "seed": material.seed,
-        "on_base": ROWS[material.row].learns_on_base,
+        "on_base": METHODS[material.row].learns_on_base,
         "aims": examples(material.splits.influence, NUM_AIMS, "influence image"),
         "is_large": is_large(material),
     }

@@ -8,7 +8,7 @@ from statistics import fmean
 from infaug.experiment.summary import gap_closed, statistics
 from infaug.experiment.verdict import best_random, headline_method, with_best_random
 from infaug.report.facts import Facts, Line
-from infaug.training.rows import RANDOM, RANDOM_ROWS
+from infaug.training.methods import RANDOM, RANDOM_METHODS
 from infaug.words import are, plural, were
 
 
@@ -34,7 +34,7 @@ def standings(facts: Facts) -> list[Standing]:
     lines = []
     best = best_random(facts.found)
     for name in facts.row_names:
-        is_part = name in RANDOM_ROWS
+        is_part = name in RANDOM_METHODS
         if is_part and RANDOM not in [line.row for line in lines]:
             lines.append(_standing(RANDOM, best))
         lines.append(_standing(name, facts.found.get(name, {}), is_part=is_part))

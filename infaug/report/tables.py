@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from infaug.experiment.leaderboard import Board, Entry, is_fixed
 from infaug.experiment.verdict import MIN_SEEDS, Comparison, compare
 from infaug.record.atomic import write_bytes
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
 
 SCHEMA = pa.schema({
     "problem": pa.string(),
@@ -151,7 +151,7 @@ def findings(board: Board) -> list[str]:
         f"{board.problem}: {best.method} is the best fixed policy by selection "
         f"({best.selection:.1f} % there, {best.top1:.1f} % on test)."
     ]
-    learned = [e for e in board.entries if ROWS[e.method].is_learned and e.tops]
+    learned = [e for e in board.entries if METHODS[e.method].is_learned and e.tops]
     fixed = [e for e in board.entries if is_fixed(e.method) and e.tops]
     lines += [f"{board.problem}: {_stands(entry, fixed)}." for entry in learned]
     return lines

@@ -9,7 +9,7 @@ from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Verdict, verdict
 from infaug.report.facts import Facts
 from infaug.report.standing import tops
 from infaug.report.words import PHASES, explained, listed, number, signed
-from infaug.training.rows import RANDOM, RANDOM_ROWS, ROWS
+from infaug.training.methods import METHODS, RANDOM, RANDOM_METHODS
 from infaug.words import plural
 
 HEADLINES = {
@@ -138,7 +138,7 @@ def verdict_so_far(facts: Facts) -> Verdict:
     }
     found = verdict(tops(facts), given_up)
     planned = set(facts.row_names)
-    if planned & set(RANDOM_ROWS):
+    if planned & set(RANDOM_METHODS):
         planned.add(RANDOM)
     missing = tuple(name for name in found.missing if name not in planned)
     return replace(found, missing=missing)
@@ -232,15 +232,15 @@ def _ahead(facts: Facts, compared: Sequence[str | None]) -> list[str]:
     """The best row, where it is none of those that the verdict compares."""
     means = {row: fmean(seeds.values()) for row, seeds in tops(facts).items()}
     best = max(means, key=means.__getitem__, default=None)
-    if best in (None, *compared) or (best in ROWS and ROWS[best].is_oracle):
+    if best in (None, *compared) or (best in METHODS and METHODS[best].is_oracle):
         return []
     return [f"The best method is none of these: {best}, {number(means[best])} %."]
 
 
 def _progress(facts: Facts) -> str:
-    if facts.num_cells is None:
+    if facts.num_trainings is None:
         return "It has not begun to train."
-    said = f"{facts.num_done} of {plural(facts.num_cells, 'cell')} are done"
+    said = f"{facts.num_done} of {plural(facts.num_trainings, 'cell')} are done"
     last = facts.metrics[-1] if facts.metrics else None
     if last is None:
         return f"{said}."

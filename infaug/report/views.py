@@ -29,7 +29,7 @@ from infaug.export.learned_augment import LearnedAugment
 from infaug.randomness import Draws, generator
 from infaug.record.folder import RunFolder
 from infaug.report.figures import FLOW_COLOUR, plot_flow
-from infaug.training.rows import Row, rows_of
+from infaug.training.methods import Method, methods_of
 from infaug.training.views import base_of
 from infaug.types import Augment
 from infaug.words import plural
@@ -66,9 +66,9 @@ def draw_views(run: Path) -> list[Path]:
 
 def learned_rows(
     folder: RunFolder, config: RunConfig
-) -> Iterator[tuple[Row, dict[str, Tensor]]]:
+) -> Iterator[tuple[Method, dict[str, Tensor]]]:
     """Every finished learned row of seed 0, with the weights of its E and G."""
-    for row in rows_of(config):
+    for row in methods_of(config):
         weights = folder.training(row.name, 0).path / "transform.safetensors"
         if row.is_learned and weights.exists():
             yield row, load_file(weights)
@@ -85,7 +85,7 @@ def load_transform(
 
 
 def _draw(
-    row: Row, splits: Splits, base: Augment, learned: Augment, path: Path
+    row: Method, splits: Splits, base: Augment, learned: Augment, path: Path
 ) -> None:
     shown = some_of_each_class(splits.train, NUM_IMAGES)
     x = to_float(splits.train.select(shown).images)

@@ -31,7 +31,7 @@ def test_what_was_not_run_or_learns_nothing_is_refused(grey_run):
     with pytest.raises(ValueError, match="no finished cell of row learned"):
         choose_learned(folder, "learned")
     for row in ("base", "nonsense"):
-        with pytest.raises(ValueError, match=f"--row {row} learns no augmentation"):
+        with pytest.raises(ValueError, match=f"--method {row} learns no augmentation"):
             choose_learned(folder, row)
 
 

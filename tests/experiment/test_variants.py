@@ -5,7 +5,7 @@ from tiny import CONFIG
 from infaug.config import DataConfig
 from infaug.data.problem import divide
 from infaug.data.source import load
-from infaug.experiment.grid import grid_cell
+from infaug.experiment.grid import grid_training
 from infaug.experiment.results import Results
 from infaug.experiment.variants import Variant, develop, run_variant, variants_table
 from infaug.record.folder import RunFolder
@@ -26,7 +26,7 @@ def as_set(images: torch.Tensor) -> set[bytes]:
 def test_a_variant_changes_the_settings_it_names_and_so_its_key():
     changed, same = MILD.cell(CONFIG, 0), DEFAULT.cell(CONFIG, 0)
     assert changed.config.estimator.probability == 0.5
-    assert same == grid_cell(DEFAULT.row, 0, CONFIG)
+    assert same == grid_training(DEFAULT.row, 0, CONFIG)
     assert changed.key != same.key
 
 
@@ -67,7 +67,7 @@ def test_differences_are_paired_by_seed(tmp_path):
     for variant, tops in ((DEFAULT, (90.0, 80.0)), (MILD, (92.0, 82.0))):
         for seed, top in enumerate(tops):
             cell = variant.cell(CONFIG, seed)
-            about = {"row": cell.row, "seed": seed, "config": cell.settings}
+            about = {"row": cell.method, "seed": seed, "config": cell.settings}
             results.add({**about, "development_top1": top})
     text = variants_table((DEFAULT, MILD), CONFIG, 2, results)
     assert "| mild | 87.0 ± 7.1 | +2.0 (+2.0 to +2.0) |" in text

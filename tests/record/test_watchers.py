@@ -18,7 +18,7 @@ from infaug.record.watcher import Metrics, Moment, Stretch
 from infaug.training import train
 from infaug.training.services import Services
 
-CONFIG = tiny(rows=("base_learned",))
+CONFIG = tiny(methods=("base_learned",))
 
 
 class Told:

@@ -21,7 +21,7 @@ from infaug.report.one_run import report_at_end, write_report
 from infaug.report.settings import command
 from infaug.report.verdict import conclude
 from infaug.report.words import MINUS
-from infaug.training.rows import RANDOM_ROWS
+from infaug.training.methods import RANDOM_METHODS
 
 VOID = {"meta", "img", "br", "path", "circle", "rect"}
 MOST_BYTES = 5_000_000
@@ -295,7 +295,7 @@ def test_at_a_url_a_finished_run_keeps_its_report_and_a_going_one_is_only_read(
 def test_facts_of_rows_that_are_tried_are_left_out_of_the_curves(run):
     facts = read_facts(run, "run")
     assert {m["row"] for m in facts.metrics_of("classify")} == set(facts.row_names)
-    assert facts.num_cells == facts.num_done == 6
+    assert facts.num_trainings == facts.num_done == 6
 
 
 def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
@@ -305,13 +305,13 @@ def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
     assert ahead in said_of(replace(read_facts(run, "run"), found=found))
     found = {
         row: {0: {"seed": 0, "test_top1": top, "selection_top1": top}}
-        for row, top in {"none": 36.0, "learned": 41.0, RANDOM_ROWS[0]: 77.5}.items()
+        for row, top in {"none": 36.0, "learned": 41.0, RANDOM_METHODS[0]: 77.5}.items()
     }
     facts = read_facts(run, "run")
     asked = replace(facts.config, rows=tuple(found))
     random = replace(facts, found=found, config=asked)
     assert "best method is none of these: base_random, 77.50 %." in said_of(random)
-    del found[RANDOM_ROWS[0]]
+    del found[RANDOM_METHODS[0]]
     assert "best row" not in said_of(replace(read_facts(run, "run"), found=found))
 
 

@@ -39,7 +39,7 @@ def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
 def test_an_experiment_killed_while_its_policy_learns_ends_with_the_same_bytes(
     tmp_path,
 ):
-    config = tiny(rows=("policy_alone",))
+    config = tiny(methods=("policy_alone",))
     assert start(tmp_path / "undisturbed", None, config) == 0
     for doom in (
         ["policy_online", 0, "estimate", 3],
@@ -77,7 +77,7 @@ def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp
 )  # fmt: skip
 def test_seeds_that_are_added_give_what_all_at_once_would_have(first, tmp_path):
     """To a finished run, and to one that was killed."""
-    less = tiny(rows=("base",))
+    less = tiny(methods=("base",))
     more = replace(less, seeds=2)
     start(tmp_path / "grown", first, less)
     assert start(tmp_path / "grown", None, more) == 0
