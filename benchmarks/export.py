@@ -23,6 +23,7 @@ from torchvision.transforms import InterpolationMode, v2
 from infaug.config import EstimatorConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.export import LearnedAugment
+from infaug.export.view import GeneratorViews
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,8 @@ def measure(settings: Settings, size: int) -> dict[str, float]:
 def learned(settings: Settings, size: int) -> Callable[[Tensor], Tensor]:
     """E and G as a run begins with: weights make no difference to the time."""
     transform = build_transform(TransformConfig(), settings.channels, size, size, 0)
-    return LearnedAugment(transform, EstimatorConfig()).to(settings.device)
+    views = GeneratorViews(transform, EstimatorConfig())
+    return LearnedAugment(views).to(settings.device)
 
 
 JITTER = v2.Compose(

@@ -1,17 +1,19 @@
 """What a policy taught by influence is worth under shifts, with few target images.
 
 Digits, 300 labels; target images are shifted, 30 of them have labels and drive, all
-others test. Trainings have 300 steps. `pooled_*` train on the target images as half of
-what F sees. Prints a table of top-1 on the test images, %, and a line of JSON.
+others test. Trainings have 300 steps. `pooled_*` and `even_*` train on the target
+images, too; `*_tuned` choose their base by them. Every finished training is a line of
+`--out`; a rerun goes on there. Prints a table of top-1 on the test images, %.
 
-    python benchmarks/policy.py --seeds 0 1 2
+    python benchmarks/policy.py --out policy.jsonl --seeds 0 1 2
 """
 
 import json
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import mean
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -29,15 +31,22 @@ from infaug.data.digits import digits
 from infaug.data.problem import Splits
 from infaug.data.shift import SHIFTS
 from infaug.experiment.plan import settle
+from infaug.experiment.tuning import (
+    candidates_for,
+    choose,
+    trial_config,
+    trial_method,
+    tuned_config,
+)
 from infaug.randomness import generator
 from infaug.training.alternation import assess, run_alternation
-from infaug.training.methods import METHODS
+from infaug.training.methods import METHODS, Method
 from infaug.training.state import Training
 from infaug.world import World
 
 COMPARED = (
-    "base", "uniform_policy", "policy_online", "policy_learned", "policy_alone",
-    "pooled_even", "pooled_uniform", "pooled_policy", "pooled_policy_alone",
+    "policy_online", "policy_learned", "policy_alone", "pooled_even", "pooled_uniform",
+    "pooled_policy", "pooled_policy_alone", "pooled_stretched", "even_tuned",
 )  # fmt: skip
 
 
@@ -45,6 +54,7 @@ COMPARED = (
 class Settings:
     """What is measured."""
 
+    out: Path = Path("policy.jsonl")
     seeds: tuple[int, ...] = (0, 1, 2)
     shifts: tuple[str, ...] = tuple(SHIFTS)
     methods: tuple[str, ...] = COMPARED
@@ -79,12 +89,13 @@ class Unrecorded:
             pass
 
 
-def problem(shift: str, seed: int, settings: Settings) -> Splits:
+def problem(
+    whole: Labelled, shift: str, seed: int, num_labels: int, num_target: int
+) -> Splits:
     """Labelled images as they are; target images, the same number a class, shifted."""
-    whole = digits()
     order = torch.randperm(len(whole), generator=generator(seed, "policy benchmark"))
-    train, rest = order[: settings.labels], order[settings.labels :]
-    labels, per_class = whole.labels[rest], settings.target // whole.num_classes
+    train, rest = order[:num_labels], order[num_labels:]
+    labels, per_class = whole.labels[rest], num_target // whole.num_classes
     is_target = F.one_hot(labels).cumsum(0).gather(1, labels[:, None])[:, 0]
     is_target = is_target <= per_class
     numbers = generator(seed, "policy benchmark", shift)
@@ -94,7 +105,7 @@ def problem(shift: str, seed: int, settings: Settings) -> Splits:
     return Splits(
         train=whole.select(train),
         influence=driving,
-        selection=driving,  # Reported in metrics alone.
+        selection=driving,  # Reported in metrics, and candidates are chosen by it.
         test=held.select((~is_target).nonzero()[:, 0]),
         unlabelled=whole.images[:0],
         bad=(),
@@ -102,22 +113,95 @@ def problem(shift: str, seed: int, settings: Settings) -> Splits:
 
 
 def trained(
-    method: str, seed: int, splits: Splits, config: RunConfig, policy: Training | None
+    method: Method,
+    seed: int,
+    splits: Splits,
+    config: RunConfig,
+    policy: Training | None,
 ) -> Training:
     """One training, whole; `policy` is the training that learned the policy."""
-    row = METHODS[method]
     state = None
-    if row.policy == "learned":
+    if method.policy == "learned":
         assert policy is not None, "policy_online comes first"
         state = policy.policy.state_dict()
     cpu = torch.device("cpu")
-    training = Training(row, seed, splits, config, World(), cpu, policy=state)
+    training = Training(method, seed, splits, config, World(), cpu, policy=state)
     run_alternation(training, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
     return training
 
 
+def tuned(seed: int, splits: Splits, config: RunConfig) -> RunConfig:
+    """The config with the base that a short training of each candidate recommends."""
+    found = {}
+    for name in candidates_for(config.rounds.base):
+        trial = trial_config(config, name)
+        training = trained(trial_method(name), seed, splits, trial, None)
+        score = assess(training, splits.selection)
+        found[name] = {
+            "selection_top1": score.accuracy,
+            "selection_loss": score.loss,
+        }
+    return tuned_config(config, choose(found))
+
+
+def measure(settings: Settings, shift: str, seed: int, config: RunConfig) -> None:
+    """Train the methods that `out` does not hold yet."""
+    key = {"shift": shift, "seed": seed}
+    done = {r["method"] for r in records(settings) if key.items() <= r.items()}
+    left = [name for name in settings.methods if name not in done]
+    splits = problem(digits(), shift, seed, settings.labels, settings.target)
+    learns = any(METHODS[name].policy == "learned" for name in left)
+    if learns and "policy_online" not in left:
+        left.insert(0, "policy_online")  # Its policy is not kept: train it again.
+    policy = None
+    for name in left:
+        method = METHODS[name]
+        used = tuned(seed, splits, config) if method.is_tuned else config
+        training = trained(method, seed, splits, used, policy)
+        if method.learns_policy:
+            policy = training
+        if name in done:
+            continue
+        score = assess(training, splits.test)
+        record = key | {"method": name, "top1": score.accuracy}
+        if method.learns_policy:
+            record["shares"] = training.policy.shares()
+        if method.is_tuned:
+            record["base"] = used.rounds.base
+        with settings.out.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+def records(settings: Settings) -> list[dict[str, Any]]:
+    """What `out` holds."""
+    if not settings.out.exists():
+        return []
+    return [json.loads(line) for line in settings.out.read_text().splitlines()]
+
+
+def report(settings: Settings) -> str:
+    """Markdown: mean top-1 of each method and shift, and its seeds."""
+    lines = [
+        "| shift | " + " | ".join(settings.methods) + " |",
+        "|---" * (len(settings.methods) + 1) + "|",
+    ]
+    tops: dict[tuple[str, str], list[float]] = {}
+    for record in records(settings):
+        at = record["shift"], record["method"]
+        tops.setdefault(at, []).append(record["top1"])
+    for shift in settings.shifts:
+        found = [tops.get((shift, name), []) for name in settings.methods]
+        cells = (
+            f"{mean(top):.1f} ({', '.join(f'{each:.1f}' for each in top)})"
+            if top else ""
+            for top in found
+        )  # fmt: skip
+        lines.append(f"| {shift} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main(settings: Settings) -> None:
-    """Train every method under every shift, and print."""
+    """Train what is missing, and print."""
     torch.set_num_threads(1)
     config = RunConfig(
         classifier=ClassifierConfig(precision="float32"),
@@ -126,30 +210,10 @@ def main(settings: Settings) -> None:
         rounds=replace(settings.rounds, ledger_images=0),
     )
     config = settle(config, (1, 16, 16), torch.device("cpu"))
-    began, found = time.perf_counter(), {}
-    print("| shift | " + " | ".join(settings.methods) + " |", flush=True)
-    print("|---" * (len(settings.methods) + 1) + "|")
-    for shift in settings.shifts:
-        tops: dict[str, list[float]] = {name: [] for name in settings.methods}
-        for seed in settings.seeds:
-            splits, policy = problem(shift, seed, settings), None
-            for name in settings.methods:
-                training = trained(name, seed, splits, config, policy)
-                tops[name].append(assess(training, splits.test).accuracy)
-                if name == "policy_online":
-                    policy = training
-            if policy is not None:
-                shares = sorted(policy.policy.shares().items(), key=lambda s: -s[1])
-                learned = ", ".join(f"{name} {share:.2f}" for name, share in shares[:5])
-                print(f"<!-- {shift}, seed {seed}: {learned} -->", flush=True)
-        found[shift] = tops
-        trainings = (
-            f"{mean(tops[name]):.1f} ({', '.join(f'{top:.1f}' for top in tops[name])})"
-            for name in settings.methods
-        )
-        print(f"| {shift} | " + " | ".join(trainings) + " |", flush=True)
-    seconds = round(time.perf_counter() - began)
-    print(json.dumps({"top1": found, "seeds": settings.seeds, "seconds": seconds}))
+    for seed in settings.seeds:
+        for shift in settings.shifts:
+            measure(settings, shift, seed, config)
+    print(report(settings))
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ finite is refused on the device, and all that follow it; who reads is told.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from infaug.gradients import GradientSum, gradient_of
 from infaug.world import World
 
 
@@ -38,12 +40,13 @@ def set_rates(optimizer: Optimizer, *rates: float) -> None:
 class Guard:
     """Lets steps pass until one is not finite, and remembers that one.
 
-    Those who share a guard stop together.
+    Those who share a guard stop together. `sums` are of what each name trains.
     """
 
     def __init__(self):
         self.passed: Tensor | None = None
         self.found: dict[str, Tensor] = {}
+        self.sums: dict[str, GradientSum] = {}
 
     def admit(self, name: str, loss: Tensor, norm: Tensor) -> Tensor:
         """Whether the step may be taken: 0 or 1 on its device, and 0 ever after."""
@@ -124,6 +127,8 @@ def take_step(
     guard: Guard,
     *,
     name: str,
+    num_losses: int = 1,
+    compress: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Back-propagate this process's parts of a loss, sum over processes, and step.
 
@@ -135,6 +140,9 @@ def take_step(
         world: who takes part.
         guard: which other steps must have been finite.
         name: what is being trained, for the error.
+        num_losses: how many parts this process has. While the last one is
+            back-propagated, gradients are summed.
+        compress: processes exchange gradients in bfloat16.
 
     Returns:
         The whole loss and the norm of its gradient, on their device.
@@ -142,11 +150,15 @@ def take_step(
     optimizer.zero_grad(set_to_none=True)
     moved = parameters_of(optimizer)
     total = moved[0].new_zeros(())
-    for loss in losses:
-        loss.backward()
+    if name not in guard.sums:
+        guard.sums[name] = GradientSum(moved, world, compress=compress)
+    sums = guard.sums[name]
+    for number, loss in enumerate(losses, start=1):
         total += loss.detach()
-    gradients = [_gradient(p) for p in moved]
-    world.sum_([total, *gradients])
+        with sums.sending(total) if number == num_losses else nullcontext():
+            loss.backward()
+    gradients = [gradient_of(p) for p in moved]
+    sums.finish(total)
     norms = torch.ops.aten._foreach_norm(gradients, 2)
     norm = torch.linalg.vector_norm(torch.stack(norms))
     passed = guard.admit(name, total, norm)
@@ -163,12 +175,6 @@ def take_step(
 def runs_fused(parameters: Iterable[Tensor]) -> bool | None:
     """`fused` of an optimizer: True on a GPU, and PyTorch's own choice elsewhere."""
     return True if any(p.device.type == "cuda" for p in parameters) else None
-
-
-def _gradient(parameter: Tensor) -> Tensor:
-    if parameter.grad is None:
-        parameter.grad = torch.zeros_like(parameter)
-    return parameter.grad
 
 
 def _check_finite(name: str, *, loss: float, norm: float) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -48,6 +49,21 @@ def load_learning_state(
         moments.setdefault(int(index), {})[moment] = tensor.clone()
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
+
+
+@torch.no_grad()
+def take_average(average: nn.Module, network: nn.Module, kept: float) -> None:
+    """Move a network of the same kind: average = kept * average + (1 - kept) * network.
+
+    So do running statistics; counters are copied.
+    """
+    old, new = average.state_dict(), network.state_dict()
+    moves = [name for name, tensor in old.items() if tensor.is_floating_point()]
+    torch.ops.aten._foreach_lerp_(
+        [old[name] for name in moves], [new[name] for name in moves], 1 - kept
+    )
+    for name in old.keys() - set(moves):
+        old[name].copy_(new[name])
 
 
 def fill(

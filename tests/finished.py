@@ -1,16 +1,20 @@
 """A run folder as a finished run leaves it, without training anything."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from tiny import CONFIG
 
 from infaug.classify.network import build_classifier
 from infaug.config import RunConfig, TransformConfig
 from infaug.estimate.learned_transform import LearnedTransform, build_transform
+from infaug.estimate.policy import Policy
 from infaug.experiment.verdict import Verdict
+from infaug.randomness import generator
 from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
 
@@ -22,31 +26,37 @@ LOSSES = {
     "base_learned": (0.4, 0.2),
     "pooled_learned": (0.3, 0.6),
 }
+# Of a policy's methods, in experiments that have them.
+POLICIES = {"policy_online": (0.1, 0.7), "pooled_policy": (0.8, 0.9)}
 
 
-def run_config(**transform) -> RunConfig:
+def run_config(rows: Iterable[str] = LOSSES, **transform) -> RunConfig:
     return replace(
         CONFIG,
         transform=TransformConfig(tau_size=8, **transform),
         classifier=replace(CONFIG.classifier, network="allconv"),
         rounds=replace(CONFIG.rounds, base="affine"),
-        rows=tuple(LOSSES),
+        rows=tuple(rows),
         seeds=2,
     )
 
 
 def finished_run(
-    path: Path, channels: int = 1, given_up: tuple[str, ...] = (), **transform
+    path: Path,
+    channels: int = 1,
+    given_up: tuple[str, ...] = (),
+    rows: Mapping[str, tuple[float, float]] = LOSSES,
+    **transform,
 ) -> Path:
-    """Rows `base`, `base_learned`, `pooled_learned` on two seeds, images of 16 px."""
-    config = run_config(**transform)
+    """Two seeds of methods with these selection losses, images of 16 px."""
+    config = run_config(rows, **transform)
     folder = RunFolder(path)
     path.mkdir(parents=True)
     folder.settle(config)
     folder.match_data(
         {"classes": list(CLASSES), "image shape": [channels, 16, 16], "checksum": "0"}
     )
-    for row, losses in LOSSES.items():
+    for row, losses in rows.items():
         for seed, loss in enumerate(losses):
             classifier = build_classifier("allconv", channels, len(CLASSES), seed)
             weights = {"classifier": classifier.state_dict()}
@@ -56,6 +66,10 @@ def finished_run(
                 seeded = build_transform(config.transform, channels, 16, 16, row, seed)
                 weights["transform"] = seeded.state_dict()
                 found["strength"] = 0.0 if row in given_up else 1.0
+            if row in POLICIES:
+                policy = Policy(config.policy, channels)
+                torch.nn.init.normal_(policy.logits, generator=generator(row, seed))
+                weights["policy"] = policy.state_dict()
             folder.training(row, seed).finish(weights, found)
     numbers = {"difference": -5.0, "low": -195.59, "high": 185.59, "num_seeds": 2}
     verdict = Verdict(

@@ -26,6 +26,7 @@ from infaug.descent import (
     take_step,
 )
 from infaug.precision import autocast
+from infaug.state import take_average
 from infaug.types import Views
 from infaug.world import World
 
@@ -69,10 +70,12 @@ def fit_classifier(
     num_steps: int,
     world: World,
     loss_of: LossOfViews = weighted_views_loss,
+    average: ImageClassifier | None = None,
 ) -> Iterator[tuple[int, StepMetrics]]:
     """Train F for `steps` of a schedule of `num_steps`, yielding after each one.
 
-    `loss_of` views, labels and weights is what is minimised.
+    `loss_of` views, labels and weights is what is minimised. `average` follows F's
+    weights, by `config.ema` of them.
 
     Yields:
         (step, {"loss": nats, "gradient_norm", "learning_rate"}).
@@ -91,6 +94,10 @@ def fit_classifier(
         loss, norm, parts = fitting_step(
             classifier, optimizer, views, config, world, guard, parts, loss_of
         )
+        if average is not None:
+            # The first weights would else be remembered too long.
+            kept = min(config.ema, (1 + step) / (10 + step))
+            take_average(average, classifier, kept)
         found = {"loss": loss, "gradient_norm": norm, "learning_rate": rate}
         metrics = StepMetrics(found, guard)
         yield step, metrics
@@ -171,7 +178,10 @@ def classifier_step(
     The views go through F in `parts` of whole groups, one in memory at a time.
     """
     losses = _losses(classifier, views, config, world, parts, loss_of)
-    result = take_step(losses, optimizer, world, guard, name="classifier")
+    result = take_step(
+        losses, optimizer, world, guard, name="classifier", num_losses=parts,
+        compress=config.bfloat16_gradients,
+    )  # fmt: skip
     assert guard.passed is not None
     merge_statistics(classifier, world, guard.passed)
     return result

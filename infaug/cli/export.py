@@ -83,7 +83,7 @@ def preview(args: Preview) -> int:
             raise ValueError(f"--{name} must be >= 1, got {getattr(args, name)}")
     augment, name = _augment(args)
     files = image_files(args.images)
-    channels = augment.learned.generator.channels
+    channels = augment.views.channels
     images = some_images(files, args.num, channels)
     title = f"{name}, strength {args.strength:g}: {len(images)} of {len(files)} images"
     try:
@@ -104,8 +104,7 @@ def _augment(args: Preview) -> "tuple[LearnedAugment, str]":
 
     if (Path(args.source) / CARD).exists():
         augment = LearnedAugment.load(args.source, strength=args.strength)
-        cell = augment.card["cell"]
-        return augment, f"{cell['row']}-seed{cell['seed']}"
+        return augment, augment.card["cell"]["name"]
     from infaug.export.write import augment_of
     from infaug.record.folder import at_hand
 
@@ -130,11 +129,15 @@ def _lines_of(card: dict[str, Any], out: Path, did: str) -> list[str]:
     cell, image = card["cell"], card["image"]
     size = f"{image['channels']}x{image['height']}x{image['width']}"
     lines = [
-        f"{cell['row']} seed {cell['seed']} ({cell['chosen_by']}), images of {size}",
+        f"{cell['name']} ({cell['chosen_by']}), images of {size}",
         f"verdict: {_verdict(card)}",
     ]
     if (card["looks"] or {}).get("warning"):
         lines.append(f"warning: {card['looks']['warning']} `infaug preview` draws them")
+    if "shares" in card:
+        shares = sorted(card["shares"].items(), key=lambda item: -item[1])
+        drawn = ", ".join(f"{name} {share:.0%}" for name, share in shares[:5])
+        lines.append(f"operations drawn most often: {drawn}")
     lines += [
         f"{name}: differs by {about['max_difference']:.1e} at most"
         for name, about in card["programs"].items()

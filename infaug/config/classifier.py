@@ -67,9 +67,16 @@ class ClassifierConfig:
     label_smoothing: float = 0.0
     """Share of every label that is spread over all classes; 0.1 is usual on ImageNet
     (Szegedy et al., 2016)."""
+    ema: float = 0.0
+    """F that is evaluated and kept is a moving average of the weights, of which this
+    share is kept in a step, less in the first ones; 0: none. 0.9999 is usual on
+    ImageNet. E and s_val see the weights that train."""
     precision: Literal["auto", "float32", "bfloat16", "float64"] = "auto"
     """`auto`: bfloat16 autocast where the hardware multiplies bfloat16 itself, else
     float32. float64 is for proofs."""
+    bfloat16_gradients: bool = False
+    """Workers exchange F's gradients in bfloat16: half the bytes for slow networks
+    between machines, and a little noise."""
     channels_last: bool = True
     """Memory format of convolutions; measured by benchmarks/precision.py."""
     compile: bool = False
@@ -119,3 +126,4 @@ class ClassifierConfig:
         spread = self.label_smoothing
         rule = "must lie in [0, 1)"
         require(0 <= spread < 1, "classifier.label_smoothing", rule, spread)
+        require(0 <= self.ema < 1, "classifier.ema", rule, self.ema)

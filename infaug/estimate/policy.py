@@ -9,8 +9,9 @@ policy of one draw is TrivialAugment, a policy of one choice any fixed augmentat
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int64
@@ -22,7 +23,14 @@ from infaug.config import PolicyConfig
 from infaug.descent import descend
 from infaug.estimate.fit import Batch, Scores
 from infaug.randomness import Draws
-from infaug.transform.operations import OF_COLOUR, OPERATIONS, apply_operations
+from infaug.state import fill
+from infaug.transform.operations import (
+    OF_COLOUR,
+    OPERATIONS,
+    apply_operations,
+    sources_of,
+)
+from infaug.transform.spatial import pixel_grid
 from infaug.world import World
 
 
@@ -47,7 +55,7 @@ class Policy(nn.Module):
 
     def __init__(self, config: PolicyConfig, channels: int):
         super().__init__()
-        self.config = config
+        self.config, self.channels = config, channels
         self.names = usable_operations(config.operations, channels)
         size = len(self.names) * config.num_strengths
         self.logits = nn.Parameter(torch.zeros(config.num_draws, size))
@@ -67,15 +75,27 @@ class Policy(nn.Module):
         self, x: Float[Tensor, "B C H W"], choice: Choice, draws: Draws
     ) -> Float[Tensor, "B C H W"]:
         """The images after their operations."""
-        num = self.config.num_strengths
         for position in range(self.config.num_draws):
-            picked = choice.picked[:, position]
-            interval = picked % num + choice.jitter[:, position]
-            x = apply_operations(
-                x, self.names, picked // num, 2 * interval / num - 1,
-                draws.fork("operation", position),
-            )  # fmt: skip
+            numbers, strength = self._at(choice, position)
+            own = draws.fork("operation", position)
+            x = apply_operations(x, self.names, numbers, strength, own)
         return x
+
+    def flow(self, choice: Choice, height: int, width: int) -> Float[Tensor, "B H W 2"]:
+        """Where each pixel of `render` comes from, (x, y) in [-1, 1]."""
+        maps = torch.eye(3, device=choice.picked.device)
+        for position in range(self.config.num_draws):
+            numbers, strength = self._at(choice, position)
+            maps = maps @ sources_of(self.names, numbers, strength, (height, width))
+        grid = pixel_grid(height, width, like=maps)
+        moved = torch.einsum("bij,hwj->bhwi", maps[:, :2, :2], grid)
+        return moved + maps[:, None, None, :2, 2]
+
+    def _at(self, choice: Choice, position: int) -> tuple[Tensor, Tensor]:
+        """Number of each image's operation at a position, and its strength."""
+        num, picked = self.config.num_strengths, choice.picked[:, position]
+        interval = picked % num + choice.jitter[:, position]
+        return picked // num, 2 * interval / num - 1
 
     @torch.no_grad()
     def forward(
@@ -99,6 +119,23 @@ class Policy(nn.Module):
         """Probability of every operation, mean over positions."""
         probs = self.logits.softmax(dim=1).unflatten(1, (len(self.names), -1))
         return dict(zip(self.names, probs.sum(dim=2).mean(dim=0).tolist(), strict=True))
+
+
+def policy_of(
+    config: PolicyConfig,
+    channels: int,
+    tensors: Mapping[str, Tensor],
+    path: Path,
+    remedy: str,
+) -> Policy:
+    """The policy with these probabilities, which `path` holds; it does not learn.
+
+    Raises:
+        ValueError: if they are not those of such a policy.
+    """
+    policy = Policy(config, channels)
+    fill(policy, tensors, path, remedy)
+    return policy.eval().requires_grad_(False)
 
 
 def usable_operations(names: tuple[str, ...], channels: int) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from infaug.classify.network import build_classifier
 from infaug.config import ExportSeed, RunConfig
 from infaug.data.problem import FINAL
 from infaug.estimate.learned_transform import LearnedTransform, transform_of
+from infaug.estimate.policy import Policy, policy_of
 from infaug.record.folder import RunFolder
 from infaug.state import fill
 from infaug.training.methods import METHODS, Method
@@ -92,6 +93,17 @@ class FinishedTraining:
             self._path("transform"), TRAIN_AGAIN,
         )  # fmt: skip
 
+    def policy(self) -> Policy:
+        """The policy that its views were drawn by; it does not learn.
+
+        Raises:
+            ValueError: if the weights are not those of such a policy.
+        """
+        return policy_of(
+            self.config.policy, self.image_shape[0], self.weights("policy"),
+            self._path("policy"), TRAIN_AGAIN,
+        )  # fmt: skip
+
     def _path(self, part: str) -> Path:
         training = self.folder.training(self.method.name, self.seed)
         return training.path / f"{part}.safetensors"
@@ -138,19 +150,26 @@ def choose_learned(
 ) -> FinishedTraining:
     """The learned training requested; where left open, that of least selection loss.
 
-    Without a method, the learned method whose mean selection loss over its finished
-    seeds is least. Seeds have selection images of their own, so between seeds the loss
-    also tells how hard these are.
+    Without a method, the final training of the answer if it has a learned view; else
+    the learned method whose mean selection loss over its finished seeds is least. Seeds
+    have selection images of their own, so between seeds the loss also tells how hard
+    these are.
 
     Raises:
         ValueError: if there is no such training, or its learned view was given up.
     """
-    learned = [name for name in METHODS if METHODS[name].is_learned]
+    learned = [name for name in METHODS if METHODS[name].has_learned_view]
     if method is not None and method not in learned:
         raise ValueError(
             f"--method {method} learns no augmentation: choose among "
             f"{', '.join(learned)}"
         )
+    if method is None and seed == "best-on-selection":
+        answer = (folder.result() or {}).get("answer")
+        if answer and answer["method"] in learned:
+            return _final(folder, answer["method"])
+    # Of a policy, the training that learned it: others may not choose by selection.
+    learned = [name for name in learned if METHODS[name].policy != "learned"]
     finished = _results(folder, [method] if method else learned)
     if not finished:
         which = f"method {method}" if method else "a learned method"
@@ -188,9 +207,7 @@ def choose_classifier(
     if method is None and seed == "best-on-selection":
         answered = (folder.result() or {}).get("answer")
         if answered:
-            how = "chosen by folds of the target images, trained on all labelled images"
-            chosen = finished_training(folder, answered["method"], FINAL)
-            return replace(chosen, how=how)
+            return _final(folder, answered["method"])
     names = [name for name in METHODS if not METHODS[name].is_oracle]
     finished = _results(folder, [method] if method else names)
     if not finished:
@@ -203,13 +220,18 @@ def choose_classifier(
     return _least(folder, finished, method, seed)
 
 
+def _final(folder: RunFolder, method: str) -> FinishedTraining:
+    how = "chosen by folds of the target images, trained on all labelled images"
+    return replace(finished_training(folder, method, FINAL), how=how)
+
+
 def _least(
     folder: RunFolder, finished: Found, method: str | None, seed: ExportSeed
 ) -> FinishedTraining:
     name = method or min(finished, key=lambda name: _mean_loss(finished[name]))
     seeds = finished[name]
     if seed == "best-on-selection":
-        number = min(seeds, key=lambda k: seeds[k]["selection_loss"])
+        number = min(seeds, key=lambda k: seeds[k].get("selection_loss", 0))
         how = f"least selection loss of seeds {', '.join(map(str, sorted(seeds)))}"
     elif seed in seeds:
         number, how = seed, "asked for by number"

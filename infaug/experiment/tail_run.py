@@ -52,9 +52,9 @@ def run_tail_training(tail: TailTraining, site: Site, *, shown: bool) -> Record:
     was cut short begins again.
 
     Returns:
-        What tells the training (`TailTraining.identity`); "sizes", training images of each
-        class; "test_top1", "test_balanced", "test_by_class" in percent; "ekld" of each
-        class in nats; "seconds" of training F and E, "git_seconds" of fitting GIT.
+        What tells the training (`TailTraining.identity`); "sizes", training images of
+        each class; "test_top1", "test_balanced", "test_by_class" in percent; "ekld" of
+        each class in nats; "seconds" of training F and E, "git_seconds" of fitting GIT.
     """
     folder = RunFolder(site.work / tail.name)
     folder.enter(tail.training.config)
@@ -161,8 +161,7 @@ def _ekld(training: Training, source: Source, test: Labelled) -> dict[str, Any]:
         for draw in range(NUM_DRAWS)
     ]
     x = test.to(training.device)
-    training.classifier.eval()
     found = expected_divergence(
-        training.classifier, x.images, again, x.labels, dtype=training.dtype
+        training.evaluated.eval(), x.images, again, x.labels, dtype=training.dtype
     )
     return {"ekld": list(found)}

@@ -1,7 +1,7 @@
 """An exported folder, read: JSON and tensors, checked before they are used.
 
 DIR/card.json               what it is, what came of it, settings, files; see `card`
-DIR/augment.safetensors     E, G and the strength that was left of them
+DIR/augment.safetensors     E, G and the strength that was left of them, or a policy
 DIR/classifier.safetensors  F
 DIR/augment.pt2             the same as a torch.export program, if asked for
 DIR/augment.onnx            the same as ONNX, if asked for
@@ -19,8 +19,10 @@ from torch import Tensor
 
 from infaug.classify.backbone import name_network
 from infaug.classify.network import ImageClassifier, build_classifier
-from infaug.config import EstimatorConfig, TransformConfig, from_dict
-from infaug.estimate.learned_transform import LearnedTransform, transform_of
+from infaug.config import EstimatorConfig, PolicyConfig, TransformConfig, from_dict
+from infaug.estimate.learned_transform import transform_of
+from infaug.estimate.policy import policy_of
+from infaug.export.view import GeneratorViews, PolicyViews
 from infaug.state import fill
 
 CARD = "card.json"
@@ -30,8 +32,6 @@ FORMAT = "infaug export"
 VERSION = 1
 PARTS: dict[str, type] = {
     "image": dict,
-    "transform": dict,
-    "estimator": dict,
     "classifier": dict,
     "files": dict,
 }
@@ -68,24 +68,25 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def read_transform(
+def read_views(
     folder: Path,
-) -> tuple[LearnedTransform, EstimatorConfig, dict[str, Any]]:
-    """E and G, how tau varies, and the card.
+) -> tuple[GeneratorViews | PolicyViews, dict[str, Any]]:
+    """What was learned, and the card.
 
     Raises:
         ValueError: if a file is missing or broken, or they do not fit together.
     """
     card = read_card(folder)
-    where = folder / CARD
+    where, weights = folder / CARD, folder / AUGMENT
+    image, tensors = card["image"], _tensors(folder, AUGMENT, card)
+    sizes = [_count(image, name, where) for name in ("channels", "height", "width")]
+    if "policy" in card:
+        settings = _settings(PolicyConfig, card, "policy", where)
+        return PolicyViews(policy_of(settings, sizes[0], tensors, weights, AGAIN)), card
     settings = _settings(TransformConfig, card, "transform", where)
     estimator = _settings(EstimatorConfig, card, "estimator", where)
-    image = card["image"]
-    sizes = [_count(image, name, where) for name in ("channels", "height", "width")]
-    transform = transform_of(
-        settings, sizes, _tensors(folder, AUGMENT, card), folder / AUGMENT, AGAIN
-    )
-    return transform, estimator, card
+    transform = transform_of(settings, sizes, tensors, weights, AGAIN)
+    return GeneratorViews(transform, estimator), card
 
 
 def load_classifier(
@@ -138,6 +139,8 @@ def _tensors(folder: Path, name: str, card: Mapping[str, Any]) -> dict[str, Tens
 
 
 def _settings(kind: type, card: Mapping[str, Any], part: str, where: Path) -> Any:
+    if not isinstance(card.get(part), dict):
+        raise ValueError(f"{where} lacks {part!r}: {AGAIN}")
     try:
         return from_dict(kind, card[part])
     except (TypeError, ValueError) as error:

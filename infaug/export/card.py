@@ -56,10 +56,11 @@ def write_card(
     return {
         "format": FORMAT,
         "format_version": VERSION,
-        "what": "a learned augmentation: x_aug = G(x, E(x) + noise), and the "
-        "classifier F that was trained with it",
+        "what": f"a learned augmentation: {_what(chosen)}, and the classifier F that "
+        "was trained with it",
         "licence": licence or UNSTATED,
         "cell": {
+            "name": chosen.name,
             "row": chosen.method.name,
             "seed": chosen.seed,
             "chosen_by": chosen.how,
@@ -84,9 +85,7 @@ def write_card(
         "used_after": base_of(chosen.method, config.rounds.base)
         if chosen.method.learns_on_base
         else "none",
-        "tau": TAU,
-        "transform": to_dict(config.transform),
-        "estimator": to_dict(config.estimator),
+        **_learned(chosen),
         "classifier": {
             "network": config.classifier.network,
             "class_names": list(data["classes"]),
@@ -102,6 +101,27 @@ def write_card(
     }
 
 
+def _what(chosen: FinishedTraining) -> str:
+    if chosen.method.policy is None:
+        return "x_aug = G(x, E(x) + noise)"
+    return (
+        f"a policy that puts each image through {chosen.config.policy.num_draws} "
+        "operations, drawn with their strengths"
+    )
+
+
+def _learned(chosen: FinishedTraining) -> dict[str, Any]:
+    """What the weights are of; of a policy, how often it draws each operation, too."""
+    config = chosen.config
+    if chosen.method.policy is not None:
+        return {"policy": to_dict(config.policy), "shares": chosen.policy().shares()}
+    return {
+        "tau": TAU,
+        "transform": to_dict(config.transform),
+        "estimator": to_dict(config.estimator),
+    }
+
+
 def looks_in(folder: RunFolder, row: str) -> dict[str, Any] | None:
     """How views of a row look beside images of use, as its run saw it at its end.
 
@@ -111,6 +131,8 @@ def looks_in(folder: RunFolder, row: str) -> dict[str, Any] | None:
     if not path.exists():
         return None
     looks = json.loads(path.read_text())
+    if row not in looks["rows"]:
+        return None
     return {"of_seed": looks["seed"], **looks["rows"][row]}
 
 

@@ -11,19 +11,19 @@ from torch.utils import _pytree as pytree
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from infaug.config import EstimatorConfig
 from infaug.config.fields import require
-from infaug.estimate.chance import draw_chance
-from infaug.estimate.learned_transform import LearnedTransform
 from infaug.export.annotations import move_boxes, move_keypoints, move_mask
-from infaug.export.artefact import read_transform
+from infaug.export.artefact import read_views
 from infaug.export.images import images_among, pixels, restored
-from infaug.export.view import View, view_of
+from infaug.export.view import GeneratorViews, PolicyViews, View
 from infaug.randomness import Draws
 
 
 class LearnedAugment(v2.Transform):
-    """x_aug = G(x, keep * E(x) + noise), drawn anew for every image and every call.
+    """What was learned, as a transform; drawn anew for every image and every call.
+
+    With E and G, x_aug = G(x, keep * E(x) + noise); with a policy, the image after the
+    operations that it draws.
 
     Takes what transforms of `torchvision.transforms.v2` take: an image, or any nesting
     of tuples, lists and dictionaries with an image in it. Images are uint8 or float in
@@ -35,29 +35,26 @@ class LearnedAugment(v2.Transform):
     worker, or from `generator`: `augment(images, generator=g)`.
 
     Args:
-        transform: E and G.
-        estimator: how tau varies, as when E learned.
-        strength: factor on all fields: 1 as trained, 0 the identity; above 1 flows may
-            fold, which is told where keypoints or boxes are moved.
+        views: what was learned: E and G, or a policy.
+        strength: factor on all fields of G: 1 as trained, 0 the identity; above 1 flows
+            may fold; a warning says so where keypoints or boxes are moved.
         probability: share of images that are changed; None: as trained.
         card: what is known of the artefact, see `export.card`.
     """
 
     def __init__(
         self,
-        transform: LearnedTransform,
-        estimator: EstimatorConfig,
+        views: GeneratorViews | PolicyViews,
         *,
         strength: float = 1.0,
         probability: float | None = None,
         card: Mapping[str, Any] | None = None,
     ):
         super().__init__()
-        share = estimator.probability if probability is None else probability
+        share = views.probability if probability is None else probability
         require(strength >= 0, "strength", "must be >= 0", strength)
         require(0 <= share <= 1, "probability", "must be in [0, 1]", share)
-        self.learned = transform.eval().requires_grad_(False)
-        self.estimator_config = estimator
+        self.views = views.eval().requires_grad_(False)
         self.strength = float(strength)
         self.probability = float(share)
         self.card = dict(card or {})
@@ -77,10 +74,8 @@ class LearnedAugment(v2.Transform):
         Raises:
             ValueError: if a file is missing or broken, or they do not fit together.
         """
-        transform, estimator, card = read_transform(Path(folder))
-        return cls(
-            transform, estimator, strength=strength, probability=probability, card=card
-        )
+        views, card = read_views(Path(folder))
+        return cls(views, strength=strength, probability=probability, card=card)
 
     def forward(self, *inputs: Any, generator: torch.Generator | None = None) -> Any:
         """The inputs with every image, mask, keypoint and box moved.
@@ -146,27 +141,23 @@ class LearnedAugment(v2.Transform):
         self, x: Float[Tensor, "B C H W"], draws: Draws, lead: tuple[int, ...] | None
     ) -> View:
         """The view of a batch that these draws give: what training does with them."""
-        size = self.learned.config.tau_size
-        chance = draw_chance(self.estimator_config, size, self.probability, draws)
         lead = (len(x),) if lead is None else lead
-        return view_of(self.learned, x, chance, self.strength, lead)
+        return self.views.view(x, draws, lead, self.strength, self.probability)
 
     @property
     def device(self) -> torch.device:
-        """Where E and G lie."""
-        return self.learned.strength.device
+        """Where what was learned lies."""
+        return self.views.device
 
     def extra_repr(self) -> str:
         """What was learned, from what, and how it is used."""
-        channels = self.learned.generator.channels
-        height, width = self.learned.generator.size
         return (
             f"strength={self.strength:g}, probability={self.probability:g}, "
-            f"trained_on={channels}x{height}x{width}"
+            f"{self.views.about}"
         )
 
     def _on_this_device(self, x: Tensor) -> Tensor:
-        channels = self.learned.generator.channels
+        channels = self.views.channels
         if x.shape[-3] != channels:
             convert = "Grayscale()" if channels == 1 else "RGB()"
             raise ValueError(

@@ -20,6 +20,7 @@ from infaug.export.program import (
     write_onnx,
     write_program,
 )
+from infaug.export.view import GeneratorViews, PolicyViews
 from infaug.record.atomic import write_json, write_tensors
 from infaug.record.folder import RunFolder
 
@@ -32,9 +33,7 @@ def augment_of(
 ) -> tuple[LearnedAugment, str]:
     """The transform of a run's cell without writing anything, and the cell's name."""
     chosen = choose_learned(RunFolder(run), config.method, config.seed)
-    settings = chosen.config.estimator
-    augment = LearnedAugment(chosen.transform(), settings, strength=strength)
-    return augment, chosen.name
+    return LearnedAugment(_views_of(chosen), strength=strength), chosen.name
 
 
 def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
@@ -50,10 +49,10 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     if "onnx" in config.formats:
         check_onnx()
     chosen = choose_learned(RunFolder(run), config.method, config.seed)
-    transform = chosen.transform()
+    views = _views_of(chosen)
     _enter(out)
     try:
-        return _replace(out, chosen, transform, config)
+        return _replace(out, chosen, views, config)
     except OSError as error:
         raise ValueError(
             f"--out {out} cannot be written ({error}): make room there, or choose "
@@ -64,13 +63,13 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
 def _replace(
     out: Path,
     chosen: FinishedTraining,
-    transform: LearnedTransform,
+    views: GeneratorViews | PolicyViews,
     config: ExportConfig,
 ) -> dict[str, Any]:
     """Put all files where an earlier export may be; the card."""
     # That one stays whole until this one is.
     with TemporaryDirectory(prefix=SCRATCH, dir=out) as scratch:
-        card = _write(Path(scratch), chosen, transform, config)
+        card = _write(Path(scratch), chosen, views, config)
         # The card says what is there: it goes first and comes last.
         for name in (CARD, *FILES):
             (out / name).unlink(missing_ok=True)
@@ -82,16 +81,20 @@ def _replace(
 def _write(
     into: Path,
     chosen: FinishedTraining,
-    transform: LearnedTransform,
+    views: GeneratorViews | PolicyViews,
     config: ExportConfig,
 ) -> dict[str, Any]:
     """Write all files; the card."""
-    settings, programs = chosen.config.estimator, {}
-    if "torch_export" in config.formats:
-        programs[PROGRAM] = write_program(transform, settings, into / PROGRAM)
-    if "onnx" in config.formats:
-        programs[ONNX] = write_onnx(transform, settings, into / ONNX)
-    write_tensors(into / AUGMENT, transform.state_dict())
+    learned = views.policy if isinstance(views, PolicyViews) else views.transform
+    programs = {}
+    # A policy picks operations image by image: that is no program of tensors alone.
+    if isinstance(learned, LearnedTransform):
+        settings = chosen.config.estimator
+        if "torch_export" in config.formats:
+            programs[PROGRAM] = write_program(learned, settings, into / PROGRAM)
+        if "onnx" in config.formats:
+            programs[ONNX] = write_onnx(learned, settings, into / ONNX)
+    write_tensors(into / AUGMENT, learned.state_dict())
     write_tensors(into / CLASSIFIER, chosen.weights("classifier"))
     card = write_card(
         chosen,
@@ -101,6 +104,12 @@ def _write(
     )
     write_json(into / CARD, card)
     return card
+
+
+def _views_of(chosen: FinishedTraining) -> GeneratorViews | PolicyViews:
+    if chosen.method.policy is not None:
+        return PolicyViews(chosen.policy())
+    return GeneratorViews(chosen.transform(), chosen.config.estimator)
 
 
 def _enter(out: Path) -> None:

@@ -148,6 +148,7 @@ def classify(
         num_steps=rounds.rounds * rounds.classifier_steps,
         world=training.world,
         loss_of=training.loss_of_views,
+        average=training.average,
     ):
         if refresher:
             refresher.after(round_, step + 1 - first)
@@ -258,24 +259,24 @@ def teach_policy(training: Training, round_: int, left: range) -> Iterator[Metri
 @torch.no_grad()
 def predict(training: Training, split: Labelled) -> Float[Tensor, "N Y"]:
     """Log-probabilities of F in nats, float32 on the CPU; F is left as it was."""
-    was_training = training.classifier.training
-    training.classifier.eval()
+    classifier = training.evaluated
+    was_training = classifier.training
+    classifier.eval()
     parts = [
-        training.classifier(to_float(images.to(training.device)).to(training.dtype))
+        classifier(to_float(images.to(training.device)).to(training.dtype))
         .double()
         .log_softmax(dim=1)
         for images in split.images.split(500)
     ]
-    training.classifier.train(was_training)
+    classifier.train(was_training)
     return torch.cat(parts).float().cpu()
 
 
 def assess(training: Training, split: Labelled) -> Evaluation:
     """Loss and accuracy of F on a split; F is left in training mode as it was."""
-    was_training = training.classifier.training
-    training.classifier.eval()
-    found = evaluate(
-        training.classifier, split.images, split.labels, dtype=training.dtype
-    )
-    training.classifier.train(was_training)
+    classifier = training.evaluated
+    was_training = classifier.training
+    classifier.eval()
+    found = evaluate(classifier, split.images, split.labels, dtype=training.dtype)
+    classifier.train(was_training)
     return found

@@ -78,6 +78,11 @@ class Method:
         """Whether E and G learn in this method."""
         return any("learned" in view for view in self.views)
 
+    @property
+    def has_learned_view(self) -> bool:
+        """Whether a view comes from E and G, or from a policy that has learned."""
+        return self.is_learned or self.policy in ("online", "learned")
+
     def divided(self, splits: Splits) -> Splits:
         """The images as this method uses them.
 

@@ -97,6 +97,8 @@ class Training:
             network.to(device, self.dtype)
             if layout is not None:
                 network.to(memory_format=layout)
+        # What is evaluated and kept, if it is not the F that trains.
+        self.average = copy.deepcopy(self.classifier) if settings.ema else None
         if settings.compile:
             self.classifier.compile()
         self.loss_of_views = loss_of_views(method.view_loss, settings.mmel_lambda)
@@ -141,6 +143,8 @@ class Training:
         self.seen = self.augments
         if self.initial is not None:
             self.classifier.load_state_dict(self.initial)
+        if self.average is not None:
+            self.average.load_state_dict(self.classifier.state_dict())
 
     def views_at(self, step: int) -> Views:
         """What F trains on at `step`: this process's part of the batch."""
@@ -177,6 +181,11 @@ class Training:
             world=self.world,
         )
 
+    @property
+    def evaluated(self) -> ImageClassifier:
+        """F as it is evaluated and kept."""
+        return self.classifier if self.average is None else self.average
+
     def freeze(self) -> None:
         """Keep a copy of F as it stands, in evaluation mode."""
         self.frozen = copy.deepcopy(self.classifier).eval()
@@ -201,6 +210,8 @@ class Training:
         state = {"s_val": self.s_val, "cleared_until": torch.tensor(self.cleared_until)}
         for name, network in self._learning.items():
             state |= learning_state(name, network, self.optimizers[name])
+        if self.average is not None:
+            state |= under("average", self.average.state_dict())
         if self.frozen is not None:
             state |= under("frozen", self.frozen.state_dict())
         return state
@@ -211,6 +222,8 @@ class Training:
         self.cleared_until = int(state["cleared_until"])
         for name, network in self._learning.items():
             load_learning_state(name, network, self.optimizers[name], state)
+        if self.average is not None:
+            self.average.load_state_dict(below("average", state))
         if frozen := below("frozen", state):
             self.freeze()
             assert self.frozen is not None, "it was frozen just now"
@@ -218,7 +231,7 @@ class Training:
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """What is kept of a finished training, by file."""
-        kept = {"classifier": self.classifier.state_dict()}
+        kept = {"classifier": self.evaluated.state_dict()}
         if self.method.is_learned:
             kept["transform"] = self.transform.state_dict()
         if self.method.policy is not None:

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -37,13 +36,6 @@ class Adversaries:
     def networks(self) -> dict[str, nn.Module]:
         """All that learns, by the optimizers' names."""
         return {**self.critics, "generator": self.generator}
-
-    @torch.no_grad()
-    def take_average(self, kept: float) -> None:
-        """Move the average towards G as it stands: average = kept * average + ..."""
-        pairs = zip(self.average.parameters(), self.generator.parameters(), strict=True)
-        for mean, now in pairs:
-            mean.lerp_(now, 1 - kept)
 
     def tensors(self) -> State:
         """The whole state by name, for a checkpoint."""

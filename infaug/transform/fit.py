@@ -15,6 +15,7 @@ from torch import Tensor
 from infaug.config import AdversarialConfig
 from infaug.descent import Guard, StepMetrics, cosine, set_rates, take_step
 from infaug.randomness import Draws
+from infaug.state import take_average
 from infaug.transform.adversaries import Adversaries
 from infaug.transform.affine_flows import random_affine_flows
 from infaug.transform.apply import apply_fields
@@ -109,7 +110,7 @@ def fit_generator(
         found |= generator_step(
             state, batch_at(updates[-1]), config, features_of, world, guard
         )
-        state.take_average(config.average)
+        take_average(state.average, state.generator, config.average)
         metrics = StepMetrics(found, guard)
         yield step, metrics
         if step == steps[-1]:

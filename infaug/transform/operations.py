@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as tv
 
 from infaug.randomness import Draws
-from infaug.transform.spatial import inverse_affine, warp_affine
+from infaug.transform.spatial import inverse_affine, on_sides, warp_affine
 
 # Ranges, reached at strength 1 (and -1).
 MAX_ROTATE_DEG = 90.0
@@ -55,23 +55,6 @@ Operation = Callable[
 ]
 
 
-def _affine(
-    x: Tensor,
-    *,
-    angle: Tensor | None = None,
-    shear: Tensor | None = None,
-    scale: Tensor | None = None,
-    shift: Tensor | None = None,
-) -> Tensor:
-    """Turned, sheared, scaled (radians, factor), then moved by `shift` sides."""
-    zero = x.new_zeros(len(x))
-    angle, shear = (zero if part is None else part for part in (angle, shear))
-    source = inverse_affine(angle, shear, zero + 1 if scale is None else scale)
-    return warp_affine(
-        x, source, x.new_zeros(len(x), 2) if shift is None else 2 * shift
-    )
-
-
 def _each(values: Tensor) -> Tensor:
     return values[:, None, None, None]
 
@@ -81,30 +64,55 @@ def _share(strength: Tensor) -> Tensor:
     return (strength + 1) / 2
 
 
+Affine = tuple[Float[Tensor, "B 2 2"], Float[Tensor, "B 2"]]
+"""A linear map on pixels, output to source, and the move after it: `warp_affine`'s."""
+
+
+def _affine(
+    strength: Tensor,
+    *,
+    angle: Tensor | None = None,
+    shear: Tensor | None = None,
+    scale: Tensor | None = None,
+) -> Affine:
+    """Turned, sheared, scaled (radians, factor)."""
+    zero = torch.zeros_like(strength)
+    angle, shear = (zero if part is None else part for part in (angle, shear))
+    source = inverse_affine(angle, shear, zero + 1 if scale is None else scale)
+    return source, strength.new_zeros(len(strength), 2)
+
+
+def _moved(x: Tensor, y: Tensor) -> Affine:
+    """Moved by shares of the image side."""
+    return _affine(x)[0], 2 * MAX_MOVE * torch.stack([x, y], dim=1)
+
+
+def _mirrored(strength: Tensor, x: float, y: float) -> Affine:
+    source = torch.diag(strength.new_tensor([x, y])).expand(len(strength), 2, 2)
+    return source, strength.new_zeros(len(strength), 2)
+
+
+SPATIAL: dict[str, Callable[[Float[Tensor, "B"]], Affine]] = {
+    "rotate": lambda s: _affine(s, angle=s * math.radians(MAX_ROTATE_DEG)),
+    "move_x": lambda s: _moved(s, 0 * s),
+    "move_y": lambda s: _moved(0 * s, s),
+    "scale": lambda s: _affine(s, scale=MAX_ZOOM**s),
+    "shear": lambda s: _affine(s, shear=s * math.radians(MAX_SHEAR_DEG)),
+    "flip_x": lambda s: _mirrored(s, -1, 1),
+    "flip_y": lambda s: _mirrored(s, 1, -1),
+}
+"""Operations that move pixels: strength -> where they come from."""
+
+
+def _warped(name: str) -> Operation:
+    def warped(x: Tensor, strength: Tensor, noise: RowNoise) -> Tensor:
+        return warp_affine(x, *SPATIAL[name](strength))
+
+    return warped
+
+
 def _identity(x: Tensor, strength: Tensor, noise: RowNoise) -> Tensor:
     return x
-
-
-def _rotate(x: Tensor, strength: Tensor, noise: RowNoise) -> Tensor:
-    return _affine(x, angle=strength * math.radians(MAX_ROTATE_DEG))
-
-
-def _move_x(x: Tensor, strength: Tensor, noise: RowNoise) -> Tensor:
-    shift = torch.stack([strength, 0 * strength], dim=1)
-    return _affine(x, shift=MAX_MOVE * shift)
-
-
-def _move_y(x: Tensor, strength: Tensor, noise: RowNoise) -> Tensor:
-    shift = torch.stack([0 * strength, strength], dim=1)
-    return _affine(x, shift=MAX_MOVE * shift)
-
-
-def _scale(x: Tensor, strength: Tensor, noise: RowNoise) -> Tensor:
-    return _affine(x, scale=MAX_ZOOM**strength)
-
-
-def _shear(x: Tensor, strength: Tensor, noise: RowNoise) -> Tensor:
-    return _affine(x, shear=strength * math.radians(MAX_SHEAR_DEG))
 
 
 def _flip_x(x: Tensor, strength: Tensor, noise: RowNoise) -> Tensor:
@@ -215,11 +223,11 @@ def _erase(x: Tensor, strength: Tensor, noise: RowNoise) -> Tensor:
 
 OPERATIONS: dict[str, Operation] = {
     "identity": _identity,
-    "rotate": _rotate,
-    "move_x": _move_x,
-    "move_y": _move_y,
-    "scale": _scale,
-    "shear": _shear,
+    "rotate": _warped("rotate"),
+    "move_x": _warped("move_x"),
+    "move_y": _warped("move_y"),
+    "scale": _warped("scale"),
+    "shear": _warped("shear"),
     "contrast": _contrast,
     "brightness": _brightness,
     "invert": _invert,
@@ -262,3 +270,26 @@ def apply_operations(
         noise = RowNoise(draws.fork(name), rows)
         x_aug[rows] = OPERATIONS[name](x[rows], strength[rows].to(x.dtype), noise)
     return x_aug.clamp(0, 1)
+
+
+def sources_of(
+    names: tuple[str, ...],
+    chosen: Int64[Tensor, "B"],
+    strength: Float[Tensor, "B"],
+    size: tuple[int, int],
+) -> Float[Tensor, "B 3 3"]:
+    """Where `apply_operations` takes each pixel from: output to source.
+
+    Homogeneous coordinates (x, y, 1), in [-1, 1] within an image of this size. The
+    identity for operations that move nothing.
+    """
+    maps = torch.eye(3, device=strength.device).repeat(len(strength), 1, 1)
+    for number, name in enumerate(names):
+        rows = (chosen == number).nonzero().squeeze(1)
+        if name not in SPATIAL or len(rows) == 0:
+            continue
+        source, shift = SPATIAL[name](strength[rows])
+        source = source * on_sides(*size, like=source)
+        maps[rows, :2, :2] = source
+        maps[rows, :2, 2] = -(source @ shift.unsqueeze(-1)).squeeze(-1)
+    return maps

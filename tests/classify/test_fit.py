@@ -1,3 +1,4 @@
+import copy
 from contextlib import suppress
 from dataclasses import replace
 
@@ -90,6 +91,25 @@ def test_label_smoothing_is_torchs():
 
     _, done = fitted(range(1), one_view, replace(CONFIG, label_smoothing=0.2))
     assert done[0][1]["loss"] == pytest.approx(float(expected.detach()), rel=1e-6)
+
+
+def test_the_average_follows_the_weights_and_forgets_the_first_ones():
+    config = replace(CONFIG, ema=0.5)
+    classifier = build_classifier("allconv", 1, 2, 0)
+    average = copy.deepcopy(classifier)
+    expected = average.state_dict()
+    for step, _ in fit_classifier(
+        classifier, build_optimizer(classifier, config), two_bright_halves, range(12),
+        config, num_steps=12, world=World(), average=average,
+    ):  # fmt: skip
+        kept = min(0.5, (1 + step) / (10 + step))
+        now = classifier.state_dict()
+        expected = {
+            name: kept * mean + (1 - kept) * now[name]
+            if mean.is_floating_point() else now[name].clone()
+            for name, mean in expected.items()
+        }  # fmt: skip
+    torch.testing.assert_close(dict(average.state_dict()), expected)
 
 
 def broken_at(bad: int):

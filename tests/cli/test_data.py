@@ -11,7 +11,7 @@ def test_prepare_writes_shards_that_fit_reads_and_says_what_it_did(tmp_path, cap
     source, out = image_folder(tmp_path / "src"), tmp_path / "set"
     (source / "cat" / "bad.png").write_bytes(b"no image")
     (source / "cat" / "notes.txt").write_text("x")
-    command = ["data", "prepare", str(source), str(out), "--methods-per-shard", "8"]
+    command = ["data", "prepare", str(source), str(out), "--rows-per-shard", "8"]
     assert main(command) == BAD_INPUT
     assert "--max-bad-images 1 or more" in capsys.readouterr().err
     assert main([*command, "--max-bad-images", "0.1"]) == 0
@@ -32,7 +32,7 @@ def test_settings_of_shards_are_refused_for_a_download(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("flag", "value"),
-    [("--shorter-side", "0"), ("--methods-per-shard", "-1"), ("--max-bad-images", "1.5"),
+    [("--shorter-side", "0"), ("--rows-per-shard", "-1"), ("--max-bad-images", "1.5"),
      ("--workers", "-1")],
 )  # fmt: skip
 def test_settings_of_shards_that_cannot_work_are_named(tmp_path, capsys, flag, value):

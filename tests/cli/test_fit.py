@@ -237,7 +237,9 @@ def test_a_config_file_sets_what_flags_do_not(tmp_path, capsys):
 
 
 def test_a_run_without_learned_rows_ends_with_its_table(tmp_path, capsys):
-    assert main(["fit", *FAST, "--methods", "base", "--out", str(tmp_path / "run")]) == 0
+    assert (
+        main(["fit", *FAST, "--methods", "base", "--out", str(tmp_path / "run")]) == 0
+    )
     out = capsys.readouterr().out
     assert "base" in out
     assert out.strip().splitlines()[-1].startswith("RESULT")

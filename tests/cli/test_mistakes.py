@@ -34,7 +34,10 @@ MISTAKES = {
         ("predict {run} {new}", ["{new} was not found", "give image files"]),
         ("predict {run} {text}", ["{text} holds no image", ".parquet"]),
         ("predict {run} {pictures} --out p.txt", ["--out p.txt", ".csv"]),
-        ("predict {run} {pictures} --method bast --out -", ["--method bast", "choose among"]),
+        (
+            "predict {run} {pictures} --method bast --out -",
+            ["--method bast", "choose among"],
+        ),
         ("predict {run} {pictures} --seed 7 --out -", ["--seed 7", "it has 0, 1"]),
         ("predict {run}", ["no image is named", "Parquet"]),
         ("predict {run} {broken} --out -", ["none of 1 image could be read"]),

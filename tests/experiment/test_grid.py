@@ -301,7 +301,9 @@ def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
     assert "controls not run: `none`, `base_random`" in text
     assert "base_learned 90 %" in text
     assert "base_tuned chose `affine:60`, `affine:60`, `affine:60`" in text
-    assert "python x.py --tables digits --seeds 3 --methods base_learned base_ran" in text
+    assert (
+        "python x.py --tables digits --seeds 3 --methods base_learned base_ran" in text
+    )
 
 
 def test_without_a_gap_to_close_no_share_is_claimed(tmp_path):

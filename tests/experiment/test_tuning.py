@@ -89,7 +89,9 @@ def test_the_seconds_of_choosing_stand_apart(finished):
 
 def test_the_tuned_row_is_trained_with_what_it_chose(finished, tmp_path):
     chosen = result_of(finished, "base_tuned")["base"]
-    as_base = replace(TUNED, methods=("base",), rounds=replace(TUNED.rounds, base=chosen))
+    as_base = replace(
+        TUNED, methods=("base",), rounds=replace(TUNED.rounds, base=chosen)
+    )
     run(as_base, tmp_path / "run", shown=False)
     weights = "trainings/{}-seed0/classifier.safetensors"
     tuned = (finished / weights.format("base_tuned")).read_bytes()

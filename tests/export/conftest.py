@@ -6,6 +6,7 @@ from finished import finished_run
 from infaug.config import EstimatorConfig, ExportConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.export.learned_augment import LearnedAugment
+from infaug.export.view import GeneratorViews
 from infaug.export.write import export_run
 
 
@@ -30,7 +31,8 @@ def make_augment():
             tau_size=8, pooling=pooling, initial_spread=spread, **settings
         )
         transform = build_transform(config, channels, size, size, 0)
-        return LearnedAugment(transform, estimator or EstimatorConfig(), **how)
+        views = GeneratorViews(transform, estimator or EstimatorConfig())
+        return LearnedAugment(views, **how)
 
     return make
 

@@ -25,7 +25,7 @@ def test_weights_come_back_as_the_run_left_them(exported, grey_run):
     augment = LearnedAugment.load(exported)
     cell = augment.card["cell"]
     trained = trained_transform(grey_run, cell["row"], cell["seed"]).state_dict()
-    loaded = augment.learned.state_dict()
+    loaded = augment.views.transform.state_dict()
     assert trained.keys() == loaded.keys()
     assert all(loaded[name].equal(trained[name]) for name in trained)
 

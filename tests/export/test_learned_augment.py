@@ -27,8 +27,8 @@ def test_equal_draws_give_the_bytes_that_training_saw(
     exported, grey_run, dropout, probability
 ):
     augment = LearnedAugment.load(exported, probability=probability)
-    config = replace(augment.estimator_config, tau_dropout=dropout)
-    augment.estimator_config = config
+    config = replace(augment.views.config, tau_dropout=dropout)
+    augment.views.config = config
     cell = augment.card["cell"]
     trained = Learned(trained_transform(grey_run, cell["row"], cell["seed"]), config)
     trained.probability = probability

@@ -86,7 +86,10 @@ def test_base_random_names_both_of_its_parts():
 
 
 def test_a_learned_policy_comes_after_the_training_that_learns_it():
-    assert names(RunConfig(methods=("pooled_policy",))) == [POLICY_FROM, "pooled_policy"]
+    assert names(RunConfig(methods=("pooled_policy",))) == [
+        POLICY_FROM,
+        "pooled_policy",
+    ]
 
 
 def test_no_method_trains_on_the_images_that_drive_its_policy():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from killed import contents, start
-from tiny import tiny
+from tiny import CONFIG, tiny
 
 from infaug.config import in_mode
 from infaug.record.folder import RunFolder
@@ -39,7 +39,8 @@ def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
 def test_an_experiment_killed_while_its_policy_learns_ends_with_the_same_bytes(
     tmp_path,
 ):
-    config = tiny(methods=("policy_alone",))
+    averaged = replace(CONFIG.classifier, ema=0.9)
+    config = tiny(methods=("policy_alone",), classifier=averaged)
     assert start(tmp_path / "undisturbed", None, config) == 0
     for doom in (
         ["policy_online", 0, "estimate", 3],

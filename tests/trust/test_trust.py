@@ -190,5 +190,7 @@ def test_the_check_at_the_end_of_a_run_is_small_and_never_fails_it(
 
 
 def test_a_row_that_was_not_run_is_refused(finished_run, capsys):
-    assert main(["influence", "rank", str(finished_run), "--method", "base"]) == BAD_INPUT
+    assert (
+        main(["influence", "rank", str(finished_run), "--method", "base"]) == BAD_INPUT
+    )
     assert "has no finished cell of row base" in capsys.readouterr().err

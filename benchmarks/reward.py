@@ -1,0 +1,295 @@
+"""Which reward ranks operations as training on them does?
+
+For every operation and strength, alone: the mean score of its views under several
+rewards, seen by one F, and what a new F reaches on the target after a short training on
+that operation's views alone. Prints Spearman's rank correlation of the two for each
+reward, by shift. Every finished training is a line of `--out`; a rerun goes on there.
+
+    python benchmarks/reward.py --out reward.jsonl --seeds 0 1
+    python benchmarks/reward.py --out reward.jsonl --mnist FOLDER --seeds 0
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean
+
+import torch
+import tyro
+from policy import Unrecorded, problem
+from torch import Tensor
+from torch.nn.functional import cross_entropy, one_hot
+
+from infaug.classify.network import ImageClassifier
+from infaug.config import DataConfig, PolicyConfig, RoundsConfig, RunConfig
+from infaug.config.classifier import ClassifierConfig
+from infaug.data.dataset import Labelled, to_float
+from infaug.data.digits import digits
+from infaug.data.problem import Splits
+from infaug.data.source import load
+from infaug.estimate.policy import Policy, usable_operations
+from infaug.experiment.plan import settle
+from infaug.influence.conjugate import cg
+from infaug.influence.gradient import mean_head_gradient, with_bias
+from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.operator import Damped
+from infaug.influence.refit import refit_head
+from infaug.influence.score import relative_influence, upweight_influence
+from infaug.influence.validate import agreement
+from infaug.randomness import Draws
+from infaug.training.alternation import assess, run_alternation
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
+from infaug.transform.operations import OPERATIONS
+from infaug.world import World
+
+GREY = usable_operations(tuple(OPERATIONS), channels=1)
+WITHOUT_STRENGTH = ("identity", "invert", "flip_x", "flip_y", "min_max", "equalize")
+ONE_OF_ALL = PolicyConfig(operations=GREY, num_strengths=3, num_draws=1)
+CHOICES = [
+    (name, interval)
+    for name in GREY
+    for interval in ((1,) if name in WITHOUT_STRENGTH else (0, 1, 2))
+]
+NEVER = -1e4  # as a logit
+DAMPINGS = (1e-3, 1e-2, 1e-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is measured."""
+
+    out: Path = Path("reward.jsonl")
+    seeds: tuple[int, ...] = (0, 1)
+    shifts: tuple[str, ...] = (
+        "rotated", "inverted, moved", "blurred, noisy", "clutter",
+    )  # fmt: skip
+    mnist: Path | None = None
+    """MNIST as prepared; none: digits."""
+    labels: int = 300
+    target: int = 30
+    judge_steps: int = 120
+    """Of the F that scores, on views of the uniform policy."""
+    steps: int = 150
+    """Of the F that shows what an operation is worth."""
+
+
+def picks(name: str, interval: int) -> Policy:
+    """The policy that gives every image this operation, its strength in an interval."""
+    policy = Policy(ONE_OF_ALL, channels=1)
+    at = GREY.index(name) * ONE_OF_ALL.num_strengths + interval
+    with torch.no_grad():
+        policy.logits[:] = NEVER
+        policy.logits[:, at] = 0
+    return policy
+
+
+def train_on(
+    policy: Policy | None, seed: int, splits: Splits, config: RunConfig
+) -> Training:
+    """F, trained on views of this policy alone; None: the uniform one."""
+    row = METHODS["uniform_alone" if policy is None else "policy_alone"]
+    state = policy and policy.state_dict()
+    cpu = torch.device("cpu")
+    cell = Training(row, seed, splits, config, World(), cpu, policy=state)
+    run_alternation(cell, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
+    cell.classifier.eval()
+    return cell
+
+
+def rewards_of(judge: Training, splits: Splits) -> list[dict[str, float]]:
+    """For every choice: the mean of each reward over its views."""
+    train, target = splits.train, splits.influence
+    assert isinstance(train, Labelled), "they fit in memory"
+    x, y = to_float(train.images), one_hot(train.labels, 10).float()
+    x_val, y_val = to_float(target.images), one_hot(target.labels, 10).float()
+    draws = Draws.of_size(len(x), judge.seed, "reward", device=judge.device)
+    views = [picks(*choice)(x, draws.fork(*choice)) for choice in CHOICES]
+    found: list[dict[str, float]] = [{} for _ in CHOICES]
+    for name, reward in all_rewards(judge.classifier, x, y, x_val, y_val):
+        for record, view in zip(found, views, strict=True):
+            record[name] = reward(view, y)
+    return found
+
+
+Reward = Callable[[Tensor, Tensor], float]
+
+
+def all_rewards(
+    network: ImageClassifier, x: Tensor, y: Tensor, x_val: Tensor, y_val: Tensor
+) -> Iterator[tuple[str, Reward]]:
+    """Rewards by name: (views, labels) -> a number that is to grow."""
+    with torch.no_grad():
+        h1, h1_val = (with_bias(network.features(z)).double() for z in (x, x_val))
+    head, y_val = with_head(network), y_val.double()
+    for damping in DAMPINGS:
+        refitted = refit_head(h1, y.double(), damping=damping, tol=1e-4)
+        for name, weights in (("", head), (", head refitted", refitted)):
+            s_val = solved(weights, h1, h1_val, y_val, damping)
+            for kind in ("relative", "raw"):
+                label = f"{kind} influence, damping {damping:g}{name}"
+                yield label, by_head(network, weights, s_val, kind)
+    plain = mean_head_gradient(probs_of(head, h1_val), y_val, h1_val)
+    for kind in ("relative", "raw"):
+        yield f"{kind} gradient, no H^-1", by_head(network, head, plain, kind)
+    yield "head fitted to the views alone", by_refit(network, h1_val, y_val)
+    along = gradient_of(network, x_val, y_val)
+    yield "whole network, product of gradients", by_network(network, along, False)
+    yield "whole network, cosine of gradients", by_network(network, along, True)
+
+
+def with_head(network: ImageClassifier) -> Tensor:
+    """[W b] in float64."""
+    weight, bias = network.head.weight, network.head.bias
+    return torch.cat([weight, bias[:, None]], dim=1).detach().double()
+
+
+def probs_of(head: Tensor, h1: Tensor) -> Tensor:
+    """Probabilities by a head."""
+    return (h1 @ head.T).softmax(dim=1)
+
+
+def solved(
+    head: Tensor, h1: Tensor, h1_val: Tensor, y_val: Tensor, damping: float
+) -> Tensor:
+    """(H + damping)^-1 grad L_val at a head."""
+    hessian = Damped(LastLayerHessian(h1, probs_of(head, h1)), damping)
+    gradient = mean_head_gradient(probs_of(head, h1_val), y_val, h1_val)
+    return cg(hessian, gradient, rtol=1e-3, max_products=500).value
+
+
+def by_head(network: ImageClassifier, head: Tensor, s_val: Tensor, kind: str) -> Reward:
+    """Influence of views over |S|, by the last layer alone."""
+
+    @torch.no_grad()
+    def reward(views: Tensor, y: Tensor) -> float:
+        h1 = with_bias(network.features(views)).double()
+        probs = probs_of(head, h1)
+        if kind == "raw":
+            scores = upweight_influence(s_val, probs, y.double(), h1)
+        else:
+            scores = relative_influence(s_val, probs, y.double(), h1, norm_floor=0.1)
+        return -float(scores.mean() / s_val.norm())
+
+    return reward
+
+
+def by_refit(network: ImageClassifier, h1_val: Tensor, y_val: Tensor) -> Reward:
+    """Minus the target's loss under a head fitted to the features of the views."""
+
+    @torch.no_grad()
+    def reward(views: Tensor, y: Tensor) -> float:
+        h1 = with_bias(network.features(views)).double()
+        head = refit_head(h1, y.double(), damping=1e-2, tol=1e-4)
+        return float((y_val * probs_of(head, h1_val).log()).sum(dim=1).mean())
+
+    return reward
+
+
+def gradient_of(network: ImageClassifier, x: Tensor, y: Tensor) -> Tensor:
+    """Of the mean cross-entropy in all parameters."""
+    loss = cross_entropy(network(x), y)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)])
+
+
+def by_network(network: ImageClassifier, along: Tensor, is_cosine: bool) -> Reward:
+    """Fall of the target's loss per step of gradient descent on the views."""
+
+    def reward(views: Tensor, y: Tensor) -> float:
+        gradient = gradient_of(network, views, y)
+        length = gradient.norm() * along.norm() if is_cosine else 1.0
+        return float(gradient @ along / length)
+
+    return reward
+
+
+def measure(
+    settings: Settings, whole: Labelled, shift: str, seed: int, config: RunConfig
+) -> None:
+    """Rewards and results of every choice that `out` does not hold yet."""
+    data = "mnist" if settings.mnist else "digits"
+    key = {"data": data, "shift": shift, "seed": seed}
+    known = [r for r in records(settings) if key.items() <= r.items()]
+    done = {(r["operation"], r["interval"]) for r in known}
+    if len(done) == len(CHOICES):
+        return
+    splits = problem(whole, shift, seed, settings.labels, settings.target)
+    rounds = RoundsConfig(
+        rounds=1, classifier_steps=settings.judge_steps, base="none", ledger_images=0
+    )
+    judging = replace(config, policy=PolicyConfig(operations=GREY), rounds=rounds)
+    rewards = rewards_of(train_on(None, seed, splits, judging), splits)
+    short = replace(rounds, classifier_steps=settings.steps)
+    alone = replace(config, policy=ONE_OF_ALL, rounds=short)
+    for choice, reward in zip(CHOICES, rewards, strict=True):
+        if choice in done:
+            continue
+        cell = train_on(picks(*choice), seed, splits, alone)
+        found = assess(cell, splits.test)
+        record = key | {
+            "operation": choice[0], "interval": choice[1], "top1": found.accuracy,
+            "loss": found.loss, "rewards": reward,
+        }  # fmt: skip
+        with settings.out.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+def mnist(folder: Path) -> Labelled:
+    """The first images of MNIST's test split: a third of them is enough."""
+    whole = load(DataConfig(source=str(folder))).test
+    assert isinstance(whole, Labelled), "10,000 images fit in memory"
+    return whole.select(torch.arange(3000))
+
+
+def records(settings: Settings) -> list[dict]:
+    """What `out` holds."""
+    if not settings.out.exists():
+        return []
+    return [json.loads(line) for line in settings.out.read_text().splitlines()]
+
+
+def report(settings: Settings) -> str:
+    """Markdown: Spearman of each reward and top-1, mean over seeds, by problem."""
+    seeds: dict[tuple[str, str], dict[int, list[dict]]] = {}
+    for record in records(settings):
+        problem_ = record["data"], record["shift"]
+        seeds.setdefault(problem_, {}).setdefault(record["seed"], []).append(record)
+    names = records(settings)[0]["rewards"]
+    found = {
+        name: [mean(spearman(name, choices) for choices in by_seed.values())
+               for by_seed in seeds.values()]
+        for name in names
+    }  # fmt: skip
+    lines = [
+        "| reward | " + " | ".join(map(", ".join, seeds)) + " | mean |",
+        "|---" * (len(seeds) + 2) + "|",
+    ]
+    for name, values in sorted(found.items(), key=lambda item: -mean(item[1])):
+        cells = [f"{value:.2f}" for value in (*values, mean(values))]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def spearman(name: str, choices: list[dict]) -> float:
+    """Rank correlation of a reward and of what training on each choice reached."""
+    rewards = torch.tensor([choice["rewards"][name] for choice in choices])
+    tops = torch.tensor([choice["top1"] for choice in choices])
+    return agreement(rewards, tops).spearman
+
+
+def main(settings: Settings) -> None:
+    """Measure what is missing, and print."""
+    torch.set_num_threads(1)
+    config = RunConfig(classifier=ClassifierConfig(precision="float32", batch_size=32))
+    whole = digits() if settings.mnist is None else mnist(settings.mnist)
+    config = settle(config, whole.image_shape, torch.device("cpu"))
+    for seed in settings.seeds:
+        for shift in settings.shifts:
+            measure(settings, whole, shift, seed, config)
+    print(report(settings))
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))
