@@ -18,7 +18,7 @@ from infaug.training.alternation import run_alternation
 
 TINY = {
     "seeds": 1,
-    "rows": ("pooled", "pooled_learned"),
+    "methods": ("pooled", "pooled_learned"),
     "classifier": {"batch_size": 8, "batch_groups": 2, "precision": "float32"},
     "estimator.batch_size": 8,
     "transform.tau_size": 8,

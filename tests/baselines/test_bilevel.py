@@ -185,7 +185,7 @@ def test_any_f_can_be_looked_through(network, batch, influence):
 
 def test_no_s_val_is_solved_and_none_can_choose_views():
     planned = TrainingSpec(
-        row=METHODS["bilevel_learned"], seed=0, config=settled(CONFIG)
+        method=METHODS["bilevel_learned"], seed=0, config=settled(CONFIG)
     )
     assert planned.steps == {"classify": 12, "estimate": 4, "review": 1}
     estimator = replace(CONFIG.estimator, candidates=2)

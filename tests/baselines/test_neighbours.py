@@ -26,7 +26,7 @@ DOOMS = [
 def test_runs_interrupted_anywhere_end_with_the_bytes_of_the_undisturbed_one(
     tmp_path: Path, monkeypatch
 ):
-    config = tiny(rows=METHODS)
+    config = tiny(methods=METHODS)
     result = run(config, tmp_path / "calm", shown=False)
     assert list(result["methods"]) == list(METHODS)
     (compared,) = result["comparisons"]

@@ -94,5 +94,5 @@ def test_s_val_is_refreshed_each_round_but_the_last_and_nothing_else_is_learned(
     once = replace(CONFIG, rounds=replace(CONFIG.rounds, s_val="once"))
     for config in (CONFIG, once):
         row = METHODS["reweighted"]
-        planned = TrainingSpec(row=row, seed=0, config=settled(config))
+        planned = TrainingSpec(method=row, seed=0, config=settled(config))
         assert planned.steps == {"classify": 12, "refresh": 1}

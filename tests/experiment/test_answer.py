@@ -46,7 +46,7 @@ def config(tmp_path_factory) -> RunConfig:
     data = DataConfig(
         source=str(root / "source"), target_source=str(root / "target"), folds=3
     )
-    return tiny(rows=METHODS, data=data, seeds=2)
+    return tiny(methods=METHODS, data=data, seeds=2)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_a_final_training_brings_what_it_needs(config):
     config = with_folds(config, load(config.data))
     assert [spec.method.name for spec in final_plan(config, ["pooled"])] == ["pooled"]
     last = final_plan(config, ["base_tuned"])
-    assert last[-1].row.name == "base_tuned"
+    assert last[-1].method.name == "base_tuned"
     assert len(last) == 1 + len(config.tuning.candidates)
     assert {spec.seed for spec in last} == {FINAL}
     assert FINAL not in {spec.seed for spec in plan_of(config)}

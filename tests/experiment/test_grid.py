@@ -32,7 +32,7 @@ TABLE = Table(
     name="digits",
     title="Digits",
     columns=(Column(title="N = 60", config=TINY), Column(title="N = 100", config=MORE)),
-    rows=ROWS_SHOWN,
+    methods=ROWS_SHOWN,
 )
 
 
@@ -147,17 +147,17 @@ def test_neighbours_are_other_cells_by_what_they_use_alone():
 
 def test_what_a_cell_needs_comes_before_it_even_if_it_was_not_named():
     works = work_of([TABLE], ["base_random_final"], 1)
-    assert [work.cell.method for work in works] == [
+    assert [work.training.method for work in works] == [
         "base_learned",
         "base_random_final",
     ] * 2
-    assert all(w.cell.needs in (None, works[2 * (i // 2)].cell)
+    assert all(w.training.needs in (None, works[2 * (i // 2)].training)
                for i, w in enumerate(works))  # fmt: skip
 
 
 def test_a_shared_cell_is_run_once_and_stands_for_every_budget():
-    shared = [w for w in work_of([TABLE], None, 2) if w.cell.method == "base"]
-    assert [w.cell.seed for w in shared] == [0, 1]
+    shared = [w for w in work_of([TABLE], None, 2) if w.training.method == "base"]
+    assert [w.training.seed for w in shared] == [0, 1]
     assert {data.target for data in shared[0].stands_for} == {60, 100}
 
 
@@ -184,7 +184,7 @@ def finished(tmp_path_factory) -> Path:
 def run_missing(root: Path) -> list[tuple[str, str]]:
     """Run what the file lacks, as the job does; the rows and keys that were run."""
     results = Results(root / "results.jsonl")
-    missing = [w for w in work_of([TABLE], None, 1) if w.cell not in results]
+    missing = [w for w in work_of([TABLE], None, 1) if w.training not in results]
     done = []
     for record in run_here(missing, Site(work=root), shown=False):
         results.add(record)

@@ -308,7 +308,7 @@ def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
         for row, top in {"none": 36.0, "learned": 41.0, RANDOM_METHODS[0]: 77.5}.items()
     }
     facts = read_facts(run, "run")
-    asked = replace(facts.config, rows=tuple(found))
+    asked = replace(facts.config, methods=tuple(found))
     random = replace(facts, found=found, config=asked)
     assert "best method is none of these: base_random, 77.50 %." in said_of(random)
     del found[RANDOM_METHODS[0]]
