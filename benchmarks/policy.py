@@ -70,7 +70,7 @@ class Settings:
 
 
 class Unrecorded:
-    """A recorder that keeps nothing: every training is whole."""
+    """A logger that keeps nothing: every training is whole."""
 
     def left(self, round_: int, phase: str, num_steps: int) -> range:
         """All of a phase's steps."""
@@ -191,12 +191,12 @@ def report(settings: Settings) -> str:
         tops.setdefault(at, []).append(record["top1"])
     for shift in settings.shifts:
         found = [tops.get((shift, name), []) for name in settings.methods]
-        cells = (
+        trainings = (
             f"{mean(top):.1f} ({', '.join(f'{each:.1f}' for each in top)})"
             if top else ""
             for top in found
         )  # fmt: skip
-        lines.append(f"| {shift} | " + " | ".join(cells) + " |")
+        lines.append(f"| {shift} | " + " | ".join(trainings) + " |")
     return "\n".join(lines)
 
 

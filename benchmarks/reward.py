@@ -92,10 +92,10 @@ def train_on(
     row = METHODS["uniform_alone" if policy is None else "policy_alone"]
     state = policy and policy.state_dict()
     cpu = torch.device("cpu")
-    cell = Training(row, seed, splits, config, World(), cpu, policy=state)
-    run_alternation(cell, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
-    cell.classifier.eval()
-    return cell
+    training = Training(row, seed, splits, config, World(), cpu, policy=state)
+    run_alternation(training, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
+    training.classifier.eval()
+    return training
 
 
 def rewards_of(judge: Training, splits: Splits) -> list[dict[str, float]]:
@@ -226,8 +226,8 @@ def measure(
     for choice, reward in zip(CHOICES, rewards, strict=True):
         if choice in done:
             continue
-        cell = train_on(picks(*choice), seed, splits, alone)
-        found = assess(cell, splits.test)
+        training = train_on(picks(*choice), seed, splits, alone)
+        found = assess(training, splits.test)
         record = key | {
             "operation": choice[0], "interval": choice[1], "top1": found.accuracy,
             "loss": found.loss, "rewards": reward,
@@ -267,8 +267,8 @@ def report(settings: Settings) -> str:
         "|---" * (len(seeds) + 2) + "|",
     ]
     for name, values in sorted(found.items(), key=lambda item: -mean(item[1])):
-        cells = [f"{value:.2f}" for value in (*values, mean(values))]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        trainings = [f"{value:.2f}" for value in (*values, mean(values))]
+        lines.append(f"| {name} | " + " | ".join(trainings) + " |")
     return "\n".join(lines)
 
 

@@ -24,9 +24,8 @@ from infaug.precision import pick_device
 from infaug.record.checkpoint import save_checkpoint
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
-from infaug.record.place import Place
-from infaug.record.recorder import Recorder, watchers_in
-from infaug.record.watcher import Metrics, Moment, Stretch
+from infaug.record.steps import Interval, Metrics, Position, StepInfo
+from infaug.record.training_logger import TrainingLogger, writers_in
 from infaug.training.alternation import classify
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
@@ -93,7 +92,7 @@ def checkpoint(name: str, repeats: int) -> dict[str, float]:
     """
     training = learned_cell(name, World())
     with tempfile.TemporaryDirectory() as scratch:
-        place = Place(round=0, phase="classify", step=1)
+        place = Position(round=0, phase="classify", step=1)
         folder = Path(scratch)
         save = timed(lambda: save_checkpoint(folder, place, 0, training.tensors()))
         seconds = statistics.median(take_turns({"save": save}, repeats)["save"])
@@ -107,27 +106,27 @@ def checkpoint(name: str, repeats: int) -> dict[str, float]:
 
 
 class _Kept:
-    """Remembers what stretches took."""
+    """Remembers what intervals took."""
 
     def __init__(self):
-        self.stretches: list[Stretch] = []
+        self.intervals: list[Interval] = []
 
-    def begin(self, row: str, seed: int, position: int) -> None:
+    def begin(self, method: str, seed: int, global_step: int) -> None:
         """Nothing is repeated."""
 
-    def metrics(self, moment: Moment, metrics: Metrics) -> None:
+    def metrics(self, info: StepInfo, metrics: Metrics) -> None:
         """Only seconds are asked for."""
 
-    def timing(self, moment: Moment, stretch: Stretch) -> None:
+    def timing(self, info: StepInfo, interval: Interval) -> None:
         """Keep it."""
-        self.stretches.append(stretch)
+        self.intervals.append(interval)
 
     def close(self) -> None:
         """Nothing is open."""
 
 
 def books(name: str, steps: int) -> dict[str, Any]:
-    """Seconds a step of F in a run as it is, with all watchers, by part."""
+    """Seconds a step of F in a run as it is, with all writers, by part."""
     problem, kept = PROBLEMS[name], _Kept()
     rounds = replace(problem.config.rounds, classifier_steps=steps)
     world, splits = World(), problem.splits()
@@ -135,18 +134,18 @@ def books(name: str, steps: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         display = Display([{"classify": steps}], [1], shown=False)
         folder = RunFolder(scratch).training("base", 0)
-        watchers = [*watchers_in(folder), kept]
-        recorder = Recorder(folder, 0, rounds, world, display, watchers)
+        writers = [*writers_in(folder), kept]
+        logger = TrainingLogger(folder, 0, rounds, world, display, writers)
         training = Training(METHODS["base"], 0, splits, config, world, pick_device())
-        with closing(recorder):
-            left = recorder.left(0, "classify", steps)
+        with closing(logger):
+            left = logger.left(0, "classify", steps)
             done = classify(training, 0, left, splits.selection)
-            recorder.follow(0, "classify", left, done, training)
-    stretches = kept.stretches[1:]  # The first one warms up.
-    num = sum(stretch.steps for stretch in stretches)
+            logger.follow(0, "classify", left, done, training)
+    intervals = kept.intervals[1:]  # The first one warms up.
+    num = sum(interval.steps for interval in intervals)
     parts: dict[str, float] = {}
-    for stretch in stretches:
-        for part, spent in stretch.seconds_a_step.items():
-            parts[part] = parts.get(part, 0.0) + spent * stretch.steps / num
+    for interval in intervals:
+        for part, spent in interval.seconds_a_step.items():
+            parts[part] = parts.get(part, 0.0) + spent * interval.steps / num
     trained = parts["total"] - parts.get("checkpoint", 0.0)
     return {"seconds_a_step": parts, "record_share": parts["record"] / trained}

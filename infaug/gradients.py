@@ -79,7 +79,7 @@ class GradientSum:
         """Wait for the sums: loss and gradients are replaced by theirs, in place."""
         received = [[loss], *map(_gradients, self.buckets)]
         for tensors, (flat, work) in zip(received, self._sent, strict=False):
-            with self.world.tally.time("peers"):
+            with self.world.timer.time("peers"):
                 work.wait()
             parts = flat.split([t.numel() for t in tensors])
             shaped = [p.view_as(t) for p, t in zip(parts, tensors, strict=True)]

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from infaug.tally import Tally
+from infaug.timer import Timer
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ class World:
 
     rank: int = 0
     size: int = 1
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    timer: Timer = field(default_factory=Timer, compare=False, repr=False)
     """What this process's time goes to; `peers` is what it waits here for others."""
 
     @classmethod
@@ -65,7 +65,7 @@ class World:
         if self.size == 1 or not tensors:
             return
         flat = torch.cat([t.detach().flatten() for t in tensors])
-        with self.tally.time("peers"):
+        with self.timer.time("peers"):
             dist.all_reduce(flat)
         for tensor, total in zip(
             tensors, flat.split([t.numel() for t in tensors]), strict=True
@@ -78,13 +78,13 @@ class World:
             return part
         counts = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
         counts = [c.to(part.device) for c in counts]
-        with self.tally.time("peers"):
+        with self.timer.time("peers"):
             dist.all_gather(counts, torch.tensor([len(part)], device=part.device))
         longest = int(max(counts))
         padded = part.new_zeros(longest, *part.shape[1:])
         padded[: len(part)] = part
         parts = [torch.empty_like(padded) for _ in range(self.size)]
-        with self.tally.time("peers"):
+        with self.timer.time("peers"):
             dist.all_gather(parts, padded)
         rows = [p[: int(c)] for p, c in zip(parts, counts, strict=True)]
         return torch.cat(rows)
@@ -104,7 +104,7 @@ class World:
                 box[0] = act()
             except ValueError as error:
                 box[1] = str(error)
-        with self.tally.time("peers"):
+        with self.timer.time("peers"):
             dist.broadcast_object_list(box, src=0)
         if box[1] is not None:
             raise ValueError(box[1])

@@ -14,11 +14,12 @@ follows the linear rule, 0.1 for each 256 images: with another batch size give
         --workers 8 --out /shared/imagenet
     python ray_jobs/imagenet.py --smoke       # any machine: two steps of everything
 
-`--plan` prints workers, batches, memory and hours, and stops; a run prints the same
-before it begins. The same command continues it. Out of GPU memory, each worker's part
-of a batch goes through F in more pieces; the batch stays. `--methods base base_learned
-base_tuned` adds controls. Cost: two rows of 270 epochs with two views are about 1,080
-epochs of plain training.
+`--plan` prints hours on three kinds of machines from stated rates, then workers,
+batches, memory and hours here, and stops; a run prints the latter before it begins.
+The same command continues it. Out of GPU memory, each worker's part of a batch goes
+through F in more pieces; the batch stays. `--methods base base_learned base_tuned` adds
+controls. Cost: two rows of 270 epochs with two views are about 1,080 epochs of plain
+training.
 
 `--smoke` takes scikit-learn's digits, drawn large, unless --data is given. A pool
 solves for s_val, and the run is killed where it begins to learn, and continued.
@@ -30,10 +31,17 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-
-from PIL import Image
+from typing import Any
 
 from infaug.cli.fit import job
+from infaug.cluster.forecast import (
+    EIGHT_A100,
+    ONE_A10G,
+    SPOT_A10G,
+    Network,
+    describe,
+    forecast,
+)
 from infaug.config import (
     AdversarialConfig,
     ClassifierConfig,
@@ -49,6 +57,7 @@ from infaug.record.folder import RunFolder
 
 EPOCHS = 270
 BATCH = 4096
+INFLUENCE = 50_000
 STEPS_AN_EPOCH = 299  # of 1,226,167 images, those that neither drive nor choose
 
 CONFIG = in_mode(
@@ -101,9 +110,11 @@ class Digits:
     def __len__(self) -> int:
         return len(self.digits)
 
-    def __getitem__(self, index: int) -> tuple[Image.Image, int]:
-        pixels = self.digits.images[index].permute(1, 2, 0).numpy()
-        return Image.fromarray(pixels), int(self.digits.labels[index])
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        # infaug is imported first: it reports a Python that lacks its packages.
+        from torchvision.transforms.functional import to_pil_image
+
+        return to_pil_image(self.digits.images[index]), int(self.digits.labels[index])
 
 
 def main() -> int:
@@ -116,6 +127,10 @@ def main() -> int:
         smoke = replace(SMOKE, data=replace(SMOKE.data, source=str(SMOKE_DATA)))
     if "--smoke" in argv and KILLED not in os.environ:
         begin_and_kill(Path(value_of("--out", argv) or "runs/imagenet"))
+    if "--plan" in argv and "--smoke" not in argv:
+        for machines in (EIGHT_A100, SPOT_A10G, ONE_A10G):
+            found = forecast(CONFIG, machines, INFLUENCE, Network())
+            print(*describe(machines, found), sep="\n", flush=True)
     return job(CONFIG, "runs/imagenet", smoke, smoke_pool="1")
 
 

@@ -31,7 +31,7 @@ from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
 from infaug.experiment.grid import Column, Table, grid_training, work_of
 from infaug.experiment.grid_run import Site
 from infaug.experiment.results import Results
-from infaug.report.grid_table import markdown
+from infaug.report.tables import grid_markdown
 from infaug.training.methods import METHODS, SIBLINGS, USUAL
 
 COMMAND = "python ray_jobs/tables.py --data FOLDER"
@@ -92,7 +92,9 @@ def main() -> int:
         )
     for table in tables:
         shown = extended(table, found_in(results, table, asked.seeds))
-        print(markdown(shown, results, asked.seeds, COMMAND), end="\n\n", flush=True)
+        print(
+            grid_markdown(shown, results, asked.seeds, COMMAND), end="\n\n", flush=True
+        )
     return 0
 
 
@@ -128,10 +130,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--data", help="folder with MNIST's train and test.parquet")
     parser.add_argument("--tables", nargs="+", choices=names, default=names)
-    parser.add_argument("--methods", nargs="+", choices=[*METHODS], help="only these")
+    parser.add_argument(
+        "--methods", nargs="+", choices=list(METHODS), help="only these"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
-        "--workers", type=int, default=0, help="trainings at once on Ray"
+        "--workers", type=int, default=0, help="trainings at a time on Ray"
     )
     parser.add_argument("--gpus", type=float, default=0, help="GPUs for each of them")
     parser.add_argument("--out", type=Path, default=Path("docs/results/mnist.jsonl"))

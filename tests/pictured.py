@@ -9,10 +9,14 @@ import numpy as np
 import torch
 from finished import LOSSES, finished_run, run_config
 from PIL import Image
+from safetensors.torch import save_file
 
 from infaug.config import DataConfig, ShiftConfig, to_dict
+from infaug.data.problem import divide
+from infaug.data.source import load
 from infaug.experiment.plan import settle
 from infaug.record.atomic import write_json
+from infaug.record.folder import RunFolder
 
 # A class may be called anything that a folder may.
 HOSTILE = "<img src=x onerror=alert('1')>&\""
@@ -41,6 +45,44 @@ def pictured_run(path: Path) -> Path:
                 _write_lines(training / f"{name}.jsonl", of_it)
             start = {"row": row, "seed": seed, "workers": 1, "after": None}
             _write_lines(training / "starts.jsonl", [start])
+    return run
+
+
+# By class of an image: the class that a method takes it for, and how surely.
+CONFUSED = {0: (0, 0.95), 1: (1, 0.55), 2: (1, 0.75)}
+
+
+def folded_run(path: Path) -> Path:
+    """The same as an experiment of two folds; hens are taken for dogs by each F."""
+    run = pictured_run(path)
+    asked = RunFolder(run).config("asked.json")
+    asked = replace(asked, data=replace(asked.data, folds=2))
+    write_json(run / "asked.json", to_dict(asked))
+    settled = settle(asked, (1, 16, 16), torch.device("cpu"))
+    write_json(run / "config.json", to_dict(settled))
+    source = load(settled.data)
+    for seed in range(2):
+        splits = divide(source, settled.data, seed)
+        assert splits.at is not None
+        probs = torch.full((len(splits.test), len(NAMES)), 0.05)
+        for line, label in zip(probs, splits.test.labels.tolist(), strict=True):
+            taken, sure = CONFUSED[label]
+            line[:] = (1 - sure) / 2
+            line[taken] = sure
+        judged = {"index": splits.at.test, "labels": splits.test.labels}
+        judged |= {"log_probs": probs.log()}
+        for row in LOSSES:
+            folder = RunFolder(run).training(row, seed).path
+            save_file(judged, folder / "judged.safetensors")
+    worth = {"method": "pooled_learned", "control": "base", "difference": -5.0}
+    found = json.loads((run / "result.json").read_text()) | {
+        "answer": {
+            "method": "base", "accuracy": 66.7, "low": 51.0, "high": 79.4,
+            "num_images": len(NAMES) * EACH,
+            "learned_worth": {**worth, "low": -9.0, "high": -1.0},
+        }
+    }  # fmt: skip
+    write_json(run / "result.json", found)
     return run
 
 

@@ -20,7 +20,7 @@ LAYERS: list[set[str]] = [
         "randomness",
         "span",
         "storage",
-        "tally",
+        "timer",
         "words",
     },
     {"doctor", "transfer", "world"},

@@ -40,6 +40,19 @@ def test_a_job_smokes_and_ends_with_a_result(job, arguments, tmp_path):
     assert (tmp_path / "run" / "views-base_learned.png").exists()
 
 
+@pytest.mark.parametrize("job", ["digits", "imagenet", "sweep"])
+def test_a_python_without_the_package_is_named_in_one_line(job):
+    """A job's `python` is that of the PATH which its head was started with."""
+    environment = {"PYTHONPATH": str(JOBS.parent), "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
+    done = subprocess.run(
+        [sys.executable, "-S", str(JOBS / f"{job}.py"), "--smoke"],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"{sys.executable} has no infaug installed")
+
+
 class Coloured:
     """Noise of one of ten classes, 32 px colour, in place of CIFAR-10."""
 

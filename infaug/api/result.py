@@ -19,7 +19,7 @@ from infaug.experiment.verdict import Verdict, Word
 from infaug.export.learned_augment import LearnedAugment
 from infaug.export.write import augment_of
 from infaug.record.folder import RunFolder
-from infaug.report.grid_table import result_text
+from infaug.report.tables import result_text
 from infaug.report.verdict import describe
 
 
@@ -85,7 +85,7 @@ def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Resul
     verdict = Verdict.from_dict(found["verdict"])
     return Result(
         verdict=verdict.word,
-        sentence=describe(verdict),
+        sentence=describe(verdict, is_folded="answer" in found),
         methods={
             name: MethodResult(
                 mean=each["mean"], std=each["std"], seeds=tuple(each["seeds"])

@@ -66,7 +66,7 @@ def _prepare(args: Prepare) -> tuple[list[str], dict[str, object]]:
     from contextlib import closing
 
     from infaug.data import prepare as data
-    from infaug.record.image_count import ImageCount
+    from infaug.record.display import ImageCount
 
     if args.workers < 0:
         raise ValueError(f"--workers must be >= 0, got {args.workers}")

@@ -60,10 +60,10 @@ def export(args: Export) -> int:
     look_for_run(args.run)
     from infaug.export.artefact import CARD
     from infaug.export.write import export_run
-    from infaug.record.folder import at_hand
+    from infaug.record.folder import local_copy
 
     replaced = (args.out / CARD).exists()
-    with at_hand(args.run) as run:
+    with local_copy(args.run) as run:
         card = export_run(run, args.out, args.config)
     names = ["card.json", *card["files"]]
     found = {"out": str(args.out), "cell": card["cell"], "files": names}
@@ -106,9 +106,9 @@ def _augment(args: Preview) -> "tuple[LearnedAugment, str]":
         augment = LearnedAugment.load(args.source, strength=args.strength)
         return augment, augment.card["cell"]["name"]
     from infaug.export.write import augment_of
-    from infaug.record.folder import at_hand
+    from infaug.record.folder import local_copy
 
-    with at_hand(args.source) as run:
+    with local_copy(args.source) as run:
         if (run / "config.json").exists():
             return augment_of(run, ExportConfig(), strength=args.strength)
     raise ValueError(
@@ -122,16 +122,21 @@ def _verdict(card: dict[str, Any]) -> str:
 
     if card["verdict"] is None:
         return "the run is not finished"
-    return describe(Verdict.from_dict(card["verdict"]))
+    found = Verdict.from_dict(card["verdict"])
+    return describe(found, is_folded=card["answer"] is not None)
 
 
 def _lines_of(card: dict[str, Any], out: Path, did: str) -> list[str]:
+    from infaug.report.verdict import describe_answer
+
     cell, image = card["cell"], card["image"]
     size = f"{image['channels']}x{image['height']}x{image['width']}"
     lines = [
         f"{cell['name']} ({cell['chosen_by']}), images of {size}",
         f"verdict: {_verdict(card)}",
     ]
+    if card["answer"]:
+        lines.append(f"answer of the experiment: {describe_answer(card['answer'])}")
     if (card["looks"] or {}).get("warning"):
         lines.append(f"warning: {card['looks']['warning']} `infaug preview` draws them")
     if "shares" in card:

@@ -46,7 +46,7 @@ class Fit:
     CPUs for; 0 trains in this process without Ray."""
     gpus_per_worker: float | None = None
     """Beside one CPU; none: one GPU if all (or MIN) can have one now, else no GPU."""
-    resize_s: float = 120.0
+    resize_s: float = 150.0
     """Seconds between two times that --workers MIN..MAX follow the nodes: those that
     arrive one by one meanwhile cause one restart."""
     await_nodes: float = 0.0
@@ -109,13 +109,12 @@ def fit(args: Fit) -> int:
     if not workers.most:  # Workers may see a disk that this machine does not.
         look_for_data(args.run.data.source, args.run.data.target_source)
     from infaug.cli.influence import check_in_run
-    from infaug.record.folder import RunFolder, at_hand
+    from infaug.record.folder import RunFolder, local_copy
     from infaug.record.tensorboard import show_pictures
     from infaug.record.timings import effort_of  # torch: too slow for --help
-    from infaug.report.grid_table import result_text
-    from infaug.report.interpolation import draw_interpolations
-    from infaug.report.one_run import report_at_end
-    from infaug.report.views import draw_views
+    from infaug.report.page import report_at_end
+    from infaug.report.tables import result_text
+    from infaug.report.views import draw_pictures
 
     if args.plan:
         from infaug.experiment.outlook import foresee
@@ -139,9 +138,8 @@ def fit(args: Fit) -> int:
     began = time.perf_counter()
     result = _run(args, workers, shown)
     wall_s = time.perf_counter() - began if is_fresh else None
-    with at_hand(args.out) as run:
-        pictures = _drawn(run, "views-*.png", draw_views)
-        pictures += _drawn(run, "interpolation-*.png", draw_interpolations)
+    with local_copy(args.out) as run:
+        pictures = _drawn(run, draw_pictures)
         if shown:
             print(result_text(result))
             print("pictures:", *pictures)
@@ -151,8 +149,8 @@ def fit(args: Fit) -> int:
         show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
         print(*checked, *notes, sep="\n")
-    keys = ("unit", "methods", "verdict", "seconds")
-    found = json.dumps({key: result[key] for key in keys})
+    keys = ("unit", "answer", "methods", "verdict", "seconds")
+    found = json.dumps({key: result[key] for key in keys if key in result})
     print(found if args.json else f"RESULT {found}", flush=True)
     if args.mlflow:
         from infaug.report.mlflow import send_at_end
@@ -163,24 +161,28 @@ def fit(args: Fit) -> int:
     return 0
 
 
-def _drawn(run: Path, names: str, draw: Callable[[Path], list[Path]]) -> list[Path]:
-    """The pictures of these names, drawn unless they are there: all of them, or none.
+def _drawn(run: Path, draw: Callable[[Path], list[Path]]) -> list[Path]:
+    """The pictures of views, drawn unless they are there: all of them, or none.
 
-    What keeps them from being drawn is a warning and does not fail the run.
+    What keeps them from being drawn is a warning and does not fail the experiment.
     """
-    if there := sorted(run.glob(names)):
+    if there := _pictures(run):
         return there
     try:
         return draw(run)
     except (OSError, ValueError) as error:
         with contextlib.suppress(OSError):
-            for part in run.glob(names):
+            for part in _pictures(run):
                 part.unlink()
         warnings.warn(
-            f"{run / names} not drawn ({error}): the same command draws them",
+            f"pictures of views not drawn ({error}): rerun the command to draw them",
             stacklevel=2,
         )
         return []
+
+
+def _pictures(run: Path) -> list[Path]:
+    return [*sorted(run.glob("views-*.png")), *sorted(run.glob("interpolation-*.png"))]
 
 
 def _run(args: Fit, workers: Span, shown: bool) -> dict[str, Any]:

@@ -68,11 +68,11 @@ def validate(args: Validate) -> int:
     """`infaug influence validate`."""
     look_for_run(args.run)
     from infaug.classify.backbone import name_network
-    from infaug.record.folder import at_hand
+    from infaug.record.folder import local_copy
 
     name_network(args.network)
 
-    with at_hand(args.run) as run:
+    with local_copy(args.run) as run:
         show(args, *_checked(replace(args, run=str(run))))
     return 0
 
@@ -136,11 +136,11 @@ def rank(args: Rank) -> int:
     """`infaug influence rank`."""
     look_for_run(args.run)
     from infaug.classify.backbone import name_network
-    from infaug.record.folder import at_hand
+    from infaug.record.folder import local_copy
 
     name_network(args.network)
 
-    with at_hand(args.run) as run:
+    with local_copy(args.run) as run:
         return _rank_in(run, args)
 
 

@@ -53,8 +53,8 @@ def predict(args: Predict) -> int:
     from infaug.predict.model import open_model
     from infaug.predict.predictions import as_csv, check_name, write_predictions
     from infaug.predict.predictions import predict as run_over
-    from infaug.record.folder import at_hand
-    from infaug.record.image_count import ImageCount
+    from infaug.record.display import ImageCount
+    from infaug.record.folder import local_copy
 
     name_network(args.network)
     is_printed = args.out == PRINTED
@@ -64,7 +64,7 @@ def predict(args: Predict) -> int:
         check_name(Path(args.out))
     inputs = find_inputs(args.images)
     device = pick_device()
-    with at_hand(args.run) as run:
+    with local_copy(args.run) as run:
         model = open_model(run, args.method, args.seed, device)
     with closing(ImageCount(shown=args.is_for_people)) as progress:
         progress.begin(inputs.count(model), 0)

@@ -33,7 +33,7 @@ def draw_report(args: Report) -> int:
     if not args.runs:
         raise ValueError("name a run: infaug report RUN [RUN ...]")
     look_for_run(*args.runs)
-    from infaug.report.several_runs import write_comparison
+    from infaug.report.comparison import write_comparison
 
     if len(args.runs) == 1:
         page = _one(args.runs[0], args.out)
@@ -53,7 +53,7 @@ def draw_report(args: Report) -> int:
 def _send(places: tuple[str, ...], uri: str, page: Path | None) -> None:
     """Tell MLflow of the runs; each has its own report in its folder, if not `page`."""
     from infaug.report.mlflow import send_run
-    from infaug.report.one_run import REPORT
+    from infaug.report.page import REPORT
 
     for place in places:
         with _read(place) as run:
@@ -61,8 +61,8 @@ def _send(places: tuple[str, ...], uri: str, page: Path | None) -> None:
 
 
 def _one(place: str, out: Path | None) -> Path | str:
-    from infaug.record.folder import RunFolder, at_hand
-    from infaug.report.one_run import REPORT, write_report
+    from infaug.record.folder import RunFolder, local_copy
+    from infaug.report.page import REPORT, write_report
 
     folder = RunFolder(place)
     with _read(place) as run:
@@ -70,7 +70,7 @@ def _one(place: str, out: Path | None) -> Path | str:
         if folder.mirror is None or out or not (run / "result.json").exists():
             here = Path(REPORT) if folder.mirror else None
             return write_report(run, place, out or here)
-    with at_hand(place) as run:
+    with local_copy(place) as run:
         write_report(run, place)
     return f"{place}/{REPORT}"
 

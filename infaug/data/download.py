@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,19 +17,6 @@ from infaug.data.shard_file import image_schema, whole_file
 from infaug.randomness import generator
 
 ROWS_PER_GROUP = 256  # a stream wants several for each group of its batches
-
-
-@runtime_checkable
-class ImageData(Protocol):
-    """Images with labels, by position, as torchvision's data sets give them."""
-
-    def __len__(self) -> int:
-        """Number of images."""
-        ...
-
-    def __getitem__(self, index: int, /) -> tuple[Image.Image, int]:
-        """An image and its class index."""
-        ...
 
 
 def download(name: Downloadable, out: Path, download_dir: Path) -> None:
@@ -55,9 +42,10 @@ def download(name: Downloadable, out: Path, download_dir: Path) -> None:
         undo.pop_all()
 
 
-def write_parquet(data: ImageData, path: Path, class_names: tuple[str, ...]) -> None:
+def write_parquet(data: Any, path: Path, class_names: tuple[str, ...]) -> None:
     """Write images as PNG with their labels, rows shuffled in a fixed order.
 
+    `data` gives (PIL image, class index) by position, as torchvision's data sets do.
     Columns `image` (bytes) and `label` (int64), the class names in the schema metadata.
     The file appears complete or not at all.
     """
@@ -74,7 +62,7 @@ def write_parquet(data: ImageData, path: Path, class_names: tuple[str, ...]) -> 
             writer.write_batch(batch)
 
 
-def _batches(data: ImageData, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(data: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     order = torch.randperm(len(data), generator=generator(0, "prepare"))
     for rows in order.split(ROWS_PER_GROUP):
         pairs = [data[index] for index in rows.tolist()]

@@ -12,7 +12,7 @@ from infaug.data.images import Source, without_duplicates
 from infaug.data.on_disk import OnDisk
 from infaug.data.shift import apply_nuisance, apply_shift
 from infaug.data.source import load
-from infaug.data.splits import Indices, split, split_beside
+from infaug.data.splits import Indices, split
 
 FINAL = -1  # The repetition that judges nothing: it trains on all labelled images.
 
@@ -115,20 +115,15 @@ def positions(source: Source, config: DataConfig, repetition: int = 0) -> Indice
     pixel, are in no split.
     """
     config, fold = _of_repetition(config, repetition)
-    labels, target, test = source.train.labels, source.target, source.test
-    if target is None:
-        names = source.train.class_names
-        at = split(labels, config, test is not None, names, fold=fold)
-    else:
-        at = split_beside(
-            labels,
-            target.labels,
-            config,
-            test_given=test is not None,
-            test_of_target=source.is_tested_on_target,
-            class_names=source.train.class_names,
-            fold=fold,
-        )
+    at = split(
+        source.train.labels,
+        config,
+        source.test is not None,
+        source.train.class_names,
+        target_labels=source.target.labels if source.target is not None else None,
+        test_of_target=source.is_tested_on_target,
+        fold=fold,
+    )
     if not config.drop_duplicates:
         return at
     return without_duplicates(source, at, is_folded=bool(config.folds))

@@ -44,6 +44,8 @@ def split(
     test_given: bool,
     class_names: Sequence[str] = (),
     *,
+    target_labels: Int64[Tensor, "M"] | None = None,
+    test_of_target: bool = False,
     fold: int | None = None,
 ) -> Indices:
     """Divide N images as `config` asks; a pure function of its arguments.
@@ -53,61 +55,40 @@ def split(
     same seed, a smaller `labels` is a subset of a larger one, and so is a smaller
     `target`, as influence and selection together. A count of labels draws the same
     images for any target that leaves enough of a class.
-    """
-    shuffled = torch.randperm(len(labels), generator=generator(config.seed, "split"))
-    test, rest = shuffled[:0], shuffled
-    if config.folds:
-        test, rest = _fold(shuffled, labels, config.folds, fold)
-    elif not test_given:
-        test, rest = _take("test", config.test, rest, labels, class_names, at_least=1)
-    # Two of each class: one to drive, one to choose.
-    target, _ = _take("target", config.target, rest, labels, class_names, at_least=2)
-    influence, selection = _divide(target, labels, config.influence_share)
-    train, unlabelled = _take_labels(config.labels, rest, target, labels, class_names)
-    train = thin(train, labels, config.tail, config.seed)
-    parts = (train, influence, selection, test, unlabelled)
-    return Indices(*(part.sort().values for part in parts))
-
-
-def split_beside(
-    labels: Int64[Tensor, "N"],
-    target_labels: Int64[Tensor, "M"],
-    config: DataConfig,
-    *,
-    test_given: bool,
-    test_of_target: bool,
-    class_names: Sequence[str] = (),
-    fold: int | None = None,
-) -> Indices:
-    """Divide N training images, and M target images that lie beside them.
-
-    All target images drive or choose but for those that test; `config.target` is not
-    looked at. Stratified over the classes that target has, at least one image of each
-    in every split: `source.load` sees to it that there are two of a class, or three
-    where it tests.
 
     Args:
         labels: of the training images.
-        target_labels: of the target images; classes may be absent.
         config: seed, shares and number of labels.
         test_given: whether there is a test split of its own.
-        test_of_target: whether test images are target images where there is none.
         class_names: for messages.
+        target_labels: of M target images that lie beside these, perhaps not of all
+            classes: all of them drive or choose but for those that test, whatever
+            `config.target` says. `source.load` sees to it that there are enough.
+        test_of_target: whether test images are held out of those.
         fold: which of `config.folds` is judged; None: none, all images train.
     """
-    shuffle = generator(config.seed, "split target")
-    held = torch.randperm(len(target_labels), generator=shuffle)
-    test = held[:0]
-    if config.folds:
-        test, held = _fold(held, target_labels, config.folds, fold)
-    elif test_of_target and not test_given:
-        share = _size("test", config.test, len(held)) / len(held)
-        test, held = _divide(held, target_labels, share, keep=2)
-    influence, selection = _divide(held, target_labels, config.influence_share)
     rest = torch.randperm(len(labels), generator=generator(config.seed, "split"))
-    if not (test_given or test_of_target or config.folds):
-        test, rest = _take("test", config.test, rest, labels, class_names, at_least=1)
-    train, unlabelled = _take_labels(config.labels, rest, rest[:0], labels, class_names)
+    test, target = rest[:0], rest[:0]
+    if target_labels is None:
+        if config.folds:
+            test, rest = _fold(rest, labels, config.folds, fold)
+        elif not test_given:
+            test, rest = _take("test", config.test, rest, labels, class_names, 1)
+        # Two of each class: one to drive, one to choose.
+        target, _ = _take("target", config.target, rest, labels, class_names, 2)
+        influence, selection = _divide(target, labels, config.influence_share)
+    else:
+        shuffle = generator(config.seed, "split target")
+        held = torch.randperm(len(target_labels), generator=shuffle)
+        if config.folds:
+            test, held = _fold(held, target_labels, config.folds, fold)
+        elif test_of_target and not test_given:
+            share = _size("test", config.test, len(held)) / len(held)
+            test, held = _divide(held, target_labels, share, keep=2)
+        elif not test_given:
+            test, rest = _take("test", config.test, rest, labels, class_names, 1)
+        influence, selection = _divide(held, target_labels, config.influence_share)
+    train, unlabelled = _take_labels(config.labels, rest, target, labels, class_names)
     train = thin(train, labels, config.tail, config.seed)
     parts = (train, influence, selection, test, unlabelled)
     return Indices(*(part.sort().values for part in parts))
@@ -140,7 +121,6 @@ def _take(
     candidates: Tensor,
     labels: Tensor,
     class_names: Sequence[str],
-    *,
     at_least: int,
 ) -> tuple[Tensor, Tensor]:
     """The chosen candidates, and the rest in the order in which they came."""

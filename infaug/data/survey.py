@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from itertools import islice
 from statistics import median
 
 from PIL import Image
@@ -29,15 +28,15 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.parquet import RowGroup, num_rows, read_items, row_groups
 from infaug.storage import Location
 
-MOST_HEADERS = 2000  # of each split; a thousandth of a second each
-MOST_FAR = 50  # where each header is a request to an object store
-GROUPS_READ = 20  # of a Parquet set whose rows are more than that
+MAX_HEADERS = 2000  # of each split; a thousandth of a second each
+MAX_REMOTE = 50  # where each header is a request to an object store
+MAX_GROUPS = 20  # of a Parquet set whose rows are more than that
 
 GREY_MODES = frozenset(("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L"))
 SIZES = (16, 24, 28, 32, 40, 48, 64, 80, 96, 112, 128, 160, 192, 224)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass
 class Survey:
     """Counts over the headers that were read, of all splits together."""
 
@@ -47,40 +46,26 @@ class Survey:
     """By Pillow's name of the mode."""
     deepest: int = 0
     """Largest value of grey images of more than 8 bits; 0 without such."""
-    unreadable: tuple[str, ...] = ()
-    """Images without a header."""
+    num_rows: int = 0
+    """Training images in Parquet: they may be streamed."""
 
-    def __add__(self, other: "Survey") -> "Survey":
-        return Survey(
-            sizes=self.sizes + other.sizes,
-            modes=self.modes + other.modes,
-            deepest=max(self.deepest, other.deepest),
-            unreadable=self.unreadable + other.unreadable,
-        )
-
-    @property
-    def num(self) -> int:
-        """Headers that were read."""
-        return self.sizes.total()
-
-    @property
-    def shorter_side(self) -> int:
-        """The median of the shorter sides, pixels."""
-        return int(median(min(size) for size in self.sizes.elements()))
+    def add(self, items: Iterable[Encoded]) -> None:
+        """Read their headers; images without one are passed over."""
+        for item in items:
+            with (
+                contextlib.suppress(*UNREADABLE),
+                Image.open(_opened(item)) as image,
+            ):
+                is_turned = image.getexif().get(ORIENTATION, 1) in range(5, 9)
+                width, height = image.size
+                mode = image.mode
+                deepest = largest_value(image) if is_deep(image) else 0
+                self.deepest = max(self.deepest, deepest)
+                self.sizes[(height, width) if is_turned else (width, height)] += 1
+                self.modes[mode] += 1
 
 
-def survey(config: DataConfig) -> Survey:
-    """Look at the images of `config.source`, and of its target if there is one."""
-    found = Survey()
-    targets = [config.of_target] if config.target_source is not None else []
-    for each in (config, *targets):
-        if each.source != "digits":
-            for part in listed(each.source, each).values():
-                found += _headers(_sample(part, each))
-    return found
-
-
-def settle_images(config: DataConfig) -> tuple[DataConfig, list[str]]:
+def resolve_images(config: DataConfig) -> tuple[DataConfig, list[str]]:
     """The size and mode that images get, where they differ and nobody has said.
 
     Images that are alike stay as they are. Else the size is the largest usual one up to
@@ -89,36 +74,34 @@ def settle_images(config: DataConfig) -> tuple[DataConfig, list[str]]:
     Returns:
         The config with what was chosen, and a line for the user about each choice.
     """
-    if config.source == "digits" or (
-        config.image_size and config.mode != "auto" and config.pixel_bits
-    ):
+    is_chosen = config.image_size and config.mode != "auto" and config.pixel_bits
+    if config.source == "digits" or is_chosen:
         return config, []
-    found = survey(config)
-    if not found.num:
-        return config, []
-    told = []
+    found, lines = _survey(config), []
     if config.pixel_bits is None and found.deepest:
         bits = max(found.deepest.bit_length(), 8)
         config = replace(config, pixel_bits=bits)
         if bits != DEEP_BITS:
-            told.append(
+            lines.append(
                 f"grey       values up to {found.deepest:,}: taken as {bits} bits and "
                 "scaled to 8 (--data.pixel-bits decides)"
             )
     if config.mode == "auto" and (mode := _mode(found)):
         config = replace(config, mode=mode)
         named = ", ".join(f"{n} {name}" for name, n in found.modes.most_common(4))
-        told.append(f"mode       {mode}: images are {named} (--color-mode decides)")
-    if config.image_size is None and (len(found.sizes) > 1 or _too_many(config, found)):
-        size = usual_size(found.shorter_side)
+        lines.append(f"mode       {mode}: images are {named} (--color-mode decides)")
+    sizes = found.sizes
+    if not config.image_size and (len(sizes) > 1 or _must_stream(config, found)):
+        side = int(median(min(size) for size in sizes.elements()))
+        size = usual_size(side)
         config = replace(config, image_size=size)
-        least, most = min(found.sizes), max(found.sizes)
-        told.append(
-            f"size       {size}x{size}: images are {_by(least)} to {_by(most)} pixels, "
-            f"the shorter side {found.shorter_side} in the middle; each one's centre "
+        (a, b), (c, d) = min(sizes), max(sizes)
+        lines.append(
+            f"size       {size}x{size}: images are {a}x{b} to "
+            f"{c}x{d} pixels, the shorter side {side} in the middle; each one's centre "
             "square is scaled (--data.image-size decides)"
         )
-    return config, told
+    return config, lines
 
 
 def usual_size(side: int) -> int:
@@ -130,27 +113,42 @@ def usual_size(side: int) -> int:
     return max((size for size in SIZES if size <= side), default=max(side, 8))
 
 
+def _survey(config: DataConfig) -> Survey:
+    """The images of `config.source`, and of its target if there is one."""
+    found = Survey()
+    for part in listed(config.source, config).values():
+        found.num_rows += num_rows(part.files)
+        found.add(_sample(part, config))
+    if config.target_source is not None:
+        for part in listed(config.target_source, config.of_target).values():
+            found.add(_sample(part, config.of_target))
+    return found
+
+
 def _mode(found: Survey) -> str | None:
     """The mode they are converted to, or None if all have one that F can see."""
     modes = set(found.modes)
-    if modes in ({"L"}, {"RGB"}):
+    if not modes or modes in ({"L"}, {"RGB"}):
         return None
     return "L" if modes <= GREY_MODES else "RGB"
 
 
-def _too_many(config: DataConfig, found: Survey) -> bool:
-    """Whether they would be streamed at the size they have: that size must be said."""
-    rows = sum(num_rows(part.files) for part in listed(config.source, config).values())
-    (width, height), channels = max(found.sizes), 1 if config.mode == "L" else 3
-    return rows * channels * width * height / 2**30 > config.stream_above_gib
+def _must_stream(config: DataConfig, found: Survey) -> bool:
+    """Whether they would be streamed at the size they have: it must be resolved."""
+    (width, height) = max(found.sizes, default=(0, 0))
+    pixels = found.num_rows * width * height * (1 if config.mode == "L" else 3)
+    return pixels / 2**30 > config.stream_above_gib
 
 
 def _sample(part: Listed, config: DataConfig) -> Iterable[Encoded]:
     if not part.files:
         items = list(part.items())
-        far = any(isinstance(x.image, Location) and not x.image.is_local for x in items)
-        return _spread(items, MOST_FAR if far else MOST_HEADERS)
-    if num_rows(part.files) <= MOST_HEADERS:
+        is_remote = any(
+            isinstance(each.image, Location) and not each.image.is_local
+            for each in items
+        )
+        return _spread(items, MAX_REMOTE if is_remote else MAX_HEADERS)
+    if num_rows(part.files) <= MAX_HEADERS:
         return part.items()
     return _rows(row_groups(part.files, config), part.class_names)
 
@@ -172,33 +170,15 @@ def _rows(
     groups: Sequence[RowGroup], class_names: tuple[str, ...] | None
 ) -> Iterator[Encoded]:
     """Rows of a few row groups, for each is read as a whole."""
-    for group in _spread(groups, GROUPS_READ):
-        wanted = _spread(group.positions, MOST_HEADERS // GROUPS_READ)
-        for _, item in read_items(group, class_names, set(wanted)):
+    for group in _spread(groups, MAX_GROUPS):
+        wanted = set(_spread(group.positions, MAX_HEADERS // MAX_GROUPS))
+        for _, item in read_items(group, class_names, wanted):
             yield item
 
 
-def _spread(items: Sequence, most: int) -> list:
+def _spread(items: Sequence, max_items: int) -> Sequence:
     """At most so many, at equal distances."""
-    step = max(-(-len(items) // most), 1)
-    return list(islice(items, 0, None, step))
-
-
-def _headers(items: Iterable[Encoded]) -> Survey:
-    sizes, modes, unreadable, deepest = Counter(), Counter(), [], 0
-    for item in items:
-        try:
-            with Image.open(_opened(item)) as image:
-                is_turned = image.getexif().get(ORIENTATION, 1) in range(5, 9)
-                sizes[image.size[::-1] if is_turned else image.size] += 1
-                modes[image.mode] += 1
-                if is_deep(image):
-                    deepest = max(deepest, largest_value(image))
-        except UNREADABLE:
-            unreadable.append(item.name)
-    return Survey(
-        sizes=sizes, modes=modes, deepest=deepest, unreadable=tuple(unreadable)
-    )
+    return items[:: max(-(-len(items) // max_items), 1)]
 
 
 def _opened(item: Encoded) -> BytesIO | str:
@@ -210,7 +190,3 @@ def _opened(item: Encoded) -> BytesIO | str:
     if isinstance(item.image, Location) and item.image.is_local:
         return item.image.base
     return BytesIO(item.image.read_bytes())
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"

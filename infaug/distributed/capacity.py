@@ -1,5 +1,6 @@
 """Capacity for a job: what its workers take, and nodes that come when requested."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -11,12 +12,14 @@ from ray.train import ScalingConfig
 from ray.util.placement_group import placement_group, remove_placement_group
 
 from infaug.distributed.pool_group import PoolShape
+from infaug.distributed.ray_private import refused_groups
 from infaug.span import Span
 
 Bundle = dict[str, float]
 ON_DEMAND = "on_demand"  # a resource that only on-demand groups have
-SPOT_REFUSED_S = 240.0  # a node takes minutes to start, also where spot has one
-WATCH_S = 5.0
+REFUSED_S = 15.0  # of a launch that is refused; Ray itself asks again for ever
+PENDING_S = 240.0  # a node takes minutes to start, also where spot has one
+WATCH_S = 2.0
 
 
 def worker_bundle(gpus: float | None) -> Bundle:
@@ -120,13 +123,20 @@ class Fallback:
     Args:
         worker: what each training worker takes.
         num_workers: how many must be there.
-        wait_s: how long they may be missing before on-demand nodes are requested.
+        refused_s: how long they may be missing after a launch was refused.
+        pending_s: how long they may be missing in any case.
     """
 
     def __init__(
-        self, worker: Bundle, num_workers: int, wait_s: float = SPOT_REFUSED_S
+        self,
+        worker: Bundle,
+        num_workers: int,
+        *,
+        refused_s: float = REFUSED_S,
+        pending_s: float = PENDING_S,
     ):
-        self.worker, self.num_workers, self.wait_s = worker, num_workers, wait_s
+        self.worker, self.num_workers = worker, num_workers
+        self.refused_s, self.pending_s = refused_s, pending_s
         self.is_requested = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -142,14 +152,24 @@ class Fallback:
             request_resources(bundles=[])
 
     def _watch(self) -> None:
-        complete_at = time.monotonic()
-        while not self._over.wait(min(WATCH_S, self.wait_s)):
+        complete_at, is_refused = time.monotonic(), False
+        while not self._over.wait(min(WATCH_S, self.pending_s)):
             missing = self.num_workers - places_for(self.worker, ray.nodes())
             if missing <= 0:
-                complete_at = time.monotonic()
-            elif time.monotonic() - complete_at > self.wait_s and not self.is_requested:
+                complete_at, is_refused = time.monotonic(), False
+                continue
+            is_refused |= bool(_refused_now())
+            wait_s = self.refused_s if is_refused else self.pending_s
+            if time.monotonic() - complete_at > wait_s and not self.is_requested:
                 request_resources(bundles=[{**self.worker, ON_DEMAND: 0.001}] * missing)
                 self.is_requested = True
+
+
+def _refused_now() -> set[str]:
+    """Groups whose launch was just refused; a head that is busy is asked again."""
+    with contextlib.suppress(Exception):
+        return refused_groups(ray.get_runtime_context().gcs_address)
+    return set()
 
 
 def places_for(worker: Bundle, nodes: Sequence[Mapping[str, Any]]) -> int:

@@ -8,7 +8,7 @@ from functools import cache
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from infaug.record.watcher import Metrics, Moment, Stretch
+from infaug.record.steps import Interval, Metrics, StepInfo
 
 LABELS = ("row", "seed", "phase", "worker")
 # Seconds, from a small network on a GPU to a large batch on a few CPUs.
@@ -22,8 +22,8 @@ class RayMetrics:
     infaug_images_a_second   gauge
     infaug_gpu_gib           gauge: peak since the last report
     infaug_steps, _images    counters
-    infaug_seconds           counter, with a label `part`: see `Stretch`
-    infaug_step_seconds      histogram: the mean of each stretch of steps
+    infaug_seconds           counter, with a label `part`: see `Interval`
+    infaug_step_seconds      histogram: the mean of each interval of steps
 
     Args:
         worker: which of those that train together, or 0.
@@ -38,28 +38,28 @@ class RayMetrics:
             "infaug_step_seconds", "Seconds a step.", BOUNDARIES, LABELS
         )
 
-    def begin(self, row: str, seed: int, position: int) -> None:
+    def begin(self, method: str, seed: int, global_step: int) -> None:
         """Counters count repeated work, and a gauge has no past."""
 
-    def metrics(self, moment: Moment, metrics: Metrics) -> None:
+    def metrics(self, info: StepInfo, metrics: Metrics) -> None:
         """Numbers as gauges; words are left out."""
         for name, value in metrics.items():
             if not isinstance(value, str):
-                _gauge(name).set(float(value), self._labels(moment))
+                _gauge(name).set(float(value), self._labels(info))
 
-    def timing(self, moment: Moment, stretch: Stretch) -> None:
+    def timing(self, info: StepInfo, interval: Interval) -> None:
         """Count steps, images and seconds."""
-        labels = self._labels(moment)
-        self._steps.inc(stretch.steps, labels)
-        self._step_seconds.observe(stretch.seconds / stretch.steps, labels)
-        for part, spent in {**stretch.parts, "own": stretch.own_seconds}.items():
+        labels = self._labels(info)
+        self._steps.inc(interval.steps, labels)
+        self._step_seconds.observe(interval.seconds / interval.steps, labels)
+        for part, spent in {**interval.parts, "own": interval.own_seconds}.items():
             if spent > 0:  # Ray refuses to count nothing.
                 self._seconds.inc(spent, {**labels, "part": part})
-        found: dict[str, float | None] = dict(stretch.counts)
+        found: dict[str, float | None] = dict(interval.counts)
         if images := found.pop("images", None):
             self._images.inc(images, labels)
-        found["images_a_second"] = stretch.images_a_second
-        found["gpu_gib"] = stretch.gpu_gib
+        found["images_a_second"] = interval.images_a_second
+        found["gpu_gib"] = interval.gpu_gib
         for name, value in found.items():
             if value is not None:
                 _gauge(name).set(value, labels)
@@ -67,11 +67,11 @@ class RayMetrics:
     def close(self) -> None:
         """Ray goes on to export the last values."""
 
-    def _labels(self, moment: Moment) -> dict[str, str]:
+    def _labels(self, info: StepInfo) -> dict[str, str]:
         return {
-            "row": moment.row,
-            "seed": str(moment.seed),
-            "phase": moment.phase,
+            "row": info.method,
+            "seed": str(info.seed),
+            "phase": info.phase,
             "worker": self.worker,
         }
 

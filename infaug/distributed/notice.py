@@ -145,7 +145,7 @@ class Leaving:
     """
 
     def __init__(self, world: World):
-        self.world, self.watchdog = world, Watchdog(world.tally)
+        self.world, self.watchdog = world, Watchdog(world.timer)
         nodes: list[str] = [ray.get_runtime_context().get_node_id()] * world.size
         if world.size > 1:
             dist.all_gather_object(nodes, nodes[0])

@@ -19,12 +19,19 @@ from ray.autoscaler._private.kuberay.autoscaling_config import (
     _derive_autoscaling_config_from_ray_cr,
 )
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.autoscaler.v2.sdk import get_cluster_status
 from ray.core.generated.autoscaler_pb2 import (
     DrainNodeReason,  # pyright: ignore[reportAttributeAccessIssue]
 )
 from ray.train.v2.api.exceptions import ControllerError
 
-__all__ = ["ControllerError", "drain_node", "draining_nodes", "prepared_by_ray"]
+__all__ = [
+    "ControllerError",
+    "drain_node",
+    "draining_nodes",
+    "prepared_by_ray",
+    "refused_groups",
+]
 
 # What KubeRay runs, Ray's autoscaler reads; the namespace makes no difference to it.
 NAMESPACE = "default"
@@ -58,6 +65,16 @@ def prepared_by_ray(file: Mapping[str, Any]) -> dict[str, Any]:
         raise ValueError(f"file: {error.message or output.getvalue()}") from error
     except (AssertionError, KeyError, RuntimeError, ValueError) as error:
         raise ValueError(f"file: Ray cannot read it: {error!r}") from error
+
+
+def refused_groups(address: str) -> set[str]:
+    """Groups of nodes whose launch the cloud has just refused; none without a scaler.
+
+    Raises:
+        Exception: Ray's own, if the head does not answer.
+    """
+    failed = get_cluster_status(address).failed_launches
+    return {launch.ray_node_type_name for launch in failed}
 
 
 def draining_nodes() -> set[str]:

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ray
+from ray import PlacementGroupID
 from ray.train.torch import TorchTrainer
+from ray.util.placement_group import PlacementGroup, remove_placement_group
+from ray.util.state import list_placement_groups
 
 from infaug.distributed.ray_private import ControllerError
-from infaug.record.atomic import write_json
-from infaug.record.disk import writing
+from infaug.record.atomic import write_json, writing
 from infaug.record.folder import RunFolder
 
 MAX_DEATHS = 5  # at one checkpoint, with one number of workers
@@ -59,17 +62,20 @@ def fit_again(build: Callable[[], TorchTrainer]) -> dict[str, Any]:
     """Fit a trainer, and another one where Ray could not set its workers up.
 
     Ray retries workers that die, but not an error of its controller, such as a node
-    that leaves while workers are being connected.
+    that leaves while workers are being connected. Then it also leaves their place
+    reserved (Ray 2.60), which the next workers would wait for.
 
     Raises:
         ValueError: if that failed `MAX_SETUPS` times in a row.
     """
     failed = 0
     while True:
-        began = time.monotonic()
+        began, reserved = time.monotonic(), _reserved_here()
         try:
             end = build().fit().return_value
         except ControllerError as error:
+            for group in _reserved_here() - reserved:
+                remove_placement_group(PlacementGroup(PlacementGroupID.from_hex(group)))
             failed = 1 if time.monotonic() - began > WORKED_S else failed + 1
             if failed >= MAX_SETUPS:
                 raise ValueError(
@@ -81,6 +87,19 @@ def fit_again(build: Callable[[], TorchTrainer]) -> dict[str, Any]:
         else:
             assert isinstance(end, dict), "workers end with a result or a mistake"
             return end
+
+
+def _reserved_here() -> set[str]:
+    """Placement groups without a name that this job holds, by their ids."""
+    if not ray.is_initialized():
+        return set()
+    own = ray.get_runtime_context().get_job_id()
+    held: Any = list_placement_groups(filters=[("creator_job_id", "=", own)])
+    return {
+        group.placement_group_id
+        for group in held
+        if not group.name and group.state != "REMOVED"
+    }
 
 
 def _file(folder: RunFolder) -> Path:

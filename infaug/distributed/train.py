@@ -15,7 +15,7 @@ from typing import Any
 
 import ray
 import ray.train
-from ray.train import FailureConfig, ScalingConfig
+from ray.train import FailureConfig, LoggingConfig, ScalingConfig
 from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
@@ -60,7 +60,7 @@ def fit_on_workers(
     pool: PoolShape | None = None,
     gpus_per_worker: float | None = None,
     await_s: float = 0.0,
-    resize_s: float = 120.0,
+    resize_s: float = 150.0,
 ) -> dict[str, Any]:
     """`experiment.run` on as many Ray workers; the same result and files.
 
@@ -101,7 +101,7 @@ def fit_on_workers(
                     folder.place,
                     cache=cache,
                     shown=shown,
-                    services=Services(solver=solver, watchers=[RayMetrics()]),
+                    services=Services(solver=solver, writers=[RayMetrics()]),
                 )
             scaling = scaling_of(
                 workers, gpus_per_worker, pool, resize_s, is_awaited=await_s > 0
@@ -164,6 +164,8 @@ def _train(
                 storage_filesystem=system,
                 # Machines may die any number of times; `count_attempt` ends the run.
                 failure_config=FailureConfig(max_failures=-1),
+                # All of it is in Ray's own files; a job's log has lines for people.
+                logging_config=LoggingConfig(log_level="WARNING"),
             ),
         )
 
@@ -209,7 +211,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             services=Services(
                 solver=job["solver"],
                 loader=job["loader"],
-                watchers=[RayMetrics(context.get_world_rank())],
+                writers=[RayMetrics(context.get_world_rank())],
                 is_leaving=leaving,
             ),
         )

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from infaug.tally import Tally
+from infaug.timer import Timer
 
 HANG_FACTOR = 20.0  # times the longest step so far
 MIN_HANG_S = 300.0  # the pauses of a slow disk are no hang
@@ -27,7 +27,7 @@ class Watchdog:
     for its peers, which `COLLECTIVE_TIMEOUT_S` limits, or for a solver pool.
 
     Args:
-        tally: says what the worker waits for.
+        timer: says what the worker waits for.
         end: receives why.
         min_s: how long a hang lasts at least.
         check_s: how often to look.
@@ -35,13 +35,13 @@ class Watchdog:
 
     def __init__(
         self,
-        tally: Tally,
+        timer: Timer,
         end: Callable[[str], None] | None = None,
         *,
         min_s: float = MIN_HANG_S,
         check_s: float = CHECK_S,
     ):
-        self.tally, self.end = tally, end or _exit
+        self.timer, self.end = timer, end or _exit
         self.min_s, self.check_s = min_s, check_s
         self.longest_s = 0.0
         self.step_at: float | None = None
@@ -67,7 +67,7 @@ class Watchdog:
             used_s = time.process_time()
             is_busy = used_s - used_before > IDLE_SHARE * (now - checked_at)
             checked_at = now
-            if is_busy or self.tally.part in WAITING:
+            if is_busy or self.timer.part in WAITING:
                 busy_at = now
             if (step_at := self.step_at) is None:
                 continue

@@ -166,8 +166,7 @@ def accuracy_of_chosen(found: Mapping[str, OutOfFold]) -> Interval:
 
     Whoever takes the best of several takes its luck as well. So each fold is scored by
     the method that the other folds choose: neither its images nor the training that
-    judges them had a part in the choice. The interval is Wilson's for as many images as
-    would give the width of `half_width`.
+    judges them had a part in the choice.
     """
     names = list(found)
     fold = found[names[0]].fold
@@ -176,8 +175,19 @@ def accuracy_of_chosen(found: Mapping[str, OutOfFold]) -> Interval:
         loss = [-float(found[name].log_prob[fold != k].mean()) for name in names]
         chosen = found[names[int(np.argmin(loss))]]
         hit[fold == k] = chosen.hit[fold == k]
+    return accuracy_interval(hit, fold)
+
+
+def accuracy_interval(
+    hit: Bool[np.ndarray, "R M"] | Float[np.ndarray, "R M"],
+    fold: Int64[np.ndarray, "R M"],
+) -> Interval:
+    """Percent of images judged right, with Wilson's interval.
+
+    It is that of as many images as would give the width of `half_width`.
+    """
     mean = float(hit.mean())
-    low, high = _wilson(mean, half_width(hit, fold), len(hit[0]))
+    low, high = _wilson(mean, half_width(hit.astype(float), fold), len(hit[0]))
     return Interval(100 * mean, 100 * low, 100 * high)
 
 

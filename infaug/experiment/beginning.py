@@ -8,7 +8,7 @@ from rich.console import Console
 from infaug.config import DataConfig, RunConfig
 from infaug.data.images import Source
 from infaug.data.inspection import inspect, notes_of, twins_in
-from infaug.data.survey import settle_images
+from infaug.data.survey import resolve_images
 from infaug.record.folder import RunFolder
 
 
@@ -18,7 +18,7 @@ def settle_data(config: DataConfig) -> tuple[DataConfig, list[str]]:
     Raises:
         ValueError: for a source that is missing or of no known layout.
     """
-    config, told = settle_images(config)
+    config, told = resolve_images(config)
     if config.drop_duplicates is None:
         config = replace(config, drop_duplicates=True)
     return config, told

@@ -7,7 +7,7 @@ from functools import lru_cache
 from infaug.config import DataConfig
 from infaug.data.images import Source
 from infaug.data.source import load
-from infaug.data.survey import settle_images
+from infaug.data.survey import resolve_images
 
 # What is done with images once they are read. A setting that is missing here is taken
 # to matter to reading: they would be read again for another value, never wrongly.
@@ -59,7 +59,7 @@ def settled(
     Raises:
         ValueError: for images that are missing or of no known layout.
     """
-    found, told = settle_images(_placed(data, places, targets))
+    found, told = resolve_images(_placed(data, places, targets))
     found = {
         name: getattr(found, name) for name in ("image_size", "mode", "pixel_bits")
     }

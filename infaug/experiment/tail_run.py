@@ -126,7 +126,7 @@ def _fitted(
         for done, (fitted, said) in enumerate(steps, start=1):
             transfer, metrics = fitted, said
             share = done / config.steps
-            progress.renew(partial(_git_progress, seed, share, started, metrics))
+            progress.update(partial(_git_progress, seed, share, started, metrics))
     seconds = time.monotonic() - started
     store.keep(identity, transfer.state_dict(), metrics | {"seconds": seconds})
     return transfer, seconds

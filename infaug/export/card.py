@@ -65,6 +65,7 @@ def write_card(
             "seed": chosen.seed,
             "chosen_by": chosen.how,
         },
+        "answer": (result or {}).get("answer"),
         "verdict": result["verdict"] if result else None,
         "comparisons": result["comparisons"] if result else [],
         "accuracy": accuracies(folder, config),

@@ -1,8 +1,9 @@
 """Files that are either the old or the new one, whatever happens in between."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +40,20 @@ def write_tensors(
     """Tensors as safetensors; loading them executes nothing."""
     plain = {k: t.detach().cpu().contiguous() for k, t in tensors.items()}
     write_bytes(path, save(plain, metadata=metadata))
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Around whatever writes into a run's folder: all its processes see the error.
+
+    Raises:
+        ValueError: if the disk is full or gone. An OSError would end this process
+            alone: the others would wait for it, and Ray begin again as if it had died.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(
+            f"{folder} cannot be written ({error.strerror or error}): what was saved "
+            "before is kept; make room there, and the same command continues"
+        ) from error

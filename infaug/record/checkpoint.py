@@ -1,6 +1,6 @@
 """Checkpoints: one safetensors file each, atomic, the last two kept.
 
-A checkpoint holds tensors and, as metadata, the place it was taken at and the length of
+A checkpoint holds tensors and, as metadata, where it was taken and the length of
 metrics.jsonl at that moment. There is no random state: see `infaug.randomness`.
 """
 
@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from infaug.record.atomic import write_tensors
-from infaug.record.place import Place
+from infaug.record.steps import Position
 
 KEPT = 2
 
@@ -23,20 +23,20 @@ KEPT = 2
 class Checkpoint:
     """What a training continues from."""
 
-    place: Place
+    position: Position
     metrics_bytes: int
     """Length of metrics.jsonl when this was taken; the rest is repeated."""
     tensors: dict[str, Tensor]
 
 
 def save_checkpoint(
-    folder: Path, place: Place, metrics_bytes: int, tensors: Mapping[str, Tensor]
+    folder: Path, position: Position, metrics_bytes: int, tensors: Mapping[str, Tensor]
 ) -> None:
     """Write a new checkpoint, then remove all but the last `KEPT`."""
     folder.mkdir(exist_ok=True)
     older = _numbered(folder)
     number = older[-1][0] + 1 if older else 0
-    about = json.dumps({"place": asdict(place), "metrics_bytes": metrics_bytes})
+    about = json.dumps({"place": asdict(position), "metrics_bytes": metrics_bytes})
     write_tensors(folder / f"{number:06d}.safetensors", tensors, {"infaug": about})
     for _, path in older[: -(KEPT - 1)]:
         path.unlink()
@@ -76,4 +76,4 @@ def _read(path: Path) -> Checkpoint:
     with safe_open(path, "pt") as file:
         about = json.loads((file.metadata() or {})["infaug"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    return Checkpoint(Place(**about["place"]), about["metrics_bytes"], tensors)
+    return Checkpoint(Position(**about["place"]), about["metrics_bytes"], tensors)

@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: one line, renewed, in a log once a minute.
+"""What a person sees while trainings run: one line, in a log once a minute.
 
 Progress is counted in steps; the time left comes from the seconds each kind of step
 took so far.
@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from infaug.record.steps import Interval
 from infaug.record.training_folder import training_name
-from infaug.record.watcher import Stretch
 from infaug.words import memory
 
 LOG_EVERY_S = 60.0
@@ -28,7 +28,7 @@ class Line:
         self.shown = shown
         self._now = now
         self.console = Console(stderr=True)
-        self._said = -math.inf
+        self._shown_at = -math.inf
         self._live = Live(console=self.console, auto_refresh=False, transient=True)
         if shown and self.console.is_terminal:
             self._live.start()
@@ -38,13 +38,13 @@ class Line:
         if self.shown:
             self.console.print(message, highlight=False, soft_wrap=True)
 
-    def renew(self, text: Callable[[], str]) -> None:
+    def update(self, text: Callable[[], str]) -> None:
         """Put a line in place of the last one, unless that has hardly been seen."""
         every = REDRAW_EVERY_S if self._live.is_started else LOG_EVERY_S
         now = self._now()
-        if not self.shown or now - self._said < every:
+        if not self.shown or now - self._shown_at < every:
             return
-        self._said = now
+        self._shown_at = now
         if self._live.is_started:
             self._live.update(Text(text()), refresh=True)
         else:
@@ -56,12 +56,43 @@ class Line:
             self._live.stop()
 
 
+class ImageCount:
+    """Images done, images a second, and the time left, on one line."""
+
+    def __init__(self, *, shown: bool):
+        self._line = Line(shown=shown)
+        self._total = self._before = self._here = 0
+        self._began = time.perf_counter()
+
+    def begin(self, total: int, done: int) -> None:
+        """So many images in all, so many of them done before."""
+        self._total, self._before = total, done
+        self._began = time.perf_counter()
+        if done:
+            self._line.say(f"{done} of {total} images were done before")
+
+    def step(self, count: int) -> None:
+        """So many more are done."""
+        self._here += count
+        self._line.update(self._text)
+
+    def _text(self) -> str:
+        rate = self._here / max(time.perf_counter() - self._began, 1e-9)
+        done = self._before + self._here
+        left = clock((self._total - done) / rate)
+        return f"{done}/{self._total}  {rate:.0f} images/s  ETA {left}"
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._line.close()
+
+
 class Display:
     """Progress of a run; silent unless `shown`.
 
     Args:
-        steps_of_training: for each cell, steps of every phase.
-        num_rounds: for each cell, its rounds.
+        steps_of: for each training, steps of every phase.
+        num_rounds: for each training, its rounds.
         shown: whether anything is printed.
         at_a_time: trainings done at once.
         now: seconds, from any beginning.
@@ -69,15 +100,15 @@ class Display:
 
     def __init__(
         self,
-        steps_of_training: Sequence[Mapping[str, int]],
+        steps_of: Sequence[Mapping[str, int]],
         num_rounds: Sequence[int],
         *,
         shown: bool,
         at_a_time: int = 1,
         now: Callable[[], float] = time.monotonic,
     ):
-        self.num_trainings = len(steps_of_training)
-        self.left = [dict(steps) for steps in steps_of_training]
+        self.num_trainings = len(steps_of)
+        self.left = [dict(steps) for steps in steps_of]
         self.num_rounds = num_rounds
         self._now, self._at_a_time = now, at_a_time
         self._line = Line(shown=shown, now=now)
@@ -90,46 +121,47 @@ class Display:
         """A line that stays."""
         self._line.say(message)
 
-    def skip_training(self, cell: int) -> None:
-        """A whole cell that is already finished."""
-        self.left[cell] = {}
-        self._running.pop(cell, None)
+    def skip_training(self, training: int) -> None:
+        """A whole training that is already finished."""
+        self.left[training] = {}
+        self._running.pop(training, None)
 
-    def skip(self, cell: int, phase: str, steps: int) -> None:
-        """Steps that a checkpoint or a finished cell has already done."""
-        self.left[cell][phase] = max(0, self.left[cell][phase] - steps)
+    def skip(self, training: int, phase: str, steps: int) -> None:
+        """Steps that a checkpoint or a finished training has already done."""
+        self.left[training][phase] = max(0, self.left[training][phase] - steps)
 
     def step(
-        self, cell: int, labels: Mapping[str, Any], round_: int, phase: str,
+        self, training: int, labels: Mapping[str, Any], round_: int, phase: str,
         steps: range, step: int, metrics: Mapping[str, Any],
     ) -> None:  # fmt: skip
-        """Count a step and renew the line."""
+        """Count a step and update the line."""
         now = self._now()
         if phase in self._spent:
-            self._spent[phase][0] += now - self._last.get(cell, now)
+            self._spent[phase][0] += now - self._last.get(training, now)
             self._spent[phase][1] += 1
         else:
             self._spent[phase] = [0.0, 0.0]  # The first step warms up: not typical.
         spent = self._spent[phase]
-        self._last[cell] = now
-        self.left[cell][phase] -= 1
+        self._last[training] = now
+        self.left[training][phase] -= 1
         if "selection_loss" in metrics:
             self._loss = f"  validation loss {metrics['selection_loss']:.3f}"
-        self._running[cell] = (
+        self._running[training] = (
             f"{training_name(labels['row'], labels['seed'])} "
-            f"[{cell + 1}/{self.num_trainings}]  "
-            f"round {round_ + 1}/{self.num_rounds[cell]}  {phase} {step}/{steps.stop}"
+            f"[{training + 1}/{self.num_trainings}]  "
+            f"round {round_ + 1}/{self.num_rounds[training]}  "
+            f"{phase} {step}/{steps.stop}"
         )
-        self._line.renew(
+        self._line.update(
             lambda: (
                 f"{'  |  '.join(self._running.values())}{_rate(spent)}{self._pace}"
                 f"{self._loss}{self._eta()}"
             )
         )
 
-    def timing(self, stretch: Stretch) -> None:
+    def timing(self, interval: Interval) -> None:
         """What the last steps took, for the lines to come."""
-        self._pace = _pace(stretch)
+        self._pace = _pace(interval)
 
     def _eta(self) -> str:
         """The time left; of kinds of steps not seen yet, only that there are some."""
@@ -163,23 +195,23 @@ def _rate(spent: Sequence[float]) -> str:
     return f"  {rate:.0f} steps/s" if often else f"  {1 / rate:.1f} s/step"
 
 
-def _pace(stretch: Stretch) -> str:
+def _pace(interval: Interval) -> str:
     """Images a second of this worker, what it waits for, and the GPU memory it takes.
 
-    >>> _pace(Stretch(steps=2, seconds=4.0, parts={"data": 1.0}, counts={"images": 64}))
+    >>> _pace(Interval(steps=2, seconds=4, parts={"data": 1}, counts={"images": 64}))
     '  16 images/s a worker  data 25 %'
     """
-    if stretch.images_a_second is None:
+    if interval.images_a_second is None:
         return ""
     shares = {
-        part: stretch.parts.get(part, 0.0) / max(stretch.seconds, 1e-9)
+        part: interval.parts.get(part, 0.0) / max(interval.seconds, 1e-9)
         for part in ("data", "peers")
     }
-    said = [f"{stretch.images_a_second:,.0f} images/s a worker"]
-    said += [f"{part} {share:.0%}" for part, share in shares.items() if share >= 0.01]
-    if stretch.gpu_gib is not None:
-        said.append(f"GPU {memory(stretch.gpu_gib)}")
-    return "  " + "  ".join(said).replace("%", " %")
+    parts = [f"{interval.images_a_second:,.0f} images/s a worker"]
+    parts += [f"{part} {share:.0%}" for part, share in shares.items() if share >= 0.01]
+    if interval.gpu_gib is not None:
+        parts.append(f"GPU {memory(interval.gpu_gib)}")
+    return "  " + "  ".join(parts).replace("%", " %")
 
 
 def clock(seconds: float) -> str:

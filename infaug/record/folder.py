@@ -24,7 +24,6 @@ see `record.mirror`.
 
 import contextlib
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,11 +33,9 @@ from torch import Tensor
 
 from infaug.config import RunConfig, difference, from_dict, to_dict
 from infaug.lock import locked
-from infaug.record.atomic import write_bytes, write_json
-from infaug.record.disk import writing
-from infaug.record.journal import read_lines
+from infaug.record.atomic import write_bytes, write_json, writing
 from infaug.record.mirror import UNSHARED, Mirror
-from infaug.record.training_folder import TrainingFolder
+from infaug.record.training_folder import TrainingFolder, lines_of, progress_of
 from infaug.storage import is_url
 
 LOOKS_FILE = "looks.json"
@@ -177,24 +174,21 @@ class RunFolder:
 
     def list_unreadable(self, names: Sequence[str]) -> None:
         """Keep the list of images that were skipped, if there are any."""
-        if names:
-            text = "\n".join(names) + "\n"
-            with writing(self.path):
-                write_bytes(self.path / "unreadable.txt", text.encode())
+        self._write_lines("unreadable.txt", names)
 
     def list_notes(self, notes: Sequence[str]) -> None:
         """Keep what was skipped, renamed or changed on reading, if anything was."""
-        if notes:
-            text = "\n".join(notes) + "\n"
-            with writing(self.path):
-                write_bytes(self.path / "images.txt", text.encode())
+        self._write_lines("images.txt", notes)
 
     def list_duplicates(self, found: Sequence[Mapping[str, Any]]) -> None:
         """Keep the list of images that were in two splits, if there are any."""
-        if found:
-            text = "".join(json.dumps(each) + "\n" for each in found)
+        self._write_lines("duplicates.jsonl", [json.dumps(each) for each in found])
+
+    def _write_lines(self, name: str, lines: Sequence[str]) -> None:
+        if lines:
+            text = "".join(f"{line}\n" for line in lines)
             with writing(self.path):
-                write_bytes(self.path / "duplicates.jsonl", text.encode())
+                write_bytes(self.path / name, text.encode())
 
     def _write(self, name: str, value: Any) -> None:
         with writing(self.path):
@@ -273,8 +267,7 @@ class RunFolder:
 
         Trainings stand in the order of their seeds, then names.
         """
-        paths = sorted(self.path.glob(f"trainings/*/{name}"), key=_seed_and_name)
-        return [line for path in paths for line in read_lines(path)]
+        return lines_of(self.path, name)
 
     @property
     def has_trained(self) -> bool:
@@ -283,11 +276,7 @@ class RunFolder:
 
     def progress(self) -> str:
         """What is finished and kept, in words; it changes with every checkpoint."""
-        done = len(list(self.path.glob("trainings/*/result.json")))
-        kept = self.path.glob("trainings/*/checkpoints/*.safetensors")
-        newest = {p.parent.parent.name: p.stem for p in sorted(kept)}
-        where = ", ".join(f"{name}/{number}" for name, number in newest.items())
-        return f"{done} trainings done, newest checkpoint {where or 'none'}"
+        return progress_of(self.path)
 
     def result(self) -> dict[str, Any] | None:
         """The run's result, or None while it is not finished."""
@@ -310,7 +299,7 @@ class RunFolder:
 
 
 @contextlib.contextmanager
-def at_hand(place: Path | str) -> Iterator[Path]:
+def local_copy(place: Path | str) -> Iterator[Path]:
     """A run's folder on this machine; what is added to it is kept at its URL too.
 
     Raises:
@@ -329,17 +318,6 @@ def _is_less(began: RunConfig, config: RunConfig) -> bool:
     return began.seeds < config.seeds and not difference(
         replace(began, seeds=config.seeds), config
     )
-
-
-def _seed_and_name(path: Path) -> tuple[int, str]:
-    """Sorts files of trainings.
-
-    >>> _seed_and_name(Path("trainings/base-seed12/metrics.jsonl"))
-    (12, 'base')
-    """
-    name, _, seed = path.parent.name.rpartition("-")
-    number = seed.removeprefix("seed")
-    return int(number) if number.isdecimal() else sys.maxsize, name
 
 
 def _brief(value: Any) -> str:

@@ -24,8 +24,7 @@ from typing import Any
 
 from infaug.cache import cache_folder
 from infaug.lock import locked
-from infaug.record.atomic import write_bytes, write_json
-from infaug.record.disk import writing
+from infaug.record.atomic import write_bytes, write_json, writing
 from infaug.record.lease import HeldError, Lease
 from infaug.storage import location
 from infaug.transfer import PARTIAL, fetch, names_below, put, put_bytes, remove

@@ -26,8 +26,8 @@ from tensorboard.compat.proto.summary_pb2 import (
 )
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from infaug.record.growing import Growing
-from infaug.record.watcher import Metrics, Moment, Stretch
+from infaug.record.journal import AppendFile
+from infaug.record.steps import Interval, Metrics, StepInfo
 
 
 class EventFile:
@@ -42,7 +42,7 @@ class EventFile:
     def __init__(self, folder: Path, first: int):
         folder.mkdir(parents=True, exist_ok=True)
         number = len(list(folder.glob("events.out.tfevents.*")))
-        self._file = Growing(folder / f"events.out.tfevents.{number:06d}")
+        self._file = AppendFile(folder / f"events.out.tfevents.{number:06d}")
         self._add(Event(file_version="brain.Event:2"))
         begun = SessionLog(status=SessionLog.START)
         self._add(Event(step=first, session_log=begun))
@@ -86,44 +86,46 @@ class TensorBoard:
         self.folder = folder
         self._file: EventFile | None = None
 
-    def begin(self, row: str, seed: int, position: int) -> None:
-        """Open the training's file; events past `position` are void.
+    def begin(self, method: str, seed: int, global_step: int) -> None:
+        """Open the training's file; events past `global_step` are void.
 
         A disk that takes no file leaves a training without curves, and a warning: other
         processes are waiting for this one.
         """
         self.close()
-        folder = self.folder / f"{row}-seed{seed}"
+        folder = self.folder / f"{method}-seed{seed}"
         try:
-            self._file = EventFile(folder, position + 1)
+            self._file = EventFile(folder, global_step + 1)
         except OSError as error:
             warnings.warn(
-                f"{folder} cannot be written ({error.strerror}): {row} seed {seed} has "
-                "no curves from here on; metrics.jsonl has its numbers",
+                f"{folder} cannot be written ({error.strerror}): {method} seed {seed} "
+                "has no curves from here on; metrics.jsonl has its numbers",
                 stacklevel=2,
             )
 
-    def metrics(self, moment: Moment, metrics: Metrics) -> None:
+    def metrics(self, info: StepInfo, metrics: Metrics) -> None:
         """The numbers, as PHASE/NAME."""
         numbers = {
-            f"{moment.phase}/{name}": value
+            f"{info.phase}/{name}": value
             for name, value in metrics.items()
             if not isinstance(value, str)
         }
         if self._file:
-            self._file.scalars(numbers, moment.position)
+            self._file.scalars(numbers, info.global_step)
 
-    def timing(self, moment: Moment, stretch: Stretch) -> None:
+    def timing(self, info: StepInfo, interval: Interval) -> None:
         """As time.PHASE/PART, seconds a step, and PHASE/NAME."""
-        phase = moment.phase
-        found = {f"time.{phase}/{k}": v for k, v in stretch.seconds_a_step.items()}
-        found |= {f"{phase}/{k}": v for k, v in stretch.counts.items() if k != "images"}
-        if stretch.images_a_second is not None:
-            found[f"{phase}/images_a_second"] = stretch.images_a_second
-        if stretch.gpu_gib is not None:
-            found[f"{phase}/gpu_gib"] = stretch.gpu_gib
+        phase = info.phase
+        found = {f"time.{phase}/{k}": v for k, v in interval.seconds_a_step.items()}
+        found |= {
+            f"{phase}/{k}": v for k, v in interval.counts.items() if k != "images"
+        }
+        if interval.images_a_second is not None:
+            found[f"{phase}/images_a_second"] = interval.images_a_second
+        if interval.gpu_gib is not None:
+            found[f"{phase}/gpu_gib"] = interval.gpu_gib
         if self._file:
-            self._file.scalars(found, moment.position)
+            self._file.scalars(found, info.global_step)
 
     def close(self) -> None:
         """Close the file, if one is open."""

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infaug.record.folder import RunFolder
-from infaug.record.growing import Growing
-from infaug.record.journal import as_line
-from infaug.record.watcher import Metrics, Moment, Stretch
+from infaug.record.journal import AppendFile, as_line
+from infaug.record.steps import Interval, Metrics, StepInfo
 from infaug.words import memory
 
 # ru_maxrss counts bytes on macOS and KiB elsewhere.
@@ -22,30 +21,30 @@ class Timings:
     """The file, open for appending."""
 
     def __init__(self, folder: Path):
-        self._file = Growing.lines(folder / "timings.jsonl")
+        self._file = AppendFile.lines(folder / "timings.jsonl")
 
-    def begin(self, row: str, seed: int, position: int) -> None:
+    def begin(self, method: str, seed: int, global_step: int) -> None:
         """Repeated work takes time, too."""
 
-    def metrics(self, moment: Moment, metrics: Metrics) -> None:
+    def metrics(self, info: StepInfo, metrics: Metrics) -> None:
         """They are in metrics.jsonl."""
 
-    def timing(self, moment: Moment, stretch: Stretch) -> None:
+    def timing(self, info: StepInfo, interval: Interval) -> None:
         """Append a line."""
         line = {
-            "row": moment.row,
-            "seed": moment.seed,
-            "round": moment.round,
-            "phase": moment.phase,
-            "step": moment.step,
-            "steps": stretch.steps,
-            "seconds": stretch.seconds,
-            **{f"{part}_seconds": spent for part, spent in stretch.parts.items()},
-            "own_seconds": stretch.own_seconds,
-            **stretch.counts,
-            "images_a_second": stretch.images_a_second,
-            "gpu_gib": stretch.gpu_gib,
-            "memory_gib": stretch.memory_gib,
+            "row": info.method,
+            "seed": info.seed,
+            "round": info.round,
+            "phase": info.phase,
+            "step": info.step,
+            "steps": interval.steps,
+            "seconds": interval.seconds,
+            **{f"{part}_seconds": spent for part, spent in interval.parts.items()},
+            "own_seconds": interval.own_seconds,
+            **interval.counts,
+            "images_a_second": interval.images_a_second,
+            "gpu_gib": interval.gpu_gib,
+            "memory_gib": interval.memory_gib,
         }
         known = {
             name: _brief(value) for name, value in line.items() if value is not None

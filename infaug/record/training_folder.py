@@ -13,6 +13,7 @@ RUN/trainings/METHOD-final/                   the chosen method on all labelled 
 import contextlib
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.lock import locked
-from infaug.record.atomic import write_json, write_tensors
-from infaug.record.disk import writing
+from infaug.record.atomic import write_json, write_tensors, writing
+from infaug.record.journal import read_lines
 
 LOCK_WAIT_S = 60.0  # for a process that a killed driver left behind
 
@@ -109,3 +110,29 @@ class TrainingFolder:
             write_json(self.path / "result.json", result)
         shutil.rmtree(self.checkpoints, ignore_errors=True)
         self.push()
+
+
+def lines_of(run: Path, name: str) -> list[dict[str, Any]]:
+    """The lines of all trainings in a file that each has, in order of seeds, names."""
+    paths = sorted(run.glob(f"trainings/*/{name}"), key=_seed_and_name)
+    return [line for path in paths for line in read_lines(path)]
+
+
+def _seed_and_name(path: Path) -> tuple[int, str]:
+    """Sorts files of trainings.
+
+    >>> _seed_and_name(Path("trainings/base-seed12/metrics.jsonl"))
+    (12, 'base')
+    """
+    name, _, seed = path.parent.name.rpartition("-")
+    number = seed.removeprefix("seed")
+    return int(number) if number.isdecimal() else sys.maxsize, name
+
+
+def progress_of(run: Path) -> str:
+    """What is finished and kept, in words; it changes with every checkpoint."""
+    done = len(list(run.glob("trainings/*/result.json")))
+    kept = run.glob("trainings/*/checkpoints/*.safetensors")
+    newest = {p.parent.parent.name: p.stem for p in sorted(kept)}
+    where = ", ".join(f"{name}/{number}" for name, number in newest.items())
+    return f"{done} trainings done, newest checkpoint {where or 'none'}"

@@ -72,7 +72,6 @@ LINES: Mapping[str, tuple[str, tuple[float, ...], float]] = {
 OTHER = ("grey", (6, 2), 1.5)
 WIDTH = 360  # units; several figures stand side by side where there is room
 ARROWS = 7  # along each side of an image
-FLOW_COLOUR = "#2266aa"  # where the page's blue is not
 MAX_MARKED = 8  # points of a line that are drawn as dots
 LOG_FROM = 12.0  # times the smallest loss
 MIN_SIDE = 1.0  # points to each side of zero: less would make much of nothing
@@ -253,12 +252,12 @@ def plot_spread(
 
 def draw_differences(made: Sequence[Comparison]) -> Markup:
     """Paired differences of methods and controls; see `plot_differences`."""
-    said = "; ".join(
+    listed = "; ".join(
         f"{c.method} against {c.control} {signed(c.difference)} ({signed(c.low)} to "
         f"{signed(c.high)})"
         for c in made
     )
-    label = f"Paired differences in points, with 95 % intervals: {said}."
+    label = f"Paired differences in points, with 95 % intervals: {listed}."
     return as_svg(label, partial(plot_differences, made), 40 + 17 * len(made))
 
 
@@ -304,6 +303,23 @@ def draw_agreement(
 
     label = f"Predicted {title} against refitted: {plural(len(predicted), 'image')}"
     return as_svg(label, draw, 300)
+
+
+def draw_calibration(bins: Sequence[tuple[float, float, int]]) -> Markup:
+    """Share that was right against the probability given; larger dots are of more."""
+
+    def draw(axes: Axes) -> None:
+        said, right, numbers = zip(*bins, strict=True)
+        axes.axline((0, 0), slope=1, color=VAR["grey"], linewidth=1)
+        sizes = [12 + 240 * num / sum(numbers) for num in numbers]
+        axes.plot(said, right, color=VAR["blue"], linewidth=1, alpha=0.5)
+        axes.scatter(said, right, sizes, color=VAR["blue"], clip_on=False, zorder=3)
+        axes.set(xlim=(0, 100), ylim=(0, 100), xlabel="probability given, %")
+        axes.set_title("share that was right, %")
+        axes.grid(axis="y")
+
+    dots = "; ".join(f"{p:.0f} % given, {r:.0f} % right" for p, r, _ in bins)
+    return as_svg(f"Calibration: {dots}.", draw, 260)
 
 
 def draw_flow(flow: Float[Tensor, "H W 2"], label: str, num: int = ARROWS) -> Markup:

@@ -1,9 +1,12 @@
-"""Images before and after, as PNG inside the page."""
+"""Images inside the page, as PNG: before and after, examples, the extremes."""
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float
 from markupsafe import Markup
@@ -14,18 +17,26 @@ from torch import Tensor
 from infaug.config import EstimatorConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
-from infaug.estimate.chance import draw_chance
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
 from infaug.report.figures import draw_flow
-from infaug.report.interpolation import appearance, steps_between, taus_between
-from infaug.report.learned import in_numbers, in_words
-from infaug.report.views import some_of_each_class
+from infaug.report.learned import drawn_fields, in_numbers, in_words
+from infaug.report.views import appearance, some_of_each_class
+from infaug.report.words import power
 from infaug.transform.apply import apply_fields
-from infaug.transform.fields import Fields
 from infaug.transform.spatial import flow_of, warp
+from infaug.trust import rank as ranking
+from infaug.trust.reload import Finished
 
-LARGEST_PX = 80  # a page holds hundreds of them
+MAX_PX = 80  # a page holds hundreds of images
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pixels:
+    """A picture and the words in its place."""
+
+    uri: str
+    alt: str
 
 
 def picture(image: Float[Tensor, "C H W"]) -> str:
@@ -46,26 +57,28 @@ def change_picture(change: Float[Tensor, "C H W"], reach: float) -> str:
 
 
 def _encoded(image: Image.Image) -> str:
-    if max(image.size) > LARGEST_PX:
-        image.thumbnail((LARGEST_PX, LARGEST_PX))
+    if max(image.size) > MAX_PX:
+        image.thumbnail((MAX_PX, MAX_PX))
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def examples(images: Labelled | OnDisk, num: int, what: str) -> list[Pixels]:
+    """A few images as they are, of several classes."""
+    picked = images.select(some_of_each_class(images, num))
+    names = [picked.class_names[label] for label in picked.labels.tolist()]
+    return [
+        Pixels(uri=picture(x), alt=f"{what} of class {name}")
+        for x, name in zip(to_float(picked.images), names, strict=True)
+    ]
 
 
 NUM_VIEWS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pixels:
-    """A picture and the words in its place."""
-
-    uri: str
-    alt: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shown:
+class BeforeAfter:
     """An image, its views, and what the first of them does."""
 
     class_name: str
@@ -82,116 +95,113 @@ def before_and_after(
     images: Labelled | OnDisk,
     config: EstimatorConfig,
     num: int = 8,
-) -> list[Shown]:
+) -> list[BeforeAfter]:
     """Images of several classes, each with its views, drawn as for training F."""
     picked = images.select(some_of_each_class(images, num))
     x = to_float(picked.images)
     draws = Draws.of_size(len(x), 0, "report views")
-    views = [_view(transform, x, config, draws.fork(k)) for k in range(NUM_VIEWS)]
-    names = [picked.class_names[label] for label in picked.labels.tolist()]
-    return [_shown(k, name, x, views) for k, name in enumerate(names)]
-
-
-@dataclass(frozen=True, eq=False)
-class _View:
-    fields: Fields
-    warped: Float[Tensor, "B C H W"]
-    final: Float[Tensor, "B C H W"]
-
-
-def _view(
-    transform: LearnedTransform, x: Tensor, config: EstimatorConfig, draws: Draws
-) -> _View:
-    chance = draw_chance(config, transform.config.tau_size, 1.0, draws)
-    fields = transform.bounded(transform.unbounded(x, chance.noise, chance.keep))
+    views = [
+        next(drawn_fields(transform, x, config, draws.fork(k)))[1]
+        for k in range(NUM_VIEWS)
+    ]
     padding = transform.config.padding
-    warped = warp(x, flow_of(fields.matrix, fields.offset), padding=padding)
-    return _View(fields, warped, apply_fields(x, fields, padding=padding))
-
-
-def _shown(k: int, name: str, x: Tensor, views: list[_View]) -> Shown:
-    words = [
-        in_words({key: float(v[k]) for key, v in in_numbers(view.fields)[0].items()})
-        for view in views
-    ]
-    first = views[0]
-    change = appearance(first.warped, first.fields)
+    flow = flow_of(views[0].matrix, views[0].offset)
+    change = appearance(warp(x, flow, padding=padding), views[0])
     reach = max(float(change.abs().max()), 1e-6)
-    flow = flow_of(first.fields.matrix, first.fields.offset)[k]
-    return Shown(
-        class_name=name,
-        image=Pixels(uri=picture(x[k]), alt=f"training image of class {name}"),
-        views=tuple(
-            Pixels(uri=picture(view.final[k]), alt=f"view {n + 1}: {said}")
-            for n, (view, said) in enumerate(zip(views, words, strict=True))
-        ),
-        flow=draw_flow(flow, f"flow of view 1: {words[0]}"),
-        change=Pixels(
-            uri=change_picture(change[k], reach),
-            alt=f"change of tone in view 1: {_tone(change[k])}",
-        ),
-        words=words[0],
-    )
+    numbers = [in_numbers(view)[0] for view in views]
+    finals = [apply_fields(x, view, padding=padding) for view in views]
+    shown = []
+    for k, label in enumerate(picked.labels.tolist()):
+        name, tone = picked.class_names[label], change[k]
+        words = [in_words({q: float(v[k]) for q, v in of.items()}) for of in numbers]
+        pixels = [
+            Pixels(uri=picture(final[k]), alt=f"view {n}: {text}")
+            for n, (final, text) in enumerate(zip(finals, words, strict=True), start=1)
+        ]
+        alt = (
+            f"change of tone in view 1: {float(tone.mean()):+.2f} on average, from "
+            f"{float(tone.min()):+.2f} to {float(tone.max()):+.2f}"
+        )
+        shown.append(
+            BeforeAfter(
+                class_name=name,
+                image=Pixels(uri=picture(x[k]), alt=f"training image of class {name}"),
+                views=tuple(pixels),
+                flow=draw_flow(flow[k], f"flow of view 1: {words[0]}"),
+                change=Pixels(uri=change_picture(tone, reach), alt=alt),
+                words=words[0],
+            )
+        )
+    return shown
 
 
-def _tone(change: Float[Tensor, "C H W"]) -> str:
-    return (
-        f"{float(change.mean()):+.2f} on average, from {float(change.min()):+.2f} to "
-        f"{float(change.max()):+.2f}"
-    )
-
-
-def examples(images: Labelled | OnDisk, num: int, what: str) -> list[Pixels]:
-    """A few images as they are, of several classes."""
-    picked = images.select(some_of_each_class(images, num))
-    names = [picked.class_names[label] for label in picked.labels.tolist()]
-    return [
-        Pixels(uri=picture(x), alt=f"{what} of class {name}")
-        for x, name in zip(to_float(picked.images), names, strict=True)
-    ]
+NUM_EXTREMES = 6
+MAX_PIXELS = 2000 * 32 * 32  # of all images that are ranked
+MIN_RANKED = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Strip:
-    """One line of pictures, with its name."""
+class Extreme:
+    """A training image and its view, with what replacing one by the other predicts."""
 
-    name: str
-    pictures: tuple[Pixels, ...]
-    flows: tuple[Markup, ...] = ()
-    """In place of pictures."""
+    class_name: str
+    before: Pixels
+    after: Pixels
+    change: Markup
+    """Predicted change of the validation loss, nats."""
 
 
-@torch.no_grad()
-def interpolation(
-    transform: LearnedTransform, images: Labelled | OnDisk, config: EstimatorConfig
-) -> list[Strip]:
-    """The first training image, at ten taus from one draw of E(x) + noise to another.
+@dataclass(frozen=True, kw_only=True)
+class Extremes:
+    """Both ends of the ranking, and how many views were ranked."""
 
-    Lines are the flow, the warped image, the change of tone and the final image.
+    helpful: Sequence[Extreme]
+    harmful: Sequence[Extreme]
+    num_ranked: int
+    num_train: int
+    helps: float
+    """Share of the ranked views that are predicted to help."""
+
+
+def rank_views(finished: Finished, run: Path) -> Extremes:
+    """The ranking that `infaug influence rank` left in the folder, or one made now.
+
+    One made now is of a sample where there are many images, or large ones.
+
+    Raises:
+        ValueError: if s_val cannot be solved for.
     """
-    image = to_float(images.select(torch.arange(1)).images)[0]
-    taus = taus_between(transform, image, config)
-    steps = steps_between(transform, image, taus)
-    num = len(taus)
-    numbers, _ = in_numbers(steps.fields)
-    words = [in_words({k: float(v[n]) for k, v in numbers.items()}) for n in range(num)]
-    reach = max(float(steps.change.abs().max()), 1e-6)
+    path = run / f"influence-{finished.name}.parquet"
+    num_train = len(finished.cell.train)
+    max_images = None
+    if path.exists():
+        table = pq.read_table(path)
+    else:
+        _, height, width = finished.cell.train.image_shape
+        max_images = max(MAX_PIXELS // (height * width), MIN_RANKED)
+        max_images = None if num_train <= max_images else max_images
+        table = ranking.rank(finished, max_images=max_images)
+    both = ranking.extremes(table, "augmentation", NUM_EXTREMES)
+    helpful, harmful = (
+        [_extreme(finished, line, max_images) for line in end.to_pylist()]
+        for end in both
+    )
+    views = [line for line in table.to_pylist() if line["kind"] == "augmentation"]
+    return Extremes(
+        helpful=helpful,
+        harmful=harmful,
+        num_ranked=len(views),
+        num_train=num_train,
+        helps=sum(line["influence"] < 0 for line in views) / len(views),
+    )
 
-    def strip(name: str, uris: list[str], told: list[str]) -> Strip:
-        pixels = [
-            Pixels(uri=uri, alt=f"{name} {n + 1} of {num}: {said}")
-            for n, (uri, said) in enumerate(zip(uris, told, strict=True))
-        ]
-        return Strip(name=name, pictures=tuple(pixels))
 
-    arrows = [
-        draw_flow(flow, f"flow {n + 1} of {num}: {said}", 5)
-        for n, (flow, said) in enumerate(zip(steps.flow, words, strict=True))
-    ]
-    changes = [change_picture(change, reach) for change in steps.change]
-    return [
-        Strip(name="flow", pictures=(), flows=tuple(arrows)),
-        strip("warped", [picture(x) for x in steps.warped], words),
-        strip("change of tone", changes, [_tone(change) for change in steps.change]),
-        strip("final", [picture(x) for x in steps.final], words),
-    ]
+def _extreme(finished: Finished, line: dict, max_images: int | None) -> Extreme:
+    x, x_aug = ranking.ranked_view(finished, line["image"], line["draw"], max_images)
+    name = line["class_name"]
+    return Extreme(
+        class_name=name,
+        before=Pixels(uri=picture(x.float()), alt=f"training image of class {name}"),
+        after=Pixels(uri=picture(x_aug.float()), alt="its view"),
+        change=power(line["predicted_change"], sign=True),
+    )

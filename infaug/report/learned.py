@@ -1,6 +1,6 @@
 """What E learned: the affine map and the change of tone that each view amounts to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,11 +20,11 @@ from infaug.transform.spatial import flow_of
 
 CHUNK = 100
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-MOST_CLASSES = 20
-MOST_IMAGES = 400
+MAX_CLASSES = 20
+MAX_IMAGES = 400
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Quantity:
     """One number of a view, as the eye sees it."""
 
@@ -34,53 +34,34 @@ class Quantity:
     neutral: float
     """Where nothing is changed."""
     min_span: float
-    """Least span of an axis: less of it is not seen by the eye."""
+    """Of an axis: less of it is not seen by the eye."""
 
 
 QUANTITIES = (
-    Quantity(
-        key="rotation",
-        title="Rotation",
-        unit="degrees, counter-clockwise",
-        neutral=0,
-        min_span=4,
-    ),
-    Quantity(
-        key="scale",
-        title="Scale",
-        unit="factor, above 1 enlarges",
-        neutral=1,
-        min_span=0.04,
-    ),
-    Quantity(
-        key="right",
-        title="Translation sideways",
-        unit="percent of the width, to the right",
-        neutral=0,
-        min_span=4,
-    ),
-    Quantity(
-        key="down",
-        title="Translation upright",
-        unit="percent of the height, downwards",
-        neutral=0,
-        min_span=4,
-    ),
-    Quantity(
-        key="contrast",
-        title="Contrast",
-        unit="factor on differences of grey",
-        neutral=1,
-        min_span=0.04,
-    ),
-    Quantity(
-        key="brightness",
-        title="Brightness",
-        unit="change of mid-grey; 1 is from black to white",
-        neutral=0,
-        min_span=0.04,
-    ),
-)
+    Quantity("rotation", "Rotation", "degrees, counter-clockwise", 0, 4),
+    Quantity("scale", "Scale", "factor, above 1 enlarges", 1, 0.04),
+    Quantity("right", "Translation sideways", "percent of the width, to the right",
+             0, 4),
+    Quantity("down", "Translation upright", "percent of the height, downwards", 0, 4),
+    Quantity("contrast", "Contrast", "factor on differences of grey", 1, 0.04),
+    Quantity("brightness", "Brightness",
+             "change of mid-grey; 1 is from black to white", 0, 0.04),
+)  # fmt: skip
+
+
+@torch.no_grad()
+def drawn_fields(
+    transform: LearnedTransform,
+    x: Float[Tensor, "N C H W"],
+    config: EstimatorConfig,
+    draws: Draws,
+) -> Iterator[tuple[Float[Tensor, "B C H W"], Fields]]:
+    """Images with the fields of one view each, as for training F; a chunk at a time."""
+    chance = draw_chance(config, transform.config.tau_size, 1.0, draws)
+    for at in torch.arange(len(x)).split(CHUNK):
+        mask = None if chance.keep is None else chance.keep[at]
+        unbounded = transform.unbounded(x[at], chance.noise[at], mask)
+        yield x[at], transform.bounded(unbounded)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,21 +82,12 @@ def measure(
     """One view of each image, drawn as for training F, in numbers."""
     x = to_float(images.images)
     draws = Draws.of_size(len(x), 0, "report")
-    chance = draw_chance(config, transform.config.tau_size, 1.0, draws)
-    parts, leftovers = [], []
-    for rows in torch.arange(len(x)).split(CHUNK):
-        keep = None if chance.keep is None else chance.keep[rows]
-        fields = transform.bounded(
-            transform.unbounded(x[rows], chance.noise[rows], keep)
-        )
-        numbers, leftover = in_numbers(fields)
-        parts.append(numbers)
-        leftovers.append(leftover)
+    drawn = [in_numbers(f) for _, f in drawn_fields(transform, x, config, draws)]
     return LearnedViews(
-        {q.key: torch.cat([part[q.key] for part in parts]) for q in QUANTITIES},
+        {q.key: torch.cat([each[q.key] for each, _ in drawn]) for q in QUANTITIES},
         images.labels,
         images.class_names,
-        torch.cat(leftovers),
+        torch.cat([leftover for _, leftover in drawn]),
     )
 
 
@@ -164,24 +136,26 @@ def groups_of(found: LearnedViews, everything: str = "all") -> list[Group]:
         (found.class_names[label], found.labels == label)
         for label in found.labels.unique().tolist()
     ]
-    return [_group(name, found, mask) for name, mask in masks]
-
-
-def _group(name: str, found: LearnedViews, mask: torch.Tensor) -> Group:
     at = torch.tensor(QUANTILES, dtype=torch.float64)
-    quantiles = {
-        key: values[mask].double().quantile(at).tolist()
-        for key, values in found.values.items()
-    }
-    return Group(name=name, num=int(mask.sum()), quantiles=quantiles)
+    return [
+        Group(
+            name=name,
+            num=int(mask.sum()),
+            quantiles={
+                key: values[mask].double().quantile(at).tolist()
+                for key, values in found.values.items()
+            },
+        )
+        for name, mask in masks
+    ]
 
 
 def sample_of_classes(images: Labelled | OnDisk) -> Labelled:
-    """Up to `MOST_IMAGES` images, as many of each of the largest classes."""
+    """Up to `MAX_IMAGES` images, as many of each of the largest classes."""
     counts = images.labels.bincount(minlength=images.num_classes)
-    largest = counts.argsort(descending=True, stable=True)[:MOST_CLASSES]
+    largest = counts.argsort(descending=True, stable=True)[:MAX_CLASSES]
     largest = [k for k in largest.tolist() if counts[k]]
-    each = max(MOST_IMAGES // len(largest), 1)
+    each = max(MAX_IMAGES // len(largest), 1)
     order = torch.randperm(len(images.labels), generator=generator(0, "report sample"))
     labels = images.labels.cpu()[order]
     picked = torch.cat([order[labels == k][:each] for k in largest])
@@ -189,7 +163,7 @@ def sample_of_classes(images: Labelled | OnDisk) -> Labelled:
 
 
 def known_shift(shift: ShiftConfig, width: int, height: int) -> dict[str, float]:
-    """What use does to images, where an experiment made it, in the same numbers."""
+    """How target images differ, where an experiment made them, in the same numbers."""
     if not shift.divides_use_from_training:
         return {}
     made = {

@@ -21,10 +21,10 @@ from infaug.config import RoundsConfig
 from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.verdict import Verdict
 from infaug.record.folder import RunFolder
-from infaug.record.place import Place, position
-from infaug.report.facts import Facts, Line, read_facts
+from infaug.record.steps import Position, global_step
+from infaug.report.experiment_data import ExperimentData, Line, read_experiment
+from infaug.report.results import method_results
 from infaug.report.settings import settings_of, versions
-from infaug.report.standing import standings
 from infaug.report.verdict import describe
 from infaug.storage import cause, is_url, location
 from infaug.training.methods import methods_of
@@ -151,24 +151,24 @@ def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> str:
     Raises:
         ValueError: if the folder is no run or has not begun, or MLflow is not there.
     """
-    facts = read_facts(run, name)
-    if not facts.is_settled or not (facts.timings or facts.is_finished):
+    experiment = read_experiment(run, name)
+    if not experiment.is_resolved or not (experiment.timings or experiment.is_finished):
         raise ValueError(
             f"{name} has not begun to train: there is nothing to send yet, rerun the "
             "command when it has"
         )
     server = connect(uri)
     with _explained(uri):
-        parent = _parent(server, facts)
+        parent = _parent(server, experiment)
         number = parent.info.run_id
         known = {r.data.tags[TRAINING]: r for r in server.tagged(PARENT, number)}
         points = [
             _send_training(server, number, each, known.get(each.name))
-            for each in trainings_of(facts)
+            for each in trainings_of(experiment)
         ]
         for path in [*_files(run), *([page] if page and page.exists() else [])]:
             server.client.log_artifact(number, str(path))
-        _send_summary(server, parent, facts)
+        _send_summary(server, parent, experiment)
     sent = plural(sum(points), "point")
     trainings = plural(sum(map(bool, points)), "training")
     return f"MLflow: sent {sent} of {trainings}, to {server.address(number)}"
@@ -189,18 +189,21 @@ def send_at_end(run: Path, name: str, uri: str) -> str:
         ) from error
 
 
-def _parent(server: Server, facts: Facts) -> Any:
+def _parent(server: Server, experiment: ExperimentData) -> Any:
     """The run of the folder, with its settings."""
-    mark, start = mark_of(facts), time.time() - _seconds(facts.timings)
+    mark, start = mark_of(experiment), time.time() - _seconds(experiment.timings)
     found = server.tagged(EXPERIMENT, mark)
     parent = (
         found[0]
         if found
         else server.client.create_run(
-            server.experiment, round(1000 * start), {EXPERIMENT: mark}, facts.path.name
+            server.experiment,
+            round(1000 * start),
+            {EXPERIMENT: mark},
+            experiment.path.name,
         )
     )
-    settings = settings_of(facts.asked, facts.config)
+    settings = settings_of(experiment.requested, experiment.config)
     new = {
         each.name: each.value
         for each in settings
@@ -210,16 +213,18 @@ def _parent(server: Server, facts: Facts) -> Any:
     return parent
 
 
-def mark_of(facts: Facts) -> str:
+def mark_of(experiment: ExperimentData) -> str:
     """The same for the same experiment, wherever its folder lies by now.
 
     Of settings that stay, images, and the first seconds that were measured: these no
     other experiment has, not even one of the same settings in the same place.
     """
-    began = facts.timings[0] if facts.timings else str(facts.path.absolute())
-    config = json.loads((facts.path / "config.json").read_text())
+    began = (
+        experiment.timings[0] if experiment.timings else str(experiment.path.absolute())
+    )
+    config = json.loads((experiment.path / "config.json").read_text())
     stays = {name: value for name, value in config.items() if name not in GROWING}
-    text = json.dumps([stays, facts.data, began], sort_keys=True)
+    text = json.dumps([stays, experiment.images, began], sort_keys=True)
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
@@ -241,18 +246,18 @@ class SentTraining:
         return f"{self.method}-seed{self.seed}"
 
 
-def trainings_of(facts: Facts) -> list[SentTraining]:
+def trainings_of(experiment: ExperimentData) -> list[SentTraining]:
     """Those that have begun, in the order of the plan."""
     planned = plan_trainings(
-        facts.config, methods_of(facts.config), range(facts.config.seeds)
+        experiment.config, methods_of(experiment.config), range(experiment.config.seeds)
     )
     rounds = {(cell.method.name, cell.seed): cell.config.rounds for cell in planned}
-    lines, timings = _by_training(facts.metrics), _by_training(facts.timings)
+    lines, timings = _by_training(experiment.metrics), _by_training(experiment.timings)
     found = []
     for method, seed in dict.fromkeys([*rounds, *lines]):
-        result = RunFolder(facts.path).training_result(method, seed)
+        result = RunFolder(experiment.path).training_result(method, seed)
         mine = lines.get((method, seed), [])
-        axis = rounds.get((method, seed), facts.config.rounds)
+        axis = rounds.get((method, seed), experiment.config.rounds)
         if result is not None or mine:
             training = SentTraining(
                 method=method,
@@ -274,7 +279,9 @@ def _by_training(lines: Sequence[Line]) -> dict[tuple[str, int], list[Line]]:
 
 def _points(line: Line, rounds: RoundsConfig) -> list[tuple[str, float, int]]:
     phase = line["phase"]
-    at = position(Place(round=line["round"], phase=phase, step=line["step"]), rounds)
+    at = global_step(
+        Position(round=line["round"], phase=phase, step=line["step"]), rounds
+    )
     return [(f"{phase}/{name}", value, at) for name, value in _numbers(line).items()]
 
 
@@ -323,30 +330,33 @@ def _files(run: Path) -> list[Path]:
     return [path for path in named if path.exists()]
 
 
-def _send_summary(server: Server, parent: Any, facts: Facts) -> None:
+def _send_summary(server: Server, parent: Any, experiment: ExperimentData) -> None:
     """What changes while an experiment runs: verdict, means over seeds, its end."""
     number, tags = parent.info.run_id, parent.data.tags
-    place = facts.name if is_url(facts.name) else str(facts.path.absolute())
+    place = (
+        experiment.name if is_url(experiment.name) else str(experiment.path.absolute())
+    )
     about = {
         "infaug.version": dict(versions())["infaug"],
         "infaug.place": location(place).absolute,
-        "infaug.seeds": str(facts.config.seeds),
+        "infaug.seeds": str(experiment.config.seeds),
     }
-    if facts.result is not None:
-        verdict = describe(Verdict.from_dict(facts.result["verdict"]))
+    if experiment.result is not None:
+        found = Verdict.from_dict(experiment.result["verdict"])
+        verdict = describe(found, is_folded=experiment.is_folded)
         about |= {"infaug.verdict": verdict, NOTE: verdict}
     for name, value in about.items():
         if tags.get(name) != (value := _cut(value, MAX_TAG_CHARS)):
             server.client.set_tag(number, name, value)
-    means = {f"test_top1/{s.row}": s.mean for s in standings(facts)}
-    means |= {f"test_loss/{s.row}": s.test_loss for s in standings(facts)}
+    means = {f"test_top1/{s.method}": s.mean for s in method_results(experiment)}
+    means |= {f"test_loss/{s.method}": s.loss for s in method_results(experiment)}
     points = [
-        (name, value, facts.num_done)
+        (name, value, experiment.num_done)
         for name, value in means.items()
         if value is not None and parent.data.metrics.get(name) != value
     ]
     server.log(number, points, round(1000 * time.time()))
-    if facts.is_finished and parent.info.status != "FINISHED":
+    if experiment.is_finished and parent.info.status != "FINISHED":
         server.client.set_terminated(number)
 
 

@@ -1,4 +1,4 @@
-"""A run's settings: what differs from the defaults, and the command that repeats it."""
+"""Settings: what differs from the defaults, and the command that repeats a run."""
 
 import shlex
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ class Setting:
     name: str
     value: str
     default: str
-    is_asked: bool
-    """Set by the command; the others that differ were `auto` and settled by infaug."""
+    is_requested: bool
+    """Set by the command; others that differ were `auto` and resolved by infaug."""
 
     @property
     def differs(self) -> bool:
@@ -28,40 +28,41 @@ class Setting:
         return self.value != self.default
 
 
-def settings_of(asked: RunConfig, settled: RunConfig) -> list[Setting]:
-    """Every setting of a run."""
-    defaults, wanted = dict(leaves(RunConfig())), dict(leaves(asked))
+def settings_of(requested: RunConfig, resolved: RunConfig) -> list[Setting]:
+    """Every setting of an experiment."""
+    defaults, wanted = dict(leaves(RunConfig())), dict(leaves(requested))
     return [
         Setting(
             name=name,
-            value=_said(value),
-            default=_said(defaults[name]),
-            is_asked=wanted[name] != defaults[name],
+            value=_typed(value),
+            default=_typed(defaults[name]),
+            is_requested=wanted[name] != defaults[name],
         )
-        for name, value in leaves(settled)
+        for name, value in leaves(resolved)
     ]
 
 
-def _said(value: Any) -> str:
+def _typed(value: Any) -> str:
     """A value as one would type it; floats that are whole have no point.
 
-    >>> _said(300.0), _said(0.1), _said(("a", "b")), _said(None)
+    >>> _typed(300.0), _typed(0.1), _typed(("a", "b")), _typed(None)
     ('300', '0.1', 'a b', 'none')
     """
     if isinstance(value, tuple):
-        return " ".join(map(_said, value)) or "none"
+        return " ".join(map(_typed, value)) or "none"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e9:
         return str(int(value))
     return "none" if value is None else str(value)
 
 
-def command(asked: RunConfig, out: str) -> str:
-    """The `infaug fit` that asks for the same run, a flag a line."""
-    defaults = dict(leaves(in_mode(RunConfig(), asked.mode)))
-    flags = [["--data.source", asked.data.source]]
-    if asked.mode != RunConfig().mode:
-        flags.append(["--preset", asked.mode])
-    for name, value in leaves(asked):
+def command(requested: RunConfig, out: str) -> str:
+    """The `infaug fit` that trains the same again, a flag a line."""
+    preset = requested.mode
+    defaults = dict(leaves(in_mode(RunConfig(), preset)))
+    flags = [["--data.source", requested.data.source]]
+    if preset != RunConfig().mode:
+        flags.append(["--preset", preset])
+    for name, value in leaves(requested):
         if name not in ("mode", "data.source") and value != defaults[name]:
             flags.append(_flag(name, value))
     flags.append(["--out", out])
@@ -71,16 +72,15 @@ def command(asked: RunConfig, out: str) -> str:
 def _flag(name: str, value: Any) -> list[str]:
     flag = name.replace("_", "-")
     if isinstance(value, bool):
-        room, _, last = flag.rpartition(".")
-        no = "" if value else "no-"
-        return [f"--{room}.{no}{last}" if room else f"--{no}{last}"]
+        part, dot, last = flag.rpartition(".")
+        return [f"--{part}{dot}{'' if value else 'no-'}{last}"]
     if isinstance(value, tuple):
-        return [f"--{flag}", *map(_said, value)]
-    return [f"--{flag}", "None" if value is None else _said(value)]
+        return [f"--{flag}", *map(_typed, value)]
+    return [f"--{flag}", "None" if value is None else _typed(value)]
 
 
 def versions() -> list[tuple[str, str]]:
-    """What this page was drawn with."""
+    """What a page was drawn with."""
     found = [("Python", f"{python_version()} on {system()} {machine()}")]
     for name in PACKAGES:
         try:
@@ -91,11 +91,7 @@ def versions() -> list[tuple[str, str]]:
 
 
 def differing(configs: Sequence[RunConfig]) -> list[tuple[str, list[str]]]:
-    """Settings in which several runs differ, with the value of each."""
+    """Settings in which several experiments differ, with the value of each."""
     each = [dict(leaves(config)) for config in configs]
-    found = []
-    for name in each[0]:
-        values = [_said(leaf[name]) for leaf in each]
-        if len(set(values)) > 1:
-            found.append((name, values))
-    return found
+    values = {name: [_typed(leaf[name]) for leaf in each] for name in each[0]}
+    return [(name, of) for name, of in values.items() if len(set(of)) > 1]

@@ -1,4 +1,4 @@
-"""The verdict in words: one sentence for a terminal, a few for the top of a page."""
+"""Answer and verdict in words: a sentence each for a terminal, a few for a page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -6,9 +6,9 @@ from statistics import fmean
 from typing import Any
 
 from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Verdict, verdict
-from infaug.report.facts import Facts
-from infaug.report.standing import tops
-from infaug.report.words import PHASES, explained, listed, number, signed
+from infaug.report.experiment_data import ExperimentData
+from infaug.report.results import tops
+from infaug.report.words import PHASES, listed, number, signed
 from infaug.training.methods import METHODS, RANDOM, RANDOM_METHODS
 from infaug.words import plural
 
@@ -20,18 +20,18 @@ HEADLINES = {
 }
 
 
-def describe(found: Verdict) -> str:
+def describe(found: Verdict, *, is_folded: bool = False) -> str:
     """One sentence that begins with the verdict's word.
 
     >>> describe(Verdict(word="undecided", method=None))
     'undecided: no learned method was run'
     """
-    parts = [f"{_bounded(found)}: {_against_closest(found)}"]
+    parts = [f"{_bounded(found)}: {_against_closest(found, is_folded=is_folded)}"]
     if found.missing:  # `none` is the name of one
         named = ", ".join(f"`{name}`" for name in found.missing)
         parts.append(f"controls not run: {named}")
     if found.method and found.num_seeds < MIN_SEEDS:
-        more = plural(MIN_SEEDS - found.num_seeds, "more seed")
+        more = plural(MIN_SEEDS - found.num_seeds, f"more {_repeated(is_folded)}")
         parts.append(f"at least {more} needed")
     return "; ".join([*parts, *_notes(found)])
 
@@ -40,21 +40,21 @@ def describe_answer(answer: Mapping[str, Any]) -> str:
     """What is handed over, how good it is, and what learning was worth.
 
     >>> describe_answer({"method": "pooled", "accuracy": 91.25, "low": 80.0,
-    ...     "high": 97.0, "num_images": 60, "learned_worth": None}).partition(":")[0]
-    'pooled, trained on all labelled images'
+    ...     "high": 97.0, "num_images": 60, "learned_worth": None})[:33]
+    'pooled classifies 91.2 % of image'
     """
-    interval = f"{answer['low']:.1f} to {answer['high']:.1f} %"
     first = (
-        f"{answer['method']}, trained on all labelled images: {answer['accuracy']:.1f} "
-        f"% of images like the target's {answer['num_images']} ({interval})"
+        f"{answer['method']} classifies {answer['accuracy']:.1f} % of images like "
+        f"those of the target right ({answer['low']:.1f} to {answer['high']:.1f} %: "
+        f"{plural(answer['num_images'], 'image')} judged out of fold)"
     )
     worth = answer["learned_worth"]
     if worth is None:
         return f"{first}; no learned method was compared"
     return (
-        f"{first}; the learned augmentation of {worth['method']} is worth "
-        f"{worth['difference']:+.1f} points against {worth['control']} "
-        f"({worth['low']:+.1f} to {worth['high']:+.1f})"
+        f"{first}; the learned augmentation is worth {worth['difference']:+.1f} points "
+        f"({worth['low']:+.1f} to {worth['high']:+.1f}: {worth['method']} against "
+        f"{worth['control']})"
     )
 
 
@@ -65,7 +65,11 @@ def _bounded(found: Verdict) -> str:
     return found.word
 
 
-def _against_closest(found: Verdict) -> str:
+def _repeated(is_folded: bool) -> str:
+    return "judged fold" if is_folded else "seed"
+
+
+def _against_closest(found: Verdict, *, is_folded: bool) -> str:
     if found.method is None:
         return "no learned method was run"
     if is_given_up(found):
@@ -81,7 +85,7 @@ def _against_closest(found: Verdict) -> str:
     return (
         f"{found.method} is {found.difference:+.2f} points against its closest control "
         f"{found.closest} (95 % paired interval {interval}, "
-        f"{plural(found.num_seeds, 'seed')})"
+        f"{plural(found.num_seeds, _repeated(is_folded))})"
     )
 
 
@@ -115,52 +119,49 @@ class Conclusion:
     word: str
     """gain, no gain, undecided or unfinished."""
     headline: str
-    lead: str
-    """The two numbers, or how far the experiment is."""
+    leads: tuple[str, ...]
+    """The numbers that matter, or how far the experiment is."""
     sentences: tuple[str, ...]
     """What these rest on, and what was not run."""
-    answer: str
-    """What is handed over, in a sentence; empty without folds or while unfinished."""
-    printed: str
-    """The sentence that `infaug fit` printed; empty while it is unfinished."""
+    printed: tuple[str, ...]
+    """What `infaug fit` printed of answer and verdict; empty while unfinished."""
 
 
-def verdict_so_far(facts: Facts) -> Verdict:
+def verdict_so_far(experiment: ExperimentData) -> Verdict:
     """The stored verdict; while the experiment goes on, that on finished trainings.
 
     Controls that are still to come do not count as missing.
     """
-    if facts.result is not None:
-        return Verdict.from_dict(facts.result["verdict"])
+    if experiment.result is not None:
+        return Verdict.from_dict(experiment.result["verdict"])
     given_up = {
-        row: [seed for seed, record in found.items() if record.get("strength") == 0]
-        for row, found in facts.found.items()
+        method: [seed for seed, record in found.items() if record.get("strength") == 0]
+        for method, found in experiment.found.items()
     }
-    found = verdict(tops(facts), given_up)
-    planned = set(facts.row_names)
+    found = verdict(tops(experiment), given_up)
+    planned = set(experiment.methods)
     if planned & set(RANDOM_METHODS):
         planned.add(RANDOM)
     missing = tuple(name for name in found.missing if name not in planned)
     return replace(found, missing=missing)
 
 
-def conclude(facts: Facts) -> Conclusion:
-    """The verdict, what it rests on, and what was not run."""
-    found = verdict_so_far(facts)
+def conclude(experiment: ExperimentData) -> Conclusion:
+    """Answer and verdict, what they rest on, and what was not run."""
+    found, is_folded = verdict_so_far(experiment), experiment.is_folded
+    word = found.word if experiment.is_finished else "unfinished"
+    answer = (experiment.result or {}).get("answer")
+    headline, leads = HEADLINES[word], [_compared(experiment, found)]
+    if answer:
+        headline, leads = _answered(answer, HEADLINES[word])
     sentences = []
-    if found.method is None:
-        lead = "No learned method is finished."
-    elif found.closest is None:
-        lead = f"{found.method} can be compared with nothing: no control was run."
-    else:
-        lead = _lead(facts, found.method, found.closest)
-        sentences += [_interval(found), *(_why(found) if facts.is_finished else [])]
-        pair = f"{explained(found.method)}, and {explained(found.closest)}"
-        sentences.append(f"Compared are {pair}.")
-    if not facts.is_finished:
-        sentences = [lead, *sentences]
-        lead = _progress(facts)
-    sentences += _ahead(facts, (found.method, found.closest))
+    if found.closest is not None:
+        why = _why(found, is_folded) if experiment.is_finished else []
+        sentences += [_interval(found, is_folded), *why]
+    if not experiment.is_finished:
+        leads, sentences = [_progress(experiment)], [*leads, *sentences]
+    if not answer:
+        sentences += _ahead(experiment, (found.method, found.closest))
     sentences += [f"{note[0].upper()}{note[1:]}." for note in _notes(found)]
     if is_given_up(found):
         sentences.append(
@@ -172,83 +173,115 @@ def conclude(facts: Facts) -> Conclusion:
             f"Not run, and so not beaten: {listed(list(found.missing))}. A gain "
             f"against {'it' if len(found.missing) == 1 else 'them'} is not shown."
         )
-    word = found.word if facts.is_finished else "unfinished"
-    answered = (facts.result or {}).get("answer")
+    printed = [describe(found, is_folded=is_folded)] if experiment.is_finished else []
+    if answer:
+        printed.insert(0, describe_answer(answer))
     return Conclusion(
         word=word,
-        headline=HEADLINES[word],
-        lead=_unbroken(lead),
-        sentences=tuple(_unbroken(sentence) for sentence in sentences),
-        printed=describe(found) if facts.is_finished else "",
-        answer=describe_answer(answered) if answered else "",
+        headline=_unbroken(headline),
+        leads=tuple(map(_unbroken, leads)),
+        sentences=tuple(map(_unbroken, sentences)),
+        printed=tuple(printed),
     )
 
 
-def _lead(facts: Facts, method: str, control: str) -> str:
-    found = tops(facts)
-    both = set(found.get(method, {})) & set(found.get(control, {}))
+def _answered(answer: Mapping[str, Any], on_learning: str) -> tuple[str, list[str]]:
+    """Headline and first sentences where an answer was found."""
+    num = plural(answer["num_images"], "target image")
+    leads = [
+        f"Each of {num} was judged by a classifier that did not see it. With that many "
+        f"the true accuracy may lie anywhere from {number(answer['low'], 1)} to "
+        f"{number(answer['high'], 1)} % (95 % interval). The classifier that infaug "
+        f"predict and infaug export use was then trained by {answer['method']} on all "
+        "labelled images, those of the target included."
+    ]
+    if worth := answer["learned_worth"]:
+        leads.append(
+            f"{on_learning} It was worth {signed(worth['difference'], 1)} points "
+            f"({signed(worth['low'], 1)} to {signed(worth['high'], 1)}): "
+            f"{worth['method']} against its closest control, {worth['control']}."
+        )
+    headline = (
+        f"{answer['method']} classifies {number(answer['accuracy'], 1)} % of images "
+        "like those of the target right."
+    )
+    return headline, leads
+
+
+def _compared(experiment: ExperimentData, found: Verdict) -> str:
+    if found.method is None:
+        return "No learned method is finished."
+    if found.closest is None:
+        return f"{found.method} can be compared with nothing: no control was run."
+    top1 = tops(experiment)
+    both = set(top1.get(found.method, {})) & set(top1.get(found.closest, {}))
     if not both:
-        return f"{method} was compared with {control}."
+        return f"{found.method} was compared with {found.closest}."
     ours, theirs = (
-        number(fmean(found[name][seed] for seed in both)) for name in (method, control)
+        number(fmean(top1[name][seed] for seed in both))
+        for name in (found.method, found.closest)
     )
+    images = "target images" if experiment.is_folded else "test images"
     return (
-        f"With the learned augmentation {ours} % of the test images are recognised; "
+        f"With the learned augmentation {ours} % of the {images} are recognised; "
         f"with the closest control, {theirs} %."
     )
 
 
-def _interval(found: Verdict) -> str:
+def _interval(found: Verdict, is_folded: bool) -> str:
     assert found.difference is not None, "only of what was compared"
     points = f"The difference is {signed(found.difference)} points"
     if found.low is None or found.high is None:
         return f"{points} on a single seed: how far chance moves it is unknown."
+    repeated = "judged fold" if is_folded else "paired seed"
     return (
         f"{points}, and its 95 % interval goes from {signed(found.low)} to "
-        f"{signed(found.high)} ({plural(found.num_seeds, 'paired seed')})."
+        f"{signed(found.high)} ({plural(found.num_seeds, repeated)})."
     )
 
 
-def _why(found: Verdict) -> list[str]:
-    if found.word == "undecided" and found.num_seeds < MIN_SEEDS:
+def _why(found: Verdict, is_folded: bool) -> list[str]:
+    if found.word == "gain":
+        return ["The interval lies above zero against every control that was run."]
+    if found.word == "no gain":
+        rules_out = f"The interval rules out a gain of {MARGIN} points or more."
+        return [] if is_given_up(found) else [rules_out]
+    if is_folded:
+        open_ = f"The interval allows both no gain and one of {MARGIN} points or more"
+        return [f"{open_}: more target images would narrow it."]
+    if found.num_seeds < MIN_SEEDS:
         return [
             f"Fewer than {MIN_SEEDS} seeds decide nothing: the same command with "
             f"--seeds {MIN_SEEDS} or more adds them to this experiment."
         ]
-    if found.word == "undecided":
-        return [
-            f"The interval allows both no gain and one of {MARGIN} points or more: "
-            "more seeds would narrow it. The same command with more --seeds adds them "
-            "to this experiment; the verdict then says that you had looked."
-        ]
-    if found.word == "gain":
-        return ["The interval lies above zero against every control that was run."]
-    if is_given_up(found):
-        return []
-    return [f"The interval rules out a gain of {MARGIN} points or more."]
+    return [
+        f"The interval allows both no gain and one of {MARGIN} points or more: "
+        "more seeds would narrow it. The same command with more --seeds adds them "
+        "to this experiment; the verdict then says that you had looked."
+    ]
 
 
-def _ahead(facts: Facts, compared: Sequence[str | None]) -> list[str]:
-    """The best row, where it is none of those that the verdict compares."""
-    means = {row: fmean(seeds.values()) for row, seeds in tops(facts).items()}
+def _ahead(experiment: ExperimentData, compared: Sequence[str | None]) -> list[str]:
+    """The best method, where it is none of those that the verdict compares."""
+    means = {name: fmean(seeds.values()) for name, seeds in tops(experiment).items()}
     best = max(means, key=means.__getitem__, default=None)
     if best in (None, *compared) or (best in METHODS and METHODS[best].is_oracle):
         return []
     return [f"The best method is none of these: {best}, {number(means[best])} %."]
 
 
-def _progress(facts: Facts) -> str:
-    if facts.num_trainings is None:
+def _progress(experiment: ExperimentData) -> str:
+    if experiment.num_trainings is None:
         return "It has not begun to train."
-    said = f"{facts.num_done} of {plural(facts.num_trainings, 'cell')} are done"
-    last = facts.metrics[-1] if facts.metrics else None
+    total = plural(experiment.num_trainings, "training")
+    done = f"{experiment.num_done} of {total} are done"
+    last = experiment.metrics[-1] if experiment.metrics else None
     if last is None:
-        return f"{said}."
+        return f"{done}."
     phase = PHASES.get(last["phase"], last["phase"])
     return (
-        f"{said}; the last line written is of {last['row']} seed {last['seed']}, "
-        f"round {last['round'] + 1}, {phase}, at "
-        f"{facts.as_of:%Y-%m-%d %H:%M} UTC."
+        f"{done}; the last line written is of {last['row']} seed {last['seed']}, "
+        f"round {last['round'] + 1}, {phase}, at {experiment.as_of:%Y-%m-%d %H:%M} UTC."
     )
 
 

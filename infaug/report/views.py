@@ -16,7 +16,7 @@ from torch import Tensor
 from infaug.augment.base import build_base
 from infaug.augment.compose import Compose
 from infaug.augment.learned import Learned
-from infaug.config import RunConfig
+from infaug.config import EstimatorConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.decode import Encoded, UnreadableError, open_image
 from infaug.data.names import SUFFIXES
@@ -28,88 +28,87 @@ from infaug.export.images import pixels
 from infaug.export.learned_augment import LearnedAugment
 from infaug.randomness import Draws, generator
 from infaug.record.folder import RunFolder
-from infaug.report.figures import FLOW_COLOUR, plot_flow
+from infaug.report.figures import plot_flow
+from infaug.report.words import short
 from infaug.training.methods import Method, methods_of
 from infaug.training.views import base_of
+from infaug.transform.appearance import recolour
+from infaug.transform.apply import apply_fields
+from infaug.transform.fields import Fields
+from infaug.transform.spatial import flow_of, warp
 from infaug.types import Augment
 from infaug.words import plural
 
-
-def show_image(axis: Axes, image: Float[Tensor, "C H W"]) -> None:
-    """Draw an image with values in [0, 1], grey or colour."""
-    pixels = image.clamp(0, 1).permute(1, 2, 0).squeeze(-1)
-    axis.imshow(pixels.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-
-
 NUM_IMAGES = 12
 NUM_VIEWS = 3
+NUM_TAUS = 10
+MAX_PX = 512  # of an image of your own; a panel is smaller
+FLOW_COLOUR = "#2266aa"  # where the page's blue is not
 
 
-def draw_views(run: Path) -> list[Path]:
-    """One PNG for every learned row of a finished run; the files written.
-
-    Columns are training images; rows are the image, three random base views, three
-    learned views, and, last, images of the influence split: what E aims at.
-    """
+def draw_pictures(run: Path) -> list[Path]:
+    """Two PNG for every learned method of a finished experiment; the files written."""
     folder = RunFolder(run)
     config = folder.config()
     splits = load_splits(config.data)
     drawn = []
-    for row, state in learned_rows(folder, config):
-        learned = Learned(load_transform(state, splits, config), config.estimator)
-        path = run / f"views-{row.name}.png"
-        base = build_base(base_of(row, config.rounds.base))
-        _draw(row, splits, base, learned, path)
-        drawn.append(path)
+    for row, transform in _learned_methods(folder, config, splits):
+        paths = [run / f"{kind}-{row.name}.png" for kind in ("views", "interpolation")]
+        _draw_views(row, splits, config, transform, paths[0])
+        image = to_float(splits.train.select(torch.arange(1)).images)[0]
+        taus = taus_between(transform, image, config.estimator)
+        draw_interpolation(transform, image, taus, paths[1], title=row.name)
+        drawn += paths
     return drawn
 
 
-def learned_rows(
-    folder: RunFolder, config: RunConfig
-) -> Iterator[tuple[Method, dict[str, Tensor]]]:
-    """Every finished learned row of seed 0, with the weights of its E and G."""
+def _learned_methods(
+    folder: RunFolder, config: RunConfig, splits: Splits
+) -> Iterator[tuple[Method, LearnedTransform]]:
+    """Every finished learned method of seed 0, with its E and G."""
     for row in methods_of(config):
         weights = folder.training(row.name, 0).path / "transform.safetensors"
         if row.is_learned and weights.exists():
-            yield row, load_file(weights)
+            yield row, load_transform(load_file(weights), splits, config)
 
 
 def load_transform(
     state: dict[str, Tensor], splits: Splits, config: RunConfig
 ) -> LearnedTransform:
-    """E and G of a finished row, in evaluation mode."""
+    """E and G of a finished training, in evaluation mode."""
     channels, height, width = splits.train.image_shape
     transform = build_transform(config.transform, channels, height, width, 0)
     transform.load_state_dict(state)
     return transform.eval()
 
 
-def _draw(
-    row: Method, splits: Splits, base: Augment, learned: Augment, path: Path
+def _draw_views(
+    row: Method,
+    splits: Splits,
+    config: RunConfig,
+    transform: LearnedTransform,
+    path: Path,
 ) -> None:
-    shown = some_of_each_class(splits.train, NUM_IMAGES)
-    x = to_float(splits.train.select(shown).images)
-    parts = (base, learned) if row.learns_on_base else (learned,)
+    """Columns are training images; lines are the image, base views, learned views.
+
+    The last line has images of the influence split: what E aims at.
+    """
+    base = build_base(base_of(row, config.rounds.base))
+    learned = Learned(transform, config.estimator)
+    parts: tuple[Augment, ...] = (base, learned) if row.learns_on_base else (learned,)
+    picked = some_of_each_class(splits.train, NUM_IMAGES)
+    x = to_float(splits.train.select(picked).images)
     draws = Draws.of_size(len(x), 0, "picture")
     lines = [("training image", x)]
     for name, augment in (("base", base), ("learned", Compose(*parts))):
         lines += [(name, augment(x, draws.fork(name, k))) for k in range(NUM_VIEWS)]
     aim = some_of_each_class(splits.influence, NUM_IMAGES)
     lines.append(("influence split", to_float(splits.influence.images[aim])))
-    figure = Figure(figsize=(1 + 0.7 * len(x), 0.75 * len(lines)), layout="compressed")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(len(lines), len(x), squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for (name, images), line in zip(lines, axes, strict=True):
-        line[0].text(
-            -0.15, 0.5, name, ha="right", va="center", transform=line[0].transAxes
-        )
+    axes = _grid([name for name, _ in lines], len(x), 0.7, 0.75)
+    for (_, images), line in zip(lines, axes, strict=True):
         for image, axis in zip(images, line, strict=False):
-            pixels = image.permute(1, 2, 0).squeeze(-1)
-            axis.imshow(pixels, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    figure.suptitle(f"{row.name}: images before and after", fontsize=10)
-    figure.savefig(path, dpi=110)
+            show_image(axis, image)
+    _save(axes, f"{row.name}: images before and after", path)
 
 
 def some_of_each_class(labelled: Labelled | OnDisk, num: int) -> Int64[Tensor, "n"]:
@@ -122,7 +121,78 @@ def some_of_each_class(labelled: Labelled | OnDisk, num: int) -> Int64[Tensor, "
     return order[:num].sort().values
 
 
-LARGEST_PX = 512  # a panel is smaller
+@torch.no_grad()
+def taus_between(
+    transform: LearnedTransform, image: Float[Tensor, "C H W"], config: EstimatorConfig
+) -> Float[Tensor, "K T"]:
+    """Taus from one draw of E(x) + noise to another."""
+    tau = transform.estimator(image[None])[0]
+    draws = Draws.of_size(2, 0, "interpolation")
+    start, end = config.tau_noise * draws.normal(transform.config.tau_size)
+    return interpolate(tau, start, end)
+
+
+def interpolate(
+    centre: Float[Tensor, "T"],
+    start: Float[Tensor, "T"],
+    end: Float[Tensor, "T"],
+    num: int = NUM_TAUS,
+) -> Float[Tensor, "num T"]:
+    """Taus from centre + start to centre + end, on an arc: cos(t) start + sin(t) end.
+
+    Differs from the paper, which goes straight. If start and end are independent
+    Gaussian noise, so is every point of the arc, while the middle of the straight line
+    is shorter by a factor 0.71; and G, calibrated on random tau, saturates near zero.
+
+    >>> zero, one = torch.zeros(2), torch.eye(2)
+    >>> interpolate(zero, one[0], one[1], 3).square().sum(dim=1).round().tolist()
+    [1.0, 1.0, 1.0]
+    """
+    angle = torch.linspace(0, torch.pi / 2, num)[:, None]
+    return centre + angle.cos() * start + angle.sin() * end
+
+
+@torch.no_grad()
+def draw_interpolation(
+    transform: LearnedTransform,
+    image: Float[Tensor, "C H W"],
+    taus: Float[Tensor, "K T"],
+    path: Path,
+    *,
+    title: str,
+) -> None:
+    """Figure 4 of the ICLR 2019 submission: one image, a column for each tau.
+
+    An arrow of the flow begins at the place in the output and ends where that place
+    takes its value from. Appearance is (c_w * x + c_b) of the warped image: blue
+    darkens, white changes nothing, red lightens; its mean over the channels.
+    """
+    fields = transform.bounded(transform.generator.unbounded(taus))
+    x = image.expand(len(taus), *image.shape)
+    padding = transform.config.padding
+    flow = flow_of(fields.matrix, fields.offset)
+    warped = warp(x, flow, padding=padding)
+    final = apply_fields(x, fields, padding=padding)
+    change = appearance(warped, fields)
+    reach = max(float(change.abs().max()), 1e-6)
+    names = ("image", "flow", "warped", "appearance", "final")
+    axes = _grid(names, len(taus), 1.0, 1.12)
+    for k, (top, arrows, middle, colour, bottom) in enumerate(axes.T):
+        show_image(top, image)
+        plot_flow(flow[k], arrows, colour=FLOW_COLOUR)
+        show_image(middle, warped[k])
+        mean = change[k].mean(dim=0).numpy()
+        colour.imshow(mean, cmap="RdBu_r", vmin=-reach, vmax=reach)
+        show_image(bottom, final[k])
+    text = f"{title}: one image, from one draw of E(x) + noise to another"
+    _save(axes, text, path)
+
+
+def appearance(
+    warped: Float[Tensor, "B C H W"], fields: Fields
+) -> Float[Tensor, "B C H W"]:
+    """What the appearance model adds to the warped image: c_w * x + c_b, unclamped."""
+    return recolour(warped, fields.filter, fields.bias) - warped
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
@@ -131,8 +201,6 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
     Raises:
         ValueError: if a path does not exist, or there is no image.
     """
-    if not paths:
-        raise ValueError("no image is named: give image files or a folder")
     found: list[Path] = []
     for path in paths:
         if not path.exists():
@@ -140,9 +208,8 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
         inside = files_below(path) if path.is_dir() else [path]
         found += [file for file in inside if file.suffix.lower() in SUFFIXES]
     if not found:
-        raise ValueError(
-            f"{', '.join(map(str, paths))}: no image ({', '.join(sorted(SUFFIXES))})"
-        )
+        named = ", ".join(map(str, paths)) or "nothing is named"
+        raise ValueError(f"{named}: no image ({', '.join(sorted(SUFFIXES))})")
     return found
 
 
@@ -166,7 +233,7 @@ def some_images(
         except UnreadableError as error:
             warnings.warn(f"{error} and is left out", stacklevel=2)
             continue
-        image.thumbnail((LARGEST_PX, LARGEST_PX))
+        image.thumbnail((MAX_PX, MAX_PX))
         image = image.convert("L") if channels == 1 else image
         shown.append((f"{file.parent.name}/{file.name}", image))
     if not shown:
@@ -186,31 +253,44 @@ def draw_preview(
 ) -> None:
     """Write a picture with a column for each image.
 
-    Rows are the image, `num_views` independent views, and the flow of the first view:
+    Lines are the image, `num_views` independent views, and the flow of the first view:
     an arrow begins at a place in the view and ends where its value comes from.
     """
     names = ["image", *(f"view {k + 1}" for k in range(num_views)), "flow of view 1"]
-    size = (1.1 + 1.05 * len(images), 0.5 + 1.12 * len(names))
-    figure = Figure(figsize=size, layout="compressed")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(len(names), len(images), squeeze=False)
-    for name, axis in zip(names, axes[:, 0], strict=True):
-        axis.text(-0.12, 0.5, name, ha="right", va="center", transform=axis.transAxes)
+    axes = _grid(names, len(images), 1.05, 1.12)
     for number, ((name, image), column) in enumerate(zip(images, axes.T, strict=True)):
         draws = generator(seed, "preview", number)
         params = [augment.make_params([image], draws) for _ in range(num_views)]
-        column[0].set_title(_short(name), fontsize=7)
+        column[0].set_title(short(name, 20), fontsize=7)
         views = [image, *(augment.transform(image, drawn) for drawn in params)]
-        for axis, shown in zip(column, views, strict=False):
-            show_image(axis, pixels(shown))
+        for axis, view in zip(column, views, strict=False):
+            show_image(axis, pixels(view))
         plot_flow(params[0]["view"].flow[0], column[-1], colour=FLOW_COLOUR)
+    _save(axes, title, path)
+
+
+def show_image(axis: Axes, image: Float[Tensor, "C H W"]) -> None:
+    """Draw an image with values in [0, 1], grey or colour."""
+    values = image.clamp(0, 1).permute(1, 2, 0).squeeze(-1)
+    axis.imshow(values.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+
+
+def _grid(lines: Sequence[str], columns: int, width: float, height: float):
+    """Axes [lines, columns] with a name before each line; inches of one image."""
+    size = (1.1 + width * columns, 0.5 + height * len(lines))
+    figure = Figure(figsize=size, layout="compressed")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(lines), columns, squeeze=False)
+    for name, axis in zip(lines, axes[:, 0], strict=True):
+        axis.text(-0.12, 0.5, name, ha="right", va="center", transform=axis.transAxes)
+    return axes
+
+
+def _save(axes, title: str, path: Path) -> None:
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
         for spine in axis.spines.values():
             spine.set(color="#bbbbbb", linewidth=0.6)
+    figure = axes[0, 0].figure
     figure.suptitle(title, fontsize=10)
-    figure.savefig(path, dpi=120)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 20 else f"{name[:6]}...{name[-11:]}"
+    figure.savefig(path, dpi=110)

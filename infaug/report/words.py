@@ -1,4 +1,4 @@
-"""Numbers and rows in words, as a page says them."""
+"""Numbers and methods in words, as a page says them."""
 
 import math
 
@@ -62,18 +62,9 @@ PHASES = {
 }
 
 
-def gloss(row: str) -> str:
-    """What a row is, in plain words; nothing for one that is new."""
-    return GLOSS.get(row, "")
-
-
-def explained(row: str) -> str:
-    """A row with its gloss.
-
-    >>> explained("base"), explained("new")
-    ('base (the base augmentation)', 'new')
-    """
-    return f"{row} ({gloss(row)})" if gloss(row) else row
+def gloss(method: str) -> str:
+    """What a method is, in plain words; nothing for one that is new."""
+    return GLOSS.get(method, "")
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -139,10 +130,10 @@ def listed(words: list[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def short(text: str, most: int = 14) -> str:
+def short(text: str, max_chars: int = 14) -> str:
     """A text that fits beside a chart.
 
     >>> short("a very long name of a class")
     'a very long n…'
     """
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"

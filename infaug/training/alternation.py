@@ -17,8 +17,8 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
 from infaug.estimate.fit import fit_estimator
 from infaug.estimate.policy import fit_policy
-from infaug.record.recorder import Recorder
-from infaug.record.watcher import Metrics
+from infaug.record.steps import Metrics
+from infaug.record.training_logger import TrainingLogger
 from infaug.training.ledger import Ledger
 from infaug.training.overlap import Solver
 from infaug.training.refresher import Refresher, build_refresher
@@ -31,14 +31,17 @@ BEFORE = -1  # The round of what comes before the first.
 
 
 def run_alternation(
-    training: Training, splits: Splits, recorder: Recorder, solver: Solver | None = None
+    training: Training,
+    splits: Splits,
+    logger: TrainingLogger,
+    solver: Solver | None = None,
 ) -> None:
-    """Train a training to its end, from wherever the recorder says it stands.
+    """Train a training to its end, from wherever the logger says it stands.
 
     Args:
         training: the state, which is changed.
         splits: the images.
-        recorder: told of every step.
+        logger: told of every step.
         solver: who solves for S; None: this process.
 
     Raises:
@@ -51,7 +54,7 @@ def run_alternation(
     ledger = Ledger(training, splits) if rounds.ledger_images != 0 else None
     if is_once := method.is_learned and rounds.s_val == "once":
         learn_once(
-            training, recorder, build_refresher(training, influence, solver), ledger
+            training, logger, build_refresher(training, influence, solver), ledger
         )
     refresher = build_refresher(training, influence, solver)
     for round_ in range(rounds.rounds):
@@ -63,59 +66,62 @@ def run_alternation(
         solves, learns = method.solves_s_val and goes_on, method.is_learned and goes_on
 
         # Train F on the views of this round.
-        left = recorder.left(round_, "classify", rounds.classifier_steps)
+        left = logger.left(round_, "classify", rounds.classifier_steps)
         if round_ == left.start == 0:
             training.begin_classifier()
         steps = classify(
             training, round_, left, selection, refresher if solves else None
         )
-        recorder.follow(round_, "classify", left, steps, training)
+        logger.follow(round_, "classify", left, steps, training)
         if method.is_learned and (training.strength == 0 or has_joined) and not is_last:
-            recorder.pass_over(estimate=rounds.estimator_steps, review=1)
+            logger.pass_over(estimate=rounds.estimator_steps, review=1)
             if method.solves_s_val:
-                recorder.pass_over(refresh=1)
+                logger.pass_over(refresh=1)
 
         # Refresh s_val for the F of this round.
         if solves:
-            left = recorder.left(round_, "refresh", 1)
+            left = logger.left(round_, "refresh", 1)
             steps = refresh(training, round_, left, refresher)
-            recorder.follow(round_, "refresh", left, steps, training)
+            logger.follow(round_, "refresh", left, steps, training)
         if method.learns_policy and solves and round_ >= first_taught(training.config):
-            left = recorder.left(round_, "estimate", rounds.estimator_steps)
+            left = logger.left(round_, "estimate", rounds.estimator_steps)
             steps = teach_policy(training, round_, left)
-            recorder.follow(round_, "estimate", left, steps, training)
+            logger.follow(round_, "estimate", left, steps, training)
         if not learns:
             continue
 
         # Train E against that F, and that s_val if E learns by it.
-        left = recorder.left(round_, "estimate", rounds.estimator_steps)
+        left = logger.left(round_, "estimate", rounds.estimator_steps)
         steps = estimate(training, round_, left)
-        recorder.follow(round_, "estimate", left, steps, training)
+        logger.follow(round_, "estimate", left, steps, training)
 
         # Write down what E has learned to do.
-        if ledger and not recorder.is_past(round_, "estimate"):
-            ledger.write(round_, recorder)
+        if ledger and not logger.is_past(round_, "estimate"):
+            ledger.write(round_, logger)
 
         # Review the view that the next round would train on.
-        left = recorder.left(round_, "review", 1)
+        left = logger.left(round_, "review", 1)
         steps = review(training, round_, left, selection)
-        recorder.follow(round_, "review", left, steps, training)
+        logger.follow(round_, "review", left, steps, training)
 
 
 def learn_once(
-    training: Training, recorder: Recorder, refresher: Refresher, ledger: Ledger | None
+    training: Training,
+    logger: TrainingLogger,
+    refresher: Refresher,
+    ledger: Ledger | None,
 ) -> None:
     """S of the F that the control method left, then all steps of E against it."""
     if training.method.solves_s_val:
-        left = recorder.left(BEFORE, "refresh", 1)
+        left = logger.left(BEFORE, "refresh", 1)
         steps = refresh(training, BEFORE, left, refresher)
-        recorder.follow(BEFORE, "refresh", left, steps, training)
+        logger.follow(BEFORE, "refresh", left, steps, training)
     rounds = training.config.rounds
-    left = recorder.left(BEFORE, "estimate", estimator_steps(rounds))
+    left = logger.left(BEFORE, "estimate", estimator_steps(rounds))
     steps = estimate(training, 0, left)
-    recorder.follow(BEFORE, "estimate", left, steps, training)
-    if ledger and not recorder.is_past(BEFORE, "estimate"):
-        ledger.write(BEFORE, recorder)
+    logger.follow(BEFORE, "estimate", left, steps, training)
+    if ledger and not logger.is_past(BEFORE, "estimate"):
+        ledger.write(BEFORE, logger)
 
 
 def estimator_steps(rounds: RoundsConfig) -> int:
@@ -153,7 +159,7 @@ def classify(
         if refresher:
             refresher.after(round_, step + 1 - first)
         if selection is not None and step == first + left.stop - 1:
-            with training.world.tally.time("selection"):
+            with training.world.timer.time("selection"):
                 found = assess(training, selection)
             yield metrics | {
                 "selection_loss": found.loss,
@@ -172,9 +178,9 @@ def refresh(
         memory = training.config.influence.memory if round_ > 0 else 0.0
         s_val = new.solution.value.to(training.device)
         training.s_val = memory * training.s_val + (1 - memory) * s_val
-        training.world.tally.count("staleness_steps", new.staleness)
-        training.world.tally.count("solve_seconds", new.solve_seconds)
-        training.world.tally.count("waited_seconds", new.waited_seconds)
+        training.world.timer.count("staleness_steps", new.staleness)
+        training.world.timer.count("solve_seconds", new.solve_seconds)
+        training.world.timer.count("waited_seconds", new.waited_seconds)
         metrics: dict[str, float | int | str] = {
             "residual": new.solution.residual,
             "products": new.solution.num_products,

@@ -109,10 +109,10 @@ class GeneratorFit:
 
     def batch_at(self, update: int) -> Batch:
         """What one update sees: this process's part."""
-        with self.world.tally.time("data"):
+        with self.world.timer.time("data"):
             x, _, draws = self._batches.at(update)
             x = x[:, 0].to(self.dtype)
-        self.world.tally.count("images", len(x))
+        self.world.timer.count("images", len(x))
         real = x
         if self.config.adversarial.fit == "ragan":
             real = self._base(x, draws.fork("base"))

@@ -20,7 +20,7 @@ from infaug.influence.gradient import with_bias
 from infaug.influence.score import replace_influence
 from infaug.randomness import Draws
 from infaug.record.ledger_file import encode, ledger_name
-from infaug.record.recorder import Recorder
+from infaug.record.training_logger import TrainingLogger
 from infaug.training.state import Training
 from infaug.transform.affine_flows import affine_flow, decompose, fit_affine
 from infaug.transform.apply import apply_fields
@@ -39,10 +39,10 @@ class Ledger:
     def __init__(self, training: Training, splits: Splits):
         self.training, self.splits = training, splits
 
-    def write(self, round_: int, recorder: Recorder) -> None:
+    def write(self, round_: int, logger: TrainingLogger) -> None:
         """Write the file of a round; every process calls this, F being in any mode."""
         name = ledger_name(self.training.method.name, self.training.seed, round_)
-        recorder.keep(name, partial(self.of_round, round_))
+        logger.keep(name, partial(self.of_round, round_))
 
     def of_round(self, round_: int) -> bytes:
         """The file's content: what E and G do now, judged by F and S as they stand."""

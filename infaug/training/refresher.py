@@ -60,7 +60,7 @@ class Sync:
         """S of F as it stands, from the last S."""
         training, began = self.training, time.perf_counter()
         training.classifier.eval()
-        with training.world.tally.time("s_val"):
+        with training.world.timer.time("s_val"):
             solution = solve_s_val(
                 training.classifier,
                 training.train,
@@ -99,7 +99,7 @@ class HandedOver:
             self.training.freeze()
         if self.training.frozen is not None and self.pending is None:
             began = time.perf_counter()
-            with self.training.world.tally.time("s_val"):
+            with self.training.world.timer.time("s_val"):
                 self._begin(self.training.frozen, round_)
             self.handing_over_s = time.perf_counter() - began
 
@@ -120,7 +120,7 @@ class HandedOver:
         """S of the snapshot, waited for if it is late."""
         self.after(round_, self.training.config.rounds.classifier_steps)
         began = time.perf_counter()
-        with self.training.world.tally.time("s_val"):
+        with self.training.world.timer.time("s_val"):
             # No collective lasts longer than a poll, however late S is.
             while not self.training.world.first(self._is_ready):
                 pass

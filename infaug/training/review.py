@@ -19,7 +19,7 @@ from infaug.classify.fit import fit_classifier
 from infaug.config import BackoffConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.estimate.health import Health, health_of
-from infaug.record.watcher import Metrics
+from infaug.record.steps import Metrics
 from infaug.training.state import Training
 
 CLEAR = 1.0  # standard errors; the signs of collapse are evidence of their own

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from infaug.data.loader import Loader
-from infaug.record.watcher import Watcher
+from infaug.record.steps import MetricsWriter
 from infaug.training.overlap import Solver
 
 
@@ -16,7 +16,7 @@ class Services:
     """Solves for every S, beside training; None: this process does."""
     loader: Loader | None = None
     """Decodes images that are streamed; None: threads of this process."""
-    watchers: Sequence[Watcher] = ()
+    writers: Sequence[MetricsWriter] = ()
     """Told of what this process does."""
     is_leaving: Callable[[], bool] | None = None
     """Whether a machine of this run will be taken away soon. All processes of a run ask

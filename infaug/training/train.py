@@ -18,9 +18,9 @@ from infaug.config import RunConfig
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
 from infaug.record.display import Display
-from infaug.record.recorder import Recorder, watchers_in
 from infaug.record.store import GeneratorStore
 from infaug.record.training_folder import TrainingFolder, training_name
+from infaug.record.training_logger import TrainingLogger, writers_in
 from infaug.training.alternation import (
     assess,
     estimator_steps,
@@ -143,19 +143,19 @@ def train(
     """
     if (finished := world.first(folder.result)) is not None:
         return finished
-    watchers = [*(watchers_in(folder) if world.is_first else []), *services.watchers]
+    writers = [*(writers_in(folder) if world.is_first else []), *services.writers]
     rounds = spec.config.rounds
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked()))
-        recorder = Recorder(
-            folder, number, rounds, world, display, watchers, services.is_leaving
+        logger = TrainingLogger(
+            folder, number, rounds, world, display, writers, services.is_leaving
         )
-        stack.enter_context(contextlib.closing(recorder))
+        stack.enter_context(contextlib.closing(logger))
         if spec.fits_generator:
             fit = GeneratorFit(
                 spec.seed, splits, spec.config, world, device, inputs.features
             )
-            return _fit_generator(fit, recorder, store)
+            return _fit_generator(fit, logger, store)
         splits = spec.method.divided(splits)
         training = Training(
             spec.method, spec.seed, splits, spec.config, world, device,
@@ -163,10 +163,10 @@ def train(
         )  # fmt: skip
         if views_of is not None:
             training.views = views_of(training)
-        if recorder.state is not None:
-            training.load(recorder.state)
-        run_alternation(training, splits, recorder, services.solver)
-        finish = partial(_finish, spec, training, splits, recorder, inputs, scores_of)
+        if logger.state is not None:
+            training.load(logger.state)
+        run_alternation(training, splits, logger, services.solver)
+        finish = partial(_finish, spec, training, splits, logger, inputs, scores_of)
         found = world.first(finish)
         display.say(_summary(found))
         return found
@@ -176,7 +176,7 @@ def _finish(
     spec: TrainingSpec,
     training: Training,
     splits: Splits,
-    recorder: Recorder,
+    logger: TrainingLogger,
     inputs: Inputs,
     scores_of: Scores | None,
 ) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def _finish(
     weights = {} if spec.candidate is not None else training.weights()
     if judged:
         weights["judged"] = judged
-    recorder.finish(weights, found)
+    logger.finish(weights, found)
     return found
 
 
@@ -234,29 +234,29 @@ def _summary(found: Mapping[str, Any]) -> str:
 
 
 def _fit_generator(
-    fit: GeneratorFit, recorder: Recorder, store: GeneratorStore | None
+    fit: GeneratorFit, logger: TrainingLogger, store: GeneratorStore | None
 ) -> dict[str, Any]:
     """Leave the seed's G in its folder: from the store, or fitted and kept there."""
     num_steps = fit.config.adversarial.steps
     cached = None
-    if recorder.state is not None:
-        fit.load(recorder.state)
+    if logger.state is not None:
+        fit.load(logger.state)
     elif store is not None:
         cached = fit.world.first(lambda: store.find(fit.identity()))
     if cached is not None:
         fit.adversaries.average.load_state_dict(cached)
-        recorder.display.skip(recorder.number, "adversary", num_steps)
+        logger.display.skip(logger.number, "adversary", num_steps)
     else:
-        left = recorder.left(0, "adversary", num_steps)
-        recorder.follow(0, "adversary", left, fit.steps(left), fit)
+        left = logger.left(0, "adversary", num_steps)
+        logger.follow(0, "adversary", left, fit.steps(left), fit)
     return fit.world.first(
-        partial(_keep_generator, fit, recorder, store, cached is not None)
+        partial(_keep_generator, fit, logger, store, cached is not None)
     )
 
 
 def _keep_generator(
     fit: GeneratorFit,
-    recorder: Recorder,
+    logger: TrainingLogger,
     store: GeneratorStore | None,
     was_cached: bool,
 ) -> dict[str, Any]:
@@ -272,9 +272,9 @@ def _keep_generator(
                 stacklevel=2,
             )
     found = {"row": GENERATOR.name, "seed": fit.seed, **measured}
-    recorder.finish({GENERATOR.name: weights}, found)
+    logger.finish({GENERATOR.name: weights}, found)
     name = training_name(GENERATOR.name, fit.seed)
-    recorder.display.say(
+    logger.display.say(
         f"{name}: {'found in the cache' if was_cached else 'fitted'}, "
         f"{100 * measured['inside']:.0f} % of its flows in the affine ranges"
     )

@@ -135,16 +135,16 @@ class TrainingViews:
 
         `judge` scores images where views are chosen or weighted by their influence.
         """
-        tally = self.world.tally
-        with tally.time("data"):
+        timer = self.world.timer
+        with timer.time("data"):
             is_late = self._late is not None and step >= self._late_from
             batches = (
                 self._late if self._late is not None and is_late else self._classify
             )
             x, y, draws = batches.at(step)
             x, y = x.to(self.dtype), y.to(self.dtype)
-        tally.count("images", len(y))
-        with tally.time("views"):
+        timer.count("images", len(y))
+        with timer.time("views"):
             return self._views(x, y, draws, judge)
 
     def _views(
@@ -184,13 +184,13 @@ class TrainingViews:
         self, step: int
     ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]:
         """What E trains on at `step`: this process's part of the batch."""
-        tally = self.world.tally
-        with tally.time("data"):
+        timer = self.world.timer
+        with timer.time("data"):
             x, y, draws = self._estimate.at(step)
             x, y = x[:, 0].to(self.dtype), y.to(self.dtype)
-        tally.count("images", len(y))
+        timer.count("images", len(y))
         if self.method.learns_on_base:
-            with tally.time("views"):
+            with timer.time("views"):
                 x = build_base(self._base_left)(x, draws.fork("base"))
         return x, y, draws
 

@@ -69,7 +69,7 @@ def test_a_finished_run_does_not_fail_for_its_pictures(tmp_path, monkeypatch, ca
     monkeypatch.setattr(f"{views}.draw_views", half("views-a.png"))
     monkeypatch.setattr(f"{taus}.draw_interpolations", half("interpolation-a.png"))
     monkeypatch.setattr("infaug.cli.influence.check_in_run", lambda _: [])
-    monkeypatch.setattr("infaug.report.one_run.report_at_end", lambda *_, **__: [])
+    monkeypatch.setattr("infaug.report.page.report_at_end", lambda *_, **__: [])
     for _ in range(2):  # the second time they are tried again
         arguments = ["fit", "--data", "digits", "--out", str(run), "--quiet"]
         assert main(arguments) == 0

@@ -6,7 +6,7 @@ import pytest
 
 from infaug.config import DataConfig
 from infaug.data.source import load
-from infaug.data.survey import settle_images
+from infaug.data.survey import resolve_images
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def settled(tmp_path, write_images):
         """Images of two classes, in turn."""
         files = {f"{'ab'[k % 2]}/{k}.png": image for k, image in enumerate(images)}
         source = write_images(tmp_path / "set", files)
-        return settle_images(DataConfig(source=source, **settings))
+        return resolve_images(DataConfig(source=source, **settings))
 
     return settle
 
@@ -58,13 +58,13 @@ def test_target_images_of_another_size_count(settled, image, tmp_path, write_ima
     config, _ = settled(image(1, size=(24, 24)), image(2, size=(24, 24)))
     files = {f"{c}/{k}.png": image(k, size=(30, 40)) for c in "ab" for k in range(3)}
     config = replace(config, target_source=write_images(tmp_path / "new", files))
-    assert settle_images(config)[0].image_size == 28
+    assert resolve_images(config)[0].image_size == 28
 
 
 def test_too_many_images_for_memory_get_a_size(tmp_path, write_rows, image):
     images = [image(k, size=(40, 40)) for k in range(4)]
     path = write_rows(tmp_path / "a.parquet", [0, 1, 0, 1], images)
-    config, _ = settle_images(DataConfig(source=path, stream_above_gib=0))
+    config, _ = resolve_images(DataConfig(source=path, stream_above_gib=0))
     assert config.image_size == 40
 
 
@@ -76,11 +76,11 @@ def test_files_without_a_header_do_not_stop_it(settled, image):
 def test_rows_of_a_large_parquet_set_are_spread_over_it(
     tmp_path, write_rows, image, monkeypatch
 ):
-    monkeypatch.setattr("infaug.data.survey.MOST_HEADERS", 4)
-    monkeypatch.setattr("infaug.data.survey.GROUPS_READ", 2)
+    monkeypatch.setattr("infaug.data.survey.MAX_HEADERS", 4)
+    monkeypatch.setattr("infaug.data.survey.MAX_GROUPS", 2)
     images = [image(1)] * 11 + [image(1, size=(30, 30))]
     path = write_rows(tmp_path / "a.parquet", [0, 1] * 6, images)
-    config, _ = settle_images(DataConfig(source=path))
+    config, _ = resolve_images(DataConfig(source=path))
     assert config.image_size is None  # the last group is not looked at
     with pytest.raises(ValueError, match="differ in size"):
         load(config)

@@ -16,7 +16,7 @@ from infaug.data.inspection import inspect
 from infaug.data.plan import list_source
 from infaug.data.problem import positions
 from infaug.data.source import load
-from infaug.data.survey import settle_images
+from infaug.data.survey import resolve_images
 
 
 @pytest.fixture(autouse=True)
@@ -208,7 +208,7 @@ def test_deep_grey_is_scaled_from_the_range_of_the_set(tmp_path, write_images, k
     suffix = "png" if kind == "16-bit PNG" else "tif"
     brightness = {"cat": 0, "dog": 2048, "frog": 4095}
     files = {f"{name}/1.{suffix}": stored(v) for name, v in brightness.items()}
-    config, told = settle_images(DataConfig(source=write_images(tmp_path, files)))
+    config, told = resolve_images(DataConfig(source=write_images(tmp_path, files)))
     assert config.pixel_bits == 12
     assert "values up to 4,095: taken as 12 bits" in told[0]
     source = load(config)
@@ -218,7 +218,7 @@ def test_deep_grey_is_scaled_from_the_range_of_the_set(tmp_path, write_images, k
 
 def test_full_sixteen_bits_keep_their_upper_eight(tmp_path, write_images):
     files = {"cat/1.png": deep(0x80FF), "dog/1.png": deep(0xFFFF)}
-    config, told = settle_images(DataConfig(source=write_images(tmp_path, files)))
+    config, told = resolve_images(DataConfig(source=write_images(tmp_path, files)))
     assert not any("grey" in line for line in told)
     assert values(load(config).train) == [0x80, 0xFF]
 
@@ -231,7 +231,7 @@ def test_exif_orientation_is_applied_and_counted(tmp_path, write_images):
     buffer = io.BytesIO()
     sideways.save(buffer, format="PNG", exif=exif)
     files = {"cat/1.png": upright, "dog/1.png": buffer.getvalue()}
-    config, _ = settle_images(DataConfig(source=write_images(tmp_path, files)))
+    config, _ = resolve_images(DataConfig(source=write_images(tmp_path, files)))
     source = load(config)
     assert config.image_size is None, "both are 12x8 to a viewer"
     assert source.train.images[0].equal(source.train.images[1])
@@ -242,7 +242,7 @@ def test_what_lies_under_transparent_pixels_is_not_seen(tmp_path, write_images):
     noise = np.random.default_rng(0).integers(0, 256, (8, 8, 4), dtype=np.uint8)
     noise[..., 3] = 0
     files = {f"{c}/1.png": Image.fromarray(noise) for c in ("cat", "dog")}
-    config, _ = settle_images(DataConfig(source=write_images(tmp_path, files)))
+    config, _ = resolve_images(DataConfig(source=write_images(tmp_path, files)))
     source = load(config)
     assert source.train.images.unique().tolist() == [255]
     assert source.notes[0].startswith("composited 2 images on white")

@@ -1,4 +1,4 @@
-"""A run on one to three workers, as many as a cluster has room for."""
+"""A run on one to three workers, as many as a cluster has room for, and without Ray."""
 
 import json
 import subprocess
@@ -40,9 +40,9 @@ from infaug.config import RunConfig, from_dict
 from infaug.distributed.train import fit_on_workers
 from infaug.span import Span
 
-config, out = json.loads(sys.argv[1])
-workers = Span(least=1, most=3)
-fit_on_workers(from_dict(RunConfig, config), Path(out), workers, resize_s=3)
+config, out, most, settings = json.loads(sys.argv[1])
+workers = Span(least=1, most=most)
+fit_on_workers(from_dict(RunConfig, config), Path(out), workers, **settings)
 """
 PATIENCE_S = 400.0
 
@@ -65,10 +65,29 @@ def await_workers(count: int, running: subprocess.Popen, out: Path) -> None:
         time.sleep(0.2)
 
 
-def start(cluster: Head, out: Path, config: RunConfig = CONFIG) -> subprocess.Popen:
+def start(
+    cluster: Head, out: Path, config: RunConfig = CONFIG, most: int = 3, **settings
+) -> subprocess.Popen:
+    """Train on one to `most` workers; `settings` of `fit_on_workers`."""
     environment = {**cluster.environment, "RAY_ADDRESS": cluster.address}
-    job = json.dumps([to_dict(config), str(out)])
+    job = json.dumps([to_dict(config), str(out), most, {"resize_s": 3, **settings}])
     with out.with_suffix(".log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-c", JOB, job], env=environment, stdout=log, stderr=log
         )
+
+
+ALONE = """
+import json, sys
+from infaug.experiment.run import run
+from infaug.config import RunConfig, from_dict
+
+config, out = json.loads(sys.argv[1])
+run(from_dict(RunConfig, config), out, shown=False)
+"""
+
+
+def alone(out: Path, config: RunConfig = CONFIG) -> subprocess.Popen:
+    """The same run without Ray, in a process of its own."""
+    job = json.dumps([to_dict(config), str(out)])
+    return subprocess.Popen([sys.executable, "-c", ALONE, job])

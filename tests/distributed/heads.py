@@ -16,9 +16,10 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import pytest
@@ -26,6 +27,7 @@ import pytest
 ray = pytest.importorskip("ray")
 
 RAY = str(Path(sys.executable).with_name("ray"))
+FAKE_HEAD_NODE_ID = "f" * 51 + "00000"  # as Ray's fake provider has it
 START_S = 240.0  # half a minute on an idle machine
 
 
@@ -75,6 +77,12 @@ class Head:
         nodes = self.ask("/nodes?view=summary")["data"]["summary"]
         raylets = [node["raylet"] for node in nodes]
         return {each["nodeId"] for each in raylets if each.get("state") == "ALIVE"}
+
+    def has(self, resource: str) -> bool:
+        """Whether a node that is alive has a resource."""
+        nodes = self.ask("/nodes?view=summary")["data"]["summary"]
+        alive = [n["raylet"] for n in nodes if n["raylet"].get("state") == "ALIVE"]
+        return any(resource in each.get("resourcesTotal", {}) for each in alive)
 
     def num_nodes(self) -> int:
         """How many they are."""
@@ -130,6 +138,58 @@ def head(
             process.wait(timeout=10)
         _end_all(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def growing_head(
+    groups: dict[str, dict], **provider: Any
+) -> AbstractContextManager[Head]:
+    """A head without CPUs, to which Ray's autoscaler adds nodes of these groups.
+
+    Nodes are processes on this machine. `provider` is for another than Ray's fake one.
+    """
+    kinds = {
+        name: {"node_config": {}, "min_workers": 0, "max_workers": 1, **group}
+        for name, group in groups.items()
+    }
+    kinds["ray.head.default"] = {
+        "resources": {"CPU": 0}, "node_config": {}, "max_workers": 0,
+    }  # fmt: skip
+    lists = (
+        "cluster_synced_files", "rsync_exclude", "rsync_filter",
+        "initialization_commands", "setup_commands", "head_setup_commands",
+        "worker_setup_commands", "head_start_ray_commands", "worker_start_ray_commands",
+    )  # fmt: skip
+    autoscaling = {
+        "cluster_name": "grows",
+        "max_workers": len(groups),
+        "upscaling_speed": 8,
+        "idle_timeout_minutes": 0.1,
+        "provider": {
+            "type": "fake_multinode",
+            "use_node_id_as_ip": True,
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+            "launch_multiple": True,
+            "head_node_id": FAKE_HEAD_NODE_ID,
+            **provider,
+        },
+        "available_node_types": kinds,
+        "head_node_type": "ray.head.default",
+        "auth": {}, "docker": {}, "file_mounts": {},
+        "file_mounts_sync_continuously": False,
+        **{name: [] for name in lists},
+    }  # fmt: skip
+    tests = Path(__file__).parent
+    return head(
+        num_cpus=0,
+        autoscaling=autoscaling,
+        AUTOSCALER_UPDATE_INTERVAL_S="1",
+        RAY_FAKE_CLUSTER="1",
+        RAY_enable_autoscaler_v2="1",
+        RAY_CLOUD_INSTANCE_ID=FAKE_HEAD_NODE_ID,
+        RAY_OVERRIDE_NODE_ID_FOR_TESTING=FAKE_HEAD_NODE_ID,
+        PYTHONPATH=f"{tests.parents[1]}:{tests}",
+    )
 
 
 def kill_node(process: subprocess.Popen) -> None:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from .heads import Head, head
+from .heads import Head, growing_head
 from .test_jobs_api import DIGITS, FOLLOW, ROOT
 
 pytest.importorskip("ray")
@@ -19,46 +19,15 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
 GONE_S = 120.0
 
 
-def autoscaling() -> dict:
-    """As cluster/aws.yaml, in small: a head, a node to solve on, one to train on."""
-    return {
-        "cluster_name": "grows",
-        "max_workers": 2,
-        "upscaling_speed": 8,
-        "idle_timeout_minutes": 0.1,
-        "provider": {
-            "type": "fake_multinode",
-            "use_node_id_as_ip": True,
-            "disable_node_updaters": True,
-            "disable_launch_config_check": True,
-        },
-        "available_node_types": {
-            "ray.head.default": {
-                "resources": {"CPU": 0}, "node_config": {}, "max_workers": 0,
-            },
-            "decode": {
-                "resources": {"CPU": 1, "solver": 1}, "node_config": {},
-                "min_workers": 0, "max_workers": 1,
-            },
-            "train": {
-                "resources": {"CPU": 2}, "node_config": {},
-                "min_workers": 0, "max_workers": 1,
-            },
-        },
-        "head_node_type": "ray.head.default",
-        "auth": {}, "docker": {}, "file_mounts": {}, "cluster_synced_files": [],
-        "file_mounts_sync_continuously": False, "rsync_exclude": [], "rsync_filter": [],
-        "initialization_commands": [], "setup_commands": [], "head_setup_commands": [],
-        "worker_setup_commands": [], "head_start_ray_commands": [],
-        "worker_start_ray_commands": [],
-    }  # fmt: skip
+GROUPS = {
+    "decode": {"resources": {"CPU": 1, "solver": 1}},
+    "train": {"resources": {"CPU": 2}},
+}
 
 
 @pytest.fixture
 def cluster():
-    update = {"AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_FAKE_CLUSTER": "1"}
-    update["PYTHONPATH"] = str(ROOT)
-    with head(num_cpus=0, autoscaling=autoscaling(), **update) as found:
+    with growing_head(GROUPS) as found:
         yield found
 
 

@@ -19,6 +19,8 @@ def node(is_alive=True, **resources):
 def cluster(monkeypatch):
     """Its nodes, and what was requested of the autoscaler."""
     nodes, requests = [node(CPU=8.0, GPU=1.0)], []
+    monkeypatch.setattr(capacity, "WATCH_S", 0.02)
+    monkeypatch.setattr(capacity, "_refused_now", set)
     monkeypatch.setattr(capacity.ray, "nodes", lambda: nodes)
     monkeypatch.setattr(
         capacity, "request_resources", lambda bundles: requests.append(bundles)
@@ -28,7 +30,7 @@ def cluster(monkeypatch):
 
 def test_on_demand_is_requested_for_what_is_missing_and_given_back(cluster):
     _, requests = cluster
-    with Fallback(WORKER, 3, wait_s=0.1):
+    with Fallback(WORKER, 3, pending_s=0.1):
         until = time.monotonic() + 5
         while not requests and time.monotonic() < until:
             time.sleep(0.02)
@@ -38,9 +40,21 @@ def test_on_demand_is_requested_for_what_is_missing_and_given_back(cluster):
 def test_a_complete_cluster_requests_nothing(cluster):
     nodes, requests = cluster
     nodes.append(node(CPU=8.0, GPU=2.0))
-    with Fallback(WORKER, 3, wait_s=0.05):
+    with Fallback(WORKER, 3, pending_s=0.05):
         time.sleep(0.4)
     assert not requests
+
+
+def test_a_refused_launch_is_not_waited_for_as_long_as_a_pending_one(
+    cluster, monkeypatch
+):
+    _, requests = cluster
+    with Fallback(WORKER, 2, refused_s=0.1, pending_s=1e9):
+        time.sleep(0.3)
+        assert not requests
+        monkeypatch.setattr(capacity, "_refused_now", lambda: {"gpu_spot"})
+        time.sleep(0.5)
+    assert requests == [[{**WORKER, "on_demand": 0.001}], []]
 
 
 def test_nodes_that_are_gone_hold_no_worker():

@@ -1,35 +1,14 @@
 """Workers come and go with the nodes of a cluster, and a run goes on with them."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from infaug.config import to_dict
 from infaug.record.folder import RunFolder
 
-from .elastic import CONFIG, PATIENCE_S, await_workers, start, workers_of
+from .elastic import PATIENCE_S, alone, await_workers, start, workers_of
 from .heads import head, kill_node
 
 pytest.importorskip("ray")
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
-
-ALONE = """
-import json, sys
-from infaug.experiment.run import run
-from infaug.config import RunConfig, from_dict
-
-config, out = json.loads(sys.argv[1])
-run(from_dict(RunConfig, config), out, shown=False)
-"""
-
-
-def alone(out: Path) -> subprocess.Popen:
-    """The same run without Ray, in a process of its own."""
-    job = json.dumps([to_dict(CONFIG), str(out)])
-    return subprocess.Popen([sys.executable, "-c", ALONE, job])
 
 
 @pytest.mark.timeout(1200)

@@ -14,7 +14,7 @@ EXPORT = """
 import json, sys, time, urllib.request
 import ray
 from infaug.distributed.metrics import RayMetrics
-from infaug.record.watcher import Moment, Stretch
+from infaug.record.steps import StepInfo, Interval
 
 ray.init(
     num_cpus=1, include_dashboard=True, dashboard_host="127.0.0.1",
@@ -22,13 +22,15 @@ ray.init(
     _system_config={"metrics_report_interval_ms": 200},
 )
 told = RayMetrics(worker=1)
-moment = Moment(row="base", seed=0, round=0, phase="classify", step=20, position=20)
-told.metrics(moment, {"loss": 0.25, "status": "solved"})
-stretch = Stretch(
+info = StepInfo(
+    method="base", seed=0, round=0, phase="classify", step=20, global_step=20
+)
+told.metrics(info, {"loss": 0.25, "status": "solved"})
+interval = Interval(
     steps=20, seconds=4.0, parts={"data": 1.0}, counts={"images": 640}, gpu_gib=2.5
 )
-told.timing(moment, stretch)
-told.timing(moment, stretch)
+told.timing(info, interval)
+told.timing(info, interval)
 port = ray.nodes()[0]["MetricsExportPort"]
 until, found = time.monotonic() + 60, []
 while len(found) < 7 and time.monotonic() < until:
@@ -48,7 +50,7 @@ def test_ray_exports_losses_rates_memory_and_seconds_by_part():
     for line in json.loads(done.stdout.splitlines()[-1]):
         series, _, value = line.rpartition(" ")
         name, _, labels = series.partition("{")
-        assert 'row="base"' in labels
+        assert 'method="base"' in labels
         assert 'phase="classify"' in labels
         assert 'worker="1"' in labels
         part = labels.partition('part="')[2].partition('"')[0]

@@ -6,14 +6,14 @@ import pytest
 
 pytest.importorskip("ray")
 from infaug.distributed.watchdog import Watchdog
-from infaug.tally import Tally
+from infaug.timer import Timer
 
 MIN_S = 0.5
 
 
-def watched(tally: Tally) -> tuple[Watchdog, list[str]]:
+def watched(timer: Timer) -> tuple[Watchdog, list[str]]:
     reasons: list[str] = []
-    return Watchdog(tally, reasons.append, min_s=MIN_S, check_s=0.05), reasons
+    return Watchdog(timer, reasons.append, min_s=MIN_S, check_s=0.05), reasons
 
 
 def wait(reasons: list[str]) -> None:
@@ -23,7 +23,7 @@ def wait(reasons: list[str]) -> None:
 
 
 def test_a_worker_that_does_nothing_is_ended():
-    dog, reasons = watched(Tally())
+    dog, reasons = watched(Timer())
     for _ in range(3):
         dog.step()
     wait(reasons)
@@ -32,7 +32,7 @@ def test_a_worker_that_does_nothing_is_ended():
 
 
 def test_a_worker_that_computes_is_not():
-    dog, reasons = watched(Tally())
+    dog, reasons = watched(Timer())
     dog.step()
     until = time.monotonic() + 3 * MIN_S
     while time.monotonic() < until:
@@ -42,16 +42,16 @@ def test_a_worker_that_computes_is_not():
 
 @pytest.mark.parametrize("part", ["peers", "s_val"])
 def test_a_worker_that_waits_for_others_is_not(part):
-    tally = Tally()
-    dog, reasons = watched(tally)
+    timer = Timer()
+    dog, reasons = watched(timer)
     dog.step()
-    with tally.time(part):
+    with timer.time(part):
         time.sleep(3 * MIN_S)
         assert not reasons
 
 
 def test_before_the_first_step_and_after_the_last_none_is_expected():
-    dog, reasons = watched(Tally())
+    dog, reasons = watched(Timer())
     time.sleep(3 * MIN_S)
     assert not reasons
     dog.step()
@@ -61,7 +61,7 @@ def test_before_the_first_step_and_after_the_last_none_is_expected():
 
 
 def test_twenty_times_the_longest_step_are_waited_for():
-    dog, reasons = watched(Tally())
+    dog, reasons = watched(Timer())
     dog.step()
     time.sleep(0.1)
     dog.step()

@@ -38,6 +38,15 @@ def pids(kind: str, head: Head) -> list[int]:
     return sorted(found)
 
 
+def kill_group(name: str) -> None:
+    """SIGKILL the nodes that the autoscaler added of a group, as machines die."""
+    mark = f"RAY_NODE_TYPE_NAME={name}\0".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (folder / "environ").read_bytes():
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
 def _is_of(process: Path, head: Head) -> bool:
     parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
     return head.folder.encode() in Path("/proc", parent, "cmdline").read_bytes()

@@ -1,7 +1,7 @@
 import pytest
 
 from infaug.record.display import Display
-from infaug.record.watcher import Stretch
+from infaug.record.steps import Interval
 
 
 class Clock:
@@ -20,7 +20,8 @@ def clock() -> Clock:
 def take_steps(display: Display, clock: Clock, steps: range, seconds: float) -> None:
     for step in steps:
         clock.seconds += seconds
-        labels, metrics = {"row": "base", "seed": 0}, {"loss": 1.0}
+        metrics = {"loss": 1.0}
+        labels = {"row": "base", "seed": 0}
         display.step(0, labels, 0, "classify", steps, step + 1, metrics)
 
 
@@ -34,14 +35,14 @@ def test_a_log_has_a_status_line_a_minute(clock, capsys):
 
 def test_a_status_line_says_where_the_run_is_and_what_it_waits_for(clock, capsys):
     display = Display([{"classify": 60}] * 2, [3, 3], shown=True, now=clock)
-    stretch = Stretch(
+    interval = Interval(
         steps=20,
         seconds=10.0,
         parts={"data": 1.0, "peers": 0.01},
         counts={"images": 640},
         gpu_gib=3.21,
     )
-    display.timing(stretch)
+    display.timing(interval)
     take_steps(display, clock, range(60), seconds=2)
     last = capsys.readouterr().err.splitlines()[-1]
     assert "base seed 0 [1/2]  round 1/3  classify 31/60  2.0 s/step" in last

@@ -4,14 +4,13 @@ import resource
 
 import pytest
 
-from infaug.record.growing import Growing
-from infaug.record.journal import Journal, append_line, as_line, read_lines
+from infaug.record.journal import AppendFile, Journal, append_line, as_line, read_lines
 
 
 def test_half_a_line_that_a_full_disk_left_is_dropped_by_the_next_start(tmp_path):
     """A limit on the size of files stands in for a full disk."""
     path, line = tmp_path / "timings.jsonl", as_line({"seconds": 2.5})
-    first = Growing.lines(path)
+    first = AppendFile.lines(path)
     first.append(line)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(line) + 9, hard))
@@ -23,7 +22,7 @@ def test_half_a_line_that_a_full_disk_left_is_dropped_by_the_next_start(tmp_path
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     first.close()
     assert path.stat().st_size == len(line) + 9
-    again = Growing.lines(path)
+    again = AppendFile.lines(path)
     again.append(line)
     again.close()
     assert read_lines(path) == [{"seconds": 2.5}] * 2
@@ -31,7 +30,7 @@ def test_half_a_line_that_a_full_disk_left_is_dropped_by_the_next_start(tmp_path
 
 def test_what_did_not_fit_is_written_later_where_it_belongs(tmp_path):
     path, lines = tmp_path / "metrics.jsonl", [{"step": k} for k in range(3)]
-    file = Growing.lines(path)
+    file = AppendFile.lines(path)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (9, hard))
     try:

@@ -13,7 +13,7 @@ from infaug.config import RunConfig
 from infaug.experiment.run import run
 from infaug.record import lease, mirror
 from infaug.record.display import Display
-from infaug.record.folder import RunFolder, at_hand
+from infaug.record.folder import RunFolder, local_copy
 from infaug.record.lease import HeldError
 
 CONFIG = tiny(methods=("base_learned",))
@@ -162,7 +162,7 @@ def test_a_folder_that_another_machine_left_behind_is_brought_up_to_date(
         (other.path / "a").write_text("from afar")
         (other.path / "ray").mkdir()
         other.mirror.push()
-    with at_hand(url) as here:
+    with local_copy(url) as here:
         assert (here / "a").read_text() == "from afar"
         assert not (here / "ray").exists()
 
@@ -297,7 +297,7 @@ def test_who_adds_a_picture_to_a_run_that_goes_on_keeps_no_older_state_of_it(
 ):
     begun(url).mirror.push()
     elsewhere = begun_elsewhere(tmp_path, url)
-    with at_hand(url) as here:
+    with local_copy(url) as here:
         (here / "views.png").write_text("drawn")
         (elsewhere.path / "a").write_text("newer")
         elsewhere.mirror.push()

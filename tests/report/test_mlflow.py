@@ -14,8 +14,8 @@ from pictured import metrics, pictured_run, unfinished_run
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
 from infaug.config import RunConfig, leaves
-from infaug.record.place import Place, position
-from infaug.report.facts import read_facts
+from infaug.record.steps import Position, global_step
+from infaug.report.experiment_data import read_experiment
 from infaug.report.mlflow import (
     connect,
     mark_of,
@@ -221,11 +221,11 @@ def test_a_run_is_kept_if_mlflow_is_gone_by_its_end(monkeypatch, tmp_path, capsy
 
 def test_every_number_is_sent_at_its_place_on_tensorboards_axis(run):
     """No MLflow is needed for this and what follows."""
-    facts = read_facts(run, "run")
-    sent = {(each.method, each.seed): each for each in trainings_of(facts)}
+    experiment = read_experiment(run, "run")
+    sent = {(each.method, each.seed): each for each in trainings_of(experiment)}
     for line in metrics():
         at = {key: line[key] for key in ("round", "phase", "step")}
-        here = position(Place(**at), facts.config.rounds)
+        here = global_step(Position(**at), experiment.config.rounds)
         points = [p for each in sent[line["row"], line["seed"]].points for p in each]
         mine = {name: value for name, value, place in points if place == here}
         for name in set(line) - {"row", "seed", *at}:
@@ -239,17 +239,19 @@ def test_every_number_is_sent_at_its_place_on_tensorboards_axis(run):
 def test_an_experiment_is_known_again_wherever_it_lies_and_however_it_grows(
     run, tmp_path
 ):
-    mark = mark_of(read_facts(run, "run"))
+    mark = mark_of(read_experiment(run, "run"))
     moved = shutil.copytree(run, tmp_path / "moved")
     config = json.loads((moved / "config.json").read_text())
     (moved / "config.json").write_text(json.dumps(config | {"seeds": 7}))
-    assert mark_of(read_facts(moved, "moved")) == mark
+    assert mark_of(read_experiment(moved, "moved")) == mark
     another = named(run, "another", tmp_path)
-    assert mark_of(read_facts(another, "another")) != mark
+    assert mark_of(read_experiment(another, "another")) != mark
 
 
 def test_a_training_that_still_goes_on_has_no_result(going):
-    unfinished = [t for t in trainings_of(read_facts(going, "x")) if t.result is None]
+    unfinished = [
+        t for t in trainings_of(read_experiment(going, "x")) if t.result is None
+    ]
     assert [training.name for training in unfinished] == ["pooled_learned-seed1"]
 
 

@@ -1,3 +1,5 @@
+"""Pictures that commands write: previews, interpolations, accuracy by class size."""
+
 import pytest
 import torch
 from finished import finished_run
@@ -5,6 +7,12 @@ from PIL import Image
 
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
+from infaug.config import TransformConfig
+from infaug.estimate.learned_transform import build_transform
+from infaug.report.pictures import draw_against_class_size
+from infaug.report.views import appearance, draw_interpolation, interpolate
+from infaug.transform.apply import apply_fields
+from infaug.transform.spatial import flow_of, warp
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +88,43 @@ def test_mistakes_are_told_in_one_line(
     words = [str(known.get(word, word)) for word in (source, images_at)]
     assert main(["preview", *words, *more]) == BAD_INPUT
     assert message in capsys.readouterr().err
+
+
+def test_taus_go_from_one_draw_to_the_other_and_each_is_as_long_as_a_draw():
+    centre, start, end = torch.randn(3, 1000)
+    taus = interpolate(centre, start, end)
+    assert taus.shape == (10, 1000)
+    torch.testing.assert_close(taus[0], centre + start)
+    torch.testing.assert_close(taus[-1], centre + end)
+    spread = (taus - centre).square().mean(dim=1).sqrt()
+    # 1000 numbers: the spread of a draw is 1 +- 0.02.
+    assert (spread - 1).abs().max() < 0.1
+
+
+def test_warped_plus_appearance_is_the_final_image():
+    transform = build_transform(TransformConfig(tau_size=8), 3, 16, 16, 0)
+    x = torch.rand(4, 3, 16, 16)
+    with torch.no_grad():
+        fields = transform.generator(torch.randn(4, 8))
+        warped = warp(x, flow_of(fields.matrix, fields.offset), padding="zeros")
+        final = apply_fields(x, fields, padding="zeros")
+        change = appearance(warped, fields)
+    assert change.abs().max() > 0.01
+    torch.testing.assert_close((warped + change).clamp(0, 1), final)
+
+
+def test_an_interpolation_is_drawn_ten_wide(tmp_path):
+    transform = build_transform(TransformConfig(tau_size=8), 3, 16, 16, 0)
+    path, taus, image = tmp_path / "x.png", torch.randn(10, 8), torch.rand(3, 16, 16)
+    draw_interpolation(transform, image, taus, path, title="a method")
+    with Image.open(path) as picture_:
+        assert picture_.width > 1.5 * picture_.height
+
+
+def test_accuracy_by_class_size_has_a_panel_for_each_quantity(tmp_path):
+    points = {"plain": [(100, 0.1), (10, 0.9)], "git": [(100, 0.2), (10, 0.3)]}
+    one, two = tmp_path / "one.png", tmp_path / "two.png"
+    draw_against_class_size({"eKLD, nats": points}, "a title", one)
+    draw_against_class_size({"eKLD, nats": points, "top-1, percent": points}, "b", two)
+    with Image.open(one) as narrow, Image.open(two) as wide:
+        assert wide.width == 2 * narrow.width

@@ -16,8 +16,8 @@ from infaug.cli.fit import parse_fit
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
 from infaug.config import in_mode
-from infaug.report.facts import read_facts
-from infaug.report.one_run import report_at_end, write_report
+from infaug.report.experiment_data import read_experiment
+from infaug.report.page import report_at_end, write_report
 from infaug.report.settings import command
 from infaug.report.verdict import conclude
 from infaug.report.words import MINUS
@@ -98,7 +98,7 @@ def must_need_nothing(page: Page) -> None:
 def test_the_page_needs_nothing_but_itself_and_every_picture_has_words(page):
     must_need_nothing(page)
     assert len(page.all("img")) > 60
-    assert len(page.all("svg")) > 30
+    assert len(page.all("svg")) > 20
 
 
 def test_the_same_experiment_gives_the_same_page(page, run):
@@ -112,8 +112,8 @@ def test_its_parts_have_headings_and_tables_captions(page):
     assert len(page.all("caption")) == len(page.all("table"))
     anchors = [section["id"] for section in page.all("section")]
     assert anchors == [
-        "results", "curves", "pictures", "toward_use", "learned", "interpolation",
-        "extremes", "predictions", "refreshes", "compute", "settings",
+        "results", "curves", "pictures", "toward_target", "learned", "extremes",
+        "predictions", "refreshes", "compute", "settings",
     ]  # fmt: skip
     links = [link["href"] for link in page.all("a")]
     assert links == ["#content", *(f"#{anchor}" for anchor in anchors)]
@@ -149,15 +149,14 @@ def test_the_known_shift_is_marked_where_e_should_turn_to(page):
     assert ">target</text>" in rotation
 
 
-def test_training_images_views_and_use_stand_in_one_table(page):
-    part = page.part("toward_use")
+def test_training_images_views_and_target_stand_in_one_table(page):
+    part = page.part("toward_target")
     # Every class has 60 grey levels of noise to each side of 60, 120 and 180.
     train, *rows, use = re.findall(r'<td class="number">.*?(\d+\.\d)<', part)[::2]
     assert float(train) == pytest.approx(100 * 120 / 255, abs=1)
     assert len(rows) == 2
     assert 30 < float(use) < float(train)  # turned, with black corners
-    assert "images of use</th>" in part
-    assert "no test image is looked at" in part
+    assert "target images</th>" in part
 
 
 def test_refreshes_reviews_and_time_are_told(page):
@@ -169,7 +168,7 @@ def test_refreshes_reviews_and_time_are_told(page):
     time = page.part("compute")
     assert 'training F</th><td class="number">24 s' in time
     assert "making views 6 s" in time
-    assert "The first process held 1.50 GiB of main memory at most." in time
+    assert "A training held 1.50 GiB of main memory at most." in time
 
 
 def test_what_is_missing_is_said_in_its_place(page, tmp_path):
@@ -179,7 +178,7 @@ def test_what_is_missing_is_said_in_its_place(page, tmp_path):
     bare = Page(write_report(finished_run(tmp_path / "run")).read_text())
     must_need_nothing(bare)
     assert "no step of F has been reported yet" in bare.part("curves")
-    for anchor in ("pictures", "toward_use", "learned", "interpolation", "extremes"):
+    for anchor in ("pictures", "toward_target", "learned", "extremes"):
         assert 'class="missing">Not drawn: ' in bare.part(anchor)
     assert "s_val was not solved for yet" in bare.part("refreshes")
     assert "no step has been timed yet" in bare.part("compute")
@@ -191,9 +190,9 @@ def test_a_run_that_goes_on_shows_what_there_is_and_says_so(going):
     must_need_nothing(page)
     top = page.said.split("Results")[0]
     assert "This experiment is not finished, and nothing is decided yet." in top
-    assert "5 of 6 cells are done" in top
+    assert "5 of 6 trainings are done" in top
     assert "on a single seed: how far chance moves it is unknown" in top
-    assert "(finished cells only)" in page.said
+    assert "(finished trainings only)" in page.said
     assert page.all("img")
 
 
@@ -207,7 +206,7 @@ def test_a_picture_that_fails_leaves_the_others(run, tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr("infaug.report.sections.rank_views", fail)
+    monkeypatch.setattr("infaug.report.page.rank_views", fail)
     with pytest.warns(UserWarning, match="was not drawn: RuntimeError: a bug of ours"):
         page = Page(write_report(run, out=tmp_path / "page.html").read_text())
     assert "Not drawn: RuntimeError: a bug of ours" in page.part("extremes")
@@ -217,9 +216,9 @@ def test_a_picture_that_fails_leaves_the_others(run, tmp_path, monkeypatch):
 def test_a_finished_run_does_not_fail_for_its_report(tmp_path, run, monkeypatch):
     (said,) = report_at_end(tmp_path, "somewhere", is_new=True)
     assert re.match(
-        "report: not drawn .*no run of infaug.*; infaug report somewhere", said
+        "report: not drawn .*no experiment of infaug.*; infaug report somewhere", said
     )
-    monkeypatch.setattr("infaug.report.one_run.Drawing", pytest.fail)
+    monkeypatch.setattr("infaug.report.page.Drawing", pytest.fail)
     (tmp_path / "report.html").write_text("an old one")
     assert report_at_end(tmp_path, "here", is_new=False) == ["report: here/report.html"]
 
@@ -230,9 +229,9 @@ def test_several_runs_stand_side_by_side(run, going, tmp_path, capsys):
     assert f"wrote {out}" in capsys.readouterr().out
     page = Page(out.read_text())
     must_need_nothing(page)
-    assert "2 runs side by side" in page.said
+    assert "2 experiments side by side" in page.said
     names = [f"{each.parent.name}/run" for each in (run, going)]
-    for anchor in ("verdicts", "tables", "curves_of_runs", "learned_by_runs", "times"):
+    for anchor in ("verdicts", "tables", "curves_of_runs"):
         for name in names:
             assert name in page.part(anchor), anchor
     assert "45.00" in page.part("tables")
@@ -253,7 +252,7 @@ def test_mistakes_are_told_in_one_line(tmp_path, run, capsys):
     begun.mkdir()
     (begun / "asked.json").write_text((run / "asked.json").read_text())
     for arguments, message in (
-        ([str(tmp_path)], "is no run of infaug"),
+        ([str(tmp_path)], "is no experiment of infaug"),
         ([str(begun), str(tmp_path / "nowhere")], "nowhere was not found"),
         (
             [str(run), "--out", str(tmp_path / "no" / "page.html")],
@@ -289,31 +288,33 @@ def test_at_a_url_a_finished_run_keeps_its_report_and_a_going_one_is_only_read(
     assert "wrote report.html" in said
     assert store.cat("/report/done/report.html").startswith(b"<!doctype html>")
     assert {n: store.cat(n) for n in store.find("/report/going")} == before
-    assert "5 of 6 cells" in (tmp_path / "report.html").read_text()
+    assert "5 of 6 trainings" in (tmp_path / "report.html").read_text()
 
 
-def test_facts_of_rows_that_are_tried_are_left_out_of_the_curves(run):
-    facts = read_facts(run, "run")
-    assert {m["row"] for m in facts.metrics_of("classify")} == set(facts.row_names)
-    assert facts.num_trainings == facts.num_done == 6
+def test_candidates_are_left_out_of_the_curves(run):
+    experiment = read_experiment(run, "run")
+    assert {m["row"] for m in experiment.metrics_of("classify")} == set(
+        experiment.methods
+    )
+    assert experiment.num_trainings == experiment.num_done == 6
 
 
 def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
     tops = {"base": 36.0, "base_learned": 41.0, "pooled": 77.5}
     found = {row: {0: {"seed": 0, "test_top1": top}} for row, top in tops.items()}
     ahead = "The best method is none of these: pooled, 77.50 %."
-    assert ahead in said_of(replace(read_facts(run, "run"), found=found))
+    assert ahead in said_of(replace(read_experiment(run, "run"), found=found))
     found = {
         row: {0: {"seed": 0, "test_top1": top, "selection_top1": top}}
         for row, top in {"none": 36.0, "learned": 41.0, RANDOM_METHODS[0]: 77.5}.items()
     }
-    facts = read_facts(run, "run")
-    asked = replace(facts.config, methods=tuple(found))
-    random = replace(facts, found=found, config=asked)
+    experiment = read_experiment(run, "run")
+    asked = replace(experiment.config, methods=tuple(found))
+    random = replace(experiment, found=found, config=asked)
     assert "best method is none of these: base_random, 77.50 %." in said_of(random)
     del found[RANDOM_METHODS[0]]
-    assert "best row" not in said_of(replace(read_facts(run, "run"), found=found))
+    assert "best row" not in said_of(replace(read_experiment(run, "run"), found=found))
 
 
-def said_of(facts) -> str:
-    return " ".join(conclude(facts).sentences).replace("\xa0", " ")
+def said_of(experiment) -> str:
+    return " ".join(conclude(experiment).sentences).replace("\xa0", " ")

@@ -24,8 +24,8 @@ from infaug.experiment.trainings import plan_trainings
 from infaug.precision import pick_device
 from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
+from infaug.record.steps import Interval, Metrics, StepInfo
 from infaug.record.store import GeneratorStore
-from infaug.record.watcher import Metrics, Moment, Stretch
 from infaug.training.methods import methods_of
 from infaug.training.services import Services
 from infaug.training.train import TrainingSpec
@@ -82,7 +82,7 @@ def run_trial(
             folder,
             World(),
             device,
-            Services(watchers=[rounds]),
+            Services(writers=[rounds]),
             GeneratorStore(cache) if cache else None,
             shown=False,
         )
@@ -96,7 +96,7 @@ def planned(trial: Trial, config: RunConfig) -> list[TrainingSpec]:
 
 
 class RoundReports:
-    """Watches a run and reports the selection split once a round's end is kept."""
+    """Reports the selection split to Tune once the end of a round is kept."""
 
     def __init__(self, trial: Trial, folder: RunFolder, report: Report):
         self.trial, self.folder, self.report = trial, folder, report
@@ -109,20 +109,20 @@ class RoundReports:
         for line in kept_rounds(self.folder, self.trial):
             self._report(line["round"], line)
 
-    def begin(self, row: str, seed: int, position: int) -> None:
-        """A cell begins, or goes on."""
+    def begin(self, method: str, seed: int, global_step: int) -> None:
+        """A training begins, or goes on."""
 
-    def metrics(self, moment: Moment, metrics: Metrics) -> None:
+    def metrics(self, info: StepInfo, metrics: Metrics) -> None:
         """Remember what the last step of a round found."""
-        if moment.row == self.trial.row and "selection_loss" in metrics:
+        if info.method == self.trial.row and "selection_loss" in metrics:
             self._found = metrics
 
-    def timing(self, moment: Moment, stretch: Stretch) -> None:
+    def timing(self, info: StepInfo, interval: Interval) -> None:
         """The checkpoint is written: a trial that ends here can be continued."""
-        self.seconds += stretch.seconds
+        self.seconds += interval.seconds
         if self._found is not None:
             found, self._found = self._found, None
-            self._report(moment.round, found)
+            self._report(info.round, found)
 
     def close(self) -> None:
         """The run ends, or stops."""

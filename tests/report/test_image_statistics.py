@@ -1,4 +1,4 @@
-"""Nearer to use or further: means that can be checked, and a warning where due."""
+"""Nearer to the target or further: means that can be checked, warnings where due."""
 
 import math
 import re
@@ -14,17 +14,18 @@ from infaug.data.dataset import Labelled
 from infaug.estimate.learned_transform import build_transform
 from infaug.export.card import looks_in
 from infaug.record.folder import RunFolder
-from infaug.report.facts import read_facts
-from infaug.report.looks import looks_as_they_are, looks_of, looks_of_views
-from infaug.report.one_run import render, report_at_end
-from infaug.report.sections import toward_use
-from infaug.report.toward_use import (
-    Seen,
-    compare_looks,
-    knows_use,
+from infaug.report.experiment_data import read_experiment
+from infaug.report.image_statistics import (
+    TowardTarget,
+    compare,
+    knows_target,
     mean_over_classes,
+    statistics_of,
+    statistics_of_images,
+    statistics_of_views,
     warning_of,
 )
+from infaug.report.page import Drawing, render, report_at_end
 
 CLASSES = torch.arange(2)
 
@@ -38,7 +39,7 @@ def looks(lightness: float, num: int = 20, spread: float = 1.0):
 def moved(train: float, views: float, use: float, **more):
     began, labels = looks(train, **more)
     ended, aim = looks(views, **more)[0], looks(use, **more)[0]
-    (found,) = compare_looks(began, ended, aim, labels, labels)
+    (found,) = compare(began, ended, aim, labels, labels)
     return found
 
 
@@ -64,13 +65,13 @@ def test_nothing_is_said_where_chance_may_have_placed_use():
 def test_a_warning_says_what_went_where():
     apart = moved(50, 60, 20)
     assert warning_of("base_learned", [apart]) == (
-        "base_learned: views are lighter than the training images, while images of "
-        "use are darker."
+        "base_learned: views are lighter than the training images, while target "
+        "images are darker."
     )
     more = warning_of("base_learned", [apart, moved(50, 20, 45), moved(50, 60, 50)])
     assert more.endswith(
-        "; darker, while those of use are darker, too, but by less; lighter, while "
-        "those of use are not."
+        "; darker, while those are darker, too, but by less; lighter, while those "
+        "are not."
     )
     assert warning_of("base_learned", [moved(50, 40, 20)]) == ""
 
@@ -84,60 +85,66 @@ def test_classes_weigh_the_same_and_the_error_is_that_of_their_mean():
     assert found.error == pytest.approx(math.sqrt(pooled * (1 / 4 + 1 / 2)) / 2)
 
 
-def test_looks_are_lightness_contrast_and_colour_in_percent():
+def test_they_are_lightness_contrast_and_colour_in_percent():
     image = torch.zeros(1, 3, 2, 2)
     image[:, :, 0] = 1.0  # half white
     image[:, 2, 1] = 0.6  # half dark blue
-    found = {key: float(value) for key, value in looks_of(image).items()}
+    found = {key: float(value) for key, value in statistics_of(image).items()}
     assert found == pytest.approx({"lightness": 60, "contrast": 40, "colour": 30})
-    assert set(looks_of(image[:, :1])) == {"lightness", "contrast"}
+    assert set(statistics_of(image[:, :1])) == {"lightness", "contrast"}
 
 
 def test_views_of_the_identity_look_as_the_images_do():
     images = torch.randint(256, (6, 1, 16, 16), generator=torch.Generator())
     labelled = Labelled(images.byte(), torch.arange(6) % 2, ("a", "b"))
     transform = build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0).eval()
-    views = [looks_of_views(transform, labelled, CONFIG.estimator) for _ in range(2)]
+    views = [
+        statistics_of_views(transform, labelled, CONFIG.estimator) for _ in range(2)
+    ]
     assert views[0]["lightness"].equal(views[1]["lightness"])
     transform.strength.fill_(0.0)
-    still = looks_of_views(transform, labelled, CONFIG.estimator)
-    for key, value in looks_as_they_are(labelled).items():
+    still = statistics_of_views(transform, labelled, CONFIG.estimator)
+    for key, value in statistics_of_images(labelled).items():
         torch.testing.assert_close(still[key], value, rtol=0, atol=1e-3)
 
 
 @pytest.fixture(scope="module")
-def facts(tmp_path_factory):
+def experiment(tmp_path_factory):
     """Of a run whose images of use are turned by 40 degrees."""
-    return read_facts(pictured_run(tmp_path_factory.mktemp("use") / "run"), "run")
+    return read_experiment(pictured_run(tmp_path_factory.mktemp("use") / "run"), "run")
 
 
-def test_only_where_use_is_known_is_it_said_who_left_it(facts):
+def test_only_where_a_target_is_known_is_it_said_who_left_it(experiment):
     apart, near = moved(50, 60, 20), moved(50, 40, 20)
-    seen = Seen(
-        seed=0, rows={"base_learned": [apart]}, num=20, num_use=20, has_use=True
-    )
+    found = TowardTarget(
+        seed=0, methods={"base_learned": [apart]}, num=20, num_target=20,
+        has_target=True,
+    )  # fmt: skip
 
-    def drawn(seen: Seen) -> str:
-        return render("sections/toward_use.html", toward_use(seen))
+    def drawn(found: TowardTarget) -> str:
+        drawing = Drawing(experiment)
+        drawing.__dict__["toward_target"] = found
+        return render("sections/toward_target.html", drawing._toward())
 
-    assert "<p>base_learned: views are lighter" in drawn(seen)
-    assert "Look at the pictures before trusting this augmentation." in drawn(seen)
-    well = replace(seen, rows={"base_learned": [near]})
+    assert ">further<" in drawn(found)
+    assert found.warnings["base_learned"].startswith("base_learned: views are lighter")
+    well = replace(found, methods={"base_learned": [near]})
     assert "In none of these numbers did learned views move away" in drawn(well)
-    unknown = replace(seen, has_use=False)
+    unknown = replace(found, has_target=False)
     assert not unknown.warnings
     assert "move away" not in drawn(unknown)
-    assert not re.search("images of use|>(further|nearer)<", drawn(unknown))
-    assert "so there is no place of use to move to" in drawn(unknown)
+    assert not re.search("target images|>(further|nearer)<", drawn(unknown))
+    assert "so there is no target to move to" in drawn(unknown)
 
 
 def test_the_end_of_a_fit_the_top_of_its_page_and_its_card_warn(tmp_path, monkeypatch):
     run = pictured_run(tmp_path / "run")
     monkeypatch.setattr(
-        "infaug.report.toward_use.warning_of", lambda row, _: f"{row} went astray."
+        "infaug.report.image_statistics.warning_of",
+        lambda row, _: f"{row} went astray.",
     )
-    *warnings, said = report_at_end(run, "my run", is_new=True)
-    assert said == "report: my run/report.html"
+    *warnings, line = report_at_end(run, "my run", is_new=True)
+    assert line == "report: my run/report.html"
     assert (
         "warning: base_learned went astray. Look at the pictures before trusting them."
         in warnings
@@ -147,19 +154,19 @@ def test_the_end_of_a_fit_the_top_of_its_page_and_its_card_warn(tmp_path, monkey
     looks = looks_in(RunFolder(run), "base_learned")
     assert looks["warning"] == "base_learned went astray."
     assert set(looks["percent"]["lightness"]) == {
-        "training images", "views", "images of use",
+        "training images", "views", "target images",
     }  # fmt: skip
     assert looks_in(RunFolder(tmp_path), "base_learned") is None
 
 
-def test_use_is_known_from_a_target_or_a_shift_of_influence_images(facts):
-    assert knows_use(facts)
+def test_use_is_known_from_a_target_or_a_shift_of_influence_images(experiment):
+    assert knows_target(experiment)
 
     def with_data(data: DataConfig):
-        return replace(facts, config=replace(facts.config, data=data))
+        return replace(experiment, config=replace(experiment.config, data=data))
 
-    assert not knows_use(with_data(DataConfig()))
-    assert knows_use(with_data(DataConfig(target_source="use")))
+    assert not knows_target(with_data(DataConfig()))
+    assert knows_target(with_data(DataConfig(target_source="use")))
     everywhere = ShiftConfig(rotate_deg=5, splits=("train", "influence", "test"))
-    assert not knows_use(with_data(DataConfig(shift=everywhere)))
-    assert knows_use(replace(with_data(DataConfig()), data={"target images": 9}))
+    assert not knows_target(with_data(DataConfig(shift=everywhere)))
+    assert knows_target(replace(with_data(DataConfig()), images={"target images": 9}))

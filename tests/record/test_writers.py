@@ -11,60 +11,60 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import tiny
 
 from infaug.experiment.run import run
-from infaug.record import recorder
+from infaug.record import training_logger
 from infaug.record.folder import RunFolder
+from infaug.record.steps import Interval, Metrics, StepInfo
 from infaug.record.tensorboard import TensorBoard, show_pictures
-from infaug.record.watcher import Metrics, Moment, Stretch
 from infaug.training import train
 from infaug.training.services import Services
 
 CONFIG = tiny(methods=("base_learned",))
 
 
-class Told:
+class Remembering:
     """Remembers what it was told; stops the run where it was to stop."""
 
     def __init__(self, stop_at: tuple[int, str, int] | None = None):
         self.stop_at = stop_at
         self.begun: list[tuple[str, int, int]] = []
-        self.of_metrics: list[tuple[Moment, Metrics]] = []
-        self.of_timing: list[tuple[Moment, Stretch]] = []
+        self.of_metrics: list[tuple[StepInfo, Metrics]] = []
+        self.of_timing: list[tuple[StepInfo, Interval]] = []
         self.is_closed = False
 
-    def begin(self, row: str, seed: int, position: int) -> None:
-        self.begun.append((row, seed, position))
+    def begin(self, method: str, seed: int, global_step: int) -> None:
+        self.begun.append((method, seed, global_step))
 
-    def metrics(self, moment: Moment, metrics: Metrics) -> None:
-        self.of_metrics.append((moment, metrics))
-        if (moment.round, moment.phase, moment.step) == self.stop_at:
+    def metrics(self, info: StepInfo, metrics: Metrics) -> None:
+        self.of_metrics.append((info, metrics))
+        if (info.round, info.phase, info.step) == self.stop_at:
             raise KeyboardInterrupt
 
-    def timing(self, moment: Moment, stretch: Stretch) -> None:
-        self.of_timing.append((moment, stretch))
+    def timing(self, info: StepInfo, interval: Interval) -> None:
+        self.of_timing.append((info, interval))
 
     def close(self) -> None:
         self.is_closed = True
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory) -> tuple[Path, Told]:
-    out, told = tmp_path_factory.mktemp("watched") / "run", Told()
-    run(CONFIG, out, shown=False, services=Services(watchers=[told]))
+def watched(tmp_path_factory) -> tuple[Path, Remembering]:
+    out, told = tmp_path_factory.mktemp("watched") / "run", Remembering()
+    run(CONFIG, out, shown=False, services=Services(writers=[told]))
     return out, told
 
 
 @pytest.fixture(scope="module")
-def resumed(tmp_path_factory) -> tuple[Path, Told]:
+def resumed(tmp_path_factory) -> tuple[Path, Remembering]:
     """A run that was stopped between two checkpoints and continued."""
-    out, told = tmp_path_factory.mktemp("resumed") / "run", Told()
+    out, told = tmp_path_factory.mktemp("resumed") / "run", Remembering()
     with pytest.raises(KeyboardInterrupt):
         run(
             CONFIG,
             out,
             shown=False,
-            services=Services(watchers=[Told(stop_at=(1, "classify", 4))]),
+            services=Services(writers=[Remembering(stop_at=(1, "classify", 4))]),
         )
-    run(CONFIG, out, shown=False, services=Services(watchers=[told]))
+    run(CONFIG, out, shown=False, services=Services(writers=[told]))
     return out, told
 
 
@@ -93,10 +93,11 @@ def of_metrics(found: dict[str, dict[int, float]], out: Path) -> dict:
 
 def test_a_watcher_is_told_of_every_line_of_the_metrics(watched):
     out, told = watched
-    labels = ("row", "seed", "round", "phase", "step")
+    labels = {"row": "method", "seed": "seed", "round": "round"}
+    labels |= {"phase": "phase", "step": "step"}
     said = [
-        {**{name: getattr(moment, name) for name in labels}, **metrics}
-        for moment, metrics in told.of_metrics
+        {**{key: getattr(info, name) for key, name in labels.items()}, **metrics}
+        for info, metrics in told.of_metrics
     ]
     assert said == lines(out, "metrics.jsonl")
     assert told.begun == [("base_learned", 0, 0)]
@@ -104,7 +105,7 @@ def test_a_watcher_is_told_of_every_line_of_the_metrics(watched):
 
 
 def test_positions_grow_as_the_cell_goes_on(watched):
-    positions = [moment.position for moment, _ in watched[1].of_metrics]
+    positions = [info.global_step for info, _ in watched[1].of_metrics]
     assert positions == sorted(set(positions))
 
 
@@ -112,10 +113,10 @@ def test_event_files_hold_the_numbers_of_the_metrics(watched):
     out, told = watched
     found = curves(out)
     numbers = 0
-    for moment, metrics in told.of_metrics:
+    for info, metrics in told.of_metrics:
         for name, value in metrics.items():
             if not isinstance(value, str):
-                shown = found[f"{moment.phase}/{name}"][moment.position]
+                shown = found[f"{info.phase}/{name}"][info.global_step]
                 assert shown == pytest.approx(value, rel=1e-6)
                 numbers += 1
     assert numbers == sum(map(len, of_metrics(found, out).values()))
@@ -129,57 +130,57 @@ def test_a_resumed_run_shows_the_curves_of_the_undisturbed_one(watched, resumed)
 
 
 def test_a_run_has_the_same_bytes_whoever_follows_it(watched, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "watchers_in", lambda folder: [])
+    monkeypatch.setattr(train, "writers_in", lambda folder: [])
     run(CONFIG, tmp_path / "run", shown=False)
     assert not (tmp_path / "run" / "tensorboard").exists()
     assert contents(tmp_path / "run") == contents(watched[0])
 
 
 def test_the_parts_of_a_stretch_are_no_more_than_its_seconds(watched):
-    for _, stretch in watched[1].of_timing:
-        assert stretch.own_seconds > 0
-        assert all(spent >= 0 for spent in stretch.parts.values())
+    for _, interval in watched[1].of_timing:
+        assert interval.own_seconds > 0
+        assert all(spent >= 0 for spent in interval.parts.values())
 
 
 def test_every_step_is_timed_once_and_by_what_it_waits_for(watched):
     _, told = watched
     steps: dict[str, int] = {}
     parts: dict[str, set[str]] = {}
-    for moment, stretch in told.of_timing:
-        steps[moment.phase] = steps.get(moment.phase, 0) + stretch.steps
-        parts.setdefault(moment.phase, set()).update(stretch.parts)
+    for info, interval in told.of_timing:
+        steps[info.phase] = steps.get(info.phase, 0) + interval.steps
+        parts.setdefault(info.phase, set()).update(interval.parts)
     assert steps == {"classify": 12, "refresh": 1, "estimate": 4, "review": 1}
     assert parts["classify"] == {"data", "views", "selection", "record", "checkpoint"}
     assert parts["refresh"] == {"s_val", "record", "checkpoint"}
     assert {"data", "views", "checkpoint"} <= parts["estimate"]
-    of_f = [s for moment, s in told.of_timing if moment.phase == "classify"]
-    assert sum(stretch.counts["images"] for stretch in of_f) == 12 * 8
+    of_f = [s for info, s in told.of_timing if info.phase == "classify"]
+    assert sum(interval.counts["images"] for interval in of_f) == 12 * 8
 
 
 def test_timings_and_their_curves_say_what_the_watchers_were_told(watched):
     out, told = watched
     found, written = curves(out), lines(out, "timings.jsonl")
     assert len(written) == len(told.of_timing)
-    for line, (moment, stretch) in zip(written, told.of_timing, strict=True):
-        assert line["phase"] == moment.phase
-        assert line["seconds"] == pytest.approx(stretch.seconds, abs=1e-5)
-        assert line["own_seconds"] == pytest.approx(stretch.own_seconds, abs=1e-5)
-        shown = found[f"time.{moment.phase}/total"][moment.position]
-        assert shown == pytest.approx(stretch.seconds / stretch.steps, rel=1e-6)
+    for line, (info, interval) in zip(written, told.of_timing, strict=True):
+        assert line["phase"] == info.phase
+        assert line["seconds"] == pytest.approx(interval.seconds, abs=1e-5)
+        assert line["own_seconds"] == pytest.approx(interval.own_seconds, abs=1e-5)
+        shown = found[f"time.{info.phase}/total"][info.global_step]
+        assert shown == pytest.approx(interval.seconds / interval.steps, rel=1e-6)
     refresh = next(line for line in written if line["phase"] == "refresh")
     assert refresh["staleness_steps"] == 0
     assert refresh["waited_seconds"] >= refresh["s_val_seconds"] - 1e-4
 
 
 def test_gpu_memory_is_the_peak_since_it_was_last_asked(monkeypatch):
-    assert recorder.peak_gpu_gib() is None, "no GPU has been used"
+    assert training_logger.peak_gpu_gib() is None, "no GPU has been used"
     held, forgotten = [3 * 2**30], []
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: held[0])
     monkeypatch.setattr(
         torch.cuda, "reset_peak_memory_stats", lambda: forgotten.append(held[0])
     )
-    assert recorder.peak_gpu_gib() == 3
+    assert training_logger.peak_gpu_gib() == 3
     assert forgotten == held
 
 
@@ -187,13 +188,13 @@ def test_a_full_disk_costs_no_run_and_no_point_that_it_takes_later(tmp_path):
     """A limit on the size of files stands in for a full disk."""
     board = TensorBoard(tmp_path)
     board.begin("base_learned", 0, 0)
-    at = {"row": "base_learned", "seed": 0, "round": 0, "phase": "classify"}
+    at = {"method": "base_learned", "seed": 0, "round": 0, "phase": "classify"}
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     for step in range(1, 7):
         resource.setrlimit(resource.RLIMIT_FSIZE, (200 if step < 6 else soft, hard))
         try:
-            moment = Moment(**at, step=step, position=step)
-            board.metrics(moment, {"loss": 1 / step})
+            info = StepInfo(**at, step=step, global_step=step)
+            board.metrics(info, {"loss": 1 / step})
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     board.close()
@@ -207,8 +208,10 @@ def test_a_folder_that_cannot_be_made_costs_the_curves_only(tmp_path):
     board = TensorBoard(tmp_path / "tensorboard")
     with pytest.warns(UserWarning, match=r"no curves from here on; metrics\.jsonl"):
         board.begin("base", 0, 0)
-    moment = Moment(row="base", seed=0, round=0, phase="classify", step=1, position=1)
-    board.metrics(moment, {"loss": 1.0})
+    info = StepInfo(
+        method="base", seed=0, round=0, phase="classify", step=1, global_step=1
+    )
+    board.metrics(info, {"loss": 1.0})
     board.close()
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from infaug.tally import Tally
+from infaug.timer import Timer
 
 
 class Clock:
@@ -13,36 +13,36 @@ class Clock:
 
 def test_parts_never_overlap():
     clock = Clock()
-    tally = Tally(clock)
-    with tally.time("s_val"):
+    timer = Timer(clock)
+    with timer.time("s_val"):
         clock.seconds += 1
-        with tally.time("peers"):
+        with timer.time("peers"):
             clock.seconds += 10
         clock.seconds += 100
     clock.seconds += 1000  # the work itself
-    assert tally.take().seconds == {"s_val": 101, "peers": 10}
+    assert timer.take().seconds == {"s_val": 101, "peers": 10}
 
 
 def test_a_part_ends_with_its_block_even_when_that_fails():
     clock = Clock()
-    tally = Tally(clock)
+    timer = Timer(clock)
 
     def fail() -> None:
-        with tally.time("data"):
+        with timer.time("data"):
             clock.seconds += 1
             raise ValueError("no images")
 
     with pytest.raises(ValueError, match="no images"):
         fail()
     clock.seconds += 10
-    with tally.time("data"):
+    with timer.time("data"):
         clock.seconds += 100
-    assert tally.take().seconds == {"data": 101}
+    assert timer.take().seconds == {"data": 101}
 
 
 def test_what_was_taken_is_not_counted_again():
-    tally = Tally()
-    tally.count("images", 8)
-    tally.count("images", 8)
-    assert tally.take().counts == {"images": 16}
-    assert tally.take().counts == {}
+    timer = Timer()
+    timer.count("images", 8)
+    timer.count("images", 8)
+    assert timer.take().counts == {"images": 16}
+    assert timer.take().counts == {}

@@ -1,4 +1,4 @@
-"""What a recorder does beside its steps."""
+"""What a logger does beside its steps."""
 
 import itertools
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from full_disk import full_disk
 from infaug.config import RoundsConfig
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
-from infaug.record.recorder import Recorder
+from infaug.record.training_logger import TrainingLogger
 from infaug.world import World
 
 ROUNDS = RoundsConfig(log_every_steps=2, checkpoint_every_steps=100)
@@ -24,21 +24,21 @@ class State:
 
 
 @pytest.fixture
-def open_recorder(tmp_path):
-    """A recorder of the same run folder, as often as it is asked for."""
+def open_logger(tmp_path):
+    """A logger of the same run folder, as often as it is asked for."""
 
-    def opened(is_leaving=None, *, shown: bool = False) -> Recorder:
+    def opened(is_leaving=None, *, shown: bool = False) -> TrainingLogger:
         display = Display([{"classify": 10}], [1], shown=shown)
         folder = RunFolder(tmp_path).training("base", 0)
-        return Recorder(folder, 0, ROUNDS, World(), display, (), is_leaving)
+        return TrainingLogger(folder, 0, ROUNDS, World(), display, (), is_leaving)
 
     return opened
 
 
-def follow(recorder: Recorder, stop: int) -> None:
+def follow(logger: TrainingLogger, stop: int) -> None:
     """Steps of F until it dies before its `stop`-th, or to the end at 10."""
 
-    left = recorder.left(0, "classify", 10)
+    left = logger.left(0, "classify", 10)
 
     def steps() -> Iterator[dict[str, float]]:
         for step in left:
@@ -46,75 +46,75 @@ def follow(recorder: Recorder, stop: int) -> None:
                 raise KeyboardInterrupt
             yield {"loss": step}
 
-    recorder.follow(0, "classify", left, steps(), State())
+    logger.follow(0, "classify", left, steps(), State())
 
 
 def test_notice_that_a_node_leaves_is_asked_for_after_each_step_and_saves(
-    open_recorder,
+    open_logger,
 ):
     num_asked = itertools.count(1)
 
     def is_leaving() -> bool:
         return next(num_asked) == 4
 
-    recorder = open_recorder(is_leaving)
+    logger = open_logger(is_leaving)
     with pytest.raises(KeyboardInterrupt):
-        follow(recorder, stop=7)
+        follow(logger, stop=7)
     assert next(num_asked) == 8
-    recorder.close()
-    again = open_recorder().start
+    logger.close()
+    again = open_logger().start
     assert again is not None
-    assert again.place.step == 4
+    assert again.position.step == 4
 
 
-def test_a_run_that_begins_again_says_where_and_what_it_repeats(open_recorder, capsys):
+def test_a_run_that_begins_again_says_where_and_what_it_repeats(open_logger, capsys):
     notices = iter([False, True, *[False] * 5])
-    recorder = open_recorder(lambda: next(notices))
+    logger = open_logger(lambda: next(notices))
     with pytest.raises(KeyboardInterrupt):
-        follow(recorder, stop=7)
-    recorder.close()
-    open_recorder(shown=True)
+        follow(logger, stop=7)
+    logger.close()
+    open_logger(shown=True)
     said = capsys.readouterr().err
     assert "base seed 0 goes on after classify step 2 of round 1" in said
     assert "up to classify step 6 of round 1, is repeated" in said
 
 
-def test_every_start_is_kept_with_its_workers_and_place(open_recorder, tmp_path):
-    recorder = open_recorder(lambda: True)
+def test_every_start_is_kept_with_its_workers_and_place(open_logger, tmp_path):
+    logger = open_logger(lambda: True)
     with pytest.raises(KeyboardInterrupt):
-        follow(recorder, stop=7)
-    recorder.close()
-    open_recorder().close()
+        follow(logger, stop=7)
+    logger.close()
+    open_logger().close()
     first, second = RunFolder(tmp_path).lines("starts.jsonl")
     assert first == {"row": "base", "seed": 0, "workers": 1, "after": None}
     assert second["after"] == {"round": 0, "phase": "classify", "step": 7}
 
 
-def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_recorder):
-    recorder = open_recorder(lambda: True)
+def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_logger):
+    logger = open_logger(lambda: True)
     with pytest.raises(KeyboardInterrupt):
-        follow(recorder, stop=5)
+        follow(logger, stop=5)
     with full_disk(), pytest.raises(ValueError, match=r"cannot be written.*make room"):
-        follow(recorder, stop=10)
-    recorder.close()
-    again = open_recorder()
+        follow(logger, stop=10)
+    logger.close()
+    again = open_logger()
     assert again.start is not None
-    assert again.start.place.step == 5
+    assert again.start.position.step == 5
     follow(again, stop=10)
     again.close()
     assert not list(again.folder.run.rglob("*.partial"))
 
 
-def test_a_cell_that_finds_the_disk_full_at_its_end_is_finished_later(open_recorder):
+def test_a_cell_that_finds_the_disk_full_at_its_end_is_finished_later(open_logger):
     """All processes of a run are told, which only a ValueError does."""
-    recorder = open_recorder()
-    follow(recorder, stop=10)
+    logger = open_logger()
+    follow(logger, stop=10)
     weights = {"classifier": {"x": torch.zeros(100)}}
     found = {"row": "base", "seed": 0}
     with full_disk(), pytest.raises(ValueError, match=r"cannot be written.*make room"):
-        recorder.finish(weights, found)
-    assert recorder.folder.result() is None
-    assert not list(recorder.folder.run.rglob("*.partial"))
-    recorder.finish(weights, found)
-    recorder.close()
-    assert recorder.folder.result() is not None
+        logger.finish(weights, found)
+    assert logger.folder.result() is None
+    assert not list(logger.folder.run.rglob("*.partial"))
+    logger.finish(weights, found)
+    logger.close()
+    assert logger.folder.result() is not None

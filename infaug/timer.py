@@ -7,8 +7,8 @@ from time import perf_counter
 
 
 @dataclass(frozen=True)
-class Tallied:
-    """What a tally held."""
+class Measured:
+    """What a timer held."""
 
     seconds: dict[str, float]
     """By part."""
@@ -16,7 +16,7 @@ class Tallied:
     """By name."""
 
 
-class Tally:
+class Timer:
     """Seconds by part and counts by name, since they were last taken.
 
     Parts do not overlap: while an inner one is timed, the outer one stands still. So
@@ -31,7 +31,7 @@ class Tally:
 
     def __init__(self, clock: Callable[[], float] = perf_counter):
         self.clock = clock
-        self._found = Tallied({}, {})
+        self._found = Measured({}, {})
         self._part: str | None = None
         self._since = 0.0
 
@@ -61,19 +61,19 @@ class Tally:
         """Add to a count."""
         _add(self._found.counts, name, amount)
 
-    def take(self) -> Tallied:
+    def take(self) -> Measured:
         """What was found since this was last asked.
 
-        >>> tally = Tally(iter([1.0, 4.0, 6.0, 7.0]).__next__)
-        >>> with tally.time("data"):
-        ...     with tally.time("peers"):
-        ...         tally.count("images", 8)
-        >>> tally.take()
-        Tallied(seconds={'data': 4.0, 'peers': 2.0}, counts={'images': 8})
-        >>> tally.take()
-        Tallied(seconds={}, counts={})
+        >>> timer = Timer(iter([1.0, 4.0, 6.0, 7.0]).__next__)
+        >>> with timer.time("data"):
+        ...     with timer.time("peers"):
+        ...         timer.count("images", 8)
+        >>> timer.take()
+        Measured(seconds={'data': 4.0, 'peers': 2.0}, counts={'images': 8})
+        >>> timer.take()
+        Measured(seconds={}, counts={})
         """
-        found, self._found = self._found, Tallied({}, {})
+        found, self._found = self._found, Measured({}, {})
         return found
 
 

@@ -1,4 +1,4 @@
-"""What happens around every step: journal, checkpoint, display, and where to go on."""
+"""What happens around every step: metrics, checkpoint, display, where to continue."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -10,16 +10,22 @@ import torch
 from torch import Tensor
 
 from infaug.config import RoundsConfig
-from infaug.record.atomic import write_bytes
+from infaug.record.atomic import write_bytes, writing
 from infaug.record.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from infaug.record.disk import writing
 from infaug.record.display import Display
 from infaug.record.journal import Journal
-from infaug.record.place import Phase, Place, position
+from infaug.record.steps import (
+    Interval,
+    Metrics,
+    MetricsWriter,
+    Phase,
+    Position,
+    StepInfo,
+    global_step,
+)
 from infaug.record.tensorboard import TensorBoard
 from infaug.record.timings import Timings, peak_memory_gib
 from infaug.record.training_folder import TrainingFolder, training_name
-from infaug.record.watcher import Metrics, Moment, Stretch, Watcher
 from infaug.world import World
 
 
@@ -32,16 +38,16 @@ class HasTensors(Protocol):
         ...
 
 
-def watchers_in(folder: TrainingFolder) -> list[Watcher]:
-    """Those who write into the folders: one process has them."""
+def writers_in(folder: TrainingFolder) -> list[MetricsWriter]:
+    """Those that write into the run folder: one process has them."""
     folder.enter()
     return [Timings(folder.path), TensorBoard(folder.run / "tensorboard")]
 
 
-class Recorder:
+class TrainingLogger:
     """Keeps the files of one training; only the first process writes.
 
-    All processes begin from the checkpoint the first one found. `watchers` follow what
+    All processes begin from the checkpoint the first one found. `writers` follow what
     this process does.
 
     Args:
@@ -50,7 +56,7 @@ class Recorder:
         config: rounds of the training.
         world: who trains together.
         display: shows progress.
-        watchers: see `watcher.Watcher`.
+        writers: see `steps.MetricsWriter`.
         is_leaving: whether a machine will be taken away soon.
     """
 
@@ -61,12 +67,13 @@ class Recorder:
         config: RoundsConfig,
         world: World,
         display: Display,
-        watchers: Sequence[Watcher] = (),
+        writers: Sequence[MetricsWriter] = (),
         is_leaving: Callable[[], bool] | None = None,
     ):
         self.folder, self.number, self.config = folder, number, config
         self.world, self.display, self.is_leaving = world, display, is_leaving
-        self.watchers = watchers
+        self.writers = writers
+        self.name = training_name(folder.method, folder.seed)
         self.labels = {"row": folder.method, "seed": folder.seed}
         if world.is_first:
             folder.enter()
@@ -77,14 +84,13 @@ class Recorder:
         repeated: list[dict[str, Any]] = []
         if self.journal:
             repeated = self.journal.cut(self.start.metrics_bytes if self.start else 0)
-            after = asdict(self.start.place) if self.start else None
+            after = asdict(self.start.position) if self.start else None
             self.journal.start({**self.labels, "workers": world.size, "after": after})
-        done = position(self.start.place, config) if self.start else 0
-        for watcher in watchers:
-            watcher.begin(folder.method, folder.seed, done)
+        done = global_step(self.start.position, config) if self.start else 0
+        for writer in writers:
+            writer.begin(folder.method, folder.seed, done)
         if self.start is not None:
-            name = training_name(folder.method, folder.seed)
-            display.say(f"{name} {_continued(self.start.place)}")
+            display.say(f"{self.name} {_continued(self.start.position)}")
             if repeated:
                 display.say(f"what followed, {_reach(repeated)}, is repeated")
 
@@ -95,8 +101,8 @@ class Recorder:
 
     def left(self, round_: int, phase: Phase, num_steps: int) -> range:
         """The steps of a phase that are still to be done."""
-        start = self.start.place if self.start else None
-        here = Place(round=round_, phase=phase, step=0)
+        start = self.start.position if self.start else None
+        here = Position(round=round_, phase=phase, step=0)
         if start is None or start.order[:2] < here.order[:2]:
             done = 0
         else:
@@ -106,8 +112,8 @@ class Recorder:
 
     def is_past(self, round_: int, phase: Phase) -> bool:
         """Whether the training goes on after a phase, and what follows it."""
-        here = Place(round=round_, phase=phase, step=0)
-        start = self.start.place if self.start else here
+        here = Position(round=round_, phase=phase, step=0)
+        start = self.start.position if self.start else here
         return start.order[:2] > here.order[:2]
 
     def keep(self, name: str, make: Callable[[], bytes]) -> None:
@@ -137,34 +143,34 @@ class Recorder:
         done: Iterable[Metrics],
         state: HasTensors,
     ) -> None:
-        """Run through the steps of a phase, keeping the books after each.
+        """Run through the steps of a phase, and write what follows from each.
 
-        What the steps leave in the world's tally is told with their seconds.
+        What the steps leave in the world's timer is logged with their seconds.
         """
-        tally, config = self.world.tally, self.config
-        tally.take()  # What lies between phases belongs to no step.
-        told, began = steps.start, tally.clock()
+        timer, config = self.world.timer, self.config
+        timer.take()  # What lies between phases belongs to no step.
+        logged, began = steps.start, timer.clock()
         for step, metrics in zip(steps, done, strict=True):
             number, is_last = step + 1, step == steps.stop - 1
-            place = Place(round=round_, phase=phase, step=number)
-            is_told = is_last or number % config.log_every_steps == 0
-            with tally.time("record"):
-                if is_told:
-                    self._log(place, dict(metrics))
+            at = Position(round=round_, phase=phase, step=number)
+            is_logged = is_last or number % config.log_every_steps == 0
+            with timer.time("record"):
+                if is_logged:
+                    self._log(at, dict(metrics))
                 # Plain numbers, the one that is shown: the display may be elsewhere.
                 loss = {k: metrics[k] for k in ("selection_loss",) if k in metrics}
                 self.display.step(
                     self.number, self.labels, round_, phase, steps, number, loss
                 )
             is_due = is_last or number % config.checkpoint_every_steps == 0
-            with tally.time("checkpoint"):
+            with timer.time("checkpoint"):
                 if is_due or (self.is_leaving and self.is_leaving()):
                     dict(metrics)  # Raises if a step until now was not finite.
-                    self._checkpoint(place, state)
-            if is_told:
-                now = tally.clock()
-                self._time(place, number - told, now - began)
-                told, began = number, now
+                    self._checkpoint(at, state)
+            if is_logged:
+                now = timer.clock()
+                self._time(at, number - logged, now - began)
+                logged, began = number, now
 
     def finish(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
@@ -180,28 +186,28 @@ class Recorder:
             self.journal.flush()
         self.folder.finish(weights, result)
 
-    def _log(self, place: Place, metrics: Metrics) -> None:
+    def _log(self, at: Position, metrics: Metrics) -> None:
         if self.journal:
-            where = {"round": place.round, "phase": place.phase, "step": place.step}
+            where = {"round": at.round, "phase": at.phase, "step": at.step}
             self.journal.metrics({**self.labels, **where, **metrics})
-        for watcher in self.watchers:
-            watcher.metrics(self._moment(place), metrics)
+        for writer in self.writers:
+            writer.metrics(self._info(at), metrics)
 
-    def _checkpoint(self, place: Place, state: HasTensors) -> None:
-        self.world.first(partial(self._save, place, state))
+    def _checkpoint(self, at: Position, state: HasTensors) -> None:
+        self.world.first(partial(self._save, at, state))
 
-    def _save(self, place: Place, state: HasTensors) -> None:
-        """Raises a ValueError, which all processes are told of, if it cannot."""
+    def _save(self, at: Position, state: HasTensors) -> None:
+        """Raises a ValueError, which all processes get, if it cannot."""
         assert self.journal is not None, "the first process has one"
         with writing(self.folder.run):
             length = self.journal.flush()
-            save_checkpoint(self.folder.checkpoints, place, length, state.tensors())
+            save_checkpoint(self.folder.checkpoints, at, length, state.tensors())
         self.folder.push()
 
-    def _time(self, place: Place, steps: int, seconds: float) -> None:
-        """Tell what the steps took; telling it belongs to those that follow."""
-        found = self.world.tally.take()
-        stretch = Stretch(
+    def _time(self, at: Position, steps: int, seconds: float) -> None:
+        """Write what the steps took; writing counts for those that follow."""
+        found = self.world.timer.take()
+        interval = Interval(
             steps=steps,
             seconds=seconds,
             parts=found.seconds,
@@ -209,29 +215,30 @@ class Recorder:
             gpu_gib=peak_gpu_gib(),
             memory_gib=peak_memory_gib(),
         )
-        with self.world.tally.time("record"):
-            self.display.timing(stretch)
-            for watcher in self.watchers:
-                watcher.timing(self._moment(place), stretch)
+        with self.world.timer.time("record"):
+            self.display.timing(interval)
+            for writer in self.writers:
+                writer.timing(self._info(at), interval)
 
-    def _moment(self, place: Place) -> Moment:
-        return Moment(
-            **self.labels,
-            round=place.round,
-            phase=place.phase,
-            step=place.step,
-            position=position(place, self.config),
+    def _info(self, at: Position) -> StepInfo:
+        return StepInfo(
+            method=self.folder.method,
+            seed=self.folder.seed,
+            round=at.round,
+            phase=at.phase,
+            step=at.step,
+            global_step=global_step(at, self.config),
         )
 
     def close(self) -> None:
-        """Leave the files in order."""
-        for watcher in self.watchers:
-            watcher.close()
+        """Close the files."""
+        for writer in self.writers:
+            writer.close()
         if self.journal:
             self.journal.close()
 
 
-def _continued(at: Place) -> str:
+def _continued(at: Position) -> str:
     """Where a run goes on, in words."""
     return f"goes on after {at.phase} step {at.step} of round {at.round + 1}"
 
