@@ -2,10 +2,11 @@
 
 Sizes are those of benchmarks/s_val.py: b has N = 20,000, D = 512, Y = 100, c has N =
 10,000, D = 2,048, Y = 1,000. Two actors are timed against one, each on one thread, runs
-interleaved. Then: are the bytes those of the local twin, how far are other partitions,
-how many bytes does a product move, and a model of time against actors, fitted to these
-measurements, at ImageNet's size. The model is an extrapolation; it says what it is made
-of.
+interleaved; so is the gradient of L_val over 4,000 images, beside processes without
+Ray. Then: are the bytes those of the local twin, how far are other partitions, how many
+bytes does a product move, and a model of a refresh against actors, fitted to these
+measurements, at ImageNet's size on CPUs and GPUs. The model is an extrapolation; it
+says what it is made of.
 
     python benchmarks/pool.py            # a table
     python benchmarks/pool.py --json     # one line
@@ -25,7 +26,8 @@ import ray
 import torch
 import tyro
 from paired import ratio, take_turns
-from pool_model import Sample, Size, fit_model, scaling
+from pool_gradient import measure_gradient
+from pool_model import Sample, Size, fit_model, refreshes, scaling
 from torch import Tensor
 
 from infaug.config import InfluenceConfig
@@ -51,6 +53,8 @@ class Settings:
     """Interleaved pairs; medians are reported, of ratios with their 95 % interval."""
     products: int = 4
     """Products in each timing."""
+    images: int = 4000
+    """Of the gradient."""
     shards: int = 2
     """Of the training set; the actors share them."""
     json: bool = False
@@ -169,6 +173,7 @@ def run(asked: Settings) -> dict[str, Any]:
     try:
         pools = {n: SolverPool(PoolShape(least=n, most=n)) for n in (1, 2)}
         rows = [measure(name, pools, asked) for name in asked.sizes]
+        gradient = measure_gradient(pools, asked.images, asked.shards, asked.repeats)
         samples = overheads(pools, asked)
         agree = solutions_agree(pools[2])
     finally:
@@ -181,10 +186,12 @@ def run(asked: Settings) -> dict[str, Any]:
     model = fit_model(samples)
     return {
         "rows": rows,
+        "gradient": gradient,
         "float64_solutions_difference": agree,
         "samples": [asdict(sample) for sample in samples],
         "model": model,
         "imagenet": scaling(model),
+        "refreshes": refreshes(model),
     }
 
 
@@ -206,6 +213,14 @@ def main(asked: Settings) -> None:
             f"{'same' if row['same_bytes_as_local'] else 'DIFFER'}   "
             f"{row['other_shards_error']:.0e}"
         )
+    gradient = found["gradient"]
+    spent = ", ".join(f"{who} {s:.2f} s" for who, s in gradient["seconds"].items())
+    print(
+        f"gradient of {gradient['images']} images: {spent}; two actors gain "
+        f"{gradient['share_of_gain']:.2f} of what two processes do, "
+        f"{gradient['stored_mb']:.1f} MB stored, "
+        f"bytes {'same' if gradient['same_bytes'] else 'DIFFER'}"
+    )
     difference = found["float64_solutions_difference"]
     print(f"float64 solutions of other partitions differ by {difference:.0e}")
     print("model:", ", ".join(f"{k} {v:.2e}" for k, v in found["model"].items()))
@@ -214,6 +229,11 @@ def main(asked: Settings) -> None:
     print(
         "  " + "  ".join(f"{n}: {s:.2f}" for n, s in far["seconds_by_actors"].items())
     )
+    print(
+        "a refresh there, gradient and 30 products, seconds by actors (extrapolated):"
+    )
+    for kind, seconds in found["refreshes"].items():
+        print(f"  {kind}  " + "  ".join(f"{n}: {s:.0f}" for n, s in seconds.items()))
     print(
         f"  doubling gains 1.25x or more up to {far['doubling_pays_until']} actors, "
         f"the fastest is {far['best']}; {time.perf_counter() - began:.0f} s measured"

@@ -10,6 +10,14 @@ import numpy as np
 from scipy.optimize import nnls
 
 IMAGENET = {"N": 1_281_167, "D": 2048, "Y": 1000}
+PRODUCTS = 30
+# A refresh of the ImageNet job: features of the images that L_val and H average over.
+INFLUENCE, HESSIAN = 50_000, 2500
+# Images a second forward through ResNet-50 at 224 px, and multiply-adds a second of
+# products, of one actor: a core in float32 (estimate) and a
+# GPU in bfloat16 (stated).
+FORWARD = {"one core": 15.0, "a quarter of an A10G": 500.0, "an A100": 7800.0}
+GPU_WORK = {"a quarter of an A10G": 4e12, "an A100": 1e13}
 ACTORS = [2**k for k in range(9)]
 
 
@@ -89,3 +97,22 @@ def scaling(model: dict[str, float]) -> dict[str, Any]:
         "doubling_pays_until": max(pays, default=1),
         "best": min(seconds, key=seconds.__getitem__),
     }
+
+
+def refreshes(model: dict[str, float]) -> dict[str, dict[int, float]]:
+    """Seconds of a refresh at ImageNet's size, by kind and number of actors.
+
+    The gradient and the features of H go through F once; then S takes `PRODUCTS`.
+    """
+    size = Size(HESSIAN, IMAGENET["D"], IMAGENET["Y"])
+    found = {}
+    for kind, images_s in FORWARD.items():
+        own = dict(model)
+        if kind in GPU_WORK:
+            own["s_per_multiply_add"] = 1 / GPU_WORK[kind]
+        found[kind] = {
+            count: (INFLUENCE + HESSIAN) / (count * images_s)
+            + PRODUCTS * predict(own, size, count)
+            for count in ACTORS[:7]
+        }
+    return found

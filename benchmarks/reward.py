@@ -31,21 +31,23 @@ from infaug.data.source import load
 from infaug.estimate.policy import Policy, usable_operations
 from infaug.experiment.plan import settle
 from infaug.influence.conjugate import cg
-from infaug.influence.gradient import mean_head_gradient, with_bias
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Damped
-from infaug.influence.refit import refit_head
-from infaug.influence.score import relative_influence, upweight_influence
-from infaug.influence.validate import agreement
+from infaug.influence.score import (
+    mean_head_gradient,
+    relative_influence,
+    upweight_influence,
+    with_bias,
+)
+from infaug.influence.validate import agreement, refit_head
 from infaug.randomness import Draws
 from infaug.training.alternation import assess, run_alternation
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
-from infaug.transform.operations import OPERATIONS
+from infaug.transform.operations import OPERATIONS, WITHOUT_STRENGTH
 from infaug.world import World
 
 GREY = usable_operations(tuple(OPERATIONS), channels=1)
-WITHOUT_STRENGTH = ("identity", "invert", "flip_x", "flip_y", "min_max", "equalize")
 ONE_OF_ALL = PolicyConfig(operations=GREY, num_strengths=3, num_draws=1)
 CHOICES = [
     (name, interval)

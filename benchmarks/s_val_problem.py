@@ -7,8 +7,8 @@ from s_val_rivals import Problem
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from infaug.influence.gradient import mean_head_gradient, with_bias
 from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.score import mean_head_gradient, with_bias
 from infaug.randomness import generator
 
 SIZES = {"a": (10_000, 64, 10), "b": (20_000, 512, 100), "c": (10_000, 2048, 1000)}

@@ -39,8 +39,11 @@ from infaug.estimate.fit import InfluenceScores, fit_estimator
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
-from infaug.transform.adversaries import Adversaries, build_adversaries
-from infaug.transform.critics import image_and_flow_critics
+from infaug.transform.critics import (
+    Adversaries,
+    build_adversaries,
+    image_and_flow_critics,
+)
 from infaug.transform.fit import Batch, fit_generator
 from infaug.types import Views
 from infaug.world import World

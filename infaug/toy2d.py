@@ -23,9 +23,9 @@ from infaug.descent import descend
 from infaug.estimate.fit import influence_of
 from infaug.influence.conjugate import cg
 from infaug.influence.features import head_inputs
-from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Damped
+from infaug.influence.score import mean_head_gradient
 from infaug.randomness import Draws, generator
 from infaug.world import World
 

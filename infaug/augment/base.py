@@ -12,17 +12,16 @@ The last part may be a mixer, which changes labels as well: `mixup:0.2`, `cutmix
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from infaug.augment.affine import RandomAffine
-from infaug.augment.aug_mix import AugMix
-from infaug.augment.auto_augment import AutoAugment
-from infaug.augment.compose import Compose
-from infaug.augment.crop import CropFlip, ResizedCropFlip
-from infaug.augment.cutmix import CutMix
-from infaug.augment.identity import Identity
-from infaug.augment.mixup import MixUp
-from infaug.augment.rand_augment import RandAugment
-from infaug.augment.random_erasing import RandomErasing
-from infaug.augment.trivial_augment import TrivialAugment
+from infaug.augment.geometric import CropFlip, RandomAffine, ResizedCropFlip
+from infaug.augment.mixing import CutMix, MixUp
+from infaug.augment.policies import (
+    aug_mix,
+    auto_augment,
+    rand_augment,
+    random_erasing,
+    trivial_augment,
+)
+from infaug.augment.views import Compose, Identity
 from infaug.types import Augment, Mixer
 
 T = TypeVar("T")
@@ -32,11 +31,11 @@ _KINDS: dict[str, Callable[..., Augment]] = {
     "affine": RandomAffine,
     "crop_flip": CropFlip,
     "resized_crop_flip": ResizedCropFlip,
-    "randaugment": RandAugment,
-    "trivial": TrivialAugment,
-    "autoaugment": AutoAugment,
-    "augmix": AugMix,
-    "erasing": RandomErasing,
+    "randaugment": rand_augment,
+    "trivial": trivial_augment,
+    "autoaugment": auto_augment,
+    "augmix": aug_mix,
+    "erasing": random_erasing,
 }
 _MIXERS: dict[str, Callable[..., Mixer]] = {"mixup": MixUp, "cutmix": CutMix}
 _OF_WORDS = ("autoaugment",)  # what follows the colon is no number

@@ -1,13 +1,14 @@
-"""The learned augmentation: tau from E, varied by dropout and noise."""
+"""Views by G: at the tau of E, or at random tau, which learning must beat."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from infaug.config import EstimatorConfig
-from infaug.estimate.chance import draw_chance
-from infaug.estimate.learned_transform import LearnedTransform
+from infaug.estimate.learned_transform import LearnedTransform, draw_chance
 from infaug.randomness import Draws
+from infaug.transform.fields import apply_fields
+from infaug.transform.generator import Generator
 
 
 class Learned:
@@ -37,3 +38,19 @@ class Learned:
         if chance.changed is None:
             return x_aug
         return torch.where(chance.changed[:, None, None, None], x_aug, x)
+
+
+class RandomTau:
+    """x_aug = G(x, tau) with tau uniform in [-1, 1]^T, the range of E's tau."""
+
+    def __init__(self, generator: Generator):
+        self.generator = generator
+
+    @torch.no_grad()
+    def __call__(
+        self, x: Float[Tensor, "B C H W"], draws: Draws
+    ) -> Float[Tensor, "B C H W"]:
+        """One view of each image, with its own tau."""
+        tau = draws.uniform(-1, 1, self.generator.config.tau_size)
+        fields = self.generator(tau.to(x.dtype))
+        return apply_fields(x, fields, padding=self.generator.config.padding)

@@ -1,7 +1,7 @@
-"""What mixers share: who mixes with whom, and how much of each."""
+"""MixUp and CutMix: two images in one, and their labels with them."""
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from scipy.special import betaincinv
 from torch import Tensor
 
@@ -51,3 +51,74 @@ def check_alpha(alpha: float) -> None:
     """
     if not 0 < alpha < float("inf"):
         raise ValueError(f"alpha must be positive and finite, got {alpha}")
+
+
+class MixUp:
+    """x = lam x_i + (1 - lam) x_j and y = lam y_i + (1 - lam) y_j.
+
+    lam ~ Beta(alpha, alpha), j from a random permutation. Zhang et al. (2018). Differs
+    from the paper: lam is drawn for each image, not once for all of a batch, which has
+    the same mean and less noise. The permutation is of the image's batch group.
+
+    Args:
+        alpha: 0.1 to 0.4 on ImageNet and 1 on CIFAR in the paper; more mixes more.
+
+    Raises:
+        ValueError: if alpha is not positive and finite.
+    """
+
+    def __init__(self, alpha: float = 0.2):
+        check_alpha(alpha)
+        self.alpha = alpha
+
+    def __call__(
+        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], draws: Draws
+    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"]]:
+        """Every image and its label, mixed with a partner's."""
+        lam = shares(self.alpha, draws.fork("share"))
+        j = partners(draws.fork("partner"))
+        return mixed(x, x[j], lam), mixed(y, y[j], lam)
+
+
+class CutMix:
+    """A rectangle of x_j lies in x_i; y mixes as the areas do.
+
+    lam ~ Beta(alpha, alpha); the rectangle has the image's aspect, 1 - lam of its area
+    and a uniform centre, and is cut off at the border; lam is then what is left of x_i.
+    Yun et al. (2019), rounded to pixels as torchvision rounds. Differs from the paper:
+    lam and the rectangle are drawn for each image, not once for all of a batch.
+
+    Args:
+        alpha: 1, a uniform lam, in the paper.
+
+    Raises:
+        ValueError: if alpha is not positive and finite.
+    """
+
+    def __init__(self, alpha: float = 1.0):
+        check_alpha(alpha)
+        self.alpha = alpha
+
+    def __call__(
+        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], draws: Draws
+    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"]]:
+        """Every image with a part of a partner's, and their labels."""
+        half = 0.5 * (1 - shares(self.alpha, draws.fork("share"))).sqrt()
+        centre = draws.fork("centre").uniform(0, 1, 2)
+        rows, columns = (
+            _within(centre[:, axis], half, size)
+            for axis, size in enumerate(x.shape[2:])
+        )
+        inside = rows[:, :, None] & columns[:, None, :]
+        lam = 1 - inside.double().mean(dim=(1, 2))
+        j = partners(draws.fork("partner"))
+        return torch.where(inside[:, None], x[j], x), mixed(y, y[j], lam)
+
+
+def _within(
+    centre: Float[Tensor, "B"], half: Float[Tensor, "B"], size: int
+) -> Bool[Tensor, "B n"]:
+    """Which of `size` pixels in a line lie within `half` of a centre (shares of it)."""
+    middle, reach = (size * centre).floor(), (size * half).floor()
+    at = torch.arange(size, device=centre.device)
+    return (at >= (middle - reach)[:, None]) & (at < (middle + reach)[:, None])

@@ -79,3 +79,28 @@ def weigh_views(views: Views, judge: Judge, temperature: float) -> Views:
     pairs = zip(views.x.unbind(1), views.y.unbind(1), strict=True)
     scores = torch.stack([judge(x, y) for x, y in pairs], dim=1)
     return replace(views, weights=torch.softmax(-scores / temperature, dim=1))
+
+
+class Identity:
+    """x_aug = x."""
+
+    def __call__(
+        self, x: Float[Tensor, "B C H W"], draws: Draws
+    ) -> Float[Tensor, "B C H W"]:
+        """The images themselves."""
+        return x
+
+
+class Compose:
+    """x_aug = last(... first(x)); every part draws its own numbers."""
+
+    def __init__(self, *parts: Augment):
+        self.parts = parts
+
+    def __call__(
+        self, x: Float[Tensor, "B C H W"], draws: Draws
+    ) -> Float[Tensor, "B C H W"]:
+        """One view of each image."""
+        for index, part in enumerate(self.parts):
+            x = part(x, draws.fork(index))
+        return x

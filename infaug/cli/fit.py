@@ -24,13 +24,11 @@ from infaug.span import Span
 class Fit:
     """Train a classifier, learn an augmentation for it, and compare with controls.
 
-    --target PATH holds a few labelled images of where the model will be used: they
-    drive the influence, choose, and test. --target 200 holds that many images out of
-    --data instead. Short flags: --data, --labels, --target, --rotate, --translate,
-    --contrast, --brightness, --color-mode (all of --data.*), --network, --preset,
-    --num-rounds, --refresh and --refresh-lag.
-    Run the same command again to continue an interrupted run. The last line printed is
-    RESULT and a JSON object.
+    --target PATH holds a few labelled images of where the classifier will be used. They
+    are divided into folds, and each is judged by classifiers that did not see it. The
+    answer names the best method, its accuracy, and what learning was worth; the method
+    is then trained on all images. Rerun the command to continue an interrupted
+    experiment. The last line printed is RESULT and a JSON object.
     """
 
     out: str = "runs/fit"
@@ -85,7 +83,8 @@ FEW = {
     "--freeze": "--classifier.freeze",
     "--out": "--out",
     "--seeds": "--seeds",
-    "--controls": "--controls",
+    "--minutes": "--minutes",
+    "--methods": "--methods",
     "--workers": "--workers",
     "--plan": "--plan",
     "--json": "--json",
@@ -112,7 +111,7 @@ def fit(args: Fit) -> int:
     from infaug.record.folder import RunFolder, local_copy
     from infaug.record.tensorboard import show_pictures
     from infaug.record.timings import effort_of  # torch: too slow for --help
-    from infaug.report.page import report_at_end
+    from infaug.report.experiment_page import report_at_end
     from infaug.report.tables import result_text
     from infaug.report.views import draw_pictures
 

@@ -52,8 +52,8 @@ def draw_report(args: Report) -> int:
 
 def _send(places: tuple[str, ...], uri: str, page: Path | None) -> None:
     """Tell MLflow of the runs; each has its own report in its folder, if not `page`."""
+    from infaug.report.experiment_page import REPORT
     from infaug.report.mlflow import send_run
-    from infaug.report.page import REPORT
 
     for place in places:
         with _read(place) as run:
@@ -62,7 +62,7 @@ def _send(places: tuple[str, ...], uri: str, page: Path | None) -> None:
 
 def _one(place: str, out: Path | None) -> Path | str:
     from infaug.record.folder import RunFolder, local_copy
-    from infaug.report.page import REPORT, write_report
+    from infaug.report.experiment_page import REPORT, write_report
 
     folder = RunFolder(place)
     with _read(place) as run:

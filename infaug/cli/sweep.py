@@ -110,7 +110,7 @@ def _search(
 
     ledger, cache = plan.ledger(), plan.out / "cache"
     with cluster_for(capacity):
-        log = run_trials(plan, ledger, capacity, shown=shown, cache=cache)
+        run_trials(plan, ledger, capacity, shown=shown, cache=cache)
         best = write_choice(plan, ledger)
         if shown:
             print(*describe_choice(plan, ledger, best), sep="\n", flush=True)
@@ -122,12 +122,8 @@ def _search(
     if shown:
         print(*describe_result(result, found, confirmed), sep="\n")
         print("pictures:", *pictures)
-        if log.overhead_s is not None:
-            print(
-                f"Tune's part: {log.overhead_s:.1f} s a trial, free capacity included"
-            )
     keys = ("trials", "ends", "best", "changes", "selection", "test")
-    return {key: result[key] for key in keys} | {"overhead_s": log.overhead_s}
+    return {key: result[key] for key in keys}
 
 
 def _confirm(

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from infaug.data.names import composed
+from infaug.data.names import class_label
 from infaug.words import plural
 
 
@@ -34,48 +34,20 @@ def number_classes(
     return names
 
 
-def check_like_train(
-    where: str,
-    split: str,
-    train_names: tuple[str, ...],
-    labels: Int64[Tensor, "n"],
-    names: tuple[str, ...] | None,
-) -> None:
-    """Refuse a split that has not exactly the classes of train."""
-    remedy = f"give both the same, or remove {split} so that part of train is held out"
-    names = names and tuple(map(composed, names))
-    _refuse_bare_numbers(f"{where}: {split}", train_names, names)
-    if names is not None and names != train_names:
-        raise ValueError(
-            f"{where}: train and {split} differ in classes, "
-            f"{_differing(train_names, names, split)}: {remedy}"
-        )
-    num_classes = len(train_names)
-    present = labels.unique()
-    absent = _first_absent(present, num_classes)
-    if absent is not None or len(present) != num_classes:
-        wrong = f"no class {absent}" if absent is not None else f"class {present[-1]}"
-        raise ValueError(
-            f"{where}: train has classes 0..{num_classes - 1}, {split} has {wrong}: "
-            f"{remedy}"
-        )
-
-
 def numbered_as(
     train_names: tuple[str, ...],
     labels: Int64[Tensor, "n"],
     names: tuple[str, ...] | None,
     where: str,
 ) -> Int64[Tensor, "n"]:
-    """Labels of target images by the numbers that their classes have in train.
+    """Labels of other images by the numbers that their classes have in train.
 
-    Classes match by name; bare numbers match bare numbers. Target may lack classes.
+    Classes match by name; bare numbers match bare numbers. Some may be missing.
     """
     _refuse_bare_numbers(where, train_names, names)
-    own = names or tuple(str(number) for number in range(int(labels.max()) + 1))
     # Some systems take letters and their accents apart in the names of folders.
-    own, of_train = tuple(map(composed, own)), tuple(map(composed, train_names))
-    present = [own[int(number)] for number in labels.unique()]
+    of_train, numbers = tuple(map(class_label, train_names)), labels.unique()
+    present = [class_label(names[n] if names else str(n)) for n in numbers.tolist()]
     unknown = [name for name in present if name not in of_train]
     if unknown:
         some = ", ".join(repr(name) for name in train_names[:10])
@@ -87,8 +59,8 @@ def numbered_as(
             "rename it, add training images of it, or take its images away"
         )
     number = {name: label for label, name in enumerate(of_train)}
-    translated = torch.tensor([number.get(name, -1) for name in own])
-    return translated[labels]
+    translated = torch.tensor([number[name] for name in present])
+    return translated[torch.searchsorted(numbers, labels)]
 
 
 def _refuse_bare_numbers(
@@ -109,7 +81,7 @@ def _alike(name: str, of_train: Sequence[str]) -> str:
     same = [other for other in of_train if other.casefold() == name.casefold()]
     if same:
         return f" ({same[0]!r} differs in case alone)"
-    if all(other.isdecimal() for other in of_train):
+    if all(other.isdecimal() for other in of_train) and not name.isdecimal():
         return (
             " (bare numbers: write names into the Parquet schema's metadata as "
             "`class_names`, a JSON list in order of number)"
@@ -131,20 +103,27 @@ def alike_names(names: Sequence[str]) -> list[tuple[str, str]]:
 def check_enough(
     labels: Int64[Tensor, "n"],
     train_names: tuple[str, ...],
-    least: int,
+    min_images: int,
     where: str,
     why: str,
 ) -> None:
-    """Refuse held-out images with too few of a class; warn of classes they lack."""
+    """Refuse held-out images with too few of a class that they have."""
     counts = labels.bincount(minlength=len(train_names))
-    few = [int(label) for label in labels.unique() if counts[label] < least]
+    few = [int(label) for label in labels.unique() if counts[label] < min_images]
     if few:
         others = f" (and of {len(few) - 1} more)" if len(few) > 1 else ""
         raise ValueError(
             f"{where} has {plural(int(counts[few[0]]), 'image')} of class "
-            f"{train_names[few[0]]!r}{others}, and needs {least} of each class that it "
-            f"has, {why}: add images, or take those of that class away"
+            f"{train_names[few[0]]!r}{others}, and needs {min_images} of each class "
+            f"that it has, {why}: add images, or take those of that class away"
         )
+
+
+def warn_of_missing(
+    labels: Int64[Tensor, "n"], train_names: tuple[str, ...], where: str
+) -> None:
+    """Warn of classes that held-out images lack."""
+    counts = labels.bincount(minlength=len(train_names))
     lacking = [
         name for name, count in zip(train_names, counts, strict=True) if not count
     ]
@@ -161,9 +140,3 @@ def _first_absent(present: Int64[Tensor, "y"], num_classes: int) -> int | None:
     """The least of 0..Y-1 that is not among the sorted numbers present, if any."""
     absent = torch.isin(torch.arange(num_classes), present, invert=True).nonzero()
     return int(absent[0]) if len(absent) else None
-
-
-def _differing(train_names: tuple[str, ...], names: tuple[str, ...], split: str) -> str:
-    only_train = [name for name in train_names if name not in names]
-    only_there = [name for name in names if name not in train_names]
-    return f"only in train {only_train[:5]}, only in {split} {only_there[:5]}"

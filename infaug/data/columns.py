@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from infaug.config import DataConfig
-from infaug.data.names import composed, is_no_label
-from infaug.storage import Location
+from infaug.data.names import class_label, is_no_label
+from infaug.storage import Location, location
 
 OTHER_LABELS = ("labels", "class", "target", "category", "fine_label")
 DEFAULT = DataConfig()
@@ -94,9 +94,10 @@ def _label_column(file: Location, schema: pa.Schema, config: DataConfig) -> str:
         name = others[0] if len(others) == 1 else name
     _refuse_missing_column(file, schema, name, "label-column")
     kind = schema.field(name).type
-    if not (pa.types.is_integer(kind) or is_text(kind)):
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if not (is_number or is_text(kind)):
         raise ValueError(
-            f"{file}: column {name!r} has type {kind}, neither integer nor text: "
+            f"{file}: column {name!r} has type {kind}, neither number nor text: "
             "choose another with --data.label-column, or store classes as 0, 1, ..."
         )
     return name
@@ -142,7 +143,7 @@ def _stored_names(
             f"{file}: the metadata `class_names` must be a JSON list of strings, "
             f"got {text.decode(errors='replace')[:80]!r}"
         )
-    return tuple(composed(name) for name in names)
+    return tuple(class_label(name) for name in names)
 
 
 def _hub_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
@@ -156,7 +157,7 @@ def _hub_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
             if isinstance(names, dict):
                 names = [names[key] for key in sorted(names, key=int)]
             if names:
-                found[column] = tuple(composed(str(name)) for name in names)
+                found[column] = tuple(class_label(str(name)) for name in names)
     except (ValueError, TypeError, KeyError, AttributeError):
         return {}
     return found
@@ -172,15 +173,17 @@ def class_index(name: str, label: Any, number: dict[str, int]) -> int:
     if is_no_label(label):
         raise ValueError(f"{name} has no label: remove the row or label it")
     if isinstance(label, str):
-        return number[composed(label)]
-    if label < 0:
-        raise ValueError(f"{name} has label {label}: remove it, or count from 0")
+        return number[class_label(label)]
+    if label < 0 or label != int(label):
+        raise ValueError(
+            f"{name} has label {label}: remove it, or number classes 0, 1, 2, ..."
+        )
     if number and label >= len(number):
         raise ValueError(
             f"{name} has label {label}, but `class_names` has {len(number)} "
             f"names: labels must lie in 0..{len(number) - 1}"
         )
-    return label
+    return int(label)
 
 
 def class_name(label: Any, class_names: tuple[str, ...] | None) -> str:
@@ -188,10 +191,17 @@ def class_name(label: Any, class_names: tuple[str, ...] | None) -> str:
     if is_no_label(label):
         return ""
     if isinstance(label, str) or class_names is None:
-        return composed(str(label))
-    return class_names[label] if 0 <= label < len(class_names) else ""
+        return class_label(str(label))
+    return class_names[int(label)] if 0 <= label < len(class_names) else ""
 
 
-def encoded_bytes(image: Any) -> bytes | None:
-    """The bytes of an image, which Hugging Face's data sets keep in a struct."""
-    return image["bytes"] if isinstance(image, dict) else image
+def encoded_image(image: Any, file: Location) -> bytes | Location | None:
+    """The bytes of an image, which Hugging Face's data sets keep in a struct.
+
+    One that has a path in their place is a file, perhaps beside this one.
+    """
+    if not isinstance(image, dict):
+        return image
+    if image["bytes"] is None and (path := image.get("path")):
+        return location(path) if path.startswith("/") else file.parent / path
+    return image["bytes"]

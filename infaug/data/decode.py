@@ -251,8 +251,10 @@ def _eight_bits(image: Image.Image, pixel_bits: int | None) -> Image.Image:
         raise ValueError("32-bit float pixels have no known range; store 8 bits")
     if is_deep(image):
         # Pillow's own conversion clips at 255 instead of scaling.
-        shift = max((pixel_bits or DEEP_BITS) - 8, 0)
-        upper = np.asarray(image).astype(np.int64) >> shift
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0:
+            raise ValueError("pixels below 0 have no known range; store 8 bits")
+        upper = values >> max((pixel_bits or DEEP_BITS) - 8, 0)
         return Image.fromarray(upper.clip(0, 255).astype(np.uint8))
     return image
 

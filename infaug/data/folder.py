@@ -14,9 +14,11 @@ from pathlib import PurePosixPath
 from infaug.data.names import (
     SPLITS,
     UNREAD,
-    composed,
+    class_label,
     is_hidden,
     is_image,
+    ordered_names,
+    split_in,
     split_of,
     suffix_of,
 )
@@ -83,6 +85,8 @@ def class_folders(where: str, names: Iterable[str]) -> Layout:
         for parts in images.values()
         if parts[0] in known and len(_unwrapped(parts)) > 2
     }
+    if not known and (known := _split_words(images)):
+        with_classes = set(known)
     _refuse_splits_without_classes(where, tops, known, with_classes)
     if any(known[top] == "train" for top in with_classes):
         splits = _by_split(where, images, known, seen)
@@ -140,6 +144,19 @@ def _shared_depth(images: Iterable[Parts]) -> int:
     return depth
 
 
+def _split_words(images: dict[str, Parts]) -> dict[str, str]:
+    """Top folders such as training_set and test_set, which hold the same classes."""
+    classes: dict[str, set[str]] = defaultdict(set)
+    for parts in map(_unwrapped, images.values()):
+        if len(parts) > 2:
+            classes[parts[0]].add(parts[1])
+    found = {top: split for top in classes if (split := split_in(top))}
+    train = [classes[top] for top, split in found.items() if split == "train"]
+    of_train = set().union(*train)
+    alike = {top: split for top, split in found.items() if classes[top] & of_train}
+    return alike if len(set(alike.values())) > 1 else {}
+
+
 def _unwrapped(parts: Parts) -> Parts:
     """Without a split's folder that is doubled: train/train/cat/1.jpg."""
     is_doubled = len(parts) > 3 and parts[0].lower() == parts[1].lower()
@@ -157,8 +174,8 @@ def _refuse_splits_without_classes(
         raise ValueError(
             f"{where}: {', '.join(flat)} holds images but no class folders, and "
             f"{flat[0]!r} is the name of a split, not of a class: put images as "
-            f"{flat[0]}/class/name.jpg, or list paths and labels in a CSV or "
-            "metadata.jsonl and give that as the source"
+            f"{flat[0]}/class/name.jpg, list paths and labels in a CSV or "
+            f"metadata.jsonl and give that as the source, or move {flat[0]} away"
         )
     if with_classes and not is_split and len(known) == len(tops):
         raise ValueError(
@@ -195,12 +212,12 @@ def _by_class(images: dict[str, Parts], seen: Seen) -> dict[str, list[str]]:
         if len(parts) < 2:
             seen.skipped["in no class folder"].append(name)
             continue
-        label = composed(parts[0])
+        label = class_label(parts[0])
         seen.nested += len(parts) > 2
         if label != parts[0]:
             seen.renamed[label] += 1
         found[label].append(name)
-    return {label: sorted(found[label]) for label in sorted(found)}
+    return {label: sorted(found[label]) for label in ordered_names(found)}
 
 
 def _some(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ decodes, counts, samples or rewrites images need not know which it was.
 import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, NoReturn
@@ -17,13 +17,19 @@ from infaug.data.decode import Encoded
 from infaug.data.folder import class_folders, without_runs
 from infaug.data.names import (
     SPLITS,
+    UNREAD,
     is_parquet,
+    split_in,
     split_of,
-    split_of_file,
     suffix_of,
 )
-from infaug.data.parquet import parquet_class_names, parquet_items
+from infaug.data.parquet import (
+    num_without_labels,
+    parquet_class_names,
+    parquet_items,
+)
 from infaug.data.table import (
+    METADATA,
     TABLES,
     Line,
     metadata_parts,
@@ -33,6 +39,7 @@ from infaug.data.table import (
 )
 from infaug.data.tree import Member, source_files
 from infaug.storage import Location, location
+from infaug.words import plural
 
 PLAN = "plan.json"  # of a prepared folder
 LAYOUTS = (
@@ -110,7 +117,13 @@ def _refuse_layout(
     found = "neither Parquet nor a folder of class folders"
     if path.is_dir() and not names:
         found = "empty"
-    hint = IMAGENET if any("ILSVRC2012_val_" in name for name in names) else ""
+    hint = ""
+    if any("ILSVRC2012_val_" in name for name in names):
+        hint = IMAGENET
+    elif any(suffix_of(name) == ".cls" for name in names):
+        hint = ". A WebDataset is not read: unpack it to class folders or Parquet"
+    elif why := UNREAD.get(suffix_of(path.name)):
+        hint = f"; {why}"
     lines = "".join(f"\n{note}" for note in notes)
     raise ValueError(f"data.source {path} is {found}: {LAYOUTS}{hint}{lines}")
 
@@ -127,7 +140,11 @@ def _parquet_parts(path: Location, names: Sequence[str]) -> dict[str, list[Locat
         path: the folder.
         names: of the files below it; those of other kinds are passed over.
     """
-    files = sorted(name for name in names if is_parquet(name))
+    files = sorted(
+        name
+        for name in names
+        if is_parquet(name) and PurePosixPath(name).name not in METADATA
+    )
     _refuse_missing(path, set(files))
     parts: dict[str, list[str]] = {split: [] for split in SPLITS}
     others = []
@@ -159,7 +176,7 @@ def _split_of(name: str) -> str | None:
     for folder in above:
         if (split := split_of(folder)) is not None:
             return split
-    return split_of_file(file)
+    return split_in(file)
 
 
 def _refuse_missing(path: Location, present: set[str]) -> None:
@@ -196,12 +213,15 @@ def read_plan(folder: Location) -> dict[str, Any] | None:
 def _of_parquet(
     parts: Mapping[str, list[Location]], config: DataConfig
 ) -> dict[str, Listed]:
-    found = {}
+    found, notes = {}, []
     for split, files in parts.items():
+        if split != "train" and (num := num_without_labels(files, config)):
+            notes.append(f"skipped    {plural(num, 'row')} of {split} (without labels)")
+            continue
         names = parquet_class_names(files, config)
         items = partial(parquet_items, files, config, names)
         found[split] = Listed(class_names=names, items=items, files=files)
-    return found
+    return {split: replace(part, notes=tuple(notes)) for split, part in found.items()}
 
 
 def _of_lines(
@@ -213,10 +233,19 @@ def _of_lines(
             "training images so, or leave that column out"
         )
     found = {}
+    moved = [line.name for lines in parts.values() for line in lines if line.is_moved]
+    notes = (
+        (
+            f"moved      {plural(len(moved), 'image')} found below {path.parent}, not "
+            f"where the table says: {moved[0]}",
+        )
+        if moved
+        else ()
+    )
     for split, lines in parts.items():
         names = table_class_names(lines)
         items = partial(table_items, lines, names)
-        found[split] = Listed(class_names=names, items=items)
+        found[split] = Listed(class_names=names, items=items, notes=notes)
     return found
 
 

@@ -1,6 +1,7 @@
 """What names of files, folders, splits and classes mean, in every kind of source."""
 
 import math
+import re
 import unicodedata
 from collections.abc import Iterable
 
@@ -16,11 +17,39 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 SUFFIXES = frozenset(
-    ".avif .bmp .gif .jfif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split()  # noqa: SIM905
+    [
+        ".apng",
+        ".avif",
+        ".bmp",
+        ".dib",
+        ".gif",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".mpo",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".tga",
+        ".tif",
+        ".tiff",
+        ".webp",
+    ]
 )
 UNREAD = {
     suffix: f"convert {suffix} to JPEG or PNG first"
     for suffix in (".heic", ".heif", ".raw", ".dng", ".nef", ".cr2", ".arw", ".svg")
+} | {
+    ".zip": "unzip it first",
+    ".tar": "unpack it first; WebDataset is not read",
+    ".arrow": "write it with Dataset.to_parquet of `datasets`",
+    ".tfrecord": "write its images as files or Parquet",
+    ".npy": "give arrays as tensors in Python",
+    ".npz": "give arrays as tensors in Python",
 }
 SYSTEM_FOLDERS = frozenset(("@eadir", "__macosx", "#recycle", "$recycle.bin"))
 SYSTEM_FILES = frozenset(("thumbs.db", "desktop.ini"))
@@ -36,18 +65,15 @@ def split_of(name: str) -> str | None:
     return SPLIT_NAMES.get(name.strip().lower())
 
 
-def split_of_file(name: str) -> str | None:
-    """The split that a file's name begins with.
+def split_in(name: str) -> str | None:
+    """The split that a word of a name says, if there is one alone.
 
-    >>> split_of_file("validation-00000-of-00002.parquet"), split_of_file("device.pq")
-    ('val', None)
+    >>> split_in("mnist_test.parquet"), split_in("training_set"), split_in("device.pq")
+    ('test', 'train', None)
     """
-    lower = name.lower()
-    for word in ("train", "val", "test"):
-        if lower.startswith(word):
-            return word
-    is_dev = lower.startswith("dev") and not lower[3:4].isalpha()
-    return "val" if is_dev else None
+    words = re.split(r"[^a-z]+", name.lower())
+    found = {split_of(word.removesuffix("set")) for word in words} - {None}
+    return found.pop() if len(found) == 1 else None
 
 
 def is_hidden(name: str) -> bool:
@@ -72,9 +98,14 @@ def is_parquet(name: str) -> bool:
     return suffix_of(name) in (".parquet", ".pq")
 
 
-def composed(name: str) -> str:
-    """A name in which every letter is one with its accents (Unicode NFC)."""
-    return unicodedata.normalize("NFC", name)
+def class_label(text: str) -> str:
+    """A class's name as it is compared: accents composed (NFC), 3.0 as 3.
+
+    >>> class_label("3.0"), class_label("a.0")
+    ('3', 'a.0')
+    """
+    text = unicodedata.normalize("NFC", text)
+    return text.partition(".")[0] if re.fullmatch(r"\d+\.0+", text) else text
 
 
 def ordered_names(found: Iterable[str]) -> tuple[str, ...]:

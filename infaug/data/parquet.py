@@ -21,13 +21,13 @@ from infaug.data.columns import (
     Columns,
     class_index,
     class_name,
-    encoded_bytes,
+    encoded_image,
     find_columns,
     is_text,
     number_of,
 )
 from infaug.data.decode import Encoded
-from infaug.data.names import composed, is_no_label, ordered_names
+from infaug.data.names import class_label, is_no_label, ordered_names
 from infaug.storage import Location, cause
 
 ROWS_PER_BATCH = 256
@@ -64,12 +64,12 @@ def _written_names(
 ) -> set[str]:
     """Names of classes that stand in the rows themselves."""
     if columns.label is None:
-        return {composed(str(columns.constant))}
+        return {class_label(str(columns.constant))}
     if not is_text(parquet.schema_arrow.field(columns.label).type):
         return set()
     with reading(file, "its labels"):
         labels = parquet.read([columns.label]).column(0).unique().to_pylist()
-    return {composed(label) for label in labels if not is_no_label(label)}
+    return {class_label(label) for label in labels if not is_no_label(label)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +140,19 @@ def read_labels(
     return torch.from_numpy(np.concatenate(labels))
 
 
+def num_without_labels(files: Sequence[Location], config: DataConfig) -> int:
+    """Rows of these files if none has a label (-1 or none at all), else 0."""
+    num = 0
+    for group in row_groups(files, config):
+        with opened(group.file) as parquet, reading(group.file, "its labels"):
+            table = parquet.read_row_group(group.number, group.columns.read[1:])
+        for label in group.columns.labels(table):
+            if not (is_no_label(label) or label == -1):
+                return 0
+            num += 1
+    return num
+
+
 def _indices(
     file: Location, table: pa.Table, columns: Columns, number: dict[str, int]
 ) -> np.ndarray:
@@ -161,7 +174,7 @@ def _indices(
 
 def read_rows(
     group: RowGroup, positions: Container[int] | None = None
-) -> Iterator[tuple[int, str, bytes | None, Any]]:
+) -> Iterator[tuple[int, str, bytes | Location | None, Any]]:
     """Position, name, encoded image and stored label of rows of a group.
 
     Args:
@@ -180,7 +193,7 @@ def read_rows(
             for row, label in enumerate(labels):
                 if positions is None or first + row in positions:
                     at = first + row - group.first + group.first_in_file
-                    image = encoded_bytes(images[row].as_py())
+                    image = encoded_image(images[row].as_py(), group.file)
                     yield first + row, f"{group.file} row {at}", image, label
             first += len(batch)
 
@@ -207,7 +220,7 @@ def parquet_items(
 
 def unlabelled_rows(
     file: Location, config: DataConfig
-) -> Iterator[tuple[str, bytes | None, str]]:
+) -> Iterator[tuple[str, bytes | Location | None, str]]:
     """Name, image and name of the class of each row; an empty one if it has none."""
     groups = row_groups([file], config, labels_needed=False)
     names = groups[0].columns.class_names if groups else None

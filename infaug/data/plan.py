@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from infaug.config import DataConfig, PrepareConfig
+from infaug.data.classes import numbered_as
 from infaug.data.decode import Encoded
 from infaug.data.listing import PLAN, Listed, listed, read_plan
 from infaug.data.shard_file import ROWS_PER_GROUP, Shard, whole_file
@@ -70,15 +71,13 @@ def list_source(source: Path, test: Path | None = None) -> Listing:
     elif "test" not in splits and "val" in splits:
         splits["test"] = splits.pop("val")
     names = splits["train"].class_names or ()
-    for split, part in splits.items():
-        _refuse_other_classes(source, split, names, part.class_names or ())
     if len(names) < 2:
         raise ValueError(
             f"{source} has one class folder, {', '.join(names)!r}: a classifier needs "
             "two or more, as class/name.jpg"
         )
     sized = {
-        split: [(item, _size(item)) for item in part.items()]
+        split: _numbered(f"the {split} split of {source}", part, names)
         for split, part in splits.items()
     }
     notes = splits["train"].notes
@@ -91,6 +90,17 @@ def _listed(source: Path) -> dict[str, Listed]:
     if any(part.files for part in found.values()):
         raise ValueError(f"{source} is Parquet already: give it to --data as it is")
     return found
+
+
+def _numbered(where: str, part: Listed, names: tuple[str, ...]) -> list[Sized]:
+    """The images of a split, by the numbers that their classes have in train."""
+    items = list(part.items())
+    labels = torch.tensor([item.label for item in items])
+    labels = numbered_as(names, labels, part.class_names, where).tolist()
+    return [
+        (item._replace(label=label), _size(item))
+        for item, label in zip(items, labels, strict=True)
+    ]
 
 
 def _size(item: Encoded) -> int:
@@ -106,18 +116,6 @@ def _size(item: Encoded) -> int:
         raise ValueError(
             f"{item.name} cannot be read ({error.strerror}): repair or remove it"
         ) from error
-
-
-def _refuse_other_classes(
-    source: Path, split: str, train: tuple[str, ...], there: tuple[str, ...]
-) -> None:
-    if train != there:
-        only_train = sorted(set(train) - set(there))[:5]
-        only_there = sorted(set(there) - set(train))[:5]
-        raise ValueError(
-            f"{source}: train and {split} differ in classes, only in train "
-            f"{only_train}, only in {split} {only_there}: give both the same"
-        )
 
 
 def _checksum_of(

@@ -14,9 +14,9 @@ import torch
 from infaug.config import DataConfig
 from infaug.data.classes import (
     check_enough,
-    check_like_train,
     number_classes,
     numbered_as,
+    warn_of_missing,
 )
 from infaug.data.dataset import Labelled
 from infaug.data.decode import Decoder, change_lines
@@ -149,10 +149,9 @@ def _with_held_out(
     """The source with its test and target images, decoded."""
     classes, names = source.train.class_names, dict(source.names)
     where, test, target = config.target_source or config.source, None, None
-    if roles.test is not None and roles.is_test_of_target:
-        test, names["test"] = _matched(roles.test, classes, decoder, where)
-    elif roles.test is not None:
-        test, names["test"] = _tested(roles.test, classes, decoder, config.source)
+    if roles.test is not None:
+        place = _place_of_test(roles, config)
+        test, names["test"] = _matched(roles.test, classes, decoder, place)
     for part in roles.target:
         images, more = _matched(part, classes, decoder, where)
         target = images if target is None else target + images
@@ -172,15 +171,6 @@ def _matched(
     """Images whose classes are those of train by name, and what they are called."""
     images, labels, names = decoder.read(part.items())
     labels = numbered_as(classes, labels, part.class_names, where)
-    return Labelled(images, labels, classes), names
-
-
-def _tested(
-    part: Listed, classes: tuple[str, ...], decoder: Decoder, where: str
-) -> tuple[Labelled, tuple[str, ...]]:
-    """Images with exactly the classes of train."""
-    images, labels, names = decoder.read(part.items())
-    check_like_train(where, "test", classes, labels, part.class_names)
     return Labelled(images, labels, classes), names
 
 
@@ -215,25 +205,31 @@ def _streamed(
     train = whole.part(is_train.nonzero()[:, 0])
     target = whole.part((~is_train).nonzero()[:, 0]) if held_out else None
     test = None
-    if roles.test is not None and roles.test.files:
-        part = roles.test
+    place, part = _place_of_test(roles, config), roles.test
+    if part is not None and part.files:
         tested = open_on_disk(part.files, config, part.class_names, loader)
-        place = where if roles.is_test_of_target else config.source
-        check_like_train(place, "test", classes, tested.labels, part.class_names)
-        test = replace(tested, class_names=classes).select_all()
-    elif roles.test is not None:
-        match = _matched if roles.is_test_of_target else _tested
-        test, _ = match(roles.test, classes, decoder, where)
+        labels = numbered_as(classes, tested.labels, part.class_names, place)
+        test = replace(tested, labels=labels, class_names=classes).select_all()
+    elif part is not None:
+        test, _ = _matched(part, classes, decoder, place)
     return Source(train, test, (), target, roles.is_tested_on_target)
+
+
+def _place_of_test(roles: Roles, config: DataConfig) -> str:
+    of_target = roles.is_test_of_target and config.target_source
+    return f"the test split of {of_target or config.source}"
 
 
 def _check_held_out(source: Source, config: DataConfig) -> None:
     """Refuse target images that are too few to be divided."""
+    names = source.train.class_names
+    if source.test is not None:
+        warn_of_missing(source.test.labels, names, "the test split")
     if source.target is None:
         return
     min_images, why = 2, "one to drive and one to choose"
     if source.is_tested_on_target and source.test is None:
         min_images, why = 3, "one to drive, one to choose, one to test"
     where = config.target_source or f"the val split of {config.source}"
-    names = source.train.class_names
     check_enough(source.target.labels, names, min_images, where, why)
+    warn_of_missing(source.target.labels, names, where)

@@ -6,13 +6,15 @@ relative to the table. Labels are names of classes; if all of them are whole num
 they are taken in order of number, else in order of name.
 """
 
+import codecs
 import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from pathlib import PurePosixPath
 
 from infaug.config import DataConfig
@@ -20,18 +22,20 @@ from infaug.data.decode import Encoded
 from infaug.data.names import (
     SPLITS,
     SUFFIXES,
-    composed,
+    class_label,
     is_image,
     is_no_label,
     ordered_names,
     split_of,
     suffix_of,
 )
+from infaug.data.parquet import opened, reading
+from infaug.data.tree import source_files
 from infaug.storage import Location, is_url, location
 
-TABLES = (".csv", ".tsv", ".jsonl")
-METADATA = ("metadata.csv", "metadata.jsonl")
-DELIMITERS = (",", ";", "\t")
+TABLES = (".csv", ".tsv", ".jsonl", ".txt")
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+DELIMITERS = (",", ";", "\t", " ")
 # What columns are called by others, where the setting is left as it is by default.
 OTHERS = {
     "path": ("file_name", "filename", "file", "filepath", "image", "image_id", "id"),
@@ -49,6 +53,8 @@ class Line:
     """Table, line and path: what an error message should say."""
     file: Location
     label: str
+    is_moved: bool
+    """Whether the file was found elsewhere than the table says."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def unlabelled_items(
         if not (cell := row[place["path"]].strip()):
             raise ValueError(f"{where} has no path: fill it in or remove it")
         label = row[place["label"]].strip() if "label" in place else ""
-        yield f"{where}: {cell}", find(where, cell), label
+        yield f"{where}: {cell}", find(where, cell)[0], label
 
 
 def metadata_parts(
@@ -149,13 +155,21 @@ def _lines(
                 f"{where} has {table.header[place['split']]} {cells['split']!r}: write "
                 "train, val or test, or name another column with --data.split-column"
             )
-        file = find(where, cells["path"])
-        line = Line(f"{where}: {cells['path']}", file, composed(cells["label"]))
+        if cells["label"][:1] in ("[", "{"):
+            raise ValueError(
+                f"{where} has label {cells['label']}: give one name or number for each "
+                "image"
+            )
+        file, is_moved = find(where, cells["path"])
+        label = class_label(cells["label"])
+        line = Line(f"{where}: {cells['path']}", file, label, is_moved)
         top = PurePosixPath(cells["path"]).parts[0]
         yield split, split_of(top) if is_metadata else None, line
 
 
 def _read(path: Location, config: DataConfig) -> Table:
+    if suffix_of(path.name) == ".parquet":
+        return _of_rows(path, _parquet_rows(path))
     text = _text(path)
     if suffix_of(path.name) == ".jsonl":
         return _of_json(path, text)
@@ -204,6 +218,16 @@ def _of_json(path: Location, text: str) -> Table:
             ) from error
         if row:
             found.append((where, row))
+    return _of_rows(path, found)
+
+
+def _parquet_rows(path: Location) -> list[tuple[str, dict]]:
+    with opened(path) as parquet, reading(path, "its rows"):
+        rows = parquet.read().to_pylist()
+    return [(f"{path} row {number}", row) for number, row in enumerate(rows)]
+
+
+def _of_rows(path: Location, found: Sequence[tuple[str, dict]]) -> Table:
     header = list(dict.fromkeys(key for _, row in found for key in row))
     cells = [
         (where, ["" if row.get(key) is None else str(row[key]) for key in header])
@@ -213,8 +237,10 @@ def _of_json(path: Location, text: str) -> Table:
 
 
 def _text(path: Location) -> str:
+    content = path.read_bytes()
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-16" if is_wide else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path} is no UTF-8 text (byte {error.start}): save it as CSV in UTF-8"
@@ -257,31 +283,57 @@ def _index(header: Sequence[str], column: str) -> int | None:
     return same[0] if len(same) == 1 and column not in header else None
 
 
-def _finder(table: Location) -> Callable[[str, str], Location]:
-    """Where the image of a cell lies, also if its ending is left out."""
+def _finder(table: Location) -> Callable[[str, str], tuple[Location, bool]]:
+    """Where the image of a cell lies, and whether that is not where the cell says.
+
+    An ending may be left out. A file that is missing is looked for below the table's
+    folder: the only one with the longest tail of the path in common is taken.
+    """
 
     @cache
-    def stems(folder: Location) -> dict[str, list[Location]]:
-        found: dict[str, list[Location]] = defaultdict(list)
-        for file in folder.files():
-            if is_image(file.name):
-                found[file.name.rpartition(".")[0]].append(file)
+    def below() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in source_files(table.parent):
+            if is_image(name):
+                found[PurePosixPath(name).stem].append(name)
         return found
 
-    def find(where: str, path: str) -> Location:
-        if path[1:3] in (":\\", ":/") and path[0].isalpha():
+    def find(where: str, path: str) -> tuple[Location, bool]:
+        if is_url(path):
+            return location(path), False
+        is_drive = path[1:3] in (":\\", ":/") and path[0].isalpha()
+        if "/" not in path:
+            path = path.replace("\\", "/")
+        file = location(path) if path.startswith("/") else table.parent / path
+        has_suffix = suffix_of(path) in SUFFIXES
+        if has_suffix and not (is_drive or (file.is_local and not file.is_file())):
+            return file, False
+        if name := _longest_tail(path if has_suffix else f"{path}.*", below()):
+            found = table.parent / name
+            return found, has_suffix or found.parent != file.parent
+        if is_drive:
             raise ValueError(
                 f"{where} has {path!r}, a path of a Windows drive: write paths "
                 "relative to the table"
             )
-        if is_url(path):
-            return location(path)
-        if "/" not in path:
-            path = path.replace("\\", "/")
-        file = location(path) if path.startswith("/") else table.parent / path
-        if suffix_of(file.name) in SUFFIXES:
-            return file
-        found = stems(file.parent).get(file.name, [])
-        return found[0] if len(found) == 1 else file
+        return file, False
 
     return find
+
+
+def _longest_tail(path: str, below: Mapping[str, Sequence[str]]) -> str | None:
+    """The only name that has the most last parts in common with a path, if any.
+
+    >>> _longest_tail("/there/cat/1.*", {"1": ["a/cat/1.jpg", "a/dog/1.jpg"]})
+    'a/cat/1.jpg'
+    """
+    wanted = PurePosixPath(path)
+    shared: dict[int, list[str]] = defaultdict(list)
+    for name in below.get(wanted.stem, ()):
+        found = PurePosixPath(name)
+        if wanted.suffix in (".*", found.suffix):
+            folders = zip(wanted.parts[-2::-1], found.parts[-2::-1], strict=False)
+            same = takewhile(lambda pair: pair[0] == pair[1], folders)
+            shared[sum(1 for _ in same)].append(name)
+    best = shared[max(shared)] if shared else []
+    return best[0] if len(best) == 1 else None

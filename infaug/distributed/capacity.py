@@ -113,7 +113,7 @@ def await_capacity(
 
 
 class Fallback:
-    """Requests on-demand nodes while spot nodes are refused; a context manager.
+    """Requests nodes for a job, on-demand ones while spot is refused: a context.
 
     Ray's autoscaler passes a group over when a launch times out, but asks again for one
     whose launch is refused at once (ALLOCATION_FAILED). On-demand groups therefore have
@@ -142,14 +142,15 @@ class Fallback:
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> "Fallback":
+        # At once, and as long as the job runs: Ray Train asks late for lost nodes.
+        request_resources(bundles=[self.worker] * self.num_workers)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
-        if self.is_requested:
-            request_resources(bundles=[])
+        request_resources(bundles=[])
 
     def _watch(self) -> None:
         complete_at, is_refused = time.monotonic(), False
@@ -161,7 +162,9 @@ class Fallback:
             is_refused |= bool(_refused_now())
             wait_s = self.refused_s if is_refused else self.pending_s
             if time.monotonic() - complete_at > wait_s and not self.is_requested:
-                request_resources(bundles=[{**self.worker, ON_DEMAND: 0.001}] * missing)
+                steady = {**self.worker, ON_DEMAND: 0.001}
+                present = [self.worker] * (self.num_workers - missing)
+                request_resources(bundles=[*present, *[steady] * missing])
                 self.is_requested = True
 
 

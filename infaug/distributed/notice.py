@@ -25,7 +25,7 @@ import torch.distributed as dist
 from ray.util import get_node_ip_address
 
 from infaug.distributed.ray_private import drain_node, draining_nodes
-from infaug.distributed.watchdog import Watchdog
+from infaug.distributed.restarts import Watchdog
 from infaug.world import World
 
 POLL_S = 2.0

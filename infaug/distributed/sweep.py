@@ -16,8 +16,8 @@ import logging
 import math
 import os
 import shutil
+import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,13 +29,12 @@ import ray
 from ray import tune
 
 from infaug.distributed.local import connect
-from infaug.distributed.sweep_log import SweepLog
 from infaug.distributed.sweep_schedulers import scheduler_of, space_of
 from infaug.distributed.tasks import in_tasks
 from infaug.experiment.sweep.confirm import Repeat, run_repeat, source_of_trials
-from infaug.experiment.sweep.ledger import Ledger, Progress
+from infaug.experiment.sweep.ledger import End, Ledger, Progress
 from infaug.experiment.sweep.plan import Sweep
-from infaug.experiment.sweep.trial import go_on, kept_rounds, pack, run_trial
+from infaug.experiment.sweep.trial import forget, go_on, kept_rounds, pack, run_trial
 from infaug.record.folder import RunFolder
 from infaug.words import plural
 
@@ -99,19 +98,15 @@ def run_trials(
     shown: bool,
     cache: Path | None = None,
     work: Work = run_trial,
-) -> SweepLog:
+) -> None:
     """Run the trials that have not ended, on the cluster that Ray is connected to.
-
-    Returns:
-        The log of these trials, with `overhead_s`.
 
     Raises:
         ValueError: if trials were left without an end.
     """
-    log = SweepLog(sweep, ledger, capacity.at_a_time, shown=shown)
     waiting = ledger.open_of(sweep.names)
     if not waiting:
-        return log
+        return
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # the ledger says it
     storage = sweep.out / "tune"
     shutil.rmtree(storage, ignore_errors=True)  # of a driver that was killed
@@ -137,13 +132,12 @@ def run_trials(
         run_config=tune.RunConfig(
             name=uuid.uuid4().hex,
             storage_path=str(storage),
-            callbacks=[log],
+            callbacks=[SweepLog(sweep, ledger, shown=shown)],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             verbose=0,
         ),
     )
     tuner.fit()
-    log.close()
     shutil.rmtree(storage, ignore_errors=True)
     if left := ledger.open_of(sweep.names):
         have = "has" if len(left) == 1 else "have"
@@ -151,7 +145,6 @@ def run_trials(
             f"{plural(len(left), 'trial')} {have} not ended ({left[0]} first): the "
             "same command continues them"
         )
-    return log
 
 
 def run_repeats(
@@ -165,6 +158,57 @@ def run_repeats(
     work = partial(run_repeat, sweep=sweep, changes=changes, cache=cache)
     done = in_tasks(work, repeats, **asdict(capacity))
     return dict(done)
+
+
+class SweepLog(tune.Callback):
+    """Keeps the ledger before anything else happens, and prints how trials end."""
+
+    def __init__(self, sweep: Sweep, ledger: Ledger, *, shown: bool):
+        self.sweep, self.ledger, self.shown = sweep, ledger, shown
+
+    def on_trial_result(
+        self, iteration: int, trials: list, trial: Any, result: dict, **_: Any
+    ) -> None:
+        """A round: on disk before the trial goes on."""
+        if "mistake" in result or result.get("steps", 0) == 0:
+            return
+        numbers = {key: result[key] for key in Progress.__annotations__}
+        changes = json.loads(result["changes"])
+        self.ledger.report(str(trial), Progress(**numbers), changes, result["home"])
+
+    def on_trial_complete(
+        self, iteration: int, trials: list, trial: Any, **_: Any
+    ) -> None:
+        """A trial ended by itself, or was stopped."""
+        last = self.ledger.trials[str(trial)].last
+        if why := trial.last_result.get("mistake"):
+            self._finish(trial, "failed", why)
+        elif last and last.steps >= self.sweep.steps:
+            self._finish(trial, "completed")
+        else:
+            self._finish(trial, "stopped")
+
+    def on_trial_error(
+        self, iteration: int, trials: list, trial: Any, **_: Any
+    ) -> None:
+        """Its process died again and again, or there is a fault in infaug."""
+        last = str(trial.get_error()).strip().splitlines()
+        why = f"died {trial.num_failures} times, at last: {last[-1] if last else ''}"
+        self._finish(trial, "failed", why)
+
+    def _finish(self, which: Any, end: End, why: str = "") -> None:
+        self.ledger.finish(str(which), end, why)
+        trial = self.ledger.trials[str(which)]
+        forget(self.sweep.home(trial.home))
+        if not self.shown:
+            return
+        number = self.sweep.how.trials - len(self.ledger.open_of(self.sweep.names))
+        found = trial.why
+        if last := trial.last:
+            steps = f"at step {last.steps} of {self.sweep.steps}"
+            found = f"{steps}: loss {last.loss:.4f}, top-1 {last.top1:.2f} % {found}"
+        line = f"[{number}/{self.sweep.how.trials}] {trial.name} {end} {found}"
+        print(line.rstrip(), file=sys.stderr, flush=True)
 
 
 def _name(trial: Any) -> str:
@@ -207,12 +251,11 @@ def _train(
 
 
 class Reporter:
-    """Reports the rounds of a trial to Tune, and how long Tune let it wait."""
+    """Reports the rounds of a trial to Tune."""
 
     def __init__(self, sweep: Sweep, home: str, changes: dict[str, Any]):
         self.sweep, self.home, self.changes = sweep, home, changes
         self.num_again = 0  # rounds of before, which are reported first
-        self._began, self._waited = time.time(), 0.0
         self._steps = self._reported = 0
 
     def __call__(self, progress: Progress) -> None:
@@ -224,24 +267,16 @@ class Reporter:
             "top1": progress.top1,
             "seconds": progress.seconds,
         }
-        began = time.time()
-        is_new = self._reported > self.num_again
-        if self.sweep.how.scheduler == "pbt" and is_new:
-            with tempfile.TemporaryDirectory() as folder:
-                packed = pack(self.sweep.home(self.home), Path(folder))
-                checkpoint = tune.Checkpoint.from_directory(str(packed))
-                tune.report(found, checkpoint=checkpoint)
-        else:
+        if self.sweep.how.scheduler != "pbt" or self._reported <= self.num_again:
             tune.report(found)
-        self._waited += time.time() - began
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            packed = pack(self.sweep.home(self.home), Path(folder))
+            checkpoint = tune.Checkpoint.from_directory(str(packed))
+            tune.report(found, checkpoint=checkpoint)
 
     def about(self) -> dict[str, Any]:
         """What goes with every report."""
         worst = {"loss": math.inf, "top1": 0.0, "seconds": 0.0}
-        return {
-            **worst,
-            "steps": self._steps,
-            "home": self.home,
-            "changes": json.dumps(self.changes),
-            "busy": time.time() - self._began - self._waited,
-        }
+        changes = json.dumps(self.changes)
+        return {**worst, "steps": self._steps, "home": self.home, "changes": changes}

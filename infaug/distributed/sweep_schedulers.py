@@ -1,6 +1,5 @@
 """Tune's schedulers and searchers, with what a sweep has already found."""
 
-import math
 import random
 from collections.abc import Callable
 from functools import partial
@@ -27,7 +26,7 @@ def scheduler_of(sweep: Sweep, ledger: Ledger) -> TrialScheduler:
     """Who decides which trials go on."""
     how = sweep.how
     wanted: dict[str, Any] = {"metric": how.objective, "mode": mode_of(sweep)}
-    grace = math.ceil(how.grace * sweep.steps)
+    grace = sweep.grace_steps
     if how.scheduler == "none":
         return FIFOScheduler()
     if how.scheduler == "pbt":

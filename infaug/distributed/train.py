@@ -165,7 +165,7 @@ def _train(
                 # Machines may die any number of times; `count_attempt` ends the run.
                 failure_config=FailureConfig(max_failures=-1),
                 # All of it is in Ray's own files; a job's log has lines for people.
-                logging_config=LoggingConfig(log_level="WARNING"),
+                logging_config=LoggingConfig(log_level="ERROR"),
             ),
         )
 

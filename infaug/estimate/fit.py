@@ -21,10 +21,8 @@ from infaug.descent import (
     set_rates,
     take_step,
 )
-from infaug.estimate.chance import tau_dropout, tau_noise
-from infaug.estimate.learned_transform import LearnedTransform
-from infaug.influence.gradient import with_bias
-from infaug.influence.score import relative_influence, upweight_influence
+from infaug.estimate.learned_transform import LearnedTransform, tau_dropout, tau_noise
+from infaug.influence.score import relative_influence, upweight_influence, with_bias
 from infaug.precision import autocast
 from infaug.randomness import Draws
 from infaug.types import Classifier

@@ -8,8 +8,7 @@ from torch import Tensor
 
 from infaug.classify.loss import soft_cross_entropy
 from infaug.config import EstimatorConfig
-from infaug.estimate.chance import tau_dropout, tau_noise
-from infaug.estimate.learned_transform import LearnedTransform
+from infaug.estimate.learned_transform import LearnedTransform, tau_dropout, tau_noise
 from infaug.randomness import Draws
 from infaug.types import Classifier
 from infaug.world import World

@@ -1,25 +1,88 @@
-"""E and G together: x -> tau -> x_aug, differentiable from end to end."""
+"""E, G and what varies a view of an image from the next: x -> tau -> x_aug."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from infaug.config import TransformConfig
-from infaug.estimate.estimator import Estimator
+from infaug.config import EstimatorConfig, TransformConfig
 from infaug.randomness import Draws, Purpose, generator
 from infaug.state import fill
-from infaug.transform.apply import apply_fields
-from infaug.transform.fields import Fields
+from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.generator import Generator
+from infaug.transform.layers import build_stack, descend_stack, layer_table
+
+
+def tau_noise(
+    config: EstimatorConfig, tau_size: int, draws: Draws
+) -> Float[Tensor, "B T"]:
+    """Gaussian noise to add to tau."""
+    return config.tau_noise * draws.normal(tau_size)
+
+
+def tau_dropout(
+    config: EstimatorConfig, tau_size: int, draws: Draws
+) -> Float[Tensor, "B T"] | None:
+    """Factors on tau: 0 with the configured probability p, else 1 / (1 - p).
+
+    The mean of a factor is 1 (Srivastava et al., 2014). None without dropout.
+    """
+    dropped = config.tau_dropout
+    if dropped == 0:
+        return None
+    kept = draws.fork("dropout").uniform(0, 1, tau_size) >= dropped
+    return kept.float() / (1 - dropped)
+
+
+@dataclass(frozen=True, eq=False)
+class Chance:
+    """All that is drawn for one view of each image."""
+
+    noise: Float[Tensor, "B T"]
+    """Added to tau."""
+    keep: Float[Tensor, "B T"] | None
+    """Factors on tau; None without dropout."""
+    changed: Bool[Tensor, "B"] | None
+    """Which images the view changes; None: all."""
+
+
+def draw_chance(
+    config: EstimatorConfig, tau_size: int, probability: float, draws: Draws
+) -> Chance:
+    """What `draws` say of one view of each image; each is changed by `probability`."""
+    return Chance(
+        noise=tau_noise(config, tau_size, draws),
+        keep=tau_dropout(config, tau_size, draws),
+        changed=None if probability == 1 else draws.uniform(0, 1) < probability,
+    )
+
+
+class Estimator(nn.Module):
+    """Four convolutions (three at 28 px) and a linear layer; tau lies in (-1, 1).
+
+    Layers are those of Lee et al. (ICLR 2019 submission, appendix A): 4x4 convolutions,
+    stride 1 then 2, ReLU, linear, tanh. Above 64 px see `transform.layers`.
+    """
+
+    def __init__(self, tau_size: int, channels: int, height: int, width: int):
+        super().__init__()
+        table = layer_table(height, width)
+        self.first, self.down = build_stack(channels, table)
+        self.linear = nn.Linear(table.bottom_features, tau_size)
+
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B T"]:
+        """Tau of each image in [0, 1]."""
+        return torch.tanh(self.linear(descend_stack(x, self.first, self.down, F.relu)))
 
 
 class LearnedTransform(nn.Module):
     """x_aug = G(x, keep * E(x) + noise).
 
-    The caller draws both, see `estimate.chance`; zero noise and no `keep` give E's mean
+    The caller draws both, see `draw_chance`; zero noise and no `keep` give E's mean
     view. E and G share one size of tau; both are built for images of one size. All
     fields are multiplied by `strength`, a part of the saved state: 1, until it is
     backed off.

@@ -42,6 +42,8 @@ CAME_LATER_IN_CLASSIFIER = (
     "freeze",
     "decay_norms",
     "label_smoothing",
+    "ema",
+    "bfloat16_gradients",
 )
 OF_LEARNING = ("transform", "estimator")
 OF_JUDGING = ("objective", "norm_floor")

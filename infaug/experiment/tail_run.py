@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from infaug.baselines.git.fit import fit_transfer
-from infaug.baselines.git.generator import StyleTransfer, build_networks
-from infaug.baselines.git.transfer import InvarianceTransfer
+from infaug.baselines.git_networks import StyleTransfer, build_networks
+from infaug.baselines.git_transfer import InvarianceTransfer, fit_transfer
 from infaug.classify.invariance import expected_divergence
 from infaug.config import GitConfig, NuisanceConfig, to_dict
 from infaug.data.dataset import Labelled

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infaug.baselines.git.transfer import InvarianceTransfer
-from infaug.baselines.tail_batches import TailBatches
+from infaug.baselines.git_transfer import InvarianceTransfer
+from infaug.baselines.long_tail import TailBatches
 from infaug.config import GitConfig, RunConfig, from_dict, to_dict
 from infaug.data.batches import Batches
 from infaug.experiment.grid import GridTraining, grid_training, recorded_training

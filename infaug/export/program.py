@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram, export
 
 from infaug.config import EstimatorConfig
-from infaug.estimate.chance import draw_chance
-from infaug.estimate.learned_transform import LearnedTransform
+from infaug.estimate.learned_transform import LearnedTransform, draw_chance
 from infaug.randomness import Draws
 
 TOLERANCE = 1e-4

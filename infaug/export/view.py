@@ -14,12 +14,10 @@ from torch.nn import functional as F
 
 from infaug.config import EstimatorConfig
 from infaug.config.fields import require
-from infaug.estimate.chance import Chance, draw_chance
-from infaug.estimate.learned_transform import LearnedTransform
+from infaug.estimate.learned_transform import Chance, LearnedTransform, draw_chance
 from infaug.estimate.policy import Choice, Policy
 from infaug.randomness import Draws
-from infaug.transform.apply import apply_fields
-from infaug.transform.fields import Fields
+from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.spatial import flow_of, pixel_grid
 
 

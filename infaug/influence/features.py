@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from infaug.influence.gradient import with_bias
+from infaug.influence.score import with_bias
 from infaug.types import Classifier
 
 

@@ -11,11 +11,10 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig, Solver
 from infaug.influence.conjugate import cg, pcg, refined
-from infaug.influence.dense import dense
+from infaug.influence.hessian import HasRoughSum, Rough
 from infaug.influence.kronecker import Factored, KroneckerInverse
 from infaug.influence.lissa import lissa
-from infaug.influence.operator import Damped, Operator, Solution
-from infaug.influence.rough import HasRoughSum, Rough
+from infaug.influence.operator import Damped, Operator, Solution, dense
 from infaug.precision import has_fast_bfloat16
 from infaug.randomness import Purpose
 

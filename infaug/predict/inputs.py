@@ -11,7 +11,7 @@ from pathlib import Path
 from infaug.data.decode import Encoded
 from infaug.data.names import (
     SUFFIXES,
-    composed,
+    class_label,
     is_image,
     is_no_label,
     is_parquet,
@@ -56,7 +56,7 @@ class Inputs:
         Raises:
             ValueError: for Parquet or a table that cannot be read or names no image.
         """
-        number = {composed(name): k for k, name in enumerate(model.class_names)}
+        number = {class_label(name): k for k, name in enumerate(model.class_names)}
         for file in self.files:
             if is_parquet(file.name):
                 place = location(str(file))
@@ -65,7 +65,7 @@ class Inputs:
                 place = location(str(file))
                 yield from _labelled(place, unlabelled_items(place, model.data), number)
             else:
-                above = (composed(folder.name) for folder in file.absolute().parents)
+                above = (class_label(folder.name) for folder in file.absolute().parents)
                 label = next(
                     (number[name] for name in above if name in number), UNKNOWN
                 )
@@ -124,5 +124,7 @@ def _labelled(
                 "as `class_names` into the schema's metadata",
                 stacklevel=3,
             )
-        known = UNKNOWN if is_no_label(label) else number.get(composed(label), UNKNOWN)
+        known = (
+            UNKNOWN if is_no_label(label) else number.get(class_label(label), UNKNOWN)
+        )
         yield Encoded(name, image, known)

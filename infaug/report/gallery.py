@@ -23,7 +23,7 @@ from infaug.report.figures import draw_flow
 from infaug.report.learned import drawn_fields, in_numbers, in_words
 from infaug.report.views import appearance, some_of_each_class
 from infaug.report.words import power
-from infaug.transform.apply import apply_fields
+from infaug.transform.fields import apply_fields
 from infaug.transform.spatial import flow_of, warp
 from infaug.trust import rank as ranking
 from infaug.trust.reload import Finished

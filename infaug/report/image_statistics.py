@@ -22,7 +22,7 @@ from infaug.record.atomic import write_json
 from infaug.record.folder import LOOKS_FILE
 from infaug.report.experiment_data import ExperimentData
 from infaug.report.learned import CHUNK, drawn_fields, sample_of_classes
-from infaug.transform.apply import apply_fields
+from infaug.transform.fields import apply_fields
 
 MIN_CHANGE = 2.0  # percent from black to white: a smaller one is hardly seen
 STANDARD_ERRORS = 2.0

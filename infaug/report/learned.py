@@ -10,8 +10,7 @@ from torch import Tensor
 from infaug.config import EstimatorConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
-from infaug.estimate.chance import draw_chance
-from infaug.estimate.learned_transform import LearnedTransform
+from infaug.estimate.learned_transform import LearnedTransform, draw_chance
 from infaug.randomness import Draws, generator
 from infaug.report.words import signed
 from infaug.transform.affine_flows import affine_flow, decompose, fit_affine

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.augment.base import build_base
-from infaug.augment.compose import Compose
 from infaug.augment.learned import Learned
+from infaug.augment.views import Compose
 from infaug.config import EstimatorConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.decode import Encoded, UnreadableError, open_image
@@ -32,9 +32,7 @@ from infaug.report.figures import plot_flow
 from infaug.report.words import short
 from infaug.training.methods import Method, methods_of
 from infaug.training.views import base_of
-from infaug.transform.appearance import recolour
-from infaug.transform.apply import apply_fields
-from infaug.transform.fields import Fields
+from infaug.transform.fields import Fields, apply_fields, recolour
 from infaug.transform.spatial import flow_of, warp
 from infaug.types import Augment
 from infaug.words import plural
@@ -207,8 +205,10 @@ def image_files(paths: Sequence[Path]) -> list[Path]:
             raise ValueError(f"{path} does not exist: give image files or a folder")
         inside = files_below(path) if path.is_dir() else [path]
         found += [file for file in inside if file.suffix.lower() in SUFFIXES]
+    if not paths:
+        raise ValueError("no image is named: give image files or a folder")
     if not found:
-        named = ", ".join(map(str, paths)) or "nothing is named"
+        named = ", ".join(map(str, paths))
         raise ValueError(f"{named}: no image ({', '.join(sorted(SUFFIXES))})")
     return found
 

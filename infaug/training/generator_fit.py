@@ -22,11 +22,14 @@ from infaug.descent import StepMetrics
 from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
-from infaug.transform.adversaries import build_adversaries
-from infaug.transform.critics import image_and_feature_critics, image_and_flow_critics
+from infaug.transform.affine_flows import start_covariance
+from infaug.transform.critics import (
+    build_adversaries,
+    image_and_feature_critics,
+    image_and_flow_critics,
+)
 from infaug.transform.fit import Batch, fit_generator
-from infaug.transform.reach import measure_reach
-from infaug.transform.start import start_covariance
+from infaug.transform.objective import measure_reach
 from infaug.world import World
 
 MEASURED_ON = 1000
@@ -131,7 +134,7 @@ class GeneratorFit:
             yield metrics
 
     def measure(self) -> dict[str, float]:
-        """How far the flows of G as it stands reach; see `transform.reach`."""
+        """How far the flows of G as it stands reach; see `transform.objective`."""
         first = torch.arange(min(MEASURED_ON, len(self.images)))
         x = to_float(self.images.select(first).images).to(self.device, self.dtype)
         draws = Draws.of_size(len(x), self.seed, "reach", device=self.device)

@@ -15,16 +15,14 @@ from torch.nn import functional as F
 
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
-from infaug.estimate.chance import draw_chance
-from infaug.influence.gradient import with_bias
-from infaug.influence.score import replace_influence
+from infaug.estimate.learned_transform import draw_chance
+from infaug.influence.score import replace_influence, with_bias
 from infaug.randomness import Draws
 from infaug.record.ledger_file import encode, ledger_name
 from infaug.record.training_logger import TrainingLogger
 from infaug.training.state import Training
 from infaug.transform.affine_flows import affine_flow, decompose, fit_affine
-from infaug.transform.apply import apply_fields
-from infaug.transform.fields import Fields
+from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.spatial import flow_of
 
 CHUNK = 250  # images that go through F together; fixed, so that bytes are

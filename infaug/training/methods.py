@@ -95,11 +95,12 @@ class Method:
             return splits.with_selection_trained
         return splits
 
-    @property
-    def solves_s_val(self) -> bool:
-        """Whether s_val is refreshed in this method: for E, or for weights."""
+    def solves_s_val(self, config: RunConfig) -> bool:
+        """Whether s_val is refreshed here: for E, for a policy, or for weights."""
         learns = self.is_learned and self.signal == "influence"
-        return self.is_reweighted or learns or self.learns_policy
+        if self.learns_policy:
+            learns = config.policy.signal == "influence"
+        return self.is_reweighted or learns
 
     @property
     def learns_policy(self) -> bool:
@@ -329,12 +330,12 @@ def _named(config: RunConfig) -> set[str]:
         names = names - {RANDOM} | set(RANDOM_METHODS)
     if unknown := names - set(METHODS):
         raise ValueError(
-            f"rows: there is no method {sorted(unknown)[0]!r}: choose among "
+            f"methods: there is no method {sorted(unknown)[0]!r}: choose among "
             f"{', '.join(METHODS)}, {RANDOM}"
         )
     if "oracle" in names and not config.data.shift.divides_use_from_training:
         raise ValueError(
-            "rows: the oracle trains on images shifted as the test images are: set "
+            "methods: the oracle trains on images shifted as the test images are: set "
             "--data.shift, or leave the oracle out"
         )
     if any(METHODS[name].generator == "final" for name in names):

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from infaug.data.dataset import Labelled, to_float
 from infaug.influence.features import check_deterministic, head_inputs
-from infaug.influence.gradient import head_gradient_sum
 from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.score import head_gradient_sum
 from infaug.influence.sharded import in_order
 from infaug.randomness import Draws, Purpose
 from infaug.types import Augment, Classifier

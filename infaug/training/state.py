@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from infaug.baselines.bilevel.lookahead import Lookahead
 from infaug.classify.backbone import Backbone, begin_backbone
 from infaug.classify.fit import build_optimizer as optimizer_of_classifier
 from infaug.classify.loss import loss_of_views
@@ -22,6 +21,7 @@ from infaug.data.shift import apply_shift
 from infaug.estimate.fit import InfluenceScores, Scores, influence_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.learned_transform import build_transform
+from infaug.estimate.lookahead import Lookahead, NetworkScores
 from infaug.estimate.policy import Policy, build_policy_optimizer
 from infaug.precision import autocast, dtype_of
 from infaug.state import (
@@ -165,7 +165,10 @@ class Training:
 
     def scores_of_views(self) -> Scores:
         """What E minimises from now on; F, in evaluation mode, and S stand still."""
-        config = self.config
+        config, influence = self.config, self.influence.to(self.device)
+        if self.method.learns_policy and config.policy.signal == "network":
+            floor = config.influence.norm_floor
+            return NetworkScores(self.classifier, influence, norm_floor=floor)
         if not self.method.looks_ahead:
             precision = config.classifier.precision
             return InfluenceScores(
@@ -173,7 +176,7 @@ class Training:
             )
         return Lookahead(
             self.classifier,
-            self.influence.to(self.device),
+            influence,
             config.bilevel,
             self.seed,
             "lookahead",

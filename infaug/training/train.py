@@ -70,7 +70,7 @@ class TrainingSpec:
         if self.method.learns_policy:
             silent = first_taught(self.config) * rounds.estimator_steps
             steps["estimate"] = estimator_steps(rounds) - silent
-        if self.method.solves_s_val:
+        if self.method.solves_s_val(self.config):
             steps["refresh"] = 1 if is_once else rounds.rounds - 1
         return steps
 
@@ -168,7 +168,7 @@ def train(
         run_alternation(training, splits, logger, services.solver)
         finish = partial(_finish, spec, training, splits, logger, inputs, scores_of)
         found = world.first(finish)
-        display.say(_summary(found))
+        display.say(_summary(found, splits.is_folded))
         return found
 
 
@@ -223,12 +223,13 @@ def _judged(training: Training, splits: Splits) -> State:
     return {"index": splits.at.test, "labels": labels, "log_probs": log_probs}
 
 
-def _summary(found: Mapping[str, Any]) -> str:
+def _summary(found: Mapping[str, Any], is_folded: bool) -> str:
     name = training_name(found["row"], found["seed"])
     split = next((s for s in ("test", "selection") if f"{s}_top1" in found), None)
     if split is None:
         return f"{name}: trained on all labelled images"
-    score = f"{found[f'{split}_top1']:.2f} % top-1 on {split}"
+    where = "out of fold" if split == "test" and is_folded else f"on {split}"
+    score = f"{found[f'{split}_top1']:.2f} % top-1 {where}"
     base = f" (base {found['base']})" if "base" in found else ""
     return f"{name}: {score}{base}"
 

@@ -8,18 +8,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.augment.base import after_crop, build_base, build_mixer, joined
-from infaug.augment.compose import Compose
-from infaug.augment.identity import Identity
-from infaug.augment.learned import Learned
-from infaug.augment.random_tau import RandomTau
+from infaug.augment.learned import Learned, RandomTau
 from infaug.augment.views import (
+    Compose,
+    Identity,
     Judge,
     Mixed,
     choose_view,
     make_views,
     weigh_views,
 )
-from infaug.baselines.reweight.weights import reweigh
+from infaug.baselines.reweight import reweigh
 from infaug.config import EstimatorConfig, RoundsConfig, RunConfig
 from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled

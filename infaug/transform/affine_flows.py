@@ -1,8 +1,8 @@
-"""Random affine flows, and the affine map that is closest to a flow.
+"""Random affine flows, the closest affine map of a flow, and how far G's flows reach.
 
-The flow critic takes the random ones for real; the parameters of G's own flows say how
-far G has come. A flow maps an output pixel to its source, (x, y) in [-1, 1], as in
-`transform/spatial.py`, but ranges speak of what the eye sees: the inverse map.
+The flow critic takes the random ones for real, and G begins with their covariance. A
+flow maps an output pixel to its source, (x, y) in [-1, 1], as in `transform.spatial`;
+ranges speak of what the eye sees: the inverse map.
 """
 
 import math
@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.config import AffineRanges
+from infaug.config import AdversarialConfig, AffineRanges, TransformConfig
 from infaug.randomness import Draws
+from infaug.transform.fields import num_field_channels
 from infaug.transform.spatial import flow_of, on_sides, pixel_grid
 
 
@@ -126,3 +127,41 @@ def _shear(degrees: Float[Tensor, "B"]) -> Float[Tensor, "B 2 2"]:
     tangent = degrees.deg2rad().tan()
     rows = [torch.stack([one, -tangent], dim=1), torch.stack([zero, one], dim=1)]
     return torch.stack(rows, dim=1)
+
+
+NUM_FLOWS = 4096
+FLOW_FIELDS = 6
+
+
+def start_covariance(
+    config: TransformConfig,
+    adversarial: AdversarialConfig,
+    channels: int,
+    height: int,
+    width: int,
+) -> Float[Tensor, "F F"]:
+    """Covariance of the fields over random tau, before tanh, when the fit begins.
+
+    For A and b that of random affine flows, times `start_share` squared; for colours
+    independent, with the spread of a G that is not fitted. Singular where a range or a
+    strength is zero.
+    """
+    draws = Draws.of_size(NUM_FLOWS, "start")
+    parameters = random_parameters(draws, adversarial.affine)
+    affine = compose(parameters, height, width).double()
+    identity = torch.eye(2, dtype=affine.dtype)
+    matrix = _shares((affine[:, :, :2] - identity).flatten(1), config.matrix_strength)
+    offset = _shares(affine[:, :, 2], config.offset_strength)
+    # What the strengths cannot reach is left to their ends.
+    before_tanh = torch.cat([matrix, offset], dim=1).clamp(-0.95, 0.95).atanh()
+    covariance = config.initial_spread**2 * torch.eye(
+        num_field_channels(channels), dtype=affine.dtype
+    )
+    share = adversarial.start_share**2
+    covariance[:FLOW_FIELDS, :FLOW_FIELDS] = share * before_tanh.T.cov()
+    return covariance
+
+
+def _shares(values: Float[Tensor, "B F"], strength: float) -> Float[Tensor, "B F"]:
+    """Values as shares of what a field reaches; a field without strength has none."""
+    return values / strength if strength > 0 else torch.zeros_like(values)

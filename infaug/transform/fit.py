@@ -16,9 +16,9 @@ from infaug.config import AdversarialConfig
 from infaug.descent import Guard, StepMetrics, cosine, set_rates, take_step
 from infaug.randomness import Draws
 from infaug.state import take_average
-from infaug.transform.adversaries import Adversaries
 from infaug.transform.affine_flows import random_affine_flows
-from infaug.transform.apply import apply_fields
+from infaug.transform.critics import Adversaries
+from infaug.transform.fields import apply_fields
 from infaug.transform.generator import Generator
 from infaug.transform.objective import (
     gradient_penalty,

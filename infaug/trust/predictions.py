@@ -16,8 +16,7 @@ from torch.nn.functional import one_hot
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
 from infaug.influence.features import head_inputs
-from infaug.influence.gradient import mean_head_gradient
-from infaug.influence.score import replace_influence
+from infaug.influence.score import mean_head_gradient, replace_influence
 from infaug.influence.validate import Validation, agreement, validate
 from infaug.randomness import Draws, generator
 from infaug.training.snapshot import CHUNK, shared_inputs

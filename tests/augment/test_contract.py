@@ -5,22 +5,31 @@ import torch
 import torchvision.transforms.v2.functional as TF
 from torchvision.transforms import v2
 
-from infaug.augment.affine import RandomAffine, inverse_affine
-from infaug.augment.aug_mix import AugMix
-from infaug.augment.auto_augment import AutoAugment
 from infaug.augment.base import build_base
-from infaug.augment.compose import Compose
-from infaug.augment.crop import CropFlip, ResizedCropFlip
-from infaug.augment.cutmix import CutMix
-from infaug.augment.identity import Identity
-from infaug.augment.learned import Learned
-from infaug.augment.mixup import MixUp
-from infaug.augment.per_image import SEEDS
-from infaug.augment.rand_augment import RandAugment
-from infaug.augment.random_erasing import RandomErasing
-from infaug.augment.random_tau import RandomTau
-from infaug.augment.trivial_augment import TrivialAugment
-from infaug.augment.views import Mixed, choose_view, make_views, weigh_views
+from infaug.augment.geometric import (
+    CropFlip,
+    RandomAffine,
+    ResizedCropFlip,
+    inverse_affine,
+)
+from infaug.augment.learned import Learned, RandomTau
+from infaug.augment.mixing import CutMix, MixUp
+from infaug.augment.policies import (
+    SEEDS,
+    aug_mix,
+    auto_augment,
+    rand_augment,
+    random_erasing,
+    trivial_augment,
+)
+from infaug.augment.views import (
+    Compose,
+    Identity,
+    Mixed,
+    choose_view,
+    make_views,
+    weigh_views,
+)
 from infaug.config import EstimatorConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
@@ -35,11 +44,11 @@ def augmenters(shape, dtype=torch.float32):
         "identity": Identity(),
         "affine": RandomAffine(),
         "wide_affine": RandomAffine(degrees=60, strength=1.5),
-        "rand_augment": RandAugment(magnitude=9),
-        "trivial_augment": TrivialAugment(),
-        "auto_augment": AutoAugment(),
-        "aug_mix": AugMix(),
-        "random_erasing": RandomErasing(1.0),
+        "rand_augment": rand_augment(magnitude=9),
+        "trivial_augment": trivial_augment(),
+        "auto_augment": auto_augment(),
+        "aug_mix": aug_mix(),
+        "random_erasing": random_erasing(1.0),
         "crop_flip": CropFlip(),
         "resized_crop_flip": ResizedCropFlip(),
         "random_tau": RandomTau(transform.generator),
@@ -220,7 +229,7 @@ def test_the_policies_leave_torch_s_own_random_state_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    RandAugment()(images((3, 32, 32)), Draws.of_size(4, "a"))
+    rand_augment()(images((3, 32, 32)), Draws.of_size(4, "a"))
     assert torch.rand(3).equal(expected)
 
 
@@ -252,7 +261,7 @@ def test_the_policies_are_torchvision_s_under_the_same_seeds(base, theirs):
 
 def test_a_share_of_the_images_loses_a_rectangle_of_at_most_a_third():
     x = torch.ones(200, 1, 16, 16)
-    lost = 1 - RandomErasing(0.25)(x, Draws.of_size(200, "a")).mean(dim=(1, 2, 3))
+    lost = 1 - random_erasing(0.25)(x, Draws.of_size(200, "a")).mean(dim=(1, 2, 3))
     assert 0.15 < (lost > 0).float().mean() < 0.35
     assert lost.max() < 0.36  # sides are whole pixels
 
@@ -263,14 +272,14 @@ def test_a_base_is_parts_with_their_numbers():
     wide = build_base("affine:60x1.5")(x, draws.fork())
     assert wide.equal(RandomAffine(60, 1.5)(x, draws.fork()))
     both = build_base("crop_flip+randaugment:5")(x, draws.fork())
-    composed = Compose(CropFlip(), RandAugment(5))(x, draws.fork())
+    composed = Compose(CropFlip(), rand_augment(5))(x, draws.fork())
     assert both.equal(composed)
 
 
 def test_a_magnitude_of_zero_keeps_most_images_almost_as_they_are():
     x = images((3, 32, 32), 64)
     mild, strong = (
-        (RandAugment(m)(x, Draws.of_size(64, "a")) - x).abs().mean((1, 2, 3)).median()
+        (rand_augment(m)(x, Draws.of_size(64, "a")) - x).abs().mean((1, 2, 3)).median()
         for m in (0, 20)
     )
     assert mild < strong / 3

@@ -5,13 +5,10 @@ import torch
 from scipy import stats
 from torchvision.transforms import v2
 
-from infaug.augment.affine import RandomAffine
 from infaug.augment.base import build_base, build_mixer
-from infaug.augment.cutmix import CutMix
-from infaug.augment.identity import Identity
-from infaug.augment.mixing import partners, shares
-from infaug.augment.mixup import MixUp
-from infaug.augment.views import Mixed, make_views
+from infaug.augment.geometric import RandomAffine
+from infaug.augment.mixing import CutMix, MixUp, partners, shares
+from infaug.augment.views import Identity, Mixed, make_views
 from infaug.randomness import Draws
 
 MIXERS = [MixUp(0.4), CutMix(1.0)]

@@ -9,16 +9,15 @@ from tiny import CONFIG
 from torch import Tensor
 from torch.func import functional_call
 
-from infaug.baselines.bilevel.lookahead import Logits, Lookahead
 from infaug.classify.network import build_classifier
 from infaug.config import BilevelConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import build_transform
+from infaug.estimate.lookahead import Logits, Lookahead
 from infaug.experiment.trainings import plan_trainings
 from infaug.influence.features import head_inputs
-from infaug.influence.gradient import mean_head_gradient
-from infaug.influence.score import upweight_influence
+from infaug.influence.score import mean_head_gradient, upweight_influence
 from infaug.training.alternation import estimate
 from infaug.training.methods import METHODS
 from infaug.training.state import Training

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from infaug.baselines.delayed import balanced_indices, delayed_indices
+from infaug.baselines.long_tail import balanced_indices, delayed_indices
 from infaug.data.batches import batch_indices
 
 LABELS = torch.tensor([0] * 90 + [2] * 9 + [3])  # no image of class 1

@@ -9,7 +9,7 @@ from cases import CASES, Case
 from settled import settled
 from tiny import CONFIG
 
-from infaug.baselines.reweight.weights import helpful_shares, reweigh
+from infaug.baselines.reweight import helpful_shares, reweigh
 from infaug.data.problem import load_splits
 from infaug.influence.score import upweight_influence
 from infaug.training.alternation import classify, refresh

@@ -2,9 +2,9 @@
 
 import torch
 
-from infaug.baselines.git.generator import build_networks
-from infaug.baselines.git.transfer import InvarianceTransfer
-from infaug.baselines.tail_batches import TailBatches
+from infaug.baselines.git_networks import build_networks
+from infaug.baselines.git_transfer import InvarianceTransfer
+from infaug.baselines.long_tail import TailBatches
 from infaug.config import GitConfig
 from infaug.data.batches import Batches
 from infaug.data.digits import digits

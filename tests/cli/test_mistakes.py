@@ -65,7 +65,7 @@ MISTAKES = {
     ],
     "report": [
         ("report {new}", ["{new} was not found", "--out of an `infaug fit`"]),
-        ("report {run} {text}", ["{text}", "is no run of infaug"]),
+        ("report {run} {text}", ["{text}", "is no experiment of infaug"]),
         ("report {run} --out {text}/a/b.html", ["a/b.html", "choose another --out"]),
         ("report", ["name a run", "infaug report RUN"]),
         ("report {run} --ou x", ["--ou", "--out"]),

@@ -118,10 +118,18 @@ def test_a_single_class_folder_is_refused(tmp_path, write_images, image):
         load(DataConfig(source=path))
 
 
-@pytest.mark.parametrize("test", [("cat", "cow"), ("cat",), ("cat", "cow", "dog")])
-def test_train_and_test_folders_must_have_the_same_classes(
+@pytest.mark.parametrize("test", [("cat", "cow"), ("cat", "cow", "dog")])
+def test_a_class_of_test_that_train_lacks_is_refused(
     tmp_path, write_images, image, test
 ):
     path = write_images(tmp_path, both_splits(image, test))
-    with pytest.raises(ValueError, match="train and test differ in classes"):
+    with pytest.raises(ValueError, match=r"test split of .* has the class 'cow'"):
         load(DataConfig(source=path))
+
+
+def test_a_class_that_test_lacks_is_named(tmp_path, write_images, image):
+    path = write_images(tmp_path, both_splits(image, ("dog",)))
+    with pytest.warns(UserWarning, match="test split has no image of cat: 1 of 2"):
+        source = load(DataConfig(source=path))
+    assert source.test is not None
+    assert source.test.labels.tolist() == [1]

@@ -78,11 +78,11 @@ class Head:
         raylets = [node["raylet"] for node in nodes]
         return {each["nodeId"] for each in raylets if each.get("state") == "ALIVE"}
 
-    def has(self, resource: str) -> bool:
-        """Whether a node that is alive has a resource."""
+    def groups(self) -> set[str]:
+        """The autoscaler's groups that have a node which is alive."""
         nodes = self.ask("/nodes?view=summary")["data"]["summary"]
         alive = [n["raylet"] for n in nodes if n["raylet"].get("state") == "ALIVE"]
-        return any(resource in each.get("resourcesTotal", {}) for each in alive)
+        return {each["nodeTypeName"] for each in alive}
 
     def num_nodes(self) -> int:
         """How many they are."""

@@ -41,7 +41,7 @@ def seconds_until(is_true, limit_s: float, what: str) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_where_spot_is_refused_an_on_demand_node_comes_and_training_goes_on(tmp_path):
     groups = {
         "spot": {"resources": {"CPU": 1}, "priority": 1},
@@ -52,11 +52,11 @@ def test_where_spot_is_refused_an_on_demand_node_comes_and_training_goes_on(tmp_
     with growing_head(groups, refuses=str(refuses), **cloud) as cluster:
         running = start(cluster, out, most=1, await_s=300)
         await_workers(1, running, out)
-        assert not cluster.has("on_demand"), "spot comes first"
+        assert "on_demand" not in cluster.groups(), "spot comes first"
         refuses.touch()
         kill_group("spot")
         seconds = seconds_until(
-            lambda: cluster.has("on_demand"), 60, "no on-demand node comes"
+            lambda: "on_demand" in cluster.groups(), 60, "no on-demand node comes"
         )
         print(f"CHAOS 1 of 1: an on-demand node {seconds:.0f} s after spot was lost")
         seconds_until(lambda: len(workers_of(out)) > 1, 120, "training stands still")
@@ -65,7 +65,7 @@ def test_where_spot_is_refused_an_on_demand_node_comes_and_training_goes_on(tmp_
         running.wait()
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_stopped_worker_is_replaced_in_two_minutes_and_the_bytes_are_the_same(
     tmp_path,
 ):
@@ -85,7 +85,7 @@ def test_a_stopped_worker_is_replaced_in_two_minutes_and_the_bytes_are_the_same(
     assert contents(out) == contents(calm)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_lock_that_a_dead_host_held_for_90_s_delays_a_run_and_does_not_end_it(
     tmp_path,
 ):
@@ -103,7 +103,7 @@ def test_a_lock_that_a_dead_host_held_for_90_s_delays_a_run_and_does_not_end_it(
     assert contents(out) == contents(calm)
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 def test_eight_nodes_that_come_one_by_one_cause_two_restarts_at_most(tmp_path):
     """In a quarter of the time: a node in 5 s, not 20, and --resize-s 37.5, not 150."""
     nine = {"batch_groups": 9, "batch_size": 90}
@@ -151,7 +151,7 @@ def marked(folder: Path, times: int) -> bool:
     return number < times
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_workers_whose_setup_fails_three_times_train_in_the_end(
     here, tmp_path, monkeypatch
 ):
@@ -176,7 +176,8 @@ def test_workers_whose_setup_fails_three_times_train_in_the_end(
     monkeypatch.setattr(restarts, "SETUP_PAUSE_S", 0.1)
     monkeypatch.setattr(train, "TorchConfig", Failing)
     began = time.monotonic()
-    result = train.fit_on_workers(TINY, tmp_path / "run", Span.of(2), shown=False)
+    config = replace(TINY, rows=("base",))
+    result = train.fit_on_workers(config, tmp_path / "run", Span.of(2), shown=False)
     seconds = time.monotonic() - began
     assert len(list((tmp_path / "marks").iterdir())) == 4
     assert "methods" in result
@@ -227,7 +228,7 @@ class SlowPool:
         self.pool.__exit__(*given)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_no_collective_waits_for_a_slow_solver_and_the_bytes_are_the_same(
     here, tmp_path, monkeypatch
 ):

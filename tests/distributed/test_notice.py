@@ -11,7 +11,7 @@ from .elastic import CONFIG, await_workers, start
 from .heads import head, kill_node
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 
 PREEMPTED = ("GET", "/computeMetadata/v1/instance/preempted")
 NOTICE_S = 10.0  # until the checkpoint is on disk; Google gives thirty
@@ -33,7 +33,8 @@ def test_a_cloud_that_gives_notice_leaves_a_checkpoint_that_was_not_due(tmp_path
                 assert running.poll() is None, "the run ended too early"
                 assert time.monotonic() < began + NOTICE_S, "no checkpoint was taken"
                 time.sleep(0.1)
-            print(f"a checkpoint {time.monotonic() - began:.1f} s after the notice")
+            seconds = time.monotonic() - began
+            print(f"CHAOS 1 of 1: a checkpoint {seconds:.1f} s after the notice")
             kill_node(node)
             await_workers(1, running, out)
             running.kill()

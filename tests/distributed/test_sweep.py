@@ -75,24 +75,20 @@ def test_every_trial_ends_once_and_a_second_start_runs_only_what_is_new(
             report(Progress(steps=steps, loss=loss, top1=90.0, seconds=0.1))
 
     plan = planned(tmp_path / "sweep", trials=4, reduction=2)
-    log = run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
+    run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
     first = ended(plan)
     assert set(first) == set(names(4))
     assert first["t00"] == "completed"
     assert first["t01"] == "failed"
     assert plan.ledger().trials["t01"].why == "the loss is not finite"
-    assert log.num_trials == 4
-    assert log.overhead_s is not None
 
     before = (plan.out / "sweep.jsonl").read_text()
-    again = run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
-    assert again.num_trials == 0
+    run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
     assert (plan.out / "sweep.jsonl").read_text() == before
 
     # ASHA remembers: the fifth trial is the worst of all at every milestone.
     more = replace(plan, how=replace(plan.how, trials=5))
-    log = run_trials(more, more.ledger(), cluster, shown=False, work=work)
-    assert log.num_trials == 1
+    run_trials(more, more.ledger(), cluster, shown=False, work=work)
     assert ended(more)["t04"] == "stopped"
     assert set(ended(more)) == set(names(5))
 

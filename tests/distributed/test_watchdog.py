@@ -5,7 +5,7 @@ import time
 import pytest
 
 pytest.importorskip("ray")
-from infaug.distributed.watchdog import Watchdog
+from infaug.distributed.restarts import Watchdog
 from infaug.timer import Timer
 
 MIN_S = 0.5

@@ -2,8 +2,7 @@ import torch
 
 from infaug.augment.learned import Learned
 from infaug.config import EstimatorConfig, TransformConfig
-from infaug.estimate.chance import tau_dropout, tau_noise
-from infaug.estimate.learned_transform import build_transform
+from infaug.estimate.learned_transform import build_transform, tau_dropout, tau_noise
 from infaug.randomness import Draws
 
 

@@ -2,8 +2,7 @@ import pytest
 import torch
 
 from infaug.config import TransformConfig
-from infaug.estimate.estimator import Estimator
-from infaug.estimate.learned_transform import build_transform
+from infaug.estimate.learned_transform import Estimator, build_transform
 
 
 def test_layers_are_the_papers_tables():

@@ -237,7 +237,7 @@ def test_killed_anywhere_it_continues_and_ends_with_the_same_lines(
 
 
 def test_a_cell_is_not_continued_on_other_images_than_it_began_with(tmp_path):
-    (work,) = work_of([replace(TABLE, rows=("none",))], None, 1)
+    (work,) = work_of([replace(TABLE, methods=("none",))], None, 1)
     site = Site(work=tmp_path)
     found = run_grid_training(work, site, shown=False)
     (folder,) = tmp_path.iterdir()
@@ -261,7 +261,7 @@ def test_a_cell_is_not_continued_on_other_images_than_it_began_with(tmp_path):
 
 
 def test_the_line_of_a_tuned_base_says_what_it_chose_from(tmp_path):
-    (work,) = work_of([replace(TABLE, rows=("base_tuned",))], None, 1)[:1]
+    (work,) = work_of([replace(TABLE, methods=("base_tuned",))], None, 1)[:1]
     record = run_grid_training(work, Site(work=tmp_path), shown=False)
     assert set(record["candidates"]) == {"affine:20", "affine:60"}
     assert record["base"] in record["candidates"]
@@ -282,7 +282,7 @@ def results_of(path: Path, tops: dict[str, list[float]]) -> Results:
 
 
 def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
-    table = replace(TABLE, rows=(*ROWS_SHOWN, "base_tuned", "oracle"))
+    table = replace(TABLE, methods=(*ROWS_SHOWN, "base_tuned", "oracle"))
     results = results_of(
         tmp_path / "r.jsonl",
         {
@@ -308,7 +308,7 @@ def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
 
 def test_without_a_gap_to_close_no_share_is_claimed(tmp_path):
     found = {"base": [90.0], "oracle": [92.9], "base_learned": [92.0]}
-    table = replace(TABLE, rows=("base", "base_learned", "oracle"))
+    table = replace(TABLE, methods=("base", "base_learned", "oracle"))
     text = grid_markdown(table, results_of(tmp_path / "r.jsonl", found), 1, "x")
     assert "share of the gap" not in text
 

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, one_hot
 
-from infaug.influence.gradient import with_bias
+from infaug.influence.score import with_bias
 from infaug.randomness import Draws, generator
 
 NUM_TRAIN, NUM_FEATURES = 1000, 64

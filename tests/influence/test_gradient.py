@@ -3,7 +3,7 @@ import reference
 import torch
 from cases import CASES, Case
 
-from infaug.influence.gradient import (
+from infaug.influence.score import (
     gradient_norm,
     head_gradients,
     mean_head_gradient,

@@ -4,12 +4,12 @@ import pytest
 import torch
 from cases import CASES, Case
 
-from infaug.influence.gradient import mean_head_gradient, with_bias
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.lissa import lissa
 from infaug.influence.network import NetworkHessian
 from infaug.influence.operator import Damped
 from infaug.influence.recursion import Plan, find_scale, recursion
+from infaug.influence.score import mean_head_gradient, with_bias
 from infaug.influence.sharded import ShardedHessian
 from infaug.randomness import generator
 

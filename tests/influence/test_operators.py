@@ -7,11 +7,10 @@ from torch.func import functional_call
 
 from infaug.classify.network import build_classifier
 from infaug.influence.conjugate import pcg
-from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.hessian import LastLayerHessian, Rough
 from infaug.influence.kronecker import KroneckerInverse, factor_sums
 from infaug.influence.network import NetworkHessian
 from infaug.influence.operator import Damped
-from infaug.influence.rough import Rough
 from infaug.influence.sharded import ShardedHessian
 from infaug.randomness import generator
 

@@ -3,7 +3,7 @@ import reference
 import torch
 from cases import CASES, Case
 
-from infaug.influence.refit import head_loss, refit_head
+from infaug.influence.validate import head_loss, refit_head
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 

@@ -4,13 +4,13 @@ import torch
 from cases import CASES, Case
 from torch import Tensor, nn
 
-from infaug.influence.gradient import with_bias
-from infaug.influence.refit import head_loss, refit_head
 from infaug.influence.score import (
     relative_influence,
     replace_influence,
     upweight_influence,
+    with_bias,
 )
+from infaug.influence.validate import head_loss, refit_head
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 

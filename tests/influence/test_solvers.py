@@ -7,14 +7,11 @@ from cases import CASES, Case
 from torch import Tensor
 
 from infaug.influence.conjugate import cg, pcg, refined
-from infaug.influence.dense import dense
-from infaug.influence.gradient import mean_head_gradient, with_bias
-from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.hessian import HasRoughSum, LastLayerHessian, Rough
 from infaug.influence.kronecker import Factored, FactorSums, KroneckerInverse
-from infaug.influence.operator import Damped, Operator, Solution
-from infaug.influence.refit import refit_head
-from infaug.influence.rough import HasRoughSum, Rough
-from infaug.influence.score import upweight_influence
+from infaug.influence.operator import Damped, Operator, Solution, dense
+from infaug.influence.score import mean_head_gradient, upweight_influence, with_bias
+from infaug.influence.validate import refit_head
 from infaug.randomness import generator
 
 

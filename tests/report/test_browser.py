@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from pictured import pictured_run
 
-from infaug.report.page import write_report
+from infaug.report.experiment_page import write_report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)

@@ -15,6 +15,7 @@ from infaug.estimate.learned_transform import build_transform
 from infaug.export.card import looks_in
 from infaug.record.folder import RunFolder
 from infaug.report.experiment_data import read_experiment
+from infaug.report.experiment_page import Drawing, report_at_end
 from infaug.report.image_statistics import (
     TowardTarget,
     compare,
@@ -25,7 +26,7 @@ from infaug.report.image_statistics import (
     statistics_of_views,
     warning_of,
 )
-from infaug.report.page import Drawing, render, report_at_end
+from infaug.report.page import render
 
 CLASSES = torch.arange(2)
 

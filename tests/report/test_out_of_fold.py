@@ -4,6 +4,7 @@ import pytest
 from pictured import EACH, NAMES, folded_run, pictured_run
 
 from infaug.report.experiment_data import read_experiment
+from infaug.report.experiment_page import write_report
 from infaug.report.out_of_fold import (
     calibration,
     confused_pairs,
@@ -11,7 +12,6 @@ from infaug.report.out_of_fold import (
     judgements,
     mistakes,
 )
-from infaug.report.page import write_report
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from infaug.config import TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.report.pictures import draw_against_class_size
 from infaug.report.views import appearance, draw_interpolation, interpolate
-from infaug.transform.apply import apply_fields
+from infaug.transform.fields import apply_fields
 from infaug.transform.spatial import flow_of, warp
 
 

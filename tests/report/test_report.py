@@ -17,7 +17,7 @@ from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
 from infaug.config import in_mode
 from infaug.report.experiment_data import read_experiment
-from infaug.report.page import report_at_end, write_report
+from infaug.report.experiment_page import report_at_end, write_report
 from infaug.report.settings import command
 from infaug.report.verdict import conclude
 from infaug.report.words import MINUS
@@ -206,7 +206,7 @@ def test_a_picture_that_fails_leaves_the_others(run, tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("a bug of ours")
 
-    monkeypatch.setattr("infaug.report.page.rank_views", fail)
+    monkeypatch.setattr("infaug.report.experiment_page.rank_views", fail)
     with pytest.warns(UserWarning, match="was not drawn: RuntimeError: a bug of ours"):
         page = Page(write_report(run, out=tmp_path / "page.html").read_text())
     assert "Not drawn: RuntimeError: a bug of ours" in page.part("extremes")
@@ -218,7 +218,7 @@ def test_a_finished_run_does_not_fail_for_its_report(tmp_path, run, monkeypatch)
     assert re.match(
         "report: not drawn .*no experiment of infaug.*; infaug report somewhere", said
     )
-    monkeypatch.setattr("infaug.report.page.Drawing", pytest.fail)
+    monkeypatch.setattr("infaug.report.experiment_page.Drawing", pytest.fail)
     (tmp_path / "report.html").write_text("an old one")
     assert report_at_end(tmp_path, "here", is_new=False) == ["report: here/report.html"]
 

@@ -8,7 +8,7 @@ import pytest
 from finished import finished_run
 
 from infaug.report.experiment_data import read_experiment
-from infaug.report.page import write_report
+from infaug.report.experiment_page import write_report
 from infaug.report.results import MAX_CLASSES, by_class, left_out, method_results
 from infaug.training.methods import RANDOM, RANDOM_METHODS
 

@@ -22,8 +22,7 @@ from infaug.training.ledger import Ledger, shown
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
 from infaug.transform.affine_flows import compose, random_parameters
-from infaug.transform.appearance import recolour
-from infaug.transform.fields import Fields
+from infaug.transform.fields import Fields, recolour
 from infaug.world import World
 
 NUM = 7

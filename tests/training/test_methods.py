@@ -35,14 +35,14 @@ def test_quick_controls_are_the_closest_ones():
 
 
 def test_named_rows_are_run_whatever_the_controls_with_the_one_they_need():
-    config = RunConfig(controls="full", methods=("base_random_final", "none"))
+    config = RunConfig(controls="full", rows=("base_random_final", "none"))
     assert names(config) == ["none", "base_learned", "base_random_final"]
 
 
 @pytest.mark.parametrize("controls", ["full", "quick", "none"])
 def test_other_methods_are_run_only_where_they_are_named(controls):
     assert not set(SIBLINGS) & set(names(RunConfig(controls=controls, data=SHIFTED)))
-    named = RunConfig(controls=controls, methods=("mixup", "trivial_learned"))
+    named = RunConfig(controls=controls, rows=("mixup", "trivial_learned"))
     assert names(named) == ["mixup", "trivial_learned"]
 
 
@@ -61,18 +61,19 @@ def test_the_policies_are_the_methods_that_learn_nothing():
 
 def test_neighbours_use_influence_images_otherwise_each_with_what_it_needs():
     reweighted, bilevel = (METHODS[name] for name in NEIGHBOURS)
-    assert reweighted.solves_s_val
+    assert reweighted.solves_s_val(RunConfig())
     assert not reweighted.is_learned
     assert bilevel.is_learned
-    assert not bilevel.solves_s_val
+    assert not bilevel.solves_s_val(RunConfig())
     assert all(
-        METHODS[n].solves_s_val == (METHODS[n].is_learned or METHODS[n].learns_policy)
+        METHODS[n].solves_s_val(RunConfig())
+        == (METHODS[n].is_learned or METHODS[n].learns_policy)
         for n in set(METHODS) - set(NEIGHBOURS)
     )
 
 
 @pytest.mark.parametrize(
-    ("row", "message"), [("bass", "no row 'bass'"), ("oracle", "the oracle")]
+    ("row", "message"), [("bass", "no method 'bass'"), ("oracle", "the oracle")]
 )
 def test_rows_that_cannot_be_run_are_refused(row, message):
     with pytest.raises(ValueError, match=message):

@@ -10,11 +10,10 @@ from torch.nn import functional as F
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import to_float
 from infaug.data.problem import load_splits
-from infaug.influence.dense import dense
 from infaug.influence.features import head_inputs
-from infaug.influence.gradient import mean_head_gradient
 from infaug.influence.hessian import LastLayerHessian
-from infaug.influence.operator import Damped
+from infaug.influence.operator import Damped, dense
+from infaug.influence.score import mean_head_gradient
 from infaug.randomness import generator
 from infaug.training.alternation import refresh
 from infaug.training.methods import METHODS

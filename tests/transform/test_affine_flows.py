@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as TF
 
-from infaug.augment.affine import RandomAffine, inverse_affine
+from infaug.augment.geometric import RandomAffine, inverse_affine
 from infaug.config import AffineRanges
 from infaug.randomness import Draws
 from infaug.transform.affine_flows import (

@@ -1,6 +1,6 @@
 import torch
 
-from infaug.transform.appearance import recolour
+from infaug.transform.fields import recolour
 
 
 def test_a_constant_filter_is_a_colour_matrix_and_a_bias():

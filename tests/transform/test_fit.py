@@ -17,16 +17,20 @@ from infaug.data.digits import digits
 from infaug.descent import Guard
 from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.randomness import Draws
-from infaug.transform.adversaries import Adversaries, build_adversaries
-from infaug.transform.critics import image_and_feature_critics, image_and_flow_critics
+from infaug.transform.affine_flows import start_covariance
+from infaug.transform.critics import (
+    Adversaries,
+    build_adversaries,
+    image_and_feature_critics,
+    image_and_flow_critics,
+)
 from infaug.transform.fit import (
     Batch,
     critics_step,
     fit_generator,
     generator_step,
 )
-from infaug.transform.reach import NAMES, measure_reach
-from infaug.transform.start import start_covariance
+from infaug.transform.objective import NAMES, measure_reach
 from infaug.world import World
 
 ALONE = World()

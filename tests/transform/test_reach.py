@@ -7,7 +7,7 @@ from infaug.config import AffineRanges, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
 from infaug.transform.affine_flows import random_parameters
-from infaug.transform.reach import NAMES, measure_reach, positions
+from infaug.transform.objective import NAMES, measure_reach, positions
 
 RANGES = AffineRanges()
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from infaug.estimate.estimator import Estimator
+from infaug.estimate.learned_transform import Estimator
 from infaug.transform.critics import FlowCritic, ImageCritic
-from infaug.transform.shape import layer_table
+from infaug.transform.layers import layer_table
 
 
 def test_e_and_critics_have_eight_layers_at_224():

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from infaug.transform.apply import apply_fields
-from infaug.transform.fields import Fields
+from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.spatial import (
     flow_of,
     pixel_grid,

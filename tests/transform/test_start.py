@@ -4,9 +4,8 @@ import torch
 from infaug.config import AdversarialConfig, AffineRanges, TransformConfig
 from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.randomness import Draws
-from infaug.transform.affine_flows import random_affine_flows
+from infaug.transform.affine_flows import random_affine_flows, start_covariance
 from infaug.transform.spatial import flow_of
-from infaug.transform.start import start_covariance
 
 
 def test_a_fit_begins_with_the_covariance_of_the_real_flows():

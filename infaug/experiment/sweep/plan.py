@@ -11,6 +11,7 @@ OUT/*.png              pictures
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,20 @@ class Sweep:
         """Of F, in every trial."""
         rounds = self.config.rounds
         return rounds.rounds * rounds.classifier_steps
+
+    @property
+    def grace_steps(self) -> int:
+        """Of F, before a trial may be stopped or exchanged."""
+        return math.ceil(self.how.grace * self.steps)
+
+    @property
+    def rungs(self) -> list[int]:
+        """Steps at which ASHA compares trials, before the last."""
+        found, steps = [], float(self.grace_steps)
+        while steps < self.steps:
+            found.append(int(steps))
+            steps *= self.how.reduction
+        return found
 
     def trial(self, changes: Mapping[str, Any]) -> Trial:
         """What is trained with some changes.

@@ -5,15 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from infaug.baselines.git.adain import adain
-from infaug.baselines.git.fit import fit_transfer
-from infaug.baselines.git.generator import build_networks
-from infaug.baselines.git.objective import (
+from infaug.baselines.git_networks import adain, build_networks
+from infaug.baselines.git_transfer import (
+    InvarianceTransfer,
     critics_loss,
+    fit_transfer,
     generator_losses,
     realism_loss,
 )
-from infaug.baselines.git.transfer import InvarianceTransfer
 from infaug.config import GitConfig
 from infaug.data.digits import digits
 from infaug.randomness import Draws
