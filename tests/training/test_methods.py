@@ -35,14 +35,14 @@ def test_quick_controls_are_the_closest_ones():
 
 
 def test_named_rows_are_run_whatever_the_controls_with_the_one_they_need():
-    config = RunConfig(controls="full", rows=("base_random_final", "none"))
+    config = RunConfig(controls="full", methods=("base_random_final", "none"))
     assert names(config) == ["none", "base_learned", "base_random_final"]
 
 
 @pytest.mark.parametrize("controls", ["full", "quick", "none"])
 def test_other_methods_are_run_only_where_they_are_named(controls):
     assert not set(SIBLINGS) & set(names(RunConfig(controls=controls, data=SHIFTED)))
-    named = RunConfig(controls=controls, rows=("mixup", "trivial_learned"))
+    named = RunConfig(controls=controls, methods=("mixup", "trivial_learned"))
     assert names(named) == ["mixup", "trivial_learned"]
 
 
