@@ -175,8 +175,7 @@ def choose_learned(
         which = f"method {method}" if method else "a learned method"
         raise ValueError(
             f"{folder.path} has no finished training of {which}: it can be exported "
-            "once "
-            f"its first seed is finished; learned methods are {', '.join(learned)}"
+            f"once its first seed is finished; learned methods are {', '.join(learned)}"
         )
     chosen = _least(folder, finished, method, seed)
     if chosen.found.get("strength") == 0:
@@ -213,9 +212,8 @@ def choose_classifier(
     if not finished:
         which = f"of method {method} " if method else ""
         raise ValueError(
-            f"{folder.path} has no finished training {which}yet: it has one "
-            "once the first "
-            "seed of a method is finished"
+            f"{folder.path} has no finished training {which}yet: it has one once the "
+            "first seed of a method is finished"
         )
     return _least(folder, finished, method, seed)
 
@@ -241,7 +239,7 @@ def _least(
             f"{', '.join(map(str, sorted(seeds)))}"
         )
     if method is None and len(finished) > 1:
-        how = f"row of least mean selection loss among {', '.join(finished)}; {how}"
+        how = f"method of least mean selection loss among {', '.join(finished)}; {how}"
     return FinishedTraining(
         folder=folder, method=METHODS[name], seed=number, how=how, found=seeds[number]
     )

@@ -72,14 +72,14 @@ MISTAKES = {
     ],
     "influence validate": [
         ("influence validate {new}", ["{new}", "give the --out of an `infaug fit`"]),
-        ("influence validate {run} --method bast", ["row bast", "it has"]),
+        ("influence validate {run} --method bast", ["method bast", "it has"]),
         ("influence validate {run} --seed 5", ["seed 5", "it has"]),
         ("influence validate {run} --samples many", ["--samples", "many"]),
         ("influence validate", ["Run folder", "--help"]),
     ],
     "influence rank": [
         ("influence rank {new}", ["{new}", "give the --out of an `infaug fit`"]),
-        ("influence rank {run} --method oracle", ["row oracle", "it has"]),
+        ("influence rank {run} --method oracle", ["method oracle", "it has"]),
         ("influence rank {run} --draws 0", ["--draws", ">= 1"]),
         ("influence rank {run} --top -1", ["--top", ">= 1"]),
         ("influence rank {run} --tops 3", ["--tops", "--top"]),

@@ -193,4 +193,4 @@ def test_a_row_that_was_not_run_is_refused(finished_run, capsys):
     assert (
         main(["influence", "rank", str(finished_run), "--method", "base"]) == BAD_INPUT
     )
-    assert "has no finished cell of row base" in capsys.readouterr().err
+    assert "has no finished training of method base" in capsys.readouterr().err
