@@ -48,7 +48,7 @@ from infaug.report.settings import command, settings_of
 from infaug.report.verdict import conclude
 from infaug.report.views import load_transform
 from infaug.report.words import number
-from infaug.training.rows import POLICY_FROM, ROWS
+from infaug.training.methods import METHODS, POLICY_FROM
 from infaug.trust.reload import Finished, reload
 
 REPORT = "report.html"
@@ -133,11 +133,11 @@ class Drawing:
     def transforms(self) -> dict[str, LearnedTransform]:
         """E and G of every learned method that finished this seed, headline first."""
         experiment, seed = self.experiment, self.finished.cell.seed
-        headline = self.finished.cell.row.name
+        headline = self.finished.cell.method.name
         methods = [
             method
             for method, found in experiment.found.items()
-            if ROWS[method].is_learned and seed in found
+            if METHODS[method].is_learned and seed in found
         ]
         if not methods:
             raise ValueError("no training of E and G is finished")
@@ -269,7 +269,11 @@ class Drawing:
 
     def _shared(self) -> dict[str, Any]:
         cell = self.finished.cell
-        return {"method": cell.row.name, "seed": cell.seed, "is_large": self.is_large}
+        return {
+            "method": cell.method.name,
+            "seed": cell.seed,
+            "is_large": self.is_large,
+        }
 
     def _pictures(self) -> Context:
         """Images before and after, for every learned method."""
@@ -280,7 +284,7 @@ class Drawing:
             shown = before_and_after(transform, splits.train, config, num)
             galleries.append((method, shown))
         aims = examples(splits.influence, NUM_AIMS, "influence image")
-        on_base = self.finished.cell.row.learns_on_base
+        on_base = self.finished.cell.method.learns_on_base
         return {**shared, "galleries": galleries, "on_base": on_base, "aims": aims}
 
     def _toward(self) -> Context:
