@@ -50,7 +50,7 @@ CLASSIFIER = ClassifierConfig(
 CONFIG = RunConfig(
     classifier=CLASSIFIER,
     rounds=RoundsConfig(rounds=2, classifier_steps=40),
-    rows=("pooled", "pooled_even"),
+    methods=("pooled", "pooled_even"),
     seeds=1,
     threads=1,
 )
@@ -141,7 +141,7 @@ def on_rest(out: Path, rest: Labelled) -> dict[str, Any]:
     folder, cache = RunFolder(out), None
     accuracy: dict[str, list[float]] = {"handed_over": []}
     models = [("handed_over", choose_classifier(folder).classifier())]
-    for method in folder.config().rows:
+    for method in folder.config().methods:
         models += [
             (method, finished_training(folder, method, fold).classifier())
             for fold in range(FOLDS)

@@ -16,7 +16,7 @@ pytest.importorskip("timm")
 NETWORKS = ["torchvision:resnet18", "timm:test_vit3", "timm:test_convnext"]
 STEPS = {
     "seeds": 1,
-    "rows": ("pooled_even",),
+    "methods": ("pooled_even",),
     "classifier": {
         "batch_size": 4, "batch_groups": 2, "precision": "float32", "frozen_views": 2,
     },
@@ -99,13 +99,13 @@ def test_a_network_that_cannot_be_cut_is_refused_with_what_works():
 
 def test_trainings_share_what_frozen_layers_make_of_a_view(weights, tmp_path):
     """Three methods, two views: no draw is computed twice, whoever needs it."""
-    rows = ("base", "pooled", "pooled_trivial")
-    fitted(NETWORKS[2], "body", weights, tmp_path / "a", rows=rows)
+    methods = ("base", "pooled", "pooled_trivial")
+    fitted(NETWORKS[2], "body", weights, tmp_path / "a", methods=methods)
     kinds = sorted((tmp_path / "a/activations").iterdir())
     assert len(kinds) == 2
     assert all(len(list(kind.iterdir())) > 12 for kind in kinds)
     first = {f: f.stat().st_mtime_ns for kind in kinds for f in kind.iterdir()}
-    fitted(NETWORKS[2], "body", weights, tmp_path / "a", rows=rows)
+    fitted(NETWORKS[2], "body", weights, tmp_path / "a", methods=methods)
     assert {f: f.stat().st_mtime_ns for f in first} == first
 
 
@@ -120,7 +120,7 @@ def test_a_frozen_network_trains_from_the_command_line(weights, tmp_path, capsys
         f"fit --data {tmp_path / 'a'} --target {tmp_path / 'b'} --image-size 32 "
         f"--network timm:test_convnext --weights {weights / 'test_convnext'}"
         f".safetensors --out {tmp_path / 'run'} --freeze early --seeds 1 "
-        "--rows pooled pooled_learned policy_alone --num-rounds 2 "
+        "--methods pooled pooled_learned policy_alone --num-rounds 2 "
         "--rounds.classifier-steps 1 --rounds.estimator-steps 1 --data.folds 0 "
         "--classifier.batch-size 4 --classifier.batch-groups 2 "
         "--classifier.frozen-views 2 --estimator.batch-size 4 --policy.batch-size 4"
