@@ -20,7 +20,8 @@ from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from infaug.config import RunConfig, from_dict, to_dict
-from infaug.data.loader import Loader
+from infaug.cores import usable_cores
+from infaug.data.loader import Loader, ThreadLoader
 from infaug.distributed.capacity import (
     Fallback,
     await_capacity,
@@ -198,6 +199,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     if Path(job["here"]).is_dir():
         os.chdir(job["here"])
     world, context = World.joined(), ray.train.get_context()
+    cores = usable_cores() // context.get_local_world_size()
     leaving = Leaving(world)
     if context.get_local_rank() == 0:
         watch_node(drain_this_node)
@@ -210,7 +212,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             shown=job["shown"],
             services=Services(
                 solver=job["solver"],
-                loader=job["loader"],
+                loader=job["loader"] or ThreadLoader(max(cores, 1)),
                 writers=[RayMetrics(context.get_world_rank())],
                 is_leaving=leaving,
             ),
