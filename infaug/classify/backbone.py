@@ -115,6 +115,7 @@ class LastPart(nn.Module):
     def __init__(self, classifier: Backbone):
         super().__init__()
         self.classifier = classifier
+        self.parts_that_fit = 1
 
     def forward(self, h: Float[Tensor, "B ..."]) -> Float[Tensor, "B Y"]:
         """Logits."""

@@ -9,11 +9,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from infaug.classify.backbone import LastPart
 from infaug.classify.batchnorm import (
     forget_statistics,
     merge_statistics,
     set_groups,
 )
+from infaug.classify.image_classifier import ImageClassifier
 from infaug.classify.loss import LossOfViews, weighted_views_loss
 from infaug.config import ClassifierConfig
 from infaug.descent import (
@@ -28,6 +30,8 @@ from infaug.precision import autocast
 from infaug.state import take_average
 from infaug.types import Views
 from infaug.world import World
+
+Learner = ImageClassifier | LastPart  # what a step goes through
 
 
 def build_optimizer(classifier: nn.Module, config: ClassifierConfig) -> Optimizer:
@@ -80,7 +84,7 @@ def peak_rate(config: ClassifierConfig) -> float:
 
 
 def fit_classifier(
-    classifier: nn.Module,
+    classifier: Learner,
     optimizer: Optimizer,
     views_at: Callable[[int], Views],
     steps: range,
@@ -105,12 +109,13 @@ def fit_classifier(
     """
     classifier.train()
     guard = Guard()
-    parts = min(config.microbatches, len(world.share(config.batch_groups)))
+    parts = max(config.microbatches, classifier.parts_that_fit)
+    parts = min(parts, len(world.share(config.batch_groups)))
     for step in steps:
         rate = peak_rate(config) * share_of_peak(step, num_steps, config)
         groups = optimizer.param_groups
         set_rates(optimizer, *(rate * group.get("share", 1.0) for group in groups))
-        views = views_at(step)
+        views = _views(views_at, step)
         loss, norm, parts = fitting_step(
             classifier, optimizer, views, config, world, guard, parts, loss_of
         )
@@ -123,6 +128,25 @@ def fit_classifier(
         yield step, metrics
         if step == steps[-1]:
             dict(metrics)  # Refuses what was not finite, if nobody looked.
+
+
+def _views(views_at: Callable[[int], Views], step: int) -> Views:
+    """The views of a step, a second time if memory was in pieces the first time.
+
+    Raises:
+        ValueError: if they do not fit into GPU memory.
+    """
+    for is_last in (False, True):
+        try:
+            return views_at(step)
+        except torch.OutOfMemoryError as error:
+            if is_last:
+                raise ValueError(
+                    "GPU memory is too small for the views of a batch: lower "
+                    "--classifier.batch-size or --classifier.views, or use more workers"
+                ) from error
+        torch.cuda.empty_cache()
+    raise AssertionError("returned or raised")
 
 
 def share_of_peak(step: int, num_steps: int, config: ClassifierConfig) -> float:
@@ -140,7 +164,7 @@ def share_of_peak(step: int, num_steps: int, config: ClassifierConfig) -> float:
 
 
 def fitting_step(
-    classifier: nn.Module,
+    classifier: Learner,
     optimizer: Optimizer,
     views: Views,
     config: ClassifierConfig,
@@ -173,7 +197,7 @@ def fitting_step(
                     f"{len(views.y) // parts} images at a time: raise "
                     "--classifier.batch-groups or lower --classifier.batch-size"
                 ) from error
-            parts = min(2 * parts, num_groups)
+            parts = classifier.parts_that_fit = min(2 * parts, num_groups)
             warnings.warn(
                 f"out of GPU memory: each worker's part of a batch goes through F in "
                 f"{parts} parts from here on (--classifier.microbatches {parts}); the "
@@ -183,7 +207,7 @@ def fitting_step(
 
 
 def classifier_step(
-    classifier: nn.Module,
+    classifier: Learner,
     optimizer: Optimizer,
     views: Views,
     config: ClassifierConfig,

@@ -103,7 +103,7 @@ class Training:
         if settings.compile:
             self.classifier.compile()
         # What a step of F goes through, and what follows it.
-        self.learner: nn.Module = self.classifier
+        self.learner: ImageClassifier | LastPart = self.classifier
         self.follower: nn.Module | None = self.average
         self.loss_of_views = loss_of_views(method.view_loss, settings.mmel_lambda)
         self.optimizers: dict[str, Optimizer] = {
