@@ -58,7 +58,7 @@ def run_cell(
         is_last = round_ == rounds.rounds - 1
         has_joined = row.is_late and round_ >= late_round(rounds)
         goes_on = not (is_once or is_last or cell.strength == 0 or has_joined)
-        solves = row.solves_s_val(cell.config) and goes_on
+        solves = row.solves_s_val and goes_on
         learns = row.is_learned and goes_on
 
         # Train F on the views of this round.
@@ -69,7 +69,7 @@ def run_cell(
         logger.follow(round_, "classify", left, steps, cell)
         if row.is_learned and (cell.strength == 0 or has_joined) and not is_last:
             logger.pass_over(estimate=rounds.estimator_steps, review=1)
-            if row.solves_s_val(cell.config):
+            if row.solves_s_val:
                 logger.pass_over(refresh=1)
 
         # Refresh s_val for the F of this round.
@@ -103,7 +103,7 @@ def learn_once(
     cell: Cell, logger: TrainingLogger, refresher: Refresher, ledger: Ledger | None
 ) -> None:
     """S of the F that the control row left, then all steps of E against it."""
-    if cell.row.solves_s_val(cell.config):
+    if cell.row.solves_s_val:
         left = logger.left(BEFORE, "refresh", 1)
         steps = refresh(cell, BEFORE, left, refresher)
         logger.follow(BEFORE, "refresh", left, steps, cell)

@@ -139,7 +139,7 @@ def test_the_oracle_trains_on_images_shifted_as_the_test_images_are(splits):
 def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
     def go_on(cell: Cell) -> dict[str, torch.Tensor]:
         list(classify(cell, 1, range(4), splits.selection))
-        if cell.row.solves_s_val(cell.config):
+        if cell.row.solves_s_val:
             refresher = build_refresher(cell, splits.influence, None)
             list(refresh(cell, 1, range(1), refresher))
         if cell.row.is_learned:

@@ -61,13 +61,12 @@ def test_the_policies_are_the_methods_that_learn_nothing():
 
 def test_neighbours_use_influence_images_otherwise_each_with_what_it_needs():
     reweighted, bilevel = (ROWS[name] for name in NEIGHBOURS)
-    assert reweighted.solves_s_val(RunConfig())
+    assert reweighted.solves_s_val
     assert not reweighted.is_learned
     assert bilevel.is_learned
-    assert not bilevel.solves_s_val(RunConfig())
+    assert not bilevel.solves_s_val
     assert all(
-        ROWS[n].solves_s_val(RunConfig())
-        == (ROWS[n].is_learned or ROWS[n].learns_policy)
+        ROWS[n].solves_s_val == (ROWS[n].is_learned or ROWS[n].learns_policy)
         for n in set(ROWS) - set(NEIGHBOURS)
     )
 
