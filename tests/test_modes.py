@@ -3,13 +3,13 @@ import torch
 
 from infaug.config import DataConfig, RunConfig, in_mode
 from infaug.experiment.plan import settle
-from infaug.training.rows import rows_of
+from infaug.training.methods import methods_of
 
 CONFIG = RunConfig(data=DataConfig(labels=60), seeds=2)
 
 
 def names(config: RunConfig) -> list[str]:
-    return [row.name for row in rows_of(config)]
+    return [row.name for row in methods_of(config)]
 
 
 def test_online_is_what_nothing_chosen_gives():

@@ -66,10 +66,10 @@ class Result:
     """The module that F was made of, if it was given."""
 
     def classifier_of(self, row: str, seed: int = 0) -> nn.Module:
-        """The trained F of any row and seed, in evaluation mode.
+        """The trained F of any method and seed, in evaluation mode.
 
         Raises:
-            ValueError: if there is no such cell.
+            ValueError: if there is no such training.
         """
         with offered(self.given):
             return finished_training(RunFolder(self.out), row, seed).classifier()
@@ -108,8 +108,7 @@ def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Resul
 def _learned(folder: RunFolder) -> LearnedAugment | None:
     """The learned transform of least selection loss; None if none was kept."""
     try:
-        chosen = choose_learned(folder)
+        choose_learned(folder)
     except ValueError:
         return None
-    config = ExportConfig(row=chosen.row.name, seed=chosen.seed)
-    return augment_of(folder.path, config)[0]
+    return augment_of(folder.path, ExportConfig())[0]
