@@ -1,7 +1,7 @@
 """The base augmentation by name.
 
 A name is parts joined by `+`, each with its numbers: `affine`, `affine:40` (degrees),
-`affine:40x1.5` (and strength), `crop_flip`, `resized_crop_flip`,
+`affine:40x1.5` (and strength), `crop`, `crop_flip`, `resized_crop_flip`,
 `resized_crop_flip:0.5` (least area), `randaugment:9` (magnitude), `trivial`,
 `autoaugment:cifar10` (the data its policy was searched on), `augmix:3` (severity),
 `erasing:0.5` (probability), `none`.
@@ -13,7 +13,7 @@ The last part may be a mixer, which changes labels as well: `mixup:0.2`, `cutmix
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from infaug.augment.geometric import CropFlip, RandomAffine, ResizedCropFlip
+from infaug.augment.geometric import Crop, CropFlip, RandomAffine, ResizedCropFlip
 from infaug.augment.mixing import CutMix, MixUp
 from infaug.augment.policies import (
     aug_mix,
@@ -30,6 +30,7 @@ T = TypeVar("T")
 _KINDS: dict[str, Callable[..., Augment]] = {
     "none": Identity,
     "affine": RandomAffine,
+    "crop": Crop,
     "crop_flip": CropFlip,
     "resized_crop_flip": ResizedCropFlip,
     "randaugment": rand_augment,

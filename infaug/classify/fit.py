@@ -57,7 +57,7 @@ def build_optimizer(classifier: nn.Module, config: ClassifierConfig) -> Optimize
             )
         ]
     if config.optimizer == "adam":
-        return AdamW(groups, lr=rate, weight_decay=decay, fused=fused)
+        return AdamW(groups, rate, config.betas, weight_decay=decay, fused=fused)
     assert config.optimizer == "sgd", "settled by the plan"
     return SGD(
         groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=fused

@@ -60,6 +60,8 @@ class ClassifierConfig:
     """Learning rate of the first layer that learns, as a share of the head's; those of
     the layers between lie geometrically between. 1: all have the same, but a body with
     pretrained weights begins at 0.1."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of Adam."""
     schedule: Literal["cosine", "steps"] = "cosine"
     """`cosine`: down to 0 at the end; `steps`: a tenth at each of `milestones`."""
     milestones: tuple[float, ...] = (1 / 3, 2 / 3, 8 / 9)
@@ -129,6 +131,8 @@ class ClassifierConfig:
             require(rate > 0, "classifier.learning_rate", "must be > 0", rate)
         first = self.layer_decay
         require(0 < first <= 1, "classifier.layer_decay", "must lie in (0, 1]", first)
+        holds = all(0 <= beta < 1 for beta in self.betas)
+        require(holds, "classifier.betas", "must lie in [0, 1)", self.betas)
         warmup = self.warmup
         require(0 <= warmup < 1, "classifier.warmup", "must lie in [0, 1)", warmup)
         inside = all(0 < share < 1 for share in self.milestones)
