@@ -2,6 +2,7 @@
 
     python benchmarks/ingest.py FOLDER_OF_PARQUET            # table
     python benchmarks/ingest.py FOLDER_OF_PARQUET --json     # one line
+    python benchmarks/ingest.py --stub                       # a decoder that sleeps
 
 224x224 training crops per second and core, of the same images: a bare loop of decode
 and random-resized crop, in a process for each core at once; infaug's stream with as
@@ -28,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import tyro
+from ingest_stub import FIRST_STEPS, waits
 from memory import forget_peak, peak, resident
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -47,8 +49,10 @@ SIZE, BATCH = 224, 64
 class Settings:
     """What is timed."""
 
-    source: tyro.conf.Positional[Path]
+    source: tyro.conf.Positional[Path | None] = None
     """Folder of Parquet, such as `infaug data prepare` writes."""
+    stub: bool = False
+    """Time a decoder that sleeps, and needs no images; see `ingest_stub`."""
     images: int = 2000
     """Crops in each turn; the set is gone through again as often as needed."""
     repeats: int = 5
@@ -155,6 +159,12 @@ def memory_of(config: DataConfig, num_batches: int) -> float:
 def main(settings: Settings) -> None:
     """Take turns, then measure memory."""
     torch.set_num_threads(1)
+    if settings.stub:
+        for first in FIRST_STEPS:
+            print(json.dumps(waits(first)), flush=True)
+        return
+    if settings.source is None:
+        raise SystemExit("give a folder of Parquet, or --stub")
     cores = len(os.sched_getaffinity(0))
     images = encoded_images(settings.source)
     config = DataConfig(

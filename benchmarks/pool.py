@@ -171,7 +171,7 @@ def run(asked: Settings) -> dict[str, Any]:
     torch.set_num_threads(1)
     connect(3)  # one pool of one actor, one of two
     try:
-        pools = {n: SolverPool(PoolShape(least=n, most=n)) for n in (1, 2)}
+        pools = {n: SolverPool(PoolShape(min=n, max=n)) for n in (1, 2)}
         rows = [measure(name, pools, asked) for name in asked.sizes]
         gradient = measure_gradient(pools, asked.images, asked.shards, asked.repeats)
         samples = overheads(pools, asked)

@@ -44,11 +44,10 @@ from infaug.randomness import Draws
 from infaug.training.alternation import assess, run_cell
 from infaug.training.cell import Cell
 from infaug.training.rows import ROWS
-from infaug.transform.operations import OPERATIONS
+from infaug.transform.operations import OPERATIONS, WITHOUT_STRENGTH
 from infaug.world import World
 
 GREY = usable_operations(tuple(OPERATIONS), channels=1)
-WITHOUT_STRENGTH = ("identity", "invert", "flip_x", "flip_y", "min_max", "equalize")
 ONE_OF_ALL = PolicyConfig(operations=GREY, num_strengths=3, num_draws=1)
 CHOICES = [
     (name, interval)

@@ -22,7 +22,7 @@ from infaug.experiment.sweep.space import Between
 ROUNDS = 8
 
 
-def nothing(trial: Any, source: Any, path: Any, cache: Any, report: Any) -> None:
+def nothing(trial: Any, path: Any, cache: Any, report: Any) -> None:
     """A trial that reports its rounds and does nothing else."""
     for number in range(1, ROUNDS + 1):
         report(Progress(steps=number, loss=1 / number, top1=50.0, seconds=0.0))

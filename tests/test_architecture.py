@@ -18,7 +18,7 @@ LAYERS: list[set[str]] = [
         "cores",
         "lock",
         "randomness",
-        "span",
+        "count_range",
         "storage",
         "timer",
         "words",

@@ -117,7 +117,7 @@ def test_the_tables_job_smokes_continues_and_prints_what_is_there(tmp_path, star
     command += ["--tables", "rotate", "--data", "digits", "--rows", "base"]
     assert "1 to run" in start(*command).err
     again = start(*command, "none")
-    assert "1 cells are done, 1 to run" in again.err
+    assert "1 training done, 1 to do" in again.err
     assert "| `oracle` | not run |" in again.out
     assert "| `base` | not run |" not in again.out
     assert len(Path(out).read_text().splitlines()) == 2
@@ -167,7 +167,7 @@ def test_the_compare_job_smokes_on_one_problem_and_says_what_is_not_run(
     command = ["compare.py", "--smoke", "--data", "mnist=digits"]
     command += ["--problems", "mnist_rotated", "cifar10", "--methods", "mixup"]
     printed = start(*command, "--out", str(tmp_path / "board"))
-    assert "0 cells are done, 1 to run" in printed.err
+    assert "0 trainings done, 1 to do" in printed.err
     assert printed.out.count("| `mixup` | not run |") == 1, "CIFAR-10 is not at hand"
     assert "python ray_jobs/compare.py" in printed.out
     assert (tmp_path / "board" / "smoke" / "leaderboard.parquet").exists()

@@ -34,7 +34,7 @@ def fit(
     """Learn an augmentation for a model, compare it with controls, give a verdict.
 
     The same call again continues an interrupted run, and of a finished one it returns
-    the result. The model given is not changed: every row begins with its weights.
+    the result. The model given is not changed: every method begins with its weights.
 
     Args:
         model: a module from images to logits whose last linear layer makes these;

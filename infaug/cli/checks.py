@@ -8,7 +8,7 @@ import tyro
 
 from infaug.cli.terminal import Output, show
 from infaug.cluster.job import Job
-from infaug.span import Span
+from infaug.count_range import CountRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,9 +102,9 @@ def _job(args: Check) -> Job:
             f"{args.gpus_per_worker:g} and {args.decode}"
         )
     return Job(
-        workers=Span.parse(args.workers, "--workers"),
+        workers=CountRange.parse(args.workers, "--workers"),
         gpus_per_worker=args.gpus_per_worker,
-        pool=Span.parse(args.pool, "--pool"),
+        pool=CountRange.parse(args.pool, "--pool"),
         pool_resources=PoolShape.parse("1", args.pool_resources).resources,
         decode=args.decode,
     )

@@ -15,6 +15,7 @@ from infaug.cli.flags import look_for_data, parse_run
 from infaug.config import RoundsConfig, RunConfig
 from infaug.experiment.places import fixed, places_of
 from infaug.experiment.problems import Problems
+from infaug.words import plural
 
 if TYPE_CHECKING:
     from infaug.experiment.grid import Work
@@ -30,7 +31,7 @@ METHODS = (
 )  # fmt: skip
 SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 
-# `--data` takes several, and a method is what a run calls a row.
+# `--data` takes several.
 SHORT = {**flags.SHORT, "--data": "--sources", "--methods": "--rows"}
 
 # Left out of the command that is printed for a rerun: they change what is shown.
@@ -42,8 +43,8 @@ class Compare:
     """Train methods on data sets with paired seeds, and rank them.
 
     Takes every flag of `infaug fit` but one: --data names one or more sources, each as
-    FOLDER or NAME=FOLDER. --methods (also --rows) are rows: none, base, trivial, mixup,
-    mmel_hard, base_learned, ... Every cell (data, method, seed) is one process's work;
+    FOLDER or NAME=FOLDER. --methods are none, base, trivial, mixup, mmel_hard,
+    base_learned, ... Every training (data, method, seed) is one process's work;
     the same command again continues. Files: leaderboard.md, .csv, .parquet, .png.
     """
 
@@ -52,11 +53,11 @@ class Compare:
     out: Path = Path("runs/compare")
     """Folder, which all nodes see."""
     results: Path | None = None
-    """Finished cells, a JSON line each; none: results.jsonl in the folder."""
+    """Finished trainings, a JSON line each; none: results.jsonl in the folder."""
     config: Path | None = None
     """A config.json of a run to start from; flags given beside it win."""
     workers: int = 0
-    """Cells at a time on Ray; 0: one after another in this process, without Ray."""
+    """Trainings at a time on Ray; 0: one after another in this process, without Ray."""
     cpus_per_cell: int = 1
     """Threads of each on Ray."""
     gpus_per_cell: float = 0.0
@@ -114,7 +115,7 @@ def _run(
         The problems with the sizes and modes that were chosen.
 
     Raises:
-        ValueError: whatever a cell refuses, and results of other images.
+        ValueError: whatever a training refuses, and results of other images.
     """
     from infaug.experiment.grid import Table, work_of
     from infaug.experiment.grid_images import forget_images
@@ -247,24 +248,24 @@ def run_missing(
     cpus: int = 1,
     shown: bool = True,
 ) -> None:
-    """Run the cells that have no result yet, adding each as it ends.
+    """Do the trainings that have no result yet, adding each as it ends.
 
     Args:
-        works: all cells.
+        works: all trainings.
         results: what is there.
         site: where they run.
-        workers: cells at a time on Ray; 0: one after another in this process.
+        workers: trainings at a time on Ray; 0: one after another in this process.
         gpus: of each, or a part of one.
         cpus: threads of each on Ray.
         shown: whether progress is printed.
 
     Raises:
-        ValueError: whatever a cell refuses.
+        ValueError: whatever a training refuses.
     """
     missing = [work for work in works if work.cell not in results]
     if shown:
         done = len(works) - len(missing)
-        print(f"{done} cells are done, {len(missing)} to run", file=sys.stderr)
+        print(f"{plural(done, 'training')} done, {len(missing)} to do", file=sys.stderr)
     if not missing:
         return
     if workers:

@@ -19,12 +19,12 @@ class Export(Output):
     """Write what a run learned into a folder that is used without the run.
 
     The augmentation and the classifier as safetensors, and a card in JSON; as programs
-    for torch.export and ONNX if requested, each checked against the original. Row and
-    seed are chosen by selection loss, never on test images.
+    for torch.export and ONNX if requested, each checked against the original. Method
+    (--method) and seed are chosen by selection loss, never on test images.
     """
 
     run: tyro.conf.Positional[str]
-    """Run folder, or its URL, with a finished cell of a learned row."""
+    """Run folder, or its URL, with a finished training of a learned method."""
     out: Path
     """Folder to write: new, empty, or an earlier export."""
     config: Annotated[ExportConfig, tyro.conf.arg(name="")] = field(
@@ -121,7 +121,7 @@ def _verdict(card: dict[str, Any]) -> str:
     from infaug.report.verdict import describe
 
     if card["verdict"] is None:
-        return "the run is not finished"
+        return "the experiment is not finished"
     found = Verdict.from_dict(card["verdict"])
     return describe(found, is_folded=card["answer"] is not None)
 

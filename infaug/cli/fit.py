@@ -17,7 +17,7 @@ from infaug.cli.flags import SHORT as SHORT  # completion reads it here
 from infaug.cli.flags import look_for_data, parse_run, short_help
 from infaug.cli.terminal import guarded
 from infaug.config import RunConfig
-from infaug.span import Span
+from infaug.count_range import CountRange
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +104,8 @@ def parse_fit(
 
 def fit(args: Fit) -> int:
     """`infaug fit`."""
-    workers = Span.parse(args.workers, "--workers")
-    if not workers.most:  # Workers may see a disk that this machine does not.
+    workers = CountRange.parse(args.workers, "--workers")
+    if not workers.max:  # Workers may see a disk that this machine does not.
         look_for_data(args.run.data.source, args.run.data.target_source)
     from infaug.cli.influence import check_in_run
     from infaug.record.folder import RunFolder, local_copy
@@ -118,7 +118,7 @@ def fit(args: Fit) -> int:
     if args.plan:
         from infaug.experiment.outlook import foresee
 
-        print(*foresee(args.run, workers.most), sep="\n")
+        print(*foresee(args.run, workers.max), sep="\n")
         return 0
     if args.mlflow:
         from infaug.report.mlflow import connect
@@ -132,7 +132,7 @@ def fit(args: Fit) -> int:
     is_new = not is_finished or folder.lacks_seeds(args.run)
     if shown and is_finished:
         more = "seeds are added" if is_new else "nothing is trained again"
-        print(f"{args.out} holds a finished run; {more}.")
+        print(f"{args.out} holds a finished experiment; {more}.")
     is_fresh = not (folder.path / "trainings").exists()
     began = time.perf_counter()
     result = _run(args, workers, shown)
@@ -143,7 +143,8 @@ def fit(args: Fit) -> int:
             print(result_text(result))
             print("pictures:", *pictures)
             print(effort_of(run).describe(wall_s))
-        checked = list(run.glob("influence-*.json")) or check_in_run(run)
+        done = [f"influence check: {p}" for p in run.glob("influence-*.json")]
+        checked = done or check_in_run(run)
         notes = report_at_end(run, args.out, is_new=is_new)
         show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
@@ -184,7 +185,7 @@ def _pictures(run: Path) -> list[Path]:
     return [*sorted(run.glob("views-*.png")), *sorted(run.glob("interpolation-*.png"))]
 
 
-def _run(args: Fit, workers: Span, shown: bool) -> dict[str, Any]:
+def _run(args: Fit, workers: CountRange, shown: bool) -> dict[str, Any]:
     if args.await_nodes < 0 or (args.gpus_per_worker or 0) < 0:
         raise ValueError(
             "--await-nodes and --gpus-per-worker must be >= 0, got "
@@ -192,7 +193,7 @@ def _run(args: Fit, workers: Span, shown: bool) -> dict[str, Any]:
         )
     if args.resize_s <= 0:
         raise ValueError(f"--resize-s must be > 0, got {args.resize_s:g}")
-    if workers.most or args.pool:
+    if workers.max or args.pool:
         from infaug.distributed.pool_group import PoolShape  # imports ray
         from infaug.distributed.train import fit_on_workers
 

@@ -22,9 +22,9 @@ class Validate(Output):
     """
 
     run: tyro.conf.Positional[str]
-    """Run folder, or its URL, with a finished cell."""
+    """Run folder, or its URL, with a finished training."""
     row: str | None = None
-    """Row of the table; none: the learned one the verdict is about."""
+    """Method (also --method); none: the learned one the verdict is about."""
     seed: int = 0
     """Which repetition."""
     network: str | None = None
@@ -46,9 +46,9 @@ class Rank(Output):
     """
 
     run: tyro.conf.Positional[str]
-    """Run folder, or its URL, with a finished cell."""
+    """Run folder, or its URL, with a finished training."""
     row: str | None = None
-    """Row of the table; none: the learned one the verdict is about."""
+    """Method (also --method); none: the learned one the verdict is about."""
     seed: int = 0
     """Which repetition."""
     network: str | None = None
@@ -78,7 +78,7 @@ def validate(args: Validate) -> int:
 
 
 def check(args: Validate) -> list[str]:
-    """Check the predictions of a finished cell; lines for the user."""
+    """Check the predictions of a finished training; lines for the user."""
     return _checked(args)[0]
 
 
@@ -188,7 +188,7 @@ def _check_on(finished: Any, args: Validate) -> Any:
     shape = PoolShape.parse(args.pool)
     with pool_alone(shape) as solver:
         return check_predictions(
-            finished, **size, num_jobs=shape.least, apply=solver.apply
+            finished, **size, num_jobs=shape.min, apply=solver.apply
         )
 
 

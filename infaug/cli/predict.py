@@ -35,9 +35,10 @@ class Predict(Output):
     """A file that ends in .csv, .jsonl or .parquet; - prints CSV. A line for each
     image: path, label if known, class, probability, then the next four."""
     row: str | None = None
-    """Row of the table; none: the learned one of least selection loss."""
+    """Method (also --method); none: the answer, trained on all labelled images; without
+    folds that of least selection loss."""
     seed: int | None = None
-    """Which repetition; none: that of least selection loss."""
+    """Which repetition, or fold; none: that of least selection loss."""
     network: str | None = None
     """py:package.module:function, where F is a module of your own: it is imported only
     if it is named here."""
@@ -88,8 +89,20 @@ def predict(args: Predict) -> int:
     return SOME_FAILED if found.unreadable else 0
 
 
+def _described(name: str) -> str:
+    """A training as people call it.
+
+    >>> _described("pooled-final"), _described("base-seed1")
+    ('pooled, trained on all labelled images', 'base-seed1')
+    """
+    method, _, end = name.rpartition("-")
+    return f"{method}, trained on all labelled images" if end == "final" else name
+
+
 def _lines_of(found: "Predictions", name: str, out: str) -> list[str]:
-    lines = [f"{plural(len(found.lines), 'image')}, classified by F of {name}"]
+    lines = [
+        f"{plural(len(found.lines), 'image')}, classified by F of {_described(name)}"
+    ]
     if found.accuracy is not None:
         known = f"{plural(found.num_labelled, 'image')} whose class is known"
         lines.append(f"{found.accuracy:.2f} % top-1 on {known}")

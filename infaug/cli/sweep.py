@@ -41,10 +41,12 @@ class Sweep:
     sweep: SweepConfig = field(default_factory=SweepConfig)
     workers: int = 2
     """Trials at a time."""
+    workers_per_trial: int = 1
+    """Ray workers of each, which share its batches; --confirm has one."""
     cpus_per_trial: int = 1
-    """Threads of each; a trial is one process."""
+    """Threads of each trial, or of each of its workers."""
     gpus_per_trial: float = 0.0
-    """GPUs of each, or a part of one."""
+    """GPUs of the same, or a part of one."""
     confirm: int = 0
     """Fresh seeds on which the best settings and the first ones are trained; then test
     images are looked at, once, for the best."""
@@ -71,7 +73,7 @@ def sweep(args: Sweep, space: "Space | None" = None) -> int:
     from infaug.experiment.sweep.space import parse_space
     from infaug.lock import locked
 
-    for name in ("workers", "cpus_per_trial"):
+    for name in ("workers", "workers_per_trial", "cpus_per_trial"):
         if getattr(args, name) < 1:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} must be >= 1, got {getattr(args, name)}")
@@ -87,7 +89,10 @@ def sweep(args: Sweep, space: "Space | None" = None) -> int:
     )
     plan.enter()
     capacity = Capacity(
-        at_a_time=args.workers, cpus=args.cpus_per_trial, gpus=args.gpus_per_trial
+        at_a_time=args.workers,
+        workers=args.workers_per_trial,
+        cpus=args.cpus_per_trial,
+        gpus=args.gpus_per_trial,
     )
     refusal = f"another process is sweeping in {args.out}: wait for it"
     with locked(plan.out / "lock", refusal):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infaug.span import Span
+from infaug.count_range import CountRange
 
 Resources = dict[str, float]
 
@@ -20,8 +20,8 @@ class Group:
     """Equal nodes, as many as the autoscaler may add."""
 
     name: str
-    least: int
-    most: int
+    min: int
+    max: int
     resources: Resources
     """Of each node."""
 
@@ -58,13 +58,13 @@ def cluster_of(prepared: Mapping[str, Any]) -> Cluster:
         own = {key: float(amount) for key, amount in kind["resources"].items()}
         if name == prepared["head_node_type"]:
             taken = _started(prepared, "head_start_ray_commands") if is_local else own
-            head = Group(name="head", least=1, most=1, resources=taken)
+            head = Group(name="head", min=1, max=1, resources=taken)
         if is_local:
             own = _started(prepared, "worker_start_ray_commands")
-        least, most = kind.get("min_workers", 0), kind.get("max_workers", 0)
-        if most:
+        low, high = kind.get("min_workers", 0), kind.get("max_workers", 0)
+        if high:
             label = "machine" if is_local else name
-            group = Group(name=label, least=least, most=most, resources=own)
+            group = Group(name=label, min=low, max=high, resources=own)
             workers.append(group)
     assert head is not None, "Ray has checked that the head's type exists"
     return Cluster(
@@ -116,10 +116,10 @@ def _flags(command: str) -> Iterator[tuple[str, str]]:
 
 def table(cluster: Cluster) -> str:
     """Groups, how many nodes of each, what each has, and what that comes to."""
-    least = sum(group.least for group in cluster.workers)
+    low = sum(group.min for group in cluster.workers)
     title = (
         f"{cluster.name} on {cluster.provider}: the head and "
-        f"{least}..{cluster.max_workers} nodes"
+        f"{low}..{cluster.max_workers} nodes"
     )
     rows = [("group", "nodes", "each", "together"), *map(_row, cluster.groups)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
@@ -131,6 +131,6 @@ def table(cluster: Cluster) -> str:
 
 
 def _row(group: Group) -> tuple[str, str, str, str]:
-    nodes = str(Span(least=group.least, most=group.most))
-    together = {name: group.most * amount for name, amount in group.resources.items()}
+    nodes = str(CountRange(min=group.min, max=group.max))
+    together = {name: group.max * amount for name, amount in group.resources.items()}
     return group.name, nodes, spell(group.resources), spell(together)

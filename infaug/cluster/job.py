@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from infaug.cluster.groups import Cluster, Group, Resources, spell
-from infaug.span import Span
+from infaug.count_range import CountRange
 
 ROUNDING = 1e-6  # ten tenths of a GPU are one
 
@@ -35,9 +35,9 @@ class Job:
     file reserves something for its entrypoint: it waits most of the time.
     """
 
-    workers: Span = field(default_factory=Span)
+    workers: CountRange = field(default_factory=CountRange)
     gpus_per_worker: float = 0.0
-    pool: Span = field(default_factory=Span)
+    pool: CountRange = field(default_factory=CountRange)
     pool_resources: Resources = field(default_factory=lambda: {"CPU": 1.0})
     driver: Resources = field(default_factory=dict)
     decode: int = 0
@@ -52,7 +52,7 @@ class Job:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is requested."""
-        return not (self.workers.most or self.pool.most or self.decode or self.driver)
+        return not (self.workers.max or self.pool.max or self.decode or self.driver)
 
     def demands(self, workers: int, pool: int) -> list[Demand]:
         """With so many workers and solver actors; the smallest bundles come last."""
@@ -72,31 +72,31 @@ def describe_fit(cluster: Cluster, job: Job) -> str:
         ValueError: if not even its minimum can fit; the message says what is missing.
     """
     workers, pool = job.workers, job.pool
-    needed = job.demands(workers.least, pool.least)
+    needed = job.demands(workers.min, pool.min)
     for index, demand in enumerate(needed):
         if not fits(cluster, needed[: index + 1]):
             raise ValueError(f"job: {_missing(cluster, needed[:index], demand)}")
-    most_workers = _largest(
-        workers, lambda count: fits(cluster, job.demands(count, pool.least))
+    max_workers = _largest(
+        workers, lambda count: fits(cluster, job.demands(count, pool.min))
     )
-    most_actors = _largest(
-        pool, lambda count: fits(cluster, job.demands(most_workers, count))
+    max_actors = _largest(
+        pool, lambda count: fits(cluster, job.demands(max_workers, count))
     )
-    demands = "; ".join(map(str, job.demands(most_workers, most_actors)))
+    demands = "; ".join(map(str, job.demands(max_workers, max_actors)))
     short = [
-        f"{flag} asks for {span}, but never more than {most} fit"
-        for flag, span, most in (
-            ("--workers", workers, most_workers),
-            ("--pool", pool, most_actors),
+        f"{flag} asks for {allowed}, but never more than {high} fit"
+        for flag, allowed, high in (
+            ("--workers", workers, max_workers),
+            ("--pool", pool, max_actors),
         )
-        if most < span.most
+        if high < allowed.max
     ]
     return "; ".join([f"this job fits: {demands}", *short])
 
 
 def fits(cluster: Cluster, demands: Sequence[Demand]) -> bool:
     """Whether all demands can be placed at once on the largest cluster there can be."""
-    unused = {group.name: group.most for group in cluster.groups}
+    unused = {group.name: group.max for group in cluster.groups}
     left_beside_head = cluster.max_workers
     nodes: list[Resources] = []
     for demand in demands:
@@ -135,9 +135,9 @@ def _waste(group: Group, bundle: Resources) -> tuple[int, float]:
     return len(kinds - set(bundle)), sum(group.resources.values())
 
 
-def _largest(span: Span, fit: Callable[[int], bool]) -> int:
-    """The largest count of the span that fits; its minimum does."""
-    low, high = span.least, span.most
+def _largest(allowed: CountRange, fit: Callable[[int], bool]) -> int:
+    """The largest count of the allowed that fits; its minimum does."""
+    low, high = allowed.min, allowed.max
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fit(middle) else (low, middle - 1)
@@ -153,7 +153,7 @@ def _missing(cluster: Cluster, others: Sequence[Demand], demand: Demand) -> str:
     def fit(count: int) -> bool:
         return fits(cluster, [*others, replace(demand, count=count)])
 
-    count = _largest(Span(most=demand.count), fit)
+    count = _largest(CountRange(max=demand.count), fit)
     beside = f" beside {'; '.join(map(str, others))}" if others else ""
     names = " or ".join(group.name for group in helping)
     return (

@@ -90,11 +90,11 @@ def _replica_mistakes(where: str, group: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(count, int) or count < (name == "numOfHosts"):
             yield f"{where}.{name}: must be a whole number, got {count!r}"
             return
-    least, most = group["minReplicas"], group["maxReplicas"]
-    if not least <= group.get("replicas", least) <= most:
+    low, high = group["minReplicas"], group["maxReplicas"]
+    if not low <= group.get("replicas", low) <= high:
         yield (
             f"{where}.replicas: minReplicas <= replicas <= maxReplicas must hold, got "
-            f"{least}, {group.get('replicas', least)}, {most}"
+            f"{low}, {group.get('replicas', low)}, {high}"
         )
 
 

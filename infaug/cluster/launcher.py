@@ -109,9 +109,9 @@ def _node_mistakes(where: str, kind: Mapping[str, Any], provider: str) -> Iterat
         yield f"{where}.node_config: needs {' or '.join(MACHINE[provider])}"
     if "CPU" not in (kind.get("resources") or {}):
         yield f"{where}.resources: must say CPU, and GPU where there are any"
-    least, most = kind.get("min_workers", 0), kind.get("max_workers")
-    if most is not None and least > most:
-        yield f"{where}.min_workers: {least} is more than max_workers, {most}: lower it"
+    low, high = kind.get("min_workers", 0), kind.get("max_workers")
+    if high is not None and low > high:
+        yield f"{where}.min_workers: {low} is more than max_workers, {high}: lower it"
 
 
 def _count_mistakes(
@@ -124,20 +124,20 @@ def _count_mistakes(
         return
     summed = 0
     for name, kind in kinds.items():
-        most = kind.get("max_workers")
-        if most is None and name != head:
+        high = kind.get("max_workers")
+        if high is None and name != head:
             yield f"available_node_types.{name}.max_workers: missing, set it"
-        summed += most or 0
-        if (most or 0) > total:
+        summed += high or 0
+        if (high or 0) > total:
             yield (
-                f"available_node_types.{name}.max_workers: {most} is more than "
+                f"available_node_types.{name}.max_workers: {high} is more than "
                 f"max_workers, {total}: never reached, lower it or raise the other"
             )
     if summed < total:
         yield f"max_workers: {total}, but the groups' add up to {summed}: lower it"
-    least = sum(kind.get("min_workers", 0) for kind in kinds.values())
-    if least > total:
-        yield f"max_workers: {total}, but the groups' min_workers add up to {least}"
+    low = sum(kind.get("min_workers", 0) for kind in kinds.values())
+    if low > total:
+        yield f"max_workers: {total}, but the groups' min_workers add up to {low}"
 
 
 def prepared_mistakes(prepared: Mapping[str, Any]) -> Iterator[str]:

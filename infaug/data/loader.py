@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -21,7 +22,9 @@ from infaug.data.parquet import RowGroup, read_items
 from infaug.randomness import Purpose, generator
 
 IMAGES_PER_CHUNK = 32
-CHUNKS_AHEAD = 8  # in memory for each thread
+CHUNKS_AHEAD = 4  # in memory for each thread
+READS_AT_ONCE = 4
+READ_AHEAD = 512  # images of a shard
 AREA = (0.08, 1.0)
 LOG_ASPECT = 0.2877  # log(4/3)
 NUMBERS = 5  # a random crop takes: area, aspect, left, top, mirror
@@ -45,6 +48,8 @@ class ShuffleBuffer:
     """Of its images in the set."""
     skip: int = 0
     """Images at its front that are not wanted: a resumed run has seen them."""
+    end: int | None = None
+    """Where what is wanted ends; None: with the buffer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +96,10 @@ class Reader:
 
     def read(self, buffer: ShuffleBuffer, num_crops: int) -> list[EncodedChunk]:
         """The images of a buffer that are wanted, in chunks."""
-        items = self.items(buffer.positions[buffer.skip :].tolist(), buffer.groups)
+        wanted = slice(buffer.skip, buffer.end)
+        items = self.items(buffer.positions[wanted].tolist(), buffer.groups)
         shape = (len(buffer.positions), num_crops, NUMBERS)
-        numbers = torch.rand(shape, generator=generator(*buffer.key))[buffer.skip :]
+        numbers = torch.rand(shape, generator=generator(*buffer.key))[wanted]
         n = IMAGES_PER_CHUNK
         parts = [slice(at, at + n) for at in range(0, len(items), n)]
         return [EncodedChunk(buffer.shard, items[p], numbers[p]) for p in parts]
@@ -149,7 +155,7 @@ def _random(
 
 @runtime_checkable
 class Loader(Protocol):
-    """Decodes buffers ahead of need, and gives their chunks in order."""
+    """Decodes buffers ahead of need, and gives the chunks of each shard in order."""
 
     def __call__(
         self,
@@ -179,13 +185,15 @@ class ThreadLoader:
     ) -> Iterator[Chunk]:
         """See `Loader`."""
         ahead: deque[Future[Chunk]] = deque()
-        with ThreadPoolExecutor(self.num, "decode") as pool:
+        with (
+            ThreadPoolExecutor(READS_AT_ONCE, "read") as disk,
+            ThreadPoolExecutor(self.num, "decode") as pool,
+        ):
             try:
-                for read in _one_ahead(pool, reader, buffers, len(crops)):
-                    for encoded in read:
-                        ahead.append(pool.submit(reader.decode, encoded, crops))
-                        if len(ahead) >= CHUNKS_AHEAD * self.num:
-                            yield ahead.popleft().result()
+                for encoded in _by_need(disk, reader, buffers, len(crops)):
+                    ahead.append(pool.submit(reader.decode, encoded, crops))
+                    if len(ahead) >= CHUNKS_AHEAD * self.num:
+                        yield ahead.popleft().result()
                 while ahead:
                     yield ahead.popleft().result()
             finally:
@@ -193,18 +201,32 @@ class ThreadLoader:
                     future.cancel()
 
 
-def _one_ahead(
-    pool: ThreadPoolExecutor,
+def _by_need(
+    disk: ThreadPoolExecutor,
     reader: Reader,
     buffers: Iterable[ShuffleBuffer],
     num_crops: int,
-) -> Iterator[list[EncodedChunk]]:
-    """Buffers as they are read from their files, the next one meanwhile."""
-    reading: Future[list[EncodedChunk]] | None = None
-    for buffer in buffers:
-        following = pool.submit(reader.read, buffer, num_crops)
-        if reading is not None:
-            yield reading.result()
-        reading = following
-    if reading is not None:
-        yield reading.result()
+) -> Iterator[EncodedChunk]:
+    """Chunks of all shards in turn, by how many images of their shard come before them.
+
+    A buffer is read `READ_AHEAD` images before its shard comes to it.
+    """
+    buffers = iter(buffers)
+    upcoming = next(buffers, None)
+    reading: deque[tuple[int, int, Future[list[EncodedChunk]]]] = deque()
+    read: list[tuple[int, int, EncodedChunk]] = []
+    here = 0
+    while upcoming or reading or read:
+        idle = not reading and not read
+        while upcoming and (idle or upcoming.start <= here + READ_AHEAD):
+            future = disk.submit(reader.read, upcoming, num_crops)
+            begin = upcoming.start + upcoming.skip
+            reading.append((begin, upcoming.shard, future))
+            upcoming, idle = next(buffers, None), False
+        while reading and (not read or reading[0][:2] <= read[0][:2]):
+            begin, shard, future = reading.popleft()
+            for chunk in future.result():
+                heappush(read, (begin, shard, chunk))
+                begin += len(chunk.items)
+        here, _, chunk = heappop(read)
+        yield chunk

@@ -108,14 +108,14 @@ class OnDisk:
 
     def _buffers(self, wanted: Int64[Tensor, "n"]) -> Iterator[ShuffleBuffer]:
         """One for each row group that holds some of `wanted`, which ascend."""
-        part = replace(self, positions=wanted, labels=wanted)
-        return (
-            ShuffleBuffer(
-                shard=0, key=SELECTED, start=0, groups=(number,), positions=positions
-            )
-            for number, positions in enumerate(part.positions_by_group())
-            if len(positions)
-        )
+        part, start = replace(self, positions=wanted, labels=wanted), 0
+        for number, positions in enumerate(part.positions_by_group()):
+            if len(positions):
+                yield ShuffleBuffer(
+                    shard=0, key=SELECTED, start=start, groups=(number,),
+                    positions=positions,
+                )  # fmt: skip
+            start += len(positions)
 
 
 def must_stream(files: Sequence[Location], config: DataConfig) -> bool:

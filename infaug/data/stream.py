@@ -7,9 +7,9 @@ is a function of the seed, whoever reads it.
 """
 
 import heapq
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from itertools import count
+from dataclasses import replace
+from itertools import count, takewhile
 from typing import cast
 
 import torch
@@ -17,11 +17,12 @@ import torch.nn.functional as F
 from jaxtyping import Int64
 from torch import Tensor
 
+from infaug.data.assembly import Assembly, Slot
 from infaug.data.batches import Batch, Batches, check_groups
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.loader import Chunk, Crop, ShuffleBuffer
 from infaug.data.on_disk import OnDisk
-from infaug.randomness import Draws, Purpose, generator, to_device
+from infaug.randomness import Draws, Purpose, generator
 
 BUFFER_SIZE = 1024  # images that are shuffled together, or a few more
 
@@ -94,10 +95,11 @@ def _together(
 
 
 class Stream:
-    """This worker's part of each global batch, decoded ahead of need.
+    """This worker's part of each global batch, decoded and put together ahead of need.
 
     A group's images are those of its shard, in order. A step that does not follow the
-    last one, as when a run resumes, begins the stream anew from there.
+    last one is read by itself, and what goes on goes on where it stood; where the next
+    step follows, as when a run resumes, the stream begins anew from there.
 
     Args:
         images: on disk.
@@ -120,26 +122,27 @@ class Stream:
         *key: Purpose,
     ):
         check_groups(batch_size, num_groups, world_groups)
-        self.images, self.crops, self.device = images, crops, device
+        self.images, self.crops, self.device = images, crops, torch.device(device)
         self.group_size = batch_size // num_groups
         self.num_groups, self.world_groups = num_groups, world_groups
         self.key = key
         self._by_group = images.positions_by_group()
-        self._begin(0)
+        self._ahead = Assembly(self._chunks(0), self._slots(2))
+        self._next, self._last = 0, -1
 
     def at(self, step: int) -> Batch:
         """Crops in [0, 1], one-hot labels and draws of a step: b rows, held here."""
-        if step != self._next:
-            self._begin(step)
-        self._next += 1
-        rows = len(self.world_groups) * self.group_size
-        shape = (len(self.crops), *self.images.image_shape)
-        images = torch.empty(rows, *shape, dtype=torch.uint8)
-        labels = torch.empty(rows, dtype=torch.int64)
-        for number, shard in enumerate(self.world_groups):
-            part = slice(number * self.group_size, (number + 1) * self.group_size)
-            self._take(shard, images[part], labels[part])
-        y = F.one_hot(to_device(labels, self.device), self.images.num_classes).float()
+        if step not in (self._next, self._last + 1):
+            alone = Assembly(self._chunks(step, step + 1), self._slots(1))
+            images, labels = alone.next(is_last=True)
+        else:
+            if step != self._next:
+                self._ahead.close()
+                self._ahead = Assembly(self._chunks(step), self._slots(2))
+            self._next = step + 1
+            images, labels = self._ahead.next()
+        self._last = step
+        y = F.one_hot(labels, self.images.num_classes).float()
         draws = Draws(
             *self.key,
             "draws",
@@ -148,36 +151,34 @@ class Stream:
             group_size=self.group_size,
             device=self.device,
         )
-        return Batch(to_float(to_device(images, self.device)), y, draws)
+        return Batch(to_float(images), y, draws)
 
-    def _begin(self, step: int) -> None:
+    def _chunks(self, first: int, stop: int | None = None) -> Generator[Chunk]:
+        """Of the steps from `first` on, or up to `stop`."""
         ahead = buffers(
             self._by_group,
             self.num_groups,
             self.world_groups,
-            step * self.group_size,
+            first * self.group_size,
             *self.key,
         )
-        self._next = step
-        self._waiting = {shard: deque[Chunk]() for shard in self.world_groups}
+        if stop is not None:
+            ahead = _until(stop * self.group_size, ahead)
         chunks = self.images.loader(self.images.reader, ahead, self.crops)
-        self._chunks = cast(Generator[Chunk, None, None], chunks)
+        return cast(Generator[Chunk], chunks)
 
-    def _take(self, shard: int, images: Tensor, labels: Tensor) -> None:
-        """Fill these with the next images of a shard and their labels."""
-        waiting, done = self._waiting, 0
-        while done < len(labels):
-            while not waiting[shard]:
-                chunk = next(self._chunks)
-                waiting[chunk.shard].append(chunk)
-            chunk = waiting[shard].popleft()
-            num = min(len(chunk.labels), len(labels) - done)
-            images[done : done + num] = chunk.images[:num]
-            labels[done : done + num] = chunk.labels[:num]
-            if num < len(chunk.labels):
-                rest = Chunk(shard, chunk.images[num:], chunk.labels[num:])
-                waiting[shard].appendleft(rest)
-            done += num
+    def _slots(self, num: int) -> list[Slot]:
+        shape = (len(self.crops), *self.images.image_shape)
+        return [
+            Slot(self.world_groups, self.group_size, shape, self.device)
+            for _ in range(num)
+        ]
+
+
+def _until(stop: int, ahead: Iterator[ShuffleBuffer]) -> Iterator[ShuffleBuffer]:
+    """Of each shard the images before its `stop`-th."""
+    for buffer in takewhile(lambda each: each.start < stop, ahead):
+        yield replace(buffer, end=min(stop - buffer.start, len(buffer.positions)))
 
 
 def batches_of(

@@ -11,9 +11,9 @@ from ray.autoscaler.sdk import request_resources
 from ray.train import ScalingConfig
 from ray.util.placement_group import placement_group, remove_placement_group
 
+from infaug.count_range import CountRange
 from infaug.distributed.pool_group import PoolShape
 from infaug.distributed.ray_private import refused_groups
-from infaug.span import Span
 
 Bundle = dict[str, float]
 ON_DEMAND = "on_demand"  # a resource that only on-demand groups have
@@ -28,7 +28,7 @@ def worker_bundle(gpus: float | None) -> Bundle:
 
 
 def scaling_of(
-    workers: Span,
+    workers: CountRange,
     gpus_per_worker: float | None,
     pool: PoolShape | None,
     resize_s: float,
@@ -49,24 +49,26 @@ def scaling_of(
             what the pool takes.
     """
     have = ray.available_resources()  # what a pool has reserved is not
-    if have.get("CPU", 0) < workers.least and not is_awaited:
+    if have.get("CPU", 0) < workers.min and not is_awaited:
         raise ValueError(
             f"the cluster has {have.get('CPU', 0):.0f} free CPUs, {workers} workers "
             "need one each: add nodes, lower --workers, or set --await-nodes where an "
             "autoscaler adds nodes"
         )
     if gpus_per_worker is None:
-        gpus_per_worker = float(have.get("GPU", 0) >= workers.least)
+        gpus_per_worker = float(have.get("GPU", 0) >= workers.min)
     _refuse_shared_resource(workers, gpus_per_worker, pool)
     return ScalingConfig(
-        num_workers=(workers.most if workers.is_one else (workers.least, workers.most)),
+        num_workers=(workers.max if workers.is_one else (workers.min, workers.max)),
         elastic_resize_monitor_interval_s=resize_s,
         use_gpu=gpus_per_worker > 0,
         resources_per_worker=worker_bundle(gpus_per_worker),
     )
 
 
-def _refuse_shared_resource(workers: Span, gpus: float, pool: PoolShape | None) -> None:
+def _refuse_shared_resource(
+    workers: CountRange, gpus: float, pool: PoolShape | None
+) -> None:
     """Refuse a pool on what a changing number of workers also needs.
 
     Ray Train asks for as many workers as the nodes would hold without the pool, and
@@ -95,7 +97,7 @@ def await_capacity(
     Raises:
         ValueError: if not all of them can be placed in time.
     """
-    actors = [pool.resources] * pool.least if pool else []
+    actors = [pool.resources] * pool.min if pool else []
     bundles = [*[worker] * num_workers, *actors]
     group = placement_group([dict(bundle) for bundle in bundles])
     try:

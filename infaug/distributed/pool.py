@@ -63,23 +63,23 @@ class SolverPool:
 
     def __init__(self, shape: PoolShape, *, reserve_s: float = RESERVE_S):
         self.shape = shape
-        self.group = placement_group([shape.resources] * shape.least, strategy="SPREAD")
+        self.group = placement_group([shape.resources] * shape.min, strategy="SPREAD")
         if not self.group.wait(reserve_s):
             remove_placement_group(self.group)
             raise ValueError(
-                f"no capacity for {shape.least} solver actors of {shape.resources} in "
+                f"no capacity for {shape.min} solver actors of {shape.resources} in "
                 f"{reserve_s:.0f} s: the cluster has {ray.cluster_resources()}, of "
                 f"which {ray.available_resources()} is free; lower --pool or add nodes"
             )
         self.name = f"solver-{uuid.uuid4().hex}"
-        names = [f"{self.name}-{place}" for place in range(shape.least)]
+        names = [f"{self.name}-{place}" for place in range(shape.min)]
         self.actors = [
             start_actor(shape, self.group, place, name)
             for place, name in enumerate(names)
         ]
         self.coordinator = self._start_coordinator(names)
         self._await_all()
-        self.solver = PoolSolver(self.coordinator, shape.least)
+        self.solver = PoolSolver(self.coordinator, shape.min)
 
     def _start_coordinator(self, names: Sequence[str]) -> ActorHandle:
         return (

@@ -31,8 +31,8 @@ from ray.util.placement_group import (
 )
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from infaug.count_range import CountRange
 from infaug.distributed.pool_actor import FETCH_S, PoolActor, PoolError
-from infaug.span import Span
 
 PLACING_S = 2.0  # capacity that is not given within it was not free
 SILENCE_S = 10.0  # after which an actor that computes is asked whether it is alive
@@ -51,24 +51,24 @@ class PoolShape:
         ValueError: if it is no shape of a pool.
     """
 
-    least: int = 1
-    most: int = 1
+    min: int = 1
+    max: int = 1
     resources: dict[str, float] = field(default_factory=lambda: {"CPU": 1.0})
     """Of each actor: CPU, GPU (a fraction, too) or a resource of your own."""
     threads: int = 1
     """Of each actor's matrix products; S depends on it in the last bits."""
 
     def __post_init__(self):
-        if not 1 <= self.least <= self.most:
+        if not 1 <= self.min <= self.max:
             raise ValueError(
                 "--pool must be MIN..MAX with 1 <= MIN <= MAX, got "
-                f"{self.least}..{self.most}"
+                f"{self.min}..{self.max}"
             )
 
     @property
     def cpus(self) -> int:
         """That the pool takes at its largest."""
-        return math.ceil(self.most * self.resources.get("CPU", 0))
+        return math.ceil(self.max * self.resources.get("CPU", 0))
 
     @classmethod
     def parse(cls, text: str, resources: str = "CPU=1") -> "PoolShape":
@@ -77,7 +77,7 @@ class PoolShape:
         >>> PoolShape.parse("2..4", "GPU=0.5").resources
         {'GPU': 0.5}
         """
-        span = Span.parse(text, "--pool")
+        count = CountRange.parse(text, "--pool")
         pairs = [part.partition("=") for part in resources.split(",")]
         try:
             taken = {name.strip(): float(amount) for name, _, amount in pairs}
@@ -85,7 +85,7 @@ class PoolShape:
             raise ValueError(
                 f"--pool-resources must be NAME=AMOUNT,..., got {resources!r}"
             ) from error
-        return cls(least=span.least, most=span.most, resources=taken)
+        return cls(min=count.min, max=count.max, resources=taken)
 
 
 def with_health(kind: type) -> Any:
@@ -141,7 +141,7 @@ class Growth:
                 self.extras.remove(extra)
                 ray.kill(extra[0])
                 remove_placement_group(extra[1])
-        wanted = min(self.shape.most, useful) - self.shape.least
+        wanted = min(self.shape.max, useful) - self.shape.min
         while len(self.extras) < wanted and self._has_capacity():
             name = f"{self.pool}-{uuid.uuid4().hex}"
             group = placement_group([self.shape.resources], name=name)

@@ -30,6 +30,9 @@ MIN_HANG_S = 300.0  # the pauses of a slow disk are no hang
 CHECK_S = 5.0
 WAITING = ("peers", "s_val")  # for others, with limits of their own
 IDLE_SHARE = 0.02  # of a core: Ray's own threads in a worker take less
+# No collective waits longer: nothing in a training keeps peers waiting for minutes, so
+# a longer wait is a hang, and ends in a restart from the last checkpoint.
+COLLECTIVE_TIMEOUT_S = 600
 MAX_DEATHS = 5  # at one checkpoint, with one number of workers
 MAX_SETUPS = 5  # of workers, one after another, that failed
 SETUP_PAUSE_S = 5.0  # before the second; then twice as long each time

@@ -1,7 +1,8 @@
 """The trials of a sweep, by Ray Tune.
 
 A trial is one process, which asks for nothing beside the CPUs and GPUs that Tune holds
-for it: trials can wait for each other, but never in a circle.
+for it; or it drives workers that train together, and takes nothing itself. Trials can
+wait for each other, but never in a circle.
 
 Differs from Tune's own way of continuing a sweep (Tuner.restore), which was read and
 not used: it saves searchers but no schedulers, so ASHA would forget every milestone,
@@ -13,32 +14,38 @@ Optuna get the results of the others first.
 import contextlib
 import json
 import logging
-import math
 import os
 import shutil
 import sys
-import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
+import ray.train
 from ray import tune
 
 from infaug.distributed.local import connect
 from infaug.distributed.sweep_schedulers import scheduler_of, space_of
+from infaug.distributed.sweep_trial import (
+    MAX_DEATHS,
+    Capacity,
+    Work,
+    run_alone,
+    run_together,
+    train_trial,
+)
 from infaug.distributed.tasks import in_tasks
-from infaug.experiment.sweep.confirm import Repeat, run_repeat, source_of_trials
+from infaug.experiment.sweep.confirm import Repeat, run_repeat
 from infaug.experiment.sweep.ledger import End, Ledger, Progress
 from infaug.experiment.sweep.plan import Sweep
-from infaug.experiment.sweep.trial import forget, go_on, kept_rounds, pack, run_trial
-from infaug.record.folder import RunFolder
+from infaug.experiment.sweep.trial import (
+    forget,
+)
 from infaug.words import plural
-
-MAX_DEATHS = 3  # of a trial's process, before the trial has failed
 
 # Tune is to leave the working folder, the terminal and Ctrl-C alone, and to write no
 # files for other tools: the run folders hold everything.
@@ -49,23 +56,6 @@ SETTINGS = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
 
-Work = Callable[..., None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Capacity:
-    """What trials may take.
-
-    Attributes:
-        at_a_time: trials that run together.
-        cpus: of each.
-        gpus: of each, or a part of one.
-    """
-
-    at_a_time: int
-    cpus: int = 1
-    gpus: float = 0.0
-
 
 @contextlib.contextmanager
 def cluster_for(capacity: Capacity) -> Iterator[None]:
@@ -75,14 +65,14 @@ def cluster_for(capacity: Capacity) -> Iterator[None]:
         ValueError: if no node has what a trial takes.
     """
     os.environ.update({k: v for k, v in SETTINGS.items() if k not in os.environ})
-    started_here = connect(capacity.at_a_time * capacity.cpus)
+    started_here = connect(capacity.at_a_time * capacity.workers * capacity.cpus)
     try:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         wanted = {"CPU": capacity.cpus, "GPU": capacity.gpus}
         if not any(all(n.get(k, 0) >= v for k, v in wanted.items()) for n in nodes):
             raise ValueError(
                 f"no node of the cluster has the {wanted['CPU']} CPUs and "
-                f"{wanted['GPU']:g} GPUs that a trial takes: it would wait for ever"
+                f"{wanted['GPU']:g} GPUs that a worker takes: it would wait for ever"
             )
         yield
     finally:
@@ -97,7 +87,7 @@ def run_trials(
     *,
     shown: bool,
     cache: Path | None = None,
-    work: Work = run_trial,
+    work: Work | None = None,
 ) -> None:
     """Run the trials that have not ended, on the cluster that Ray is connected to.
 
@@ -110,13 +100,17 @@ def run_trials(
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # the ledger says it
     storage = sweep.out / "tune"
     shutil.rmtree(storage, ignore_errors=True)  # of a driver that was killed
-    is_pbt = sweep.how.scheduler == "pbt"
+    is_pbt, own = sweep.how.scheduler == "pbt", asdict(capacity)
+    if is_pbt and capacity.workers > 1:
+        raise ValueError("sweep.scheduler pbt: needs --workers-per-trial 1")
+    if work is None and capacity.workers > 1:
+        work, own = partial(run_together, capacity=capacity), {"cpus": 0.01, "gpus": 0}
     param_space, searcher, samples = space_of(sweep, ledger, waiting)
     homes = {name: tried.home for name, tried in ledger.trials.items()}
     tuner = tune.Tuner(
         tune.with_resources(
-            partial(_train, sweep, homes, cache, work),
-            {"cpu": capacity.cpus, "gpu": capacity.gpus},
+            partial(train_trial, sweep, homes, cache, work or run_alone),
+            {"cpu": own["cpus"], "gpu": own["gpus"]},
         ),
         param_space=param_space,
         tune_config=tune.TuneConfig(
@@ -156,7 +150,8 @@ def run_repeats(
 ) -> dict[Repeat, Progress]:
     """What both sides find on fresh seeds; those that are done are not done again."""
     work = partial(run_repeat, sweep=sweep, changes=changes, cache=cache)
-    done = in_tasks(work, repeats, **asdict(capacity))
+    at_a_time, cpus, gpus = capacity.at_a_time, capacity.cpus, capacity.gpus
+    done = in_tasks(work, repeats, at_a_time=at_a_time, cpus=cpus, gpus=gpus)
     return dict(done)
 
 
@@ -213,70 +208,3 @@ class SweepLog(tune.Callback):
 
 def _name(trial: Any) -> str:
     return trial.config["trial"]
-
-
-def _train(
-    sweep: Sweep,
-    homes: Mapping[str, str],
-    cache: Path | None,
-    work: Work,
-    config: dict[str, Any],
-) -> None:
-    """What Tune runs in a process of its own for each trial.
-
-    `homes` are the run folders of trials that went over to another's.
-    """
-    name = tune.get_context().get_trial_name()
-    changes = {path: config[path] for path in sweep.space}
-    reporter = Reporter(sweep, homes.get(name, name), changes)
-    try:
-        trial = sweep.trial(changes)
-        if (given := tune.get_checkpoint()) is not None:
-            with given.as_directory() as packed:
-                run = Path(packed) / "run"
-                if (
-                    len(kept_rounds(RunFolder(run), trial))
-                    == trial.config.rounds.rounds
-                ):
-                    return  # Nothing is left to be done with other settings.
-                reporter.home = go_on(run, trial, sweep.out / "trials", name)
-        source = source_of_trials(sweep.config.data)
-        home = sweep.home(reporter.home)
-        home.parent.mkdir(parents=True, exist_ok=True)
-        reporter.num_again = len(kept_rounds(RunFolder(home), trial))
-        work(trial, source, home, cache, reporter)
-    except ValueError as error:
-        # Raised, it would be tried again like the death of a process.
-        tune.report({**reporter.about(), "mistake": str(error)})
-
-
-class Reporter:
-    """Reports the rounds of a trial to Tune."""
-
-    def __init__(self, sweep: Sweep, home: str, changes: dict[str, Any]):
-        self.sweep, self.home, self.changes = sweep, home, changes
-        self.num_again = 0  # rounds of before, which are reported first
-        self._steps = self._reported = 0
-
-    def __call__(self, progress: Progress) -> None:
-        """Report a round; does not return if the trial is to stop."""
-        self._steps, self._reported = progress.steps, self._reported + 1
-        found = {
-            **self.about(),
-            "loss": progress.loss,
-            "top1": progress.top1,
-            "seconds": progress.seconds,
-        }
-        if self.sweep.how.scheduler != "pbt" or self._reported <= self.num_again:
-            tune.report(found)
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            packed = pack(self.sweep.home(self.home), Path(folder))
-            checkpoint = tune.Checkpoint.from_directory(str(packed))
-            tune.report(found, checkpoint=checkpoint)
-
-    def about(self) -> dict[str, Any]:
-        """What goes with every report."""
-        worst = {"loss": math.inf, "top1": 0.0, "seconds": 0.0}
-        changes = json.dumps(self.changes)
-        return {**worst, "steps": self._steps, "home": self.home, "changes": changes}

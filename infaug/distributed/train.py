@@ -20,6 +20,7 @@ from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from infaug.config import RunConfig, from_dict, to_dict
+from infaug.count_range import CountRange
 from infaug.data.loader import Loader
 from infaug.distributed.capacity import (
     Fallback,
@@ -34,18 +35,19 @@ from infaug.distributed.notice import Leaving, drain_this_node, watch_node
 from infaug.distributed.pool import PoolSolver, SolverPool
 from infaug.distributed.pool_actor import PoolError
 from infaug.distributed.pool_group import PoolShape
-from infaug.distributed.restarts import count_attempt, fit_again, note_reason
+from infaug.distributed.restarts import (
+    COLLECTIVE_TIMEOUT_S,
+    count_attempt,
+    fit_again,
+    note_reason,
+)
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
-from infaug.span import Span
 from infaug.storage import Location, is_url, location
 from infaug.training.services import Services
 from infaug.transfer import remove_folder
 from infaug.world import World
 
-# No collective waits longer: nothing in a training keeps peers waiting for minutes, so
-# a longer wait is a hang, and ends in a restart from the last checkpoint.
-COLLECTIVE_TIMEOUT_S = 600
 # A worker that does not answer Ray for so long is stopped and replaced.
 HUNG_AFTER_S = 45
 
@@ -53,7 +55,7 @@ HUNG_AFTER_S = 45
 def fit_on_workers(
     config: RunConfig,
     out: Path | str,
-    workers: Span,
+    workers: CountRange,
     *,
     cache: Path | None = None,
     shown: bool = True,
@@ -85,17 +87,17 @@ def fit_on_workers(
     if (finished := folder.result_of(config)) is not None:
         remove_folder(_ray_files(folder))  # Its driver was killed after its workers.
         return finished
-    World(size=max(workers.most, 1)).share(config.classifier.batch_groups)
-    started_here = connect(workers.most + (pool.cpus if pool else 0))
+    World(size=max(workers.max, 1)).share(config.classifier.batch_groups)
+    started_here = connect(workers.max + (pool.cpus if pool else 0))
     try:
         worker = worker_bundle(gpus_per_worker)
         if await_s:
-            await_capacity(worker, workers.least, pool, await_s)
+            await_capacity(worker, workers.min, pool, await_s)
         with contextlib.ExitStack() as stack:
-            if await_s and workers.most:
-                stack.enter_context(Fallback(worker, workers.least))
+            if await_s and workers.max:
+                stack.enter_context(Fallback(worker, workers.min))
             solver = stack.enter_context(SolverPool(pool)) if pool else None
-            if not workers.most:
+            if not workers.max:
                 return run(
                     config,
                     folder.place,

@@ -133,7 +133,9 @@ def finished_training(folder: RunFolder, row: str, seed: int) -> FinishedTrainin
     """
     found = folder.cell_result(row, seed)
     if found is None:
-        raise ValueError(f"{folder.path} has no cell of row {row!r} and seed {seed}")
+        raise ValueError(
+            f"{folder.path} has no finished training of method {row!r} and seed {seed}"
+        )
     return FinishedTraining(
         folder=folder, row=ROWS[row], seed=seed, how="asked for by number", found=found
     )
@@ -155,7 +157,7 @@ def choose_learned(
     learned = [name for name in ROWS if ROWS[name].has_learned_view]
     if row is not None and row not in learned:
         raise ValueError(
-            f"--row {row} learns no augmentation: choose among {', '.join(learned)}"
+            f"--method {row} learns no augmentation: choose among {', '.join(learned)}"
         )
     if row is None and seed == "best-on-selection":
         answer = (folder.result() or {}).get("answer")
@@ -165,17 +167,17 @@ def choose_learned(
     learned = [name for name in learned if ROWS[name].policy != "learned"]
     finished = _results(folder, [row] if row else learned)
     if not finished:
-        which = f"row {row}" if row else "a learned row"
+        which = f"method {row}" if row else "a learned method"
         raise ValueError(
-            f"{folder.path} has no finished cell of {which}: it can be exported once "
-            f"its first seed is finished; learned rows are {', '.join(learned)}"
+            f"{folder.path} has no finished training of {which}: it can be exported "
+            f"once its first seed is finished; learned methods are {', '.join(learned)}"
         )
     chosen = _least(folder, finished, row, seed)
     if chosen.found.get("strength") == 0:
         raise ValueError(
             f"the learned view of {chosen.row.name} seed {chosen.seed} was given up "
             "during training, as selection images suffered from it: keep the base "
-            "augmentation, or choose another --row or --seed"
+            "augmentation, or choose another --method or --seed"
         )
     return chosen
 
@@ -185,7 +187,7 @@ def choose_classifier(
 ) -> FinishedTraining:
     """The training whose F is used; where left open, the final one of the answer.
 
-    Without folds, and so without an answer, of the row of least mean selection loss.
+    Without folds, and so without an answer, of the method of least mean selection loss.
 
     The oracle, which trains on images shifted as those of test, is no candidate.
 
@@ -193,7 +195,7 @@ def choose_classifier(
         ValueError: if there is no such training.
     """
     if row is not None and row not in ROWS:
-        raise ValueError(f"there is no --row {row}: choose among {', '.join(ROWS)}")
+        raise ValueError(f"there is no --method {row}: choose among {', '.join(ROWS)}")
     if row is None and seed == "best-on-selection":
         answered = (folder.result() or {}).get("answer")
         if answered:
@@ -201,10 +203,10 @@ def choose_classifier(
     names = [name for name in ROWS if not ROWS[name].is_oracle]
     finished = _results(folder, [row] if row else names)
     if not finished:
-        which = f"of row {row} " if row else ""
+        which = f"of method {row} " if row else ""
         raise ValueError(
-            f"{folder.path} has no finished cell {which}yet: it has one once the first "
-            "seed of a row is finished"
+            f"{folder.path} has no finished training {which}yet: it has one once the "
+            "first seed of a method is finished"
         )
     return _least(folder, finished, row, seed)
 
@@ -230,7 +232,7 @@ def _least(
             f"{', '.join(map(str, sorted(seeds)))}"
         )
     if row is None and len(finished) > 1:
-        how = f"row of least mean selection loss among {', '.join(finished)}; {how}"
+        how = f"method of least mean selection loss among {', '.join(finished)}; {how}"
     return FinishedTraining(
         folder=folder, row=ROWS[name], seed=number, how=how, found=seeds[number]
     )

@@ -3,8 +3,8 @@
 DIR/card.json               what it is, what came of it, settings, files; see `card`
 DIR/augment.safetensors     E, G and the strength that was left of them, or a policy
 DIR/classifier.safetensors  F
-DIR/augment.pt2             the same as a torch.export program, if asked for
-DIR/augment.onnx            the same as ONNX, if asked for
+DIR/augment.pt2             the same as a torch.export program, if requested
+DIR/augment.onnx            the same as ONNX, if requested
 """
 
 import json

@@ -41,10 +41,10 @@ def write_card(
     files: Mapping[str, Mapping[str, Any]],
     programs: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The card of a cell.
+    """The card of a training.
 
     Args:
-        chosen: the cell.
+        chosen: the training.
         licence: of the artefact; None: not stated.
         files: size and hash of each file of weights.
         programs: what other forms of the transform take, and how far they differ.
@@ -124,7 +124,7 @@ def _learned(chosen: FinishedTraining) -> dict[str, Any]:
 
 
 def looks_in(folder: RunFolder, row: str) -> dict[str, Any] | None:
-    """How views of a row look beside images of use, as its run saw it at its end.
+    """How views of a method look beside target images, as measured at the end.
 
     With a `warning` where they moved away from use; None if the run did not look.
     """
@@ -138,7 +138,7 @@ def looks_in(folder: RunFolder, row: str) -> dict[str, Any] | None:
 
 
 def accuracies(folder: RunFolder, config: RunConfig) -> dict[str, dict[str, Any]]:
-    """Top-1 on test by row, percent: mean over finished seeds and its 95 % interval.
+    """Top-1 on test by method, percent: mean over finished seeds and its 95 % interval.
 
     Student's t over seeds; None for one seed.
     """

@@ -1,4 +1,4 @@
-"""`infaug export`: a finished cell of a run, written as a folder of its own."""
+"""`infaug export`: what a training learned, written as a folder of its own."""
 
 import json
 import shutil
@@ -31,20 +31,20 @@ SCRATCH = ".partial-"
 def augment_of(
     run: Path, config: ExportConfig, *, strength: float = 1.0
 ) -> tuple[LearnedAugment, str]:
-    """The transform of a run's cell without writing anything, and the cell's name."""
+    """The transform of a training without writing anything, and its name."""
     chosen = choose_learned(RunFolder(run), config.row, config.seed)
     return LearnedAugment(_views_of(chosen), strength=strength), chosen.name
 
 
 def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
-    """Write a cell's augmentation and classifier into `out`; returns the card.
+    """Write a training's augmentation and classifier into `out`; returns the card.
 
     Weights and the card are written in any case; the card is written last.
 
     Raises:
-        ValueError: if there is no such cell, `out` holds something else or cannot be
-            written, a format needs a package that is missing, or a program differs from
-            the transform.
+        ValueError: if there is no such training, `out` holds something else or cannot
+            be written, a format needs a package that is missing, or a program differs
+            from the transform.
     """
     if "onnx" in config.formats:
         check_onnx()

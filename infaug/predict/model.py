@@ -60,15 +60,15 @@ class Model:
 def open_model(
     place: Path, row: str | None, seed: int | None, device: torch.device
 ) -> Model:
-    """F of an exported folder, or of a finished cell of a run.
+    """F of an exported folder, or of a finished training.
 
     Raises:
-        ValueError: if `place` is neither, or has no such cell.
+        ValueError: if `place` is neither, or has no such training.
     """
     if (place / CARD).exists():
         if row is not None or seed is not None:
             raise ValueError(
-                f"{place} is an export, which holds one classifier: leave out --row "
+                f"{place} is an export, which holds one classifier: leave out --method "
                 "and --seed, or give the run it came from"
             )
         return _of_export(place, device)

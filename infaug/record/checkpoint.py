@@ -1,15 +1,18 @@
 """Checkpoints: one safetensors file each, atomic, the last two kept.
 
 A checkpoint holds tensors and, as metadata, where it was taken and the length of
-metrics.jsonl at that moment. There is no random state: see `infaug.randomness`.
+metrics.jsonl at that moment. It is written beside training, from a copy. There is no
+random state: see `infaug.randomness`.
 """
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -27,6 +30,66 @@ class Checkpoint:
     metrics_bytes: int
     """Length of metrics.jsonl when this was taken; the rest is repeated."""
     tensors: dict[str, Tensor]
+
+
+class CheckpointWriter:
+    """Writes checkpoints in a thread of its own, one at a time.
+
+    Args:
+        write: `save_checkpoint` with its folder, and what follows it.
+    """
+
+    def __init__(self, write: Callable[[Position, int, Mapping[str, Tensor]], None]):
+        self._write = write
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: Future[None] | None = None
+
+    def begin(
+        self, position: Position, metrics_bytes: int, tensors: Mapping[str, Tensor]
+    ) -> None:
+        """Copy the tensors, which may change from then on, and begin to write.
+
+        Raises:
+            ValueError: if the checkpoint before could not be written.
+        """
+        self.wait()
+        copies = {name: _copy(tensor) for name, tensor in tensors.items()}
+        copied = torch.cuda.Event() if torch.cuda.is_initialized() else None
+        if copied is not None:
+            copied.record()
+        self._writing = self._thread.submit(
+            self._write_copied, copied, position, metrics_bytes, copies
+        )
+
+    def _write_copied(
+        self, copied: torch.cuda.Event | None, position: Position, metrics_bytes: int,
+        copies: Mapping[str, Tensor],
+    ) -> None:  # fmt: skip
+        if copied is not None:
+            copied.synchronize()
+        self._write(position, metrics_bytes, copies)
+
+    def wait(self) -> None:
+        """Until what was begun is written.
+
+        Raises:
+            ValueError: if it could not be.
+        """
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def close(self) -> None:
+        """Let the thread end; whoever has not waited hears of no failure."""
+        self._thread.shutdown()
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """On the CPU; of a GPU's tensor pinned, and complete once the GPU is there."""
+    if tensor.device.type != "cuda":
+        return tensor.detach().clone()
+    pinned = torch.empty_like(tensor, device="cpu", pin_memory=True)
+    return pinned.copy_(tensor.detach(), non_blocking=True)
 
 
 def save_checkpoint(

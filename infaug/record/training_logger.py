@@ -11,7 +11,12 @@ from torch import Tensor
 
 from infaug.config import RoundsConfig
 from infaug.record.atomic import write_bytes, writing
-from infaug.record.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from infaug.record.checkpoint import (
+    Checkpoint,
+    CheckpointWriter,
+    load_checkpoint,
+    save_checkpoint,
+)
 from infaug.record.display import Display
 from infaug.record.journal import Journal
 from infaug.record.steps import (
@@ -78,6 +83,7 @@ class TrainingLogger:
         if world.is_first:
             folder.enter()
         self.journal = Journal(folder.path) if world.is_first else None
+        self.checkpointer = CheckpointWriter(self._write)
         self.start: Checkpoint | None = world.first(
             lambda: load_checkpoint(folder.checkpoints)
         )
@@ -164,9 +170,10 @@ class TrainingLogger:
                 )
             is_due = is_last or number % config.checkpoint_every_steps == 0
             with timer.time("checkpoint"):
-                if is_due or (self.is_leaving and self.is_leaving()):
+                leaves = self.is_leaving is not None and self.is_leaving()
+                if is_due or leaves:
                     dict(metrics)  # Raises if a step until now was not finite.
-                    self._checkpoint(at, state)
+                    self.world.first(partial(self._save, at, state, leaves))
             if is_logged:
                 now = timer.clock()
                 self._time(at, number - logged, now - began)
@@ -182,6 +189,7 @@ class TrainingLogger:
                 last checkpoint.
         """
         assert self.journal is not None
+        self.checkpointer.wait()
         with writing(self.folder.run):
             self.journal.flush()
         self.folder.finish(weights, result)
@@ -193,15 +201,23 @@ class TrainingLogger:
         for writer in self.writers:
             writer.metrics(self._info(at), metrics)
 
-    def _checkpoint(self, at: Position, state: HasTensors) -> None:
-        self.world.first(partial(self._save, at, state))
+    def _save(self, at: Position, state: HasTensors, at_once: bool) -> None:
+        """Raises a ValueError, which all processes get, if it cannot.
 
-    def _save(self, at: Position, state: HasTensors) -> None:
-        """Raises a ValueError, which all processes get, if it cannot."""
+        Training goes on while a checkpoint is written, unless it is needed `at_once`.
+        """
         assert self.journal is not None, "the first process has one"
         with writing(self.folder.run):
             length = self.journal.flush()
-            save_checkpoint(self.folder.checkpoints, at, length, state.tensors())
+        self.checkpointer.begin(at, length, state.tensors())
+        if at_once:
+            self.checkpointer.wait()
+
+    def _write(
+        self, at: Position, metrics_bytes: int, tensors: Mapping[str, Tensor]
+    ) -> None:
+        with writing(self.folder.run):
+            save_checkpoint(self.folder.checkpoints, at, metrics_bytes, tensors)
         self.folder.push()
 
     def _time(self, at: Position, steps: int, seconds: float) -> None:
@@ -232,6 +248,7 @@ class TrainingLogger:
 
     def close(self) -> None:
         """Close the files."""
+        self.checkpointer.close()
         for writer in self.writers:
             writer.close()
         if self.journal:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from infaug.report.learned import (
 )
 from infaug.report.logs import METRICS, curves, refreshes, reviews, spent
 from infaug.report.page import Context, page, reason_of, section, write_page
+from infaug.report.policy import learned_policy
 from infaug.report.results import (
     by_class,
     differences,
@@ -46,7 +47,7 @@ from infaug.report.settings import command, settings_of
 from infaug.report.verdict import conclude
 from infaug.report.views import load_transform
 from infaug.report.words import number
-from infaug.training.rows import ROWS
+from infaug.training.rows import POLICY_FROM, ROWS
 from infaug.trust.reload import Finished, reload
 
 REPORT = "report.html"
@@ -163,11 +164,14 @@ class Drawing:
         """The whole page."""
         conclusion = conclude(self.experiment)
         judged = [section("judged", "Right and wrong", self._judged)]
+        policy = partial(learned_policy, self.experiment)
+        policies = [section("policy", "What the policy draws", policy)]
         sections = [
             section("results", "Results", self._results),
             section("curves", "Training", self._curves),
             *(judged if self.experiment.is_folded else []),
             section("pictures", "Images before and after", self._pictures),
+            *(policies if POLICY_FROM in self.experiment.found else []),
             section("toward_target", "Nearer to the target or further", self._toward),
             section("learned", "What E learned, class by class", self._learned),
             section("extremes", "Views that help and views that harm", self._extremes),

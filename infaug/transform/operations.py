@@ -246,6 +246,9 @@ OPERATIONS: dict[str, Operation] = {
     "hue": _hue,
 }
 
+# Those whose strength changes nothing.
+WITHOUT_STRENGTH = ("identity", "invert", "flip_x", "flip_y", "min_max", "equalize")
+
 # These need three channels.
 OF_COLOUR = ("saturate", "hue")
 

@@ -1,6 +1,6 @@
 """How a finished run's F does on corrupted test images.
 
-A corruption is no shift that the run was told of: nothing may be chosen by these
+A corruption is no shift that the experiment knew of: nothing may be chosen by these
 numbers, so they are there only for runs that are finished.
 """
 
@@ -39,10 +39,10 @@ class Robustness:
 
 
 def check_run(run: Path, row: str | None = None, seed: int = 0) -> Robustness:
-    """The whole suite on a cell of a finished run, kept in the run's folder.
+    """The whole suite on a training of a finished experiment, kept in the run's folder.
 
     Raises:
-        ValueError: if the run is not finished, or has no such cell.
+        ValueError: if the run is not finished, or has no such training.
     """
     folder = RunFolder(run)
     if folder.result() is None:
@@ -59,9 +59,9 @@ def check_run(run: Path, row: str | None = None, seed: int = 0) -> Robustness:
 def check_corruptions(
     finished: Finished, names: Iterable[str] = tuple(CORRUPTIONS)
 ) -> Robustness:
-    """Accuracy of a cell's F on its test images under each corruption.
+    """Accuracy of a training's F on its test images under each corruption.
 
-    The corruptions of an image depend on the cell's seed alone: rows of a seed are
+    The corruptions of an image depend on the seed alone: methods of a seed are
     shown the same ones.
     """
     test, cell = finished.splits.test, finished.cell

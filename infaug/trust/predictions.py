@@ -30,7 +30,7 @@ Apply = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
 
 @dataclass(frozen=True)
 class Trust:
-    """How far the influences of a cell can be trusted."""
+    """How far the influences of a training can be trusted."""
 
     refitted: Validation
     """Predicted at the refitted head, where the theory holds, against refitting."""
@@ -58,11 +58,11 @@ def check_predictions(
 ) -> Trust:
     """Replace some training images by x_aug, one at a time, and refit the head.
 
-    x_aug is the view of an image that `judged_view` picks: through E and G if the row
-    has such a view. Images are drawn at random with the cell's seed.
+    x_aug is the view of an image that `judged_view` picks: through E and G if the
+    method has such a view. Images are drawn at random with the training's seed.
 
     Args:
-        finished: the cell.
+        finished: the training.
         num_samples: images that are replaced; at least two.
         max_train: training images to fit the head on, drawn at random; None: all.
         num_jobs: parts the refits are cut into, of two images at least.

@@ -23,7 +23,7 @@ from infaug.world import World
 
 @dataclass(frozen=True, eq=False)
 class Finished:
-    """A cell with its final weights, F in evaluation mode."""
+    """A training with its final weights, F in evaluation mode."""
 
     cell: Cell
     splits: Splits
@@ -38,10 +38,10 @@ class Finished:
 
 
 def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
-    """A finished cell of a run; without a row, the one that the verdict is about.
+    """A finished training; without a row, that of the method that the verdict is about.
 
     Raises:
-        ValueError: if `run` is no run, or has not finished such a cell.
+        ValueError: if `run` is no run, or has not finished such a training.
     """
     folder = RunFolder(run)
     config = folder.config()
@@ -72,16 +72,16 @@ def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
     finished = [name for name in ROWS if folder.cell_result(name, seed) is not None]
     wanted = [row] if row else [name for name in CONTROLS_OF if name in finished]
     if not wanted or wanted[0] not in finished:
-        which = f"row {row}" if row else "a learned row"
+        which = f"method {row}" if row else "a learned method"
         raise ValueError(
-            f"{folder.path} has no finished cell of {which} "
+            f"{folder.path} has no finished training of {which} "
             f"with seed {seed}: it has {', '.join(finished) or 'none'}"
         )
     return wanted[0]
 
 
 def judged_view(cell: Cell) -> Augment:
-    """The last of the row's views that goes through E and G, or its last if none does.
+    """The method's last view that goes through E and G, or its last if none does.
 
     Not yet mixed with other images: I_aug judges x_aug with the label of x.
     """

@@ -25,7 +25,7 @@ def test_two_data_sets_are_compared_continued_and_rendered(tmp_path, capsys):
     out = tmp_path / "board"
     command = ["compare", "--data", "digits", "more=digits", "--out", str(out), *TINY]
     assert main([*command, "--methods", "none"]) == 0
-    assert "0 cells are done, 2 to run" in capsys.readouterr().err
+    assert "0 trainings done, 2 to do" in capsys.readouterr().err
 
     assert main([*command, "--methods", "none", "base", "--render"]) == 0
     text = capsys.readouterr().out
@@ -96,13 +96,13 @@ def test_results_of_other_images_are_not_passed_off_as_these(tmp_path, capsys):
     one, two = tmp_path / "v1" / "pets", tmp_path / "v2" / "pets"
     write_files(one, class_files("cat", "dog", count=12))
     write_files(two, class_files("cat", "dog", count=14))
-    assert "0 cells are done, 1 to run" in compared(str(one))[1]
+    assert "0 trainings done, 1 to do" in compared(str(one))[1]
     code, why = compared(str(two))
     assert code == BAD_INPUT
     assert "holds results of other images called 'pets'" in why
     assert "(other train images, train checksum)" in why
-    assert "0 cells are done, 1 to run" in compared(f"more={two}")[1]
-    assert "1 cells are done, 0 to run" in compared(str(one))[1]
+    assert "0 trainings done, 1 to do" in compared(f"more={two}")[1]
+    assert "1 training done, 0 to do" in compared(str(one))[1]
 
     write_files(one, class_files("cat", count=13))
     assert compared(str(one))[0] == BAD_INPUT, "an image came to the folder"

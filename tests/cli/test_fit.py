@@ -48,7 +48,7 @@ def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     # Again: reported as finished, and the same result.
     assert main(["fit", "--out", str(out), *FAST]) == 0
     again = capsys.readouterr().out
-    assert "holds a finished run" in again
+    assert "holds a finished experiment" in again
     assert again.strip().splitlines()[-1] == last
 
 

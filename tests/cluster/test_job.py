@@ -6,7 +6,7 @@ import pytest
 
 from infaug.cluster.groups import Cluster, Group
 from infaug.cluster.job import Demand, Job, describe_fit, fits
-from infaug.span import Span
+from infaug.count_range import CountRange
 
 
 def cluster(max_workers: int, **groups: tuple[int, dict[str, float]]) -> Cluster:
@@ -14,9 +14,9 @@ def cluster(max_workers: int, **groups: tuple[int, dict[str, float]]) -> Cluster
     return Cluster(
         name="test",
         provider="aws",
-        head=Group(name="head", least=1, most=1, resources={"CPU": 0}),
+        head=Group(name="head", min=1, max=1, resources={"CPU": 0}),
         workers=tuple(
-            Group(name=name, least=0, most=most, resources=resources)
+            Group(name=name, min=0, max=most, resources=resources)
             for name, (most, resources) in groups.items()
         ),
         max_workers=max_workers,
@@ -76,14 +76,14 @@ def test_what_fits_can_be_placed_and_what_is_refused_cannot(counts):
 
 def test_a_gang_that_its_nodes_cannot_hold_together_is_told_how_many_can():
     pairs = cluster(3, pair=(3, {"CPU": 3, "GPU": 3}))
-    job = Job(workers=Span(least=4, most=4), gpus_per_worker=2)
+    job = Job(workers=CountRange(min=4, max=4), gpus_per_worker=2)
     with pytest.raises(ValueError, match="only 3 of 4 workers of CPU=1, GPU=2 fit"):
         describe_fit(pairs, job)
 
 
 def test_decoding_beside_the_workers_needs_its_own_cpus():
     one = cluster(2, node=(2, {"CPU": 4, "GPU": 1}))
-    two = Span(least=2, most=2)
+    two = CountRange(min=2, max=2)
     fit = Job(workers=two, gpus_per_worker=1, decode=6)
     assert describe_fit(one, fit).endswith("6 decoding tasks of CPU=1")
     with pytest.raises(ValueError, match="only 6 of 7 decoding tasks"):

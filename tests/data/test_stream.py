@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from io import BytesIO
+from itertools import islice
 
 import pytest
 import torch
 from PIL import Image
 
 from infaug.config import DataConfig, ShiftConfig
+from infaug.data import loader
 from infaug.data.decode import Encoded
 from infaug.data.inspection import notes_of
 from infaug.data.loader import Reader, ThreadLoader
@@ -150,6 +152,46 @@ def test_a_stream_that_begins_later_goes_on_as_one_that_began_at_the_start(
             found = late.at(step)
             assert found.x.equal(expected.x)
             assert found.y.equal(expected.y)
+
+
+def test_a_step_out_of_turn_decodes_its_images_alone(config, monkeypatch):
+    decoded, decode = [], Reader.decode
+
+    def counted(self, encoded, crops):
+        decoded.append(len(encoded.items))
+        return decode(self, encoded, crops)
+
+    monkeypatch.setattr(Reader, "decode", counted)
+    stream(stored_of(config)).at(40)
+    assert sum(decoded) == 8
+
+
+def test_a_step_out_of_turn_leaves_the_stream_where_it_stands(config):
+    whole, disturbed = stream(stored_of(config)), stream(stored_of(config))
+    for step in range(4):
+        assert disturbed.at(step).x.equal(whole.at(step).x)
+        disturbed.at(40)
+
+
+def test_shards_are_read_in_turn_as_far_as_is_looked_ahead(config, monkeypatch):
+    """Not one shard's buffer after another's, which all would wait for."""
+    monkeypatch.setattr(loader, "IMAGES_PER_CHUNK", 4)
+    monkeypatch.setattr(loader, "READ_AHEAD", 8)
+    stored, opened = stored_of(config), []
+
+    def ahead():
+        groups = stored.positions_by_group()
+        for buffer in buffers(groups, 2, range(2), 0, 0, "t", size=12):
+            opened.append(buffer.start)
+            yield buffer
+
+    seen = [0, 0]
+    for chunk in islice(ThreadLoader(1)(stored.reader, ahead(), ("centre",)), 12):
+        seen[chunk.shard] += len(chunk.labels)
+        assert max(seen) - min(seen) <= 4
+        # Chunks wait for the consumer, too, and one buffer more is known.
+        waiting = 4 * loader.CHUNKS_AHEAD
+        assert sorted(opened)[-2] <= max(seen) + 8 + waiting
 
 
 def test_the_number_of_threads_changes_no_byte(config):

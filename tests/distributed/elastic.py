@@ -38,10 +38,10 @@ import json, sys
 from pathlib import Path
 from infaug.config import RunConfig, from_dict
 from infaug.distributed.train import fit_on_workers
-from infaug.span import Span
+from infaug.count_range import CountRange
 
 config, out, most, settings = json.loads(sys.argv[1])
-workers = Span(least=1, most=most)
+workers = CountRange(min=1, max=most)
 fit_on_workers(from_dict(RunConfig, config), Path(out), workers, **settings)
 """
 PATIENCE_S = 400.0

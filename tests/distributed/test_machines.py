@@ -18,13 +18,17 @@ from killed import contents
 from test_lock import hold
 from tiny import CONFIG as TINY
 
-from infaug.span import Span
+from infaug.count_range import CountRange
 
 from .elastic import CONFIG, alone, await_workers, start, workers_of
 from .heads import growing_head, head
 from .victims import kill_group, pids
 
-ray = pytest.importorskip("ray")
+pytest.importorskip("ray")
+import ray
+
+from infaug.distributed.pool import PoolSolver
+
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 
 SHORT = replace(
@@ -177,17 +181,20 @@ def test_workers_whose_setup_fails_three_times_train_in_the_end(
     monkeypatch.setattr(train, "TorchConfig", Failing)
     began = time.monotonic()
     config = replace(TINY, rows=("base",))
-    result = train.fit_on_workers(config, tmp_path / "run", Span.of(2), shown=False)
+    result = train.fit_on_workers(
+        config, tmp_path / "run", CountRange.of(2), shown=False
+    )
     seconds = time.monotonic() - began
     assert len(list((tmp_path / "marks").iterdir())) == 4
     assert "methods" in result
     print(f"CHAOS 1 of 1: trained after three setups that failed, {seconds:.0f} s")
 
 
-class Slow:
+class Slow(PoolSolver):
     """A pool whose first answer comes a minute late."""
 
-    def __init__(self, solver, marks: Path):
+    def __init__(self, solver: PoolSolver, marks: Path):
+        super().__init__(solver.coordinator, solver.num_actors)
         self.solver, self.marks = solver, marks
 
     def submit(self, *given):
@@ -244,10 +251,10 @@ def test_no_collective_waits_for_a_slow_solver_and_the_bytes_are_the_same(
     marks.mkdir()
     given = {"pool": PoolShape(), "shown": False}
     monkeypatch.setattr(train, "COLLECTIVE_TIMEOUT_S", 20)
-    train.fit_on_workers(config, tmp_path / "calm", Span.of(2), **given)
+    train.fit_on_workers(config, tmp_path / "calm", CountRange.of(2), **given)
     monkeypatch.setattr(train, "SolverPool", partial(SlowPool, marks=marks, pool=pool))
     began = time.monotonic()
-    train.fit_on_workers(config, tmp_path / "slow", Span.of(2), **given)
+    train.fit_on_workers(config, tmp_path / "slow", CountRange.of(2), **given)
     seconds = time.monotonic() - began
     print(f"CHAOS 1 of 1: a solver of 60 s behind a timeout of 20 s, {seconds:.0f} s")
     assert seconds > 60

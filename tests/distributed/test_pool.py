@@ -11,13 +11,13 @@ from killed import contents
 from tiny import CONFIG, tiny
 
 from infaug.config import DataConfig
+from infaug.count_range import CountRange
 from infaug.data.on_disk import OnDisk
 from infaug.data.source import load
 from infaug.experiment.run import run
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.sharded import ShardedHessian
 from infaug.record.folder import RunFolder
-from infaug.span import Span
 from infaug.training.services import Services
 from infaug.training.solve import solve_snapshot
 from infaug.world import World
@@ -40,7 +40,7 @@ def pool(ray):
     from infaug.distributed.pool import SolverPool
     from infaug.distributed.pool_group import PoolShape
 
-    pool = SolverPool(PoolShape(least=2, most=2))
+    pool = SolverPool(PoolShape(min=2, max=2))
     yield pool
     pool.close()
 
@@ -150,7 +150,7 @@ def test_a_pool_that_does_not_fit_is_refused_with_what_is_free(ray):
     from infaug.distributed.pool_group import PoolShape
 
     with pytest.raises(ValueError, match="no capacity for 9 solver actors"):
-        SolverPool(PoolShape(least=9, most=9), reserve_s=2)
+        SolverPool(PoolShape(min=9, max=9), reserve_s=2)
 
 
 @pytest.mark.slow
@@ -159,7 +159,7 @@ def test_a_pool_grows_into_what_is_free_and_gives_it_back(ray, pool, given, loca
     from infaug.distributed.pool_group import PoolShape
 
     assert ray.available_resources()["CPU"] == 2
-    growing = SolverPool(PoolShape(least=1, most=3))
+    growing = SolverPool(PoolShape(min=1, max=3))
     try:
         assert submit(growing, given).result().solution.value.equal(local.value)
         assert ray.get(growing.coordinator.size.remote(), timeout=60) == 2
@@ -197,9 +197,9 @@ def test_training_workers_with_a_pool_end_with_the_bytes_of_those_without(
     pool.close()  # its CPUs are needed
     rounds = replace(CONFIG.rounds, refresh="overlap", refresh_lag=4)
     config = tiny(controls="none", rounds=rounds)
-    fit_on_workers(config, tmp_path / "without", Span.of(2), shown=False)
-    shape = PoolShape(least=1, most=2)
-    fit_on_workers(config, tmp_path / "with", Span.of(2), shown=False, pool=shape)
+    fit_on_workers(config, tmp_path / "without", CountRange.of(2), shown=False)
+    shape = PoolShape(min=1, max=2)
+    fit_on_workers(config, tmp_path / "with", CountRange.of(2), shown=False, pool=shape)
     assert contents(tmp_path / "without") == contents(tmp_path / "with")
 
 

@@ -37,7 +37,7 @@ def pool(ray):
     from infaug.distributed.pool import SolverPool
     from infaug.distributed.pool_group import PoolShape
 
-    pool = SolverPool(PoolShape(least=2, most=2))
+    pool = SolverPool(PoolShape(min=2, max=2))
     yield pool
     pool.close()
 

@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from tiny import CONFIG
 
 from infaug.config import ClassifierConfig, DataConfig, RoundsConfig, RunConfig
+from infaug.count_range import CountRange
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 from infaug.record.mirror import LEASE, STAMP
-from infaug.span import Span
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.ray
@@ -48,7 +48,7 @@ def both(cluster, tmp_path_factory) -> tuple[Path, Path]:
 
     root = tmp_path_factory.mktemp("both")
     run(TEN_STEPS, root / "one", shown=False)
-    fit_on_workers(TEN_STEPS, root / "three", Span.of(3), shown=False)
+    fit_on_workers(TEN_STEPS, root / "three", CountRange.of(3), shown=False)
     return root / "one", root / "three"
 
 
@@ -90,7 +90,7 @@ def test_a_finished_run_is_returned_without_training(both):
     from infaug.distributed.train import fit_on_workers
 
     before = (both[1] / "result.json").stat().st_mtime_ns
-    result = fit_on_workers(TEN_STEPS, both[1], Span.of(2), shown=False)
+    result = fit_on_workers(TEN_STEPS, both[1], CountRange.of(2), shown=False)
     assert result == json.loads((both[1] / "result.json").read_text())
     assert (both[1] / "result.json").stat().st_mtime_ns == before
 
@@ -104,13 +104,13 @@ def test_a_users_mistake_in_a_worker_is_a_value_error_here(
     (tmp_path / "images").mkdir()
     config = RunConfig(data=DataConfig(source="images"))
     with pytest.raises(ValueError, match=r"data\.source images is empty"):
-        fit_on_workers(config, tmp_path / "run", Span.of(2), shown=False)
+        fit_on_workers(config, tmp_path / "run", CountRange.of(2), shown=False)
 
 
 def test_more_workers_than_groups_are_refused_at_once(tmp_path):
     from infaug.distributed.train import fit_on_workers
 
-    workers = Span(least=2, most=5)
+    workers = CountRange(min=2, max=5)
     with pytest.raises(ValueError, match=r"4 batch groups.*5 workers"):
         fit_on_workers(TEN_STEPS, tmp_path / "run", workers, shown=False)
 
@@ -119,7 +119,7 @@ def test_workers_that_come_and_go_are_not_given_a_pool_on_their_cpus(cluster, tm
     from infaug.distributed.pool_group import PoolShape
     from infaug.distributed.train import fit_on_workers
 
-    workers = Span(least=1, most=2)
+    workers = CountRange(min=1, max=2)
     with pytest.raises(ValueError, match=r"--pool-resources solver=1"):
         fit_on_workers(
             TEN_STEPS, tmp_path / "run", workers, pool=PoolShape(), shown=False
@@ -130,7 +130,7 @@ def test_a_run_at_a_url_has_the_bytes_of_one_on_a_disk(both, tmp_path):
     from infaug.distributed.train import fit_on_workers
 
     home = tmp_path / "store" / "run"
-    fit_on_workers(TEN_STEPS, home.as_uri(), Span.of(3), shown=False)
+    fit_on_workers(TEN_STEPS, home.as_uri(), CountRange.of(3), shown=False)
     there = {k: v for k, v in contents(home).items() if k not in (STAMP, LEASE)}
     assert there == contents(both[1])
     assert not (home / "ray").exists(), "what Ray kept there is gone"

@@ -28,10 +28,10 @@ def test_what_was_not_run_or_learns_nothing_is_refused(grey_run):
     folder = RunFolder(grey_run)
     with pytest.raises(ValueError, match="--seed 5 of base_learned is not finished"):
         choose_learned(folder, "base_learned", 5)
-    with pytest.raises(ValueError, match="no finished cell of row learned"):
+    with pytest.raises(ValueError, match="no finished training of method learned"):
         choose_learned(folder, "learned")
     for row in ("base", "nonsense"):
-        with pytest.raises(ValueError, match=f"--row {row} learns no augmentation"):
+        with pytest.raises(ValueError, match=f"--method {row} learns no augmentation"):
             choose_learned(folder, row)
 
 
@@ -48,7 +48,7 @@ def test_the_classifier_of_any_row_can_be_chosen_also_where_the_view_was_given_u
     assert choose_classifier(RunFolder(grey_run), "base").row.name == "base"
     run = finished_run(tmp_path / "run", given_up=("base_learned",))
     assert choose_classifier(RunFolder(run)).name == "base_learned-seed1"
-    with pytest.raises(ValueError, match="no finished cell of row oracle"):
+    with pytest.raises(ValueError, match="no finished training of method oracle"):
         choose_classifier(RunFolder(run), "oracle")
     with pytest.raises(ValueError, match="choose among none, base"):
         choose_classifier(RunFolder(run), "nonsense")

@@ -100,7 +100,7 @@ def test_the_command_writes_programs_and_says_how_to_load(grey_run, tmp_path, ca
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere was not found"),
-        (["RUN", "--row", "base"], "--row base learns no augmentation"),
+        (["RUN", "--row", "base"], "--method base learns no augmentation"),
         (["RUN", "--seed", "7"], "--seed 7 of base_learned is not finished"),
         (["RUN", "--seed", "-1"], "must be a number from 0"),
     ],

@@ -1,13 +1,17 @@
 """What a logger does beside its steps."""
 
 import itertools
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 from full_disk import full_disk
+from safetensors.torch import load_file
 
 from infaug.config import RoundsConfig
+from infaug.record.checkpoint import save_checkpoint
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.training_logger import TrainingLogger
@@ -19,8 +23,11 @@ ROUNDS = RoundsConfig(log_every_steps=2, checkpoint_every_steps=100)
 class State:
     """Anything with tensors."""
 
+    def __init__(self):
+        self.x = torch.ones(1)
+
     def tensors(self) -> dict[str, torch.Tensor]:
-        return {"x": torch.ones(1)}
+        return {"x": self.x}
 
 
 @pytest.fixture
@@ -65,6 +72,29 @@ def test_notice_that_a_node_leaves_is_asked_for_after_each_step_and_saves(
     again = open_logger().start
     assert again is not None
     assert again.position.step == 4
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(open_logger, monkeypatch):
+    """It holds what the state was when it was due, and the next one waits for it."""
+    logger, may_write, state = open_logger(), threading.Event(), State()
+    logger.config = replace(ROUNDS, checkpoint_every_steps=4)
+
+    def slowly(*arguments) -> None:
+        assert may_write.wait(60)
+        save_checkpoint(*arguments)
+
+    def steps() -> Iterator[dict[str, float]]:
+        for step in range(7):
+            state.x.fill_(step)
+            if step == 5:
+                may_write.set()
+            yield {"loss": step}
+
+    monkeypatch.setattr("infaug.record.training_logger.save_checkpoint", slowly)
+    logger.follow(0, "classify", range(7), steps(), state)
+    logger.close()
+    paths = sorted(logger.folder.checkpoints.iterdir())
+    assert [load_file(path)["x"].item() for path in paths] == [3, 6]
 
 
 def test_a_run_that_begins_again_says_where_and_what_it_repeats(open_logger, capsys):

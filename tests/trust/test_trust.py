@@ -191,4 +191,4 @@ def test_the_check_at_the_end_of_a_run_is_small_and_never_fails_it(
 
 def test_a_row_that_was_not_run_is_refused(finished_run, capsys):
     assert main(["influence", "rank", str(finished_run), "--row", "base"]) == BAD_INPUT
-    assert "has no finished cell of row base" in capsys.readouterr().err
+    assert "has no finished training of method base" in capsys.readouterr().err

@@ -8,9 +8,10 @@ PBT hands weights from a good trial to a bad one: a copy of a run folder as it s
 the end of a round. The taker goes on from it in a new folder, with its own settings.
 """
 
+import contextlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,12 @@ class Trial:
 
 
 def run_trial(
-    trial: Trial, source: Source, path: Path, cache: Path | None, report: Report
+    trial: Trial,
+    source: Source,
+    path: Path,
+    cache: Path | None,
+    report: Report,
+    world: World | None = None,
 ) -> None:
     """Train a trial, or continue it in its folder, and report each round it keeps.
 
@@ -62,25 +68,27 @@ def run_trial(
         source: its test split is empty; see `confirm.without_test`.
         path: the run folder.
         cache: where fitted generators are kept; None for none.
-        report: called after each round; may raise, to end the trial.
+        report: called after each round by all who train; may raise, to end the trial.
+        world: who trains together; None: this process alone.
 
     Raises:
         ValueError: for settings that cannot work, and for a loss that is not finite.
     """
     assert source.test is not None, "trials get no test images"
     assert len(source.test) == 0, "trials get no test images"
-    folder, device = RunFolder(path), pick_device()
-    folder.enter(trial.config)
+    folder, device, world = RunFolder(path), pick_device(), world or World()
+    world.first(lambda: folder.enter(trial.config))
     config = settle(trial.config, source.train.image_shape, device)
-    with folder.locked(LOCK_WAIT_S):
-        folder.settle(config)
+    with contextlib.ExitStack() as stack:
+        world.first(lambda: stack.enter_context(folder.locked(LOCK_WAIT_S)))
+        world.first(lambda: folder.settle(config))
         rounds = RoundReports(trial, folder, report)
-        rounds.repeat()
+        rounds.repeat(world.first(lambda: kept_rounds(folder, trial)))
         run_planned(
             planned(trial, config),
             source,
             folder,
-            World(),
+            world,
             device,
             Services(writers=[rounds]),
             GeneratorStore(cache) if cache else None,
@@ -99,14 +107,14 @@ class RoundReports:
     """Reports the selection split to Tune once the end of a round is kept."""
 
     def __init__(self, trial: Trial, folder: RunFolder, report: Report):
-        self.trial, self.folder, self.report = trial, folder, report
+        self.trial, self.report = trial, report
         lines = folder.lines("timings.jsonl")
         self.seconds = sum((line["seconds"] for line in lines), 0.0)
         self._found: Metrics | None = None
 
-    def repeat(self) -> None:
+    def repeat(self, kept: Sequence[Mapping[str, Any]]) -> None:
         """Report the rounds that are in the folder already."""
-        for line in kept_rounds(self.folder, self.trial):
+        for line in kept:
             self._report(line["round"], line)
 
     def begin(self, method: str, seed: int, global_step: int) -> None:
