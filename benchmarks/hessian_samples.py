@@ -24,10 +24,10 @@ from infaug.influence.operator import Damped
 from infaug.precision import pick_device
 from infaug.randomness import generator
 from infaug.training.alternation import classify
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
 from infaug.training.snapshot import shared_inputs, validation_gradient
 from infaug.training.solve import hessian_sample, scores, take_snapshot
+from infaug.training.state import Training
 from infaug.world import World
 
 
@@ -66,24 +66,31 @@ def main(settings: Settings) -> None:
     config = replace(
         config, rounds=replace(config.rounds, rounds=1, classifier_steps=settings.steps)
     )
-    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
-    train = hessian_sample(cell.train, replace(config.influence, hessian_samples=None))
-    *_, last = classify(cell, 0, range(settings.steps), splits.selection)
-    cell.classifier.eval()
+    training = Training(METHODS["base_learned"], 0, splits, config, World(), device)
+    whole = replace(config.influence, hessian_samples=None)
+    train = hessian_sample(training.train, whole)
+    *_, last = classify(training, 0, range(settings.steps), splits.selection)
+    training.classifier.eval()
     print(dict(last), flush=True)
     began = time.perf_counter()
     snapshot = take_snapshot(
-        cell.classifier, cell.augments, config.influence, 0, "full", start=cell.s_val
+        training.classifier,
+        training.augments,
+        config.influence,
+        0,
+        "full",
+        start=training.s_val,
     )
     gradient = validation_gradient(snapshot, splits.influence)
     views = [
         shared_inputs(snapshot, train.images, World(), view)
-        for view in range(len(cell.augments))
+        for view in range(len(training.augments))
     ]
-    print(f"{len(cell.train)} images forwarded: {time.perf_counter() - began:.0f} s")
+    seconds = time.perf_counter() - began
+    print(f"{len(training.train)} images forwarded: {seconds:.0f} s")
     h1 = torch.cat([h1 for h1, _ in views])
     probs = torch.cat([p for _, p in views])
-    labels = cell.train.labels.repeat(len(views))
+    labels = training.train.labels.repeat(len(views))
     rows, k = [], len(views)
     for damping in settings.dampings:
         full = scores(_solve(h1, probs, gradient, damping), h1, probs, labels)
@@ -92,8 +99,8 @@ def main(settings: Settings) -> None:
                 found, forwards = [], num * (k if kind == "all views" else 1)
                 for repeat in range(settings.repeats):
                     draws = generator("samples", num, repeat)
-                    order = torch.randperm(len(cell.train), generator=draws)[:num]
-                    picked = _picked(kind, order, len(cell.train), len(views))
+                    order = torch.randperm(len(training.train), generator=draws)[:num]
+                    picked = _picked(kind, order, len(training.train), len(views))
                     s_val = _solve(h1[picked], probs[picked], gradient, damping)
                     part = scores(s_val, h1, probs, labels)
                     found.append(float(torch.corrcoef(torch.stack([full, part]))[0, 1]))

@@ -24,7 +24,7 @@ from infaug.data.parquet import RowGroup
 from infaug.data.stream import Stream
 
 WORKERS, GROUPS, BATCH, RATE = 8, 16, 256, 3200
-IMAGES, ROWS = 1_281_167, 256  # of the set, and of a row group
+IMAGES, METHODS = 1_281_167, 256  # of the set, and of a row group
 THREADS = 8  # of a worker; each decodes a hundred images a second
 FASTER = 2.0  # than needed, all threads of a worker
 DISK = 200.0  # MB/s for each read
@@ -68,10 +68,10 @@ def reader() -> SleepingReader:
     """Of row groups that lie nowhere."""
     groups = tuple(
         RowGroup(
-            file=cast(Any, None), columns=cast(Any, None), number=first // ROWS,
-            first=first, size=min(ROWS, IMAGES - first), first_in_file=first,
+            file=cast(Any, None), columns=cast(Any, None), number=first // METHODS,
+            first=first, size=min(METHODS, IMAGES - first), first_in_file=first,
         )
-        for first in range(0, IMAGES, ROWS)
+        for first in range(0, IMAGES, METHODS)
     )  # fmt: skip
     return SleepingReader(groups=groups, size=8, mode="RGB")
 

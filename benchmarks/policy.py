@@ -35,16 +35,16 @@ from infaug.experiment.tuning import (
     candidates_for,
     choose,
     trial_config,
-    trial_row,
+    trial_method,
     tuned_config,
 )
 from infaug.randomness import generator
-from infaug.training.alternation import assess, run_cell
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS, Row
+from infaug.training.alternation import assess, run_alternation
+from infaug.training.methods import METHODS, Method
+from infaug.training.state import Training
 from infaug.world import World
 
-METHODS = (
+COMPARED = (
     "policy_online", "policy_learned", "policy_alone", "pooled_even", "pooled_uniform",
     "pooled_policy", "pooled_policy_alone", "pooled_stretched", "even_tuned",
 )  # fmt: skip
@@ -57,7 +57,7 @@ class Settings:
     out: Path = Path("policy.jsonl")
     seeds: tuple[int, ...] = (0, 1, 2)
     shifts: tuple[str, ...] = tuple(SHIFTS)
-    methods: tuple[str, ...] = METHODS
+    methods: tuple[str, ...] = COMPARED
     labels: int = 300
     target: int = 30
     rounds: RoundsConfig = field(
@@ -77,7 +77,12 @@ class Unrecorded:
         return range(num_steps)
 
     def follow(
-        self, round_: int, phase: str, steps: range, done: Iterable[object], state: Cell
+        self,
+        round_: int,
+        phase: str,
+        steps: range,
+        done: Iterable[object],
+        state: Training,
     ) -> None:
         """Take the steps."""
         for _ in done:
@@ -108,17 +113,21 @@ def problem(
 
 
 def trained(
-    row: Row, seed: int, splits: Splits, config: RunConfig, policy: Cell | None
-) -> Cell:
+    method: Method,
+    seed: int,
+    splits: Splits,
+    config: RunConfig,
+    policy: Training | None,
+) -> Training:
     """One training, whole; `policy` is the training that learned the policy."""
     state = None
-    if row.policy == "learned":
+    if method.policy == "learned":
         assert policy is not None, "policy_online comes first"
         state = policy.policy.state_dict()
     cpu = torch.device("cpu")
-    cell = Cell(row, seed, splits, config, World(), cpu, policy=state)
-    run_cell(cell, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
-    return cell
+    training = Training(method, seed, splits, config, World(), cpu, policy=state)
+    run_alternation(training, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
+    return training
 
 
 def tuned(seed: int, splits: Splits, config: RunConfig) -> RunConfig:
@@ -126,8 +135,8 @@ def tuned(seed: int, splits: Splits, config: RunConfig) -> RunConfig:
     found = {}
     for name in candidates_for(config.rounds.base):
         trial = trial_config(config, name)
-        cell = trained(trial_row(name), seed, splits, trial, None)
-        score = assess(cell, splits.selection)
+        training = trained(trial_method(name), seed, splits, trial, None)
+        score = assess(training, splits.selection)
         found[name] = {
             "selection_top1": score.accuracy,
             "selection_loss": score.loss,
@@ -141,23 +150,23 @@ def measure(settings: Settings, shift: str, seed: int, config: RunConfig) -> Non
     done = {r["method"] for r in records(settings) if key.items() <= r.items()}
     left = [name for name in settings.methods if name not in done]
     splits = problem(digits(), shift, seed, settings.labels, settings.target)
-    learns = any(ROWS[name].policy == "learned" for name in left)
+    learns = any(METHODS[name].policy == "learned" for name in left)
     if learns and "policy_online" not in left:
         left.insert(0, "policy_online")  # Its policy is not kept: train it again.
     policy = None
     for name in left:
-        row = ROWS[name]
-        used = tuned(seed, splits, config) if row.is_tuned else config
-        cell = trained(row, seed, splits, used, policy)
-        if row.learns_policy:
-            policy = cell
+        method = METHODS[name]
+        used = tuned(seed, splits, config) if method.is_tuned else config
+        training = trained(method, seed, splits, used, policy)
+        if method.learns_policy:
+            policy = training
         if name in done:
             continue
-        score = assess(cell, splits.test)
+        score = assess(training, splits.test)
         record = key | {"method": name, "top1": score.accuracy}
-        if row.learns_policy:
-            record["shares"] = cell.policy.shares()
-        if row.is_tuned:
+        if method.learns_policy:
+            record["shares"] = training.policy.shares()
+        if method.is_tuned:
             record["base"] = used.rounds.base
         with settings.out.open("a") as file:
             file.write(json.dumps(record) + "\n")
@@ -182,12 +191,12 @@ def report(settings: Settings) -> str:
         tops.setdefault(at, []).append(record["top1"])
     for shift in settings.shifts:
         found = [tops.get((shift, name), []) for name in settings.methods]
-        cells = (
+        trainings = (
             f"{mean(top):.1f} ({', '.join(f'{each:.1f}' for each in top)})"
             if top else ""
             for top in found
         )  # fmt: skip
-        lines.append(f"| {shift} | " + " | ".join(cells) + " |")
+        lines.append(f"| {shift} | " + " | ".join(trainings) + " |")
     return "\n".join(lines)
 
 

@@ -22,8 +22,8 @@ from infaug.data.problem import Splits
 from infaug.experiment.plan import settle
 from infaug.precision import pick_device
 from infaug.training.alternation import classify, estimate
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.world import World
 
 
@@ -71,9 +71,9 @@ def main(settings: Settings) -> None:
         config = settle(
             replace(RunConfig(), classifier=chosen), splits.train.image_shape, device
         )
-        cell = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
-        loops["F", precision, last] = classify(cell, 0, many, splits.selection)
-        other = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
+        training = Training(METHODS["base_learned"], 0, splits, config, World(), device)
+        loops["F", precision, last] = classify(training, 0, many, splits.selection)
+        other = Training(METHODS["base_learned"], 0, splits, config, World(), device)
         other.s_val = torch.randn_like(other.s_val)
         loops["E", precision, last] = estimate(other, 0, many)
     for loop in loops.values():

@@ -41,9 +41,9 @@ from infaug.influence.score import (
 )
 from infaug.influence.validate import agreement, refit_head
 from infaug.randomness import Draws
-from infaug.training.alternation import assess, run_cell
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.alternation import assess, run_alternation
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.transform.operations import OPERATIONS, WITHOUT_STRENGTH
 from infaug.world import World
 
@@ -89,18 +89,18 @@ def picks(name: str, interval: int) -> Policy:
 
 def train_on(
     policy: Policy | None, seed: int, splits: Splits, config: RunConfig
-) -> Cell:
+) -> Training:
     """F, trained on views of this policy alone; None: the uniform one."""
-    row = ROWS["uniform_alone" if policy is None else "policy_alone"]
+    row = METHODS["uniform_alone" if policy is None else "policy_alone"]
     state = policy and policy.state_dict()
     cpu = torch.device("cpu")
-    cell = Cell(row, seed, splits, config, World(), cpu, policy=state)
-    run_cell(cell, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
-    cell.classifier.eval()
-    return cell
+    training = Training(row, seed, splits, config, World(), cpu, policy=state)
+    run_alternation(training, splits, Unrecorded())  # pyright: ignore[reportArgumentType]
+    training.classifier.eval()
+    return training
 
 
-def rewards_of(judge: Cell, splits: Splits) -> list[dict[str, float]]:
+def rewards_of(judge: Training, splits: Splits) -> list[dict[str, float]]:
     """For every choice: the mean of each reward over its views."""
     train, target = splits.train, splits.influence
     assert isinstance(train, Labelled), "they fit in memory"
@@ -228,8 +228,8 @@ def measure(
     for choice, reward in zip(CHOICES, rewards, strict=True):
         if choice in done:
             continue
-        cell = train_on(picks(*choice), seed, splits, alone)
-        found = assess(cell, splits.test)
+        training = train_on(picks(*choice), seed, splits, alone)
+        found = assess(training, splits.test)
         record = key | {
             "operation": choice[0], "interval": choice[1], "top1": found.accuracy,
             "loss": found.loss, "rewards": reward,
@@ -269,8 +269,8 @@ def report(settings: Settings) -> str:
         "|---" * (len(seeds) + 2) + "|",
     ]
     for name, values in sorted(found.items(), key=lambda item: -mean(item[1])):
-        cells = [f"{value:.2f}" for value in (*values, mean(values))]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+        trainings = [f"{value:.2f}" for value in (*values, mean(values))]
+        lines.append(f"| {name} | " + " | ".join(trainings) + " |")
     return "\n".join(lines)
 
 

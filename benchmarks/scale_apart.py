@@ -27,8 +27,8 @@ from infaug.record.folder import RunFolder
 from infaug.record.steps import Interval, Metrics, Position, StepInfo
 from infaug.record.training_logger import TrainingLogger, writers_in
 from infaug.training.alternation import classify
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.world import World
 
 INTERVAL = RoundsConfig().checkpoint_every_steps
@@ -65,31 +65,36 @@ def _enter(job: dict[str, str]) -> None:
         Path(job["note"]).write_text(str(time.time()))
 
 
-def learned_cell(name: str, world: World) -> Cell:
-    """A cell of the learned row whose optimizers have moments already."""
+def learned_cell(name: str, world: World) -> Training:
+    """A training of the learned row whose optimizers have moments already."""
     problem = PROBLEMS[name]
-    cell = Cell(
-        ROWS["base_learned"], 0, problem.splits(), problem.config, world, pick_device()
+    training = Training(
+        METHODS["base_learned"],
+        0,
+        problem.splits(),
+        problem.config,
+        world,
+        pick_device(),
     )
-    for optimizer in cell.optimizers.values():
+    for optimizer in training.optimizers.values():
         for parameter in parameters_of(optimizer):
             parameter.grad = torch.zeros_like(parameter)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    return cell
+    return training
 
 
 def checkpoint(name: str, repeats: int) -> dict[str, float]:
-    """Seconds to save the whole state of a cell, and its size.
+    """Seconds to save the whole state of a training, and its size.
 
     `one_percent_s` is the step below which a checkpoint at the default interval would
     cost more than a hundredth of the training.
     """
-    cell = learned_cell(name, World())
+    training = learned_cell(name, World())
     with tempfile.TemporaryDirectory() as scratch:
         place = Position(round=0, phase="classify", step=1)
         folder = Path(scratch)
-        save = timed(lambda: save_checkpoint(folder, place, 0, cell.tensors()))
+        save = timed(lambda: save_checkpoint(folder, place, 0, training.tensors()))
         seconds = statistics.median(take_turns({"save": save}, repeats)["save"])
         newest = max(folder.glob("*.safetensors"))
         size = newest.stat().st_size
@@ -131,11 +136,11 @@ def books(name: str, steps: int) -> dict[str, Any]:
         folder = RunFolder(scratch).training("base", 0)
         writers = [*writers_in(folder), kept]
         logger = TrainingLogger(folder, 0, rounds, world, display, writers)
-        cell = Cell(ROWS["base"], 0, splits, config, world, pick_device())
+        training = Training(METHODS["base"], 0, splits, config, world, pick_device())
         with closing(logger):
             left = logger.left(0, "classify", steps)
-            done = classify(cell, 0, left, splits.selection)
-            logger.follow(0, "classify", left, done, cell)
+            done = classify(training, 0, left, splits.selection)
+            logger.follow(0, "classify", left, done, training)
     intervals = kept.intervals[1:]  # The first one warms up.
     num = sum(interval.steps for interval in intervals)
     parts: dict[str, float] = {}

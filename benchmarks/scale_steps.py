@@ -24,8 +24,8 @@ from infaug.data.problem import Splits
 from infaug.experiment.plan import settle
 from infaug.precision import autocast, pick_device
 from infaug.randomness import Draws, generator
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.world import World
 
 ENDLESS = 10**6
@@ -95,11 +95,11 @@ def grouped_steps(problem: Problem, world: World) -> Iterator[object]:
 def steps_of_run(problem: Problem, config: RunConfig, world: World) -> Iterator[object]:
     """What a round does of F: views of its batch, and a step on them."""
     device = pick_device()
-    cell = Cell(ROWS["base"], 0, problem.splits(), config, world, device)
+    training = Training(METHODS["base"], 0, problem.splits(), config, world, device)
     return fit_classifier(
-        cell.classifier,
-        cell.optimizers["classifier"],
-        cell.views_at,
+        training.classifier,
+        training.optimizers["classifier"],
+        training.views_at,
         range(ENDLESS),
         config.classifier,
         num_steps=ENDLESS,

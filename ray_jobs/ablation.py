@@ -2,15 +2,16 @@
 
 Every line changes one setting of `base_learned`. Accuracy is that on development images
 (training images whose labels are not used), so it may decide defaults; test images are
-not looked at. Finished cells are lines of --out and are skipped; an unfinished one goes
-on from its last checkpoint.
+not looked at. Finished trainings are lines of --out and are skipped; an unfinished one
+goes on from its last checkpoint.
 
     python ray_jobs/ablation.py --study stability        # digits, rotated 40 degrees
     python ray_jobs/ablation.py --study contrast         # the same, of contrast 0.4
     python ray_jobs/ablation.py --study in_distribution  # digits, used as they are
     python ray_jobs/ablation.py --data FOLDER --labels 600 --target 100
 
-Cost: half a minute a cell on one CPU core for digits, two minutes for MNIST (measured).
+Cost: half a minute a training on one CPU core for digits, two minutes for MNIST
+(measured).
 """
 
 import argparse
@@ -47,8 +48,8 @@ COLOURS = (
     Variant(name="colours up to 0.75, bias 0.6", changes=BOLDEST),
 )
 DEFAULT = Variant(name="default", changes={})
-BASE = Variant(name="base", row="base", changes={})
-RANDOM = Variant(name="random tau, initial G", row="base_random_initial", changes={})
+BASE = Variant(name="base", method="base", changes={})
+RANDOM = Variant(name="random tau, initial G", method="base_random_initial", changes={})
 STUDIES = {
     "stability": (
         DEFAULT,
@@ -103,12 +104,13 @@ def main() -> int:
     source = None
     for seed in range(asked.seeds):
         for variant in variants:
-            cell = variant.cell(config, seed)
-            if cell in results or asked.render:
+            training = variant.training(config, seed)
+            if training in results or asked.render:
                 continue
             source = source or load(config.data)
-            folder = RunFolder(asked.work / f"{cell.row}-seed{seed}-{cell.key}")
-            record = run_variant(cell, source, folder, shown=True)
+            name = f"{training.method}-seed{seed}-{training.key}"
+            folder = RunFolder(asked.work / name)
+            record = run_variant(training, source, folder, shown=True)
             results.add(record)
             top = record["development_top1"]
             print(f"{variant.name}, seed {seed}: {top:.2f} %", file=sys.stderr)

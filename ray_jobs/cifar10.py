@@ -30,6 +30,7 @@ from infaug.config import (
     RoundsConfig,
     RunConfig,
 )
+from infaug.training.methods import RANDOM_METHODS
 
 CONFIG = RunConfig(
     data=DataConfig(
@@ -38,7 +39,7 @@ CONFIG = RunConfig(
     classifier=ClassifierConfig(network="resnet56", batch_size=128),
     estimator=EstimatorConfig(batch_size=128),
     rounds=RoundsConfig(rounds=16, classifier_steps=500, estimator_steps=100),
-    rows=("none", "base", "base_random_initial", "base_random_final", "base_learned"),
+    methods=("none", "base", *RANDOM_METHODS, "base_learned"),
     seeds=2,
 )
 SMOKE = replace(

@@ -26,13 +26,14 @@ from infaug.config import (
     RoundsConfig,
     RunConfig,
 )
+from infaug.training.methods import RANDOM_METHODS
 
 CONFIG = RunConfig(
     data=DataConfig(source="cifar100", target=6000, influence_share=5 / 6, mode="RGB"),
     classifier=ClassifierConfig(network="resnet56", batch_size=128),
     estimator=EstimatorConfig(batch_size=128),
     rounds=RoundsConfig(rounds=128, classifier_steps=500, estimator_steps=100),
-    rows=("none", "base", "base_random_initial", "base_random_final", "base_learned"),
+    methods=("none", "base", *RANDOM_METHODS, "base_learned"),
     seeds=2,
 )
 SMOKE = replace(

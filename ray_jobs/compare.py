@@ -1,19 +1,20 @@
 r"""Every rival in one harness: MNIST with 600 labels, CIFAR-10 with 1,000.
 
-Problems x methods x paired seeds; every cell is one thread's work and is appended to a
-file of JSON lines when it ends. The same command again continues; problems whose data
-is not named are shown as far as they are finished. Flags: those of `infaug compare`,
-but for settings of the run.
+Problems x methods x paired seeds; every training is one thread's work and is appended
+to a file of JSON lines when it ends. The same command again continues; problems whose
+data is not named are shown as far as they are finished. Flags: those of `infaug
+compare`, but for settings of the run.
 
     python ray_jobs/compare.py --data mnist=FOLDER --workers 2
     python ray_jobs/compare.py --data mnist=FOLDER --problems mnist_rotated --seeds 5
     python ray_jobs/compare.py --data cifar10=FOLDER --seeds 1 --workers 1 \
-        --gpus-per-cell 1
+        --gpus-per-training 1
     python ray_jobs/compare.py --render                # what is finished
     python ray_jobs/compare.py --smoke --data mnist=digits
 
 Papers, MNIST, 1 % of the labels: none 90.2, heuristic 95.9, proposed 96.7 (Lee et al.,
-ICLR 2019 submission). Cost: MNIST, both problems, three seeds, 72 cells of one to two
+ICLR 2019 submission). Cost: MNIST, both problems, three seeds, 72 trainings of one to
+two
 minutes: under 100 minutes on 2 CPU cores (estimate).
 """
 
@@ -62,7 +63,7 @@ def main() -> int:
     out = Path("runs/compare")
     default = Compare(out=out, results=Path("docs/results/mnist.jsonl"))
     asked = parse_compare(argv, default, "compare.py")
-    if changes := difference(RunConfig(), replace(asked.run, rows=(), seeds=3)):
+    if changes := difference(RunConfig(), replace(asked.run, methods=(), seeds=3)):
         raise ValueError(f"these problems have settings of their own: {changes[0]}")
     columns = [PROBLEMS[name] for name in own.problems]
     if asked.smoke:

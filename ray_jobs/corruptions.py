@@ -1,11 +1,11 @@
 """Fourteen corruptions at five severities on the test images of a finished run.
 
     python ray_jobs/corruptions.py RUN
-    python ray_jobs/corruptions.py RUN --rows base base_learned --seed 1
+    python ray_jobs/corruptions.py RUN --methods base base_learned --seed 1
 
 Prints top-1 by corruption and severity for each row and keeps it in RUN as
 corruptions-ROW-seedK.json. Rows of one seed see the same corrupted images. Without
---rows: the row that the verdict is about.
+--methods: the row that the verdict is about.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from infaug.trust.corruptions import check_run, corruptions_table
 def main() -> int:
     """Check each row, printing as they end."""
     asked = parse(sys.argv[1:])
-    for row in asked.rows or [None]:
+    for row in asked.methods or [None]:
         found = check_run(asked.run, row, asked.seed)
         print(f"{row or 'learned row'}, seed {asked.seed}", end="\n\n")
         print(corruptions_table(found), end="\n\n", flush=True)
@@ -32,7 +32,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path, help="folder of a finished run")
-    parser.add_argument("--rows", nargs="+", help="rows of the run")
+    parser.add_argument("--methods", nargs="+", help="rows of the run")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(argv)
 

@@ -17,7 +17,7 @@ follows the linear rule, 0.1 for each 256 images: with another batch size give
 `--plan` prints hours on three kinds of machines from stated rates, then workers,
 batches, memory and hours here, and stops; a run prints the latter before it begins.
 The same command continues it. Out of GPU memory, each worker's part of a batch goes
-through F in more pieces; the batch stays. `--rows base base_learned base_tuned` adds
+through F in more pieces; the batch stays. `--methods base base_learned base_tuned` adds
 controls. Cost: two rows of 270 epochs with two views are about 1,080 epochs of plain
 training.
 
@@ -75,7 +75,7 @@ CONFIG = in_mode(
         rounds=RoundsConfig(
             rounds=EPOCHS, classifier_steps=STEPS_AN_EPOCH, estimator_steps=20
         ),
-        rows=("base", "base_learned"),
+        methods=("base", "base_learned"),
         seeds=1,
     ),
     "cvpr",

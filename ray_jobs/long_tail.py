@@ -18,8 +18,9 @@ same one turned otherwise (Zhou et al., ICLR 2022): it grows as classes get smal
     python ray_jobs/long_tail.py --data FOLDER --workers 2
     python ray_jobs/long_tail.py --render       # what is finished, and the picture
 
-Finished cells are lines of --out and are skipped, unfinished ones go on from their last
-checkpoint; the fit of GIT begins again if it is cut short, and is kept once it is done.
+Finished trainings are lines of --out and are skipped, unfinished ones go on from their
+last checkpoint; the fit of GIT begins again if it is cut short, and is kept once it is
+done.
 """
 
 import argparse
@@ -39,9 +40,14 @@ from infaug.config import (
 )
 from infaug.experiment.grid_run import Site
 from infaug.experiment.results import Record, Results
-from infaug.experiment.tail_cell import METHODS, TailCell, recorded, tail_cell
-from infaug.experiment.tail_run import run_tail_cell, run_tail_cells
+from infaug.experiment.tail_run import run_tail_training, run_tail_trainings
 from infaug.experiment.tail_table import classes_table, points, tail_table
+from infaug.experiment.tail_training import (
+    METHODS,
+    TailTraining,
+    recorded,
+    tail_training,
+)
 from infaug.record.journal import read_lines
 
 CONFIG = RunConfig(
@@ -70,16 +76,16 @@ def main() -> int:
     """Run what is missing, then print the tables and draw the picture."""
     asked = parse(sys.argv[1:])
     config, git = (SMOKE, SMOKE_GIT) if asked.smoke else (CONFIG, GIT)
-    cells = {
-        name: [tail_cell(METHODS[name], s, config, git) for s in range(asked.seeds)]
+    trainings = {
+        name: [tail_training(METHODS[name], s, config, git) for s in range(asked.seeds)]
         for name in asked.methods
     }
     if not asked.render:
-        run_missing(asked, [cell for seeds in cells.values() for cell in seeds])
+        run_missing(asked, [each for seeds in trainings.values() for each in seeds])
     done = {recorded(record): record for record in read_lines(asked.out)}
     found = {
-        name: [done[cell] for cell in seeds if cell in done]
-        for name, seeds in cells.items()
+        name: [done[training] for training in seeds if training in done]
+        for name, seeds in trainings.items()
     }
     print(tail_table(found))
     for name in ("test_by_class", "ekld"):
@@ -88,13 +94,13 @@ def main() -> int:
     return 0
 
 
-def run_missing(asked: argparse.Namespace, cells: Sequence[TailCell]) -> None:
-    """Run the cells that are not in the file, appending each as it ends."""
+def run_missing(asked: argparse.Namespace, trainings: Sequence[TailTraining]) -> None:
+    """Run the trainings that are not in the file, appending each as it ends."""
     done = {recorded(record) for record in read_lines(asked.out)}
-    missing = [cell for cell in cells if cell not in done]
+    missing = [training for training in trainings if training not in done]
     # What takes longest begins first.
-    missing.sort(key=lambda cell: (cell.cell.seed, cell.git is None))
-    print(f"{len(missing)} of {len(cells)} cells to run", file=sys.stderr)
+    missing.sort(key=lambda training: (training.training.seed, training.git is None))
+    print(f"{len(missing)} of {len(trainings)} trainings to run", file=sys.stderr)
     results = Results(asked.out)
     for record in run(missing, asked):
         results.add(record)
@@ -103,15 +109,17 @@ def run_missing(asked: argparse.Namespace, cells: Sequence[TailCell]) -> None:
         print(f"{said} in {record['seconds']:.0f} s", file=sys.stderr, flush=True)
 
 
-def run(cells: Sequence[TailCell], asked: argparse.Namespace) -> Iterable[Record]:
+def run(
+    trainings: Sequence[TailTraining], asked: argparse.Namespace
+) -> Iterable[Record]:
     """Here one after another, or on Ray some at a time."""
     site = Site(work=asked.work.absolute(), places={"mnist": asked.data})
-    if not asked.workers or not cells:
-        return run_tail_cells(cells, site, shown=True)
+    if not asked.workers or not trainings:
+        return run_tail_trainings(trainings, site, shown=True)
     from infaug.distributed.tasks import in_tasks  # imports ray
 
-    work = partial(run_tail_cell, site=site, shown=False)
-    return (found for _, found in in_tasks(work, cells, at_a_time=asked.workers))
+    work = partial(run_tail_training, site=site, shown=False)
+    return (found for _, found in in_tasks(work, trainings, at_a_time=asked.workers))
 
 
 def draw(found: dict[str, list[Record]], path: Path) -> None:
@@ -141,7 +149,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     names = list(METHODS)
     parser.add_argument("--methods", nargs="+", choices=names, default=names)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=0, help="cells at a time on Ray")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="trainings at once on Ray"
+    )
     out = Path("docs/results/long_tail.jsonl")
     parser.add_argument("--out", type=Path, default=out)
     figure = Path("docs/figures/long_tail.png")

@@ -1,20 +1,22 @@
-"""The README's MNIST tables: 600 labels, five kinds of use, cell by cell.
+"""The README's MNIST tables: 600 labels, five kinds of use, training by training.
 
-Every cell (a row, a problem, a seed) is one thread's work of a minute or two and is
+Every training (a row, a problem, a seed) is one thread's work of a minute or two and is
 appended to a file of JSON lines when it ends. The same command again continues: what is
-in the file is skipped, an unfinished cell goes on from its last checkpoint. Rows that
-do not look at target images are trained once for all target budgets.
+in the file is skipped, an unfinished training goes on from its last checkpoint. Rows
+that do not look at target images are trained once for all target budgets.
 
     python ray_jobs/tables.py --data FOLDER --workers 2
-    python ray_jobs/tables.py --data FOLDER --tables rotate --rows base pooled --seeds 5
-    python ray_jobs/tables.py --data FOLDER --rows mixup trivial trivial_learned
-    python ray_jobs/tables.py --render          # what is finished, as Markdown
+    python ray_jobs/tables.py --data FOLDER --tables rotate --methods base pooled
+    --seeds 5 python ray_jobs/tables.py --data FOLDER --methods mixup trivial
+    trivial_learned python ray_jobs/tables.py --render          # what is finished, as
+    Markdown
 
 `--workers 0` runs in this process, without Ray; a cluster is joined where RAY_ADDRESS
 names one, with FOLDER, --out and --work on a disk that all nodes see. Papers, 1 % of
 the labels, in distribution: none 90.2, heuristic 95.9, proposed 96.7 (Lee et al., ICLR
-2019 submission). Cost: 77 cells a seed, about four hours for three seeds on 2 CPU cores
-(an estimate); `--tables in_distribution rotate rotate_contrast` takes half of that.
+2019 submission). Cost: 77 trainings a seed, about four hours for three seeds on 2 CPU
+cores (an estimate); `--tables in_distribution rotate rotate_contrast` takes half of
+that.
 """
 
 import argparse
@@ -26,11 +28,11 @@ from pathlib import Path
 from infaug.cli.compare import run_missing
 from infaug.cli.terminal import guarded
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
-from infaug.experiment.grid import Column, Table, grid_cell, work_of
+from infaug.experiment.grid import Column, Table, grid_training, work_of
 from infaug.experiment.grid_run import Site
 from infaug.experiment.results import Results
 from infaug.report.tables import grid_markdown
-from infaug.training.rows import ROWS, SIBLINGS, USUAL
+from infaug.training.methods import METHODS, SIBLINGS, USUAL
 
 COMMAND = "python ray_jobs/tables.py --data FOLDER"
 SMOKE = RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5)
@@ -49,7 +51,7 @@ def shifted(name: str, what: str, shift: ShiftConfig) -> Table:
         name=name,
         title=f"MNIST, 600 labels, used on images {what}; N of them labelled",
         columns=(problem(100, shift), problem(1000, shift)),
-        rows=USUAL,
+        methods=USUAL,
     )
 
 
@@ -58,7 +60,7 @@ TABLES = (
         name="in_distribution",
         title="MNIST, 600 labels, used on images like those; N held out to drive",
         columns=(problem(1000, ShiftConfig()),),
-        rows=IN_DISTRIBUTION,
+        methods=IN_DISTRIBUTION,
     ),
     shifted("rotate", "rotated by 40 degrees", ShiftConfig(rotate_deg=40)),
     shifted(
@@ -79,10 +81,10 @@ def main() -> int:
         tables = [smoke(table, asked.data) for table in tables]
     results = Results(asked.out)
     if not asked.render:
-        wanted = [extended(table, asked.rows or ()) for table in tables]
+        wanted = [extended(table, asked.methods or ()) for table in tables]
         name = tables[0].columns[0].config.data.source
         run_missing(
-            work_of(wanted, asked.rows, asked.seeds),
+            work_of(wanted, asked.methods, asked.seeds),
             results,
             Site(work=asked.work.absolute(), places={name: asked.data}),
             workers=asked.workers,
@@ -98,17 +100,17 @@ def main() -> int:
 
 def extended(table: Table, rows: Collection[str]) -> Table:
     """The table with those of the other methods that are among `rows`."""
-    return replace(table, rows=(*table.rows, *(r for r in SIBLINGS if r in rows)))
+    return replace(table, methods=(*table.methods, *(r for r in SIBLINGS if r in rows)))
 
 
 def found_in(results: Results, table: Table, seeds: int) -> set[str]:
-    """The other methods of which a cell of the table is finished."""
+    """The other methods of which a training of the table is finished."""
     return {
         row
         for row in SIBLINGS
         for column in table.columns
         for seed in range(seeds)
-        if grid_cell(row, seed, column.config) in results
+        if grid_training(row, seed, column.config) in results
     }
 
 
@@ -128,9 +130,13 @@ def parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--data", help="folder with MNIST's train and test.parquet")
     parser.add_argument("--tables", nargs="+", choices=names, default=names)
-    parser.add_argument("--rows", nargs="+", choices=list(ROWS), help="only these")
+    parser.add_argument(
+        "--methods", nargs="+", choices=list(METHODS), help="only these"
+    )
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=0, help="cells at a time on Ray")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="trainings at a time on Ray"
+    )
     parser.add_argument("--gpus", type=float, default=0, help="GPUs for each of them")
     parser.add_argument("--out", type=Path, default=Path("docs/results/mnist.jsonl"))
     parser.add_argument("--work", type=Path, default=Path("runs/tables"))

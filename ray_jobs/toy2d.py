@@ -1,9 +1,10 @@
 """The method on points in the plane: Figure 3 of the ICLR 2019 submission.
 
-Row 1: training and validation points of one distribution; tau points at the validation
-points that F gets wrong. Row 2: validation moved down; tau follows. Seconds on one CPU
-core, no data needed. `--seeds` adds repetitions: how well tau aims at the missed
-points, and how well it does when they are taken out of the validation set.
+Method 1: training and validation points of one distribution; tau points at the
+validation points that F gets wrong. Method 2: validation moved down; tau follows.
+Seconds on one CPU core, no data needed. `--seeds` adds repetitions: how well tau aims
+at the missed points, and how well it does when they are taken out of the validation
+set.
 
     python ray_jobs/toy2d.py --out docs/figures/toy2d.png
 """

@@ -36,7 +36,7 @@ def run_config(rows: Iterable[str] = LOSSES, **transform) -> RunConfig:
         transform=TransformConfig(tau_size=8, **transform),
         classifier=replace(CONFIG.classifier, network="allconv"),
         rounds=replace(CONFIG.rounds, base="affine"),
-        rows=tuple(rows),
+        methods=tuple(rows),
         seeds=2,
     )
 

@@ -83,7 +83,7 @@ def place(tmp_path_factory) -> Path:
         shutil.copytree(ROOT / name, folder / name)
     write_digits(folder / "set", 900)
     small = " ".join(f"{flag} {value}" for flag, value in FEW_STEPS.items())
-    fit = f"infaug fit --data set {small} --rows base base_learned --out run"
+    fit = f"infaug fit --data set {small} --methods base base_learned --out run"
     for command in (fit, "infaug export run --out exported-run"):
         run(shlex.split(command), folder)
     return folder

@@ -114,7 +114,7 @@ def test_the_cifar_jobs_have_the_papers_settings(job, steps):
 def test_the_tables_job_smokes_continues_and_prints_what_is_there(tmp_path, start):
     out, work = str(tmp_path / "results.jsonl"), str(tmp_path / "work")
     command = ["tables.py", "--smoke", "--out", out, "--work", work]
-    command += ["--tables", "rotate", "--data", "digits", "--rows", "base"]
+    command += ["--tables", "rotate", "--data", "digits", "--methods", "base"]
     assert "1 to run" in start(*command).err
     again = start(*command, "none")
     assert "1 training done, 1 to do" in again.err

@@ -1,13 +1,13 @@
 import pytest
 
 from infaug.config import DataConfig, RunConfig, in_mode
-from infaug.training.rows import rows_of
+from infaug.training.methods import methods_of
 
 CONFIG = RunConfig(data=DataConfig(labels=60), seeds=2)
 
 
 def names(config: RunConfig) -> list[str]:
-    return [row.name for row in rows_of(config)]
+    return [row.name for row in methods_of(config)]
 
 
 def test_online_is_what_nothing_chosen_gives():

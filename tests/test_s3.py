@@ -23,7 +23,7 @@ from infaug.transfer import put
 
 pytestmark = pytest.mark.slow
 
-CONFIG = tiny(rows=("base_learned",))
+CONFIG = tiny(methods=("base_learned",))
 
 
 @pytest.fixture(scope="module")

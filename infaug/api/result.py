@@ -108,8 +108,7 @@ def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Resul
 def _learned(folder: RunFolder) -> LearnedAugment | None:
     """The learned transform of least selection loss; None if none was kept."""
     try:
-        chosen = choose_learned(folder)
+        choose_learned(folder)
     except ValueError:
         return None
-    config = ExportConfig(row=chosen.row.name, seed=chosen.seed)
-    return augment_of(folder.path, config)[0]
+    return augment_of(folder.path, ExportConfig())[0]

@@ -34,7 +34,7 @@ def mixed(
     other: Float[Tensor, "B ..."],
     lam: Float[Tensor, "B"],
 ) -> Float[Tensor, "B ..."]:
-    """Row by row, lam own + (1 - lam) other.
+    """Method by row, lam own + (1 - lam) other.
 
     >>> mixed(torch.eye(2), torch.eye(2).flip(0), torch.tensor([0.75, 1.0]))
     tensor([[0.7500, 0.2500],

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from infaug.experiment.results import Results
 
 
-METHODS = (
+DEFAULT_METHODS = (
     "none", "base", "base_tuned", "trivial", "mixup", "mmel_hard",
     "base_random_initial", "base_random_final", "pooled", "base_learned",
     "pooled_learned", "trivial_learned",
@@ -32,7 +32,7 @@ METHODS = (
 SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 
 # `--data` takes several.
-SHORT = {**flags.SHORT, "--data": "--sources", "--methods": "--rows"}
+SHORT = {**flags.SHORT, "--data": "--sources", "--rows": "--methods"}
 
 # Left out of the command that is printed for a rerun: they change what is shown.
 ONLY_SHOWN = ("--render", "--json", "--quiet", "--smoke")
@@ -58,9 +58,9 @@ class Compare:
     """A config.json of a run to start from; flags given beside it win."""
     workers: int = 0
     """Trainings at a time on Ray; 0: one after another in this process, without Ray."""
-    cpus_per_cell: int = 1
+    cpus_per_training: int = 1
     """Threads of each on Ray."""
-    gpus_per_cell: float = 0.0
+    gpus_per_training: float = 0.0
     """GPUs of each, or a part of one."""
     render: bool = False
     """Run nothing, show what is finished."""
@@ -132,14 +132,14 @@ def _run(
         if args.workers:
             forget_images()  # Ray's workers read their own.
         here = [c for c in problems.columns if c.config.data.source in problems.places]
-        table = Table(name="", title="", columns=tuple(here), rows=methods)
+        table = Table(name="", title="", columns=tuple(here), methods=methods)
         run_missing(
             work_of([table], None, args.run.seeds),
             results,
             Site(work=work, places=problems.places, targets=problems.targets),
             workers=args.workers,
-            gpus=args.gpus_per_cell,
-            cpus=args.cpus_per_cell,
+            gpus=args.gpus_per_training,
+            cpus=args.cpus_per_training,
             shown=shown,
         )
     return problems
@@ -151,13 +151,13 @@ def methods_of(run: RunConfig) -> tuple[str, ...]:
     Raises:
         ValueError: for one that there is not.
     """
-    from infaug.training.rows import ROWS
+    from infaug.training.methods import METHODS
 
-    methods = run.rows or METHODS
-    if unknown := [name for name in methods if name not in ROWS]:
+    methods = run.methods or DEFAULT_METHODS
+    if unknown := [name for name in methods if name not in METHODS]:
         raise ValueError(
             f"--methods: there is no method {unknown[0]!r}: choose among "
-            f"{', '.join(ROWS)}"
+            f"{', '.join(METHODS)}"
         )
     return methods
 
@@ -262,7 +262,7 @@ def run_missing(
     Raises:
         ValueError: whatever a training refuses.
     """
-    missing = [work for work in works if work.cell not in results]
+    missing = [work for work in works if work.training not in results]
     if shown:
         done = len(works) - len(missing)
         print(f"{plural(done, 'training')} done, {len(missing)} to do", file=sys.stderr)

@@ -84,7 +84,7 @@ FEW = {
     "--out": "--out",
     "--seeds": "--seeds",
     "--minutes": "--minutes",
-    "--methods": "--rows",
+    "--methods": "--methods",
     "--workers": "--workers",
     "--plan": "--plan",
     "--json": "--json",

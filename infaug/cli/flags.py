@@ -44,7 +44,7 @@ def read_flags(
     Raises:
         ValueError: for a flag or a word that the form does not ask for.
     """
-    argv = [re.sub(r"^--method(?==|$)", "--row", word) for word in argv]
+    argv = [re.sub(r"^--row(?==|$)", "--method", word) for word in argv]
     begun: Any = {} if default is None else {"default": default}
     found, unknown = tyro.cli(
         form, args=argv, prog=prog, return_unknown_args=True, **begun
@@ -135,7 +135,7 @@ SHORT = {
     "--preset": "--mode",
     "--color-mode": "--data.mode",
     "--num-rounds": "--rounds.rounds",
-    "--methods": "--rows",
+    "--rows": "--methods",
 }
 
 

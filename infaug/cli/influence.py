@@ -23,7 +23,7 @@ class Validate(Output):
 
     run: tyro.conf.Positional[str]
     """Run folder, or its URL, with a finished training."""
-    row: str | None = None
+    method: str | None = None
     """Method (also --method); none: the learned one the verdict is about."""
     seed: int = 0
     """Which repetition."""
@@ -47,7 +47,7 @@ class Rank(Output):
 
     run: tyro.conf.Positional[str]
     """Run folder, or its URL, with a finished training."""
-    row: str | None = None
+    method: str | None = None
     """Method (also --method); none: the learned one the verdict is about."""
     seed: int = 0
     """Which repetition."""
@@ -87,12 +87,12 @@ def _checked(args: Validate) -> tuple[list[str], dict[str, Any]]:
     from infaug.report.pictures import draw_scatter, measures
     from infaug.trust.reload import reload
 
-    finished = reload(Path(args.run), args.row, args.seed)
+    finished = reload(Path(args.run), args.method, args.seed)
     trust = _check_on(finished, args)
     stem = Path(args.run) / f"influence-{finished.name}"
     draw_scatter(trust, f"{finished.name}: {args.samples} images replaced", _png(stem))
     found: dict[str, Any] = {
-        "row": finished.cell.row.name,
+        "row": finished.cell.method.name,
         "seed": args.seed,
         "samples": args.samples,
         "num_train": trust.num_train,
@@ -152,7 +152,7 @@ def _rank_in(run: Path, args: Rank) -> int:
         raise ValueError(
             f"--draws and --top must be >= 1, got {args.draws} and {args.top}"
         )
-    finished = reload(run, args.row, args.seed)
+    finished = reload(run, args.method, args.seed)
     table = ranking.rank(finished, num_draws=args.draws)
     path = run / f"influence-{finished.name}.parquet"
     ranking.write_ranking(table, path)

@@ -34,7 +34,7 @@ class Predict(Output):
     out: str = "predictions.csv"
     """A file that ends in .csv, .jsonl or .parquet; - prints CSV. A line for each
     image: path, label if known, class, probability, then the next four."""
-    row: str | None = None
+    method: str | None = None
     """Method (also --method); none: the answer, trained on all labelled images; without
     folds that of least selection loss."""
     seed: int | None = None
@@ -66,7 +66,7 @@ def predict(args: Predict) -> int:
     inputs = find_inputs(args.images)
     device = pick_device()
     with local_copy(args.run) as run:
-        model = open_model(run, args.row, args.seed, device)
+        model = open_model(run, args.method, args.seed, device)
     with closing(ImageCount(shown=args.is_for_people)) as progress:
         progress.begin(inputs.count(model), 0)
         found = run_over(model, inputs.items(model), device, progress.step)

@@ -13,8 +13,8 @@ ExportSeed = int | Literal["best-on-selection"]
 class ExportConfig:
     """What of a run is taken away, and in which forms."""
 
-    row: str | None = None
-    """Learned row; none: the one of least mean selection loss."""
+    method: str | None = None
+    """Learned method; none: the one of least mean selection loss."""
     seed: ExportSeed = "best-on-selection"
     """Which repetition: a number, or the one of least selection loss."""
     formats: tuple[ExportFormat, ...] = ("safetensors", "torch_export")
@@ -75,7 +75,7 @@ class SweepConfig:
 
     trials: int = 24
     """Settings that are tried; the first ones are those the sweep begins with."""
-    row: Literal["base_learned", "pooled_learned"] = "base_learned"
+    method: Literal["base_learned", "pooled_learned"] = "base_learned"
     """What is trained in each trial."""
     seed: int = 0
     """Of the splits and the training of all trials, and of what is proposed."""

@@ -38,8 +38,8 @@ class RunConfig:
     """Rows run beside the learned ones: all (full), the closest (quick), or none.
     `auto`: full if a few timed steps say that it takes under half an hour, else quick.
     """
-    rows: tuple[str, ...] = ()
-    """Names of the rows to run, whatever `controls` says."""
+    methods: tuple[str, ...] = ()
+    """Names of the methods to run, whatever `controls` says."""
     minutes: float = 20.0
     """What an experiment with folds may take on this machine where no methods are
     named: as many methods are run as fit, the strongest controls first."""

@@ -16,7 +16,7 @@ from ray.exceptions import RayTaskError
 from infaug.data.shard_file import Shard, Written, write_shard
 from infaug.distributed.local import connect
 from infaug.experiment.grid import Work
-from infaug.experiment.grid_run import Site, run_grid_cell
+from infaug.experiment.grid_run import Site, run_grid_training
 from infaug.experiment.results import Record
 
 Job = TypeVar("Job")
@@ -51,10 +51,10 @@ def run_on_ray(
     """
 
     def ready(waiting: Sequence[Work], running: Iterable[Work]) -> list[Work]:
-        unfinished = {work.cell for work in (*waiting, *running)}
-        return [work for work in waiting if work.cell.needs not in unfinished]
+        unfinished = {work.training for work in (*waiting, *running)}
+        return [work for work in waiting if work.training.needs not in unfinished]
 
-    work = partial(run_grid_cell, site=site, shown=False)
+    work = partial(run_grid_training, site=site, shown=False)
     done = in_tasks(work, works, at_a_time=at_a_time, cpus=cpus, gpus=gpus, ready=ready)
     for _, record in done:
         yield record

@@ -1,7 +1,7 @@
 """Which controls there is time for, where the user leaves it open.
 
-A few real steps are timed. They decide nothing but the rows that are run, and the run
-folder keeps the choice, so a resumed run does not choose again.
+A few real steps are timed. They decide nothing but the methods that are run, and the
+run folder keeps the choice, so a resumed run does not choose again.
 """
 
 import math
@@ -17,10 +17,10 @@ import torch
 from infaug.config import Controls, RoundsConfig, RunConfig
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source
-from infaug.experiment.cells import plan_cells
+from infaug.experiment.trainings import plan_trainings
 from infaug.training.alternation import assess, classify, estimate
-from infaug.training.cell import Cell
-from infaug.training.rows import ANSWERS, ROWS, rows_of
+from infaug.training.methods import ANSWERS, METHODS, methods_of
+from infaug.training.state import Training
 from infaug.training.train import TrainingSpec
 from infaug.world import World
 
@@ -41,8 +41,8 @@ class Pace:
         base_step: a step of F on base views.
         learned_step: a step of F with a view through G.
         estimator_step: a step of E and G by influence.
-        lookahead_step: a step of E and G one step of F ahead; None where no row that is
-            named learns so.
+        lookahead_step: a step of E and G one step of F ahead; None where no method that
+            is named learns so.
         image: F's forward pass of one image.
     """
 
@@ -93,7 +93,7 @@ def choose_methods(
     def seconds(names: Sequence[str], rounds: RoundsConfig) -> float:
         # The chosen method is trained once more, on all images.
         seeds = config.seeds + 1
-        asked = replace(config, rows=tuple(names), seeds=seeds, rounds=rounds)
+        asked = replace(config, methods=tuple(names), seeds=seeds, rounds=rounds)
         return estimated_seconds(asked, splits, pace) / jobs
 
     rounds = _rounds_for(config.rounds, lambda some: seconds(WORTH_A_RUN, some), budget)
@@ -106,9 +106,9 @@ def choose_methods(
         most = config.rounds.classifier_steps
         note += f"; {rounds.classifier_steps} steps a round in place of {most}"
     takes = said(seconds(chosen, rounds))
-    return replace(config, rows=tuple(chosen), rounds=rounds), (
+    return replace(config, methods=tuple(chosen), rounds=rounds), (
         f"estimate from a few timed steps: {takes} for {', '.join(chosen)}{note} "
-        "(--minutes and --rows decide)"
+        "(--minutes and --methods decide)"
     )
 
 
@@ -142,16 +142,18 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
         getattr(asked, part).batch_size / getattr(config, part).batch_size
         for part in ("classifier", "estimator")
     )
-    cell = Cell(ROWS["base"], 0, splits, config, World(), device)
-    base_step = _seconds_a_step(classify(cell, 0, range(TIMED_STEPS), splits.selection))
-    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), device)
+    training = Training(METHODS["base"], 0, splits, config, World(), device)
+    base_step = _seconds_a_step(
+        classify(training, 0, range(TIMED_STEPS), splits.selection)
+    )
+    training = Training(METHODS["base_learned"], 0, splits, config, World(), device)
     selection = splits.selection.to(device)
-    learned_step = _seconds_a_step(classify(cell, 0, range(TIMED_STEPS), selection))
-    cell.s_val = torch.ones_like(cell.s_val)  # Any S but zero takes as long.
-    estimator_step = _seconds_a_step(estimate(cell, 0, range(TIMED_STEPS)))
+    learned_step = _seconds_a_step(classify(training, 0, range(TIMED_STEPS), selection))
+    training.s_val = torch.ones_like(training.s_val)  # Any S but zero takes as long.
+    estimator_step = _seconds_a_step(estimate(training, 0, range(TIMED_STEPS)))
     some = splits.train.select(torch.arange(len(splits.train))[:TIMED_IMAGES])
     began = time.perf_counter()
-    assess(cell, some.to(device))
+    assess(training, some.to(device))
     image = (time.perf_counter() - began) / len(some)
     lookahead_step = _lookahead_step(config, splits, device)
     return Pace(
@@ -186,12 +188,12 @@ def _lookahead_step(
     config: RunConfig, splits: Splits, device: torch.device
 ) -> float | None:
     """Only where it will be taken: it needs several times the memory."""
-    named = rows_of(config) if config.rows else []
-    row = next((each for each in named if each.looks_ahead), None)
-    if row is None:
+    named = methods_of(config) if config.methods else []
+    method = next((each for each in named if each.looks_ahead), None)
+    if method is None:
         return None
-    cell = Cell(row, 0, splits, config, World(), device)
-    return _seconds_a_step(estimate(cell, 0, range(TIMED_STEPS)))
+    training = Training(method, 0, splits, config, World(), device)
+    return _seconds_a_step(estimate(training, 0, range(TIMED_STEPS)))
 
 
 def _seconds_a_step(steps: Iterator[Any]) -> float:
@@ -205,38 +207,38 @@ def _seconds_a_step(steps: Iterator[Any]) -> float:
 
 
 def estimated_seconds(config: RunConfig, splits: Splits, pace: Pace) -> float:
-    """What all cells of a run take; conjugate gradients are left out as small.
+    """What all trainings of a run take; conjugate gradients are left out as small.
 
     So is fitting G, for the same whichever controls are run: nothing hangs on it.
     """
-    cells = plan_cells(config, rows_of(config), range(config.seeds))
-    trained = [cell for cell in cells if not cell.fits_generator]
+    trainings = plan_trainings(config, methods_of(config), range(config.seeds))
+    trained = [training for training in trainings if not training.fits_generator]
     sizes = Sizes(
         train=len(splits.train),
         influence=len(splits.influence),
         selection=len(splits.selection),
         test=len(splits.test),
     )
-    return sum(seconds_of_cell(cell, sizes, pace) for cell in trained)
+    return sum(seconds_of_training(training, sizes, pace) for training in trained)
 
 
-def seconds_of_cell(
-    cell: TrainingSpec, sizes: Sizes, pace: Pace, workers: int = 1
+def seconds_of_training(
+    training: TrainingSpec, sizes: Sizes, pace: Pace, workers: int = 1
 ) -> float:
-    """What a cell takes, at a pace of one of its workers."""
-    steps, row = cell.steps, cell.row
-    through_g = row.is_learned or row.generator is not None
-    influence = cell.config.influence
+    """What a training takes, at a pace of one of its workers."""
+    steps, method = training.steps, training.method
+    through_g = method.is_learned or method.generator is not None
+    influence = training.config.influence
     in_hessian = min(sizes.train, 2 * (influence.hessian_samples or sizes.train))
-    num_views = len(row.views_of(cell.config.classifier.views))
+    num_views = len(method.views_of(training.config.classifier.views))
     refreshed = (num_views * in_hessian + sizes.influence) / workers
     step = pace.learned_step if through_g else pace.base_step
-    if row.is_reweighted:  # Every view goes through F once more, to be judged.
-        judged = num_views * cell.config.classifier.batch_size
+    if method.is_reweighted:  # Every view goes through F once more, to be judged.
+        judged = num_views * training.config.classifier.batch_size
         step += judged / workers * pace.image
-    e_step = pace.lookahead_step if row.looks_ahead else pace.estimator_step
+    e_step = pace.lookahead_step if method.looks_ahead else pace.estimator_step
     assert e_step is not None, "rows that look ahead are named, so it was timed"
-    assessed = cell.config.rounds.rounds * sizes.selection + sizes.test
+    assessed = training.config.rounds.rounds * sizes.selection + sizes.test
     return (
         steps["classify"] * step
         + steps.get("estimate", 0) * e_step

@@ -13,13 +13,13 @@ from infaug.cores import usable_cores
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import FINAL, divide
 from infaug.data.source import Source, load
-from infaug.experiment.cells import name_of, needed_by, plan_cells, resolve
 from infaug.experiment.processes import in_processes
+from infaug.experiment.trainings import name_of, needed_by, plan_trainings, resolve
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.rows import rows_of
+from infaug.training.methods import methods_of
 from infaug.training.services import ALONE, Services
 from infaug.training.train import TrainingSpec, train
 from infaug.world import World
@@ -159,13 +159,15 @@ def _trainer_in(
 
 def plan_of(config: RunConfig) -> list[TrainingSpec]:
     """All trainings of a resolved config: a function of nothing else."""
-    return plan_cells(config, rows_of(config), range(config.seeds))
+    return plan_trainings(config, methods_of(config), range(config.seeds))
 
 
 def final_plan(config: RunConfig, methods: Sequence[str]) -> list[TrainingSpec]:
     """The trainings of methods, and what they need, on all labelled images."""
-    plan = plan_cells(config, rows_of(replace(config, rows=tuple(methods))), [FINAL])
-    needed = {name_of(spec) for spec in plan if spec.row.name in methods}
+    plan = plan_trainings(
+        config, methods_of(replace(config, methods=tuple(methods))), [FINAL]
+    )
+    needed = {name_of(spec) for spec in plan if spec.method.name in methods}
     for spec in reversed(plan):  # What a needed one needs comes before it.
         if name_of(spec) in needed:
             needed |= needed_by(spec)

@@ -20,7 +20,7 @@ from infaug.estimate.learned_transform import LearnedTransform, transform_of
 from infaug.estimate.policy import Policy, policy_of
 from infaug.record.folder import RunFolder
 from infaug.state import fill
-from infaug.training.rows import ROWS, Row
+from infaug.training.methods import METHODS, Method
 
 Found = Mapping[str, Mapping[int, dict[str, Any]]]
 TRAIN_AGAIN = "copy the folder again, or train it again with another --out"
@@ -31,7 +31,7 @@ class FinishedTraining:
     """One finished training of an experiment."""
 
     folder: RunFolder
-    row: Row
+    method: Method
     seed: int
     how: str
     """How it was chosen, in words."""
@@ -41,7 +41,7 @@ class FinishedTraining:
     @property
     def name(self) -> str:
         """ROW-seedK or ROW-final, as in the run's folder."""
-        return self.folder.training(self.row.name, self.seed).path.name
+        return self.folder.training(self.method.name, self.seed).path.name
 
     @property
     def config(self) -> RunConfig:
@@ -61,7 +61,7 @@ class FinishedTraining:
 
     def weights(self, part: str) -> dict[str, Tensor]:
         """What it kept as `part`, in float32 whatever it was trained in."""
-        tensors = self.folder.weights(self.row.name, self.seed, part)
+        tensors = self.folder.weights(self.method.name, self.seed, part)
         return {
             name: tensor.float() if tensor.is_floating_point() else tensor
             for name, tensor in tensors.items()
@@ -105,7 +105,7 @@ class FinishedTraining:
         )  # fmt: skip
 
     def _path(self, part: str) -> Path:
-        training = self.folder.training(self.row.name, self.seed)
+        training = self.folder.training(self.method.name, self.seed)
         return training.path / f"{part}.safetensors"
 
 
@@ -125,24 +125,28 @@ def data_of(folder: RunFolder) -> dict[str, Any]:
         ) from error
 
 
-def finished_training(folder: RunFolder, row: str, seed: int) -> FinishedTraining:
-    """The training of this row and seed.
+def finished_training(folder: RunFolder, method: str, seed: int) -> FinishedTraining:
+    """The training of this method and seed.
 
     Raises:
         ValueError: if it is not finished.
     """
-    found = folder.cell_result(row, seed)
+    found = folder.training_result(method, seed)
     if found is None:
         raise ValueError(
-            f"{folder.path} has no finished training of method {row!r} and seed {seed}"
+            f"{folder.path} has no training of method {method!r} and seed {seed}"
         )
     return FinishedTraining(
-        folder=folder, row=ROWS[row], seed=seed, how="asked for by number", found=found
+        folder=folder,
+        method=METHODS[method],
+        seed=seed,
+        how="asked for by number",
+        found=found,
     )
 
 
 def choose_learned(
-    folder: RunFolder, row: str | None = None, seed: ExportSeed = "best-on-selection"
+    folder: RunFolder, method: str | None = None, seed: ExportSeed = "best-on-selection"
 ) -> FinishedTraining:
     """The learned training requested; where left open, that of least selection loss.
 
@@ -154,28 +158,29 @@ def choose_learned(
     Raises:
         ValueError: if there is no such training, or its learned view was given up.
     """
-    learned = [name for name in ROWS if ROWS[name].has_learned_view]
-    if row is not None and row not in learned:
+    learned = [name for name in METHODS if METHODS[name].has_learned_view]
+    if method is not None and method not in learned:
         raise ValueError(
-            f"--method {row} learns no augmentation: choose among {', '.join(learned)}"
+            f"--method {method} learns no augmentation: choose among "
+            f"{', '.join(learned)}"
         )
-    if row is None and seed == "best-on-selection":
+    if method is None and seed == "best-on-selection":
         answer = (folder.result() or {}).get("answer")
         if answer and answer["method"] in learned:
             return _final(folder, answer["method"])
     # Of a policy, the training that learned it: others may not choose by selection.
-    learned = [name for name in learned if ROWS[name].policy != "learned"]
-    finished = _results(folder, [row] if row else learned)
+    learned = [name for name in learned if METHODS[name].policy != "learned"]
+    finished = _results(folder, [method] if method else learned)
     if not finished:
-        which = f"method {row}" if row else "a learned method"
+        which = f"method {method}" if method else "a learned method"
         raise ValueError(
             f"{folder.path} has no finished training of {which}: it can be exported "
             f"once its first seed is finished; learned methods are {', '.join(learned)}"
         )
-    chosen = _least(folder, finished, row, seed)
+    chosen = _least(folder, finished, method, seed)
     if chosen.found.get("strength") == 0:
         raise ValueError(
-            f"the learned view of {chosen.row.name} seed {chosen.seed} was given up "
+            f"the learned view of {chosen.method.name} seed {chosen.seed} was given up "
             "during training, as selection images suffered from it: keep the base "
             "augmentation, or choose another --method or --seed"
         )
@@ -183,7 +188,7 @@ def choose_learned(
 
 
 def choose_classifier(
-    folder: RunFolder, row: str | None = None, seed: ExportSeed = "best-on-selection"
+    folder: RunFolder, method: str | None = None, seed: ExportSeed = "best-on-selection"
 ) -> FinishedTraining:
     """The training whose F is used; where left open, the final one of the answer.
 
@@ -194,21 +199,23 @@ def choose_classifier(
     Raises:
         ValueError: if there is no such training.
     """
-    if row is not None and row not in ROWS:
-        raise ValueError(f"there is no --method {row}: choose among {', '.join(ROWS)}")
-    if row is None and seed == "best-on-selection":
+    if method is not None and method not in METHODS:
+        raise ValueError(
+            f"there is no --method {method}: choose among {', '.join(METHODS)}"
+        )
+    if method is None and seed == "best-on-selection":
         answered = (folder.result() or {}).get("answer")
         if answered:
             return _final(folder, answered["method"])
-    names = [name for name in ROWS if not ROWS[name].is_oracle]
-    finished = _results(folder, [row] if row else names)
+    names = [name for name in METHODS if not METHODS[name].is_oracle]
+    finished = _results(folder, [method] if method else names)
     if not finished:
-        which = f"of method {row} " if row else ""
+        which = f"of method {method} " if method else ""
         raise ValueError(
             f"{folder.path} has no finished training {which}yet: it has one once the "
             "first seed of a method is finished"
         )
-    return _least(folder, finished, row, seed)
+    return _least(folder, finished, method, seed)
 
 
 def _final(folder: RunFolder, method: str) -> FinishedTraining:
@@ -217,9 +224,9 @@ def _final(folder: RunFolder, method: str) -> FinishedTraining:
 
 
 def _least(
-    folder: RunFolder, finished: Found, row: str | None, seed: ExportSeed
+    folder: RunFolder, finished: Found, method: str | None, seed: ExportSeed
 ) -> FinishedTraining:
-    name = row or min(finished, key=lambda name: _mean_loss(finished[name]))
+    name = method or min(finished, key=lambda name: _mean_loss(finished[name]))
     seeds = finished[name]
     if seed == "best-on-selection":
         number = min(seeds, key=lambda k: seeds[k].get("selection_loss", 0))
@@ -231,21 +238,21 @@ def _least(
             f"--seed {seed} of {name} is not finished in {folder.path}: it has "
             f"{', '.join(map(str, sorted(seeds)))}"
         )
-    if row is None and len(finished) > 1:
+    if method is None and len(finished) > 1:
         how = f"method of least mean selection loss among {', '.join(finished)}; {how}"
     return FinishedTraining(
-        folder=folder, row=ROWS[name], seed=number, how=how, found=seeds[number]
+        folder=folder, method=METHODS[name], seed=number, how=how, found=seeds[number]
     )
 
 
 def _results(
     folder: RunFolder, names: Iterable[str]
 ) -> dict[str, dict[int, dict[str, Any]]]:
-    """Results by row and seed; rows without one are left out."""
+    """Results by method and seed; methods without one are left out."""
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for name in names:
         for seed in range(folder.config().seeds):
-            result = folder.cell_result(name, seed)
+            result = folder.training_result(name, seed)
             if result is not None:
                 found.setdefault(name, {})[seed] = result
     return found

@@ -1,9 +1,9 @@
-"""Tables as lists of cells: what each cell is, and when two of them are one.
+"""Tables as lists of trainings: what each training is, and when two of them are one.
 
-A cell is a row trained on a problem with a seed. Its key is a hash of all settings that
-its numbers can depend on and of no others, so that a changed config is never mistaken
-for a finished cell, and rows that do not look at target images are trained once for all
-target budgets.
+A training is a method trained on a problem with a seed. Its key is a hash of all
+settings that its numbers can depend on and of no others, so that a changed config is
+never mistaken for a finished training, and methods that do not look at target images
+are trained once for all target budgets.
 """
 
 import json
@@ -13,10 +13,10 @@ from hashlib import blake2b
 from typing import Any
 
 from infaug.config import ClassifierConfig, DataConfig, RunConfig, from_dict, to_dict
-from infaug.training.rows import POLICY_FROM, ROWS, Row
+from infaug.training.methods import METHODS, POLICY_FROM, Method
 
-# What only names the rows, or says how often to write something down.
-NEVER_MATTER = ("seeds", "controls", "rows", "threads", "minutes")
+# What only names the methods, or says how often to write something down.
+NEVER_MATTER = ("seeds", "controls", "methods", "threads", "minutes")
 NEVER_MATTER_IN_ROUNDS = (
     "log_every_steps",
     "checkpoint_every_steps",
@@ -42,6 +42,8 @@ CAME_LATER_IN_CLASSIFIER = (
     "freeze",
     "decay_norms",
     "label_smoothing",
+    "ema",
+    "bfloat16_gradients",
 )
 OF_LEARNING = ("transform", "estimator")
 OF_JUDGING = ("objective", "norm_floor")
@@ -49,7 +51,7 @@ OF_JUDGING = ("objective", "norm_floor")
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """One problem: what the rows of a table are trained on and used for.
+    """One problem: what the methods of a table are trained on and used for.
 
     `config.data.source` is the name of the data, not where they lie.
     """
@@ -65,24 +67,25 @@ class Table:
     name: str
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[str, ...]
+    methods: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class GridCell:
-    """A row, a problem and a seed; equal cells have equal numbers.
+class GridTraining:
+    """A method, a problem and a seed; equal trainings have equal numbers.
 
-    Built by `grid_cell`, which leaves in `config` only what the numbers can depend on.
+    Built by `grid_training`, which leaves in `config` only what the numbers can depend
+    on.
     """
 
-    row: str
+    method: str
     seed: int
     config: RunConfig
 
     @property
     def settings(self) -> dict[str, Any]:
         """Every setting that the numbers can depend on, as `to_dict` gives them."""
-        return _settings(ROWS[self.row], self.config)
+        return _settings(METHODS[self.method], self.config)
 
     @property
     def key(self) -> str:
@@ -91,30 +94,30 @@ class GridCell:
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
     @property
-    def needs(self) -> "GridCell | None":
-        """The cell whose G or policy makes this one's views."""
-        row = ROWS[self.row]
-        if row.generator == "final":
-            return replace(self, row="base_learned")
-        return replace(self, row=POLICY_FROM) if row.policy == "learned" else None
+    def needs(self) -> "GridTraining | None":
+        """The training whose G or policy makes this one's views."""
+        method = METHODS[self.method]
+        if method.generator == "final":
+            return replace(self, method="base_learned")
+        return replace(self, method=POLICY_FROM) if method.policy == "learned" else None
 
 
 @dataclass(frozen=True)
 class Work:
-    """A cell to be run, and the data settings for which its result will stand."""
+    """A training to be run, and the data settings for which its result will stand."""
 
-    cell: GridCell
+    training: GridTraining
     stands_for: tuple[DataConfig, ...]
 
 
-def grid_cell(row: str, seed: int, config: RunConfig) -> GridCell:
-    """The cell of a row: settings that do not matter to it have their defaults."""
-    settings = _settings(ROWS[row], config)
-    return GridCell(row, seed, from_dict(RunConfig, settings))
+def grid_training(method: str, seed: int, config: RunConfig) -> GridTraining:
+    """A method's training: settings that do not matter to it have their defaults."""
+    settings = _settings(METHODS[method], config)
+    return GridTraining(method, seed, from_dict(RunConfig, settings))
 
 
-def recorded_cell(record: Mapping[str, Any]) -> GridCell | None:
-    """The cell that a line of results is about; None if it has a setting that is gone.
+def recorded_training(record: Mapping[str, Any]) -> GridTraining | None:
+    """The training of a line of results; None if a setting of it is gone.
 
     A setting that the line does not name came later, and had its default: what is new
     leaves by default everything as it was.
@@ -123,41 +126,41 @@ def recorded_cell(record: Mapping[str, Any]) -> GridCell | None:
         config = from_dict(RunConfig, record["config"])
     except ValueError:
         return None
-    return grid_cell(record["row"], record["seed"], config)
+    return grid_training(record["row"], record["seed"], config)
 
 
-def _settings(row: Row, config: RunConfig) -> dict[str, Any]:
+def _settings(method: Method, config: RunConfig) -> dict[str, Any]:
     values = to_dict(config)
     _drop(values, NEVER_MATTER)
     _drop(values["rounds"], NEVER_MATTER_IN_ROUNDS)
     if config.rounds.refresh == "sync":
         _drop(values["rounds"], ("refresh_lag",))
     # What came after the first tables is left out where it has no part, so that the
-    # keys of finished cells stay.
+    # keys of finished trainings stay.
     for name in CAME_LATER_IN_CLASSIFIER:
         if values["classifier"][name] == getattr(ClassifierConfig, name):
             del values["classifier"][name]
-    if row.policy is None:
+    if method.policy is None:
         _drop(values, ("policy",))
-    if row.view_loss == "mean":
+    if method.view_loss == "mean":
         _drop(values["classifier"], ("mmel_lambda",))
-    if not row.is_tuned:
+    if not method.is_tuned:
         _drop(values, ("tuning",))
-    if not row.is_learned and row.generator is None:
+    if not method.is_learned and method.generator is None:
         _drop(values, OF_LEARNING)
-    if not _depends_on_learning(row):
+    if not _depends_on_learning(method):
         _drop(values["rounds"], ("estimator_steps",))
-    if row.is_reweighted:
+    if method.is_reweighted:
         _drop(values["influence"], OF_JUDGING)
-    elif row.looks_ahead or not _depends_on_learning(row):
+    elif method.looks_ahead or not _depends_on_learning(method):
         _drop(values, ("influence",))
-    if not row.looks_ahead:
+    if not method.looks_ahead:
         _drop(values, ("bilevel",))
     default = to_dict(DataConfig())
     for name in CAME_LATER_IN_DATA:
         if values["data"][name] == default[name]:
             del values["data"][name]
-    if _ignores_target(row) and _counts_labels(config):
+    if _ignores_target(method) and _counts_labels(config):
         _drop(values["data"], ("target", "influence_share"))
     return values
 
@@ -168,16 +171,18 @@ def _drop(values: dict[str, Any], names: Iterable[str]) -> None:
         del values[name]
 
 
-def _ignores_target(row: Row) -> bool:
+def _ignores_target(method: Method) -> bool:
     """Whether neither training nor choosing looks at influence or selection images."""
-    looks = row.is_pooled or row.is_tuned or row.is_reweighted or row.is_late
-    return not (looks or _depends_on_learning(row))
+    looks = (
+        method.is_pooled or method.is_tuned or method.is_reweighted or method.is_late
+    )
+    return not (looks or _depends_on_learning(method))
 
 
-def _depends_on_learning(row: Row) -> bool:
+def _depends_on_learning(method: Method) -> bool:
     """Whether E or a policy learns here, or learned what is used here."""
-    learned = row.policy in ("online", "learned")
-    return row.is_learned or row.generator is not None or learned
+    learned = method.policy in ("online", "learned")
+    return method.is_learned or method.generator is not None or learned
 
 
 def _counts_labels(config: RunConfig) -> bool:
@@ -187,20 +192,20 @@ def _counts_labels(config: RunConfig) -> bool:
 
 
 def work_of(
-    tables: Sequence[Table], rows: Sequence[str] | None, seeds: int
+    tables: Sequence[Table], methods: Sequence[str] | None, seeds: int
 ) -> list[Work]:
-    """The different cells of some tables, seed by seed; `rows` keeps only those named.
+    """The different trainings of some tables, seed by seed; only `methods`, if given.
 
-    What a cell needs comes before it, named or not.
+    What a training needs comes before it, named or not.
     """
-    data: dict[GridCell, dict[DataConfig, None]] = {}
+    data: dict[GridTraining, dict[DataConfig, None]] = {}
     for seed in range(seeds):
         for table in tables:
             for column in table.columns:
-                for row in table.rows:
-                    if rows is None or row in rows:
-                        cell = grid_cell(row, seed, column.config)
-                        for each in (cell.needs, cell):
+                for method in table.methods:
+                    if methods is None or method in methods:
+                        training = grid_training(method, seed, column.config)
+                        for each in (training.needs, training):
                             if each is not None:
                                 data.setdefault(each, {})[column.config.data] = None
-    return [Work(cell, tuple(stands_for)) for cell, stands_for in data.items()]
+    return [Work(training, tuple(stands_for)) for training, stands_for in data.items()]

@@ -1,4 +1,4 @@
-"""The images of tables' problems, which one process reads once for many cells."""
+"""The images of tables' problems, which one process reads once for many trainings."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -79,7 +79,7 @@ def _placed(
 
 @lru_cache(maxsize=1)
 def _loaded(data: DataConfig) -> Source:
-    """One process runs many cells of the same images: they are decoded once."""
+    """One process runs many trainings of the same images: they are decoded once."""
     return load(data)
 
 

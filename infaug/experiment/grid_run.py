@@ -1,4 +1,4 @@
-"""Running one cell of a table, in a folder of its own, and all of them in turn."""
+"""Running one training of a table, in a folder of its own, and all of them in turn."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,25 +8,26 @@ from pathlib import Path
 from infaug.config import DataConfig
 from infaug.data.images import Source
 from infaug.data.problem import positions
-from infaug.experiment.cells import plan_cells
 from infaug.experiment.execute import run_planned, threads_of
 from infaug.experiment.grid import Work
 from infaug.experiment.grid_images import images_of
 from infaug.experiment.plan import settle
 from infaug.experiment.results import Record
+from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.tuning import TRIAL
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
-from infaug.training.rows import GENERATOR, ROWS, Row, rows_of
+from infaug.training.methods import GENERATOR, METHODS, Method, methods_of
 from infaug.world import World
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Where cells of tables run.
+    """Where trainings of tables run.
 
     Attributes:
-        work: folder for the cells' run folders, which unfinished cells continue from.
+        work: folder for the trainings' run folders, which unfinished trainings continue
+            from.
         places: where the images lie that a problem knows by name, as `data.source`; of
             a name that is not here it is the name itself.
         targets: likewise of `data.target_source`, which may be called like another
@@ -39,64 +40,64 @@ class Site:
 
 
 def run_here(works: Sequence[Work], site: Site, *, shown: bool) -> Iterator[Record]:
-    """Run cells one after another in this process, yielding what each found."""
+    """Run trainings one after another in this process, yielding what each found."""
     for work in works:
-        yield run_grid_cell(work, site, shown=shown)
+        yield run_grid_training(work, site, shown=shown)
 
 
-def run_grid_cell(work: Work, site: Site, *, shown: bool) -> Record:
-    """Run a cell, or continue it from its last checkpoint, and say what it found.
+def run_grid_training(work: Work, site: Site, *, shown: bool) -> Record:
+    """Run a training, or continue it from its last checkpoint, and say what it found.
 
-    A cell that needs another's G shares that one's folder and runs it first if it is
-    not there.
+    A training that needs another's G shares that one's folder and runs it first if it
+    is not there.
 
     Returns:
-        "key", "row", "seed"; "config", every setting that matters to the cell;
+        "key", "row", "seed"; "config", every setting that matters to the training;
         "precision" as settled; "device" and its "threads"; "seconds", with
         "tuning_seconds" of them for choosing, and "images" drawn in them; losses and
         accuracies; what `base_tuned` chose from.
 
     Raises:
-        ValueError: whatever `comparison.run` refuses, images other than the cell began
-            with, and training images that differ between the problems for which the
-            result would stand.
+        ValueError: whatever `comparison.run` refuses, images other than the training
+            began with, and training images that differ between the problems for which
+            the result would stand.
     """
-    # All that it stands for are alike in whatever the cell's numbers depend on.
-    cell, data = work.cell, work.stands_for[0]
-    home = cell.needs or cell
-    folder = RunFolder(site.work / f"{home.row}-seed{cell.seed}-{home.key}")
-    folder.enter(cell.config)
+    # All that it stands for are alike in whatever the training's numbers depend on.
+    training, data = work.training, work.stands_for[0]
+    home = training.needs or training
+    folder = RunFolder(site.work / f"{home.method}-seed{training.seed}-{home.key}")
+    folder.enter(training.config)
     with folder.locked():
         source = images_of(data, site.places, site.targets)
-        check_shared(source, work.stands_for, cell.seed)
+        check_shared(source, work.stands_for, training.seed)
         _match_data(folder, source)
         device = pick_device()
-        config = replace(cell.config, data=data)
+        config = replace(training.config, data=data)
         settled = settle(config, source.train.image_shape, device)
-        rows = rows_of(replace(settled, rows=(home.row, cell.row)))
-        planned = plan_cells(settled, rows, [cell.seed])
+        methods = methods_of(replace(settled, methods=(home.method, training.method)))
+        planned = plan_trainings(settled, methods, [training.seed])
         with threads_of(settled, World()):
             run_planned(planned, source, folder, World(), device, shown=shown)
-    found = folder.found(cell.row, cell.seed)
+    found = folder.found(training.method, training.seed)
     return {
-        "key": cell.key,
-        "row": cell.row,
-        "seed": cell.seed,
-        "config": cell.settings,
+        "key": training.key,
+        "row": training.method,
+        "seed": training.seed,
+        "config": training.settings,
         "precision": settled.classifier.precision,
         "device": device.type,
         "threads": settled.threads,
-        **_spent(folder, ROWS[cell.row]),
+        **_spent(folder, METHODS[training.method]),
         **{k: v for k, v in found.items() if k not in ("row", "seed")},
     }
 
 
 def _match_data(folder: RunFolder, source: Source) -> None:
-    """Keep what a cell's images are, or check that they are those it began with.
+    """Keep what a training's images are, or check that they are those it began with.
 
     `folder.match_data` alone would take a folder that is not settled for one in which
-    nothing was trained. A cell's is never settled: another row may go through its G on
-    other hardware.
+    nothing was trained. A training's is never settled: another method may go through
+    its G on other hardware.
 
     Raises:
         ValueError: if they have changed since.
@@ -122,16 +123,16 @@ def check_shared(source: Source, problems: Sequence[DataConfig], seed: int) -> N
         )
 
 
-def _spent(folder: RunFolder, row: Row) -> dict[str, float]:
-    """Training seconds of a row and the images it drew, in however many views.
+def _spent(folder: RunFolder, method: Method) -> dict[str, float]:
+    """Training seconds of a method and the images it drew, in however many views.
 
     Choosing a base and fitting G are part of it. Work that a kill made run twice counts
     twice.
     """
     lines = folder.lines("timings.jsonl")
     trials = [line for line in lines if line["row"].startswith(TRIAL)]
-    own = [line for line in lines if line["row"] == row.name]
-    if row.uses_generator:
+    own = [line for line in lines if line["row"] == method.name]
+    if method.uses_generator:
         own += [line for line in lines if line["row"] == GENERATOR.name]
     tuning = sum((line["seconds"] for line in trials), 0.0)
     seconds = sum((line["seconds"] for line in own), 0.0) + tuning

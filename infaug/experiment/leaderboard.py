@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from infaug.experiment.grid import Column, grid_cell
+from infaug.experiment.grid import Column, grid_training
 from infaug.experiment.results import Record, Results
 from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Comparison, compare, half_width
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
 
 # better, worse: the interval lies on one side of zero. no gain: it ends below `MARGIN`.
 WORDS = ("reference", "better", "no gain", "worse", "undecided", "not run")
@@ -26,7 +26,7 @@ class Entry:
 
     Attributes:
         problem: its title.
-        method: its row.
+        method: its method.
         seeds: those that are finished.
         missing: those that are not.
         tops: top-1 on test, percent, by seed.
@@ -77,13 +77,15 @@ def board(
     The reference is chosen among fixed policies with every seed; without one there are
     no differences.
     """
-    found = {row: _found(column, row, seeds, results) for row in methods}
+    found = {method: _found(column, method, seeds, results) for method in methods}
     reference = best_policy({
-        row: list(records.values())
-        for row, records in found.items()
+        method: list(records.values())
+        for method, records in found.items()
         if len(records) == seeds
     })  # fmt: skip
-    entries = [_entry(column.title, row, found, seeds, reference) for row in methods]
+    entries = [
+        _entry(column.title, method, found, seeds, reference) for method in methods
+    ]
     ranked = sorted(entries, key=lambda e: (e.top1 is None, -(e.top1 or 0.0)))
     return Board(problem=column.title, reference=reference, entries=tuple(ranked))
 
@@ -94,9 +96,9 @@ def is_fixed(method: str) -> bool:
     >>> is_fixed("mixup"), is_fixed("base_learned"), is_fixed("pooled")
     (True, False, False)
     """
-    row = ROWS[method]
-    learns = row.uses_generator or row.is_reweighted
-    return not (learns or row.is_pooled or row.is_oracle)
+    found = METHODS[method]
+    learns = found.uses_generator or found.is_reweighted
+    return not (learns or found.is_pooled or found.is_oracle)
 
 
 def best_policy(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
@@ -113,9 +115,15 @@ def best_policy(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
     return max(filter(is_fixed, found), key=merit, default=None)
 
 
-def _found(column: Column, row: str, seeds: int, results: Results) -> dict[int, Record]:
-    cells = [grid_cell(row, seed, column.config) for seed in range(seeds)]
-    return {cell.seed: got for cell in cells if (got := results.get(cell)) is not None}
+def _found(
+    column: Column, method: str, seeds: int, results: Results
+) -> dict[int, Record]:
+    trainings = [grid_training(method, seed, column.config) for seed in range(seeds)]
+    return {
+        training.seed: got
+        for training in trainings
+        if (got := results.get(training)) is not None
+    }
 
 
 def _entry(

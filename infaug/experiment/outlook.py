@@ -13,19 +13,19 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import Source, load
 from infaug.experiment.beginning import settle_data
-from infaug.experiment.cells import plan_cells
 from infaug.experiment.controls import (
     Sizes,
     choose_controls,
     choose_methods,
     measure,
     said,
-    seconds_of_cell,
+    seconds_of_training,
 )
 from infaug.experiment.plan import settle, with_folds
 from infaug.experiment.proposals import propose
+from infaug.experiment.trainings import plan_trainings
 from infaug.precision import pick_device
-from infaug.training.rows import rows_of
+from infaug.training.methods import methods_of
 from infaug.words import memory, plural
 from infaug.world import World
 
@@ -35,7 +35,7 @@ CALIBRATED_ON = 2  # target images of each class, where all would have to be dec
 def outlook(
     config: RunConfig, source: Source, device: torch.device, workers: int
 ) -> list[str]:
-    """Lines for the user: images, workers, batches, rows, and an estimate of time.
+    """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
     A few steps of F and E are timed in this process, on as much as one worker has of a
     batch. Nothing of them is kept.
@@ -50,9 +50,9 @@ def outlook(
     train, test = source.train, source.test
     at = positions(source, config.data)
     num_test = len(at.test) if test is None else len(test)
-    cells = plan_cells(config, rows_of(config), range(config.seeds))
-    trained = [cell for cell in cells if not cell.fits_generator]
-    steps = max(cell.steps["classify"] for cell in trained)
+    trainings = plan_trainings(config, methods_of(config), range(config.seeds))
+    trained = [training for training in trainings if not training.fits_generator]
+    steps = max(training.steps["classify"] for training in trained)
     settings = config.classifier
     per_epoch = len(at.train) / settings.batch_size
     shape = "x".join(str(side) for side in train.image_shape)
@@ -68,8 +68,10 @@ def outlook(
     pace = measure(
         _of_one_worker(config, workers), _calibration_splits(config, source), device
     )
-    seconds = sum(seconds_of_cell(cell, sizes, pace, workers) for cell in trained)
-    names = ", ".join(dict.fromkeys(cell.row.name for cell in trained))
+    seconds = sum(
+        seconds_of_training(training, sizes, pace, workers) for training in trained
+    )
+    names = ", ".join(dict.fromkeys(training.method.name for training in trained))
     return [
         f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "
         f"influence, {sizes.selection:,} selection, {sizes.test:,} test; "
@@ -148,11 +150,11 @@ def foresee(config: RunConfig, workers: int) -> list[str]:
     config = with_folds(config, source)
     told += inspect(source, config.data)
     settled = settle(config, source.train.image_shape, device)
-    if settled.controls == "auto" and not settled.rows and settled.data.folds:
+    if settled.controls == "auto" and not settled.methods and settled.data.folds:
         jobs = max(workers, usable_cores() // settled.threads, 1)
         settled, why = choose_methods(settled, source, device, jobs)
         told.append(why)
-    elif settled.controls == "auto" and not settled.rows:
+    elif settled.controls == "auto" and not settled.methods:
         chosen, _ = choose_controls(settled, source, device, max(workers, 1))
         settled = replace(settled, controls=chosen)
     return [*told, *outlook(settled, source, device, workers)]

@@ -16,7 +16,7 @@ def propose(
 
     Args:
         config: settled.
-        epochs: of F in a cell.
+        epochs: of F in a training.
         seconds: estimate for the run.
         device: where it trains.
     """
@@ -34,7 +34,7 @@ def propose(
         shrink = f" --data.image-size {SMALL}" if smaller else ""
         small = " --network allconv" if device.type == "cpu" else ""
         lines.append(
-            f"shorter    --seeds 1 --rows base base_learned pooled{small}{shrink} "
+            f"shorter    --seeds 1 --methods base base_learned pooled{small}{shrink} "
             "--rounds.rounds 8 for a first look; a verdict needs three seeds and the "
             "controls"
         )

@@ -30,7 +30,7 @@ from infaug.experiment.run import run, train_finals
 from infaug.experiment.verdict import half_width
 from infaug.randomness import generator
 from infaug.record.folder import RunFolder
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
 
 ANSWER = "the answer"
 MAX_REST = 5000
@@ -82,7 +82,7 @@ def solve(
     config = RunConfig(
         data=DataConfig(source=str(parts[0]), target_source=str(parts[1]), seed=seed),
         rounds=problem.rounds,
-        rows=tuple(methods),
+        methods=tuple(methods),
         seeds=1,
     )
     result = run(config, home / "run", jobs=jobs, shown=shown)
@@ -161,7 +161,7 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     Regret is how many points a method is behind the best of all on that problem and
     seed; its 95 % interval is Student's over problems and seeds.
     """
-    methods = [name for name in ROWS if name in records[0]["accuracy"]]
+    methods = [name for name in METHODS if name in records[0]["accuracy"]]
     lines = [f"| problem, seed | answer | {' | '.join(methods)} | {ANSWER} |"]
     lines.append("|---" * (len(methods) + 3) + "|")
     for record in records:

@@ -30,7 +30,7 @@ from infaug.experiment.summary import chosen_method, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.rows import rows_of
+from infaug.training.methods import methods_of
 from infaug.training.services import ALONE, Services
 from infaug.training.train import TrainingSpec
 from infaug.world import World
@@ -48,8 +48,8 @@ def run(
 ) -> dict[str, Any]:
     """Run, or continue, everything `config` asks for; the result is also written.
 
-    Every process of the world calls this with the same arguments. Finished cells are
-    kept, the unfinished one continues from its last checkpoint.
+    Every process of the world calls this with the same arguments. Finished trainings
+    are kept, the unfinished one continues from its last checkpoint.
 
     Args:
         config: what is asked for; `auto` values are settled here.
@@ -71,8 +71,10 @@ def run(
     """
     world = world or World.joined()
     folder = RunFolder(out)
-    if config.rows:
-        rows_of(config)  # Names that do not exist are refused before a folder is made.
+    if config.methods:
+        methods_of(
+            config
+        )  # Names that do not exist are refused before a folder is made.
     world.first(lambda: folder.enter(config))
     if (finished := world.first(lambda: folder.result_of(config))) is not None:
         return finished
@@ -93,13 +95,13 @@ def run(
             began = world.first(folder.config)
             settled = replace(settled, threads=began.threads)
         world.share(settled.classifier.batch_groups)
-        if config.data.folds and config.controls == "auto" and not config.rows:
+        if config.data.folds and config.controls == "auto" and not config.methods:
             pick = partial(
                 _pick_methods, settled, source, folder, device, world, services, jobs,
                 shown=shown,
             )  # fmt: skip
             settled = world.first(pick)
-        elif config.controls == "auto" and not config.rows:
+        elif config.controls == "auto" and not config.methods:
             pick = partial(_pick, settled, source, folder, device, world.size, shown)
             settled = replace(settled, controls=world.first(pick))
         if shown and isinstance(source.train, OnDisk) and not folder.is_settled:
@@ -185,7 +187,7 @@ def _pick_methods(
     """The methods and steps this began with, or those that it has time for."""
     if folder.is_settled:
         began = folder.config()
-        return replace(config, rows=began.rows, rounds=began.rounds)
+        return replace(config, methods=began.methods, rounds=began.rounds)
     at_once = num_jobs(jobs, config, sys.maxsize, folder, source, services, device)
     with threads_of(config, world):
         config, why = choose_methods(config, source, device, max(at_once, world.size))

@@ -29,7 +29,7 @@ from infaug.experiment.verdict import (
     with_best_random,
 )
 from infaug.record.folder import RunFolder
-from infaug.training.rows import GENERATOR, RANDOM, RANDOM_ROWS, rows_of
+from infaug.training.methods import GENERATOR, RANDOM, RANDOM_METHODS, methods_of
 
 FAR = 1.3  # times chance
 MIN_GAP = 3.0  # points; the share of a smaller gap would be noise
@@ -49,8 +49,8 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
     """
     seeds = range(config.seeds)
     found = {
-        row.name: {seed: folder.found(row.name, seed) for seed in seeds}
-        for row in rows_of(config)
+        method.name: {seed: folder.found(method.name, seed) for seed in seeds}
+        for method in methods_of(config)
     }
     chosen = with_best_random(found)
     tops = {
@@ -88,9 +88,9 @@ def judged_by_method(folder: RunFolder, config: RunConfig) -> dict[str, OutOfFol
     if not folds:
         return {}
     return {
-        row.name: out_of_fold(folder, row.name, folds, config.seeds)
-        for row in rows_of(config)
-        if not row.is_oracle
+        method.name: out_of_fold(folder, method.name, folds, config.seeds)
+        for method in methods_of(config)
+        if not method.is_oracle
     }
 
 
@@ -103,7 +103,7 @@ def comparison_of(judged: Mapping[str, OutOfFold]) -> Compare:
     """How methods are compared: over the images of folds, or else over seeds."""
 
     def of_control(name: str) -> OutOfFold:
-        parts = RANDOM_ROWS if name == RANDOM else (name,)
+        parts = RANDOM_METHODS if name == RANDOM else (name,)
         return min(
             (judged[n] for n in parts if n in judged), key=lambda each: each.loss
         )
@@ -153,10 +153,10 @@ def _looks(counts: Sequence[int]) -> dict[str, list[int]]:
 
 
 def _generators(folder: RunFolder, config: RunConfig) -> list[dict[str, Any]]:
-    """How far each seed's flows reach; empty if G is not fitted, or no row uses it."""
+    """How far each seed's flows reach; empty if no method uses a fitted G."""
     if config.adversarial.fit == "none":
         return []
-    if not any(row.uses_generator for row in rows_of(config)):
+    if not any(method.uses_generator for method in methods_of(config)):
         return []
     return [folder.found(GENERATOR.name, seed) for seed in range(config.seeds)]
 

@@ -1,4 +1,4 @@
-"""Running one cell of the long-tail table, in a folder of its own."""
+"""Running one training of the long-tail table, in a folder of its own."""
 
 import contextlib
 import time
@@ -22,13 +22,13 @@ from infaug.experiment.execute import display_of, threads_of
 from infaug.experiment.grid_run import Site
 from infaug.experiment.plan import settle
 from infaug.experiment.results import Record
-from infaug.experiment.tail_cell import TailCell, tail_views
+from infaug.experiment.tail_training import TailTraining, tail_views
 from infaug.precision import pick_device
 from infaug.record.display import Line, clock
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.training.train import Inputs, TrainingSpec, train
 from infaug.world import World
 
@@ -36,33 +36,33 @@ SCORES = ("test_top1", "test_balanced", "test_by_class", "ekld")
 NUM_DRAWS = 3  # of the nuisance of each test image, for eKLD
 
 
-def run_tail_cells(
-    cells: Iterable[TailCell], site: Site, *, shown: bool
+def run_tail_trainings(
+    trainings: Iterable[TailTraining], site: Site, *, shown: bool
 ) -> Iterator[Record]:
-    """Run cells one after another in this process, yielding what each found."""
-    for cell in cells:
-        yield run_tail_cell(cell, site, shown=shown)
+    """Run trainings one after another in this process, yielding what each found."""
+    for training in trainings:
+        yield run_tail_training(training, site, shown=shown)
 
 
-def run_tail_cell(tail: TailCell, site: Site, *, shown: bool) -> Record:
-    """Train a cell, or continue it from its last checkpoint, and assess it.
+def run_tail_training(tail: TailTraining, site: Site, *, shown: bool) -> Record:
+    """Train a training, or continue it from its last checkpoint, and assess it.
 
     GIT is fitted once for a seed and its settings, and kept in `site.work`; a fit that
     was cut short begins again.
 
     Returns:
-        What tells the cell (`TailCell.identity`); "sizes", training images of each
-        class; "test_top1", "test_balanced", "test_by_class" in percent; "ekld" of each
-        class in nats; "seconds" of training F and E, "git_seconds" of fitting GIT.
+        What tells the training (`TailTraining.identity`); "sizes", training images of
+        each class; "test_top1", "test_balanced", "test_by_class" in percent; "ekld" of
+        each class in nats; "seconds" of training F and E, "git_seconds" of fitting GIT.
     """
     folder = RunFolder(site.work / tail.name)
-    folder.enter(tail.cell.config)
+    folder.enter(tail.training.config)
     with folder.locked():
-        data = tail.cell.config.data
+        data = tail.training.config.data
         config = replace(data, source=site.places.get(data.source, data.source))
-        source, seed, device = load(config), tail.cell.seed, pick_device()
+        source, seed, device = load(config), tail.training.seed, pick_device()
         splits = divide(source, config, seed)
-        settled = settle(tail.cell.config, splits.train.image_shape, device)
+        settled = settle(tail.training.config, splits.train.image_shape, device)
         images = splits.train
         assert isinstance(images, Labelled), "long tails are cut in memory"
         sizes = images.labels.bincount(minlength=images.num_classes)
@@ -73,7 +73,9 @@ def run_tail_cell(tail: TailCell, site: Site, *, shown: bool) -> Record:
             )
             transfer = InvarianceTransfer(fitted.to(device), sizes, tail.git)
         started = time.monotonic()
-        spec = TrainingSpec(row=ROWS[tail.cell.row], seed=seed, config=settled)
+        spec = TrainingSpec(
+            method=METHODS[tail.training.method], seed=seed, config=settled
+        )
         with (
             contextlib.closing(display_of([spec], shown=shown)) as display,
             threads_of(settled, World()),
@@ -81,7 +83,7 @@ def run_tail_cell(tail: TailCell, site: Site, *, shown: bool) -> Record:
             found = train(
                 spec,
                 splits,
-                folder.training(tail.cell.row, seed),
+                folder.training(tail.training.method, seed),
                 World(),
                 device,
                 inputs=Inputs(),
@@ -140,23 +142,25 @@ def _git_progress(
 OF_USE = ("threshold", "portion")  # these are no part of the fit
 
 
-def _ekld(cell: Cell, source: Source, test: Labelled) -> dict[str, Any]:
+def _ekld(training: Training, source: Source, test: Labelled) -> dict[str, Any]:
     """`ekld`: KL(p(. | x) || p(. | T(x))) by class, T the nuisance of the data.
 
     x is a test image as it was tested, T(x) the same image with its nuisance drawn
     again: for rotations the same as turning x further, for others no nuisance upon a
     nuisance, which no image of the data has.
     """
-    data = cell.config.data
+    data = training.config.data
     nuisance = data.nuisance
     bare = replace(data, nuisance=NuisanceConfig())
-    images = divide(source, bare, cell.seed).test.images
+    images = divide(source, bare, training.seed).test.images
     again = [
-        apply_nuisance(images, nuisance, cell.seed, "ekld", draw).to(cell.device)
+        apply_nuisance(images, nuisance, training.seed, "ekld", draw).to(
+            training.device
+        )
         for draw in range(NUM_DRAWS)
     ]
-    x = test.to(cell.device)
+    x = test.to(training.device)
     found = expected_divergence(
-        cell.evaluated.eval(), x.images, again, x.labels, dtype=cell.dtype
+        training.evaluated.eval(), x.images, again, x.labels, dtype=training.dtype
     )
     return {"ekld": list(found)}

@@ -22,17 +22,17 @@ def tail_table(found: Mapping[str, Sequence[Record]]) -> str:
     lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     for method, records in found.items():
         if not records:
-            cells = ["not run"] + [""] * (len(titles) - 2)
+            trainings = ["not run"] + [""] * (len(titles) - 2)
         else:
             seconds = mean(r["seconds"] + r["git_seconds"] for r in records)
-            cells = [
+            trainings = [
                 f"{mean(r['test_balanced'] for r in records):.1f}",
                 *(f"{value:.1f}" for value in by_thirds(records, "test_by_class")),
                 *(f"{value:.3f}" for value in by_thirds(records, "ekld")),
                 f"{seconds:.0f}",
                 str(len(records)),
             ]
-        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+        lines.append(f"| {method} | " + " | ".join(trainings) + " |")
     return "\n".join(lines)
 
 

@@ -1,7 +1,7 @@
-"""The row `base_tuned`: every candidate is tried, the best one is trained in full.
+"""The method `base_tuned`: every candidate is tried, the best one is trained in full.
 
-Candidates are cells of their own, trained as `base` is but for part of its steps, so
-that they resume like all others. They never see test images.
+Candidates are trainings of their own, trained as `base` is but for part of its steps,
+so that they resume like all others. They never see test images.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any
 
 from infaug.augment.base import joined
 from infaug.config import RunConfig
-from infaug.training.rows import Row
+from infaug.training.methods import Method
 
 TRIAL = "tuning-"
 
@@ -31,10 +31,10 @@ def candidates_for(base: str) -> tuple[str, ...]:
     return (base, *(parts if base == "none" else [joined(base, p) for p in parts]))
 
 
-def trial_row(candidate: str) -> Row:
-    """The row under which a candidate is tried: `base`, with a name of its own."""
+def trial_method(candidate: str) -> Method:
+    """The method under which a candidate is tried: `base`, with a name of its own."""
     name = TRIAL + candidate.replace(":", "").replace("+", "-")
-    return Row(name=name, views=("base", "base"))
+    return Method(name=name, views=("base", "base"))
 
 
 def trial_config(config: RunConfig, candidate: str) -> RunConfig:

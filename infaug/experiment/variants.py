@@ -15,14 +15,14 @@ from infaug.config import DataConfig, RunConfig, changed
 from infaug.data.problem import Splits, altered, divide, positions
 from infaug.data.source import Source
 from infaug.experiment.execute import display_of, threads_of
-from infaug.experiment.grid import GridCell, grid_cell
+from infaug.experiment.grid import GridTraining, grid_training
 from infaug.experiment.plan import settle
 from infaug.experiment.results import Record, Results
 from infaug.experiment.verdict import compare
 from infaug.precision import pick_device
 from infaug.randomness import generator
 from infaug.record.folder import RunFolder
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
 from infaug.training.train import Inputs, TrainingSpec, train
 from infaug.world import World
 
@@ -31,15 +31,15 @@ MOST_IMAGES = 5000
 
 @dataclass(frozen=True, kw_only=True)
 class Variant:
-    """A row with some settings changed; `changes` maps `part.field` to a value."""
+    """A method with some settings changed; `changes` maps `part.field` to a value."""
 
     name: str
-    row: str = "base_learned"
+    method: str = "base_learned"
     changes: Mapping[str, Any]
 
-    def cell(self, config: RunConfig, seed: int) -> GridCell:
+    def training(self, config: RunConfig, seed: int) -> GridTraining:
         """This variant of a config, for one seed."""
-        return grid_cell(self.row, seed, changed(config, self.changes))
+        return grid_training(self.method, seed, changed(config, self.changes))
 
 
 def develop(source: Source, config: DataConfig, seed: int) -> Splits:
@@ -63,13 +63,15 @@ def develop(source: Source, config: DataConfig, seed: int) -> Splits:
 
 
 def run_variant(
-    cell: GridCell, source: Source, folder: RunFolder, *, shown: bool
+    training: GridTraining, source: Source, folder: RunFolder, *, shown: bool
 ) -> Record:
     """Train a variant, or continue it in its folder, and assess it."""
-    folder.enter(cell.config)
-    splits, device = develop(source, cell.config.data, cell.seed), pick_device()
-    config = settle(cell.config, splits.train.image_shape, device)
-    spec = TrainingSpec(row=ROWS[cell.row], seed=cell.seed, config=config)
+    folder.enter(training.config)
+    splits, device = develop(source, training.config.data, training.seed), pick_device()
+    config = settle(training.config, splits.train.image_shape, device)
+    spec = TrainingSpec(
+        method=METHODS[training.method], seed=training.seed, config=config
+    )
     with (
         contextlib.closing(display_of([spec], shown=shown)) as display,
         threads_of(config, World()),
@@ -77,17 +79,17 @@ def run_variant(
         found = train(
             spec,
             splits,
-            folder.training(cell.row, cell.seed),
+            folder.training(training.method, training.seed),
             World(),
             device,
             inputs=Inputs(),
             display=display,
         )
     return {
-        "key": cell.key,
-        "row": cell.row,
-        "seed": cell.seed,
-        "config": cell.settings,
+        "key": training.key,
+        "row": training.method,
+        "seed": training.seed,
+        "config": training.settings,
         "development_top1": found["test_top1"],
         "development_loss": found["test_loss"],
         "strength": found.get("strength", 1.0),
@@ -119,7 +121,7 @@ def variants_table(
 def _tops(
     variant: Variant, config: RunConfig, seeds: int, results: Results
 ) -> list[float] | None:
-    records = [results.get(variant.cell(config, seed)) for seed in range(seeds)]
+    records = [results.get(variant.training(config, seed)) for seed in range(seeds)]
     kept = [record["development_top1"] for record in records if record is not None]
     return kept if len(kept) == seeds else None
 

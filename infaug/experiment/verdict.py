@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from scipy import stats
 
-from infaug.training.rows import RANDOM, RANDOM_ROWS, RIVALS
+from infaug.training.methods import RANDOM, RANDOM_METHODS, RIVALS
 
 MIN_SEEDS = 3
 CONFIDENCE = 0.95
@@ -66,7 +66,7 @@ def best_random(found: Mapping[str, Mapping[int, Record]]) -> dict[int, Record]:
     Better is less loss on selection images; of equal losses the stronger one counts.
     Seeds that one of them lacks are left out.
     """
-    each = [found[name] for name in RANDOM_ROWS if name in found]
+    each = [found[name] for name in RANDOM_METHODS if name in found]
     seeds = sorted(set.intersection(*map(set, each))) if each else []
     return {seed: min((r[seed] for r in each), key=_weakness) for seed in seeds}
 
@@ -82,7 +82,7 @@ def with_best_random(
     """Records by method and seed, both methods of random tau replaced by the better."""
     chosen: dict[str, Mapping[int, Record]] = {}
     for name, records in found.items():
-        if name not in RANDOM_ROWS:
+        if name not in RANDOM_METHODS:
             chosen[name] = records
         elif RANDOM not in chosen:
             chosen[RANDOM] = best_random(found)

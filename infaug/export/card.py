@@ -13,7 +13,7 @@ from infaug.experiment.finished import FinishedTraining, data_of
 from infaug.experiment.verdict import half_width, with_best_random
 from infaug.export.artefact import FORMAT, VERSION
 from infaug.record.folder import LOOKS_FILE, RunFolder
-from infaug.training.rows import rows_of
+from infaug.training.methods import methods_of
 from infaug.training.views import base_of
 
 UNSTATED = (
@@ -61,7 +61,7 @@ def write_card(
         "licence": licence or UNSTATED,
         "cell": {
             "name": chosen.name,
-            "row": chosen.row.name,
+            "row": chosen.method.name,
             "seed": chosen.seed,
             "chosen_by": chosen.how,
         },
@@ -69,12 +69,12 @@ def write_card(
         "verdict": result["verdict"] if result else None,
         "comparisons": result["comparisons"] if result else [],
         "accuracy": accuracies(folder, config),
-        "of_this_cell": {
+        "of_this_training": {
             key: value
             for key, value in chosen.found.items()
             if key.startswith(("selection_", "test_")) or key == "strength"
         },
-        "looks": looks_in(folder, chosen.row.name),
+        "looks": looks_in(folder, chosen.method.name),
         "image": {
             "channels": channels,
             "height": height,
@@ -83,8 +83,8 @@ def write_card(
             "other_sizes": "E sees the image scaled to this size; fields are made at "
             "this size and interpolated to the image's",
         },
-        "used_after": base_of(chosen.row, config.rounds.base)
-        if chosen.row.learns_on_base
+        "used_after": base_of(chosen.method, config.rounds.base)
+        if chosen.method.learns_on_base
         else "none",
         **_learned(chosen),
         "classifier": {
@@ -103,7 +103,7 @@ def write_card(
 
 
 def _what(chosen: FinishedTraining) -> str:
-    if chosen.row.policy is None:
+    if chosen.method.policy is None:
         return "x_aug = G(x, E(x) + noise)"
     return (
         f"a policy that puts each image through {chosen.config.policy.num_draws} "
@@ -114,7 +114,7 @@ def _what(chosen: FinishedTraining) -> str:
 def _learned(chosen: FinishedTraining) -> dict[str, Any]:
     """What the weights are of; of a policy, how often it draws each operation, too."""
     config = chosen.config
-    if chosen.row.policy is not None:
+    if chosen.method.policy is not None:
         return {"policy": to_dict(config.policy), "shares": chosen.policy().shares()}
     return {
         "tau": TAU,
@@ -143,11 +143,11 @@ def accuracies(folder: RunFolder, config: RunConfig) -> dict[str, dict[str, Any]
     Student's t over seeds; None for one seed.
     """
     found: dict[str, dict[int, dict[str, Any]]] = {}
-    for row in rows_of(config):
+    for row in methods_of(config):
         records = {
             seed: record
             for seed in range(config.seeds)
-            if (record := folder.cell_result(row.name, seed)) is not None
+            if (record := folder.training_result(row.name, seed)) is not None
         }
         if len(records) == config.seeds:
             found[row.name] = records

@@ -32,7 +32,7 @@ def augment_of(
     run: Path, config: ExportConfig, *, strength: float = 1.0
 ) -> tuple[LearnedAugment, str]:
     """The transform of a training without writing anything, and its name."""
-    chosen = choose_learned(RunFolder(run), config.row, config.seed)
+    chosen = choose_learned(RunFolder(run), config.method, config.seed)
     return LearnedAugment(_views_of(chosen), strength=strength), chosen.name
 
 
@@ -48,7 +48,7 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     """
     if "onnx" in config.formats:
         check_onnx()
-    chosen = choose_learned(RunFolder(run), config.row, config.seed)
+    chosen = choose_learned(RunFolder(run), config.method, config.seed)
     views = _views_of(chosen)
     _enter(out)
     try:
@@ -107,7 +107,7 @@ def _write(
 
 
 def _views_of(chosen: FinishedTraining) -> GeneratorViews | PolicyViews:
-    if chosen.row.policy is not None:
+    if chosen.method.policy is not None:
         return PolicyViews(chosen.policy())
     return GeneratorViews(chosen.transform(), chosen.config.estimator)
 

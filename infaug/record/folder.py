@@ -248,13 +248,13 @@ class RunFolder:
         push = self.mirror.push if self.mirror else None
         return TrainingFolder(self.path, method, seed, push)
 
-    def cell_result(self, row: str, seed: int) -> dict[str, Any] | None:
+    def training_result(self, row: str, seed: int) -> dict[str, Any] | None:
         """What a training found, or None while it is not finished."""
         return self.training(row, seed).result()
 
     def found(self, row: str, seed: int) -> dict[str, Any]:
         """What a finished training found."""
-        result = self.cell_result(row, seed)
+        result = self.training_result(row, seed)
         assert result is not None, f"{row} seed {seed} is finished by now"
         return result
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from infaug.config import RunConfig
 from infaug.data.problem import FINAL
-from infaug.experiment.cells import plan_cells
+from infaug.experiment.trainings import plan_trainings
 from infaug.record.folder import RunFolder
-from infaug.training.rows import ROWS, rows_of
+from infaug.training.methods import METHODS, methods_of
 
 Line = dict[str, Any]
 
@@ -60,14 +60,14 @@ class ExperimentData:
         Of an experiment that finished before a method existed, those it has.
         """
         if self.is_resolved:
-            names = [row.name for row in rows_of(self.config)]
+            names = [row.name for row in methods_of(self.config)]
             return [n for n in names if self.found.get(n) or not self.is_finished]
         begun = {line["row"] for line in self.metrics}
-        return [name for name in ROWS if name in begun]
+        return [name for name in METHODS if name in begun]
 
     def metrics_of(self, phase: str) -> list[Line]:
         """The lines of a phase, without candidates of `base_tuned` and fits of G."""
-        return [m for m in self.metrics if m["phase"] == phase and m["row"] in ROWS]
+        return [m for m in self.metrics if m["phase"] == phase and m["row"] in METHODS]
 
 
 def read_experiment(path: Path, name: str) -> ExperimentData:
@@ -85,8 +85,8 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
         )
     config = folder.config(kept[0])
     results = [_read(p) for p in sorted(path.glob("trainings/*/result.json"))]
-    methods = [row.name for row in rows_of(config)] if folder.is_settled else []
-    planned = plan_cells(config, rows_of(config), range(config.seeds))
+    methods = [row.name for row in methods_of(config)] if folder.is_settled else []
+    planned = plan_trainings(config, methods_of(config), range(config.seeds))
     return ExperimentData(
         path=path,
         name=name,

@@ -9,6 +9,7 @@ from typing import Any
 from safetensors.torch import load_file
 
 from infaug.estimate.learned_transform import LearnedTransform
+from infaug.experiment.verdict import headline_method
 from infaug.report import out_of_fold
 from infaug.report.experiment_data import ExperimentData, read_experiment
 from infaug.report.figures import (
@@ -47,7 +48,7 @@ from infaug.report.settings import command, settings_of
 from infaug.report.verdict import conclude
 from infaug.report.views import load_transform
 from infaug.report.words import number
-from infaug.training.rows import POLICY_FROM, ROWS
+from infaug.training.methods import METHODS, POLICY_FROM
 from infaug.trust.reload import Finished, reload
 
 REPORT = "report.html"
@@ -101,8 +102,15 @@ class Drawing:
 
     @cached_property
     def _loaded(self) -> Finished | ValueError:
-        """The first finished seed of the headline method, or why there is none."""
-        experiment, method = self.experiment, headline_of(self.experiment)
+        """The first finished seed of the headline method, or why there is none.
+
+        A method with E and G comes before one with a policy, which has no views to
+        measure.
+        """
+        experiment = self.experiment
+        found = [method for method, records in experiment.found.items() if records]
+        with_views = [method for method in found if ROWS[method].is_learned]
+        method = headline_method(with_views) or headline_method(found)
         if method is None:
             return ValueError("no training of a learned augmentation is finished")
         try:
@@ -125,12 +133,14 @@ class Drawing:
     def transforms(self) -> dict[str, LearnedTransform]:
         """E and G of every learned method that finished this seed, headline first."""
         experiment, seed = self.experiment, self.finished.cell.seed
-        headline = self.finished.cell.row.name
+        headline = self.finished.cell.method.name
         methods = [
             method
             for method, found in experiment.found.items()
-            if ROWS[method].is_learned and seed in found
+            if METHODS[method].is_learned and seed in found
         ]
+        if not methods:
+            raise ValueError("no training of E and G is finished")
         methods.sort(key=lambda method: method != headline)
         folder = experiment.path / "trainings"
         return {
@@ -162,18 +172,26 @@ class Drawing:
 
     def page(self) -> str:
         """The whole page."""
-        conclusion = conclude(self.experiment)
-        judged = [section("judged", "Right and wrong", self._judged)]
-        policy = partial(learned_policy, self.experiment)
-        policies = [section("policy", "What the policy draws", policy)]
+        experiment, conclusion = self.experiment, conclude(self.experiment)
         sections = [
             section("results", "Results", self._results),
             section("curves", "Training", self._curves),
-            *(judged if self.experiment.is_folded else []),
-            section("pictures", "Images before and after", self._pictures),
-            *(policies if POLICY_FROM in self.experiment.found else []),
-            section("toward_target", "Nearer to the target or further", self._toward),
-            section("learned", "What E learned, class by class", self._learned),
+        ]
+        if experiment.is_folded:
+            sections.append(section("judged", "Right and wrong", self._judged))
+        if POLICY_FROM in experiment.found:
+            policy = partial(learned_policy, experiment)
+            sections.append(section("policy", "What the policy draws", policy))
+        methods = experiment.methods
+        if any(ROWS[m].is_learned for m in methods) or not methods:
+            sections += [
+                section("pictures", "Images before and after", self._pictures),
+                section(
+                    "toward_target", "Nearer to the target or further", self._toward
+                ),
+                section("learned", "What E learned, class by class", self._learned),
+            ]
+        sections += [
             section("extremes", "Views that help and views that harm", self._extremes),
             section("predictions", "Predicted and refitted", self._predictions),
             section("refreshes", "Keeping s_val fresh", self._refreshes),
@@ -183,8 +201,8 @@ class Drawing:
         return page(
             "report.html",
             sections,
-            title=f"{self.experiment.name}: {conclusion.headline}",
-            experiment=self.experiment,
+            title=f"{experiment.name}: {conclusion.headline}",
+            experiment=experiment,
             conclusion=conclusion,
             warnings=self.warnings,
         )
@@ -251,7 +269,11 @@ class Drawing:
 
     def _shared(self) -> dict[str, Any]:
         cell = self.finished.cell
-        return {"method": cell.row.name, "seed": cell.seed, "is_large": self.is_large}
+        return {
+            "method": cell.method.name,
+            "seed": cell.seed,
+            "is_large": self.is_large,
+        }
 
     def _pictures(self) -> Context:
         """Images before and after, for every learned method."""
@@ -262,7 +284,7 @@ class Drawing:
             shown = before_and_after(transform, splits.train, config, num)
             galleries.append((method, shown))
         aims = examples(splits.influence, NUM_AIMS, "influence image")
-        on_base = self.finished.cell.row.learns_on_base
+        on_base = self.finished.cell.method.learns_on_base
         return {**shared, "galleries": galleries, "on_base": on_base, "aims": aims}
 
     def _toward(self) -> Context:

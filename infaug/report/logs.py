@@ -10,7 +10,7 @@ from typing import Any
 from infaug.experiment.tuning import TRIAL
 from infaug.report.experiment_data import ExperimentData, Line
 from infaug.report.words import PHASES, duration, number
-from infaug.training.rows import GENERATOR
+from infaug.training.methods import GENERATOR
 from infaug.words import memory, plural
 
 MAX_POINTS = 150  # of a curve; more of them cannot be told apart

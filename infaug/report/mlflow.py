@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infaug.config import RoundsConfig
-from infaug.experiment.cells import plan_cells
+from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.verdict import Verdict
 from infaug.record.folder import RunFolder
 from infaug.record.steps import Position, global_step
@@ -27,7 +27,7 @@ from infaug.report.results import method_results
 from infaug.report.settings import settings_of, versions
 from infaug.report.verdict import describe
 from infaug.storage import cause, is_url, location
-from infaug.training.rows import rows_of
+from infaug.training.methods import methods_of
 from infaug.words import plural
 
 EXPERIMENT, TRAINING, LINES = "infaug.run", "infaug.training", "infaug.lines"
@@ -248,14 +248,14 @@ class SentTraining:
 
 def trainings_of(experiment: ExperimentData) -> list[SentTraining]:
     """Those that have begun, in the order of the plan."""
-    planned = plan_cells(
-        experiment.config, rows_of(experiment.config), range(experiment.config.seeds)
+    planned = plan_trainings(
+        experiment.config, methods_of(experiment.config), range(experiment.config.seeds)
     )
-    rounds = {(cell.row.name, cell.seed): cell.config.rounds for cell in planned}
+    rounds = {(cell.method.name, cell.seed): cell.config.rounds for cell in planned}
     lines, timings = _by_training(experiment.metrics), _by_training(experiment.timings)
     found = []
     for method, seed in dict.fromkeys([*rounds, *lines]):
-        result = RunFolder(experiment.path).cell_result(method, seed)
+        result = RunFolder(experiment.path).training_result(method, seed)
         mine = lines.get((method, seed), [])
         axis = rounds.get((method, seed), experiment.config.rounds)
         if result is not None or mine:

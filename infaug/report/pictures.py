@@ -16,7 +16,7 @@ from infaug.experiment.sweep.ledger import Tried
 from infaug.experiment.sweep.results import Importance, common_steps
 from infaug.experiment.sweep.space import Space
 from infaug.influence.validate import Validation
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
 from infaug.trust.predictions import Trust
 from infaug.words import plural
 
@@ -90,7 +90,7 @@ def draw_leaderboard(boards: Sequence[Board], path: Path) -> None:
 
 def _draw_board(axes: Axes, board: Board, entries: Sequence[Entry]) -> None:
     for y, entry in enumerate(entries):
-        colour = COLOURS[ROWS[entry.method].is_learned]
+        colour = COLOURS[METHODS[entry.method].is_learned]
         assert entry.top1 is not None, "only what was run is drawn"
         axes.plot(entry.tops, [y] * len(entry.tops), ".", color=colour, alpha=0.4)
         axes.plot(entry.top1, y, "o", color=colour, markersize=7)

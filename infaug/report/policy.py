@@ -15,7 +15,7 @@ from infaug.estimate.policy import usable_operations
 from infaug.record.folder import RunFolder
 from infaug.report.experiment_data import ExperimentData
 from infaug.report.figures import VAR, as_svg
-from infaug.training.rows import POLICY_FROM
+from infaug.training.methods import POLICY_FROM
 from infaug.transform.operations import WITHOUT_STRENGTH
 from infaug.words import plural
 

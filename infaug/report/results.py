@@ -17,7 +17,7 @@ from infaug.experiment.verdict import (
 )
 from infaug.record.folder import RunFolder
 from infaug.report.experiment_data import ExperimentData, Line
-from infaug.training.rows import RANDOM, RANDOM_ROWS
+from infaug.training.methods import RANDOM, RANDOM_METHODS
 from infaug.words import are, plural, were
 
 
@@ -50,7 +50,7 @@ def method_results(experiment: ExperimentData) -> list[MethodResult]:
         name: accuracy_interval(each.hit, each.fold) for name, each in judged.items()
     }
     records: dict[str, Mapping[int, Line]] = {}
-    if set(experiment.methods) & set(RANDOM_ROWS):
+    if set(experiment.methods) & set(RANDOM_METHODS):
         records[RANDOM] = best_random(experiment.found)
     records |= {name: experiment.found.get(name, {}) for name in experiment.methods}
     made = {
@@ -78,7 +78,7 @@ def _method_result(
         std=numbers.get("std"),
         interval=interval,
         loss=fmean(losses) if losses else None,
-        is_part=method in RANDOM_ROWS,
+        is_part=method in RANDOM_METHODS,
     )
 
 

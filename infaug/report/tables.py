@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infaug.experiment.grid import Column, Table, grid_cell
+from infaug.experiment.grid import Column, Table, grid_training
 from infaug.experiment.leaderboard import Board, Entry, is_fixed
 from infaug.experiment.results import Record, Results
 from infaug.experiment.summary import gap_closed, statistics
@@ -24,7 +24,7 @@ from infaug.experiment.verdict import (
 )
 from infaug.record.atomic import write_bytes
 from infaug.report.verdict import describe, describe_answer
-from infaug.training.rows import RANDOM, RANDOM_ROWS, RIVALS, ROWS
+from infaug.training.methods import METHODS, RANDOM, RANDOM_METHODS, RIVALS
 
 NOT_RUN = "not run"
 LABELS = {
@@ -79,7 +79,7 @@ def grid_markdown(table: Table, results: Results, seeds: int, command: str) -> s
     lines += ["", "```", f"{command} --tables {table.name} --seeds {seeds}", "```"]
     if missing := _missing(table, found, seeds):
         rows = " ".join(missing)
-        again = f"{command} --tables {table.name} --seeds {seeds} --rows {rows}"
+        again = f"{command} --tables {table.name} --seeds {seeds} --methods {rows}"
         lines += ["", "Not run, or not for all seeds:", "", "```", again, "```"]
     return "\n".join(lines)
 
@@ -90,8 +90,8 @@ Found = Mapping[str, Mapping[int, Record]]
 def _grid_found(table: Table, column: Column, results: Results, seeds: int) -> Found:
     """Results by row and seed."""
     found: dict[str, dict[int, Record]] = {}
-    for row in table.rows:
-        cells = (grid_cell(row, seed, column.config) for seed in range(seeds))
+    for row in table.methods:
+        cells = (grid_training(row, seed, column.config) for seed in range(seeds))
         got = {cell.seed: results.get(cell) for cell in cells}
         found[row] = {seed: record for seed, record in got.items() if record}
     return found
@@ -102,8 +102,8 @@ def _grid_lines(
 ) -> list[str]:
     lines = [f"| row | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     best = [best_random(column) for column in found]
-    for row in table.rows:
-        if row == RANDOM_ROWS[0] and RANDOM_ROWS[1] in table.rows:
+    for row in table.methods:
+        if row == RANDOM_METHODS[0] and RANDOM_METHODS[1] in table.methods:
             lines.append(_grid_line("`base_random`", best, seeds))
         label = LABELS.get(row, f"`{row}`")
         lines.append(_grid_line(label, [column[row] for column in found], seeds))
@@ -130,7 +130,7 @@ def complete(found: Found, seeds: int) -> dict[str, dict[int, float]]:
     return {
         name: {seed: records[seed]["test_top1"] for seed in range(seeds)}
         for name, records in rows.items()
-        if name not in RANDOM_ROWS and len(records) == seeds
+        if name not in RANDOM_METHODS and len(records) == seeds
     }
 
 
@@ -159,7 +159,9 @@ def _chosen(found: Found) -> str:
 
 def _missing(table: Table, found: Sequence[Found], seeds: int) -> list[str]:
     return [
-        row for row in table.rows if any(len(column[row]) < seeds for column in found)
+        row
+        for row in table.methods
+        if any(len(column[row]) < seeds for column in found)
     ]
 
 
@@ -300,7 +302,7 @@ def findings(board: Board) -> list[str]:
         f"{board.problem}: {best.method} is the best fixed policy by selection "
         f"({best.selection:.1f} % there, {best.top1:.1f} % on test)."
     ]
-    learned = [e for e in board.entries if ROWS[e.method].is_learned and e.tops]
+    learned = [e for e in board.entries if METHODS[e.method].is_learned and e.tops]
     fixed = [e for e in board.entries if is_fixed(e.method) and e.tops]
     lines += [f"{board.problem}: {_stands(entry, fixed)}." for entry in learned]
     return lines

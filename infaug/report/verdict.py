@@ -9,7 +9,7 @@ from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Verdict, verdict
 from infaug.report.experiment_data import ExperimentData
 from infaug.report.results import tops
 from infaug.report.words import PHASES, listed, number, signed
-from infaug.training.rows import RANDOM, RANDOM_ROWS, ROWS
+from infaug.training.methods import METHODS, RANDOM, RANDOM_METHODS
 from infaug.words import plural
 
 HEADLINES = {
@@ -140,7 +140,7 @@ def verdict_so_far(experiment: ExperimentData) -> Verdict:
     }
     found = verdict(tops(experiment), given_up)
     planned = set(experiment.methods)
-    if planned & set(RANDOM_ROWS):
+    if planned & set(RANDOM_METHODS):
         planned.add(RANDOM)
     missing = tuple(name for name in found.missing if name not in planned)
     return replace(found, missing=missing)
@@ -265,7 +265,7 @@ def _ahead(experiment: ExperimentData, compared: Sequence[str | None]) -> list[s
     """The best method, where it is none of those that the verdict compares."""
     means = {name: fmean(seeds.values()) for name, seeds in tops(experiment).items()}
     best = max(means, key=means.__getitem__, default=None)
-    if best in (None, *compared) or (best in ROWS and ROWS[best].is_oracle):
+    if best in (None, *compared) or (best in METHODS and METHODS[best].is_oracle):
         return []
     return [f"The best method is none of these: {best}, {number(means[best])} %."]
 

@@ -30,7 +30,7 @@ from infaug.randomness import Draws, generator
 from infaug.record.folder import RunFolder
 from infaug.report.figures import plot_flow
 from infaug.report.words import short
-from infaug.training.rows import Row, rows_of
+from infaug.training.methods import Method, methods_of
 from infaug.training.views import base_of
 from infaug.transform.fields import Fields, apply_fields, recolour
 from infaug.transform.spatial import flow_of, warp
@@ -62,9 +62,9 @@ def draw_pictures(run: Path) -> list[Path]:
 
 def _learned_methods(
     folder: RunFolder, config: RunConfig, splits: Splits
-) -> Iterator[tuple[Row, LearnedTransform]]:
+) -> Iterator[tuple[Method, LearnedTransform]]:
     """Every finished learned method of seed 0, with its E and G."""
-    for row in rows_of(config):
+    for row in methods_of(config):
         weights = folder.training(row.name, 0).path / "transform.safetensors"
         if row.is_learned and weights.exists():
             yield row, load_transform(load_file(weights), splits, config)
@@ -81,7 +81,7 @@ def load_transform(
 
 
 def _draw_views(
-    row: Row,
+    row: Method,
     splits: Splits,
     config: RunConfig,
     transform: LearnedTransform,

@@ -19,24 +19,27 @@ from infaug.estimate.fit import fit_estimator
 from infaug.estimate.policy import fit_policy
 from infaug.record.steps import Metrics
 from infaug.record.training_logger import TrainingLogger
-from infaug.training.cell import Cell
 from infaug.training.ledger import Ledger
 from infaug.training.overlap import Solver
 from infaug.training.refresher import Refresher, build_refresher
 from infaug.training.review import review
 from infaug.training.solve import correlation_with_full, is_sampled
+from infaug.training.state import Training
 from infaug.training.views import late_round
 
 BEFORE = -1  # The round of what comes before the first.
 
 
-def run_cell(
-    cell: Cell, splits: Splits, logger: TrainingLogger, solver: Solver | None = None
+def run_alternation(
+    training: Training,
+    splits: Splits,
+    logger: TrainingLogger,
+    solver: Solver | None = None,
 ) -> None:
-    """Train a cell to its end, from wherever the logger says it stands.
+    """Train a training to its end, from wherever the logger says it stands.
 
     Args:
-        cell: the state, which is changed.
+        training: the state, which is changed.
         splits: the images.
         logger: told of every step.
         solver: who solves for S; None: this process.
@@ -44,50 +47,54 @@ def run_cell(
     Raises:
         ValueError: if a loss, a gradient or S is not finite.
     """
-    rounds, row = cell.config.rounds, cell.row
-    influence = splits.influence.to(cell.device)
+    rounds, method = training.config.rounds, training.method
+    influence = splits.influence.to(training.device)
     is_trained = splits.selection_is_trained
-    selection = None if is_trained else splits.selection.to(cell.device)
-    ledger = Ledger(cell, splits) if rounds.ledger_images != 0 else None
-    if is_once := row.is_learned and rounds.s_val == "once":
-        learn_once(cell, logger, build_refresher(cell, influence, solver), ledger)
-    refresher = build_refresher(cell, influence, solver)
+    selection = None if is_trained else splits.selection.to(training.device)
+    ledger = Ledger(training, splits) if rounds.ledger_images != 0 else None
+    if is_once := method.is_learned and rounds.s_val == "once":
+        learn_once(
+            training, logger, build_refresher(training, influence, solver), ledger
+        )
+    refresher = build_refresher(training, influence, solver)
     for round_ in range(rounds.rounds):
         # Nothing would train on what E learned in the last round; a view that was given
         # up leaves F to what it is laid upon; and once is once.
         is_last = round_ == rounds.rounds - 1
-        has_joined = row.is_late and round_ >= late_round(rounds)
-        goes_on = not (is_once or is_last or cell.strength == 0 or has_joined)
-        solves = row.solves_s_val(cell.config) and goes_on
-        learns = row.is_learned and goes_on
+        has_joined = method.is_late and round_ >= late_round(rounds)
+        goes_on = not (is_once or is_last or training.strength == 0 or has_joined)
+        solves = method.solves_s_val(training.config) and goes_on
+        learns = method.is_learned and goes_on
 
         # Train F on the views of this round.
         left = logger.left(round_, "classify", rounds.classifier_steps)
         if round_ == left.start == 0:
-            cell.begin_classifier()
-        steps = classify(cell, round_, left, selection, refresher if solves else None)
-        logger.follow(round_, "classify", left, steps, cell)
-        if row.is_learned and (cell.strength == 0 or has_joined) and not is_last:
+            training.begin_classifier()
+        steps = classify(
+            training, round_, left, selection, refresher if solves else None
+        )
+        logger.follow(round_, "classify", left, steps, training)
+        if method.is_learned and (training.strength == 0 or has_joined) and not is_last:
             logger.pass_over(estimate=rounds.estimator_steps, review=1)
-            if row.solves_s_val(cell.config):
+            if method.solves_s_val(training.config):
                 logger.pass_over(refresh=1)
 
         # Refresh s_val for the F of this round.
         if solves:
             left = logger.left(round_, "refresh", 1)
-            steps = refresh(cell, round_, left, refresher)
-            logger.follow(round_, "refresh", left, steps, cell)
-        if row.learns_policy and goes_on and round_ >= first_taught(cell.config):
+            steps = refresh(training, round_, left, refresher)
+            logger.follow(round_, "refresh", left, steps, training)
+        if method.learns_policy and goes_on and round_ >= first_taught(training.config):
             left = logger.left(round_, "estimate", rounds.estimator_steps)
-            steps = teach_policy(cell, round_, left)
-            logger.follow(round_, "estimate", left, steps, cell)
+            steps = teach_policy(training, round_, left)
+            logger.follow(round_, "estimate", left, steps, training)
         if not learns:
             continue
 
         # Train E against that F, and that s_val if E learns by it.
         left = logger.left(round_, "estimate", rounds.estimator_steps)
-        steps = estimate(cell, round_, left)
-        logger.follow(round_, "estimate", left, steps, cell)
+        steps = estimate(training, round_, left)
+        logger.follow(round_, "estimate", left, steps, training)
 
         # Write down what E has learned to do.
         if ledger and not logger.is_past(round_, "estimate"):
@@ -95,33 +102,36 @@ def run_cell(
 
         # Review the view that the next round would train on.
         left = logger.left(round_, "review", 1)
-        steps = review(cell, round_, left, selection)
-        logger.follow(round_, "review", left, steps, cell)
+        steps = review(training, round_, left, selection)
+        logger.follow(round_, "review", left, steps, training)
 
 
 def learn_once(
-    cell: Cell, logger: TrainingLogger, refresher: Refresher, ledger: Ledger | None
+    training: Training,
+    logger: TrainingLogger,
+    refresher: Refresher,
+    ledger: Ledger | None,
 ) -> None:
-    """S of the F that the control row left, then all steps of E against it."""
-    if cell.row.solves_s_val(cell.config):
+    """S of the F that the control method left, then all steps of E against it."""
+    if training.method.solves_s_val(training.config):
         left = logger.left(BEFORE, "refresh", 1)
-        steps = refresh(cell, BEFORE, left, refresher)
-        logger.follow(BEFORE, "refresh", left, steps, cell)
-    rounds = cell.config.rounds
+        steps = refresh(training, BEFORE, left, refresher)
+        logger.follow(BEFORE, "refresh", left, steps, training)
+    rounds = training.config.rounds
     left = logger.left(BEFORE, "estimate", estimator_steps(rounds))
-    steps = estimate(cell, 0, left)
-    logger.follow(BEFORE, "estimate", left, steps, cell)
+    steps = estimate(training, 0, left)
+    logger.follow(BEFORE, "estimate", left, steps, training)
     if ledger and not logger.is_past(BEFORE, "estimate"):
         ledger.write(BEFORE, logger)
 
 
 def estimator_steps(rounds: RoundsConfig) -> int:
-    """Steps of E in a whole cell; none in the last round."""
+    """Steps of E in a whole training; none in the last round."""
     return (rounds.rounds - 1) * rounds.estimator_steps
 
 
 def classify(
-    cell: Cell,
+    training: Training,
     round_: int,
     left: range,
     selection: Labelled | None,
@@ -131,27 +141,27 @@ def classify(
 
     `refresher` is told of every step; None: there is no refresh after them.
     """
-    rounds = cell.config.rounds
+    rounds = training.config.rounds
     first = round_ * rounds.classifier_steps
-    cell.views.begin_round(round_)
+    training.views.begin_round(round_)
     if refresher and left:
         refresher.after(round_, left.start)
     for step, metrics in fit_classifier(
-        cell.classifier,
-        cell.optimizers["classifier"],
-        cell.views_at,
+        training.classifier,
+        training.optimizers["classifier"],
+        training.views_at,
         range(first + left.start, first + left.stop),
-        cell.config.classifier,
+        training.config.classifier,
         num_steps=rounds.rounds * rounds.classifier_steps,
-        world=cell.world,
-        loss_of=cell.loss_of_views,
-        average=cell.average,
+        world=training.world,
+        loss_of=training.loss_of_views,
+        average=training.average,
     ):
         if refresher:
             refresher.after(round_, step + 1 - first)
         if selection is not None and step == first + left.stop - 1:
-            with cell.world.timer.time("selection"):
-                found = assess(cell, selection)
+            with training.world.timer.time("selection"):
+                found = assess(training, selection)
             yield metrics | {
                 "selection_loss": found.loss,
                 "selection_top1": found.accuracy,
@@ -161,17 +171,17 @@ def classify(
 
 
 def refresh(
-    cell: Cell, round_: int, left: range, refresher: Refresher
+    training: Training, round_: int, left: range, refresher: Refresher
 ) -> Iterator[Metrics]:
     """The one step of a refresh: S is adopted. Times are tallied, and no metrics."""
     for _ in left:
         new = refresher.finish(round_)
-        memory = cell.config.influence.memory if round_ > 0 else 0.0
-        s_val = new.solution.value.to(cell.device)
-        cell.s_val = memory * cell.s_val + (1 - memory) * s_val
-        cell.world.timer.count("staleness_steps", new.staleness)
-        cell.world.timer.count("solve_seconds", new.solve_seconds)
-        cell.world.timer.count("waited_seconds", new.waited_seconds)
+        memory = training.config.influence.memory if round_ > 0 else 0.0
+        s_val = new.solution.value.to(training.device)
+        training.s_val = memory * training.s_val + (1 - memory) * s_val
+        training.world.timer.count("staleness_steps", new.staleness)
+        training.world.timer.count("solve_seconds", new.solve_seconds)
+        training.world.timer.count("waited_seconds", new.waited_seconds)
         metrics: dict[str, float | int | str] = {
             "residual": new.solution.residual,
             "products": new.solution.num_products,
@@ -181,56 +191,56 @@ def refresh(
             metrics["spread"] = new.solution.spread
         if new.staleness:
             metrics["staleness"] = new.staleness
-        yield metrics | probe(cell, round_, refresher.influence)
+        yield metrics | probe(training, round_, refresher.influence)
 
 
-def probe(cell: Cell, round_: int, influence: Labelled) -> dict[str, float]:
+def probe(training: Training, round_: int, influence: Labelled) -> dict[str, float]:
     """`pearson_full` of a sampled S, every `probe_every` refreshes from the first on.
 
     The full solution it is compared with forwards all training images once more; those
     that are streamed are too many for that.
     """
-    config = cell.config.influence
-    if isinstance(cell.train, OnDisk) or not is_sampled(cell.train, config):
+    config = training.config.influence
+    if isinstance(training.train, OnDisk) or not is_sampled(training.train, config):
         return {}
     if not config.probe_every or round_ % config.probe_every:
         return {}
-    was_training = cell.classifier.training
-    cell.classifier.eval()
+    was_training = training.classifier.training
+    training.classifier.eval()
     pearson = correlation_with_full(
-        cell.s_val,
-        cell.classifier,
-        cell.train,
+        training.s_val,
+        training.classifier,
+        training.train,
         influence,
-        cell.seen,
+        training.seen,
         config,
-        cell.seed,
+        training.seed,
         "probe",
         round_,
-        world=cell.world,
+        world=training.world,
     )
-    cell.classifier.train(was_training)
+    training.classifier.train(was_training)
     return {"pearson_full": pearson}
 
 
-def estimate(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
+def estimate(training: Training, round_: int, left: range) -> Iterator[Metrics]:
     """Steps of E and G; F and S stand still."""
-    rounds = cell.config.rounds
+    rounds = training.config.rounds
     first = round_ * rounds.estimator_steps
-    cell.classifier.eval().requires_grad_(False)
+    training.classifier.eval().requires_grad_(False)
     for _, metrics in fit_estimator(
-        cell.transform,
-        cell.optimizers["transform"],
-        cell.scores_of_views(),
-        cell.views.estimator_batch_at,
+        training.transform,
+        training.optimizers["transform"],
+        training.scores_of_views(),
+        training.views.estimator_batch_at,
         range(first + left.start, first + left.stop),
-        cell.config.estimator,
+        training.config.estimator,
         num_steps=estimator_steps(rounds),
-        precision=cell.config.classifier.precision,
-        world=cell.world,
+        precision=training.config.classifier.precision,
+        world=training.world,
     ):
         yield metrics
-    cell.classifier.requires_grad_(True)
+    training.classifier.requires_grad_(True)
 
 
 def first_taught(config: RunConfig) -> int:
@@ -238,29 +248,29 @@ def first_taught(config: RunConfig) -> int:
     return min(config.policy.warmup_rounds, max(0, config.rounds.rounds - 2))
 
 
-def teach_policy(cell: Cell, round_: int, left: range) -> Iterator[Metrics]:
+def teach_policy(training: Training, round_: int, left: range) -> Iterator[Metrics]:
     """Updates of the policy over operations; F and S stand still."""
-    first = round_ * cell.config.rounds.estimator_steps
-    cell.classifier.eval()
+    first = round_ * training.config.rounds.estimator_steps
+    training.classifier.eval()
     for _, metrics in fit_policy(
-        cell.policy,
-        cell.optimizers["policy"],
-        cell.scores_of_views(),
-        cell.views.estimator_batch_at,
+        training.policy,
+        training.optimizers["policy"],
+        training.scores_of_views(),
+        training.views.estimator_batch_at,
         range(first + left.start, first + left.stop),
-        world=cell.world,
+        world=training.world,
     ):
         yield metrics
 
 
 @torch.no_grad()
-def predict(cell: Cell, split: Labelled) -> Float[Tensor, "N Y"]:
+def predict(training: Training, split: Labelled) -> Float[Tensor, "N Y"]:
     """Log-probabilities of F in nats, float32 on the CPU; F is left as it was."""
-    classifier = cell.evaluated
+    classifier = training.evaluated
     was_training = classifier.training
     classifier.eval()
     parts = [
-        classifier(to_float(images.to(cell.device)).to(cell.dtype))
+        classifier(to_float(images.to(training.device)).to(training.dtype))
         .double()
         .log_softmax(dim=1)
         for images in split.images.split(500)
@@ -269,11 +279,11 @@ def predict(cell: Cell, split: Labelled) -> Float[Tensor, "N Y"]:
     return torch.cat(parts).float().cpu()
 
 
-def assess(cell: Cell, split: Labelled) -> Evaluation:
+def assess(training: Training, split: Labelled) -> Evaluation:
     """Loss and accuracy of F on a split; F is left in training mode as it was."""
-    classifier = cell.evaluated
+    classifier = training.evaluated
     was_training = classifier.training
     classifier.eval()
-    found = evaluate(classifier, split.images, split.labels, dtype=cell.dtype)
+    found = evaluate(classifier, split.images, split.labels, dtype=training.dtype)
     classifier.train(was_training)
     return found

@@ -1,7 +1,7 @@
 """The adversarial fit of one seed's G: its state, and the batches it sees.
 
-Rows of a seed share its G, so this is no part of a cell. E and G begin as every cell of
-the seed would have them.
+Methods of a seed share its G, so this is no part of a training. E and G begin as every
+training of the seed would have them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,7 @@ class GeneratorFit:
     """G, its critics and optimizers, and the images it is fitted on.
 
     Args:
-        seed: repetition, as of the cells.
+        seed: repetition, as of the trainings.
         splits: G sees the training images, and the unlabelled ones if so configured.
         config: settled; `adversarial.fit` is not "none".
         world: who shares the batches.

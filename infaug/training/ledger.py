@@ -20,7 +20,7 @@ from infaug.influence.score import replace_influence, with_bias
 from infaug.randomness import Draws
 from infaug.record.ledger_file import encode, ledger_name
 from infaug.record.training_logger import TrainingLogger
-from infaug.training.cell import Cell
+from infaug.training.state import Training
 from infaug.transform.affine_flows import affine_flow, decompose, fit_affine
 from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.spatial import flow_of
@@ -29,35 +29,35 @@ CHUNK = 250  # images that go through F together; fixed, so that bytes are
 
 
 class Ledger:
-    """Which images of a cell are written down, and how.
+    """Which images of a training are written down, and how.
 
     The first process does it alone, so the number of workers makes no difference.
     """
 
-    def __init__(self, cell: Cell, splits: Splits):
-        self.cell, self.splits = cell, splits
+    def __init__(self, training: Training, splits: Splits):
+        self.training, self.splits = training, splits
 
     def write(self, round_: int, logger: TrainingLogger) -> None:
         """Write the file of a round; every process calls this, F being in any mode."""
-        name = ledger_name(self.cell.row.name, self.cell.seed, round_)
+        name = ledger_name(self.training.method.name, self.training.seed, round_)
         logger.keep(name, partial(self.of_round, round_))
 
     def of_round(self, round_: int) -> bytes:
         """The file's content: what E and G do now, judged by F and S as they stand."""
-        cell = self.cell
-        was_training = cell.classifier.training
-        cell.classifier.eval()
+        training = self.training
+        was_training = training.classifier.training
+        training.classifier.eval()
         num = len(self.images)
         parts = [
             self._chunk(slice(first, first + CHUNK), round_)
             for first in range(0, num, CHUNK)
         ]
-        cell.classifier.train(was_training)
+        training.classifier.train(was_training)
         found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         values = {name: column.cpu().numpy() for name, column in found.items()}
         where = {
-            "row": [cell.row.name] * num,
-            "seed": [cell.seed] * num,
+            "row": [training.method.name] * num,
+            "seed": [training.seed] * num,
             "round": [round_] * num,
         }
         columns = {**where, **self._who, **values, "tau": list(values["tau"])}
@@ -66,19 +66,24 @@ class Ledger:
     @cached_property
     def picked(self) -> Int64[Tensor, "n"]:
         """Numbers of the images, spread evenly over all that F is trained on."""
-        total, wanted = len(self.cell.train), self.cell.config.rounds.ledger_images
+        total, wanted = (
+            len(self.training.train),
+            self.training.config.rounds.ledger_images,
+        )
         num = total if wanted is None else min(wanted, total)
         return torch.arange(num) * total // num
 
     @cached_property
     def images(self) -> Labelled:
         """Of a stream they are decoded once, and stay in memory."""
-        return self.cell.train.select(self.picked.to(self.cell.train.labels.device))
+        return self.training.train.select(
+            self.picked.to(self.training.train.labels.device)
+        )
 
     @cached_property
     def _who(self) -> Mapping[str, Any]:
         names, labels = self.images.class_names, self.images.labels.tolist()
-        source, drives = self.splits.trained_on(self.cell.row.is_pooled)
+        source, drives = self.splits.trained_on(self.training.method.is_pooled)
         return {
             "image": self.picked.tolist(),
             "split": [
@@ -91,19 +96,19 @@ class Ledger:
 
     def _about(self) -> dict[str, Any]:
         return {
-            "num_train": len(self.cell.train),
-            "strength": self.cell.strength,
-            "damping": self.cell.config.influence.damping,
+            "num_train": len(self.training.train),
+            "strength": self.training.strength,
+            "damping": self.training.config.influence.damping,
         }
 
     @torch.no_grad()
     def _chunk(self, rows: slice, round_: int) -> dict[str, Tensor]:
-        cell, how = self.cell, self.cell.config.estimator
-        x = to_float(self.images.images[rows]).to(cell.device, cell.dtype)
-        y = self.images.labels[rows].to(cell.device)
-        purpose = (cell.seed, "ledger", round_, rows.start)
-        draws = Draws.of_size(len(x), *purpose, device=cell.device)
-        transform = cell.transform
+        training, how = self.training, self.training.config.estimator
+        x = to_float(self.images.images[rows]).to(training.device, training.dtype)
+        y = self.images.labels[rows].to(training.device)
+        purpose = (training.seed, "ledger", round_, rows.start)
+        draws = Draws.of_size(len(x), *purpose, device=training.device)
+        transform = training.transform
         chance = draw_chance(how, transform.config.tau_size, 1.0, draws)
         tau = transform.tau(x, chance.noise, chance.keep)
         fields = transform.bounded(transform.generator.unbounded(tau))
@@ -111,15 +116,15 @@ class Ledger:
         return {"tau": tau.float(), **shown(fields), **self._judged(x, x_aug, y)}
 
     def _judged(self, x: Tensor, x_aug: Tensor, y: Tensor) -> dict[str, Tensor]:
-        cell = self.cell
+        training = self.training
         seen, losses = [], []
         for images in (x, x_aug):
-            h = cell.classifier.features(images).to(cell.s_val.dtype)
-            logits = cell.classifier.head(h)
+            h = training.classifier.features(images).to(training.s_val.dtype)
+            logits = training.classifier.head(h)
             seen += [logits.softmax(dim=1), with_bias(h)]
             losses.append(F.cross_entropy(logits, y, reduction="none").float())
-        one_hot = F.one_hot(y, cell.num_classes).to(cell.s_val.dtype)
-        influence = replace_influence(cell.s_val, one_hot, *seen)
+        one_hot = F.one_hot(y, training.num_classes).to(training.s_val.dtype)
+        influence = replace_influence(training.s_val, one_hot, *seen)
         return {
             "influence": influence.double(),
             "loss_before": losses[0],

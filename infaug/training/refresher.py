@@ -1,4 +1,4 @@
-"""When a cell's s_val is solved: between F and E, or while F trains on.
+"""When a training's s_val is solved: between F and E, or while F trains on.
 
 Both give S at the same place of the alternation and log the same; they differ in which
 F it belongs to. `overlap` takes F `refresh_lag` steps before its round of training
@@ -13,9 +13,9 @@ from typing import Protocol, runtime_checkable
 from infaug.classify.network import ImageClassifier
 from infaug.data.dataset import Labelled
 from infaug.influence.operator import Solution
-from infaug.training.cell import Cell
 from infaug.training.overlap import InBackground, Pending, Solved, Solver
 from infaug.training.solve import hessian_part, solve_s_val, take_snapshot
+from infaug.training.state import Training
 
 POLL_S = 5.0  # for which the first process waits for S before it hears the others
 
@@ -50,28 +50,28 @@ class Refresher(Protocol):
 class Sync:
     """Solve when E needs S; all processes share the work, F waits."""
 
-    def __init__(self, cell: Cell, influence: Labelled):
-        self.cell, self.influence = cell, influence
+    def __init__(self, training: Training, influence: Labelled):
+        self.training, self.influence = training, influence
 
     def after(self, round_: int, steps: int) -> None:
         """Nothing begins before its time."""
 
     def finish(self, round_: int) -> Refreshed:
         """S of F as it stands, from the last S."""
-        cell, began = self.cell, time.perf_counter()
-        cell.classifier.eval()
-        with cell.world.timer.time("s_val"):
+        training, began = self.training, time.perf_counter()
+        training.classifier.eval()
+        with training.world.timer.time("s_val"):
             solution = solve_s_val(
-                cell.classifier,
-                cell.train,
+                training.classifier,
+                training.train,
                 self.influence,
-                cell.seen,
-                cell.config.influence,
-                cell.seed,
+                training.seen,
+                training.config.influence,
+                training.seed,
                 "refresh",
                 round_,
-                world=cell.world,
-                start=cell.s_val,
+                world=training.world,
+                start=training.s_val,
             )
         seconds = time.perf_counter() - began
         return Refreshed(solution, 0, seconds, seconds)
@@ -81,51 +81,54 @@ class HandedOver:
     """A solver beside training solves for F as it stood `lag` steps ago.
 
     The first process hands the snapshot over and tells the others what came back. A
-    checkpoint taken inside the lag holds the snapshot (`Cell.frozen`), so a resumed run
-    hands the same one over again.
+    checkpoint taken inside the lag holds the snapshot (`Training.frozen`), so a resumed
+    run hands the same one over again.
     """
 
-    def __init__(self, cell: Cell, influence: Labelled, solver: Solver):
-        self.cell, self.influence, self.solver = cell, influence, solver
+    def __init__(self, training: Training, influence: Labelled, solver: Solver):
+        self.training, self.influence, self.solver = training, influence, solver
         self.pending: Pending | None = None
         self.handing_over_s = 0.0
 
     def after(self, round_: int, steps: int) -> None:
         """Take the snapshot if this is its step, and have the solver begin."""
-        if steps == self.cell.config.rounds.snapshot_step and self.cell.frozen is None:
-            self.cell.freeze()
-        if self.cell.frozen is not None and self.pending is None:
+        if (
+            steps == self.training.config.rounds.snapshot_step
+            and self.training.frozen is None
+        ):
+            self.training.freeze()
+        if self.training.frozen is not None and self.pending is None:
             began = time.perf_counter()
-            with self.cell.world.timer.time("s_val"):
-                self._begin(self.cell.frozen, round_)
+            with self.training.world.timer.time("s_val"):
+                self._begin(self.training.frozen, round_)
             self.handing_over_s = time.perf_counter() - began
 
     def _begin(self, frozen: ImageClassifier, round_: int) -> None:
-        cell = self.cell
-        if not cell.world.is_first:
+        training = self.training
+        if not training.world.is_first:
             return
-        config = cell.config.influence
+        config = training.config.influence
         snapshot = take_snapshot(
-            frozen, cell.seen, config,
-            cell.seed, "refresh", round_, start=cell.s_val,
+            frozen, training.seen, config,
+            training.seed, "refresh", round_, start=training.s_val,
         )  # fmt: skip
-        snapshot = snapshot.to(cell.device)  # a copy: E and G must not change in it
-        train = hessian_part(cell.train, config, *snapshot.purpose)
+        snapshot = snapshot.to(training.device)  # a copy: E and G must not change in it
+        train = hessian_part(training.train, config, *snapshot.purpose)
         self.pending = self.solver.submit(snapshot, train, self.influence, config)
 
     def finish(self, round_: int) -> Refreshed:
         """S of the snapshot, waited for if it is late."""
-        self.after(round_, self.cell.config.rounds.classifier_steps)
+        self.after(round_, self.training.config.rounds.classifier_steps)
         began = time.perf_counter()
-        with self.cell.world.timer.time("s_val"):
+        with self.training.world.timer.time("s_val"):
             # No collective lasts longer than a poll, however late S is.
-            while not self.cell.world.first(self._is_ready):
+            while not self.training.world.first(self._is_ready):
                 pass
-            solved = self.cell.world.first(self._result)
-        self.pending, self.cell.frozen = None, None
+            solved = self.training.world.first(self._result)
+        self.pending, self.training.frozen = None, None
         waited = time.perf_counter() - began + self.handing_over_s
         self.handing_over_s = 0.0
-        lag = self.cell.config.rounds.lag
+        lag = self.training.config.rounds.lag
         return Refreshed(solved.solution, lag, solved.seconds, waited)
 
     def _is_ready(self) -> bool:
@@ -138,9 +141,9 @@ class HandedOver:
 
 
 def build_refresher(
-    cell: Cell, influence: Labelled, solver: Solver | None
+    training: Training, influence: Labelled, solver: Solver | None
 ) -> Refresher:
     """The refresher that `rounds.refresh` names; a given solver is used by both."""
-    if solver is None and cell.config.rounds.refresh == "sync":
-        return Sync(cell, influence)
-    return HandedOver(cell, influence, solver or InBackground())
+    if solver is None and training.config.rounds.refresh == "sync":
+        return Sync(training, influence)
+    return HandedOver(training, influence, solver or InBackground())

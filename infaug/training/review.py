@@ -20,14 +20,14 @@ from infaug.config import BackoffConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.estimate.health import Health, health_of
 from infaug.record.steps import Metrics
-from infaug.training.cell import Cell
+from infaug.training.state import Training
 
 CLEAR = 1.0  # standard errors; the signs of collapse are evidence of their own
 CHUNK = 500
 
 
 def review(
-    cell: Cell, round_: int, left: range, selection: Labelled | None
+    training: Training, round_: int, left: range, selection: Labelled | None
 ) -> Iterator[Metrics]:
     """The one step of a review, between training E and the next round of F.
 
@@ -39,23 +39,25 @@ def review(
     """
     assert selection is not None, "whoever learns has images to choose by"
     for _ in left:
-        cell.classifier.eval()
-        x, y, draws = cell.views.estimator_batch_at(round_ * len(left))
-        how = cell.config.estimator
+        training.classifier.eval()
+        x, y, draws = training.views.estimator_batch_at(round_ * len(left))
+        how = training.config.estimator
         health = health_of(
-            cell.transform, cell.classifier, x, y, draws, how, cell.world
+            training.transform, training.classifier, x, y, draws, how, training.world
         )
         metrics: dict[str, float | int | str] = {**health.metrics()}
-        reason = suspicion(health, cell.config.backoff)
-        if reason and round_ >= cell.cleared_until:
-            harm = harm_of_view(cell, round_ + 1, selection)
+        reason = suspicion(health, training.config.backoff)
+        if reason and round_ >= training.cleared_until:
+            harm = harm_of_view(training, round_ + 1, selection)
             mean, error = mean_and_error(harm)
             metrics |= {"suspected": reason, "harm": mean, "harm_error": error}
             if mean > CLEAR * error:
-                weaken(cell)
+                weaken(training)
             else:
-                cell.cleared_until = round_ + 1 + cell.config.backoff.patience_rounds
-        yield metrics | {"strength": cell.strength}
+                training.cleared_until = (
+                    round_ + 1 + training.config.backoff.patience_rounds
+                )
+        yield metrics | {"strength": training.strength}
 
 
 def suspicion(health: Health, config: BackoffConfig) -> str:
@@ -73,44 +75,48 @@ def suspicion(health: Health, config: BackoffConfig) -> str:
     return "; ".join(reasons)
 
 
-def harm_of_view(cell: Cell, round_: int, selection: Labelled) -> Float[Tensor, "M"]:
+def harm_of_view(
+    training: Training, round_: int, selection: Labelled
+) -> Float[Tensor, "M"]:
     """Loss of F on selection images after `round_` with the view, minus without (nats).
 
-    The same images, draws and learning rates in both; the cell is left as it was.
+    The same images, draws and learning rates in both; the training is left as it was.
     """
-    state = {name: tensor.clone() for name, tensor in cell.tensors().items()}
+    state = {name: tensor.clone() for name, tensor in training.tensors().items()}
     losses = []
-    for strength in (cell.strength, 0.0):
-        cell.transform.strength.fill_(strength)
-        losses.append(_losses_after(cell, round_, selection))
-        cell.load(state)
+    for strength in (training.strength, 0.0):
+        training.transform.strength.fill_(strength)
+        losses.append(_losses_after(training, round_, selection))
+        training.load(state)
     return losses[0] - losses[1]
 
 
-def _losses_after(cell: Cell, round_: int, selection: Labelled) -> Float[Tensor, "M"]:
-    rounds = cell.config.rounds
+def _losses_after(
+    training: Training, round_: int, selection: Labelled
+) -> Float[Tensor, "M"]:
+    rounds = training.config.rounds
     steps = range(
         round_ * rounds.classifier_steps, (round_ + 1) * rounds.classifier_steps
     )
-    cell.views.begin_round(round_)
+    training.views.begin_round(round_)
     for _ in fit_classifier(
-        cell.classifier,
-        cell.optimizers["classifier"],
-        cell.views_at,
+        training.classifier,
+        training.optimizers["classifier"],
+        training.views_at,
         steps,
-        cell.config.classifier,
+        training.config.classifier,
         num_steps=rounds.rounds * rounds.classifier_steps,
-        world=cell.world,
-        loss_of=cell.loss_of_views,
+        world=training.world,
+        loss_of=training.loss_of_views,
     ):
         pass
-    cell.classifier.eval()
+    training.classifier.eval()
     losses = []
     with torch.no_grad():
         for start in range(0, len(selection), CHUNK):
-            x = to_float(selection.images[start : start + CHUNK]).to(cell.dtype)
+            x = to_float(selection.images[start : start + CHUNK]).to(training.dtype)
             y = selection.labels[start : start + CHUNK]
-            losses.append(F.cross_entropy(cell.classifier(x), y, reduction="none"))
+            losses.append(F.cross_entropy(training.classifier(x), y, reduction="none"))
     return torch.cat(losses).double()
 
 
@@ -125,8 +131,8 @@ def mean_and_error(harm: Float[Tensor, "M"]) -> tuple[float, float]:
     return float(harm.mean()), float(harm.std() / len(harm) ** 0.5)
 
 
-def weaken(cell: Cell) -> None:
+def weaken(training: Training) -> None:
     """Halve the view's strength; give it up after the configured number of times."""
-    least = 0.5**cell.config.backoff.attempts
-    halved = cell.strength / 2
-    cell.transform.strength.fill_(halved if halved >= least else 0.0)
+    least = 0.5**training.config.backoff.attempts
+    halved = training.strength / 2
+    training.transform.strength.fill_(halved if halved >= least else 0.0)

@@ -26,13 +26,13 @@ from infaug.training.alternation import (
     estimator_steps,
     first_taught,
     predict,
-    run_cell,
+    run_alternation,
 )
-from infaug.training.cell import Cell
 from infaug.training.generator_fit import GeneratorFit
-from infaug.training.rows import GENERATOR, Row
+from infaug.training.methods import GENERATOR, Method
 from infaug.training.services import ALONE, Services
-from infaug.training.views import CellViews
+from infaug.training.state import Training
+from infaug.training.views import TrainingViews
 from infaug.world import World
 
 State = dict[str, Tensor]
@@ -43,14 +43,14 @@ class TrainingSpec:
     """A training that is to be done.
 
     Attributes:
-        row: the method, what F trains on.
+        method: the method, what F trains on.
         seed: repetition.
         config: resolved; a candidate of `base_tuned` has its own base and fewer steps.
         candidate: the base augmentation that is tried, if that is what it is for.
         sees_test: whether test images are looked at in the end; never to choose.
     """
 
-    row: Row
+    method: Method
     seed: int
     config: RunConfig
     candidate: str | None = None
@@ -63,21 +63,21 @@ class TrainingSpec:
         if self.fits_generator:
             return {"adversary": self.config.adversarial.steps}
         steps = {"classify": rounds.rounds * rounds.classifier_steps}
-        is_once = self.row.is_learned and rounds.s_val == "once"
-        if self.row.is_learned:
+        is_once = self.method.is_learned and rounds.s_val == "once"
+        if self.method.is_learned:
             steps["estimate"] = estimator_steps(rounds)
             steps["review"] = 0 if is_once else rounds.rounds - 1
-        if self.row.learns_policy:
+        if self.method.learns_policy:
             silent = first_taught(self.config) * rounds.estimator_steps
             steps["estimate"] = estimator_steps(rounds) - silent
-        if self.row.solves_s_val(self.config):
+        if self.method.solves_s_val(self.config):
             steps["refresh"] = 1 if is_once else rounds.rounds - 1
         return steps
 
     @property
     def fits_generator(self) -> bool:
         """Whether the seed's G is fitted here, and no F trained."""
-        return self.row is GENERATOR
+        return self.method is GENERATOR
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +96,8 @@ class Inputs:
     """What its result says of how it was chosen."""
 
 
-Scores = Callable[[Cell], Mapping[str, Any]]
-ViewsOf = Callable[[Cell], CellViews]
+Scores = Callable[[Training], Mapping[str, Any]]
+ViewsOf = Callable[[Training], TrainingViews]
 
 
 def train(
@@ -156,17 +156,17 @@ def train(
                 spec.seed, splits, spec.config, world, device, inputs.features
             )
             return _fit_generator(fit, logger, store)
-        splits = spec.row.divided(splits)
-        cell = Cell(
-            spec.row, spec.seed, splits, spec.config, world, device,
+        splits = spec.method.divided(splits)
+        training = Training(
+            spec.method, spec.seed, splits, spec.config, world, device,
             inputs.generator, inputs.driver, inputs.policy,
         )  # fmt: skip
         if views_of is not None:
-            cell.views = views_of(cell)
+            training.views = views_of(training)
         if logger.state is not None:
-            cell.load(logger.state)
-        run_cell(cell, splits, logger, services.solver)
-        finish = partial(_finish, spec, cell, splits, logger, inputs, scores_of)
+            training.load(logger.state)
+        run_alternation(training, splits, logger, services.solver)
+        finish = partial(_finish, spec, training, splits, logger, inputs, scores_of)
         found = world.first(finish)
         display.say(_summary(found, splits.is_folded))
         return found
@@ -174,34 +174,34 @@ def train(
 
 def _finish(
     spec: TrainingSpec,
-    cell: Cell,
+    training: Training,
     splits: Splits,
     logger: TrainingLogger,
     inputs: Inputs,
     scores_of: Scores | None,
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {"row": spec.row.name, "seed": spec.seed}
+    found: dict[str, Any] = {"row": spec.method.name, "seed": spec.seed}
     if not splits.selection_is_trained:
-        found |= _scores("selection", cell, splits.selection)
+        found |= _scores("selection", training, splits.selection)
     judged: State = {}
     if spec.sees_test and len(splits.test):
         # The only place where test images are looked at.
-        found |= {**_scores("test", cell, splits.test), **inputs.notes}
-        judged = _judged(cell, splits) if splits.is_folded else {}
-    if cell.row.is_learned:
-        found["strength"] = cell.strength
+        found |= {**_scores("test", training, splits.test), **inputs.notes}
+        judged = _judged(training, splits) if splits.is_folded else {}
+    if training.method.is_learned:
+        found["strength"] = training.strength
     if scores_of is not None:
-        found |= scores_of(cell)
+        found |= scores_of(training)
     # A candidate was tried to be chosen or not: its weights are not needed.
-    weights = {} if spec.candidate is not None else cell.weights()
+    weights = {} if spec.candidate is not None else training.weights()
     if judged:
         weights["judged"] = judged
     logger.finish(weights, found)
     return found
 
 
-def _scores(name: str, cell: Cell, split: Labelled) -> dict[str, Any]:
-    found = assess(cell, split.to(cell.device))
+def _scores(name: str, training: Training, split: Labelled) -> dict[str, Any]:
+    found = assess(training, split.to(training.device))
     return {
         f"{name}_loss": found.loss,
         f"{name}_top1": found.accuracy,
@@ -211,14 +211,14 @@ def _scores(name: str, cell: Cell, split: Labelled) -> dict[str, Any]:
     }
 
 
-def _judged(cell: Cell, splits: Splits) -> State:
+def _judged(training: Training, splits: Splits) -> State:
     """What F says of each image of the fold: log-probabilities [n, Y] in nats.
 
     `index` is where the images lie among the target images, or, where there are none,
     among all images.
     """
     assert splits.at is not None, "folds are of a source"
-    log_probs = predict(cell, splits.test)
+    log_probs = predict(training, splits.test)
     labels = splits.test.labels
     return {"index": splits.at.test, "labels": labels, "log_probs": log_probs}
 

@@ -1,4 +1,4 @@
-"""What F and E of a cell see at each step: its batches, and the views made of them."""
+"""What F and E of a training see at each step: batches and the views of them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,17 +29,17 @@ from infaug.estimate.learned_transform import LearnedTransform
 from infaug.estimate.policy import Policy
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
-from infaug.training.rows import Row
+from infaug.training.methods import Method
 from infaug.types import Augment, Views
 from infaug.world import World
 
 
-class CellViews:
-    """Batches of the training images, and the augmentations of a row.
+class TrainingViews:
+    """Batches of the training images, and the augmentations of a method.
 
     Args:
-        row: what F trains on.
-        seed: repetition; rows of one seed draw the same base augmentation.
+        method: what F trains on.
+        seed: repetition; methods of one seed draw the same base augmentation.
         train: the images.
         transform: E and G, as they are at each step.
         policy: over operations, as it is at each step.
@@ -51,7 +51,7 @@ class CellViews:
 
     def __init__(
         self,
-        row: Row,
+        method: Method,
         seed: int,
         train: Labelled | OnDisk,
         transform: LearnedTransform,
@@ -61,15 +61,15 @@ class CellViews:
         device: torch.device,
         late: Labelled | None = None,
     ):
-        self.row, self.seed, self.train = row, seed, train
+        self.method, self.seed, self.train = method, seed, train
         self.transform, self.policy, self.config = transform, policy, config
         self.world, self.device = world, device
         self.dtype = dtype_of(config.classifier.precision)
         self.learned = Learned(transform, config.estimator)
-        self.views = row.views_of(config.classifier.views)
-        base = base_of(row, config.rounds.base)
-        of_f, of_e, self._base_left = _crops(row, self.views, train, base)
-        self._begun = self.augments_of(row, self._base_left)
+        self.views = method.views_of(config.classifier.views)
+        base = base_of(method, config.rounds.base)
+        of_f, of_e, self._base_left = _crops(method, self.views, train, base)
+        self._begun = self.augments_of(method, self._base_left)
         self._classify = self._batches(config.classifier.batch_size, of_f, "classify")
         self._late = None
         if late is not None:
@@ -77,7 +77,7 @@ class CellViews:
             self._late = self._batches(size, of_f, "classify", late)
         self._late_from = late_round(config.rounds) * config.rounds.classifier_steps
         size, groups = config.estimator.batch_size, config.classifier.batch_groups
-        if row.learns_policy:
+        if method.learns_policy:
             size = max(groups, config.policy.batch_size // groups * groups)
         self._estimate = self._batches(size, of_e, "estimate")
 
@@ -101,10 +101,10 @@ class CellViews:
             purpose,
         )
 
-    def augments_of(self, row: Row, base: str | None = None) -> list[Augment]:
-        """What a row's views go through; `base`: in place of the row's."""
-        base = base or base_of(row, self.config.rounds.base)
-        views = row.views_of(self.config.classifier.views)
+    def augments_of(self, method: Method, base: str | None = None) -> list[Augment]:
+        """What a method's views go through; `base`: in place of the method's."""
+        base = base or base_of(method, self.config.rounds.base)
+        views = method.views_of(self.config.classifier.views)
         return [self._augment(view, base) for view in views]
 
     def _augment(self, view: str, base: str) -> Augment:
@@ -155,15 +155,15 @@ class CellViews:
     ) -> Views:
         settings = self.config.estimator
         augments = self._begun
-        if self.row.is_learned and settings.candidates > 1:
+        if self.method.is_learned and settings.candidates > 1:
             augments = [
                 self._chosen(augment, y, judge) if "learned" in view else augment
                 for view, augment in zip(self.views, augments, strict=True)
             ]
         views = make_views(x, y, augments, draws)
-        if self.row.is_learned and settings.view_temperature is not None:
+        if self.method.is_learned and settings.view_temperature is not None:
             views = weigh_views(views, judge, settings.view_temperature)
-        if self.row.is_reweighted:
+        if self.method.is_reweighted:
             views = reweigh(views, judge, draws.group_size)
         return views
 
@@ -188,7 +188,7 @@ class CellViews:
             x, y, draws = self._estimate.at(step)
             x, y = x[:, 0].to(self.dtype), y.to(self.dtype)
         timer.count("images", len(y))
-        if self.row.learns_on_base:
+        if self.method.learns_on_base:
             with timer.time("views"):
                 x = build_base(self._base_left)(x, draws.fork("base"))
         return x, y, draws
@@ -203,37 +203,38 @@ def late_round(rounds: RoundsConfig) -> int:
     return rounds.rounds - max(1, rounds.rounds // 4)
 
 
-def base_of(row: Row, base: str) -> str:
-    """The base augmentation of a row: the run's, and what the row adds to it.
+def base_of(method: Method, base: str) -> str:
+    """The base augmentation of a method: the run's, and what the method adds to it.
 
     Raises:
         ValueError: if both mix images, or the loss needs views of one image alone.
     """
-    name = base if row.adds is None else joined(base, row.adds)
-    if row.view_loss == "mmel_soft" and build_mixer(name) is not None:
+    name = base if method.adds is None else joined(base, method.adds)
+    if method.view_loss == "mmel_soft" and build_mixer(name) is not None:
         raise ValueError(
-            f"rounds.base: {base!r} mixes images, and {row.name} teaches every view "
-            "what F says of its one original: leave the mixer or the row out"
+            f"rounds.base: {base!r} mixes images, and {method.name} teaches every view "
+            "what F says of its one original: leave the mixer or the method out"
         )
     return name
 
 
-def refuse_unjudged(row: Row, config: EstimatorConfig) -> None:
-    """Do nothing unless views are to be judged by an s_val that the row has not.
+def refuse_unjudged(method: Method, config: EstimatorConfig) -> None:
+    """Do nothing unless views are to be judged by an s_val that the method has not.
 
     Raises:
         ValueError: if they are.
     """
     judges = config.candidates > 1 or config.view_temperature is not None
-    if row.looks_ahead and judges:
+    if method.looks_ahead and judges:
         raise ValueError(
-            f"rows: {row.name} has no s_val by which views could be chosen or weighed: "
+            f"methods: {method.name} has no s_val by which views could be chosen or "
+            "weighed: "
             "leave it out, or estimator.candidates and estimator.view_temperature"
         )
 
 
 def _crops(
-    row: Row, views: Sequence[str], images: Labelled | OnDisk, base: str
+    method: Method, views: Sequence[str], images: Labelled | OnDisk, base: str
 ) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
     """What views of F and images of E begin from, and what is left of base for them.
 
@@ -244,7 +245,7 @@ def _crops(
         whole: list[Crop] = ["centre"] * len(views)
         return tuple(whole), ("centre",), base
     of_f: list[Crop] = [_crop(view.startswith("base")) for view in views]
-    return tuple(of_f), (_crop(row.learns_on_base),), rest
+    return tuple(of_f), (_crop(method.learns_on_base),), rest
 
 
 def _crop(on_base: bool) -> Crop:

@@ -181,7 +181,7 @@ def _about(
     finished: Finished, solution: Solution, num_draws: int, num_ranked: int
 ) -> dict[str, str]:
     about = {
-        "row": finished.cell.row.name,
+        "row": finished.cell.method.name,
         "seed": finished.cell.seed,
         "num_train": len(finished.cell.train),
         "num_ranked": num_ranked,

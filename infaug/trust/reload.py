@@ -10,12 +10,12 @@ from torch import Tensor
 from infaug.augment.views import Mixed
 from infaug.data.problem import Splits, divide
 from infaug.data.source import load
-from infaug.experiment.cells import resolve
+from infaug.experiment.trainings import resolve
 from infaug.experiment.verdict import CONTROLS_OF
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.training.train import TrainingSpec
 from infaug.types import Augment
 from infaug.world import World
@@ -25,7 +25,7 @@ from infaug.world import World
 class Finished:
     """A training with its final weights, F in evaluation mode."""
 
-    cell: Cell
+    cell: Training
     splits: Splits
     source_index: Int64[Tensor, "N"]
     """Where each image F was trained on lies among the source's training images, those
@@ -34,7 +34,7 @@ class Finished:
     @property
     def name(self) -> str:
         """ROW-seedK, as in the run's folder."""
-        return f"{self.cell.row.name}-seed{self.cell.seed}"
+        return f"{self.cell.method.name}-seed{self.cell.seed}"
 
 
 def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
@@ -46,11 +46,11 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     folder = RunFolder(run)
     config = folder.config()
     name = _finished_row(folder, row, seed)
-    kind = ROWS[name]
+    kind = METHODS[name]
     splits = kind.divided(divide(load(config.data), config.data, seed))
-    asked = TrainingSpec(row=kind, seed=seed, config=config)
+    asked = TrainingSpec(method=kind, seed=seed, config=config)
     spec, inputs = resolve(asked, folder)
-    cell = Cell(
+    cell = Training(
         kind, seed, splits, spec.config, World(), pick_device(), inputs.generator
     )
     kept = folder.training(name, seed)
@@ -69,7 +69,9 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
 
 
 def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
-    finished = [name for name in ROWS if folder.cell_result(name, seed) is not None]
+    finished = [
+        name for name in METHODS if folder.training_result(name, seed) is not None
+    ]
     wanted = [row] if row else [name for name in CONTROLS_OF if name in finished]
     if not wanted or wanted[0] not in finished:
         which = f"method {row}" if row else "a learned method"
@@ -80,12 +82,12 @@ def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
     return wanted[0]
 
 
-def judged_view(cell: Cell) -> Augment:
+def judged_view(cell: Training) -> Augment:
     """The method's last view that goes through E and G, or its last if none does.
 
     Not yet mixed with other images: I_aug judges x_aug with the label of x.
     """
-    names = cell.row.views_of(cell.config.classifier.views)
+    names = cell.method.views_of(cell.config.classifier.views)
     learned = [k for k, name in enumerate(names) if "learned" in name]
     augment = cell.augments[learned[-1] if learned else -1]
     return augment.augment if isinstance(augment, Mixed) else augment

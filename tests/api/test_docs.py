@@ -15,7 +15,7 @@ TINY = {
     "estimator.batch_size": 4,
     "transform.tau_size": 8,
     "rounds": {"rounds": 2, "classifier_steps": 2, "estimator_steps": 1},
-    "rows": ("base_learned",),
+    "methods": ("base_learned",),
     "shown": False,
 }
 

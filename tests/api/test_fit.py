@@ -16,11 +16,11 @@ from infaug.data.digits import digits
 from infaug.data.source import load
 from infaug.export import LearnedAugment
 from infaug.record.folder import RunFolder
-from infaug.training.alternation import run_cell
+from infaug.training.alternation import run_alternation
 
 TINY = {
     "seeds": 1,
-    "rows": ("pooled", "pooled_learned"),
+    "methods": ("pooled", "pooled_learned"),
     "classifier": {"batch_size": 8, "batch_groups": 2, "precision": "float32"},
     "estimator.batch_size": 8,
     "transform.tau_size": 8,
@@ -116,9 +116,9 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypat
             return views_at(step)
 
         cell.views_at = counted
-        run_cell(cell, *rest)
+        run_alternation(cell, *rest)
 
-    monkeypatch.setattr("infaug.training.train.run_cell", stop)
+    monkeypatch.setattr("infaug.training.train.run_alternation", stop)
     arguments = {**TINY, "rounds.checkpoint_every_steps": 2}
     with pytest.raises(StoppedError):
         infaug.fit(model, some(0, 100), some(1000, 1080), out=out, **arguments)

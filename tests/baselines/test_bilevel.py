@@ -15,12 +15,12 @@ from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import build_transform
 from infaug.estimate.lookahead import Logits, Lookahead
-from infaug.experiment.cells import plan_cells
+from infaug.experiment.trainings import plan_trainings
 from infaug.influence.features import head_inputs
 from infaug.influence.score import mean_head_gradient, upweight_influence
 from infaug.training.alternation import estimate
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.training.train import TrainingSpec
 from infaug.world import World
 
@@ -152,10 +152,10 @@ def test_a_step_that_goes_too_far_is_refused_with_the_setting(
 
 
 @pytest.fixture(scope="module")
-def cell() -> Cell:
+def cell() -> Training:
     config, splits = settled(CONFIG), load_splits(CONFIG.data)
-    row = ROWS["bilevel_learned"]
-    return Cell(row, 0, splits, config, World(), torch.device("cpu"))
+    row = METHODS["bilevel_learned"]
+    return Training(row, 0, splits, config, World(), torch.device("cpu"))
 
 
 def test_e_and_g_move_and_f_stays(cell):
@@ -183,8 +183,10 @@ def test_any_f_can_be_looked_through(network, batch, influence):
 
 
 def test_no_s_val_is_solved_and_none_can_choose_views():
-    planned = TrainingSpec(row=ROWS["bilevel_learned"], seed=0, config=settled(CONFIG))
+    planned = TrainingSpec(
+        method=METHODS["bilevel_learned"], seed=0, config=settled(CONFIG)
+    )
     assert planned.steps == {"classify": 12, "estimate": 4, "review": 1}
     estimator = replace(CONFIG.estimator, candidates=2)
     with pytest.raises(ValueError, match=r"bilevel_learned has no s_val"):
-        plan_cells(replace(CONFIG, estimator=estimator), [planned.row], [0])
+        plan_trainings(replace(CONFIG, estimator=estimator), [planned.method], [0])

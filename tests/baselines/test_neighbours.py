@@ -16,7 +16,7 @@ from infaug.record.folder import RunFolder
 from infaug.report.verdict import describe
 from infaug.training import review
 
-ROWS = ("reweighted", "bilevel_learned")
+METHODS = ("reweighted", "bilevel_learned")
 DOOMS = [
     ("reweighted", 1, "classify", 5),
     ("bilevel_learned", 0, "estimate", 4),
@@ -26,11 +26,11 @@ DOOMS = [
 def test_runs_interrupted_anywhere_end_with_the_bytes_of_the_undisturbed_one(
     tmp_path: Path, monkeypatch
 ):
-    config = tiny(rows=ROWS)
+    config = tiny(methods=METHODS)
     result = run(config, tmp_path / "calm", shown=False)
-    assert list(result["methods"]) == list(ROWS)
+    assert list(result["methods"]) == list(METHODS)
     (compared,) = result["comparisons"]
-    assert (compared["method"], compared["control"]) == ROWS[::-1]
+    assert (compared["method"], compared["control"]) == METHODS[::-1]
     live = Display.step
     for doom in DOOMS:
 
@@ -48,7 +48,7 @@ def test_runs_interrupted_anywhere_end_with_the_bytes_of_the_undisturbed_one(
     assert list(calm) == list(broken)
     assert not [name for name in calm if calm[name] != broken[name]]
     lines = RunFolder(tmp_path / "calm").lines("metrics.jsonl")
-    phases = {row: {m["phase"] for m in lines if m["row"] == row} for row in ROWS}
+    phases = {row: {m["phase"] for m in lines if m["row"] == row} for row in METHODS}
     assert phases["reweighted"] == {"classify", "refresh"}
     assert phases["bilevel_learned"] == {"classify", "estimate", "review"}
 
@@ -60,7 +60,7 @@ def test_a_view_learned_by_looking_ahead_can_be_given_up_too(
     monkeypatch.setattr(review, "harm_of_view", lambda *_: 1 + torch.rand(9) / 9)
     config = replace(
         CONFIG,
-        rows=("bilevel_learned",),
+        methods=("bilevel_learned",),
         rounds=replace(CONFIG.rounds, rounds=3),
         backoff=BackoffConfig(attempts=0),
     )

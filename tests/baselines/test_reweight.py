@@ -13,9 +13,9 @@ from infaug.baselines.reweight import helpful_shares, reweigh
 from infaug.data.problem import load_splits
 from infaug.influence.score import upweight_influence
 from infaug.training.alternation import classify, refresh
-from infaug.training.cell import Cell
+from infaug.training.methods import METHODS
 from infaug.training.refresher import build_refresher
-from infaug.training.rows import ROWS
+from infaug.training.state import Training
 from infaug.training.train import TrainingSpec
 from infaug.types import Views
 from infaug.world import World
@@ -68,9 +68,9 @@ def splits():
     return load_splits(CONFIG.data)
 
 
-def cell_of(row: str, splits) -> Cell:
+def cell_of(row: str, splits) -> Training:
     config = settled(CONFIG)
-    return Cell(ROWS[row], 0, splits, config, World(), torch.device("cpu"))
+    return Training(METHODS[row], 0, splits, config, World(), torch.device("cpu"))
 
 
 def test_the_row_is_base_until_there_is_an_s_and_then_weighs_by_raw_influence(splits):
@@ -93,6 +93,6 @@ def test_the_row_is_base_until_there_is_an_s_and_then_weighs_by_raw_influence(sp
 def test_s_val_is_refreshed_each_round_but_the_last_and_nothing_else_is_learned():
     once = replace(CONFIG, rounds=replace(CONFIG.rounds, s_val="once"))
     for config in (CONFIG, once):
-        row = ROWS["reweighted"]
-        planned = TrainingSpec(row=row, seed=0, config=settled(config))
+        row = METHODS["reweighted"]
+        planned = TrainingSpec(method=row, seed=0, config=settled(config))
         assert planned.steps == {"classify": 12, "refresh": 1}

@@ -10,8 +10,8 @@ import torch
 from scale_apart import books, checkpoint
 from scale_steps import PROBLEMS, compare, plain_classifier
 
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.world import World
 
 SCALE = Path(__file__).parents[2] / "benchmarks" / "scale.py"
@@ -21,7 +21,9 @@ def test_the_plain_network_is_f_with_torchs_batchnorm():
     problem = PROBLEMS["allconv"]
     splits, x = problem.splits(), torch.rand(4, *problem.shape)
     plain = plain_classifier(problem, splits.train)
-    cell = Cell(ROWS["base"], 0, splits, problem.config, World(), torch.device("cpu"))
+    cell = Training(
+        METHODS["base"], 0, splits, problem.config, World(), torch.device("cpu")
+    )
     plain.load_state_dict(cell.classifier.state_dict())
     assert any(isinstance(m, torch.nn.BatchNorm2d) for m in plain.modules())
     torch.testing.assert_close(plain.eval()(x), cell.classifier.eval()(x))

@@ -107,7 +107,7 @@ def test_images_of_many_sizes_and_a_target_folder_need_no_settings(tmp_path, cap
     image_folder(used, count=6, mode="RGB")
     (used / "cat" / "0.png").write_bytes((data / "cat" / "5.png").read_bytes())
     arguments = ["fit", "--data", str(data), "--target", str(used), *FAST[10:]]
-    arguments += ["--seeds", "1", "--rows", "pooled", "pooled_learned"]
+    arguments += ["--seeds", "1", "--methods", "pooled", "pooled_learned"]
     arguments += ["--network", "allconv"]
     assert main([*arguments, "--plan"]) == 0
     plan = capsys.readouterr().out
@@ -234,7 +234,9 @@ def test_a_config_file_sets_what_flags_do_not(tmp_path, capsys):
 
 
 def test_a_run_without_learned_rows_ends_with_its_table(tmp_path, capsys):
-    assert main(["fit", *FAST, "--rows", "base", "--out", str(tmp_path / "run")]) == 0
+    assert (
+        main(["fit", *FAST, "--methods", "base", "--out", str(tmp_path / "run")]) == 0
+    )
     out = capsys.readouterr().out
     assert "base" in out
     assert out.strip().splitlines()[-1].startswith("RESULT")

@@ -23,7 +23,7 @@ from .heads import Head
 
 CONFIG = replace(
     TINY,
-    rows=("base_learned",),
+    methods=("base_learned",),
     data=replace(TINY.data, labels=300, image_size=16),
     classifier=ClassifierConfig(batch_size=96, batch_groups=6, precision="float64"),
     adversarial=AdversarialConfig(batch_size=6),

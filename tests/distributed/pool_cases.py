@@ -8,10 +8,10 @@ from settled import settled
 from tiny import CONFIG
 
 from infaug.data.problem import Splits, load_splits
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
 from infaug.training.snapshot import Snapshot
 from infaug.training.solve import take_snapshot
+from infaug.training.state import Training
 from infaug.world import World
 
 SHARDED = replace(
@@ -35,10 +35,12 @@ def cluster(num_cpus: int = 4, **more):
         ray.shutdown()
 
 
-def problem() -> tuple[Snapshot, Splits, Cell]:
+def problem() -> tuple[Snapshot, Splits, Training]:
     """1,050 digits in five chunks, seen in two views by an untrained F."""
     splits, config = load_splits(SHARDED.data), settled(SHARDED)
-    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
+    cell = Training(
+        METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
+    )
     cell.classifier.eval()
     snapshot = take_snapshot(
         cell.classifier, cell.augments, config.influence, 0, "test", start=cell.s_val

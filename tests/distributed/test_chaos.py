@@ -40,7 +40,7 @@ SETTINGS = {
     "--target": "40",
     "--data.influence-share": "0.5",
     "--data.test": "40",
-    "--rows": "base_learned",
+    "--methods": "base_learned",
     "--seeds": "1",
     "--classifier.batch-size": "16",
     "--classifier.batch-groups": "4",

@@ -15,7 +15,7 @@ TABLE = Table(
     name="digits",
     title="Digits",
     columns=(Column(title="N = 60", config=CONFIG),),
-    rows=("base", "base_learned", "base_random_final"),
+    methods=("base", "base_learned", "base_random_final"),
 )
 
 

@@ -16,25 +16,27 @@ from infaug.estimate.fit import (
 )
 from infaug.influence.features import head_inputs
 from infaug.training.alternation import classify, refresh
-from infaug.training.cell import Cell
+from infaug.training.methods import METHODS
 from infaug.training.refresher import Sync
-from infaug.training.rows import ROWS
+from infaug.training.state import Training
 from infaug.world import World
 
 
 @pytest.fixture(scope="module")
-def cell() -> Cell:
+def cell() -> Training:
     """A `base_learned` cell whose F has trained a little and whose S is fresh."""
     longer = replace(CONFIG.rounds, classifier_steps=80)
     config = settled(replace(CONFIG, rounds=longer))
     splits = load_splits(config.data)
-    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
+    cell = Training(
+        METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
+    )
     list(classify(cell, 0, range(80), splits.selection))
     list(refresh(cell, 0, range(1), Sync(cell, splits.influence)))
     return cell
 
 
-def fit(cell: Cell, steps: range, s_val: torch.Tensor):
+def fit(cell: Training, steps: range, s_val: torch.Tensor):
     return list(
         fit_estimator(
             cell.transform,
@@ -86,8 +88,8 @@ def test_unrestrained_extremes_win_and_restraint_keeps_the_label(cell, objective
     """Trap 4: what E makes of images is measured by F's own loss on them."""
 
     def loss_on_views(restraint: float) -> float:
-        fresh = Cell(
-            cell.row, 0, load_splits(CONFIG.data), cell.config, World(), cell.device
+        fresh = Training(
+            cell.method, 0, load_splits(CONFIG.data), cell.config, World(), cell.device
         )
         fresh.load(cell.tensors())
         settings = replace(

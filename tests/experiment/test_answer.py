@@ -46,7 +46,7 @@ def config(tmp_path_factory) -> RunConfig:
     data = DataConfig(
         source=str(root / "source"), target_source=str(root / "target"), folds=3
     )
-    return tiny(rows=METHODS, data=data, seeds=2)
+    return tiny(methods=METHODS, data=data, seeds=2)
 
 
 @pytest.fixture(scope="module")
@@ -99,16 +99,16 @@ def test_the_answer_is_trained_on_all_images_and_handed_over(finished):
     assert 0 <= found["low"] <= found["accuracy"] <= found["high"] <= 100
     assert found["learned_worth"]["method"] == "base_learned"
     chosen = choose_classifier(RunFolder(finished))
-    assert (chosen.row.name, chosen.seed) == (found["method"], FINAL)
+    assert (chosen.method.name, chosen.seed) == (found["method"], FINAL)
     assert not any(name.startswith("test") for name in chosen.found)
     assert chosen.classifier()(digits().images[:2] / 255).shape == (2, 3)
 
 
 def test_a_final_training_brings_what_it_needs(config):
     config = with_folds(config, load(config.data))
-    assert [spec.row.name for spec in final_plan(config, ["pooled"])] == ["pooled"]
+    assert [spec.method.name for spec in final_plan(config, ["pooled"])] == ["pooled"]
     last = final_plan(config, ["base_tuned"])
-    assert last[-1].row.name == "base_tuned"
+    assert last[-1].method.name == "base_tuned"
     assert len(last) == 1 + len(config.tuning.candidates)
     assert {spec.seed for spec in last} == {FINAL}
     assert FINAL not in {spec.seed for spec in plan_of(config)}

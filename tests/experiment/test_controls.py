@@ -47,12 +47,12 @@ def test_many_workers_take_less_time(monkeypatch):
 
 
 def test_the_estimate_counts_every_step_of_every_cell():
-    config = settled(replace(CONFIG, rows=("base", "learned"), seeds=2))
+    config = settled(replace(CONFIG, methods=("base", "learned"), seeds=2))
     splits = divide(load(config.data), config.data)
     pace = Pace(base_step=1.0, learned_step=100.0, estimator_step=1e4, image=0.0)
     # Two rounds of six steps of F; E learns after the first, for four steps.
     assert estimated_seconds(config, splits, pace) == 2 * (12 + 1200 + 4e4)
-    config = replace(config, rows=("bilevel_learned", "reweighted"))
+    config = replace(config, methods=("bilevel_learned", "reweighted"))
     pace = replace(pace, lookahead_step=1e5)
     assert estimated_seconds(config, splits, pace) == 2 * (1200 + 4e5 + 12)
 
@@ -63,7 +63,7 @@ def test_real_steps_are_timed():
     pace = controls.measure(config, splits, torch.device("cpu"))
     assert pace.lookahead_step is None
     assert min(seconds for seconds in vars(pace).values() if seconds is not None) > 0
-    named = replace(config, rows=("bilevel_learned",))
+    named = replace(config, methods=("bilevel_learned",))
     ahead = controls.measure(named, splits, torch.device("cpu")).lookahead_step
     assert ahead is not None
     assert ahead > 0
@@ -88,7 +88,7 @@ def test_of_large_batches_as_much_is_timed_as_32_large_images_have():
 
 
 def test_steps_of_few_images_stand_for_those_of_all(monkeypatch):
-    config = settled(replace(CONFIG, rows=("base_learned",)))
+    config = settled(replace(CONFIG, methods=("base_learned",)))
     splits = divide(load(config.data), config.data)
     monkeypatch.setattr(controls, "_seconds_a_step", lambda _: 1.0)
     monkeypatch.setattr(controls, "TIMED_PIXELS", 4 * 16 * 16)

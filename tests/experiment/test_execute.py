@@ -14,10 +14,10 @@ from settled import settled
 from tiny import tiny
 
 from infaug.config import to_dict
-from infaug.experiment.cells import needed_by
 from infaug.experiment.execute import plan_of
 from infaug.experiment.processes import MAX_DEATHS, in_processes
 from infaug.experiment.run import run
+from infaug.experiment.trainings import needed_by
 from infaug.record.folder import RunFolder
 
 CONFIG = tiny(controls="quick")
@@ -88,9 +88,9 @@ def test_whatever_a_training_needs_stands_before_it_in_the_plan():
     plan = plan_of(config)
     finished: set[tuple[str, int]] = set()
     for spec in plan:
-        assert needed_by(spec) <= finished, spec.row.name
-        finished.add((spec.row.name, spec.seed))
-    needs = {spec.row.name: needed_by(spec) for spec in plan}
+        assert needed_by(spec) <= finished, spec.method.name
+        finished.add((spec.method.name, spec.seed))
+    needs = {spec.method.name: needed_by(spec) for spec in plan}
     assert needs["base_random_final"] == {("base_learned", 0)}
     assert len(needs["base_tuned"]) > 1
     assert not needs["pooled"]

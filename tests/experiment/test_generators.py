@@ -8,11 +8,11 @@ from safetensors.torch import load_file
 from tiny import tiny
 
 from infaug.config import RunConfig, in_mode
-from infaug.experiment.cells import plan_cells
 from infaug.experiment.run import run
+from infaug.experiment.trainings import plan_trainings
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.rows import rows_of
+from infaug.training.methods import methods_of
 
 
 def quick(**adversarial) -> RunConfig:
@@ -67,8 +67,8 @@ def test_a_frozen_g_is_that_of_every_learned_row(runs):
 
 
 def planned(config: RunConfig) -> list[str]:
-    cells = plan_cells(config, rows_of(config), range(config.seeds))
-    return [cell.row.name for cell in cells]
+    cells = plan_trainings(config, methods_of(config), range(config.seeds))
+    return [cell.method.name for cell in cells]
 
 
 def test_g_is_fitted_first_or_after_the_row_whose_features_a_critic_sees():

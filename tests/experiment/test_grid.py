@@ -18,12 +18,12 @@ from infaug.config import (
 )
 from infaug.data.dataset import Labelled
 from infaug.data.source import Source
-from infaug.experiment.grid import Column, Table, grid_cell, work_of
-from infaug.experiment.grid_run import Site, check_shared, run_grid_cell, run_here
+from infaug.experiment.grid import Column, Table, grid_training, work_of
+from infaug.experiment.grid_run import Site, check_shared, run_grid_training, run_here
 from infaug.experiment.results import Results
 from infaug.record.display import Display
 from infaug.report.tables import grid_markdown
-from infaug.training.rows import POLICIES, ROWS
+from infaug.training.methods import METHODS, POLICIES
 
 TINY = replace(CONFIG, tuning=TuningConfig(candidates=("affine:20", "affine:60")))
 MORE = replace(TINY, data=replace(TINY.data, target=100))
@@ -32,19 +32,19 @@ TABLE = Table(
     name="digits",
     title="Digits",
     columns=(Column(title="N = 60", config=TINY), Column(title="N = 100", config=MORE)),
-    rows=ROWS_SHOWN,
+    methods=ROWS_SHOWN,
 )
 
 
 def key(row: str, config: RunConfig = TINY) -> str:
-    return grid_cell(row, 0, config).key
+    return grid_training(row, 0, config).key
 
 
 def with_data(**changes) -> RunConfig:
     return replace(TINY, data=replace(TINY.data, **changes))
 
 
-@pytest.mark.parametrize("row", list(ROWS))
+@pytest.mark.parametrize("row", list(METHODS))
 def test_rows_that_do_not_look_at_target_images_are_shared_by_budgets_and_no_others(
     row,
 ):
@@ -68,7 +68,7 @@ def test_nothing_is_shared_where_labels_are_what_the_target_leaves():
         replace(TINY, classifier=replace(TINY.classifier, learning_rate=1e-3)),
     ],
 )
-@pytest.mark.parametrize("row", list(ROWS))
+@pytest.mark.parametrize("row", list(METHODS))
 def test_a_changed_config_is_another_cell(row, changed):
     assert key(row) != key(row, changed)
 
@@ -81,7 +81,7 @@ def test_a_tail_or_a_nuisance_is_another_cell_and_none_leaves_the_key_as_it_was(
         with_data(tail=TailConfig(kind="zipf")),
         with_data(nuisance=NuisanceConfig(kind="rotation")),
     ):
-        cell = grid_cell("base", 0, changed)
+        cell = grid_training("base", 0, changed)
         assert cell.key != key("base")
         assert cell.config.data == replace(
             changed.data,
@@ -126,7 +126,7 @@ def test_more_views_and_lambda_make_other_cells_of_the_rows_that_use_them():
     assert key("base") != key("base", views)
     assert key("base") == key("base", heat)
     assert key("mmel_hard") != key("mmel_hard", heat)
-    assert grid_cell("mmel_hard", 0, heat).config.classifier.mmel_lambda == 0.5
+    assert grid_training("mmel_hard", 0, heat).config.classifier.mmel_lambda == 0.5
 
 
 def test_neighbours_are_other_cells_by_what_they_use_alone():
@@ -147,17 +147,17 @@ def test_neighbours_are_other_cells_by_what_they_use_alone():
 
 def test_what_a_cell_needs_comes_before_it_even_if_it_was_not_named():
     works = work_of([TABLE], ["base_random_final"], 1)
-    assert [work.cell.row for work in works] == [
+    assert [work.training.method for work in works] == [
         "base_learned",
         "base_random_final",
     ] * 2
-    assert all(w.cell.needs in (None, works[2 * (i // 2)].cell)
+    assert all(w.training.needs in (None, works[2 * (i // 2)].training)
                for i, w in enumerate(works))  # fmt: skip
 
 
 def test_a_shared_cell_is_run_once_and_stands_for_every_budget():
-    shared = [w for w in work_of([TABLE], None, 2) if w.cell.row == "base"]
-    assert [w.cell.seed for w in shared] == [0, 1]
+    shared = [w for w in work_of([TABLE], None, 2) if w.training.method == "base"]
+    assert [w.training.seed for w in shared] == [0, 1]
     assert {data.target for data in shared[0].stands_for} == {60, 100}
 
 
@@ -184,7 +184,7 @@ def finished(tmp_path_factory) -> Path:
 def run_missing(root: Path) -> list[tuple[str, str]]:
     """Run what the file lacks, as the job does; the rows and keys that were run."""
     results = Results(root / "results.jsonl")
-    missing = [w for w in work_of([TABLE], None, 1) if w.cell not in results]
+    missing = [w for w in work_of([TABLE], None, 1) if w.training not in results]
     done = []
     for record in run_here(missing, Site(work=root), shown=False):
         results.add(record)
@@ -237,9 +237,9 @@ def test_killed_anywhere_it_continues_and_ends_with_the_same_lines(
 
 
 def test_a_cell_is_not_continued_on_other_images_than_it_began_with(tmp_path):
-    (work,) = work_of([replace(TABLE, rows=("none",))], None, 1)
+    (work,) = work_of([replace(TABLE, methods=("none",))], None, 1)
     site = Site(work=tmp_path)
-    found = run_grid_cell(work, site, shown=False)
+    found = run_grid_training(work, site, shown=False)
     (folder,) = tmp_path.iterdir()
     kept = json.loads((folder / "data.json").read_text())
 
@@ -249,20 +249,20 @@ def test_a_cell_is_not_continued_on_other_images_than_it_began_with(tmp_path):
 
     began_with("other")
     with pytest.raises(ValueError, match="comparison on other images: bring them back"):
-        run_grid_cell(work, site, shown=False)
+        run_grid_training(work, site, shown=False)
     began_with(kept["train checksum"])
-    assert run_grid_cell(work, site, shown=False) == found
+    assert run_grid_training(work, site, shown=False) == found
 
     # In which nothing is trained.
     shutil.rmtree(folder / "trainings")
     began_with("other")
-    assert run_grid_cell(work, site, shown=False)["test_top1"] == found["test_top1"]
+    assert run_grid_training(work, site, shown=False)["test_top1"] == found["test_top1"]
     assert json.loads((folder / "data.json").read_text()) == kept
 
 
 def test_the_line_of_a_tuned_base_says_what_it_chose_from(tmp_path):
-    (work,) = work_of([replace(TABLE, rows=("base_tuned",))], None, 1)[:1]
-    record = run_grid_cell(work, Site(work=tmp_path), shown=False)
+    (work,) = work_of([replace(TABLE, methods=("base_tuned",))], None, 1)[:1]
+    record = run_grid_training(work, Site(work=tmp_path), shown=False)
     assert set(record["candidates"]) == {"affine:20", "affine:60"}
     assert record["base"] in record["candidates"]
     assert record["tuning_seconds"] < record["seconds"]
@@ -273,7 +273,7 @@ def results_of(path: Path, tops: dict[str, list[float]]) -> Results:
     results = Results(path)
     for row, values in tops.items():
         for seed, value in enumerate(values):
-            cell = grid_cell(row, seed, TINY)
+            cell = grid_training(row, seed, TINY)
             results.add({
                 "row": row, "seed": seed, "config": cell.settings,
                 "test_top1": value, "selection_top1": value, "base": "affine:60",
@@ -282,7 +282,7 @@ def results_of(path: Path, tops: dict[str, list[float]]) -> Results:
 
 
 def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
-    table = replace(TABLE, rows=(*ROWS_SHOWN, "base_tuned", "oracle"))
+    table = replace(TABLE, methods=(*ROWS_SHOWN, "base_tuned", "oracle"))
     results = results_of(
         tmp_path / "r.jsonl",
         {
@@ -301,18 +301,20 @@ def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
     assert "controls not run: `none`, `base_random`" in text
     assert "base_learned 90 %" in text
     assert "base_tuned chose `affine:60`, `affine:60`, `affine:60`" in text
-    assert "python x.py --tables digits --seeds 3 --rows base_learned base_ran" in text
+    assert (
+        "python x.py --tables digits --seeds 3 --methods base_learned base_ran" in text
+    )
 
 
 def test_without_a_gap_to_close_no_share_is_claimed(tmp_path):
     found = {"base": [90.0], "oracle": [92.9], "base_learned": [92.0]}
-    table = replace(TABLE, rows=("base", "base_learned", "oracle"))
+    table = replace(TABLE, methods=("base", "base_learned", "oracle"))
     text = grid_markdown(table, results_of(tmp_path / "r.jsonl", found), 1, "x")
     assert "share of the gap" not in text
 
 
 def test_a_line_from_before_a_setting_existed_stands_for_its_default(tmp_path):
-    cell = grid_cell("base", 0, TINY)
+    cell = grid_training("base", 0, TINY)
     settings = cell.settings
     del settings["data"]["stream_above_gib"]
     record = {"row": "base", "seed": 0, "config": settings, "test_top1": 90.0}
@@ -320,12 +322,12 @@ def test_a_line_from_before_a_setting_existed_stands_for_its_default(tmp_path):
     results.add(record)
     assert results.get(cell) == record
     other = replace(TINY, data=replace(TINY.data, stream_above_gib=1.0))
-    assert grid_cell("base", 0, other) not in results
+    assert grid_training("base", 0, other) not in results
 
 
 def test_a_line_with_a_setting_that_is_gone_stands_for_nothing(tmp_path):
-    settings = grid_cell("base", 0, TINY).settings | {"flux": 1}
+    settings = grid_training("base", 0, TINY).settings | {"flux": 1}
     record = {"row": "base", "seed": 0, "config": settings, "test_top1": 90.0}
     results = Results(tmp_path / "r.jsonl")
     results.add(record)
-    assert grid_cell("base", 0, TINY) not in results
+    assert grid_training("base", 0, TINY) not in results

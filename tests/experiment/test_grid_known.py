@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tiny import CONFIG
 
-from infaug.experiment.grid import grid_cell
+from infaug.experiment.grid import grid_training
 from infaug.experiment.grid_known import KnownImages
 from infaug.experiment.results import Results
 
@@ -15,7 +15,7 @@ DATA = CONFIG.data
 
 
 def finish_a_cell(results: Results) -> None:
-    cell = grid_cell("base", 0, CONFIG)
+    cell = grid_training("base", 0, CONFIG)
     results.add({"row": "base", "seed": 0, "config": cell.settings})
 
 
@@ -73,7 +73,7 @@ def test_what_was_kept_before_a_setting_existed_stands_for_its_default(tmp_path)
 def test_images_are_the_same_whether_their_size_was_chosen_or_given(tmp_path):
     results = Results(tmp_path / "board.jsonl")
     given = replace(DATA, image_size=16, mode="L")
-    cell = grid_cell("base", 0, replace(CONFIG, data=given))
+    cell = grid_training("base", 0, replace(CONFIG, data=given))
     results.add({"row": "base", "seed": 0, "config": cell.settings})
     KnownImages(results).match(DATA, given, ONE)
     with pytest.raises(ValueError, match="other images"):

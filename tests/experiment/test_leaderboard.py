@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import CONFIG
 
-from infaug.experiment.grid import Column, grid_cell
+from infaug.experiment.grid import Column, grid_training
 from infaug.experiment.leaderboard import best_policy, board
 from infaug.experiment.results import Results
 from infaug.report.pictures import draw_leaderboard
@@ -38,7 +38,7 @@ def results(tmp_path) -> Results:
         for seed, (test, selection) in enumerate(zip(tops, chosen, strict=True)):
             found.add({
                 "row": row, "seed": seed,
-                "config": grid_cell(row, seed, CONFIG).settings,
+                "config": grid_training(row, seed, CONFIG).settings,
                 "test_top1": test, "selection_top1": selection, "selection_loss": 0.5,
                 "device": "cpu", "threads": 2, "seconds": 10.0, "images": 500,
             })  # fmt: skip
@@ -109,7 +109,7 @@ def test_the_table_marks_what_is_not_run_with_the_command_that_runs_it(results):
 
 def test_results_from_before_devices_were_noted_have_no_seconds(tmp_path):
     found = Results(tmp_path / "r.jsonl")
-    settings = grid_cell("base", 0, CONFIG).settings
+    settings = grid_training("base", 0, CONFIG).settings
     found.add({"row": "base", "seed": 0, "config": settings, "test_top1": 90.0,
                "selection_top1": 90.0, "seconds": 9.0})  # fmt: skip
     (entry,) = board(COLUMN, ("base",), 1, found).entries

@@ -11,7 +11,7 @@ from infaug.experiment.outlook import foresee
 
 
 def test_the_outlook_counts_images_steps_and_cells():
-    config = replace(CONFIG, rows=("base", "base_learned"), seeds=2)
+    config = replace(CONFIG, methods=("base", "base_learned"), seeds=2)
     text = "\n".join(foresee(config, workers=1))
     splits, rounds = load_splits(config.data), config.rounds
     assert f"{len(splits.train)} to train on (in memory)" in text
@@ -25,7 +25,7 @@ def test_any_number_of_workers_that_can_train_has_an_outlook():
     """Of seven groups, three workers have two, two and three."""
     config = replace(
         CONFIG,
-        rows=("base_learned",),
+        methods=("base_learned",),
         classifier=replace(CONFIG.classifier, batch_size=14, batch_groups=7),
         adversarial=replace(CONFIG.adversarial, batch_size=7),
         estimator=replace(CONFIG.estimator, batch_size=7),
@@ -38,7 +38,7 @@ def test_any_number_of_workers_that_can_train_has_an_outlook():
 def test_a_plan_is_printed_and_nothing_is_run(tmp_path, capsys):
     out = tmp_path / "run"
     argv = ["fit", "--data", "digits", "--labels", "60", "--target", "40", "--plan"]
-    more = ["--seeds", "1", "--rows", "base", "--rounds.rounds", "1"]
+    more = ["--seeds", "1", "--methods", "base", "--rounds.rounds", "1"]
     assert main([*argv, *more, "--out", str(out)]) == 0
     assert "1: base; 1 seed\n" in capsys.readouterr().out
     assert not out.exists()

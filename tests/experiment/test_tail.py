@@ -7,9 +7,9 @@ from tiny import CONFIG
 
 from infaug.config import GitConfig, NuisanceConfig, TailConfig
 from infaug.experiment.grid_run import Site
-from infaug.experiment.tail_cell import METHODS, recorded, tail_cell
-from infaug.experiment.tail_run import run_tail_cell
+from infaug.experiment.tail_run import run_tail_training
 from infaug.experiment.tail_table import by_thirds, classes_table, points, tail_table
+from infaug.experiment.tail_training import METHODS, recorded, tail_training
 
 GIT = GitConfig(width=2, blocks=1, critics=1, steps=2, batch_size=4, threshold=20)
 DATA = replace(
@@ -31,7 +31,7 @@ RECORD = {
 
 
 def cell(method, git=GIT, config=TINY):
-    return tail_cell(METHODS[method], 0, config, git)
+    return tail_training(METHODS[method], 0, config, git)
 
 
 @pytest.mark.parametrize("method", list(METHODS))
@@ -53,8 +53,8 @@ def test_methods_are_different_cells_and_git_matters_only_to_git():
 
 def test_a_cell_goes_through_all_and_a_second_time_finds_its_generator(tmp_path):
     site = Site(work=tmp_path)
-    first = run_tail_cell(cell("git"), site, shown=False)
-    again = run_tail_cell(cell("git"), replace_work(site, tmp_path), shown=False)
+    first = run_tail_training(cell("git"), site, shown=False)
+    again = run_tail_training(cell("git"), replace_work(site, tmp_path), shown=False)
     assert first["git_seconds"] > 0
     assert again["git_seconds"] == 0
     times = ("seconds", "git_seconds")

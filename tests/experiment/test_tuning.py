@@ -9,16 +9,16 @@ from tiny import CONFIG
 
 from infaug.augment.base import build_base
 from infaug.config import TuningConfig
-from infaug.experiment.cells import plan_cells
 from infaug.experiment.run import run
+from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.tuning import candidates_for, choose, trial_config
 from infaug.record.display import Display
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
 
 CANDIDATES = ("affine:20", "affine:60x1.5", "affine:40+trivial")
 TUNED = replace(
     CONFIG,
-    rows=("base", "base_tuned"),
+    methods=("base", "base_tuned"),
     tuning=TuningConfig(candidates=CANDIDATES, fraction=0.5),
 )
 
@@ -43,7 +43,7 @@ def test_a_trial_is_planned_however_few_its_steps_are_and_long_the_lag():
 
 
 def test_candidates_come_before_the_row_that_needs_them_in_every_seed():
-    cells = plan_cells(TUNED, [ROWS["base"], ROWS["base_tuned"]], range(2))
+    cells = plan_trainings(TUNED, [METHODS["base"], METHODS["base_tuned"]], range(2))
     tried = [(cell.candidate, cell.seed) for cell in cells]
     one = [None, *CANDIDATES, None]
     assert tried == [(c, 0) for c in one] + [(c, 1) for c in one]
@@ -89,7 +89,9 @@ def test_the_seconds_of_choosing_stand_apart(finished):
 
 def test_the_tuned_row_is_trained_with_what_it_chose(finished, tmp_path):
     chosen = result_of(finished, "base_tuned")["base"]
-    as_base = replace(TUNED, rows=("base",), rounds=replace(TUNED.rounds, base=chosen))
+    as_base = replace(
+        TUNED, methods=("base",), rounds=replace(TUNED.rounds, base=chosen)
+    )
     run(as_base, tmp_path / "run", shown=False)
     weights = "trainings/{}-seed0/classifier.safetensors"
     tuned = (finished / weights.format("base_tuned")).read_bytes()

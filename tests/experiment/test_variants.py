@@ -5,7 +5,7 @@ from tiny import CONFIG
 from infaug.config import DataConfig
 from infaug.data.problem import divide
 from infaug.data.source import load
-from infaug.experiment.grid import grid_cell
+from infaug.experiment.grid import grid_training
 from infaug.experiment.results import Results
 from infaug.experiment.variants import Variant, develop, run_variant, variants_table
 from infaug.record.folder import RunFolder
@@ -24,9 +24,9 @@ def as_set(images: torch.Tensor) -> set[bytes]:
 
 
 def test_a_variant_changes_the_settings_it_names_and_so_its_key():
-    changed, same = MILD.cell(CONFIG, 0), DEFAULT.cell(CONFIG, 0)
+    changed, same = MILD.training(CONFIG, 0), DEFAULT.training(CONFIG, 0)
     assert changed.config.estimator.probability == 0.5
-    assert same == grid_cell(DEFAULT.row, 0, CONFIG)
+    assert same == grid_training(DEFAULT.method, 0, CONFIG)
     assert changed.key != same.key
 
 
@@ -53,7 +53,7 @@ def test_labels_that_leave_no_image_over_are_refused(source):
 
 def test_a_finished_variant_is_in_the_table_and_others_are_not_run(source, tmp_path):
     results = Results(tmp_path / "ablation.jsonl")
-    cell = DEFAULT.cell(CONFIG, 0)
+    cell = DEFAULT.training(CONFIG, 0)
     record = run_variant(cell, source, RunFolder(tmp_path / "work"), shown=False)
     assert 0 <= record["development_top1"] <= 100
     results.add(record)
@@ -66,8 +66,8 @@ def test_differences_are_paired_by_seed(tmp_path):
     results = Results(tmp_path / "ablation.jsonl")
     for variant, tops in ((DEFAULT, (90.0, 80.0)), (MILD, (92.0, 82.0))):
         for seed, top in enumerate(tops):
-            cell = variant.cell(CONFIG, seed)
-            about = {"row": cell.row, "seed": seed, "config": cell.settings}
+            cell = variant.training(CONFIG, seed)
+            about = {"row": cell.method, "seed": seed, "config": cell.settings}
             results.add({**about, "development_top1": top})
     text = variants_table((DEFAULT, MILD), CONFIG, 2, results)
     assert "| mild | 87.0 ± 7.1 | +2.0 (+2.0 to +2.0) |" in text

@@ -41,7 +41,7 @@ def sure(*picks: tuple[str, int]) -> PolicyViews:
 
 def test_the_policy_of_least_selection_loss_is_exported(policy_run):
     chosen = choose_learned(RunFolder(policy_run))
-    assert (chosen.row.name, chosen.seed) == ("policy_online", 0)
+    assert (chosen.method.name, chosen.seed) == ("policy_online", 0)
     named = choose_learned(RunFolder(policy_run), "pooled_policy", 1)
     assert named.name == "pooled_policy-seed1"
     assert augment_of(policy_run, ExportConfig())[1] == "policy_online-seed0"

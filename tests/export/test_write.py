@@ -28,7 +28,7 @@ def test_the_card_says_what_was_learned_and_what_came_of_it(exported):
     assert card["licence"].startswith("not stated")
     assert {"infaug", "torch", "python"} <= card["versions"].keys()
     assert card["data"]["checksum"] == "0"
-    assert card["of_this_cell"]["strength"] == 1
+    assert card["of_this_training"]["strength"] == 1
     assert set(card["files"]) == {"augment.safetensors", "classifier.safetensors"}
     assert "standard deviation" in card["tau"]
 
@@ -81,7 +81,14 @@ def test_an_export_that_fails_leaves_the_earlier_one_whole(
 
 def test_the_command_writes_programs_and_says_how_to_load(grey_run, tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = ["export", str(grey_run), "--out", str(out), "--row", "pooled_learned"]
+    arguments = [
+        "export",
+        str(grey_run),
+        "--out",
+        str(out),
+        "--method",
+        "pooled_learned",
+    ]
     assert main(arguments) == 0
     said = capsys.readouterr().out
     assert "pooled_learned-seed0" in said
@@ -100,7 +107,7 @@ def test_the_command_writes_programs_and_says_how_to_load(grey_run, tmp_path, ca
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere was not found"),
-        (["RUN", "--row", "base"], "--method base learns no augmentation"),
+        (["RUN", "--method", "base"], "--method base learns no augmentation"),
         (["RUN", "--seed", "7"], "--seed 7 of base_learned is not finished"),
         (["RUN", "--seed", "-1"], "must be a number from 0"),
     ],

@@ -54,7 +54,7 @@ def test_a_trained_f_finds_on_files_what_its_run_found_on_the_test_split(
 ):
     """So images go through the same preparation, and the right F is used."""
     data = replace(CONFIG.data, shift=ShiftConfig(), test=200)
-    train(tiny(data=data, rows=("base",)), tmp_path / "run", shown=False)
+    train(tiny(data=data, methods=("base",)), tmp_path / "run", shown=False)
     test = load_splits(data).test
     for k, (image, label) in enumerate(zip(test.images, test.labels, strict=True)):
         folder = tmp_path / "digits" / test.class_names[label]
@@ -102,8 +102,8 @@ def test_a_run_and_its_export_say_the_same(run, pictures, tmp_path):
 
 @pytest.mark.parametrize(
     ("choice", "name"),
-    [(["--row", "base"], "base-seed0"), (["--seed", "0"], "base_learned-seed0"),
-     (["--row", "pooled_learned", "--seed", "1"], "pooled_learned-seed1")],
+    [(["--method", "base"], "base-seed0"), (["--seed", "0"], "base_learned-seed0"),
+     (["--method", "pooled_learned", "--seed", "1"], "pooled_learned-seed1")],
 )  # fmt: skip
 def test_another_row_or_seed_can_be_asked_for(
     choice, name, run, pictures, tmp_path, capsys

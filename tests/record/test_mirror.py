@@ -16,7 +16,7 @@ from infaug.record.display import Display
 from infaug.record.folder import RunFolder, local_copy
 from infaug.record.lease import HeldError
 
-CONFIG = tiny(rows=("base_learned",))
+CONFIG = tiny(methods=("base_learned",))
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from infaug.record.tensorboard import TensorBoard, show_pictures
 from infaug.training import train
 from infaug.training.services import Services
 
-CONFIG = tiny(rows=("base_learned",))
+CONFIG = tiny(methods=("base_learned",))
 
 
 class Remembering:

@@ -207,7 +207,7 @@ def test_a_run_is_kept_if_mlflow_is_gone_by_its_end(monkeypatch, tmp_path, capsy
     monkeypatch.setitem(sys.modules, "mlflow", None)
     out = tmp_path / "run"
     asked = ["fit", "--data", "digits", "--out", str(out), "--mlflow", NOBODY]
-    asked += ["--labels", "60", "--target", "60", "--seeds", "1", "--rows", "base"]
+    asked += ["--labels", "60", "--target", "60", "--seeds", "1", "--methods", "base"]
     asked += ["--classifier.batch-size", "8", "--classifier.batch-groups", "2"]
     asked += ["--network", "allconv", "--rounds.classifier-steps", "2"]
     assert main(asked) == BAD_INPUT

@@ -20,7 +20,10 @@ def test_the_page_shows_which_operations_a_policy_draws(tmp_path):
     assert (drawn["seeds"], drawn["uniform"]) == ("2 seeds", "7.7%")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Other sections lack what trainings write.
-        assert "What the policy draws" in write_report(run).read_text()
+        page = write_report(run).read_text()
+    assert "What the policy draws" in page
+    for anchor in ("pictures", "toward_target", "learned"):  # of E and G alone
+        assert f'<section id="{anchor}"' not in page
 
 
 def test_without_a_policy_the_page_has_no_such_section(tmp_path):

@@ -21,7 +21,7 @@ from infaug.report.experiment_page import report_at_end, write_report
 from infaug.report.settings import command
 from infaug.report.verdict import conclude
 from infaug.report.words import MINUS
-from infaug.training.rows import RANDOM_ROWS
+from infaug.training.methods import RANDOM_METHODS
 
 VOID = {"meta", "img", "br", "path", "circle", "rect"}
 MOST_BYTES = 5_000_000
@@ -306,13 +306,13 @@ def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
     assert ahead in said_of(replace(read_experiment(run, "run"), found=found))
     found = {
         row: {0: {"seed": 0, "test_top1": top, "selection_top1": top}}
-        for row, top in {"none": 36.0, "learned": 41.0, RANDOM_ROWS[0]: 77.5}.items()
+        for row, top in {"none": 36.0, "learned": 41.0, RANDOM_METHODS[0]: 77.5}.items()
     }
     experiment = read_experiment(run, "run")
-    asked = replace(experiment.config, rows=tuple(found))
+    asked = replace(experiment.config, methods=tuple(found))
     random = replace(experiment, found=found, config=asked)
     assert "best method is none of these: base_random, 77.50 %." in said_of(random)
-    del found[RANDOM_ROWS[0]]
+    del found[RANDOM_METHODS[0]]
     assert "best row" not in said_of(replace(read_experiment(run, "run"), found=found))
 
 

@@ -10,7 +10,7 @@ from finished import finished_run
 from infaug.report.experiment_data import read_experiment
 from infaug.report.experiment_page import write_report
 from infaug.report.results import MAX_CLASSES, by_class, left_out, method_results
-from infaug.training.rows import RANDOM, RANDOM_ROWS
+from infaug.training.methods import RANDOM, RANDOM_METHODS
 
 
 @pytest.fixture
@@ -52,18 +52,18 @@ def test_of_many_classes_those_are_shown_that_do_worst_in_their_order(run):
 def test_the_best_method_comes_first_and_parts_follow_what_they_are_parts_of(run):
     experiment = read_experiment(run, "run")
     top1 = dict(
-        zip(("none", "base", *RANDOM_ROWS), (50.0, 70.0, 10.0, 60.0), strict=True)
+        zip(("none", "base", *RANDOM_METHODS), (50.0, 70.0, 10.0, 60.0), strict=True)
     )
     records = {
         name: {0: {"seed": 0, "test_top1": top, "selection_top1": top}}
         for name, top in top1.items()
     }
-    config = replace(experiment.config, rows=("learned", *top1))
+    config = replace(experiment.config, methods=("learned", *top1))
     lines = method_results(
         replace(experiment, found=records, config=config, result=None)
     )
     names = [line.method for line in lines]
-    assert names[:5] == ["base", RANDOM, *RANDOM_ROWS, "none"]
+    assert names[:5] == ["base", RANDOM, *RANDOM_METHODS, "none"]
     assert "learned" in names[5:], "not finished"
     assert lines[1].mean == 60.0
 

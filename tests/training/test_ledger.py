@@ -13,14 +13,14 @@ from tiny import CONFIG, tiny
 from infaug.config import AffineRanges, RoundsConfig
 from infaug.data.dataset import to_float
 from infaug.data.problem import load_splits
-from infaug.experiment.grid import grid_cell
+from infaug.experiment.grid import grid_training
 from infaug.experiment.plan import settle
 from infaug.experiment.run import run
 from infaug.randomness import Draws, generator
 from infaug.record.ledger_file import SCHEMA, read_ledger
-from infaug.training.cell import Cell
 from infaug.training.ledger import Ledger, shown
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.transform.affine_flows import compose, random_parameters
 from infaug.transform.fields import Fields, recolour
 from infaug.world import World
@@ -41,12 +41,12 @@ def finished(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cell_and_ledger() -> tuple[Cell, Ledger]:
+def cell_and_ledger() -> tuple[Training, Ledger]:
     """A pooled cell with some S, nothing trained."""
     cpu = torch.device("cpu")
     config = settle(with_ledger(NUM), (1, 16, 16), cpu)
     splits = load_splits(config.data)
-    cell = Cell(ROWS["pooled_learned"], 0, splits, config, World(), cpu)
+    cell = Training(METHODS["pooled_learned"], 0, splits, config, World(), cpu)
     cell.s_val = torch.randn(cell.s_val.shape, generator=generator(0, "some S"))
     cell.classifier.eval()
     return cell, Ledger(cell, splits)
@@ -159,8 +159,8 @@ def test_without_a_ledger_a_run_has_the_same_numbers(finished, tmp_path):
 
 
 def test_the_ledger_does_not_make_another_cell_of_a_table():
-    for row in ROWS:
-        keys = {grid_cell(row, 0, with_ledger(n)).key for n in (0, 5, None)}
+    for row in METHODS:
+        keys = {grid_training(row, 0, with_ledger(n)).key for n in (0, 5, None)}
         assert len(keys) == 1
 
 

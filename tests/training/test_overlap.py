@@ -16,12 +16,12 @@ from infaug.data.problem import load_splits
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 from infaug.training.alternation import classify
-from infaug.training.cell import Cell
+from infaug.training.methods import METHODS
 from infaug.training.overlap import InBackground, InThread
 from infaug.training.refresher import build_refresher
-from infaug.training.rows import ROWS
 from infaug.training.services import Services
 from infaug.training.solve import solve_s_val
+from infaug.training.state import Training
 from infaug.world import World
 
 OVERLAPPED = tiny(
@@ -51,9 +51,9 @@ def overlapped(tmp_path_factory) -> Path:
 def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before():
     splits, config = load_splits(CONFIG.data), settled(OVERLAPPED)
 
-    def new_cell() -> Cell:
-        row, cpu = ROWS["base_learned"], torch.device("cpu")
-        return Cell(row, 0, splits, config, World(), cpu)
+    def new_cell() -> Training:
+        row, cpu = METHODS["base_learned"], torch.device("cpu")
+        return Training(row, 0, splits, config, World(), cpu)
 
     cell, early = new_cell(), new_cell()
     refresher = build_refresher(cell, splits.influence, None)
@@ -89,7 +89,7 @@ def test_the_thread_solves_on_one_core_and_leaves_the_others_theirs():
 @pytest.mark.parametrize("s_val", ["each_round", "once"])
 def test_a_given_solver_does_not_change_a_synchronous_run(s_val, tmp_path):
     rounds = replace(CONFIG.rounds, s_val=s_val)
-    config = tiny(rows=("base", "base_learned"), rounds=rounds)
+    config = tiny(methods=("base", "base_learned"), rounds=rounds)
     run(config, tmp_path / "own", shown=False)
     run(
         config,

@@ -11,11 +11,11 @@ from tiny import CONFIG, tiny
 
 from infaug.classify.network import build_classifier
 from infaug.data.problem import load_splits
-from infaug.experiment.cells import plan_cells
 from infaug.experiment.run import run
+from infaug.experiment.trainings import plan_trainings
 from infaug.record.folder import RunFolder
-from infaug.training.cell import Cell, _pooled_evenly
-from infaug.training.rows import RECIPES, ROWS
+from infaug.training.methods import METHODS, RECIPES
+from infaug.training.state import Training, _pooled_evenly
 from infaug.training.views import late_round
 from infaug.world import World
 
@@ -40,10 +40,10 @@ def test_whether_it_is_stretched_goes_with_the_weights():
 
 def test_target_images_join_late_as_half_of_each_batch():
     config, splits = settled(CONFIG), load_splits(CONFIG.data)
-    cell = Cell(ROWS["late"], 0, splits, config, World(), CPU)
+    cell = Training(METHODS["late"], 0, splits, config, World(), CPU)
     first = late_round(config.rounds) * config.rounds.classifier_steps
     assert 0 < first < config.rounds.rounds * config.rounds.classifier_steps
-    base = Cell(ROWS["base"], 0, splits, config, World(), CPU)
+    base = Training(METHODS["base"], 0, splits, config, World(), CPU)
     before, after = cell.views_at(first - 1), cell.views_at(first)
     assert before.x.equal(base.views_at(first - 1).x)
     assert not after.x.equal(base.views_at(first).x)
@@ -53,7 +53,7 @@ def test_target_images_join_late_as_half_of_each_batch():
 
 def test_e_stands_still_once_its_images_are_trained_on(tmp_path):
     rounds = replace(CONFIG.rounds, rounds=4)
-    run(tiny(rows=("late_learned",), rounds=rounds), tmp_path / "run", shown=False)
+    run(tiny(methods=("late_learned",), rounds=rounds), tmp_path / "run", shown=False)
     lines = RunFolder(tmp_path / "run").lines("metrics.jsonl")
     assert {m["round"] for m in lines if m["phase"] == "estimate"} == {0, 1, 2}
     assert {m["round"] for m in lines if m["phase"] == "classify"} == {0, 1, 2, 3}
@@ -61,15 +61,15 @@ def test_e_stands_still_once_its_images_are_trained_on(tmp_path):
 
 def test_methods_with_a_tuned_base_choose_from_the_same_candidates():
     config = settled(CONFIG)
-    rows = [ROWS[name] for name in ("base_tuned", "pooled_tuned", "even_stretched")]
-    names = [spec.row.name for spec in plan_cells(config, rows, [0])]
+    rows = [METHODS[name] for name in ("base_tuned", "pooled_tuned", "even_stretched")]
+    names = [spec.method.name for spec in plan_trainings(config, rows, [0])]
     assert len(names) == len(set(names)) == 3 + len(config.tuning.candidates)
     assert names.index("pooled_tuned") > len(config.tuning.candidates)
 
 
 @pytest.mark.slow
 def test_recipes_killed_and_continued_end_with_the_undisturbed_bytes(tmp_path):
-    config = tiny(rows=(*RECIPES, "late_learned"))
+    config = tiny(methods=(*RECIPES, "late_learned"))
     assert start(tmp_path / "undisturbed", None, config) == 0
     for doom in (["late", 1, "classify", 4], ["late_learned", 0, "estimate", 3]):
         assert start(tmp_path / "killed", doom, config) == -9

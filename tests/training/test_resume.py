@@ -40,7 +40,7 @@ def test_an_experiment_killed_while_its_policy_learns_ends_with_the_same_bytes(
     tmp_path,
 ):
     averaged = replace(CONFIG.classifier, ema=0.9)
-    config = tiny(rows=("policy_alone",), classifier=averaged)
+    config = tiny(methods=("policy_alone",), classifier=averaged)
     assert start(tmp_path / "undisturbed", None, config) == 0
     for doom in (
         ["policy_online", 0, "estimate", 3],
@@ -78,7 +78,7 @@ def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp
 )  # fmt: skip
 def test_seeds_that_are_added_give_what_all_at_once_would_have(first, tmp_path):
     """To a finished run, and to one that was killed."""
-    less = tiny(rows=("base",))
+    less = tiny(methods=("base",))
     more = replace(less, seeds=2)
     start(tmp_path / "grown", first, less)
     assert start(tmp_path / "grown", None, more) == 0

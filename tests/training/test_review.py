@@ -9,7 +9,7 @@ from infaug.config import BackoffConfig, ShiftConfig
 from infaug.data.problem import load_splits
 from infaug.estimate.health import Health
 from infaug.training.alternation import classify
-from infaug.training.cell import Cell
+from infaug.training.methods import METHODS
 from infaug.training.review import (
     harm_of_view,
     mean_and_error,
@@ -17,7 +17,7 @@ from infaug.training.review import (
     suspicion,
     weaken,
 )
-from infaug.training.rows import ROWS
+from infaug.training.state import Training
 from infaug.world import World
 
 HEALTHY = Health(
@@ -36,17 +36,17 @@ def splits():
     return load_splits(replace(CONFIG.data, target=200, shift=ShiftConfig()))
 
 
-def trained(splits, **backoff) -> Cell:
+def trained(splits, **backoff) -> Training:
     rounds = replace(CONFIG.rounds, rounds=3, classifier_steps=60)
     config = replace(CONFIG, rounds=rounds, backoff=BackoffConfig(**backoff))
-    cell = Cell(
-        ROWS["learned"], 0, splits, settled(config), World(), torch.device("cpu")
+    cell = Training(
+        METHODS["learned"], 0, splits, settled(config), World(), torch.device("cpu")
     )
     list(classify(cell, 0, range(60), splits.selection))
     return cell
 
 
-def negate(cell: Cell) -> None:
+def negate(cell: Training) -> None:
     """Make G turn every image into its negative: x + (-2 x + 1)."""
     config = replace(cell.transform.config, filter_strength=2.0, bias_strength=1.0)
     cell.transform.generator.config = config

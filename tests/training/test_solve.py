@@ -16,9 +16,8 @@ from infaug.influence.operator import Damped, dense
 from infaug.influence.score import mean_head_gradient
 from infaug.randomness import generator
 from infaug.training.alternation import refresh
-from infaug.training.cell import Cell
+from infaug.training.methods import METHODS
 from infaug.training.refresher import Sync
-from infaug.training.rows import ROWS
 from infaug.training.snapshot import (
     mean_of_sums,
     rows_of_chunks,
@@ -27,6 +26,7 @@ from infaug.training.snapshot import (
     validation_gradient,
 )
 from infaug.training.solve import correlation_with_full, hessian_sample, solve_s_val
+from infaug.training.state import Training
 from infaug.world import World
 
 
@@ -36,14 +36,16 @@ def splits():
 
 
 @pytest.fixture(scope="module")
-def cell(splits) -> Cell:
+def cell(splits) -> Training:
     config = settled(CONFIG)
-    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
+    cell = Training(
+        METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
+    )
     cell.classifier.eval()
     return cell
 
 
-def solve(cell: Cell, splits, config: InfluenceConfig):
+def solve(cell: Training, splits, config: InfluenceConfig):
     return solve_s_val(
         cell.classifier,
         cell.train,
@@ -153,7 +155,9 @@ def test_a_sampled_refresh_reports_its_correlation_at_the_interval(
     splits, every: int, expected: list[int]
 ):
     config = replace(settled(CONFIG), influence=sampled(25, probe_every=every))
-    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), torch.device("cpu"))
+    cell = Training(
+        METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
+    )
     lines = [
         next(refresh(cell, r, range(1), Sync(cell, splits.influence))) for r in range(4)
     ]

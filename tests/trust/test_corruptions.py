@@ -15,7 +15,7 @@ from infaug.trust.corruptions import Robustness, check_run, corruptions_table
 @pytest.fixture(scope="module")
 def base_run(tmp_path_factory):
     out = tmp_path_factory.mktemp("corruptions") / "run"
-    config = tiny(rows=("base",))
+    config = tiny(methods=("base",))
     data = replace(config.data, labels=40, target=40, test=60)
     run(replace(config, data=data), out, shown=False)
     return out

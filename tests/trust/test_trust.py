@@ -78,7 +78,7 @@ def test_pooled_images_of_a_stream_are_found_again_in_the_source(tmp_path):
         mode="L",
         stream_above_gib=0,
     )
-    run(tiny(rows=("pooled",), data=data), tmp_path / "run", shown=False)
+    run(tiny(methods=("pooled",), data=data), tmp_path / "run", shown=False)
     pooled = reload(tmp_path / "run", "pooled")
     everything = torch.arange(len(pooled.source_index))
     trained = pooled.cell.train.select(everything).images
@@ -163,7 +163,7 @@ def test_a_ranking_has_every_image_and_view_and_sums_as_the_theory_says(finished
 
 
 def test_commands_write_what_they_say(finished_run, capsys):
-    arguments = [str(finished_run), "--row", "base_learned"]
+    arguments = [str(finished_run), "--method", "base_learned"]
     more = ["--samples", "4", "--max-train", "100"]
     assert main(["influence", "validate", *arguments, *more]) == 0
     said = capsys.readouterr().out
@@ -190,5 +190,7 @@ def test_the_check_at_the_end_of_a_run_is_small_and_never_fails_it(
 
 
 def test_a_row_that_was_not_run_is_refused(finished_run, capsys):
-    assert main(["influence", "rank", str(finished_run), "--row", "base"]) == BAD_INPUT
+    assert (
+        main(["influence", "rank", str(finished_run), "--method", "base"]) == BAD_INPUT
+    )
     assert "has no finished training of method base" in capsys.readouterr().err

@@ -8,8 +8,8 @@ from tiny import CONFIG, tiny
 
 from infaug.data.problem import load_splits
 from infaug.experiment.plan import settle
-from infaug.training.cell import Cell
-from infaug.training.rows import ROWS
+from infaug.training.methods import METHODS
+from infaug.training.state import Training
 from infaug.trust.predictions import check_predictions
 from infaug.trust.rank import ranked_view
 from infaug.trust.reload import Finished
@@ -23,7 +23,7 @@ def untrained(row: str, num_views: int) -> Finished:
     classifier = replace(CONFIG.classifier, views=num_views)
     config = settle(tiny(classifier=classifier), (1, 16, 16), CPU)
     splits = load_splits(config.data)
-    cell = Cell(ROWS[row], 0, splits, config, World(), CPU)
+    cell = Training(METHODS[row], 0, splits, config, World(), CPU)
     cell.classifier.eval().requires_grad_(False)
     return Finished(cell, splits, splits.trained_on(False)[0])
 

@@ -202,7 +202,7 @@ def score_on_test(sweep: Sweep, seeds: Sequence[int]) -> dict[str, Any]:
     tops, losses = [], []
     for seed in seeds:
         folder = RunFolder(Repeat(side="best", seed=seed).home(sweep.out))
-        training = finished_training(folder, sweep.how.row, seed)
+        training = finished_training(folder, sweep.how.method, seed)
         dtype = dtype_of(training.config.classifier.precision)
         network = training.classifier().to(device, dtype)
         found = evaluate(network, images.images, images.labels, dtype=dtype)

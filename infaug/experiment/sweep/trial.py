@@ -18,16 +18,16 @@ from typing import Any
 
 from infaug.config import RunConfig, to_dict
 from infaug.data.images import Source
-from infaug.experiment.cells import plan_cells
 from infaug.experiment.execute import run_planned
 from infaug.experiment.plan import settle
 from infaug.experiment.sweep.ledger import Progress
+from infaug.experiment.trainings import plan_trainings
 from infaug.precision import pick_device
 from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
 from infaug.record.steps import Interval, Metrics, StepInfo
 from infaug.record.store import GeneratorStore
-from infaug.training.rows import rows_of
+from infaug.training.methods import methods_of
 from infaug.training.services import Services
 from infaug.training.train import TrainingSpec
 from infaug.world import World
@@ -98,8 +98,8 @@ def run_trial(
 
 def planned(trial: Trial, config: RunConfig) -> list[TrainingSpec]:
     """The row's cell, and what it needs before it; none looks at test images."""
-    rows = rows_of(replace(config, rows=(trial.row,)))
-    cells = plan_cells(config, rows, [trial.seed])
+    rows = methods_of(replace(config, methods=(trial.row,)))
+    cells = plan_trainings(config, rows, [trial.seed])
     return [replace(cell, sees_test=False) for cell in cells]
 
 

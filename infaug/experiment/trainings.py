@@ -7,34 +7,34 @@ from typing import Any
 from torch import Tensor
 
 from infaug.config import RunConfig
-from infaug.experiment.tuning import choose, trial_config, trial_row, tuned_config
+from infaug.experiment.tuning import choose, trial_config, trial_method, tuned_config
 from infaug.record.folder import RunFolder
-from infaug.training.rows import FEATURES_OF, GENERATOR, POLICY_FROM, Row
+from infaug.training.methods import FEATURES_OF, GENERATOR, POLICY_FROM, Method
 from infaug.training.train import Inputs, TrainingSpec
 from infaug.training.views import base_of, refuse_unjudged
 
 
-def plan_cells(
-    config: RunConfig, rows: Iterable[Row], seeds: Iterable[int]
+def plan_trainings(
+    config: RunConfig, methods: Iterable[Method], seeds: Iterable[int]
 ) -> list[TrainingSpec]:
-    """All cells in the order in which they run: what one needs comes before it.
+    """All trainings in the order in which they run: what one needs comes before it.
 
     Raises:
-        ValueError: if a row does not go with the base or the settings.
+        ValueError: if a method does not go with the base or the settings.
     """
-    rows = _with_generator(list(rows), config)
-    for row in rows:
+    methods = _with_generator(list(methods), config)
+    for method in methods:
         # What cannot be is refused before the first.
-        base_of(row, config.rounds.base)
-        refuse_unjudged(row, config.estimator)
+        base_of(method, config.rounds.base)
+        refuse_unjudged(method, config.estimator)
     plan = []
     for seed in seeds:
-        tuned = [row for row in rows if row.is_tuned]
-        for row in rows:
-            if row in tuned[:1]:  # They choose from the same candidates.
+        tuned = [method for method in methods if method.is_tuned]
+        for method in methods:
+            if method in tuned[:1]:  # They choose from the same candidates.
                 plan += [
                     TrainingSpec(
-                        row=trial_row(candidate),
+                        method=trial_method(candidate),
                         seed=seed,
                         config=trial_config(config, candidate),
                         candidate=candidate,
@@ -42,28 +42,30 @@ def plan_cells(
                     )
                     for candidate in config.tuning.candidates
                 ]
-            plan.append(TrainingSpec(row=row, seed=seed, config=config))
+            plan.append(TrainingSpec(method=method, seed=seed, config=config))
     return plan
 
 
 def name_of(spec: TrainingSpec) -> tuple[str, int]:
     """What tells a training from the others of its plan: method and seed."""
-    return spec.row.name, spec.seed
+    return spec.method.name, spec.seed
 
 
 def needed_by(spec: TrainingSpec) -> set[tuple[str, int]]:
     """Names of the trainings that must be finished before this one can begin."""
-    row, config = spec.row, spec.config
+    method, config = spec.method, spec.config
     found = set()
-    if row.is_tuned:
-        found |= {trial_row(candidate).name for candidate in config.tuning.candidates}
-    if row.control is not None and config.rounds.s_val == "once":
-        found.add(row.control)
-    if row.generator == "final":
+    if method.is_tuned:
+        found |= {
+            trial_method(candidate).name for candidate in config.tuning.candidates
+        }
+    if method.control is not None and config.rounds.s_val == "once":
+        found.add(method.control)
+    if method.generator == "final":
         found.add("base_learned")
-    elif config.adversarial.fit != "none" and row.uses_generator:
+    elif config.adversarial.fit != "none" and method.uses_generator:
         found.add(GENERATOR.name)
-    if row.policy == "learned":
+    if method.policy == "learned":
         found.add(POLICY_FROM)
     if spec.fits_generator and config.adversarial.fit == "ragan":
         found.add(FEATURES_OF)
@@ -73,7 +75,7 @@ def needed_by(spec: TrainingSpec) -> set[tuple[str, int]]:
 def resolve(spec: TrainingSpec, folder: RunFolder) -> tuple[TrainingSpec, Inputs]:
     """The training as those before it decide, and what it takes from them."""
     notes: dict[str, Any] = {}
-    if spec.row.is_tuned:
+    if spec.method.is_tuned:
         trials = _trials(spec, folder)
         base, scores = choose(trials), ("selection_top1", "selection_loss")
         tried = {name: {s: trials[name][s] for s in scores} for name in trials}
@@ -90,20 +92,20 @@ def resolve(spec: TrainingSpec, folder: RunFolder) -> tuple[TrainingSpec, Inputs
 
 def _trials(spec: TrainingSpec, folder: RunFolder) -> dict[str, dict[str, Any]]:
     return {
-        candidate: folder.found(trial_row(candidate).name, spec.seed)
+        candidate: folder.found(trial_method(candidate).name, spec.seed)
         for candidate in spec.config.tuning.candidates
     }
 
 
-def _with_generator(rows: list[Row], config: RunConfig) -> list[Row]:
-    """The rows, and `generator` where G is fitted: first, or once F has features."""
+def _with_generator(methods: list[Method], config: RunConfig) -> list[Method]:
+    """The methods, and `generator` where G is fitted: first, or once F has features."""
     fit = config.adversarial.fit
-    if fit == "none" or not any(row.uses_generator for row in rows):
-        return rows
+    if fit == "none" or not any(method.uses_generator for method in methods):
+        return methods
     at = 0
     if fit == "ragan":
-        at = [row.name for row in rows].index(FEATURES_OF) + 1
-    return [*rows[:at], GENERATOR, *rows[at:]]
+        at = [method.name for method in methods].index(FEATURES_OF) + 1
+    return [*methods[:at], GENERATOR, *methods[at:]]
 
 
 State = dict[str, Tensor]
@@ -117,27 +119,27 @@ def _features_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
 
 
 def _driver_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
-    """The F that drives E of this row, where s_val is solved once."""
-    control = spec.row.control
+    """The F that drives E of this method, where s_val is solved once."""
+    control = spec.method.control
     if control is None or spec.config.rounds.s_val != "once":
         return None
     return folder.weights(control, spec.seed, "classifier")
 
 
 def _generator_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
-    """The G that a row begins with: that of `base_learned`, the fitted one, or none."""
-    row, seed = spec.row, spec.seed
-    if row.generator == "final":
+    """The G that a method begins with: `base_learned`'s, the fitted one, or none."""
+    method, seed = spec.method, spec.seed
+    if method.generator == "final":
         prefix = "generator."
         tensors = folder.weights("base_learned", seed, "transform").items()
         return {k.removeprefix(prefix): v for k, v in tensors if k.startswith(prefix)}
-    if row.uses_generator and spec.config.adversarial.fit != "none":
+    if method.uses_generator and spec.config.adversarial.fit != "none":
         return folder.weights(GENERATOR.name, seed, "generator")
     return None
 
 
 def _policy_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
     """The policy a training begins with: the learned one, or none for the uniform."""
-    if spec.row.policy != "learned":
+    if spec.method.policy != "learned":
         return None
     return folder.weights(POLICY_FROM, spec.seed, "policy")

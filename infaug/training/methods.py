@@ -1,7 +1,7 @@
-"""The rows of every table: what F trains on in each view.
+"""The methods of every table: what F trains on in each view.
 
-All rows have the same seeds, steps and number of views; they differ in what the views
-are, in how they count and in which images are labelled.
+All methods have the same seeds, steps and number of views; they differ in what the
+views are, in how they count and in which images are labelled.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ PolicyFrom = Literal["uniform", "online", "learned"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Method:
     """One way of training F.
 
     Attributes:
@@ -33,10 +33,10 @@ class Row:
         is_oracle: whether the training images are shifted as the test images are.
         generator: for random tau: G as it was initially, or as the paired
             `base_learned` run left it.
-        control: of a learned row: the row without the learned view, whose F drives E
-            where s_val is solved once.
-        signal: of a learned row: what teaches E and G, influence by s_val or one step
-            of F ahead.
+        control: of a learned method: the method without the learned view, whose F
+            drives E where s_val is solved once.
+        signal: of a learned method: what teaches E and G, influence by s_val or one
+            step of F ahead.
         is_reweighted: whether every view weighs by its influence.
         is_even: whether pooled influence images are half of what is trained on.
         is_late: whether target images join for the last quarter, as half of each batch,
@@ -63,9 +63,9 @@ class Row:
     stretches: bool = False
 
     def views_of(self, num: int) -> tuple[View, ...]:
-        """`num` views, the row's in turn, after the original if the loss asks for it.
+        """`num` views, the method's in turn; the original comes first for `mmel_soft`.
 
-        >>> ROWS["base_learned"].views_of(3)
+        >>> METHODS["base_learned"].views_of(3)
         ('base', 'base+learned', 'base')
         """
         repeated: list[View] = [self.views[k % len(self.views)] for k in range(num)]
@@ -75,7 +75,7 @@ class Row:
 
     @property
     def is_learned(self) -> bool:
-        """Whether E and G learn in this row."""
+        """Whether E and G learn in this method."""
         return any("learned" in view for view in self.views)
 
     @property
@@ -104,7 +104,7 @@ class Row:
 
     @property
     def learns_policy(self) -> bool:
-        """Whether the policy over operations is updated in this row."""
+        """Whether the policy over operations is updated in this method."""
         return self.policy == "online"
 
     @property
@@ -124,45 +124,45 @@ class Row:
 
 
 _USUAL = (
-    Row(name="none", views=("identity", "identity")),
-    Row(name="base", views=("base", "base")),
-    Row(name="base_tuned", views=("base", "base"), is_tuned=True),
-    Row(name="learned", views=("identity", "learned"), control="none"),
-    Row(name="base_learned", views=("base", "base+learned"), control="base"),
-    Row(
+    Method(name="none", views=("identity", "identity")),
+    Method(name="base", views=("base", "base")),
+    Method(name="base_tuned", views=("base", "base"), is_tuned=True),
+    Method(name="learned", views=("identity", "learned"), control="none"),
+    Method(name="base_learned", views=("base", "base+learned"), control="base"),
+    Method(
         name="base_random_initial",
         views=("base", "base+random"),
         generator="initial",
     ),
-    Row(name="base_random_final", views=("base", "base+random"), generator="final"),
-    Row(name="pooled", views=("base", "base"), is_pooled=True),
-    Row(
+    Method(name="base_random_final", views=("base", "base+random"), generator="final"),
+    Method(name="pooled", views=("base", "base"), is_pooled=True),
+    Method(
         name="pooled_learned",
         views=("base", "base+learned"),
         is_pooled=True,
         control="pooled",
     ),
-    Row(name="oracle", views=("base", "base"), is_oracle=True),
+    Method(name="oracle", views=("base", "base"), is_oracle=True),
 )
 
 # Other methods, in the same training. They are run where they are named.
 _SIBLINGS = (
-    Row(name="autoaugment", views=("base", "base"), adds="autoaugment:imagenet"),
-    Row(name="randaugment", views=("base", "base"), adds="randaugment:9"),
-    Row(name="trivial", views=("base", "base"), adds="trivial"),
-    Row(name="augmix", views=("base", "base"), adds="augmix:3"),
-    Row(name="mixup", views=("base", "base"), adds="mixup:0.2"),
-    Row(name="cutmix", views=("base", "base"), adds="cutmix:1"),
-    Row(name="erasing", views=("base", "base"), adds="erasing:0.5"),
-    Row(name="mmel_hard", views=("base", "base"), view_loss="mmel_hard"),
-    Row(name="mmel_soft", views=("base", "base"), view_loss="mmel_soft"),
-    Row(
+    Method(name="autoaugment", views=("base", "base"), adds="autoaugment:imagenet"),
+    Method(name="randaugment", views=("base", "base"), adds="randaugment:9"),
+    Method(name="trivial", views=("base", "base"), adds="trivial"),
+    Method(name="augmix", views=("base", "base"), adds="augmix:3"),
+    Method(name="mixup", views=("base", "base"), adds="mixup:0.2"),
+    Method(name="cutmix", views=("base", "base"), adds="cutmix:1"),
+    Method(name="erasing", views=("base", "base"), adds="erasing:0.5"),
+    Method(name="mmel_hard", views=("base", "base"), view_loss="mmel_hard"),
+    Method(name="mmel_soft", views=("base", "base"), view_loss="mmel_soft"),
+    Method(
         name="trivial_learned",
         views=("base", "base+learned"),
         adds="trivial",
         control="trivial",
     ),
-    Row(
+    Method(
         name="mixup_learned",
         views=("base", "base+learned"),
         adds="mixup:0.2",
@@ -172,8 +172,8 @@ _SIBLINGS = (
 
 # What else the influence images could be used for, in the same training.
 _NEIGHBOURS = (
-    Row(name="reweighted", views=("base", "base"), is_reweighted=True),
-    Row(
+    Method(name="reweighted", views=("base", "base"), is_reweighted=True),
+    Method(
         name="bilevel_learned",
         views=("base", "base+learned"),
         control="base",
@@ -185,27 +185,27 @@ _NEIGHBOURS = (
 # its views, so that the reward is theirs. A fresh F then trains on them, with the base
 # beside them or alone, and with or without the images that drove.
 _OPERATION_POLICIES = (
-    Row(name="uniform_policy", views=("base", "base+policy"), policy="uniform"),
-    Row(name="policy_online", views=("policy", "policy"), policy="online"),
-    Row(name="policy_learned", views=("base", "base+policy"), policy="learned"),
-    Row(name="uniform_alone", views=("policy", "policy"), policy="uniform"),
-    Row(name="policy_alone", views=("policy", "policy"), policy="learned"),
-    Row(name="pooled_even", views=("base", "base"), is_pooled=True, is_even=True),
-    Row(
+    Method(name="uniform_policy", views=("base", "base+policy"), policy="uniform"),
+    Method(name="policy_online", views=("policy", "policy"), policy="online"),
+    Method(name="policy_learned", views=("base", "base+policy"), policy="learned"),
+    Method(name="uniform_alone", views=("policy", "policy"), policy="uniform"),
+    Method(name="policy_alone", views=("policy", "policy"), policy="learned"),
+    Method(name="pooled_even", views=("base", "base"), is_pooled=True, is_even=True),
+    Method(
         name="pooled_uniform",
         views=("base", "base+policy"),
         is_pooled=True,
         is_even=True,
         policy="uniform",
     ),
-    Row(
+    Method(
         name="pooled_policy",
         views=("base", "base+policy"),
         is_pooled=True,
         is_even=True,
         policy="learned",
     ),
-    Row(
+    Method(
         name="pooled_policy_alone",
         views=("policy", "policy"),
         is_pooled=True,
@@ -218,19 +218,21 @@ POLICY_FROM = "policy_online"
 # What a sceptic would try with the same labels: recipes without a learned view, and the
 # learned view where target images join late.
 _RECIPES = (
-    Row(name="pooled_trivial", views=("base", "base"), adds="trivial", is_pooled=True),
-    Row(name="pooled_tuned", views=("base", "base"), is_pooled=True, is_tuned=True),
-    Row(
+    Method(
+        name="pooled_trivial", views=("base", "base"), adds="trivial", is_pooled=True
+    ),
+    Method(name="pooled_tuned", views=("base", "base"), is_pooled=True, is_tuned=True),
+    Method(
         name="pooled_stretched", views=("base", "base"), is_pooled=True, stretches=True
     ),
-    Row(
+    Method(
         name="even_tuned",
         views=("base", "base"),
         is_pooled=True,
         is_even=True,
         is_tuned=True,
     ),
-    Row(
+    Method(
         name="even_stretched",
         views=("base", "base"),
         is_pooled=True,
@@ -238,44 +240,45 @@ _RECIPES = (
         is_tuned=True,
         stretches=True,
     ),
-    Row(name="late", views=("base", "base"), is_late=True),
-    Row(
+    Method(name="late", views=("base", "base"), is_late=True),
+    Method(
         name="late_learned",
         views=("base", "base+learned"),
         control="late",
         is_late=True,
     ),
 )
-RECIPES = tuple(row.name for row in _RECIPES if not row.is_learned)
+RECIPES = tuple(method.name for method in _RECIPES if not method.is_learned)
 
-ROWS = {
-    row.name: row
-    for row in (*_USUAL, *_SIBLINGS, *_NEIGHBOURS, *_OPERATION_POLICIES, *_RECIPES)
+METHODS = {
+    method.name: method
+    for method in (*_USUAL, *_SIBLINGS, *_NEIGHBOURS, *_OPERATION_POLICIES, *_RECIPES)
 }
-USUAL = tuple(row.name for row in _USUAL)
-SIBLINGS = tuple(row.name for row in (*_SIBLINGS, *_NEIGHBOURS))
-NEIGHBOURS = tuple(row.name for row in _NEIGHBOURS)
+USUAL = tuple(method.name for method in _USUAL)
+SIBLINGS = tuple(method.name for method in (*_SIBLINGS, *_NEIGHBOURS))
+NEIGHBOURS = tuple(method.name for method in _NEIGHBOURS)
 
 # Those of the siblings that learn nothing.
-POLICIES = tuple(row.name for row in _SIBLINGS if not row.is_learned)
+POLICIES = tuple(method.name for method in _SIBLINGS if not method.is_learned)
 
 # Whatever does without our learned view: controls wherever they were run.
 RIVALS = (*POLICIES, *NEIGHBOURS, *RECIPES)
 
-# Not a row of the table: where a seed's G is fitted adversarially, before the rows.
-GENERATOR = Row(name="generator", views=("identity", "identity"))
+# Not a method of the table: where a seed's G is fitted adversarially, before the
+# methods.
+GENERATOR = Method(name="generator", views=("identity", "identity"))
 
 # The random-tau control is the better of these two, chosen on the selection split.
 RANDOM = "base_random"
-RANDOM_ROWS = ("base_random_initial", "base_random_final")
+RANDOM_METHODS = ("base_random_initial", "base_random_final")
 
-# The row whose F shows its features to a critic; G is fitted after it.
+# The method whose F shows its features to a critic; G is fitted after it.
 FEATURES_OF = "base"
 
 _LEARNED = ("base_learned", "pooled_learned")
 _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
     "none": _LEARNED,
-    "quick": ("base", "base_learned", *RANDOM_ROWS, "pooled", "pooled_learned"),
+    "quick": ("base", "base_learned", *RANDOM_METHODS, "pooled", "pooled_learned"),
     "full": USUAL,
 }
 
@@ -295,17 +298,17 @@ ANSWERS: tuple[tuple[str, ...], ...] = (
 )
 
 
-def rows_of(config: RunConfig) -> list[Row]:
-    """The rows that are run, in an order that has G and F ready where they are needed.
+def methods_of(config: RunConfig) -> list[Method]:
+    """The methods that are run; what another one needs comes before it.
 
     Controls whose F drives E, or whose features a critic sees, are run in any case. The
     oracle is among all of them only where use differs from training by a shift that is
     known.
 
     Raises:
-        ValueError: if `config.rows` names a row that there is not.
+        ValueError: if `config.methods` names a method that there is not.
     """
-    if config.rows:
+    if config.methods:
         wanted = _named(config)
     else:
         assert config.controls != "auto", "settled by the run"
@@ -315,28 +318,28 @@ def rows_of(config: RunConfig) -> list[Row]:
         if config.estimator.generator_learning_rate == 0:
             wanted -= {"base_random_final"}  # It would equal base_random_initial.
     if config.rounds.s_val == "once":
-        wanted |= {ROWS[name].control or name for name in wanted}
+        wanted |= {METHODS[name].control or name for name in wanted}
     if config.adversarial.fit == "ragan":
         wanted.add(FEATURES_OF)
-    return [row for row in ROWS.values() if row.name in wanted]
+    return [method for method in METHODS.values() if method.name in wanted]
 
 
 def _named(config: RunConfig) -> set[str]:
-    names = set(config.rows)
+    names = set(config.methods)
     if RANDOM in names:
-        names = names - {RANDOM} | set(RANDOM_ROWS)
-    if unknown := names - set(ROWS):
+        names = names - {RANDOM} | set(RANDOM_METHODS)
+    if unknown := names - set(METHODS):
         raise ValueError(
-            f"rows: there is no row {sorted(unknown)[0]!r}: choose among "
-            f"{', '.join(ROWS)}, {RANDOM}"
+            f"methods: there is no method {sorted(unknown)[0]!r}: choose among "
+            f"{', '.join(METHODS)}, {RANDOM}"
         )
     if "oracle" in names and not config.data.shift.divides_use_from_training:
         raise ValueError(
-            "rows: the oracle trains on images shifted as the test images are: set "
+            "methods: the oracle trains on images shifted as the test images are: set "
             "--data.shift, or leave the oracle out"
         )
-    if any(ROWS[name].generator == "final" for name in names):
+    if any(METHODS[name].generator == "final" for name in names):
         names.add("base_learned")
-    if any(ROWS[name].policy == "learned" for name in names):
+    if any(METHODS[name].policy == "learned" for name in names):
         names.add(POLICY_FROM)
     return names

@@ -1,4 +1,4 @@
-"""One cell of a table: a row, a seed, and the whole state of its training."""
+"""One training of a table: a method, a seed, and the whole state of its training."""
 
 import copy
 from collections.abc import Mapping
@@ -31,33 +31,34 @@ from infaug.state import (
     load_learning_state,
     under,
 )
-from infaug.training.rows import ROWS, Row
-from infaug.training.views import CellViews
+from infaug.training.methods import METHODS, Method
+from infaug.training.views import TrainingViews
 from infaug.types import Views
 from infaug.world import World
 
 
-class Cell:
+class Training:
     """F, E, G, their optimizers and S, and the batches they see.
 
-    The initial state is a function of the config, the seed and the image shape: rows of
-    one seed begin with the same F and the same G, and draw the same base augmentation.
+    The initial state is a function of the config, the seed and the image shape: methods
+    of one seed begin with the same F and the same G, and draw the same base
+    augmentation.
 
     Args:
-        row: what F trains on.
-        seed: repetition; paired across rows.
+        method: what F trains on.
+        seed: repetition; paired across methods.
         splits: the images.
         config: settled.
         world: who shares the batches.
         device: where everything lies.
-        generator: state of the G the cell begins with; None for a random one.
+        generator: state of the G the training begins with; None for a random one.
         driver: state of the F that drives E where s_val is solved once.
-        policy: state of the policy the cell begins with; None for the uniform one.
+        policy: state of the policy the training begins with; None for the uniform one.
     """
 
     def __init__(
         self,
-        row: Row,
+        method: Method,
         seed: int,
         splits: Splits,
         config: RunConfig,
@@ -67,9 +68,9 @@ class Cell:
         driver: Mapping[str, Tensor] | None = None,
         policy: Mapping[str, Tensor] | None = None,
     ):
-        self.row, self.seed, self.config, self.world = row, seed, config, world
+        self.method, self.seed, self.config, self.world = method, seed, config, world
         self.device, self.dtype = device, dtype_of(config.classifier.precision)
-        train = _trained_on(row, splits, config.data.shift)
+        train = _trained_on(method, splits, config.data.shift)
         self.train = train.to(device)
         self.influence = splits.influence
         self.num_classes = splits.num_classes
@@ -78,7 +79,7 @@ class Cell:
         self.classifier = build_classifier(
             settings.network, channels, splits.num_classes, seed
         )
-        self.classifier.is_stretched = row.stretches
+        self.classifier.is_stretched = method.stretches
         self.classifier.normalise_by(to_float(sample(train).images))
         if isinstance(self.classifier, Backbone):
             begin_backbone(self.classifier, settings)
@@ -100,7 +101,7 @@ class Cell:
         self.average = copy.deepcopy(self.classifier) if settings.ema else None
         if settings.compile:
             self.classifier.compile()
-        self.loss_of_views = loss_of_views(row.view_loss, settings.mmel_lambda)
+        self.loss_of_views = loss_of_views(method.view_loss, settings.mmel_lambda)
         self.optimizers: dict[str, Optimizer] = {
             "classifier": optimizer_of_classifier(self.classifier, settings),
             "transform": optimizer_of_transform(self.transform, config.estimator),
@@ -113,31 +114,32 @@ class Cell:
         # F at a snapshot whose S has not been adopted yet.
         self.frozen: ImageClassifier | None = None
         self.judged_by = config.influence
-        if row.is_reweighted:
+        if method.is_reweighted:
             # Images that are there cannot be made extreme: the influence as it is.
             self.judged_by = replace(config.influence, objective="raw")
-        late = _pooled_evenly(splits).to(device) if row.is_late else None
-        self.views = CellViews(
-            row, seed, self.train, self.transform, self.policy, config, world, device,
+        late = _pooled_evenly(splits).to(device) if method.is_late else None
+        self.views = TrainingViews(
+            method, seed, self.train, self.transform, self.policy, config, world,
+            device,
             late,
         )  # fmt: skip
         self.cleared_until = 0
-        self.augments = self.views.augments_of(row)
+        self.augments = self.views.augments_of(method)
         self.seen = self.augments  # What F has been trained on.
         self.initial: Mapping[str, Tensor] | None = None
         if driver is not None:
             self._be_driven_by(driver)
 
     def _be_driven_by(self, driver: Mapping[str, Tensor]) -> None:
-        """Take the control row's F in place of the initial one, which is put aside."""
-        assert self.row.control is not None, "only learned rows are driven"
+        """Take the control's F in place of the initial one, which is put aside."""
+        assert self.method.control is not None, "only learned methods are driven"
         state = self.classifier.state_dict()
         self.initial = {k: v.detach().clone() for k, v in state.items()}
         self.classifier.load_state_dict(driver)
-        self.seen = self.views.augments_of(ROWS[self.row.control])
+        self.seen = self.views.augments_of(METHODS[self.method.control])
 
     def begin_classifier(self) -> None:
-        """From here on F trains on this row's views; a driver gives way to a new F."""
+        """From here on F trains on its own views; a driver gives way to a new F."""
         self.seen = self.augments
         if self.initial is not None:
             self.classifier.load_state_dict(self.initial)
@@ -164,10 +166,10 @@ class Cell:
     def scores_of_views(self) -> Scores:
         """What E minimises from now on; F, in evaluation mode, and S stand still."""
         config, influence = self.config, self.influence.to(self.device)
-        if self.row.learns_policy and config.policy.signal == "network":
+        if self.method.learns_policy and config.policy.signal == "network":
             floor = config.influence.norm_floor
             return NetworkScores(self.classifier, influence, norm_floor=floor)
-        if not self.row.looks_ahead:
+        if not self.method.looks_ahead:
             precision = config.classifier.precision
             return InfluenceScores(
                 self.classifier, self.s_val, config.influence, precision
@@ -198,11 +200,11 @@ class Cell:
 
     @property
     def _learning(self) -> dict[str, nn.Module]:
-        """The networks that learn in this row, by the names of their optimizers."""
+        """The networks that learn in this method, by the names of their optimizers."""
         networks: dict[str, nn.Module] = {"classifier": self.classifier}
-        if self.row.is_learned:
+        if self.method.is_learned:
             networks["transform"] = self.transform
-        if self.row.learns_policy:
+        if self.method.learns_policy:
             networks["policy"] = self.policy
         return networks
 
@@ -231,21 +233,23 @@ class Cell:
             self.frozen.load_state_dict(frozen)
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
-        """What is kept of a finished cell, by file."""
+        """What is kept of a finished training, by file."""
         kept = {"classifier": self.evaluated.state_dict()}
-        if self.row.is_learned:
+        if self.method.is_learned:
             kept["transform"] = self.transform.state_dict()
-        if self.row.policy is not None:
+        if self.method.policy is not None:
             kept["policy"] = self.policy.state_dict()
         return kept
 
 
-def _trained_on(row: Row, splits: Splits, shift: ShiftConfig) -> Labelled | OnDisk:
-    if row.is_even:
+def _trained_on(
+    method: Method, splits: Splits, shift: ShiftConfig
+) -> Labelled | OnDisk:
+    if method.is_even:
         return _pooled_evenly(splits)
-    if row.is_pooled:
+    if method.is_pooled:
         return splits.pooled
-    if row.is_oracle:
+    if method.is_oracle:
         assert isinstance(splits.train, Labelled), "a stream is not shifted"
         return replace(splits.train, images=apply_shift(splits.train.images, shift))
     return splits.train

@@ -7,11 +7,11 @@ from tiny import CONFIG
 
 from infaug.data.problem import load_splits
 from infaug.data.shift import apply_shift
-from infaug.experiment.cells import plan_cells
+from infaug.experiment.trainings import plan_trainings
 from infaug.training.alternation import classify, estimate, refresh, teach_policy
-from infaug.training.cell import Cell
+from infaug.training.methods import METHODS
 from infaug.training.refresher import build_refresher
-from infaug.training.rows import ROWS
+from infaug.training.state import Training
 from infaug.world import World
 
 CPU = torch.device("cpu")
@@ -22,8 +22,8 @@ def splits():
     return load_splits(CONFIG.data)
 
 
-def cell_of(row: str, splits, seed: int = 0) -> Cell:
-    return Cell(ROWS[row], seed, splits, settled(CONFIG), World(), CPU)
+def cell_of(row: str, splits, seed: int = 0) -> Training:
+    return Training(METHODS[row], seed, splits, settled(CONFIG), World(), CPU)
 
 
 def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_view(
@@ -39,7 +39,7 @@ def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_vie
 def test_more_views_are_those_of_the_row_in_turn(splits):
     config = settled(CONFIG)
     config = replace(config, classifier=replace(config.classifier, views=4))
-    cell = Cell(ROWS["base_learned"], 0, splits, config, World(), CPU)
+    cell = Training(METHODS["base_learned"], 0, splits, config, World(), CPU)
     more, two = cell.views_at(3), cell_of("base_learned", splits).views_at(3)
     assert more.x.shape[1] == len(cell.augments) == 4
     assert more.x[:, :2].equal(two.x)
@@ -70,7 +70,7 @@ def test_e_learns_on_whole_images_whatever_the_base_mixes(splits):
 def test_of_several_draws_a_mixed_view_is_chosen_before_it_is_mixed(splits):
     config = settled(CONFIG)
     config = replace(config, estimator=replace(config.estimator, candidates=2))
-    cell = Cell(ROWS["mixup_learned"], 0, splits, config, World(), CPU)
+    cell = Training(METHODS["mixup_learned"], 0, splits, config, World(), CPU)
     asked = []
 
     def judge(x, y):
@@ -97,7 +97,9 @@ def test_mmel_soft_sees_the_original_first(splits):
 def test_a_row_that_does_not_go_with_a_mixing_base_is_refused(row, message):
     rounds = replace(CONFIG.rounds, base="affine+mixup:0.2")
     with pytest.raises(ValueError, match=message):
-        plan_cells(replace(CONFIG, rounds=rounds), [ROWS["base"], ROWS[row]], [0])
+        plan_trainings(
+            replace(CONFIG, rounds=rounds), [METHODS["base"], METHODS[row]], [0]
+        )
 
 
 def test_seeds_begin_with_other_networks(splits):
@@ -137,14 +139,14 @@ def test_the_oracle_trains_on_images_shifted_as_the_test_images_are(splits):
     "row", ["base", "base_learned", "reweighted", "bilevel_learned", "policy_online"]
 )
 def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
-    def go_on(cell: Cell) -> dict[str, torch.Tensor]:
+    def go_on(cell: Training) -> dict[str, torch.Tensor]:
         list(classify(cell, 1, range(4), splits.selection))
-        if cell.row.solves_s_val(cell.config):
+        if cell.method.solves_s_val(cell.config):
             refresher = build_refresher(cell, splits.influence, None)
             list(refresh(cell, 1, range(1), refresher))
-        if cell.row.is_learned:
+        if cell.method.is_learned:
             list(estimate(cell, 1, range(3)))
-        if cell.row.learns_policy:
+        if cell.method.learns_policy:
             list(teach_policy(cell, 1, range(3)))
         return {k: v.clone() for k, v in cell.tensors().items()}
 
@@ -164,8 +166,8 @@ def test_random_tau_can_go_through_a_given_generator(splits):
         learned.transform.generator.linear.weight.add_(1)
     state = learned.transform.generator.state_dict()
     config = settled(CONFIG)
-    row = ROWS["base_random_final"]
-    control = Cell(row, 0, splits, config, World(), CPU, generator=state)
+    row = METHODS["base_random_final"]
+    control = Training(row, 0, splits, config, World(), CPU, generator=state)
     assert control.transform.generator.linear.weight.equal(state["linear.weight"])
 
 
@@ -174,7 +176,7 @@ def test_a_compiled_f_learns_what_a_plain_one_does_through_a_whole_round(splits)
     def learned(compiled: bool) -> dict[str, torch.Tensor]:
         settings = replace(CONFIG.classifier, compile=compiled)
         config = settled(replace(CONFIG, classifier=settings))
-        cell = Cell(ROWS["base_learned"], 0, splits, config, World(), CPU)
+        cell = Training(METHODS["base_learned"], 0, splits, config, World(), CPU)
         list(classify(cell, 0, range(3), splits.selection))
         refresher = build_refresher(cell, splits.influence, None)
         list(refresh(cell, 0, range(1), refresher))

@@ -3,14 +3,14 @@ from dataclasses import replace
 import pytest
 
 from infaug.config import DataConfig, RunConfig, ShiftConfig
-from infaug.training.rows import (
+from infaug.training.methods import (
+    METHODS,
     NEIGHBOURS,
     POLICIES,
     POLICY_FROM,
-    RANDOM_ROWS,
-    ROWS,
+    RANDOM_METHODS,
     SIBLINGS,
-    rows_of,
+    methods_of,
 )
 
 SHIFTED = DataConfig(shift=ShiftConfig(rotate_deg=40))
@@ -18,7 +18,7 @@ BOTH = replace(SHIFTED, shift=ShiftConfig(rotate_deg=40, splits=("train", "test"
 
 
 def names(config: RunConfig) -> list[str]:
-    return [row.name for row in rows_of(config)]
+    return [row.name for row in methods_of(config)]
 
 
 def test_full_controls_tune_the_base_and_have_an_oracle_only_where_use_is_shifted():
@@ -35,20 +35,20 @@ def test_quick_controls_are_the_closest_ones():
 
 
 def test_named_rows_are_run_whatever_the_controls_with_the_one_they_need():
-    config = RunConfig(controls="full", rows=("base_random_final", "none"))
+    config = RunConfig(controls="full", methods=("base_random_final", "none"))
     assert names(config) == ["none", "base_learned", "base_random_final"]
 
 
 @pytest.mark.parametrize("controls", ["full", "quick", "none"])
 def test_other_methods_are_run_only_where_they_are_named(controls):
     assert not set(SIBLINGS) & set(names(RunConfig(controls=controls, data=SHIFTED)))
-    named = RunConfig(controls=controls, rows=("mixup", "trivial_learned"))
+    named = RunConfig(controls=controls, methods=("mixup", "trivial_learned"))
     assert names(named) == ["mixup", "trivial_learned"]
 
 
 def test_a_method_s_learned_row_follows_the_row_without_e_where_s_val_is_solved_once():
     once = replace(RunConfig().rounds, s_val="once")
-    config = RunConfig(rows=("trivial_learned", "mixup_learned"), rounds=once)
+    config = RunConfig(methods=("trivial_learned", "mixup_learned"), rounds=once)
     assert names(config) == ["trivial", "mixup", "trivial_learned", "mixup_learned"]
 
 
@@ -56,41 +56,44 @@ def test_the_policies_are_the_methods_that_learn_nothing():
     assert {"mixup", "cutmix", "trivial", "mmel_soft", "augmix"} < set(POLICIES)
     learned = set(SIBLINGS) - set(POLICIES) - set(NEIGHBOURS)
     assert learned == {"trivial_learned", "mixup_learned"}
-    assert all(ROWS[name].control in POLICIES for name in learned)
+    assert all(METHODS[name].control in POLICIES for name in learned)
 
 
 def test_neighbours_use_influence_images_otherwise_each_with_what_it_needs():
-    reweighted, bilevel = (ROWS[name] for name in NEIGHBOURS)
+    reweighted, bilevel = (METHODS[name] for name in NEIGHBOURS)
     assert reweighted.solves_s_val(RunConfig())
     assert not reweighted.is_learned
     assert bilevel.is_learned
     assert not bilevel.solves_s_val(RunConfig())
     assert all(
-        ROWS[n].solves_s_val(RunConfig())
-        == (ROWS[n].is_learned or ROWS[n].learns_policy)
-        for n in set(ROWS) - set(NEIGHBOURS)
+        METHODS[n].solves_s_val(RunConfig())
+        == (METHODS[n].is_learned or METHODS[n].learns_policy)
+        for n in set(METHODS) - set(NEIGHBOURS)
     )
 
 
 @pytest.mark.parametrize(
-    ("row", "message"), [("bass", "no row 'bass'"), ("oracle", "the oracle")]
+    ("row", "message"), [("bass", "no method 'bass'"), ("oracle", "the oracle")]
 )
 def test_rows_that_cannot_be_run_are_refused(row, message):
     with pytest.raises(ValueError, match=message):
-        rows_of(RunConfig(rows=(row,)))
+        methods_of(RunConfig(methods=(row,)))
 
 
 def test_base_random_names_both_of_its_parts():
-    named = names(RunConfig(rows=("base", "base_random")))
+    named = names(RunConfig(methods=("base", "base_random")))
     # The second takes the G that base_learned leaves.
-    assert set(named) == {"base", *RANDOM_ROWS, "base_learned"}
+    assert set(named) == {"base", *RANDOM_METHODS, "base_learned"}
 
 
 def test_a_learned_policy_comes_after_the_training_that_learns_it():
-    assert names(RunConfig(rows=("pooled_policy",))) == [POLICY_FROM, "pooled_policy"]
+    assert names(RunConfig(methods=("pooled_policy",))) == [
+        POLICY_FROM,
+        "pooled_policy",
+    ]
 
 
 def test_no_method_trains_on_the_images_that_drive_its_policy():
-    drivers = [row for row in ROWS.values() if row.learns_policy]
+    drivers = [row for row in METHODS.values() if row.learns_policy]
     assert drivers
     assert not any(row.is_pooled for row in drivers)
