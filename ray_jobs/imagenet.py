@@ -21,6 +21,9 @@ through F in more pieces; the batch stays. `--methods base base_learned base_tun
 controls. Cost: two rows of 270 epochs with two views are about 1,080 epochs of plain
 training.
 
+`--recipe a3 | vit_small` trains F as timm's A3 does, or a ViT-S; see
+`infaug/config/recipes.py` for sources and differences.
+
 `--smoke` takes scikit-learn's digits, drawn large, unless --data is given. A pool
 solves for s_val, and the run is killed where it begins to learn, and continued.
 """
@@ -43,43 +46,29 @@ from infaug.cluster.forecast import (
     forecast,
 )
 from infaug.config import (
-    AdversarialConfig,
-    ClassifierConfig,
     DataConfig,
-    EstimatorConfig,
     RoundsConfig,
     RunConfig,
     in_mode,
 )
+from infaug.config.recipes import in_recipe
 from infaug.data.digits import digits
 from infaug.data.download import write_parquet
 from infaug.record.folder import RunFolder
 
-EPOCHS = 270
-BATCH = 4096
 INFLUENCE = 50_000
-STEPS_AN_EPOCH = 299  # of 1,226,167 images, those that neither drive nor choose
+IMAGES = 1_226_167  # those that neither drive nor choose
 
-CONFIG = in_mode(
-    RunConfig(
-        data=DataConfig(
-            source="imagenet", target=55_000, influence_share=10 / 11, image_size=224,
-            mode="RGB",
-        ),
-        classifier=ClassifierConfig(
-            network="resnet50", batch_size=BATCH, batch_groups=128, optimizer="sgd",
-            learning_rate=0.1 * BATCH / 256, schedule="steps", warmup=5 / EPOCHS,
-        ),
-        adversarial=AdversarialConfig(batch_size=128),
-        estimator=EstimatorConfig(batch_size=128),
-        rounds=RoundsConfig(
-            rounds=EPOCHS, classifier_steps=STEPS_AN_EPOCH, estimator_steps=20
-        ),
-        methods=("base", "base_learned"),
-        seeds=1,
+BEGIN = RunConfig(
+    data=DataConfig(
+        source="imagenet", target=55_000, influence_share=10 / 11, image_size=224,
+        mode="RGB",
     ),
-    "cvpr",
+    rounds=RoundsConfig(estimator_steps=20),
+    methods=("base", "base_learned"),
+    seeds=1,
 )  # fmt: skip
+CONFIG = in_recipe(in_mode(BEGIN, "cvpr"), "cvpr", IMAGES)
 SMOKE = replace(
     CONFIG,
     data=replace(
@@ -119,7 +108,13 @@ class Digits:
 
 def main() -> int:
     """The job; a smoke test without --data makes its own."""
-    smoke, argv = SMOKE, sys.argv
+    smoke, argv, config = SMOKE, sys.argv, CONFIG
+    if recipe := value_of("--recipe", argv):
+        try:
+            config = in_recipe(CONFIG, recipe, IMAGES)
+        except ValueError as error:
+            sys.exit(str(error))
+        sys.argv = argv = without("--recipe", argv)
     if "--smoke" in argv and not any(word.startswith("--data") for word in argv):
         file, images = SMOKE_DATA / "train.parquet", Digits()
         if not file.exists():
@@ -129,9 +124,9 @@ def main() -> int:
         begin_and_kill(Path(value_of("--out", argv) or "runs/imagenet"))
     if "--plan" in argv and "--smoke" not in argv:
         for machines in (EIGHT_A100, SPOT_A10G, ONE_A10G):
-            found = forecast(CONFIG, machines, INFLUENCE, Network())
+            found = forecast(config, machines, INFLUENCE, Network())
             print(*describe(machines, found), sep="\n", flush=True)
-    return job(CONFIG, "runs/imagenet", smoke, smoke_pool="1")
+    return job(config, "runs/imagenet", smoke, smoke_pool="1")
 
 
 def begin_and_kill(out: Path) -> None:
@@ -150,6 +145,12 @@ def value_of(flag: str, argv: list[str]) -> str | None:
     """What a command line gives a flag, as `--flag value` or `--flag=value`."""
     words = [part for word in argv for part in word.split("=", 1)]
     return words[words.index(flag) + 1] if flag in words else None
+
+
+def without(flag: str, argv: list[str]) -> list[str]:
+    """A command line less a flag and its value."""
+    at = next(n for n, word in enumerate(argv) if word.split("=")[0] == flag)
+    return argv[:at] + argv[at + (1 if "=" in argv[at] else 2) :]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,9 @@ import torch
 from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
+from infaug.augment.base import build_base, build_mixer
+from infaug.config import RunConfig
+from infaug.config.recipes import RECIPES, in_recipe
 from infaug.data.download import write_parquet
 from infaug.experiment.sweep.changes import check_space
 
@@ -177,3 +180,19 @@ def test_the_compare_job_smokes_on_one_problem_and_says_what_is_not_run(
 def test_the_spaces_of_the_sweep_job_can_be_searched(name):
     problem = runpy.run_path(str(JOBS / "sweep.py"))["PROBLEMS"][name]
     check_space(problem.space, problem.config)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_trains_its_epochs_and_damps_as_much_as_it_decays(name):
+    images = 1_226_167
+    config = in_recipe(RunConfig(), name, images)
+    settings, rounds = config.classifier, config.rounds
+    epochs = {"cvpr": 270, "a3": 100, "vit_small": 90}[name]
+    steps = rounds.rounds * rounds.classifier_steps
+    assert steps * settings.batch_size / images == pytest.approx(epochs, rel=0.01)
+    assert config.influence.damping >= settings.weight_decay
+    if name != "cvpr":
+        build_base(rounds.base)
+        assert build_mixer(rounds.base) is not None
+    with pytest.raises(ValueError, match=r"no recipe 'a4'.*cvpr, a3, vit_small"):
+        in_recipe(config, "a4", images)

@@ -86,11 +86,12 @@ def fit_classifier(
     """
     classifier.train()
     guard = Guard()
-    parts = min(config.microbatches, len(world.share(config.batch_groups)))
+    parts = max(config.microbatches, classifier.parts_that_fit)
+    parts = min(parts, len(world.share(config.batch_groups)))
     for step in steps:
         rate = peak_rate(config) * share_of_peak(step, num_steps, config)
         set_rates(optimizer, *(rate for _ in optimizer.param_groups))
-        views = views_at(step)
+        views = _views(views_at, step)
         loss, norm, parts = fitting_step(
             classifier, optimizer, views, config, world, guard, parts, loss_of
         )
@@ -103,6 +104,25 @@ def fit_classifier(
         yield step, metrics
         if step == steps[-1]:
             dict(metrics)  # Refuses what was not finite, if nobody looked.
+
+
+def _views(views_at: Callable[[int], Views], step: int) -> Views:
+    """The views of a step, a second time if memory was in pieces the first time.
+
+    Raises:
+        ValueError: if they do not fit into GPU memory.
+    """
+    for is_last in (False, True):
+        try:
+            return views_at(step)
+        except torch.OutOfMemoryError as error:
+            if is_last:
+                raise ValueError(
+                    "GPU memory is too small for the views of a batch: lower "
+                    "--classifier.batch-size or --classifier.views, or use more workers"
+                ) from error
+        torch.cuda.empty_cache()
+    raise AssertionError("returned or raised")
 
 
 def share_of_peak(step: int, num_steps: int, config: ClassifierConfig) -> float:
@@ -153,7 +173,7 @@ def fitting_step(
                     f"{len(views.y) // parts} images at a time: raise "
                     "--classifier.batch-groups or lower --classifier.batch-size"
                 ) from error
-            parts = min(2 * parts, num_groups)
+            parts = classifier.parts_that_fit = min(2 * parts, num_groups)
             warnings.warn(
                 f"out of GPU memory: each worker's part of a batch goes through F in "
                 f"{parts} parts from here on (--classifier.microbatches {parts}); the "

@@ -29,6 +29,8 @@ class ImageClassifier(nn.Module):
     def __init__(self, body: nn.Module, num_features: int, num_classes: int, channels):
         super().__init__()
         self.is_stretched = False
+        # Parts in which a batch has been found to fit into a GPU's memory.
+        self.parts_that_fit = 1
         self.body = body
         self.head = nn.Linear(num_features, num_classes)
         self.register_buffer("mean", torch.full((channels, 1, 1), 0.5))

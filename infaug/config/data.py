@@ -123,6 +123,10 @@ class DataConfig:
     """Seed of the splits; the k-th repetition draws them with seed + k."""
     image_size: int | None = None
     """Resize to this square, pixels. None: as they are; chosen where they differ."""
+    centre_crop: float = 1.0
+    """Side of the centre square that `image_size` scales, as a share of the shorter
+    side; published numbers on ImageNet evaluate 0.875 of it. A stream's random crops
+    are cut from the whole image."""
     mode: Literal["auto", "L", "RGB"] = "auto"
     """Grey (L) or colour (RGB). auto: as they are; chosen where they differ."""
     pixel_bits: int | None = None
@@ -186,6 +190,12 @@ class DataConfig:
         if self.pixel_bits is not None:
             bits = self.pixel_bits
             require(8 <= bits <= 32, "data.pixel_bits", "must lie in 8..32", bits)
+        crop = self.centre_crop
+        require(0 < crop <= 1, "data.centre_crop", "must lie in (0, 1]", crop)
+        require(
+            crop == 1 or self.image_size is not None,
+            "data.centre_crop", "needs data.image_size", crop,
+        )  # fmt: skip
         if self.image_size is not None:
             size = self.image_size
             require(size >= 8, "data.image_size", "must be >= 8 pixels", size)

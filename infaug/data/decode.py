@@ -60,6 +60,15 @@ class Decoded(NamedTuple):
     """Of each image: its file, or file and row."""
 
 
+def centre(image: Image.Image, size: tuple[int, int], share: float) -> Image.Image:
+    """The middle of an image, as large as `size`'s proportions allow or a share of it.
+
+    Scaled to `size` (width, height), bilinearly with antialiasing.
+    """
+    border = (1 - share) / 2
+    return ImageOps.fit(image, size, Image.Resampling.BILINEAR, bleed=border)
+
+
 class Decoder:
     """Decodes images and holds all it has ever seen to one size and one mode.
 
@@ -108,7 +117,7 @@ class Decoder:
     def _conform(self, image: Image.Image) -> Image.Image:
         size = self.config.image_size
         if size is not None and image.mode in ("L", "RGB"):
-            image = ImageOps.fit(image, (size, size), Image.Resampling.BILINEAR)
+            image = centre(image, (size, size), self.config.centre_crop)
         return image
 
     def _note_bad(self, name: str, reason: str) -> None:

@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from infaug.cores import usable_cores
-from infaug.data.decode import Encoded, channels_first, open_image
+from infaug.data.decode import Encoded, centre, channels_first, open_image
 from infaug.data.parquet import RowGroup, read_items
 from infaug.randomness import Purpose, generator
 
@@ -80,6 +80,7 @@ class Reader:
     mode: str
     """L or RGB."""
     pixel_bits: int | None = None
+    centre_crop: float = 1.0
     class_names: tuple[str, ...] | None = None
     """None if labels are bare numbers."""
 
@@ -127,7 +128,7 @@ class Reader:
         cut = [
             _random(image, self.size, *row)
             if crop == "random"
-            else ImageOps.fit(image, square, Image.Resampling.BILINEAR)
+            else centre(image, square, self.centre_crop)
             for crop, row in zip(crops, numbers.tolist(), strict=True)
         ]
         return torch.from_numpy(np.stack([channels_first(each) for each in cut]))

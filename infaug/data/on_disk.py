@@ -150,6 +150,7 @@ def open_on_disk(
         size=config.image_size,
         mode="RGB" if config.mode == "auto" else config.mode,
         pixel_bits=config.pixel_bits,
+        centre_crop=config.centre_crop,
         class_names=class_names,
     )
     names = class_names or tuple(str(label) for label in labels.unique().tolist())

@@ -20,8 +20,9 @@ from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
 from infaug.config import RunConfig, from_dict, to_dict
+from infaug.cores import usable_cores
 from infaug.count_range import CountRange
-from infaug.data.loader import Loader
+from infaug.data.loader import Loader, ThreadLoader
 from infaug.distributed.capacity import (
     Fallback,
     await_capacity,
@@ -200,6 +201,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     if Path(job["here"]).is_dir():
         os.chdir(job["here"])
     world, context = World.joined(), ray.train.get_context()
+    cores = usable_cores() // context.get_local_world_size()
     leaving = Leaving(world)
     if context.get_local_rank() == 0:
         watch_node(drain_this_node)
@@ -212,7 +214,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             shown=job["shown"],
             services=Services(
                 solver=job["solver"],
-                loader=job["loader"],
+                loader=job["loader"] or ThreadLoader(max(cores, 1)),
                 writers=[RayMetrics(context.get_world_rank())],
                 is_leaving=leaving,
             ),

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from infaug.classify.network import ImageClassifier
 from infaug.config import DataConfig
 from infaug.data.dataset import to_float
-from infaug.data.decode import Encoded, channels_first, open_image
+from infaug.data.decode import Encoded, centre, channels_first, open_image
 from infaug.experiment.finished import choose_classifier
 from infaug.export.artefact import CARD, load_classifier, read_card
 from infaug.record.folder import RunFolder
@@ -44,8 +43,9 @@ class Model:
         """
         channels, height, width = self.image_shape
         image = open_image(item, "L" if channels == 1 else "RGB", self.data.pixel_bits)
-        if image.size != (width, height):
-            image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+        share = self.data.centre_crop
+        if image.size != (width, height) or share < 1:
+            image = centre(image, (width, height), share)
         return torch.tensor(channels_first(image))
 
     @torch.inference_mode()

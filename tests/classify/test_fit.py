@@ -1,4 +1,5 @@
 import copy
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 
@@ -210,15 +211,39 @@ def test_a_batch_that_does_not_fit_goes_through_in_more_parts(monkeypatch):
     monkeypatch.setattr(classifier, "features", limited)
     config = ClassifierConfig(**SLOW_AND_STEADY)
     optimizer = build_optimizer(classifier, config)
-    with pytest.warns(UserWarning, match="2 parts from here on"):
-        list(
-            fit_classifier(
-                classifier, optimizer, two_bright_halves, range(3), config,
-                num_steps=30, world=World(),
-            )
+
+    def learn(steps: range) -> None:
+        done = fit_classifier(
+            classifier, optimizer, two_bright_halves, steps, config,
+            num_steps=30, world=World(),
         )  # fmt: skip
+        list(done)
+
+    with pytest.warns(UserWarning, match="2 parts from here on"):
+        learn(range(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        learn(range(2, 3))  # The next round knows it.
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(classifier.state_dict()[name], tensor, msg=name)
+
+
+def test_views_that_do_not_fit_are_made_again_and_then_refused():
+    failing = [True, False, True, True]
+
+    def views_at(step: int) -> Views:
+        if failing.pop(0):
+            raise torch.OutOfMemoryError("no room")
+        return two_bright_halves(step)
+
+    classifier = build_classifier("allconv", 1, 2, 0)
+    steps = fit_classifier(
+        classifier, build_optimizer(classifier, CONFIG), views_at, range(2), CONFIG,
+        num_steps=2, world=World(),
+    )  # fmt: skip
+    assert next(steps)[0] == 0
+    with pytest.raises(ValueError, match=r"views of a batch.*batch-size"):
+        next(steps)
 
 
 def test_one_group_that_does_not_fit_is_told(monkeypatch):

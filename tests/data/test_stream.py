@@ -10,7 +10,7 @@ from PIL import Image
 
 from infaug.config import DataConfig, ShiftConfig
 from infaug.data import loader
-from infaug.data.decode import Encoded
+from infaug.data.decode import Decoder, Encoded
 from infaug.data.inspection import notes_of
 from infaug.data.loader import Reader, ThreadLoader
 from infaug.data.on_disk import OnDisk
@@ -235,6 +235,20 @@ def test_a_crop_of_the_whole_area_is_the_image_or_its_mirror(mirror):
         1, 16, 16
     )
     assert crop.equal(pixels if mirror > 0.5 else pixels.flip(-1))
+
+
+def test_a_share_of_the_centre_square_is_cut_out_everywhere_alike():
+    image = Image.linear_gradient("L").resize((40, 32))  # rows count
+    item, size = encoded(image), 16
+    reader = Reader(groups=(), size=size, mode="L", centre_crop=0.5)
+    (cut,) = reader.crops_of(item, ("centre",), torch.zeros(1, 5))
+    config = DataConfig(source="x", image_size=size, mode="L", centre_crop=0.5)
+    (decoded,) = Decoder(config).read([item]).images
+    expected = image.crop((12, 8, 28, 24))
+    assert cut.flatten().tolist() == list(expected.get_flattened_data())
+    assert decoded.equal(cut)
+    with pytest.raises(ValueError, match=r"centre_crop needs data\.image_size"):
+        DataConfig(source="x", centre_crop=0.5)
 
 
 def test_a_random_crop_lies_where_its_numbers_say():
