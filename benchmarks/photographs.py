@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tyro
@@ -51,13 +52,13 @@ def write(folder: Path, settings: Settings) -> None:
         if number < DISTINCT:
             first.parent.mkdir(exist_ok=True)
             coarse = draws.integers(0, 256, (60, 60, 3), dtype=np.uint8)
-            image = Image.fromarray(coarse).resize((settings.side,) * 2)
+            image = Image.fromarray(coarse).resize((settings.side, settings.side))
             image.save(first, quality=90)
         else:
             os.link(first, first.with_stem(str(number)))
 
 
-def measured(work: Callable[[], object]) -> tuple[object, dict[str, float]]:
+def measured(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """What it gives, its seconds, and the MiB that it adds at most."""
     before = resident()
     forget_peak()

@@ -136,7 +136,8 @@ def _of_columns(item: Mapping[str, Any], named: str | None, where: str) -> tuple
         for key, value in item.items()
         if isinstance(value, Image.Image) or (isinstance(value, Tensor) and value.ndim)
     ]
-    labels = [key for key in (named, "label", *OTHER_LABELS) if key in item]
+    columns = [named] if named else []
+    labels = [key for key in (*columns, "label", *OTHER_LABELS) if key in item]
     if len(images) != 1 or not labels:
         raise ValueError(
             f"{where} must have one image and a label, got {', '.join(item)}: rename "
@@ -150,8 +151,10 @@ def _are_tensors(given: Sequence) -> bool:
 
 
 def _label(label: Any, where: str) -> int | str:
-    if isinstance(label, str) and label.strip():
-        return label
+    if isinstance(label, str):
+        if label.strip():
+            return label
+        raise ValueError(f"{where}: the label must be a class number or name, got ''")
     try:
         if int(label) == label and label >= 0:
             return int(label)
