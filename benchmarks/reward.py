@@ -22,7 +22,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
 from infaug.classify.network import ImageClassifier
-from infaug.config import DataConfig, PolicyConfig, RoundsConfig, RunConfig
+from infaug.config import (
+    DataConfig,
+    InfluenceConfig,
+    PolicyConfig,
+    RoundsConfig,
+    RunConfig,
+)
 from infaug.config.classifier import ClassifierConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.digits import digits
@@ -34,6 +40,7 @@ from infaug.influence.conjugate import cg
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Damped
 from infaug.influence.score import (
+    gradient_norm,
     mean_head_gradient,
     relative_influence,
     upweight_influence,
@@ -55,6 +62,7 @@ CHOICES = [
     for interval in ((1,) if name in WITHOUT_STRENGTH else (0, 1, 2))
 ]
 NEVER = -1e4  # as a logit
+NORM_FLOOR = InfluenceConfig().norm_floor
 DAMPINGS = (1e-3, 1e-2, 1e-1)
 
 
@@ -137,8 +145,8 @@ def all_rewards(
         yield f"{kind} gradient, no H^-1", by_head(network, head, plain, kind)
     yield "head fitted to the views alone", by_refit(network, h1_val, y_val)
     along = gradient_of(network, x_val, y_val)
-    yield "whole network, product of gradients", by_network(network, along, False)
-    yield "whole network, cosine of gradients", by_network(network, along, True)
+    for kind in ("relative", "raw", "cosine"):
+        yield f"{kind} gradient, whole network", by_network(network, along, kind)
 
 
 def with_head(network: ImageClassifier) -> Tensor:
@@ -171,7 +179,9 @@ def by_head(network: ImageClassifier, head: Tensor, s_val: Tensor, kind: str) ->
         if kind == "raw":
             scores = upweight_influence(s_val, probs, y.double(), h1)
         else:
-            scores = relative_influence(s_val, probs, y.double(), h1, norm_floor=0.1)
+            scores = relative_influence(
+                s_val, probs, y.double(), h1, norm_floor=NORM_FLOOR
+            )
         return -float(scores.mean() / s_val.norm())
 
     return reward
@@ -189,19 +199,27 @@ def by_refit(network: ImageClassifier, h1_val: Tensor, y_val: Tensor) -> Reward:
     return reward
 
 
-def gradient_of(network: ImageClassifier, x: Tensor, y: Tensor) -> Tensor:
-    """Of the mean cross-entropy in all parameters."""
-    loss = cross_entropy(network(x), y)
+def gradient_of(
+    network: ImageClassifier, x: Tensor, y: Tensor, weights: Tensor | float = 1.0
+) -> Tensor:
+    """Of the mean of the weighted cross-entropies in all parameters."""
+    loss = (weights * cross_entropy(network(x), y, reduction="none")).mean()
     parameters = [p for p in network.parameters() if p.requires_grad]
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, parameters)])
 
 
-def by_network(network: ImageClassifier, along: Tensor, is_cosine: bool) -> Reward:
+def by_network(network: ImageClassifier, along: Tensor, kind: str) -> Reward:
     """Fall of the target's loss per step of gradient descent on the views."""
 
     def reward(views: Tensor, y: Tensor) -> float:
-        gradient = gradient_of(network, views, y)
-        length = gradient.norm() * along.norm() if is_cosine else 1.0
+        weights: Tensor | float = 1.0
+        if kind == "relative":
+            with torch.no_grad():
+                h = network.features(views)
+                probs = network.head(h).softmax(dim=1)
+                weights = 1 / (gradient_norm(probs, y, with_bias(h)) + NORM_FLOOR)
+        gradient = gradient_of(network, views, y, weights)
+        length = gradient.norm() * along.norm() if kind == "cosine" else 1.0
         return float(gradient @ along / length)
 
     return reward

@@ -1,6 +1,8 @@
 import pytest
+import torch
 
 from infaug.config import DataConfig, RunConfig, in_mode
+from infaug.experiment.plan import settle
 from infaug.training.methods import methods_of
 
 CONFIG = RunConfig(data=DataConfig(labels=60), seeds=2)
@@ -24,14 +26,26 @@ def test_the_papers_modes_are_the_designs_table():
     for config in (iclr, cvpr):
         assert config.rounds.s_val == "once"
         assert config.estimator.learning_rate == 0.01
-        assert config.estimator.batch_size == 128
+        assert config.estimator.batch_size == config.classifier.batch_size == 128
+        assert config.transform.pooling == "local"
 
 
 @pytest.mark.parametrize("mode", ["online", "iclr", "cvpr"])
 def test_a_mode_leaves_everything_else_alone(mode):
     config = in_mode(CONFIG, mode)
     assert (config.data, config.seeds) == (CONFIG.data, 2)
-    assert config.classifier == CONFIG.classifier
+    assert config.classifier.network == CONFIG.classifier.network
+
+
+@pytest.mark.parametrize(("mode", "base", "rate"), [
+    ("online", "affine", 2e-3), ("iclr", "crop", 1e-2)
+])  # fmt: skip
+def test_on_grey_images_the_papers_crop_and_train_faster(mode, base, rate):
+    config = settle(in_mode(CONFIG, mode), (1, 28, 28), torch.device("cpu"))
+    assert config.rounds.base == base
+    assert config.classifier.learning_rate == rate
+    colour = settle(in_mode(CONFIG, mode), (3, 32, 32), torch.device("cpu"))
+    assert colour.rounds.base == "crop_flip"
 
 
 def test_rows_that_others_need_are_run_before_them():

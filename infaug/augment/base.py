@@ -1,9 +1,9 @@
 """The base augmentation by name.
 
 A name is parts joined by `+`, each with its numbers: `affine`, `affine:40` (degrees),
-`affine:40x1.5` (and strength), `crop_flip`, `resized_crop_flip`, `randaugment:9`
-(magnitude), `trivial`, `autoaugment:cifar10` (the data its policy was searched on),
-`augmix:3` (severity), `erasing:0.5` (probability), `none`.
+`affine:40x1.5` (and strength), `crop`, `crop_flip`, `resized_crop_flip`,
+`randaugment:9` (magnitude), `trivial`, `autoaugment:cifar10` (the data its policy was
+searched on), `augmix:3` (severity), `erasing:0.5` (probability), `none`.
 
 The last part may be a mixer, which changes labels as well: `mixup:0.2`, `cutmix:1`
 (alpha). It is no `Augment`, so a base is built in two pieces.
@@ -12,7 +12,7 @@ The last part may be a mixer, which changes labels as well: `mixup:0.2`, `cutmix
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from infaug.augment.geometric import CropFlip, RandomAffine, ResizedCropFlip
+from infaug.augment.geometric import Crop, CropFlip, RandomAffine, ResizedCropFlip
 from infaug.augment.mixing import CutMix, MixUp
 from infaug.augment.policies import (
     aug_mix,
@@ -29,6 +29,7 @@ T = TypeVar("T")
 _KINDS: dict[str, Callable[..., Augment]] = {
     "none": Identity,
     "affine": RandomAffine,
+    "crop": Crop,
     "crop_flip": CropFlip,
     "resized_crop_flip": ResizedCropFlip,
     "randaugment": rand_augment,

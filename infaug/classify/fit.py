@@ -47,7 +47,7 @@ def build_optimizer(classifier: ImageClassifier, config: ClassifierConfig) -> Op
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
     if config.optimizer == "adam":
-        return AdamW(groups, lr=rate, weight_decay=decay, fused=fused)
+        return AdamW(groups, rate, config.betas, weight_decay=decay, fused=fused)
     assert config.optimizer == "sgd", "settled by the plan"
     return SGD(
         groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=fused

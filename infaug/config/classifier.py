@@ -50,6 +50,8 @@ class ClassifierConfig:
     learning_rate: float | None = None
     """Peak of the schedule; None: 2e-3 for adam, 1e-3 for a given module, 0.1 for
     sgd."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Of Adam."""
     schedule: Literal["cosine", "steps"] = "cosine"
     """`cosine`: down to 0 at the end; `steps`: a tenth at each of `milestones`."""
     milestones: tuple[float, ...] = (1 / 3, 2 / 3, 8 / 9)
@@ -113,6 +115,8 @@ class ClassifierConfig:
         rate = self.learning_rate
         if rate is not None:
             require(rate > 0, "classifier.learning_rate", "must be > 0", rate)
+        holds = all(0 <= beta < 1 for beta in self.betas)
+        require(holds, "classifier.betas", "must lie in [0, 1)", self.betas)
         warmup = self.warmup
         require(0 <= warmup < 1, "classifier.warmup", "must lie in [0, 1)", warmup)
         inside = all(0 < share < 1 for share in self.milestones)

@@ -1,7 +1,6 @@
 """The policy over ready-made operations, and how it learns."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from infaug.config.fields import require
 
@@ -27,10 +26,6 @@ class PolicyConfig:
     warmup_rounds: int = 1
     """Rounds whose refresh teaches nothing yet: influence by an F that has hardly begun
     misleads. Always fewer than the rounds that are followed by a refresh."""
-    signal: Literal["influence", "network"] = "influence"
-    """What rewards a view. `network`: how the loss on target images changes as all of F
-    takes a step of gradient descent on it; `influence`: the last layer's influence, by
-    s_val. Measured by benchmarks/reward.py."""
     learning_rate: float = 3.0
     """Of a natural gradient: what a choice's logit gains per unit of its advantage."""
     shrinkage: float = 8.0

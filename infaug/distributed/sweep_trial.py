@@ -15,7 +15,7 @@ from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
 
-from infaug.distributed.restarts import COLLECTIVE_TIMEOUT_S, fit_again
+from infaug.distributed.restarts import COLLECTIVE_TIMEOUT_S
 from infaug.experiment.sweep.confirm import source_of_trials
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.sweep.plan import Sweep
@@ -98,29 +98,28 @@ def run_together(
     """
     gpus = {"GPU": capacity.gpus} if capacity.gpus else {}
     job = {"trial": trial, "path": path, "cache": cache, "report": report}
-
-    def build() -> TorchTrainer:
-        return TorchTrainer(
-            _work,
-            train_loop_config=job,
-            torch_config=TorchConfig(
-                backend="nccl" if gpus else "gloo", timeout_s=COLLECTIVE_TIMEOUT_S
-            ),
-            scaling_config=ScalingConfig(
-                num_workers=capacity.workers,
-                use_gpu=bool(gpus),
-                resources_per_worker={"CPU": capacity.cpus, **gpus},
-            ),
-            run_config=RunConfig(
-                name=uuid.uuid4().hex,
-                storage_path=str(report.sweep.out / "tune" / "workers"),
-                failure_config=FailureConfig(max_failures=MAX_DEATHS),
-                callbacks=[TuneReportCallback()],
-                logging_config=LoggingConfig(log_level="ERROR"),
-            ),
-        )
-
-    end = fit_again(build)
+    trainer = TorchTrainer(
+        _work,
+        train_loop_config=job,
+        torch_config=TorchConfig(
+            backend="nccl" if gpus else "gloo", timeout_s=COLLECTIVE_TIMEOUT_S
+        ),
+        scaling_config=ScalingConfig(
+            num_workers=capacity.workers,
+            use_gpu=bool(gpus),
+            resources_per_worker={"CPU": capacity.cpus, **gpus},
+        ),
+        run_config=RunConfig(
+            name=uuid.uuid4().hex,
+            storage_path=str(report.sweep.out / "tune" / "workers"),
+            failure_config=FailureConfig(max_failures=MAX_DEATHS),
+            callbacks=[TuneReportCallback()],
+            logging_config=LoggingConfig(log_level="ERROR"),
+        ),
+    )
+    # Not `fit_again`: it would free the places of trials beside this one. If workers
+    # cannot be set up, Tune starts the trial again.
+    end: Any = trainer.fit().return_value
     if "mistake" in end:
         raise ValueError(end["mistake"])
 

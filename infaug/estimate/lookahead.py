@@ -1,6 +1,4 @@
-"""Scores by all of F: what would one step of it on x_aug do?
-
-`NetworkScores` reward a policy, `Lookahead` teaches E and G (`bilevel_learned`).
+"""E and G by the one-step meta-gradient: what would one step of F on x_aug do?
 
 F is moved by theta' = theta - rate g, g the gradient of the mean loss of x_aug, and
 L_val(theta') is to fall. By the chain rule its gradient in x_aug is that of
@@ -31,13 +29,11 @@ from infaug.config import BilevelConfig
 from infaug.data.batches import batch_indices
 from infaug.data.dataset import Labelled, to_float
 from infaug.influence.features import refuse_training_mode
-from infaug.influence.score import gradient_norm, with_bias
 from infaug.randomness import Purpose
 from infaug.world import World
 
 Parameters = dict[str, Tensor]
 Losses = Callable[[Parameters], Float[Tensor, "B"]]
-IMAGES_AT_ONCE = 256
 
 
 class Lookahead:
@@ -125,64 +121,12 @@ class Lookahead:
 
     def losses_of(self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"]) -> Losses:
         """Theta -> cross-entropy of each image, nats."""
-        return losses_of(self.network, x, y)
 
+        def losses(theta: Parameters) -> Tensor:
+            logits = functional_call(self.network, theta, (x,))
+            return -(y * logits.log_softmax(dim=1)).sum(dim=1)
 
-class NetworkScores:
-    """Change of the target's loss as F takes a step of gradient descent on x_aug.
-
-    score(z) = -<grad L_val, g(z)> / (|grad L_val| (|g_W(z)| + norm_floor))
-
-    with gradients in all of F's parameters, and g_W in the head's alone: influence of
-    all of F with the identity in the place of the Hessian. Negative: a step on z helps.
-    One pass forward and one along grad L_val, which is computed once.
-
-    `benchmarks/reward.py` measured which score ranks operations as training on them
-    does; the last layer's influence does so less well (docs/results.md).
-
-    Raises:
-        ValueError: if F is in training mode.
-    """
-
-    def __init__(
-        self, classifier: ImageClassifier, influence: Labelled, *, norm_floor: float
-    ):
-        refuse_training_mode(classifier)
-        self.network, self.norm_floor = Logits(classifier), norm_floor
-        self.theta = {k: p.detach() for k, p in self.network.named_parameters()}
-        dtype = next(iter(self.theta.values())).dtype
-        total = {k: torch.zeros_like(p) for k, p in self.theta.items()}
-        for at in torch.arange(len(influence)).split(IMAGES_AT_ONCE):
-            part = influence.select(at.to(influence.labels.device))
-            y = torch.nn.functional.one_hot(part.labels, part.num_classes).to(dtype)
-            losses = losses_of(self.network, to_float(part.images).to(dtype), y)
-            for name, gradient in gradients(losses, self.theta).items():
-                total[name] += gradient
-        squares = torch.stack([part.square().sum() for part in total.values()])
-        length = squares.sum().sqrt().clamp_min(torch.finfo(dtype).tiny)
-        self.along = {k: part / length for k, part in total.items()}
-
-    def __call__(
-        self, step: int, x_aug: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"]
-    ) -> Float[Tensor, "B"]:
-        """The score of each image; no gradient flows to it."""
-        losses = losses_of(self.network, x_aug, y)
-        slopes = jvp(losses, (self.theta,), (self.along,))[1]
-        h = self.network.classifier.features(x_aug)
-        probs = self.network.classifier.head(h).softmax(dim=1)
-        return -slopes / (gradient_norm(probs, y, with_bias(h)) + self.norm_floor)
-
-
-def losses_of(
-    network: nn.Module, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"]
-) -> Losses:
-    """Theta -> cross-entropy of each image, nats."""
-
-    def losses(theta: Parameters) -> Tensor:
-        logits = functional_call(network, theta, (x,))
-        return -(y * logits.log_softmax(dim=1)).sum(dim=1)
-
-    return losses
+        return losses
 
 
 class Logits(nn.Module):

@@ -59,10 +59,13 @@ def settle(
     """
     channels, height, width = shape
     size = max(height, width)
-    classifier = _settle_classifier(config.classifier, channels, size, device)
+    of_paper = config.mode != "online"
+    classifier = _settle_classifier(
+        config.classifier, channels, size, device, of_paper=of_paper
+    )
     base = config.rounds.base
     if base == "auto":
-        base = _base(channels, size)
+        base = _base(channels, size, of_paper=of_paper)
     candidates = config.tuning.candidates or candidates_for(base)
     for name in (base, *candidates):
         build_base(name)
@@ -85,7 +88,12 @@ def settle(
 
 
 def _settle_classifier(
-    config: ClassifierConfig, channels: int, size: int, device: torch.device
+    config: ClassifierConfig,
+    channels: int,
+    size: int,
+    device: torch.device,
+    *,
+    of_paper: bool,
 ) -> ClassifierConfig:
     network = _network(channels, size) if config.network == "auto" else config.network
     optimizer = config.optimizer
@@ -96,6 +104,7 @@ def _settle_classifier(
     if rate is None:
         adam = 1e-3 if network == "given" or is_backbone(network) else 2e-3
         adam = 3e-4 if config.weights != "none" and not config.freeze else adam
+        adam = 1e-2 if of_paper and network == "allconv" else adam
         rate = adam if optimizer == "adam" else 0.1
     return replace(
         config,
@@ -116,7 +125,7 @@ def _network(channels: int, size: int) -> Network:
     return "resnet56" if size <= 64 else "resnet18"
 
 
-def _base(channels: int, size: int) -> str:
+def _base(channels: int, size: int, *, of_paper: bool) -> str:
     if channels == 1:
-        return "affine"
+        return "crop" if of_paper else "affine"
     return "crop_flip" if size <= 64 else "resized_crop_flip"

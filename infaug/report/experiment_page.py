@@ -109,7 +109,7 @@ class Drawing:
         """
         experiment = self.experiment
         found = [method for method, records in experiment.found.items() if records]
-        with_views = [method for method in found if ROWS[method].is_learned]
+        with_views = [method for method in found if METHODS[method].is_learned]
         method = headline_method(with_views) or headline_method(found)
         if method is None:
             return ValueError("no training of a learned augmentation is finished")
@@ -183,7 +183,7 @@ class Drawing:
             policy = partial(learned_policy, experiment)
             sections.append(section("policy", "What the policy draws", policy))
         methods = experiment.methods
-        if any(ROWS[m].is_learned for m in methods) or not methods:
+        if any(METHODS[m].is_learned for m in methods) or not methods:
             sections += [
                 section("pictures", "Images before and after", self._pictures),
                 section(

@@ -63,7 +63,7 @@ def run_alternation(
         is_last = round_ == rounds.rounds - 1
         has_joined = method.is_late and round_ >= late_round(rounds)
         goes_on = not (is_once or is_last or training.strength == 0 or has_joined)
-        solves = method.solves_s_val(training.config) and goes_on
+        solves = method.solves_s_val and goes_on
         learns = method.is_learned and goes_on
 
         # Train F on the views of this round.
@@ -76,7 +76,7 @@ def run_alternation(
         logger.follow(round_, "classify", left, steps, training)
         if method.is_learned and (training.strength == 0 or has_joined) and not is_last:
             logger.pass_over(estimate=rounds.estimator_steps, review=1)
-            if method.solves_s_val(training.config):
+            if method.solves_s_val:
                 logger.pass_over(refresh=1)
 
         # Refresh s_val for the F of this round.
@@ -113,7 +113,7 @@ def learn_once(
     ledger: Ledger | None,
 ) -> None:
     """S of the F that the control method left, then all steps of E against it."""
-    if training.method.solves_s_val(training.config):
+    if training.method.solves_s_val:
         left = logger.left(BEFORE, "refresh", 1)
         steps = refresh(training, BEFORE, left, refresher)
         logger.follow(BEFORE, "refresh", left, steps, training)

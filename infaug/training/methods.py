@@ -95,12 +95,11 @@ class Method:
             return splits.with_selection_trained
         return splits
 
-    def solves_s_val(self, config: RunConfig) -> bool:
+    @property
+    def solves_s_val(self) -> bool:
         """Whether s_val is refreshed here: for E, for a policy, or for weights."""
         learns = self.is_learned and self.signal == "influence"
-        if self.learns_policy:
-            learns = config.policy.signal == "influence"
-        return self.is_reweighted or learns
+        return self.is_reweighted or learns or self.learns_policy
 
     @property
     def learns_policy(self) -> bool:

@@ -21,7 +21,7 @@ from infaug.data.shift import apply_shift
 from infaug.estimate.fit import InfluenceScores, Scores, influence_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.learned_transform import build_transform
-from infaug.estimate.lookahead import Lookahead, NetworkScores
+from infaug.estimate.lookahead import Lookahead
 from infaug.estimate.policy import Policy, build_policy_optimizer
 from infaug.precision import autocast, dtype_of
 from infaug.state import (
@@ -165,10 +165,7 @@ class Training:
 
     def scores_of_views(self) -> Scores:
         """What E minimises from now on; F, in evaluation mode, and S stand still."""
-        config, influence = self.config, self.influence.to(self.device)
-        if self.method.learns_policy and config.policy.signal == "network":
-            floor = config.influence.norm_floor
-            return NetworkScores(self.classifier, influence, norm_floor=floor)
+        config = self.config
         if not self.method.looks_ahead:
             precision = config.classifier.precision
             return InfluenceScores(
@@ -176,7 +173,7 @@ class Training:
             )
         return Lookahead(
             self.classifier,
-            influence,
+            self.influence.to(self.device),
             config.bilevel,
             self.seed,
             "lookahead",

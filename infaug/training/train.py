@@ -70,7 +70,7 @@ class TrainingSpec:
         if self.method.learns_policy:
             silent = first_taught(self.config) * rounds.estimator_steps
             steps["estimate"] = estimator_steps(rounds) - silent
-        if self.method.solves_s_val(self.config):
+        if self.method.solves_s_val:
             steps["refresh"] = 1 if is_once else rounds.rounds - 1
         return steps
 

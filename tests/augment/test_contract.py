@@ -7,6 +7,7 @@ from torchvision.transforms import v2
 
 from infaug.augment.base import build_base
 from infaug.augment.geometric import (
+    Crop,
     CropFlip,
     RandomAffine,
     ResizedCropFlip,
@@ -49,6 +50,7 @@ def augmenters(shape, dtype=torch.float32):
         "auto_augment": auto_augment(),
         "aug_mix": aug_mix(),
         "random_erasing": random_erasing(1.0),
+        "crop": Crop(),
         "crop_flip": CropFlip(),
         "resized_crop_flip": ResizedCropFlip(),
         "random_tau": RandomTau(transform.generator),

@@ -21,6 +21,7 @@ def quick(**adversarial) -> RunConfig:
         iclr,
         adversarial=replace(iclr.adversarial, steps=2, batch_size=8, **adversarial),
         estimator=replace(iclr.estimator, batch_size=8),
+        classifier=tiny().classifier,
     )
 
 

@@ -61,13 +61,12 @@ def test_the_policies_are_the_methods_that_learn_nothing():
 
 def test_neighbours_use_influence_images_otherwise_each_with_what_it_needs():
     reweighted, bilevel = (METHODS[name] for name in NEIGHBOURS)
-    assert reweighted.solves_s_val(RunConfig())
+    assert reweighted.solves_s_val
     assert not reweighted.is_learned
     assert bilevel.is_learned
-    assert not bilevel.solves_s_val(RunConfig())
+    assert not bilevel.solves_s_val
     assert all(
-        METHODS[n].solves_s_val(RunConfig())
-        == (METHODS[n].is_learned or METHODS[n].learns_policy)
+        METHODS[n].solves_s_val == (METHODS[n].is_learned or METHODS[n].learns_policy)
         for n in set(METHODS) - set(NEIGHBOURS)
     )
 

@@ -60,6 +60,7 @@ def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp
         cvpr,
         adversarial=replace(cvpr.adversarial, steps=5, batch_size=8),
         estimator=replace(cvpr.estimator, batch_size=8),
+        classifier=tiny().classifier,
     )
     assert start(tmp_path / "undisturbed", None, config) == 0
     dooms = [["generator", 0, "adversary", 4], ["base_learned", -1, "estimate", 4]]

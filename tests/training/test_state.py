@@ -141,7 +141,7 @@ def test_the_oracle_trains_on_images_shifted_as_the_test_images_are(splits):
 def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
     def go_on(cell: Training) -> dict[str, torch.Tensor]:
         list(classify(cell, 1, range(4), splits.selection))
-        if cell.method.solves_s_val(cell.config):
+        if cell.method.solves_s_val:
             refresher = build_refresher(cell, splits.influence, None)
             list(refresh(cell, 1, range(1), refresher))
         if cell.method.is_learned:
