@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from infaug.api.given import keep_images, keep_model
+from infaug.api.given import keep_model
+from infaug.api.images import keep_images
 from infaug.api.result import Result, result_of
 from infaug.classify.backbone import name_network
 from infaug.classify.given import Given, offered

@@ -10,6 +10,8 @@ from PIL import Image
 from torch import nn
 
 import infaug
+from infaug.api.images import keep_images
+from infaug.config import DataConfig
 from infaug.data.digits import digits
 from infaug.data.source import load
 from infaug.export import LearnedAugment
@@ -172,7 +174,14 @@ def test_a_data_set_and_a_network_by_name_need_no_more(tmp_path):
         ((torch.zeros(4, 1, 8, 8) - 1, torch.arange(4)), r"train\[0\].*Normalize"),
         ((torch.zeros(4, 2, 8, 8), torch.arange(4)), r"must be \[1 or 3, H, W\]"),
         ((torch.zeros(4, 1, 8, 8), torch.arange(3)), "4 images and 3 labels"),
-        ((torch.zeros(4, 1, 8, 8), torch.rand(4) + 0.1), "must be a class number"),
+        (
+            (torch.zeros(4, 1, 8, 8), torch.rand(4) + 0.1),
+            "must be a class number or name",
+        ),
+        ({"train": [], "test": []}, "dictionary of train, test: give one"),
+        ([], "train holds no image"),
+        ([{"picture": Image.new("L", (8, 8))}], "one image and a label, got picture"),
+        ([(Image.new("L", (8, 8)), 0), (Image.new("L", (8, 8)), "a")], "and others a"),
         (iter(()), "must be a path, a pair of tensors"),
         ([1, 2, 3], r"train\[0\] must be \(image, label\)"),
     ],
@@ -244,3 +253,35 @@ def test_a_target_with_bare_numbers_beside_names_is_refused(tmp_path):
     used = [Pairs(40)[k] for k in range(20, 40)]
     with pytest.raises(ValueError, match=r"bare numbers.*'dark', 'light'"):
         infaug.fit("allconv", Pairs(60), used, out=tmp_path / "run", **TINY)
+
+
+class Hub:
+    """What `datasets.Dataset` shows of itself."""
+
+    features = {  # noqa: RUF012
+        "image": object(),
+        "breed": type("ClassLabel", (), {"names": ["dark", "light"]}),
+        "weight": object(),
+    }
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, k):
+        return {"image": Image.new("L", (8, 8), k), "breed": k % 2, "weight": 3.5}
+
+
+def test_a_hub_data_set_gives_its_images_labels_and_names(tmp_path):
+    keep_images(Hub(), tmp_path / "a.parquet", "train")
+    train = load(DataConfig(source=str(tmp_path / "a.parquet"))).train
+    assert train.class_names == ("dark", "light")
+    assert train.labels.tolist() == [0, 1] * 6
+    assert train.images[:, 0, 0, 0].tolist() == list(range(12))
+
+
+def test_labels_may_be_names_of_classes(tmp_path):
+    rows = [(Image.new("L", (8, 8), k), ("dog", "cat")[k % 2]) for k in range(4)]
+    keep_images(rows, tmp_path / "a.parquet", "train")
+    train = load(DataConfig(source=str(tmp_path / "a.parquet"))).train
+    assert train.class_names == ("cat", "dog")
+    assert train.labels.tolist() == [1, 0, 1, 0]
