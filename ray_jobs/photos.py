@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
-from infaug.api.given import keep_images
+from infaug.api.images import keep_images
 from infaug.classify.backbone import Backbone, begin_backbone
 from infaug.classify.image_classifier import ImageClassifier
 from infaug.classify.network import build_classifier
