@@ -118,7 +118,7 @@ def test_the_tables_job_smokes_continues_and_prints_what_is_there(tmp_path, star
     out, work = str(tmp_path / "results.jsonl"), str(tmp_path / "work")
     command = ["tables.py", "--smoke", "--out", out, "--work", work]
     command += ["--tables", "rotate", "--data", "digits", "--methods", "base"]
-    assert "1 to run" in start(*command).err
+    assert "1 to do" in start(*command).err
     again = start(*command, "none")
     assert "1 training done, 1 to do" in again.err
     assert "| `oracle` | not run |" in again.out
@@ -144,7 +144,7 @@ def test_the_long_tail_job_smokes_continues_and_draws_what_it_ran(tmp_path, star
     command += ["--work", str(tmp_path / "work")]
     start(*command, "--methods", "plain")
     printed = start(*command, "--methods", "plain", "infaug_drs")
-    assert "1 of 2 cells to run" in printed.err
+    assert "1 of 2 trainings to run" in printed.err
     assert len(out.read_text().splitlines()) == 2
     assert figure.exists()
     again = start(*command, "--render")

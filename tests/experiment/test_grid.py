@@ -73,7 +73,7 @@ def test_a_changed_config_is_another_cell(row, changed):
     assert key(row) != key(row, changed)
 
 
-def test_a_tail_or_a_nuisance_is_another_cell_and_none_leaves_the_key_as_it_was():
+def test_a_tail_or_a_nuisance_is_another_training_and_none_leaves_the_key_as_it_was():
     # Keys of before there were tails: finished cells lie in folders of these names.
     assert key("base", RunConfig()) == "b25c62892a87b0c2"
     assert key("base_learned", RunConfig()) == "2c5a79cc02d0f730"
@@ -112,7 +112,7 @@ def test_what_a_row_does_not_use_does_not_make_it_another_cell():
         ("trivial_learned", "2c5a79cc02d0f730"),
     ],
 )
-def test_the_keys_of_cells_stay_what_they_were_before_there_were_other_methods(
+def test_the_keys_of_trainings_stay_what_they_were_before_there_were_other_methods(
     row, expected
 ):
     assert key(row, RunConfig()) == expected
@@ -161,7 +161,7 @@ def test_a_shared_cell_is_run_once_and_stands_for_every_budget():
     assert {data.target for data in shared[0].stands_for} == {60, 100}
 
 
-def test_a_cell_is_not_shared_between_other_training_images():
+def test_a_training_is_not_shared_between_other_training_images():
     labels = torch.tensor([0] * 95 + [1] * 5)
     images = torch.zeros(100, 1, 8, 8, dtype=torch.uint8)
     skewed = Labelled(images, labels, ("common", "rare"))
@@ -236,7 +236,7 @@ def test_killed_anywhere_it_continues_and_ends_with_the_same_lines(
     assert lines(tmp_path) == lines(finished)
 
 
-def test_a_cell_is_not_continued_on_other_images_than_it_began_with(tmp_path):
+def test_a_training_is_not_continued_on_other_images_than_it_began_with(tmp_path):
     (work,) = work_of([replace(TABLE, methods=("none",))], None, 1)
     site = Site(work=tmp_path)
     found = run_grid_training(work, site, shown=False)
