@@ -50,7 +50,7 @@ class Result:
     """Spent, by phase."""
     answer: Mapping[str, Any] | None
     """See `infaug.experiment.answer.Answer`; None without folds."""
-    cell: str
+    training: str
     """The training that `classifier` is of: the answer's, on all labelled images;
     without folds that of the method of least loss on selection images."""
     classifier: nn.Module
@@ -95,7 +95,7 @@ def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Resul
         table=result_text(found),
         seconds=found["seconds"],
         answer=found.get("answer"),
-        cell=chosen.name,
+        training=chosen.name,
         classifier=classifier,
         augment=_learned(folder),
         class_names=tuple(data_of(folder)["classes"]),

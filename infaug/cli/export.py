@@ -66,7 +66,7 @@ def export(args: Export) -> int:
     with local_copy(args.run) as run:
         card = export_run(run, args.out, args.config)
     names = ["card.json", *card["files"]]
-    found = {"out": str(args.out), "cell": card["cell"], "files": names}
+    found = {"out": str(args.out), "training": card["training"], "files": names}
     lines = _lines_of(card, args.out, "replaced" if replaced else "wrote")
     show(args, lines, found | {"verdict": card["verdict"]})
     return 0
@@ -104,7 +104,7 @@ def _augment(args: Preview) -> "tuple[LearnedAugment, str]":
 
     if (Path(args.source) / CARD).exists():
         augment = LearnedAugment.load(args.source, strength=args.strength)
-        return augment, augment.card["cell"]["name"]
+        return augment, augment.card["training"]["name"]
     from infaug.export.write import augment_of
     from infaug.record.folder import local_copy
 
@@ -129,10 +129,10 @@ def _verdict(card: dict[str, Any]) -> str:
 def _lines_of(card: dict[str, Any], out: Path, did: str) -> list[str]:
     from infaug.report.verdict import describe_answer
 
-    cell, image = card["cell"], card["image"]
+    training, image = card["training"], card["image"]
     size = f"{image['channels']}x{image['height']}x{image['width']}"
     lines = [
-        f"{cell['name']} ({cell['chosen_by']}), images of {size}",
+        f"{training['name']} ({training['chosen_by']}), images of {size}",
         f"verdict: {_verdict(card)}",
     ]
     if card["answer"]:

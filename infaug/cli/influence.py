@@ -92,7 +92,7 @@ def _checked(args: Validate) -> tuple[list[str], dict[str, Any]]:
     stem = Path(args.run) / f"influence-{finished.name}"
     draw_scatter(trust, f"{finished.name}: {args.samples} images replaced", _png(stem))
     found: dict[str, Any] = {
-        "row": finished.cell.method.name,
+        "row": finished.training.method.name,
         "seed": args.seed,
         "samples": args.samples,
         "num_train": trust.num_train,
@@ -123,7 +123,7 @@ def check_in_run(run: Path) -> list[str]:
     from infaug.trust.reload import reload
 
     try:
-        head = reload(run).cell.classifier.head
+        head = reload(run).training.classifier.head
         if head.weight.numel() > MAX_UNKNOWNS_IN_RUN:
             why = f"the head is large; infaug influence validate {run}"
             return [f"influence not checked: {why}"]

@@ -73,14 +73,14 @@ class TuningConfig:
 
     Every candidate is trained as the row `base` is, for a part of its steps on a whole
     cosine; the best on the selection split, by accuracy and then by loss, is trained in
-    full. Eight candidates for a quarter of the steps cost two cells.
+    full. Eight candidates for a quarter of the steps cost two trainings.
     """
 
     candidates: tuple[str, ...] = ()
     """Base augmentations to choose from, such as `affine:40x1.5` (degrees, strength),
     `crop_flip+randaugment:9` or `trivial`; none: a list that suits the base."""
     fraction: float = 0.25
-    """Part of a cell's steps that each candidate is trained for."""
+    """Part of a training's steps that each candidate is trained for."""
 
     def __post_init__(self):
         part, names = self.fraction, self.candidates

@@ -59,9 +59,9 @@ def write_card(
         "what": f"a learned augmentation: {_what(chosen)}, and the classifier F that "
         "was trained with it",
         "licence": licence or UNSTATED,
-        "cell": {
+        "training": {
             "name": chosen.name,
-            "row": chosen.method.name,
+            "method": chosen.method.name,
             "seed": chosen.seed,
             "chosen_by": chosen.how,
         },

@@ -83,12 +83,12 @@ def open_model(
 def _of_export(place: Path, device: torch.device) -> Model:
     classifier = load_classifier(place)
     card = read_card(place)
-    image, cell, data = card["image"], card["cell"], card["run"]["data"]
+    image, training, data = card["image"], card["training"], card["run"]["data"]
     return Model(
         classifier=classifier.to(device),
         class_names=tuple(card["classifier"]["class_names"]),
         image_shape=(image["channels"], image["height"], image["width"]),
-        name=f"{cell['row']}-seed{cell['seed']}",
+        name=training["name"],
         data=DataConfig(**{name: data[name] for name in READING if name in data}),
     )
 

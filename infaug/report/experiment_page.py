@@ -132,8 +132,8 @@ class Drawing:
     @cached_property
     def transforms(self) -> dict[str, LearnedTransform]:
         """E and G of every learned method that finished this seed, headline first."""
-        experiment, seed = self.experiment, self.finished.cell.seed
-        headline = self.finished.cell.method.name
+        experiment, seed = self.experiment, self.finished.training.seed
+        headline = self.finished.training.method.name
         methods = [
             method
             for method, found in experiment.found.items()
@@ -157,7 +157,7 @@ class Drawing:
         """How views moved toward target images, or why that is unknown."""
         try:
             finished = self.finished
-            seed, splits = finished.cell.seed, finished.splits
+            seed, splits = finished.training.seed, finished.splits
             return toward_target(self.experiment, seed, splits, self.transforms)
         except Exception as error:  # the page shows the rest
             return ValueError(reason_of(error))
@@ -268,10 +268,10 @@ class Drawing:
         return max(self.finished.splits.train.image_shape[1:]) > MAX_PX / 2
 
     def _shared(self) -> dict[str, Any]:
-        cell = self.finished.cell
+        training = self.finished.training
         return {
-            "method": cell.method.name,
-            "seed": cell.seed,
+            "method": training.method.name,
+            "seed": training.seed,
             "is_large": self.is_large,
         }
 
@@ -284,7 +284,7 @@ class Drawing:
             shown = before_and_after(transform, splits.train, config, num)
             galleries.append((method, shown))
         aims = examples(splits.influence, NUM_AIMS, "influence image")
-        on_base = self.finished.cell.method.learns_on_base
+        on_base = self.finished.training.method.learns_on_base
         return {**shared, "galleries": galleries, "on_base": on_base, "aims": aims}
 
     def _toward(self) -> Context:

@@ -172,12 +172,12 @@ def rank_views(finished: Finished, run: Path) -> Extremes:
         ValueError: if s_val cannot be solved for.
     """
     path = run / f"influence-{finished.name}.parquet"
-    num_train = len(finished.cell.train)
+    num_train = len(finished.training.train)
     max_images = None
     if path.exists():
         table = pq.read_table(path)
     else:
-        _, height, width = finished.cell.train.image_shape
+        _, height, width = finished.training.train.image_shape
         max_images = max(MAX_PIXELS // (height * width), MIN_RANKED)
         max_images = None if num_train <= max_images else max_images
         table = ranking.rank(finished, max_images=max_images)

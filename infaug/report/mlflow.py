@@ -251,7 +251,10 @@ def trainings_of(experiment: ExperimentData) -> list[SentTraining]:
     planned = plan_trainings(
         experiment.config, methods_of(experiment.config), range(experiment.config.seeds)
     )
-    rounds = {(cell.method.name, cell.seed): cell.config.rounds for cell in planned}
+    rounds = {
+        (training.method.name, training.seed): training.config.rounds
+        for training in planned
+    }
     lines, timings = _by_training(experiment.metrics), _by_training(experiment.timings)
     found = []
     for method, seed in dict.fromkeys([*rounds, *lines]):

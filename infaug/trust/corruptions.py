@@ -64,14 +64,16 @@ def check_corruptions(
     The corruptions of an image depend on the seed alone: methods of a seed are
     shown the same ones.
     """
-    test, cell = finished.splits.test, finished.cell
+    test, training = finished.splits.test, finished.training
 
     def top1(name: str, severity: int) -> float:
-        images = corrupt(test.images, name, severity, cell.seed, "corruption")
-        return assess(cell, replace(test, images=images).to(cell.device)).accuracy
+        images = corrupt(test.images, name, severity, training.seed, "corruption")
+        return assess(
+            training, replace(test, images=images).to(training.device)
+        ).accuracy
 
     return Robustness(
-        clean=assess(cell, test.to(cell.device)).accuracy,
+        clean=assess(training, test.to(training.device)).accuracy,
         top1={name: tuple(top1(name, s) for s in SEVERITIES) for name in names},
     )
 

@@ -71,9 +71,11 @@ def check_predictions(
     Raises:
         ValueError: if a refit does not converge, or there are too few images.
     """
-    cell, device = finished.cell, finished.cell.device
-    order = torch.randperm(len(cell.train), generator=generator(cell.seed, "validate"))
-    train = cell.train.select(order[:max_train].to(device))
+    training, device = finished.training, finished.training.device
+    order = torch.randperm(
+        len(training.train), generator=generator(training.seed, "validate")
+    )
+    train = training.train.select(order[:max_train].to(device))
     if not 2 <= num_samples <= len(train):
         raise ValueError(
             f"--samples must lie between 2 and the {len(train)} training images that "
@@ -85,7 +87,7 @@ def check_predictions(
     influence = finished.splits.influence.to(device)
     h1_val, _ = _inputs(finished, influence)
     y_val = one_hot(influence.labels, influence.num_classes).to(h1.dtype)
-    damping = cell.config.influence.damping
+    damping = training.config.influence.damping
     jobs = [
         (
             h1.cpu(),
@@ -104,7 +106,7 @@ def check_predictions(
     live = replace_influence(
         s_val, y[:num_samples], probs[:num_samples], h1[:num_samples], probs_aug, h1_aug
     )
-    head = cell.classifier.head
+    head = training.classifier.head
     weights = torch.cat([head.weight, head.bias[:, None]], dim=1).to(h1.dtype)
     gradient = mean_head_gradient(probs, y, h1) + damping * weights
     return Trust(
@@ -130,28 +132,30 @@ def refit_some(
 
 
 def _inputs(finished: Finished, split: Labelled) -> tuple[Tensor, Tensor]:
-    cell = finished.cell
+    training = finished.training
     snapshot = take_snapshot(
-        cell.classifier, (), cell.config.influence, start=cell.s_val
+        training.classifier, (), training.config.influence, start=training.s_val
     )
     return shared_inputs(snapshot, split.images, World())
 
 
 def _augmented(finished: Finished, picked: Labelled) -> tuple[Tensor, Tensor]:
-    cell = finished.cell
-    draws = Draws.of_size(len(picked), cell.seed, "validate", device=cell.device)
-    x = to_float(picked.images).to(cell.dtype)
-    x_aug = judged_view(cell)(x, draws)
-    return head_inputs(cell.classifier, x_aug, batch_size=CHUNK)
+    training = finished.training
+    draws = Draws.of_size(
+        len(picked), training.seed, "validate", device=training.device
+    )
+    x = to_float(picked.images).to(training.dtype)
+    x_aug = judged_view(training)(x, draws)
+    return head_inputs(training.classifier, x_aug, batch_size=CHUNK)
 
 
 def _live_s_val(finished: Finished, influence: Labelled) -> Tensor:
-    cell, config = finished.cell, finished.cell.config.influence
+    training, config = finished.training, finished.training.config.influence
     snapshot = take_snapshot(
-        cell.classifier, cell.augments, config,
-        cell.seed, "validate", start=cell.s_val,
+        training.classifier, training.augments, config,
+        training.seed, "validate", start=training.s_val,
     )  # fmt: skip
-    train = cell.train
+    train = training.train
     if isinstance(train, OnDisk):
-        train = hessian_sample(train, config, cell.seed, "validate")
+        train = hessian_sample(train, config, training.seed, "validate")
     return solve_snapshot(snapshot, train, influence, config, World()).value

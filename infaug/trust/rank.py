@@ -67,20 +67,22 @@ def rank(
         ValueError: if S cannot be solved for, or all images are asked for and these are
             streamed.
     """
-    cell = finished.cell
-    if isinstance(cell.train, OnDisk) and max_images is None:
+    training = finished.training
+    if isinstance(training.train, OnDisk) and max_images is None:
         raise ValueError(
             "all training images are ranked, and these are streamed: "
             "infaug influence validate checks a sample of them"
         )
     picked = ranked_images(finished, max_images)
-    train = cell.train.select(picked.to(cell.train.labels.device)).to(cell.device)
+    train = training.train.select(picked.to(training.train.labels.device)).to(
+        training.device
+    )
     solution = _solve(finished, train, is_sampled=max_images is not None)
     if not solution.converged:
         raise ValueError(f"s_val was not found: {solution.status}")
     images = _snapshot(finished, 0)
     h1, probs = shared_inputs(images, train.images, World())
-    y = one_hot(train.labels, cell.num_classes).to(h1.dtype)
+    y = one_hot(train.labels, training.num_classes).to(h1.dtype)
     s_val = solution.value
     influence = upweight_influence(s_val, probs, y, h1)
     tables = [_table(finished, picked, None, influence)]
@@ -99,10 +101,10 @@ def rank(
 
 def ranked_images(finished: Finished, max_images: int | None) -> Int64[Tensor, "n"]:
     """Which training images `rank` takes, ascending."""
-    num = len(finished.cell.train)
+    num = len(finished.training.train)
     if max_images is None or max_images >= num:
         return torch.arange(num)
-    draws = generator(finished.cell.seed, "rank", "images")
+    draws = generator(finished.training.seed, "rank", "images")
     return torch.randperm(num, generator=draws)[:max_images].sort().values
 
 
@@ -110,15 +112,17 @@ def ranked_view(
     finished: Finished, image: int, draw: int, max_images: int | None
 ) -> tuple[Float[Tensor, "C H W"], Float[Tensor, "C H W"]]:
     """A training image and that very view of it which `rank` scored."""
-    cell, picked = finished.cell, ranked_images(finished, max_images)
+    training, picked = finished.training, ranked_images(finished, max_images)
     place = int((picked == image).nonzero())
     chunk = place // CHUNK
     rows = picked[rows_of_chunks(range(chunk, chunk + 1))]
-    part = cell.train.select(rows.to(cell.train.labels.device)).to(cell.device)
-    x = to_float(part.images).to(cell.device, cell.dtype)
+    part = training.train.select(rows.to(training.train.labels.device)).to(
+        training.device
+    )
+    x = to_float(part.images).to(training.device, training.dtype)
     snapshot = _snapshot(finished, draw)
     draws = Draws.of_size(
-        len(x), *snapshot.purpose, "view", 0, chunk, device=cell.device
+        len(x), *snapshot.purpose, "view", 0, chunk, device=training.device
     )
     with torch.no_grad():
         x_aug = snapshot.augments[0](x, draws)
@@ -138,30 +142,37 @@ def write_ranking(table: pa.Table, path: Path) -> None:
 
 
 def _solve(finished: Finished, train: Labelled, *, is_sampled: bool) -> Solution:
-    cell, config = finished.cell, finished.cell.config.influence
+    training, config = finished.training, finished.training.config.influence
     snapshot = take_snapshot(
-        cell.classifier, cell.augments, config, cell.seed, "rank", start=cell.s_val
+        training.classifier,
+        training.augments,
+        config,
+        training.seed,
+        "rank",
+        start=training.s_val,
     )
-    influence = finished.splits.influence.to(cell.device)
+    influence = finished.splits.influence.to(training.device)
     if is_sampled:
-        train = hessian_sample(cell.train, config, cell.seed, "rank").to(cell.device)
+        train = hessian_sample(training.train, config, training.seed, "rank").to(
+            training.device
+        )
     return solve_snapshot(snapshot, train, influence, config, World())
 
 
 def _snapshot(finished: Finished, draw: int) -> Snapshot:
-    cell = finished.cell
+    training = finished.training
     return Snapshot(
-        classifier=cell.classifier,
-        augments=(judged_view(cell),),
-        purpose=(cell.seed, "rank", draw),
-        start=cell.s_val,
+        classifier=training.classifier,
+        augments=(judged_view(training),),
+        purpose=(training.seed, "rank", draw),
+        start=training.s_val,
     )
 
 
 def _table(
     finished: Finished, picked: Tensor, draw: int | None, scores: Tensor
 ) -> pa.Table:
-    train, num = finished.cell.train, len(picked)
+    train, num = finished.training.train, len(picked)
     labels = train.labels.cpu()[picked].tolist()
     values = scores.double().cpu()
     columns = {
@@ -181,12 +192,12 @@ def _about(
     finished: Finished, solution: Solution, num_draws: int, num_ranked: int
 ) -> dict[str, str]:
     about = {
-        "row": finished.cell.method.name,
-        "seed": finished.cell.seed,
-        "num_train": len(finished.cell.train),
+        "row": finished.training.method.name,
+        "seed": finished.training.seed,
+        "num_train": len(finished.training.train),
         "num_ranked": num_ranked,
         "num_draws": num_draws,
-        "damping": finished.cell.config.influence.damping,
+        "damping": finished.training.config.influence.damping,
         "residual": solution.residual,
     }
     return {"infaug": json.dumps(about)}

@@ -25,7 +25,7 @@ from infaug.world import World
 class Finished:
     """A training with its final weights, F in evaluation mode."""
 
-    cell: Training
+    training: Training
     splits: Splits
     source_index: Int64[Tensor, "N"]
     """Where each image F was trained on lies among the source's training images, those
@@ -34,7 +34,7 @@ class Finished:
     @property
     def name(self) -> str:
         """ROW-seedK, as in the run's folder."""
-        return f"{self.cell.method.name}-seed{self.cell.seed}"
+        return f"{self.training.method.name}-seed{self.training.seed}"
 
 
 def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
@@ -50,22 +50,22 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     splits = kind.divided(divide(load(config.data), config.data, seed))
     asked = TrainingSpec(method=kind, seed=seed, config=config)
     spec, inputs = resolve(asked, folder)
-    cell = Training(
+    training = Training(
         kind, seed, splits, spec.config, World(), pick_device(), inputs.generator
     )
     kept = folder.training(name, seed)
-    cell.classifier.load_state_dict(kept.weights("classifier"))
+    training.classifier.load_state_dict(kept.weights("classifier"))
     if kind.is_learned:
-        cell.transform.load_state_dict(kept.weights("transform"))
+        training.transform.load_state_dict(kept.weights("transform"))
     if kind.policy is not None:
-        cell.policy.load_state_dict(kept.weights("policy"))
-    cell.classifier.eval().requires_grad_(False)
+        training.policy.load_state_dict(kept.weights("policy"))
+    training.classifier.eval().requires_grad_(False)
     source_index, _ = splits.trained_on(kind.is_pooled)
     if kind.is_even:  # The driving images, which come last, are repeated.
         first, repeated = source_index.split([len(splits.train), len(splits.influence)])
-        copies = (len(cell.train) - len(first)) // len(repeated)
+        copies = (len(training.train) - len(first)) // len(repeated)
         source_index = torch.cat([first, repeated.repeat(copies)])
-    return Finished(cell, splits, source_index)
+    return Finished(training, splits, source_index)
 
 
 def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
@@ -82,12 +82,12 @@ def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
     return wanted[0]
 
 
-def judged_view(cell: Training) -> Augment:
+def judged_view(training: Training) -> Augment:
     """The method's last view that goes through E and G, or its last if none does.
 
     Not yet mixed with other images: I_aug judges x_aug with the label of x.
     """
-    names = cell.method.views_of(cell.config.classifier.views)
+    names = training.method.views_of(training.config.classifier.views)
     learned = [k for k, name in enumerate(names) if "learned" in name]
-    augment = cell.augments[learned[-1] if learned else -1]
+    augment = training.augments[learned[-1] if learned else -1]
     return augment.augment if isinstance(augment, Mixed) else augment

@@ -77,7 +77,7 @@ def test_the_classifier_is_trained_and_the_given_model_is_not_changed(finished):
     result, model, before = finished
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert result.answer["num_images"] == 80
-    assert result.cell == f"{result.answer['method']}-final"
+    assert result.training == f"{result.answer['method']}-final"
     images = some(0, 5)[0] / 255
     first, second = (result.classifier(images) for _ in range(2))
     assert first.shape == (5, 10)
@@ -107,16 +107,16 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypat
     out = tmp_path / "run"
     steps = iter(range(8))
 
-    def stop(cell, *rest):
-        views_at = cell.views_at
+    def stop(training, *rest):
+        views_at = training.views_at
 
         def counted(step):
             if next(steps, None) is None:
                 raise StoppedError
             return views_at(step)
 
-        cell.views_at = counted
-        run_alternation(cell, *rest)
+        training.views_at = counted
+        run_alternation(training, *rest)
 
     monkeypatch.setattr("infaug.training.train.run_alternation", stop)
     arguments = {**TINY, "rounds.checkpoint_every_steps": 2}

@@ -23,8 +23,10 @@ def change_card(folder, **changes) -> None:
 
 def test_weights_come_back_as_the_run_left_them(exported, grey_run):
     augment = LearnedAugment.load(exported)
-    cell = augment.card["cell"]
-    trained = trained_transform(grey_run, cell["row"], cell["seed"]).state_dict()
+    training = augment.card["training"]
+    trained = trained_transform(
+        grey_run, training["method"], training["seed"]
+    ).state_dict()
     loaded = augment.views.transform.state_dict()
     assert trained.keys() == loaded.keys()
     assert all(loaded[name].equal(trained[name]) for name in trained)
@@ -40,8 +42,8 @@ def test_loading_draws_no_random_number(exported):
 def test_the_classifier_is_the_cells_and_classifies(exported, grey_run):
     classifier = load_classifier(exported)
     card = read_card(exported)
-    cell = card["cell"]
-    kept = RunFolder(grey_run).weights(cell["row"], cell["seed"], "classifier")
+    training = card["training"]
+    kept = RunFolder(grey_run).weights(training["method"], training["seed"], "classifier")
     assert all(classifier.state_dict()[name].equal(kept[name]) for name in kept)
     assert not classifier.training
     assert classifier(torch.rand(2, 1, 16, 16)).shape == (2, len(CLASSES))

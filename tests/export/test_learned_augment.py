@@ -29,8 +29,10 @@ def test_equal_draws_give_the_bytes_that_training_saw(
     augment = LearnedAugment.load(exported, probability=probability)
     config = replace(augment.views.config, tau_dropout=dropout)
     augment.views.config = config
-    cell = augment.card["cell"]
-    trained = Learned(trained_transform(grey_run, cell["row"], cell["seed"]), config)
+    training = augment.card["training"]
+    trained = Learned(
+        trained_transform(grey_run, training["method"], training["seed"]), config
+    )
     trained.probability = probability
     x = grey(8, 1, 16, 16)
     view = augment.view(x, Draws.of_size(8, "a"), None)

@@ -44,21 +44,21 @@ def test_a_cell_is_reloaded_as_it_was_when_it_was_finished(finished_run, finishe
     found = json.loads(
         (finished_run / "trainings" / "base_learned-seed0" / "result.json").read_text()
     )
-    again = assess(finished.cell, finished.splits.test)
+    again = assess(finished.training, finished.splits.test)
     assert again.loss == found["test_loss"]
-    assert not finished.cell.classifier.training
+    assert not finished.training.classifier.training
 
 
 def test_pooled_images_are_found_again_in_the_source(finished_run):
     from infaug.data.source import load
 
     pooled = reload(finished_run, "pooled_learned")
-    source = load(pooled.cell.config.data)
+    source = load(pooled.training.config.data)
     labels = source.train.labels[pooled.source_index]
-    assert labels.equal(pooled.cell.train.labels)
+    assert labels.equal(pooled.training.train.labels)
     own = len(pooled.splits.train)
     images = source.train.images[pooled.source_index[:own]]
-    assert images.equal(pooled.cell.train.images[:own])
+    assert images.equal(pooled.training.train.images[:own])
 
 
 def test_pooled_images_of_a_stream_are_found_again_in_the_source(tmp_path):
@@ -81,7 +81,7 @@ def test_pooled_images_of_a_stream_are_found_again_in_the_source(tmp_path):
     run(tiny(methods=("pooled",), data=data), tmp_path / "run", shown=False)
     pooled = reload(tmp_path / "run", "pooled")
     everything = torch.arange(len(pooled.source_index))
-    trained = pooled.cell.train.select(everything).images
+    trained = pooled.training.train.select(everything).images
     named = load(data).train.select(pooled.source_index).images
     assert named.equal(trained)
 
@@ -110,7 +110,7 @@ def test_a_sample_is_ranked_by_the_influence_it_has_among_all(finished):
     table, all_images = rank(finished, max_images=40), rank(finished)
     picked = ranked_images(finished, 40)
     assert sorted(set(table["image"].to_pylist())) == picked.tolist()
-    num = len(finished.cell.train)
+    num = len(finished.training.train)
     for line in table.to_pylist():
         assert line["predicted_change"] == pytest.approx(line["influence"] / num)
     scores = {
@@ -134,19 +134,19 @@ def test_the_view_that_is_shown_is_the_one_that_was_scored(finished, max_images)
     from infaug.trust.rank import _snapshot
 
     picked = ranked_images(finished, max_images)
-    images = finished.cell.train.images[picked]
+    images = finished.training.train.images[picked]
     chunks = range(-(-len(images) // 250))
     h1, _ = inputs(_snapshot(finished, 1), images, chunks, view=0)
     for place in (3, 251):
         x, x_aug = ranked_view(finished, int(picked[place]), 1, max_images)
         assert (255 * x).round().byte().equal(images[place])
-        seen, _ = head_inputs(finished.cell.classifier, x_aug[None], batch_size=1)
+        seen, _ = head_inputs(finished.training.classifier, x_aug[None], batch_size=1)
         torch.testing.assert_close(seen[0], h1[place], atol=1e-4, rtol=1e-4)
 
 
 def test_a_ranking_has_every_image_and_view_and_sums_as_the_theory_says(finished):
     table = rank(finished, num_draws=2)
-    num = len(finished.cell.train)
+    num = len(finished.training.train)
     assert table.schema.equals(SCHEMA)
     kinds = table["kind"].to_pylist()
     assert [kinds.count(kind) for kind in ("image", "augmentation")] == [num, 2 * num]

@@ -19,13 +19,13 @@ CPU = torch.device("cpu")
 
 
 def untrained(row: str, num_views: int) -> Finished:
-    """A cell whose F, E and G are as its seed made them: the same in every row."""
+    """A training whose F, E and G are as its seed made them: the same in every row."""
     classifier = replace(CONFIG.classifier, views=num_views)
     config = settle(tiny(classifier=classifier), (1, 16, 16), CPU)
     splits = load_splits(config.data)
-    cell = Training(METHODS[row], 0, splits, config, World(), CPU)
-    cell.classifier.eval().requires_grad_(False)
-    return Finished(cell, splits, splits.trained_on(False)[0])
+    training = Training(METHODS[row], 0, splits, config, World(), CPU)
+    training.classifier.eval().requires_grad_(False)
+    return Finished(training, splits, splits.trained_on(False)[0])
 
 
 @pytest.mark.parametrize(

@@ -97,10 +97,10 @@ def run_trial(
 
 
 def planned(trial: Trial, config: RunConfig) -> list[TrainingSpec]:
-    """The row's cell, and what it needs before it; none looks at test images."""
+    """The row's training, and what it needs before it; none looks at test images."""
     rows = methods_of(replace(config, methods=(trial.row,)))
-    cells = plan_trainings(config, rows, [trial.seed])
-    return [replace(cell, sees_test=False) for cell in cells]
+    trainings = plan_trainings(config, rows, [trial.seed])
+    return [replace(training, sees_test=False) for training in trainings]
 
 
 class RoundReports:
