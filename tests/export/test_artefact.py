@@ -43,7 +43,8 @@ def test_the_classifier_is_the_cells_and_classifies(exported, grey_run):
     classifier = load_classifier(exported)
     card = read_card(exported)
     training = card["training"]
-    kept = RunFolder(grey_run).weights(training["method"], training["seed"], "classifier")
+    method, seed = training["method"], training["seed"]
+    kept = RunFolder(grey_run).weights(method, seed, "classifier")
     assert all(classifier.state_dict()[name].equal(kept[name]) for name in kept)
     assert not classifier.training
     assert classifier(torch.rand(2, 1, 16, 16)).shape == (2, len(CLASSES))
