@@ -16,15 +16,14 @@ from dataclasses import replace
 from itertools import islice
 
 import torch
-import torch.nn.functional as F
 from paired import ratio, take_turns
-from scale_steps import ENDLESS, PROBLEMS, Problem, plain_classifier
+from scale_steps import ENDLESS, PROBLEMS, Problem, plain_classifier, plain_step
 
 from infaug.augment.base import build_base
 from infaug.classify.fit import build_optimizer, fit_classifier
 from infaug.config import RunConfig
 from infaug.data.dataset import to_float
-from infaug.precision import autocast, pick_device
+from infaug.precision import pick_device
 from infaug.randomness import Draws
 from infaug.training.alternation import estimate
 from infaug.training.methods import METHODS
@@ -69,16 +68,8 @@ def plain_steps(problem: Problem) -> Iterator[object]:
     while True:
         at = torch.randint(len(train), (size,), device=device)
         x, y = to_float(train.images[at]), train.labels[at]
-        views = torch.stack([base(x, draws), base(x, draws)], dim=1).flatten(0, 1)
-        if settings.channels_last:
-            views = views.contiguous(memory_format=torch.channels_last)
-        with autocast(device, settings.precision):
-            logits = model(views)
-        loss = F.cross_entropy(logits.float(), y.repeat_interleave(2))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        yield None
+        views = [base(x, draws), base(x, draws)]
+        yield plain_step(model, optimizer, views, y, settings)
 
 
 def seconds(steps: Iterator[object], count: int) -> float:

@@ -16,7 +16,7 @@ import tyro
 
 from infaug.config import ClassifierConfig, DataConfig, Network, RunConfig
 from infaug.data.problem import load_splits
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import resolve_config
 from infaug.influence.conjugate import pcg
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.kronecker import KroneckerInverse
@@ -62,7 +62,7 @@ def main(settings: Settings) -> None:
         classifier=ClassifierConfig(network=settings.network, batch_size=128),
     )
     splits, device = load_splits(config.data), pick_device()
-    config = settle(config, splits.train.image_shape, device)
+    config = resolve_config(config, splits.train.image_shape, device)
     config = replace(
         config, rounds=replace(config.rounds, rounds=1, classifier_steps=settings.steps)
     )

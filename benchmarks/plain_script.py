@@ -26,21 +26,21 @@ parser.add_argument("source", type=Path)
 parser.add_argument("target", type=Path)
 parser.add_argument("--seed", type=int, default=0)
 parser.add_argument("--epochs", type=int, default=60)
-asked = parser.parse_args()
+args = parser.parse_args()
 
 parts = []
-for path, num in ((asked.source, 60), (asked.target, 12)):
+for path, num in ((args.source, 60), (args.target, 12)):
     whole = load(DataConfig(source=str(path), image_size=32)).train
-    order = torch.randperm(len(whole), generator=generator(asked.seed, path.stem))
+    order = torch.randperm(len(whole), generator=generator(args.seed, path.stem))
     of_each = [order[whole.labels[order] == k] for k in range(whole.num_classes)]
     parts.append(whole.select(torch.cat([at[:num] for at in of_each])))
     rest = whole.select(torch.cat([at[num:] for at in of_each]))
 
 began, train = time.monotonic(), parts[0] + parts[1]
-torch.manual_seed(asked.seed)
-model = build_classifier("resnet56", 3, train.num_classes, asked.seed)
+torch.manual_seed(args.seed)
+model = build_classifier("resnet56", 3, train.num_classes, args.seed)
 augment = v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip()])
-steps = asked.epochs * (len(train) // 32)
+steps = args.epochs * (len(train) // 32)
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=1e-2)
 cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
 for _ in range(steps):

@@ -30,7 +30,7 @@ from infaug.data.dataset import Labelled
 from infaug.data.digits import digits
 from infaug.data.problem import Splits
 from infaug.data.shift import SHIFTS
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import resolve_config
 from infaug.experiment.tuning import (
     candidates_for,
     choose,
@@ -209,7 +209,7 @@ def main(settings: Settings) -> None:
         influence=settings.influence,
         rounds=replace(settings.rounds, ledger_images=0),
     )
-    config = settle(config, (1, 16, 16), torch.device("cpu"))
+    config = resolve_config(config, (1, 16, 16), torch.device("cpu"))
     for seed in settings.seeds:
         for shift in settings.shifts:
             measure(settings, shift, seed, config)

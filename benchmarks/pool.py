@@ -96,23 +96,23 @@ def time_products(pool: SolverPool, sources: Sequence[Any], v: Tensor, num: int)
     return seconds, num_bytes, result
 
 
-def measure(name: str, pools: dict[int, SolverPool], asked: Settings) -> dict[str, Any]:
+def measure(name: str, pools: dict[int, SolverPool], args: Settings) -> dict[str, Any]:
     """One size: times of one and two actors, and how products agree."""
     size = SIZES[name]
     h1, probs, v = problem(size)
-    sources = feature_sources(f"{name}", h1, probs, asked.shards)
+    sources = feature_sources(f"{name}", h1, probs, args.shards)
     num_bytes, product = {}, {}
 
     def seconds(count: int) -> float:
-        found = time_products(pools[count], sources, v, asked.products)
+        found = time_products(pools[count], sources, v, args.products)
         num_bytes[count], product[count] = found[1], found[2]
         return found[0]
 
     for pool in pools.values():
         time_products(pool, sources, v, 1)  # Warm up: features are fetched.
-    turns = take_turns({str(n): partial(seconds, n) for n in pools}, asked.repeats)
+    turns = take_turns({str(n): partial(seconds, n) for n in pools}, args.repeats)
     times = {count: turns[str(count)] for count in pools}
-    expected = local_twin(h1, probs, asked.shards) @ v
+    expected = local_twin(h1, probs, args.shards) @ v
     whole = LastLayerHessian(h1, probs) @ v
     middle, low, high = ratio(times[1], times[2])
     return {
@@ -152,29 +152,29 @@ def solutions_agree(pool: SolverPool) -> float:
     return max(float((solved(n) - here).norm() / here.norm()) for n in (2, 3, 5))
 
 
-def overheads(pools: dict[int, SolverPool], asked: Settings) -> list[Sample]:
+def overheads(pools: dict[int, SolverPool], args: Settings) -> list[Sample]:
     """Products that are nearly all latency, and nearly all traffic."""
     samples = []
     for size in (Size(100, 8, 4), Size(4, 2048, 1000)):
         h1, probs, v = problem(size)
-        sources = feature_sources(f"overhead {size}", h1, probs, asked.shards)
+        sources = feature_sources(f"overhead {size}", h1, probs, args.shards)
         for count, pool in pools.items():
             time_products(pool, sources, v, 1)
-            times = [time_products(pool, sources, v, 5) for _ in range(asked.repeats)]
+            times = [time_products(pool, sources, v, 5) for _ in range(args.repeats)]
             seconds = float(np.median([found[0] for found in times]))
             samples.append(Sample(count, size.work, times[0][1], seconds))
     return samples
 
 
-def run(asked: Settings) -> dict[str, Any]:
+def run(args: Settings) -> dict[str, Any]:
     """Everything, in one record."""
     torch.set_num_threads(1)
     connect(3)  # one pool of one actor, one of two
     try:
         pools = {n: SolverPool(PoolShape(min=n, max=n)) for n in (1, 2)}
-        rows = [measure(name, pools, asked) for name in asked.sizes]
-        gradient = measure_gradient(pools, asked.images, asked.shards, asked.repeats)
-        samples = overheads(pools, asked)
+        rows = [measure(name, pools, args) for name in args.sizes]
+        gradient = measure_gradient(pools, args.images, args.shards, args.repeats)
+        samples = overheads(pools, args)
         agree = solutions_agree(pools[2])
     finally:
         ray.shutdown()
@@ -195,12 +195,12 @@ def run(asked: Settings) -> dict[str, Any]:
     }
 
 
-def main(asked: Settings) -> None:
+def main(args: Settings) -> None:
     """Measure and print."""
     began = time.perf_counter()
-    found = run(asked)
-    if asked.json:
-        print(json.dumps({"settings": asdict(asked), **found}))
+    found = run(args)
+    if args.json:
+        print(json.dumps({"settings": asdict(args), **found}))
         return
     print(
         "size  1 actor   2 actors  ratio (95 %)          MB moved  bytes  other shards"

@@ -19,7 +19,7 @@ import tyro
 from infaug.config import ClassifierConfig, RunConfig
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import resolve_config
 from infaug.precision import pick_device
 from infaug.training.alternation import classify, estimate
 from infaug.training.methods import METHODS
@@ -68,7 +68,7 @@ def main(settings: Settings) -> None:
     loops: dict[tuple[str, str, bool], Iterator[object]] = {}
     for precision, last in product(("float32", "bfloat16"), (False, True)):
         chosen = ClassifierConfig(precision=precision, channels_last=last)
-        config = settle(
+        config = resolve_config(
             replace(RunConfig(), classifier=chosen), splits.train.image_shape, device
         )
         training = Training(METHODS["base_learned"], 0, splits, config, World(), device)

@@ -35,7 +35,7 @@ from infaug.data.digits import digits
 from infaug.data.problem import Splits
 from infaug.data.source import load
 from infaug.estimate.policy import Policy, usable_operations
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import resolve_config
 from infaug.influence.conjugate import cg
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Damped
@@ -304,7 +304,7 @@ def main(settings: Settings) -> None:
     torch.set_num_threads(1)
     config = RunConfig(classifier=ClassifierConfig(precision="float32", batch_size=32))
     whole = digits() if settings.mnist is None else mnist(settings.mnist)
-    config = settle(config, whole.image_shape, torch.device("cpu"))
+    config = resolve_config(config, whole.image_shape, torch.device("cpu"))
     for seed in settings.seeds:
         for shift in settings.shifts:
             measure(settings, whole, shift, seed, config)

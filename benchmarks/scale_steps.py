@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from paired import take_turns
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
 
 from infaug.augment.base import build_base
 from infaug.classify.batchnorm import GroupedBatchNorm
@@ -21,7 +22,7 @@ from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import ClassifierConfig, Network, RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import resolve_config
 from infaug.precision import autocast, pick_device
 from infaug.randomness import Draws, generator
 from infaug.training.methods import METHODS
@@ -43,9 +44,9 @@ class Problem:
 
     @property
     def config(self) -> RunConfig:
-        """As a run would have it, settled."""
-        asked = ClassifierConfig(network=self.network, batch_size=self.batch_size)
-        return settle(RunConfig(classifier=asked), self.shape, pick_device())
+        """As a run would have it, resolved."""
+        args = ClassifierConfig(network=self.network, batch_size=self.batch_size)
+        return resolve_config(RunConfig(classifier=args), self.shape, pick_device())
 
     def images(self) -> Labelled:
         """Of noise: what they show costs nothing."""
@@ -122,16 +123,27 @@ def ddp_steps(problem: Problem, world: World) -> Iterator[object]:
     draws = Draws.of_size(each, "ddp", world.rank, device=device)
     for indices in shares(len(train), settings.batch_size, world):
         x, y = to_float(train.images[indices]), train.labels[indices]
-        views = torch.stack([base(x, draws), base(x, draws)], dim=1).flatten(0, 1)
-        if settings.channels_last:
-            views = views.contiguous(memory_format=torch.channels_last)
-        with autocast(device, settings.precision):
-            logits = model(views)
-        loss = F.cross_entropy(logits.float(), y.repeat_interleave(2))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        yield None
+        views = [base(x, draws), base(x, draws)]
+        yield plain_step(model, optimizer, views, y, settings)
+
+
+def plain_step(
+    model: nn.Module,
+    optimizer: Optimizer,
+    views: list[Tensor],
+    y: Tensor,
+    settings: ClassifierConfig,
+) -> None:
+    """A step as one would write it."""
+    x = torch.stack(views, dim=1).flatten(0, 1)
+    if settings.channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    with autocast(x.device, settings.precision):
+        logits = model(x)
+    loss = F.cross_entropy(logits.float(), y.repeat_interleave(len(views)))
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
 
 
 def plain_classifier(problem: Problem, train: Labelled) -> ImageClassifier:

@@ -33,18 +33,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     config = RunConfig(
         data=DataConfig(source="digits", labels=60, target=60),
         rounds=RoundsConfig(rounds=ROUNDS, classifier_steps=1),
     )
-    capacity = Capacity(at_a_time=asked.workers)
+    capacity = Capacity(at_a_time=args.workers)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, cluster_for(capacity):
         connected = time.perf_counter() - began
         plan = Sweep(
             config=config,
-            how=SweepConfig(trials=asked.trials, scheduler="none"),
+            how=SweepConfig(trials=args.trials, scheduler="none"),
             space={"influence.damping": Between(1e-3, 1e-1, log=True)},
             out=Path(folder) / "sweep",
         )
@@ -53,11 +53,11 @@ def main() -> None:
         run_trials(plan, plan.ledger(), capacity, shown=False, work=nothing)
         wall_s = time.perf_counter() - began
     found = {
-        "trials": asked.trials,
-        "at_a_time": asked.workers,
+        "trials": args.trials,
+        "at_a_time": args.workers,
         "cluster_s": round(connected, 2),
         "wall_s": round(wall_s, 2),
-        "overhead_s": round(wall_s * asked.workers / asked.trials, 3),
+        "overhead_s": round(wall_s * args.workers / args.trials, 3),
     }
     for name, value in found.items():
         print(f"{name:<16}{value:>10}")

@@ -19,8 +19,8 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
-def settle_precision(config: ClassifierConfig, device: torch.device) -> str:
-    """`bfloat16` or `float32`, with `auto` settled by the hardware."""
+def resolve_precision(config: ClassifierConfig, device: torch.device) -> str:
+    """`bfloat16` or `float32`, with `auto` resolved by the hardware."""
     if config.precision != "auto":
         return config.precision
     return "bfloat16" if has_fast_bfloat16(device) else "float32"

@@ -62,7 +62,7 @@ class Timer:
         _add(self._found.counts, name, amount)
 
     def take(self) -> Measured:
-        """What was found since this was last asked.
+        """What was found since this was last asked for.
 
         >>> timer = Timer(iter([1.0, 4.0, 6.0, 7.0]).__next__)
         >>> with timer.time("data"):

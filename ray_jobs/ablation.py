@@ -96,39 +96,39 @@ SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 
 def main() -> int:
     """Run what is missing, then print the table."""
-    asked = parse(sys.argv[1:])
-    results, variants = Results(asked.out), STUDIES[asked.study]
-    if asked.only:
-        variants = [v for v in variants if v.name in ("default", *asked.only)]
-    config = problem(asked)
+    args = parse(sys.argv[1:])
+    results, variants = Results(args.out), STUDIES[args.study]
+    if args.only:
+        variants = [v for v in variants if v.name in ("default", *args.only)]
+    config = problem(args)
     source = None
-    for seed in range(asked.seeds):
+    for seed in range(args.seeds):
         for variant in variants:
             training = variant.training(config, seed)
-            if training in results or asked.render:
+            if training in results or args.render:
                 continue
             source = source or load(config.data)
             name = f"{training.method}-seed{seed}-{training.key}"
-            folder = RunFolder(asked.work / name)
+            folder = RunFolder(args.work / name)
             record = run_variant(training, source, folder, shown=True)
             results.add(record)
             top = record["development_top1"]
             print(f"{variant.name}, seed {seed}: {top:.2f} %", file=sys.stderr)
-    print(variants_table(variants, config, asked.seeds, results))
+    print(variants_table(variants, config, args.seeds, results))
     return 0
 
 
-def problem(asked: argparse.Namespace) -> RunConfig:
+def problem(args: argparse.Namespace) -> RunConfig:
     """The data, and the study's shift."""
-    shift = SHIFTS[asked.study]
+    shift = SHIFTS[args.study]
     data = DataConfig(
-        source=asked.data,
-        labels=asked.labels,
-        target=asked.target or (200 if shift.is_identity else 60),
+        source=args.data,
+        labels=args.labels,
+        target=args.target or (200 if shift.is_identity else 60),
         shift=shift,
     )
-    rounds = DIGITS if asked.data == "digits" else RoundsConfig()
-    rounds = SMOKE if asked.smoke else rounds
+    rounds = DIGITS if args.data == "digits" else RoundsConfig()
+    rounds = SMOKE if args.smoke else rounds
     return RunConfig(data=data, rounds=rounds, transform=COLOURS_THEN)
 
 
@@ -147,10 +147,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--render", action="store_true", help="run nothing, only print")
     parser.add_argument("--smoke", action="store_true", help="few steps, one seed")
-    asked = parser.parse_args(argv)
-    if asked.smoke:
-        asked.seeds = 1
-    return asked
+    args = parser.parse_args(argv)
+    if args.smoke:
+        args.seeds = 1
+    return args
 
 
 if __name__ == "__main__":

@@ -62,18 +62,18 @@ def main() -> int:
     own, argv = parser.parse_known_args()
     out = Path("runs/compare")
     default = Compare(out=out, results=Path("docs/results/mnist.jsonl"))
-    asked = parse_compare(argv, default, "compare.py")
-    if changes := difference(RunConfig(), replace(asked.run, methods=(), seeds=3)):
+    args = parse_compare(argv, default, "compare.py")
+    if changes := difference(RunConfig(), replace(args.run, methods=(), seeds=3)):
         raise ValueError(f"these problems have settings of their own: {changes[0]}")
     columns = [PROBLEMS[name] for name in own.problems]
-    if asked.smoke:
+    if args.smoke:
         columns = [smoke(column) for column in columns]
     problems = Problems(
         columns=tuple(columns),
-        places=places_of(asked.sources),
+        places=places_of(args.sources),
         program="python ray_jobs/compare.py",
     )
-    return compare(replace(asked, given=tuple(sys.argv[1:])), problems)
+    return compare(replace(args, given=tuple(sys.argv[1:])), problems)
 
 
 def smoke(column: Column) -> Column:

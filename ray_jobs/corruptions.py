@@ -18,10 +18,10 @@ from infaug.trust.corruptions import check_run, corruptions_table
 
 def main() -> int:
     """Check each row, printing as they end."""
-    asked = parse(sys.argv[1:])
-    for row in asked.methods or [None]:
-        found = check_run(asked.run, row, asked.seed)
-        print(f"{row or 'learned row'}, seed {asked.seed}", end="\n\n")
+    args = parse(sys.argv[1:])
+    for row in args.methods or [None]:
+        found = check_run(args.run, row, args.seed)
+        print(f"{row or 'learned row'}, seed {args.seed}", end="\n\n")
         print(corruptions_table(found), end="\n\n", flush=True)
     return 0
 

@@ -74,15 +74,15 @@ SMOKE_GIT = GitConfig(width=4, steps=5, batch_size=4, threshold=50)
 
 def main() -> int:
     """Run what is missing, then print the tables and draw the picture."""
-    asked = parse(sys.argv[1:])
-    config, git = (SMOKE, SMOKE_GIT) if asked.smoke else (CONFIG, GIT)
+    args = parse(sys.argv[1:])
+    config, git = (SMOKE, SMOKE_GIT) if args.smoke else (CONFIG, GIT)
     trainings = {
-        name: [tail_training(METHODS[name], s, config, git) for s in range(asked.seeds)]
-        for name in asked.methods
+        name: [tail_training(METHODS[name], s, config, git) for s in range(args.seeds)]
+        for name in args.methods
     }
-    if not asked.render:
-        run_missing(asked, [each for seeds in trainings.values() for each in seeds])
-    done = {recorded(record): record for record in read_lines(asked.out)}
+    if not args.render:
+        run_missing(args, [each for seeds in trainings.values() for each in seeds])
+    done = {recorded(record): record for record in read_lines(args.out)}
     found = {
         name: [done[training] for training in seeds if training in done]
         for name, seeds in trainings.items()
@@ -90,19 +90,19 @@ def main() -> int:
     print(tail_table(found))
     for name in ("test_by_class", "ekld"):
         print("", classes_table(found, name), sep="\n")
-    draw({name: records for name, records in found.items() if records}, asked.figure)
+    draw({name: records for name, records in found.items() if records}, args.figure)
     return 0
 
 
-def run_missing(asked: argparse.Namespace, trainings: Sequence[TailTraining]) -> None:
+def run_missing(args: argparse.Namespace, trainings: Sequence[TailTraining]) -> None:
     """Run the trainings that are not in the file, appending each as it ends."""
-    done = {recorded(record) for record in read_lines(asked.out)}
+    done = {recorded(record) for record in read_lines(args.out)}
     missing = [training for training in trainings if training not in done]
     # What takes longest begins first.
     missing.sort(key=lambda training: (training.training.seed, training.git is None))
     print(f"{len(missing)} of {len(trainings)} trainings to run", file=sys.stderr)
-    results = Results(asked.out)
-    for record in run(missing, asked):
+    results = Results(args.out)
+    for record in run(missing, args):
         results.add(record)
         words = f"{record['method']['name']} seed {record['seed']}"
         said = f"{words}: balanced {record['test_balanced']:.2f} %"
@@ -110,16 +110,16 @@ def run_missing(asked: argparse.Namespace, trainings: Sequence[TailTraining]) ->
 
 
 def run(
-    trainings: Sequence[TailTraining], asked: argparse.Namespace
+    trainings: Sequence[TailTraining], args: argparse.Namespace
 ) -> Iterable[Record]:
     """Here one after another, or on Ray some at a time."""
-    site = Site(work=asked.work.absolute(), places={"mnist": asked.data})
-    if not asked.workers or not trainings:
+    site = Site(work=args.work.absolute(), places={"mnist": args.data})
+    if not args.workers or not trainings:
         return run_tail_trainings(trainings, site, shown=True)
     from infaug.distributed.tasks import in_tasks  # imports ray
 
     work = partial(run_tail_training, site=site, shown=False)
-    return (found for _, found in in_tasks(work, trainings, at_a_time=asked.workers))
+    return (found for _, found in in_tasks(work, trainings, at_a_time=args.workers))
 
 
 def draw(found: dict[str, list[Record]], path: Path) -> None:
@@ -159,12 +159,12 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("runs/long_tail"))
     parser.add_argument("--render", action="store_true", help="run nothing, only print")
     parser.add_argument("--smoke", action="store_true", help="digits, few steps")
-    asked = parser.parse_args(argv)
-    if asked.smoke:
-        asked.data = "digits"
-    elif asked.data is None and not asked.render:
+    args = parser.parse_args(argv)
+    if args.smoke:
+        args.data = "digits"
+    elif args.data is None and not args.render:
         parser.error("--data is needed: `infaug data prepare mnist FOLDER` makes it")
-    return asked
+    return args
 
 
 if __name__ == "__main__":

@@ -67,23 +67,23 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=0, help="0: one for each core")
     parser.add_argument("--smoke", action="store_true", help="few steps, one seed")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     results = []
-    for seed in range(1 if asked.smoke else asked.seeds):
-        for target in asked.targets:
-            out = asked.out / f"{target}-seed{seed}"
+    for seed in range(1 if args.smoke else args.seeds):
+        for target in args.targets:
+            out = args.out / f"{target}-seed{seed}"
             if not (out / "result.json").exists():
-                write_json(out / "result.json", one(asked, target, seed, out))
+                write_json(out / "result.json", one(args, target, seed, out))
             results.append(json.loads((out / "result.json").read_text()))
             print(line(results[-1]), flush=True)
     print(table(results))
     return 0
 
 
-def one(asked: argparse.Namespace, target: str, seed: int, out: Path) -> dict[str, Any]:
+def one(args: argparse.Namespace, target: str, seed: int, out: Path) -> dict[str, Any]:
     """What infaug hands over for a target and seed, and what else there was."""
-    photos = divided(asked.data / "photo.parquet", 60, seed)[0]
-    given, rest = divided(asked.data / f"{target}.parquet", 12, seed)
+    photos = divided(args.data / "photo.parquet", 60, seed)[0]
+    given, rest = divided(args.data / f"{target}.parquet", 12, seed)
     began = time.monotonic()
     for name, part in {"source": photos, "target": given}.items():
         keep_images((part.images, part.labels), out / name / "train.parquet", name)
@@ -91,10 +91,10 @@ def one(asked: argparse.Namespace, target: str, seed: int, out: Path) -> dict[st
         source=str(out / "source"), target_source=str(out / "target"), folds=FOLDS
     )
     rounds = RoundsConfig(rounds=2, classifier_steps=1)
-    changes = {"rounds": rounds} if asked.smoke else {}
+    changes = {"rounds": rounds} if args.smoke else {}
     config = RunConfig(**{**vars(CONFIG), "data": data, **changes})
-    share_activations(out / "run", asked.out / "activations")
-    found = run(config, out / "run", jobs=asked.jobs)
+    share_activations(out / "run", args.out / "activations")
+    found = run(config, out / "run", jobs=args.jobs)
     seconds = time.monotonic() - began
     began = time.monotonic()
     regression = logistic_regression(photos, given, rest)

@@ -75,25 +75,25 @@ TABLES = (
 
 def main() -> int:
     """Run what is missing, then print the tables."""
-    asked = parse(sys.argv[1:])
-    tables = [table for table in TABLES if table.name in asked.tables]
-    if asked.smoke:
-        tables = [smoke(table, asked.data) for table in tables]
-    results = Results(asked.out)
-    if not asked.render:
-        wanted = [extended(table, asked.methods or ()) for table in tables]
+    args = parse(sys.argv[1:])
+    tables = [table for table in TABLES if table.name in args.tables]
+    if args.smoke:
+        tables = [smoke(table, args.data) for table in tables]
+    results = Results(args.out)
+    if not args.render:
+        wanted = [extended(table, args.methods or ()) for table in tables]
         name = tables[0].columns[0].config.data.source
         run_missing(
-            work_of(wanted, asked.methods, asked.seeds),
+            work_of(wanted, args.methods, args.seeds),
             results,
-            Site(work=asked.work.absolute(), places={name: asked.data}),
-            workers=asked.workers,
-            gpus=asked.gpus,
+            Site(work=args.work.absolute(), places={name: args.data}),
+            workers=args.workers,
+            gpus=args.gpus,
         )
     for table in tables:
-        shown = extended(table, found_in(results, table, asked.seeds))
+        shown = extended(table, found_in(results, table, args.seeds))
         print(
-            grid_markdown(shown, results, asked.seeds, COMMAND), end="\n\n", flush=True
+            grid_markdown(shown, results, args.seeds, COMMAND), end="\n\n", flush=True
         )
     return 0
 
@@ -142,14 +142,14 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("runs/tables"))
     parser.add_argument("--render", action="store_true", help="run nothing, only print")
     parser.add_argument("--smoke", action="store_true", help="few steps, one seed")
-    asked = parser.parse_args(argv)
-    if asked.data is None and not asked.render:
+    args = parser.parse_args(argv)
+    if args.data is None and not args.render:
         parser.error("--data is needed: `infaug data prepare mnist FOLDER` makes it")
-    if asked.data == "digits" and not asked.smoke:
+    if args.data == "digits" and not args.smoke:
         parser.error("these are tables of MNIST: other data would be mistaken for it")
-    if asked.smoke:
-        asked.seeds, asked.tables = 1, asked.tables[:2]
-    return asked
+    if args.smoke:
+        args.seeds, args.tables = 1, args.tables[:2]
+    return args
 
 
 if __name__ == "__main__":

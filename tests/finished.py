@@ -52,7 +52,7 @@ def finished_run(
     config = run_config(rows, **transform)
     folder = RunFolder(path)
     path.mkdir(parents=True)
-    folder.settle(config)
+    folder.resolve(config)
     folder.match_data(
         {"classes": list(CLASSES), "image shape": [channels, 16, 16], "checksum": "0"}
     )

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from infaug.config import DataConfig, ShiftConfig, to_dict
 from infaug.data.problem import divide
 from infaug.data.source import load
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import resolve_config
 from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
 
@@ -32,10 +32,10 @@ def pictured_run(path: Path) -> Path:
     data = DataConfig(
         source=str(images), target=12, test=9, shift=ShiftConfig(rotate_deg=40)
     )
-    asked = replace(run_config(), data=data)
-    write_json(run / "asked.json", to_dict(asked))
-    settled = settle(asked, (1, 16, 16), torch.device("cpu"))
-    write_json(run / "config.json", to_dict(settled))
+    requested = replace(run_config(), data=data)
+    write_json(run / "asked.json", to_dict(requested))
+    resolved = resolve_config(requested, (1, 16, 16), torch.device("cpu"))
+    write_json(run / "config.json", to_dict(resolved))
     write_json(run / "data.json", {"classes": list(NAMES), "image shape": [1, 16, 16]})
     for row in LOSSES:
         for seed in range(2):
@@ -55,14 +55,14 @@ CONFUSED = {0: (0, 0.95), 1: (1, 0.55), 2: (1, 0.75)}
 def folded_run(path: Path) -> Path:
     """The same as an experiment of two folds; hens are taken for dogs by each F."""
     run = pictured_run(path)
-    asked = RunFolder(run).config("asked.json")
-    asked = replace(asked, data=replace(asked.data, folds=2))
-    write_json(run / "asked.json", to_dict(asked))
-    settled = settle(asked, (1, 16, 16), torch.device("cpu"))
-    write_json(run / "config.json", to_dict(settled))
-    source = load(settled.data)
+    requested = RunFolder(run).config("asked.json")
+    requested = replace(requested, data=replace(requested.data, folds=2))
+    write_json(run / "asked.json", to_dict(requested))
+    resolved = resolve_config(requested, (1, 16, 16), torch.device("cpu"))
+    write_json(run / "config.json", to_dict(resolved))
+    source = load(resolved.data)
     for seed in range(2):
-        splits = divide(source, settled.data, seed)
+        splits = divide(source, resolved.data, seed)
         assert splits.at is not None
         probs = torch.full((len(splits.test), len(NAMES)), 0.05)
         for line, label in zip(probs, splits.test.labels.tolist(), strict=True):

@@ -124,11 +124,11 @@ def commands(text: str) -> list[str]:
     """The commands of a block that are run here; none of a block that shows output."""
     lines = text.replace("\\\n", " ").splitlines()
     parts = [part for line in lines for part in line.split("&&")]
-    asked = [re.sub(r"\s+#.*", "", part).strip() for part in parts]
+    requested = [re.sub(r"\s+#.*", "", part).strip() for part in parts]
     known = ("infaug ", "python ray_jobs/")
     return [
         command
-        for command in asked
+        for command in requested
         if command.startswith(known) and not command.startswith(tuple(NOT_RUN))
     ]
 

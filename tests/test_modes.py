@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from infaug.config import DataConfig, RunConfig, in_mode
-from infaug.experiment.plan import settle
-from infaug.training.methods import methods_of
+from infaug.experiment.methods import methods_of
+from infaug.experiment.plan import resolve_config
 
 CONFIG = RunConfig(data=DataConfig(labels=60), seeds=2)
 
@@ -41,10 +41,10 @@ def test_a_mode_leaves_everything_else_alone(mode):
     ("online", "affine", 2e-3), ("iclr", "crop", 1e-2)
 ])  # fmt: skip
 def test_on_grey_images_the_papers_crop_and_train_faster(mode, base, rate):
-    config = settle(in_mode(CONFIG, mode), (1, 28, 28), torch.device("cpu"))
+    config = resolve_config(in_mode(CONFIG, mode), (1, 28, 28), torch.device("cpu"))
     assert config.rounds.base == base
     assert config.classifier.learning_rate == rate
-    colour = settle(in_mode(CONFIG, mode), (3, 32, 32), torch.device("cpu"))
+    colour = resolve_config(in_mode(CONFIG, mode), (3, 32, 32), torch.device("cpu"))
     assert colour.rounds.base == "crop_flip"
 
 

@@ -71,7 +71,7 @@ def fit(
     config = replace(config, data=data)
     folder.enter(config)
     with folder.locked():
-        if not folder.is_settled:
+        if not folder.is_resolved:
             shutil.rmtree(kept, ignore_errors=True)  # of a call that came to nothing
         _keep(train, kept / "data" / "train.parquet", "train")
         if test is not None:
@@ -80,9 +80,9 @@ def fit(
             _keep(target, kept / "target" / "train.parquet", "target")
         given = None
         if isinstance(model, nn.Module):
-            settled, _ = begin_data(config.data, folder)
+            resolved, _ = begin_data(config.data, folder)
             kept.mkdir(exist_ok=True)
-            given = keep_model(model, head, settled, kept)
+            given = keep_model(model, head, resolved, kept)
     return _run(config, folder.path, given, shown)
 
 

@@ -51,7 +51,7 @@ def build_base(name: str) -> Augment:
 
     Raises:
         ValueError: if a part of `name` is no augmentation, as `auto` is none until the
-            plan has settled it, or its numbers do not fit.
+            plan has resolved it, or its numbers do not fit.
     """
     words, _ = _without_mixer(name)
     parts = [_built(_KINDS, word, name) for word in words or ["none"]]

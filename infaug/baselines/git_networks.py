@@ -209,7 +209,7 @@ def build_networks(
         seed: equal ones give equal weights.
 
     Raises:
-        ValueError: if a side cannot be halved as often as asked.
+        ValueError: if a side cannot be halved as often as requested.
     """
     channels, height, width = shape
     if height % 2**config.halvings or width % 2**config.halvings:

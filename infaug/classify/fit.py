@@ -58,7 +58,7 @@ def build_optimizer(classifier: nn.Module, config: ClassifierConfig) -> Optimize
         ]
     if config.optimizer == "adam":
         return AdamW(groups, rate, config.betas, weight_decay=decay, fused=fused)
-    assert config.optimizer == "sgd", "settled by the plan"
+    assert config.optimizer == "sgd", "resolved by the plan"
     return SGD(
         groups, lr=rate, momentum=0.9, nesterov=True, weight_decay=decay, fused=fused
     )
@@ -78,8 +78,8 @@ def _layers(classifier: nn.Module, first: float) -> list[dict[str, Any]]:
 
 
 def peak_rate(config: ClassifierConfig) -> float:
-    """The settled learning rate."""
-    assert config.learning_rate is not None, "settled by the plan"
+    """The resolved learning rate."""
+    assert config.learning_rate is not None, "resolved by the plan"
     return config.learning_rate
 
 

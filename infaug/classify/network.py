@@ -30,8 +30,8 @@ def build_classifier(
     with its own weights.
 
     Raises:
-        ValueError: if `network` is `auto`, which the plan must settle first, or `given`
-            and no module is offered or the offered one does not fit.
+        ValueError: if `network` is `auto`, which the plan must resolve first, or
+            `given` and no module is offered or the offered one does not fit.
     """
     if network == "given" and (named := named_network()):
         return given_by_name(named, channels, num_classes, *seed)

@@ -119,7 +119,7 @@ def _run(
     """
     from infaug.experiment.grid import Table, work_of
     from infaug.experiment.grid_images import forget_images
-    from infaug.experiment.grid_problems import settled
+    from infaug.experiment.grid_problems import resolved
     from infaug.experiment.grid_run import Site
     from infaug.lock import locked
 
@@ -128,7 +128,7 @@ def _run(
     args.out.mkdir(parents=True, exist_ok=True)
     refusal = f"another process is comparing in {args.out}: wait for it"
     with locked(args.out / "lock", refusal):
-        problems = settled(problems, results, shown=shown)
+        problems = resolved(problems, results, shown=shown)
         if args.workers:
             forget_images()  # Ray's workers read their own.
         here = [c for c in problems.columns if c.config.data.source in problems.places]

@@ -66,7 +66,7 @@ def sweep(args: Sweep, space: "Space | None" = None) -> int:
     """`infaug sweep`; `space`: what is searched where `--space` names nothing."""
     look_for_data(args.run.data.source, args.run.data.target_source)
     from infaug.distributed.sweep import Capacity  # imports ray
-    from infaug.experiment.beginning import settle_data
+    from infaug.experiment.beginning import resolve_data
     from infaug.experiment.places import located
     from infaug.experiment.sweep.changes import DEFAULT_SPACE
     from infaug.experiment.sweep.plan import Sweep as Plan
@@ -78,7 +78,7 @@ def sweep(args: Sweep, space: "Space | None" = None) -> int:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} must be >= 1, got {getattr(args, name)}")
     words = args.space or [f"{name}={text}" for name, text in DEFAULT_SPACE.items()]
-    data, notes = settle_data(located(args.run.data))
+    data, notes = resolve_data(located(args.run.data))
     if not args.quiet:
         print(*notes, sep="\n", end="\n" if notes else "")
     plan = Plan(

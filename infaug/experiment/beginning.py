@@ -1,4 +1,4 @@
-"""How a run begins: what is left open about its images is settled, and told."""
+"""How a run begins: what is left open about its images is resolved, and told."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from infaug.data.survey import resolve_images
 from infaug.record.folder import RunFolder
 
 
-def settle_data(config: DataConfig) -> tuple[DataConfig, list[str]]:
+def resolve_data(config: DataConfig) -> tuple[DataConfig, list[str]]:
     """The data settings with what a new run decides, and lines about what was chosen.
 
     Raises:
@@ -28,10 +28,10 @@ def begin_data(config: DataConfig, folder: RunFolder) -> tuple[DataConfig, list[
     """The data settings that the run in `folder` began with, or those it begins with.
 
     Raises:
-        ValueError: as `settle_data`.
+        ValueError: as `resolve_data`.
     """
-    if not folder.is_settled:
-        return settle_data(config)
+    if not folder.is_resolved:
+        return resolve_data(config)
     began = folder.config().data
     return replace(
         config,
@@ -51,7 +51,7 @@ def tell_data(
 
     Once for each seed: a run that continues says nothing again.
     """
-    if folder.is_settled and folder.config().seeds == config.seeds:
+    if folder.is_resolved and folder.config().seeds == config.seeds:
         return
     folder.list_duplicates(
         [
@@ -60,7 +60,7 @@ def tell_data(
             for twin in twins_in(source, config.data, seed)
         ]
     )
-    if folder.is_settled:
+    if folder.is_resolved:
         return
     folder.list_notes([*told, *notes_of(source)])
     if shown:

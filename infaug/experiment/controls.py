@@ -20,9 +20,10 @@ from infaug.config import Controls, RoundsConfig, RunConfig
 from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source
+from infaug.experiment.methods import ANSWERS, methods_of
 from infaug.experiment.trainings import plan_trainings
 from infaug.training.alternation import assess, classify, estimate
-from infaug.training.methods import ANSWERS, METHODS, methods_of
+from infaug.training.methods import METHODS
 from infaug.training.state import Training
 from infaug.training.train import TrainingSpec
 from infaug.training.views import base_of
@@ -102,8 +103,8 @@ def choose_methods(
     def seconds(names: Sequence[str], rounds: RoundsConfig) -> float:
         # The chosen method is trained once more, on all images.
         seeds = config.seeds + 1
-        asked = replace(config, methods=tuple(names), seeds=seeds, rounds=rounds)
-        return estimated_seconds(asked, splits, pace) / jobs
+        requested = replace(config, methods=tuple(names), seeds=seeds, rounds=rounds)
+        return estimated_seconds(requested, splits, pace) / jobs
 
     is_pretrained = config.classifier.weights != "none"
     fewest = MIN_FINE_TUNING_STEPS if is_pretrained else MIN_STEPS
@@ -152,10 +153,10 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
     # In a single round E would learn nothing and have no schedule.
     rounds = replace(config.rounds, rounds=max(config.rounds.rounds, 2))
     _, height, width = splits.train.image_shape
-    asked = replace(config, rounds=rounds)
-    config = _with_few_images(asked, max(TIMED_PIXELS // (height * width), 1))
+    requested = replace(config, rounds=rounds)
+    config = _with_few_images(requested, max(TIMED_PIXELS // (height * width), 1))
     of_f, of_e = (
-        getattr(asked, part).batch_size / getattr(config, part).batch_size
+        getattr(requested, part).batch_size / getattr(config, part).batch_size
         for part in ("classifier", "estimator")
     )
     training = Training(METHODS["base"], 0, splits, config, World(), device)

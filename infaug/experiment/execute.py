@@ -13,13 +13,13 @@ from infaug.cores import usable_cores
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import FINAL, divide
 from infaug.data.source import Source, load
+from infaug.experiment.methods import methods_of
 from infaug.experiment.processes import in_processes
 from infaug.experiment.trainings import name_of, needed_by, plan_trainings, resolve
 from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.methods import methods_of
 from infaug.training.services import ALONE, Services
 from infaug.training.train import TrainingSpec, train
 from infaug.world import World
@@ -175,7 +175,7 @@ def final_plan(config: RunConfig, methods: Sequence[str]) -> list[TrainingSpec]:
 
 
 def num_jobs(
-    asked: int,
+    requested: int,
     config: RunConfig,
     num_trainings: int,
     folder: RunFolder,
@@ -183,7 +183,7 @@ def num_jobs(
     services: Services,
     device: torch.device,
 ) -> int:
-    """How many trainings are done at a time here; `asked` is as `run` has it.
+    """How many trainings are done at a time here; `requested` is as `run` has it.
 
     One where they share what only one process has: a solver pool, a GPU, a stream of
     images that takes all cores, a folder that is copied to a URL, a network of the
@@ -198,7 +198,7 @@ def num_jobs(
     )
     if is_shared:
         return 1
-    return min(asked or max(usable_cores() // config.threads, 1), num_trainings)
+    return min(requested or max(usable_cores() // config.threads, 1), num_trainings)
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ def images_of(
     return _loaded(reading(_placed(data, places, targets)))
 
 
-def settled(
+def resolved(
     data: DataConfig, places: Mapping[str, str], targets: Mapping[str, str]
 ) -> tuple[DataConfig, list[str]]:
     """The settings of a problem with the size and mode its images get, told in lines.

@@ -24,7 +24,7 @@ class Entry:
     In both, `source` is the name of the data.
     """
 
-    asked: DataConfig
+    requested: DataConfig
     """As they were given."""
     read: DataConfig
     """With the size and mode that were chosen."""
@@ -40,21 +40,23 @@ class KnownImages:
         self.path = results.path.with_name(f"{results.path.stem}-images.json")
 
     def match(
-        self, asked: DataConfig, settled: DataConfig, images: Mapping[str, Any]
+        self, requested: DataConfig, resolved: DataConfig, images: Mapping[str, Any]
     ) -> None:
         """Keep what the images of a problem are, or check that results are about these.
 
         Images without any result give way to others.
 
         Args:
-            asked: settings of the problem; `source` is the name of the data.
-            settled: the same with the size and mode that were chosen.
+            requested: settings of the problem; `source` is the name of the data.
+            resolved: the same with the size and mode that were chosen.
             images: what tells them from others, as `Source.identity`.
 
         Raises:
             ValueError: if there are results of others under the same name.
         """
-        entry = Entry(asked=reading(asked), read=reading(settled), images=dict(images))
+        entry = Entry(
+            requested=reading(requested), read=reading(resolved), images=dict(images)
+        )
         known = self._entries()
         for each in known:
             if _is_of(entry, each) and each.images != entry.images:
@@ -64,18 +66,18 @@ class KnownImages:
             kept = [
                 each
                 for each in known
-                if each.asked != entry.asked
+                if each.requested != entry.requested
                 and (each.images == entry.images or not _is_of(entry, each))
             ]
             self._write([*kept, entry])
 
-    def recall(self, asked: DataConfig) -> DataConfig:
+    def recall(self, requested: DataConfig) -> DataConfig:
         """The settings with the size and mode that results have, if there are any."""
         for each in self._entries():
-            if each.asked == reading(asked):
+            if each.requested == reading(requested):
                 size, mode = each.read.image_size, each.read.mode
-                return replace(asked, image_size=size, mode=mode)
-        return asked
+                return replace(requested, image_size=size, mode=mode)
+        return requested
 
     def _refuse_results_of(self, began: Entry, now: Entry) -> None:
         if not self.results.have(began.read):
@@ -93,7 +95,7 @@ class KnownImages:
             return []
         return [
             Entry(
-                asked=from_dict(DataConfig, each["asked"]),
+                requested=from_dict(DataConfig, each["asked"]),
                 read=from_dict(DataConfig, each["read"]),
                 images=each["images"],
             )
@@ -107,4 +109,4 @@ class KnownImages:
 
 def _is_of(entry: Entry, other: Entry) -> bool:
     """Whether both are to be of the same images."""
-    return entry.asked == other.asked or entry.read == other.read
+    return entry.requested == other.requested or entry.read == other.read

@@ -6,13 +6,13 @@ from dataclasses import replace
 from infaug.config import DataConfig
 from infaug.experiment.grid import Column
 from infaug.experiment.grid_images import forget_images, images_of
-from infaug.experiment.grid_images import settled as settled_images
+from infaug.experiment.grid_images import resolved as resolved_images
 from infaug.experiment.grid_known import KnownImages
 from infaug.experiment.problems import Problems
 from infaug.experiment.results import Results
 
 
-def settled(problems: Problems, results: Results, *, shown: bool) -> Problems:
+def resolved(problems: Problems, results: Results, *, shown: bool) -> Problems:
     """The problems with what their images decide; what is not here is recalled.
 
     Raises:
@@ -22,12 +22,12 @@ def settled(problems: Problems, results: Results, *, shown: bool) -> Problems:
     places, targets = problems.places, problems.targets
     forget_images()  # They may have changed since this process compared before.
     for column in problems.columns:
-        asked = column.config.data
-        if asked.source not in places:
-            columns.append(_with_data(column, known.recall(asked)))
+        requested = column.config.data
+        if requested.source not in places:
+            columns.append(_with_data(column, known.recall(requested)))
             continue
-        data, told = settled_images(asked, places, targets)
-        known.match(asked, data, images_of(data, places, targets).identity)
+        data, told = resolved_images(requested, places, targets)
+        known.match(requested, data, images_of(data, places, targets).identity)
         columns.append(_with_data(column, data))
         if shown:
             for line in told:

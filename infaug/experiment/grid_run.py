@@ -11,13 +11,14 @@ from infaug.data.problem import positions
 from infaug.experiment.execute import run_planned, threads_of
 from infaug.experiment.grid import Work
 from infaug.experiment.grid_images import images_of
-from infaug.experiment.plan import settle
+from infaug.experiment.methods import methods_of
+from infaug.experiment.plan import resolve_config
 from infaug.experiment.results import Record
 from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.tuning import TRIAL
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
-from infaug.training.methods import GENERATOR, METHODS, Method, methods_of
+from infaug.training.methods import GENERATOR, METHODS, Method
 from infaug.world import World
 
 
@@ -53,7 +54,7 @@ def run_grid_training(work: Work, site: Site, *, shown: bool) -> Record:
 
     Returns:
         "key", "row", "seed"; "config", every setting that matters to the training;
-        "precision" as settled; "device" and its "threads"; "seconds", with
+        "precision" as resolved; "device" and its "threads"; "seconds", with
         "tuning_seconds" of them for choosing, and "images" drawn in them; losses and
         accuracies; what `base_tuned` chose from.
 
@@ -73,10 +74,10 @@ def run_grid_training(work: Work, site: Site, *, shown: bool) -> Record:
         _match_data(folder, source)
         device = pick_device()
         config = replace(training.config, data=data)
-        settled = settle(config, source.train.image_shape, device)
-        methods = methods_of(replace(settled, methods=(home.method, training.method)))
-        planned = plan_trainings(settled, methods, [training.seed])
-        with threads_of(settled, World()):
+        resolved = resolve_config(config, source.train.image_shape, device)
+        methods = methods_of(replace(resolved, methods=(home.method, training.method)))
+        planned = plan_trainings(resolved, methods, [training.seed])
+        with threads_of(resolved, World()):
             run_planned(planned, source, folder, World(), device, shown=shown)
     found = folder.found(training.method, training.seed)
     return {
@@ -84,9 +85,9 @@ def run_grid_training(work: Work, site: Site, *, shown: bool) -> Record:
         "row": training.method,
         "seed": training.seed,
         "config": training.settings,
-        "precision": settled.classifier.precision,
+        "precision": resolved.classifier.precision,
         "device": device.type,
-        "threads": settled.threads,
+        "threads": resolved.threads,
         **_spent(folder, METHODS[training.method]),
         **{k: v for k, v in found.items() if k not in ("row", "seed")},
     }
@@ -95,8 +96,8 @@ def run_grid_training(work: Work, site: Site, *, shown: bool) -> Record:
 def _match_data(folder: RunFolder, source: Source) -> None:
     """Keep what a training's images are, or check that they are those it began with.
 
-    `folder.match_data` alone would take a folder that is not settled for one in which
-    nothing was trained. A training's is never settled: another method may go through
+    `folder.match_data` alone would take a folder that is not resolved for one in which
+    nothing was trained. A training's is never resolved: another method may go through
     its G on other hardware.
 
     Raises:

@@ -12,7 +12,7 @@ from infaug.data.inspection import inspect
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import Source, load
-from infaug.experiment.beginning import settle_data
+from infaug.experiment.beginning import resolve_data
 from infaug.experiment.controls import (
     Sizes,
     choose_controls,
@@ -22,11 +22,11 @@ from infaug.experiment.controls import (
     seconds_of_activations,
     seconds_of_training,
 )
-from infaug.experiment.plan import settle, with_folds
+from infaug.experiment.methods import methods_of
+from infaug.experiment.plan import resolve_config, with_folds
 from infaug.experiment.proposals import propose
 from infaug.experiment.trainings import plan_trainings
 from infaug.precision import pick_device
-from infaug.training.methods import methods_of
 from infaug.words import memory, plural
 from infaug.world import World
 
@@ -42,7 +42,7 @@ def outlook(
     batch. Nothing of them is kept.
 
     Args:
-        config: settled.
+        config: resolved.
         source: its images.
         device: where a worker trains.
         workers: processes that will train together; 0 or 1: one.
@@ -138,25 +138,25 @@ def _calibration_splits(config: RunConfig, source: Source) -> Splits:
 
 
 def foresee(config: RunConfig, workers: int) -> list[str]:
-    """What the images are like, and the outlook of a config that is not settled yet.
+    """What the images are like, and the outlook of a config that is not resolved yet.
 
     Unreadable images end a run, not a plan: it lists them.
 
     Raises:
         ValueError: for images or settings that cannot work.
     """
-    data, told = settle_data(config.data)
+    data, told = resolve_data(config.data)
     config = replace(config, data=data)
     reading = replace(data, max_bad_images=sys.maxsize)
     source, device = load(reading), pick_device()
     config = with_folds(config, source)
     told += inspect(source, config.data)
-    settled = settle(config, source.train.image_shape, device)
-    if settled.controls == "auto" and not settled.methods and settled.data.folds:
-        jobs = max(workers, usable_cores() // settled.threads, 1)
-        settled, why = choose_methods(settled, source, device, jobs)
+    resolved = resolve_config(config, source.train.image_shape, device)
+    if resolved.controls == "auto" and not resolved.methods and resolved.data.folds:
+        jobs = max(workers, usable_cores() // resolved.threads, 1)
+        resolved, why = choose_methods(resolved, source, device, jobs)
         told.append(why)
-    elif settled.controls == "auto" and not settled.methods:
-        chosen, _ = choose_controls(settled, source, device, max(workers, 1))
-        settled = replace(settled, controls=chosen)
-    return [*told, *outlook(settled, source, device, workers)]
+    elif resolved.controls == "auto" and not resolved.methods:
+        chosen, _ = choose_controls(resolved, source, device, max(workers, 1))
+        resolved = replace(resolved, controls=chosen)
+    return [*told, *outlook(resolved, source, device, workers)]

@@ -12,8 +12,8 @@ from infaug.cores import usable_cores
 from infaug.data.images import Source
 from infaug.data.on_disk import OnDisk
 from infaug.experiment.tuning import candidates_for
-from infaug.influence.solve import settle_solver
-from infaug.precision import settle_precision
+from infaug.influence.solve import resolve_solver
+from infaug.precision import resolve_precision
 
 OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small training set
 
@@ -50,7 +50,7 @@ def with_folds(config: RunConfig, source: Source) -> RunConfig:
     return replace(config, data=replace(data, folds=folds), seeds=seeds)
 
 
-def settle(
+def resolve_config(
     config: RunConfig, shape: tuple[int, int, int], device: torch.device
 ) -> RunConfig:
     """The config with every `auto` replaced: a function of image shape and hardware.
@@ -63,7 +63,7 @@ def settle(
     channels, height, width = shape
     size = max(height, width)
     of_paper = config.mode != "online"
-    classifier = _settle_classifier(
+    classifier = _resolve_classifier(
         config.classifier, channels, size, device, of_paper=of_paper
     )
     base = config.rounds.base
@@ -85,7 +85,7 @@ def settle(
         influence=replace(
             config.influence,
             shards=shards,
-            solver=settle_solver(config.influence, device),
+            solver=resolve_solver(config.influence, device),
         ),
         rounds=replace(config.rounds, base=base),
         tuning=replace(config.tuning, candidates=candidates),
@@ -93,7 +93,7 @@ def settle(
     )
 
 
-def _settle_classifier(
+def _resolve_classifier(
     config: ClassifierConfig,
     channels: int,
     size: int,
@@ -130,7 +130,7 @@ def _settle_classifier(
         layer_decay=layer_decay,
         optimizer=optimizer,
         learning_rate=rate,
-        precision=settle_precision(config, device),
+        precision=resolve_precision(config, device),
     )
 
 

@@ -15,7 +15,7 @@ def propose(
     """The settings of the run as flags, and what to change if it is long or short.
 
     Args:
-        config: settled.
+        config: resolved.
         epochs: of F in a training.
         seconds: estimate for the run.
         device: where it trains.

@@ -24,13 +24,13 @@ from infaug.experiment.execute import (
     run_planned,
     threads_of,
 )
+from infaug.experiment.methods import methods_of
 from infaug.experiment.outlook import outlook
-from infaug.experiment.plan import settle, with_folds
+from infaug.experiment.plan import resolve_config, with_folds
 from infaug.experiment.summary import chosen_method, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.methods import methods_of
 from infaug.training.services import ALONE, Services
 from infaug.training.train import TrainingSpec
 from infaug.world import World
@@ -52,7 +52,7 @@ def run(
     are kept, the unfinished one continues from its last checkpoint.
 
     Args:
-        config: what is asked for; `auto` values are settled here.
+        config: what is asked for; `auto` values are resolved here.
         out: the run folder, or a URL at which the run is kept.
         world: who takes part; None for the process group this process has joined.
         cache: where fitted generators of other runs are found and kept; None for none.
@@ -89,35 +89,35 @@ def run(
         tell = partial(tell_data, source, config, folder, told, shown=shown)
         world.first(tell)
         device = pick_device()
-        settled = settle(config, source.train.image_shape, device)
-        if world.first(lambda: folder.is_settled):
+        resolved = resolve_config(config, source.train.image_shape, device)
+        if world.first(lambda: folder.is_resolved):
             # Threads are those it began with, whatever cores there are now.
             began = world.first(folder.config)
-            settled = replace(settled, threads=began.threads)
-        world.share(settled.classifier.batch_groups)
+            resolved = replace(resolved, threads=began.threads)
+        world.share(resolved.classifier.batch_groups)
         if config.data.folds and config.controls == "auto" and not config.methods:
             pick = partial(
-                _pick_methods, settled, source, folder, device, world, services, jobs,
+                _pick_methods, resolved, source, folder, device, world, services, jobs,
                 shown=shown,
             )  # fmt: skip
-            settled = world.first(pick)
+            resolved = world.first(pick)
         elif config.controls == "auto" and not config.methods:
-            pick = partial(_pick, settled, source, folder, device, world.size, shown)
-            settled = replace(settled, controls=world.first(pick))
-        if shown and isinstance(source.train, OnDisk) and not folder.is_settled:
-            tell = partial(_tell_outlook, settled, source, device, world.size)
+            pick = partial(_pick, resolved, source, folder, device, world.size, shown)
+            resolved = replace(resolved, controls=world.first(pick))
+        if shown and isinstance(source.train, OnDisk) and not folder.is_resolved:
+            tell = partial(_tell_outlook, resolved, source, device, world.size)
             world.first(tell)
-        world.first(lambda: folder.settle(settled))
+        world.first(lambda: folder.resolve(resolved))
         world.first(lambda: folder.list_unreadable(source.bad))
         carry_out = partial(
-            _carry_out, settled, source, folder, world, device, services, cache,
+            _carry_out, resolved, source, folder, world, device, services, cache,
             jobs=jobs, shown=shown,
         )  # fmt: skip
-        carry_out(plan_of(settled), ())
-        if settled.data.folds:
-            chosen = world.first(partial(chosen_method, folder, settled))
-            carry_out(final_plan(settled, [chosen]), [chosen])
-        return world.first(lambda: _finish(folder, settled))
+        carry_out(plan_of(resolved), ())
+        if resolved.data.folds:
+            chosen = world.first(partial(chosen_method, folder, resolved))
+            carry_out(final_plan(resolved, [chosen]), [chosen])
+        return world.first(lambda: _finish(folder, resolved))
 
 
 def train_finals(folder: RunFolder, methods: Sequence[str], *, jobs: int) -> None:
@@ -165,7 +165,7 @@ def _pick(
     shown: bool,
 ) -> Controls:
     """The controls this run began with, or those it has time for."""
-    if folder.is_settled:
+    if folder.is_resolved:
         return folder.config().controls
     controls, why = choose_controls(config, source, device, workers)
     if shown:
@@ -185,7 +185,7 @@ def _pick_methods(
     shown: bool,
 ) -> RunConfig:
     """The methods and steps this began with, or those that it has time for."""
-    if folder.is_settled:
+    if folder.is_resolved:
         began = folder.config()
         return replace(config, methods=began.methods, rounds=began.rounds)
     at_once = num_jobs(jobs, config, sys.maxsize, folder, source, services, device)

@@ -16,6 +16,7 @@ from infaug.experiment.answer import (
     difference,
     out_of_fold,
 )
+from infaug.experiment.methods import methods_of
 from infaug.experiment.tuning import TRIAL
 from infaug.experiment.verdict import (
     MIN_SEEDS,
@@ -29,7 +30,7 @@ from infaug.experiment.verdict import (
     with_best_random,
 )
 from infaug.record.folder import RunFolder
-from infaug.training.methods import GENERATOR, RANDOM, RANDOM_METHODS, methods_of
+from infaug.training.methods import GENERATOR, RANDOM, RANDOM_METHODS
 
 FAR = 1.3  # times chance
 MIN_GAP = 3.0  # points; the share of a smaller gap would be noise

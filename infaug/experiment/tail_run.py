@@ -20,7 +20,7 @@ from infaug.data.shift import apply_nuisance
 from infaug.data.source import Source, load
 from infaug.experiment.execute import display_of, threads_of
 from infaug.experiment.grid_run import Site
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import resolve_config
 from infaug.experiment.results import Record
 from infaug.experiment.tail_training import TailTraining, tail_views
 from infaug.precision import pick_device
@@ -62,7 +62,9 @@ def run_tail_training(tail: TailTraining, site: Site, *, shown: bool) -> Record:
         config = replace(data, source=site.places.get(data.source, data.source))
         source, seed, device = load(config), tail.training.seed, pick_device()
         splits = divide(source, config, seed)
-        settled = settle(tail.training.config, splits.train.image_shape, device)
+        resolved = resolve_config(
+            tail.training.config, splits.train.image_shape, device
+        )
         images = splits.train
         assert isinstance(images, Labelled), "long tails are cut in memory"
         sizes = images.labels.bincount(minlength=images.num_classes)
@@ -74,11 +76,11 @@ def run_tail_training(tail: TailTraining, site: Site, *, shown: bool) -> Record:
             transfer = InvarianceTransfer(fitted.to(device), sizes, tail.git)
         started = time.monotonic()
         spec = TrainingSpec(
-            method=METHODS[tail.training.method], seed=seed, config=settled
+            method=METHODS[tail.training.method], seed=seed, config=resolved
         )
         with (
             contextlib.closing(display_of([spec], shown=shown)) as display,
-            threads_of(settled, World()),
+            threads_of(resolved, World()),
         ):
             found = train(
                 spec,

@@ -16,7 +16,7 @@ from infaug.data.problem import Splits, altered, divide, positions
 from infaug.data.source import Source
 from infaug.experiment.execute import display_of, threads_of
 from infaug.experiment.grid import GridTraining, grid_training
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import resolve_config
 from infaug.experiment.results import Record, Results
 from infaug.experiment.verdict import compare
 from infaug.precision import pick_device
@@ -68,7 +68,7 @@ def run_variant(
     """Train a variant, or continue it in its folder, and assess it."""
     folder.enter(training.config)
     splits, device = develop(source, training.config.data, training.seed), pick_device()
-    config = settle(training.config, splits.train.image_shape, device)
+    config = resolve_config(training.config, splits.train.image_shape, device)
     spec = TrainingSpec(
         method=METHODS[training.method], seed=training.seed, config=config
     )

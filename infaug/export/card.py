@@ -10,10 +10,10 @@ from typing import Any
 
 from infaug.config import RunConfig, to_dict
 from infaug.experiment.finished import FinishedTraining, data_of
+from infaug.experiment.methods import methods_of
 from infaug.experiment.verdict import half_width, with_best_random
 from infaug.export.artefact import FORMAT, VERSION
 from infaug.record.folder import LOOKS_FILE, RunFolder
-from infaug.training.methods import methods_of
 from infaug.training.views import base_of
 
 UNSTATED = (

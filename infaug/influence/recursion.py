@@ -23,7 +23,7 @@ CHECK_EVERY = 8  # steps from there on; a check costs a tenth of a small step
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What all repeats share, settled before the first."""
+    """What all repeats share, resolved before the first."""
 
     batch_size: int
     """Samples in each step."""

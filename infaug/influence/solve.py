@@ -41,7 +41,7 @@ def solve(
     """
     operator = Damped(hessian, config.damping)
     rtol, most = config.rtol, config.max_products
-    name = settle_solver(config, gradient.device)
+    name = resolve_solver(config, gradient.device)
     if name == "dense":
         return dense(operator, gradient)
     if name == "cg":
@@ -75,8 +75,8 @@ def solve(
     )
 
 
-def settle_solver(config: InfluenceConfig, device: torch.device) -> Solver:
-    """The solver, with `auto` settled by the hardware: a run keeps the answer."""
+def resolve_solver(config: InfluenceConfig, device: torch.device) -> Solver:
+    """The solver, with `auto` resolved by the hardware: a run keeps the answer."""
     if config.solver != "auto":
         return config.solver
     return "refined" if has_fast_bfloat16(device) else "pcg"

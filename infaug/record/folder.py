@@ -1,7 +1,7 @@
 """The run folder: what lies in it, and whose it is.
 
 RUN/asked.json             the config asked for
-RUN/config.json            the same with every `auto` settled
+RUN/config.json            the same with every `auto` resolved
 RUN/data.json              which images the run is about
 RUN/trainings/ROW-seedK/   metrics, weights, result of one training, see TrainingFolder
 RUN/tensorboard/           curves, a folder for each training; at the end the pictures
@@ -58,7 +58,7 @@ class RunFolder:
     def __str__(self) -> str:
         return str(self.mirror.home if self.mirror else self.path)
 
-    def enter(self, asked: RunConfig) -> None:
+    def enter(self, requested: RunConfig) -> None:
         """Begin a run here, or check that it is this very run that began here.
 
         Raises:
@@ -78,68 +78,70 @@ class RunFolder:
                 "choose another --out"
             ) from error
         if not held:
-            write_json(self.path / "asked.json", to_dict(asked))
+            write_json(self.path / "asked.json", to_dict(requested))
         elif "asked.json" not in held:
             raise ValueError(
                 f"{self.path} holds {held[0]!r} and no run of infaug: nothing was "
                 "touched, choose an empty or new folder for --out"
             )
-        elif not (self._begins_anew(asked) or self.lacks_seeds(asked)):
-            self._must_equal("asked.json", asked, "use those settings to continue it")
+        elif not (self._begins_anew(requested) or self.lacks_seeds(requested)):
+            self._must_equal(
+                "asked.json", requested, "use those settings to continue it"
+            )
 
-    def _begins_anew(self, asked: RunConfig) -> bool:
+    def _begins_anew(self, requested: RunConfig) -> bool:
         """Whether what began here ended before it trained, as by a broken image.
 
         Its settings then give way to those asked for now.
         """
-        if self.is_settled or not difference(self.config("asked.json"), asked):
+        if self.is_resolved or not difference(self.config("asked.json"), requested):
             return False
         try:
             with locked(self.path / "lock", "it is at work"):
-                write_json(self.path / "asked.json", to_dict(asked))
+                write_json(self.path / "asked.json", to_dict(requested))
         except ValueError:
             return False
         return True
 
-    def lacks_seeds(self, asked: RunConfig) -> bool:
+    def lacks_seeds(self, requested: RunConfig) -> bool:
         """Whether what is asked for is this very run with more seeds.
 
         Seeds do not know of each other: those that are finished stay as they are.
         """
-        return _is_less(self.config("asked.json"), asked)
+        return _is_less(self.config("asked.json"), requested)
 
     @property
-    def is_settled(self) -> bool:
+    def is_resolved(self) -> bool:
         """Whether a run has begun here and its `auto` settings are decided."""
         return (self.path / "config.json").exists()
 
-    def settle(self, settled: RunConfig) -> None:
-        """Keep the settled config, or check that it is the one the run began with.
+    def resolve(self, resolved: RunConfig) -> None:
+        """Keep the resolved config, or check that it is the one the run began with.
 
         More seeds are as good: nothing keeps the run from going on by now.
 
         Raises:
-            ValueError: if other data or hardware settle it differently, or the folder
+            ValueError: if other data or hardware resolve it differently, or the folder
                 cannot be written.
         """
-        if not self.is_settled:
-            self._write("config.json", to_dict(settled))
-        elif _is_less(began := self.config(), settled):
-            self._grow(began.seeds, settled)
+        if not self.is_resolved:
+            self._write("config.json", to_dict(resolved))
+        elif _is_less(began := self.config(), resolved):
+            self._grow(began.seeds, resolved)
         else:
             remedy = "continue it on such data and hardware, or set these explicitly"
-            self._must_equal("config.json", settled, remedy)
+            self._must_equal("config.json", resolved, remedy)
 
-    def _grow(self, began: int, settled: RunConfig) -> None:
+    def _grow(self, began: int, resolved: RunConfig) -> None:
         """Make it a run of more seeds that is not finished."""
         if self.result() is not None:
             self._write(SEEN_FILE, [*self.seen_with(), began])
         with writing(self.path):
             for name in ("result.json", LOOKS_FILE, "report.html"):
                 (self.path / name).unlink(missing_ok=True)
-        asked = replace(self.config("asked.json"), seeds=settled.seeds)
-        self._write("asked.json", to_dict(asked))
-        self._write("config.json", to_dict(settled))
+        requested = replace(self.config("asked.json"), seeds=resolved.seeds)
+        self._write("asked.json", to_dict(requested))
+        self._write("config.json", to_dict(resolved))
 
     def seen_with(self) -> list[int]:
         """How many seeds it had each time it was finished before."""
@@ -153,7 +155,7 @@ class RunFolder:
             ValueError: if they have changed since, or the folder cannot be written.
         """
         path = self.path / "data.json"
-        if not (path.exists() and self.is_settled):
+        if not (path.exists() and self.is_resolved):
             self._write("data.json", dict(found))
             return
         began = json.loads(path.read_text())
@@ -223,7 +225,7 @@ class RunFolder:
             yield
 
     def config(self, name: str = "config.json") -> RunConfig:
-        """The settled config of the run, or `asked.json`, the one asked for.
+        """The resolved config of the run, or `asked.json`, the one asked for.
 
         Raises:
             ValueError: if the file is missing or not one of infaug's.
@@ -284,9 +286,9 @@ class RunFolder:
         path = self.path / "result.json"
         return json.loads(path.read_text()) if path.exists() else None
 
-    def result_of(self, asked: RunConfig) -> dict[str, Any] | None:
+    def result_of(self, requested: RunConfig) -> dict[str, Any] | None:
         """The result of what is asked for; None also while seeds are lacking."""
-        return None if self.lacks_seeds(asked) else self.result()
+        return None if self.lacks_seeds(requested) else self.result()
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result, which marks the experiment finished.

@@ -271,7 +271,7 @@ def _reach(lines: Sequence[Mapping[str, Any]]) -> str:
 
 
 def peak_gpu_gib() -> float | None:
-    """The most that tensors took on this process's GPU since this was last asked.
+    """The most that tensors took on this process's GPU since this was last asked for.
 
     The allocator knows; the GPU is not waited for.
     """

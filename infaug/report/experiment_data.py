@@ -9,9 +9,10 @@ from typing import Any
 
 from infaug.config import RunConfig
 from infaug.data.problem import FINAL
+from infaug.experiment.methods import methods_of
 from infaug.experiment.trainings import plan_trainings
 from infaug.record.folder import RunFolder
-from infaug.training.methods import METHODS, methods_of
+from infaug.training.methods import METHODS
 
 Line = dict[str, Any]
 
@@ -85,14 +86,14 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
         )
     config = folder.config(kept[0])
     results = [_read(p) for p in sorted(path.glob("trainings/*/result.json"))]
-    methods = [row.name for row in methods_of(config)] if folder.is_settled else []
+    methods = [row.name for row in methods_of(config)] if folder.is_resolved else []
     planned = plan_trainings(config, methods_of(config), range(config.seeds))
     return ExperimentData(
         path=path,
         name=name,
         requested=folder.config(kept[-1]),
         config=config,
-        is_resolved=folder.is_settled,
+        is_resolved=folder.is_resolved,
         result=folder.result(),
         images=_read(path / "data.json") if (path / "data.json").exists() else {},
         found={method: _by_seed(results, method) for method in methods},
@@ -100,7 +101,7 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
         timings=folder.lines("timings.jsonl"),
         starts=folder.lines("starts.jsonl"),
         num_done=len(results),
-        num_trainings=len(planned) if folder.is_settled else None,
+        num_trainings=len(planned) if folder.is_resolved else None,
         as_of=_newest(path),
     )
 

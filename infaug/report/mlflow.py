@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from infaug.config import RoundsConfig
+from infaug.experiment.methods import methods_of
 from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.verdict import Verdict
 from infaug.record.folder import RunFolder
@@ -27,7 +28,6 @@ from infaug.report.results import method_results
 from infaug.report.settings import settings_of, versions
 from infaug.report.verdict import describe
 from infaug.storage import cause, is_url, location
-from infaug.training.methods import methods_of
 from infaug.words import plural
 
 EXPERIMENT, TRAINING, LINES = "infaug.run", "infaug.training", "infaug.lines"

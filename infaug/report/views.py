@@ -24,13 +24,14 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, load_splits
 from infaug.data.tree import files_below
 from infaug.estimate.learned_transform import LearnedTransform, build_transform
+from infaug.experiment.methods import methods_of
 from infaug.export.images import pixels
 from infaug.export.learned_augment import LearnedAugment
 from infaug.randomness import Draws, generator
 from infaug.record.folder import RunFolder
 from infaug.report.figures import plot_flow
 from infaug.report.words import short
-from infaug.training.methods import Method, methods_of
+from infaug.training.methods import Method
 from infaug.training.views import base_of
 from infaug.transform.fields import Fields, apply_fields, recolour
 from infaug.transform.spatial import flow_of, warp

@@ -41,7 +41,7 @@ class GeneratorFit:
     Args:
         seed: repetition, as of the trainings.
         splits: G sees the training images, and the unlabelled ones if so configured.
-        config: settled; `adversarial.fit` is not "none".
+        config: resolved; `adversarial.fit` is not "none".
         world: who shares the batches.
         device: where everything lies.
         classifier: weights of the F whose features a critic sees (ragan).

@@ -7,7 +7,7 @@ views are, in how they count and in which images are labelled.
 from dataclasses import dataclass
 from typing import Literal
 
-from infaug.config import Controls, RunConfig, ViewLoss
+from infaug.config import ViewLoss
 from infaug.data.problem import Splits
 
 View = Literal[
@@ -273,73 +273,3 @@ RANDOM_METHODS = ("base_random_initial", "base_random_final")
 
 # The method whose F shows its features to a critic; G is fitted after it.
 FEATURES_OF = "base"
-
-_LEARNED = ("base_learned", "pooled_learned")
-_OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
-    "none": _LEARNED,
-    "quick": ("base", "base_learned", *RANDOM_METHODS, "pooled", "pooled_learned"),
-    "full": USUAL,
-}
-
-
-# What an experiment with folds runs as far as there is time, the strongest first. A
-# learned method comes with the control that differs in its view alone.
-ANSWERS: tuple[tuple[str, ...], ...] = (
-    ("pooled",),
-    ("pooled_even",),
-    ("pooled_uniform", "policy_online", "pooled_policy"),
-    ("base",),
-    ("pooled_trivial",),
-    ("pooled_stretched",),
-    ("pooled_policy_alone", "policy_alone"),
-    ("uniform_policy", "policy_learned"),
-    ("pooled_tuned", "even_tuned", "even_stretched"),
-    ("late", "late_learned"),
-)
-
-
-def methods_of(config: RunConfig) -> list[Method]:
-    """The methods that are run; what another one needs comes before it.
-
-    Controls whose F drives E, or whose features a critic sees, are run in any case. The
-    oracle is among all of them only where use differs from training by a shift that is
-    known.
-
-    Raises:
-        ValueError: if `config.methods` names a method that there is not.
-    """
-    if config.methods:
-        wanted = _named(config)
-    else:
-        assert config.controls != "auto", "settled by the run"
-        wanted = set(_OF_CONTROLS[config.controls])
-        if not config.data.shift.divides_use_from_training:
-            wanted -= {"oracle"}
-        if config.estimator.generator_learning_rate == 0:
-            wanted -= {"base_random_final"}  # It would equal base_random_initial.
-    if config.rounds.s_val == "once":
-        wanted |= {METHODS[name].control or name for name in wanted}
-    if config.adversarial.fit == "ragan":
-        wanted.add(FEATURES_OF)
-    return [method for method in METHODS.values() if method.name in wanted]
-
-
-def _named(config: RunConfig) -> set[str]:
-    names = set(config.methods)
-    if RANDOM in names:
-        names = names - {RANDOM} | set(RANDOM_METHODS)
-    if unknown := names - set(METHODS):
-        raise ValueError(
-            f"methods: there is no method {sorted(unknown)[0]!r}: choose among "
-            f"{', '.join(METHODS)}, {RANDOM}"
-        )
-    if "oracle" in names and not config.data.shift.divides_use_from_training:
-        raise ValueError(
-            "methods: the oracle trains on images shifted as the test images are: set "
-            "--data.shift, or leave the oracle out"
-        )
-    if any(METHODS[name].generator == "final" for name in names):
-        names.add("base_learned")
-    if any(METHODS[name].policy == "learned" for name in names):
-        names.add(POLICY_FROM)
-    return names

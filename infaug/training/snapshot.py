@@ -1,7 +1,7 @@
 """What s_val is computed from: F as it stood at one step, and how images are drawn.
 
 Everything here is a function of a snapshot and of images, chunk by chunk. So any
-process can do any part of it, as often as asked, and gets the same bytes.
+process can do any part of it, as often as requested, and gets the same bytes.
 """
 
 import copy

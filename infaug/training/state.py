@@ -49,7 +49,7 @@ class Training:
         method: what F trains on.
         seed: repetition; paired across methods.
         splits: the images.
-        config: settled.
+        config: resolved.
         world: who shares the batches.
         device: where everything lies.
         generator: state of the G the training begins with; None for a random one.

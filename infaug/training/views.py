@@ -50,7 +50,7 @@ class TrainingViews:
         train: the images.
         transform: E and G, as they are at each step.
         policy: over operations, as it is at each step.
-        config: settled.
+        config: resolved.
         world: who shares the batches.
         device: where batches are put.
         late: what F trains on from `late_round` on; None: the same images.

@@ -98,7 +98,7 @@ def fit_generator(
     state.generator.train()
     num_updates, guard = config.critic_steps + 1, Guard()
     for step in steps:
-        # Critics keep their rate: a G that settles still needs critics that see it.
+        # Critics keep their rate: a G that resolves still needs critics that see it.
         share = cosine(step, config.steps)
         set_rates(state.optimizers["generator"], share * config.generator_learning_rate)
         found: dict[str, Tensor] = {}

@@ -48,8 +48,8 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     name = _finished_row(folder, row, seed)
     kind = METHODS[name]
     splits = kind.divided(divide(load(config.data), config.data, seed))
-    asked = TrainingSpec(method=kind, seed=seed, config=config)
-    spec, inputs = resolve(asked, folder)
+    requested = TrainingSpec(method=kind, seed=seed, config=config)
+    spec, inputs = resolve(requested, folder)
     training = Training(
         kind, seed, splits, spec.config, World(), pick_device(), inputs.generator
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
-from settled import settled
+from resolved import resolved
 from tiny import CONFIG
 from torch import Tensor
 from torch.func import functional_call
@@ -153,7 +153,7 @@ def test_a_step_that_goes_too_far_is_refused_with_the_setting(
 
 @pytest.fixture(scope="module")
 def cell() -> Training:
-    config, splits = settled(CONFIG), load_splits(CONFIG.data)
+    config, splits = resolved(CONFIG), load_splits(CONFIG.data)
     row = METHODS["bilevel_learned"]
     return Training(row, 0, splits, config, World(), torch.device("cpu"))
 
@@ -184,7 +184,7 @@ def test_any_f_can_be_looked_through(network, batch, influence):
 
 def test_no_s_val_is_solved_and_none_can_choose_views():
     planned = TrainingSpec(
-        method=METHODS["bilevel_learned"], seed=0, config=settled(CONFIG)
+        method=METHODS["bilevel_learned"], seed=0, config=resolved(CONFIG)
     )
     assert planned.steps == {"classify": 12, "estimate": 4, "review": 1}
     estimator = replace(CONFIG.estimator, candidates=2)

@@ -6,7 +6,7 @@ import pytest
 import reference
 import torch
 from cases import CASES, Case
-from settled import settled
+from resolved import resolved
 from tiny import CONFIG
 
 from infaug.baselines.reweight import helpful_shares, reweigh
@@ -69,7 +69,7 @@ def splits():
 
 
 def cell_of(row: str, splits) -> Training:
-    config = settled(CONFIG)
+    config = resolved(CONFIG)
     return Training(METHODS[row], 0, splits, config, World(), torch.device("cpu"))
 
 
@@ -94,5 +94,5 @@ def test_s_val_is_refreshed_each_round_but_the_last_and_nothing_else_is_learned(
     once = replace(CONFIG, rounds=replace(CONFIG.rounds, s_val="once"))
     for config in (CONFIG, once):
         row = METHODS["reweighted"]
-        planned = TrainingSpec(method=row, seed=0, config=settled(config))
+        planned = TrainingSpec(method=row, seed=0, config=resolved(config))
         assert planned.steps == {"classify": 12, "refresh": 1}

@@ -123,9 +123,9 @@ def test_images_of_many_sizes_and_a_target_folder_need_no_settings(tmp_path, cap
         (out / "result.json").unlink()
     captured = capsys.readouterr()
     assert captured.err.count("16x16: images are") == 1
-    settled = json.loads((out / "config.json").read_text())["data"]
-    assert (settled["image_size"], settled["mode"]) == (16, "RGB")
-    assert settled["drop_duplicates"]
+    resolved = json.loads((out / "config.json").read_text())["data"]
+    assert (resolved["image_size"], resolved["mode"]) == (16, "RGB")
+    assert resolved["drop_duplicates"]
     assert "5.png" in (out / "duplicates.jsonl").read_text()
     assert "pooled_learned is" in captured.out
 
@@ -223,9 +223,9 @@ def test_a_config_file_sets_what_flags_do_not(tmp_path, capsys):
     out = str(tmp_path / "run")
     arguments = ["fit", "--out", out, "--config", str(path), "--labels", "50"]
     assert main([*arguments, "--quiet"]) == 0
-    asked = json.loads((tmp_path / "run" / "asked.json").read_text())
-    assert asked["data"]["labels"] == 50
-    assert asked["rounds"]["classifier_steps"] == 6
+    requested = json.loads((tmp_path / "run" / "asked.json").read_text())
+    assert requested["data"]["labels"] == 50
+    assert requested["rounds"]["classifier_steps"] == 6
     capsys.readouterr()
     path.write_text("[]")
     assert "is no config" in refused(

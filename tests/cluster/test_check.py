@@ -243,8 +243,8 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path, capsys):
         (["--workers", "1", "--gpus-per-worker", "-1"], "must be >= 0"),
     ],
 )
-def test_a_job_that_can_never_fit_is_told_what_is_missing(asked, told, capsys):
-    command = [str(FILES / "aws.yaml"), *JOB, *asked]
+def test_a_job_that_can_never_fit_is_told_what_is_missing(requested, told, capsys):
+    command = [str(FILES / "aws.yaml"), *JOB, *requested]
     assert told in refused(command, capsys)
 
 

@@ -10,25 +10,25 @@ from infaug.data.survey import resolve_images
 
 
 @pytest.fixture
-def settled(tmp_path, write_images):
-    def settle(*images, **settings):
+def resolved(tmp_path, write_images):
+    def resolve(*images, **settings):
         """Images of two classes, in turn."""
         files = {f"{'ab'[k % 2]}/{k}.png": image for k, image in enumerate(images)}
         source = write_images(tmp_path / "set", files)
         return resolve_images(DataConfig(source=source, **settings))
 
-    return settle
+    return resolve
 
 
-def test_images_that_are_alike_stay_as_they_are(settled, image):
-    config, told = settled(image(1, size=(20, 12)), image(2, size=(20, 12)))
+def test_images_that_are_alike_stay_as_they_are(resolved, image):
+    config, told = resolved(image(1, size=(20, 12)), image(2, size=(20, 12)))
     assert (config.image_size, config.mode) == (None, "auto")
     assert told == []
 
 
-def test_different_sizes_get_the_usual_size_below_the_middle_one(settled, image):
+def test_different_sizes_get_the_usual_size_below_the_middle_one(resolved, image):
     sizes = [(30, 20), (41, 35), (90, 70), (50, 36)]
-    config, told = settled(*(image(1, size=size) for size in sizes))
+    config, told = resolved(*(image(1, size=size) for size in sizes))
     assert config.image_size == 32
     assert "32x32: images are 30x20 to 90x70 pixels, the shorter side 35" in told[0]
     assert "--data.image-size decides" in told[0]
@@ -40,22 +40,22 @@ def test_different_sizes_get_the_usual_size_below_the_middle_one(settled, image)
     [("L RGB", "RGB"), ("LA L", "L"), ("RGBA RGBA", "RGB"), ("1 1", "L"),
      ("P L", "RGB"), ("L L", "auto"), ("RGB RGB", "auto")],
 )  # fmt: skip
-def test_the_mode_is_grey_only_if_all_images_are(settled, image, modes, chosen):
+def test_the_mode_is_grey_only_if_all_images_are(resolved, image, modes, chosen):
     images = [image(1).convert(mode) for mode in modes.split()]
-    config, told = settled(*images)
+    config, told = resolved(*images)
     assert config.mode == chosen
     assert bool(told) == (chosen != "auto")
     load(config)
 
 
-def test_what_the_user_says_stays(settled, image):
+def test_what_the_user_says_stays(resolved, image):
     images = image(1, size=(8, 8)), image(2, size=(40, 40), mode="RGB")
-    config, told = settled(*images, image_size=16, mode="L")
+    config, told = resolved(*images, image_size=16, mode="L")
     assert (config.image_size, config.mode, told) == (16, "L", [])
 
 
-def test_target_images_of_another_size_count(settled, image, tmp_path, write_images):
-    config, _ = settled(image(1, size=(24, 24)), image(2, size=(24, 24)))
+def test_target_images_of_another_size_count(resolved, image, tmp_path, write_images):
+    config, _ = resolved(image(1, size=(24, 24)), image(2, size=(24, 24)))
     files = {f"{c}/{k}.png": image(k, size=(30, 40)) for c in "ab" for k in range(3)}
     config = replace(config, target_source=write_images(tmp_path / "new", files))
     assert resolve_images(config)[0].image_size == 28
@@ -68,8 +68,8 @@ def test_too_many_images_for_memory_get_a_size(tmp_path, write_rows, image):
     assert config.image_size == 40
 
 
-def test_files_without_a_header_do_not_stop_it(settled, image):
-    config, _ = settled(image(1), image(2), b"no image", image(3, size=(9, 9)))
+def test_files_without_a_header_do_not_stop_it(resolved, image):
+    config, _ = resolved(image(1), image(2), b"no image", image(3, size=(9, 9)))
     assert config.image_size == 8
 
 

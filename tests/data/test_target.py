@@ -95,10 +95,10 @@ def test_a_test_split_of_the_data_is_passed_over_unless_asked_for(folders):
     config = folders({"cat": 4, "dog": 4}, test=("cat", "dog"))
     with pytest.warns(UserWarning, match="test split of .* is not looked at"):
         assert values(divide(load(config), config).test) <= set(range(100, 108))
-    asked = DataConfig(
+    requested = DataConfig(
         source=config.source, target_source=config.target_source, test_from="source"
     )
-    found = divide(load(asked), asked)
+    found = divide(load(requested), requested)
     assert values(found.test) == {12, 13}
     assert len(found.influence) + len(found.selection) == 8
 
@@ -122,11 +122,11 @@ def test_a_val_split_is_trained_on_where_target_drives(folders):
 
 def test_a_test_split_that_is_asked_for_must_be_there(folders):
     config = folders({"cat": 4, "dog": 4})
-    asked = DataConfig(
+    requested = DataConfig(
         source=config.source, target_source=config.target_source, test_from="source"
     )
     with pytest.raises(ValueError, match="has no test split"):
-        load(asked)
+        load(requested)
 
 
 def test_target_may_lie_beside_the_bundled_digits(tmp_path, write_images, image):

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
-from settled import settled
+from resolved import resolved
 from tiny import CONFIG
 
 from infaug.data.problem import Splits, load_splits
@@ -37,7 +37,7 @@ def cluster(num_cpus: int = 4, **more):
 
 def problem() -> tuple[Snapshot, Splits, Training]:
     """1,050 digits in five chunks, seen in two views by an untrained F."""
-    splits, config = load_splits(SHARDED.data), settled(SHARDED)
+    splits, config = load_splits(SHARDED.data), resolved(SHARDED)
     cell = Training(
         METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
     )

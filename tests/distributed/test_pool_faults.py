@@ -86,8 +86,8 @@ def pid_of(ray, actor) -> int:
     until = time.monotonic() + 3 * MINUTE_S
     while True:
         try:
-            asked = actor.apply.remote(os.getpid, {0: ()})
-            return ray.get(asked, timeout=3 * MINUTE_S)[0]
+            requested = actor.apply.remote(os.getpid, {0: ()})
+            return ray.get(requested, timeout=3 * MINUTE_S)[0]
         except ray.exceptions.ActorUnavailableError:
             assert time.monotonic() < until, "the actor does not come back"
             time.sleep(0.2)

@@ -188,9 +188,9 @@ def test_pbt_moves_settings_and_weights_from_better_trials_to_worse(cluster, tmp
     moved = [t for t in plan.ledger().trials.values() if t.home != t.name]
     assert moved, "the worst took over from the best"
     for trial in moved:
-        asked = json.loads((plan.home(trial.home) / "asked.json").read_text())
+        requested = json.loads((plan.home(trial.home) / "asked.json").read_text())
         rate = trial.changes["estimator.learning_rate"]
-        assert asked["estimator"]["learning_rate"] == rate
+        assert requested["estimator"]["learning_rate"] == rate
         assert [each.steps for each in trial.rounds] == [3, 6, 9, 12]
 
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from settled import settled
+from resolved import resolved
 from tiny import CONFIG
 
 from infaug.classify.loss import soft_cross_entropy
@@ -26,7 +26,7 @@ from infaug.world import World
 def cell() -> Training:
     """A `base_learned` cell whose F has trained a little and whose S is fresh."""
     longer = replace(CONFIG.rounds, classifier_steps=80)
-    config = settled(replace(CONFIG, rounds=longer))
+    config = resolved(replace(CONFIG, rounds=longer))
     splits = load_splits(config.data)
     cell = Training(
         METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")

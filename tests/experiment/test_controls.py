@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from settled import settled
+from resolved import resolved
 from tiny import CONFIG
 
 from infaug.config import AdversarialConfig, ClassifierConfig, EstimatorConfig, in_mode
@@ -22,7 +22,7 @@ OPEN = replace(CONFIG, controls="auto")
 
 def choice_at(pace: Pace, monkeypatch, workers: int = 1) -> tuple[str, str]:
     monkeypatch.setattr(controls, "measure", lambda *_: pace)
-    config = settled(OPEN)
+    config = resolved(OPEN)
     return choose_controls(config, load(config.data), torch.device("cpu"), workers)
 
 
@@ -37,7 +37,7 @@ def test_full_controls_if_they_take_under_half_an_hour_else_quick(monkeypatch):
 @pytest.mark.parametrize("mode", ["iclr", "cvpr"])
 def test_the_papers_modes_leave_the_choice_to_the_clock_too(mode, monkeypatch):
     monkeypatch.setattr(controls, "measure", lambda *_: FAST)
-    config = settled(in_mode(OPEN, mode))
+    config = resolved(in_mode(OPEN, mode))
     source = load(config.data)
     assert choose_controls(config, source, torch.device("cpu"), 1)[0] == "full"
 
@@ -47,7 +47,7 @@ def test_many_workers_take_less_time(monkeypatch):
 
 
 def test_the_estimate_counts_every_step_of_every_cell():
-    config = settled(replace(CONFIG, methods=("base", "learned"), seeds=2))
+    config = resolved(replace(CONFIG, methods=("base", "learned"), seeds=2))
     splits = divide(load(config.data), config.data)
     pace = Pace(base_step=1.0, learned_step=100.0, estimator_step=1e4, image=0.0)
     # Two rounds of six steps of F; E learns after the first, for four steps.
@@ -59,7 +59,7 @@ def test_the_estimate_counts_every_step_of_every_cell():
 
 def test_what_frozen_layers_make_of_views_is_counted_once():
     """Whatever the number of trainings: they share it."""
-    config = settled(replace(CONFIG, methods=("base", "pooled"), seeds=3))
+    config = resolved(replace(CONFIG, methods=("base", "pooled"), seeds=3))
     splits = divide(load(config.data), config.data)
     pace = replace(SLOW, image=1.0, frozen_step=0.0)
     assessed = config.rounds.rounds * len(splits.selection) + len(splits.test)
@@ -69,7 +69,7 @@ def test_what_frozen_layers_make_of_views_is_counted_once():
 
 
 def test_real_steps_are_timed():
-    config = settled(CONFIG)
+    config = resolved(CONFIG)
     splits = divide(load(config.data), config.data)
     pace = controls.measure(config, splits, torch.device("cpu"))
     assert pace.lookahead_step is None
@@ -81,7 +81,7 @@ def test_real_steps_are_timed():
 
 
 def test_of_large_batches_as_much_is_timed_as_32_large_images_have():
-    config = settled(
+    config = resolved(
         replace(
             CONFIG,
             classifier=ClassifierConfig(batch_size=4096, batch_groups=128),
@@ -99,7 +99,7 @@ def test_of_large_batches_as_much_is_timed_as_32_large_images_have():
 
 
 def test_steps_of_few_images_stand_for_those_of_all(monkeypatch):
-    config = settled(replace(CONFIG, methods=("base_learned",)))
+    config = resolved(replace(CONFIG, methods=("base_learned",)))
     splits = divide(load(config.data), config.data)
     monkeypatch.setattr(controls, "_seconds_a_step", lambda _: 1.0)
     monkeypatch.setattr(controls, "TIMED_PIXELS", 4 * 16 * 16)

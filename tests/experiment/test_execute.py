@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from killed import contents, start
-from settled import settled
+from resolved import resolved
 from tiny import tiny
 
 from infaug.config import to_dict
@@ -84,7 +84,7 @@ def test_a_job_whose_process_died_is_done_again_and_given_up_in_the_end(tmp_path
 
 
 def test_whatever_a_training_needs_stands_before_it_in_the_plan():
-    config = settled(tiny(controls="full"))
+    config = resolved(tiny(controls="full"))
     plan = plan_of(config)
     finished: set[tuple[str, int]] = set()
     for spec in plan:

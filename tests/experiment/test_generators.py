@@ -8,11 +8,11 @@ from safetensors.torch import load_file
 from tiny import tiny
 
 from infaug.config import RunConfig, in_mode
+from infaug.experiment.methods import methods_of
 from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.methods import methods_of
 
 
 def quick(**adversarial) -> RunConfig:

@@ -86,7 +86,7 @@ def test_images_are_the_same_whether_their_size_was_chosen_or_given(tmp_path):
 def test_a_size_that_was_chosen_is_recalled_without_the_images(tmp_path):
     results = Results(tmp_path / "board.jsonl")
     KnownImages(results).match(DATA, replace(DATA, image_size=16, mode="L"), ONE)
-    known, asked = KnownImages(results), replace(DATA, seed=3)
-    assert known.recall(asked) == replace(asked, image_size=16, mode="L")
+    known, requested = KnownImages(results), replace(DATA, seed=3)
+    assert known.recall(requested) == replace(requested, image_size=16, mode="L")
     unknown = replace(DATA, source="more")
     assert known.recall(unknown) == unknown

@@ -6,7 +6,7 @@ from infaug.config import InfluenceConfig
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Damped
 from infaug.influence.sharded import ShardedHessian
-from infaug.influence.solve import settle_solver, solve
+from infaug.influence.solve import resolve_solver, solve
 from infaug.precision import has_fast_bfloat16
 
 CPU = torch.device("cpu")
@@ -35,10 +35,10 @@ def test_lissa_by_name_comes_near():
     assert solution.spread is not None
 
 
-def test_auto_is_settled_by_the_hardware():
+def test_auto_is_resolved_by_the_hardware():
     expected = "refined" if has_fast_bfloat16(CPU) else "pcg"
-    assert settle_solver(InfluenceConfig(), CPU) == expected
-    assert settle_solver(InfluenceConfig(solver="cg"), CPU) == "cg"
+    assert resolve_solver(InfluenceConfig(), CPU) == expected
+    assert resolve_solver(InfluenceConfig(solver="cg"), CPU) == "cg"
 
 
 @pytest.mark.parametrize("name", ["pcg", "refined"])

@@ -20,7 +20,7 @@ def test_a_new_folder_is_made_and_the_same_run_may_enter_again(tmp_path):
 def test_other_settings_are_refused_by_name(tmp_path):
     folder = RunFolder(tmp_path)
     folder.enter(RunConfig())
-    folder.settle(RunConfig())
+    folder.resolve(RunConfig())
     with pytest.raises(ValueError, match=r"data\.target: 200 -> 300.*another --out"):
         folder.enter(RunConfig(data=DataConfig(target=300)))
 
@@ -28,16 +28,16 @@ def test_other_settings_are_refused_by_name(tmp_path):
 def test_more_seeds_are_welcome_and_fewer_are_not(tmp_path):
     folder, grown = RunFolder(tmp_path), RunConfig(seeds=5)
     folder.enter(RunConfig(seeds=3))
-    folder.settle(RunConfig(seeds=3))
+    folder.resolve(RunConfig(seeds=3))
     folder.finish({"verdict": "undecided"})
     (tmp_path / "report.html").write_text("of three")
     folder.enter(grown)
     assert folder.result_of(RunConfig(seeds=3)) == {"verdict": "undecided"}
     assert folder.result_of(grown) is None
-    # Until all that may refuse the run has been asked, nothing is lost.
+    # Until all that may refuse the run has been requested, nothing is lost.
     assert folder.result() is not None
     folder.enter(RunConfig(seeds=3))
-    folder.settle(grown)
+    folder.resolve(grown)
     assert folder.result() is None
     assert not (tmp_path / "report.html").exists()
     assert folder.seen_with() == [3]
@@ -58,7 +58,7 @@ def test_a_run_that_ended_before_it_trained_gives_way_to_other_settings(tmp_path
     folder.enter(changed)
     folder.match_data({"classes": ["a", "b", "c"]})
     assert folder.config("asked.json") == changed
-    folder.settle(changed)
+    folder.resolve(changed)
     with pytest.raises(ValueError, match="run on other images"):
         folder.match_data({"classes": ["a", "b"]})
 
@@ -94,13 +94,13 @@ def test_an_unwritable_folder_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "write",
     [
-        lambda folder: folder.settle(RunConfig()),
+        lambda folder: folder.resolve(RunConfig()),
         lambda folder: folder.match_data({"classes": ["a", "b"]}),
         lambda folder: folder.list_unreadable(["a.png"] * 9),
         lambda folder: folder.list_duplicates([{"seed": 0}]),
         lambda folder: folder.finish({"verdict": "undecided"}),
     ],
-    ids=["settle", "match_data", "unreadable", "duplicates", "finish"],
+    ids=["resolve", "match_data", "unreadable", "duplicates", "finish"],
 )
 def test_a_full_disk_is_told_whatever_is_written(write, tmp_path):
     folder = RunFolder(tmp_path)

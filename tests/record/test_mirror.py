@@ -193,7 +193,7 @@ def test_a_place_with_something_else_is_refused_and_left_as_it_was(url):
 
 def test_other_settings_are_refused_with_the_url(url):
     folder = begun(url)
-    folder.settle(folder.config("asked.json"))
+    folder.resolve(folder.config("asked.json"))
     folder.mirror.push()
     with pytest.raises(ValueError, match=r"memory://runs/one holds a run with other"):
         RunFolder(url).enter(RunConfig(seeds=2))
@@ -203,10 +203,10 @@ def test_a_result_leaves_the_url_before_the_seeds_that_were_added_come(
     url, monkeypatch
 ):
     folder = begun(url)
-    folder.settle(folder.config("asked.json"))
+    folder.resolve(folder.config("asked.json"))
     folder.finish({"verdict": "undecided"})
     assert "result.json" in at_url(url)
-    folder.settle(RunConfig(seeds=5))
+    folder.resolve(RunConfig(seeds=5))
 
     def die(*_):
         raise KeyboardInterrupt

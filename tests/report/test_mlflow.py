@@ -196,8 +196,8 @@ def test_mlflow_is_told_to_tell_nobody(uri):
 def test_without_mlflow_a_fit_does_not_begin(monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "mlflow", None)
     out = tmp_path / "run"
-    asked = ["fit", "--data", "digits", "--out", str(out), "--mlflow", NOBODY]
-    assert main(asked) == BAD_INPUT
+    requested = ["fit", "--data", "digits", "--out", str(out), "--mlflow", NOBODY]
+    assert main(requested) == BAD_INPUT
     assert "pip install 'infaug[mlflow]'" in capsys.readouterr().err
     assert not out.exists()
 
@@ -206,11 +206,20 @@ def test_a_run_is_kept_if_mlflow_is_gone_by_its_end(monkeypatch, tmp_path, capsy
     monkeypatch.setattr("infaug.report.mlflow.connect", lambda uri: None)
     monkeypatch.setitem(sys.modules, "mlflow", None)
     out = tmp_path / "run"
-    asked = ["fit", "--data", "digits", "--out", str(out), "--mlflow", NOBODY]
-    asked += ["--labels", "60", "--target", "60", "--seeds", "1", "--methods", "base"]
-    asked += ["--classifier.batch-size", "8", "--classifier.batch-groups", "2"]
-    asked += ["--network", "allconv", "--rounds.classifier-steps", "2"]
-    assert main(asked) == BAD_INPUT
+    requested = ["fit", "--data", "digits", "--out", str(out), "--mlflow", NOBODY]
+    requested += [
+        "--labels",
+        "60",
+        "--target",
+        "60",
+        "--seeds",
+        "1",
+        "--methods",
+        "base",
+    ]
+    requested += ["--classifier.batch-size", "8", "--classifier.batch-groups", "2"]
+    requested += ["--network", "allconv", "--rounds.classifier-steps", "2"]
+    assert main(requested) == BAD_INPUT
     said = capsys.readouterr()
     assert said.out.splitlines()[-1].startswith("RESULT ")
     assert (out / "result.json").exists()

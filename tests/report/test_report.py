@@ -243,8 +243,8 @@ def test_the_command_asks_for_the_same_run_again():
     for config in (CONFIG, other):
         words = shlex.split(command(config, "NEW").replace("\\\n", " "))
         assert words[:2] == ["infaug", "fit"]
-        asked = parse_fit(words[2:], None)
-        assert (asked.run, asked.out) == (config, "NEW")
+        requested = parse_fit(words[2:], None)
+        assert (requested.run, requested.out) == (config, "NEW")
 
 
 def test_mistakes_are_told_in_one_line(tmp_path, run, capsys):
@@ -309,8 +309,8 @@ def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
         for row, top in {"none": 36.0, "learned": 41.0, RANDOM_METHODS[0]: 77.5}.items()
     }
     experiment = read_experiment(run, "run")
-    asked = replace(experiment.config, methods=tuple(found))
-    random = replace(experiment, found=found, config=asked)
+    requested = replace(experiment.config, methods=tuple(found))
+    random = replace(experiment, found=found, config=requested)
     assert "best method is none of these: base_random, 77.50 %." in said_of(random)
     del found[RANDOM_METHODS[0]]
     assert "best row" not in said_of(replace(read_experiment(run, "run"), found=found))

@@ -14,7 +14,7 @@ from infaug.config import AffineRanges, RoundsConfig
 from infaug.data.dataset import to_float
 from infaug.data.problem import load_splits
 from infaug.experiment.grid import grid_training
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import resolve_config
 from infaug.experiment.run import run
 from infaug.randomness import Draws, generator
 from infaug.record.ledger_file import SCHEMA, read_ledger
@@ -44,7 +44,7 @@ def finished(tmp_path_factory) -> Path:
 def cell_and_ledger() -> tuple[Training, Ledger]:
     """A pooled cell with some S, nothing trained."""
     cpu = torch.device("cpu")
-    config = settle(with_ledger(NUM), (1, 16, 16), cpu)
+    config = resolve_config(with_ledger(NUM), (1, 16, 16), cpu)
     splits = load_splits(config.data)
     cell = Training(METHODS["pooled_learned"], 0, splits, config, World(), cpu)
     cell.s_val = torch.randn(cell.s_val.shape, generator=generator(0, "some S"))

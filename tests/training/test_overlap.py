@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from killed import contents, start
-from settled import settled
+from resolved import resolved
 from tiny import CONFIG, tiny
 
 from infaug.data.problem import load_splits
@@ -49,7 +49,7 @@ def overlapped(tmp_path_factory) -> Path:
 
 
 def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before():
-    splits, config = load_splits(CONFIG.data), settled(OVERLAPPED)
+    splits, config = load_splits(CONFIG.data), resolved(OVERLAPPED)
 
     def new_cell() -> Training:
         row, cpu = METHODS["base_learned"], torch.device("cpu")

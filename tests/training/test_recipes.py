@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from killed import contents, start
-from settled import settled
+from resolved import resolved
 from tiny import CONFIG, tiny
 
 from infaug.classify.network import build_classifier
@@ -39,7 +39,7 @@ def test_whether_it_is_stretched_goes_with_the_weights():
 
 
 def test_target_images_join_late_as_half_of_each_batch():
-    config, splits = settled(CONFIG), load_splits(CONFIG.data)
+    config, splits = resolved(CONFIG), load_splits(CONFIG.data)
     cell = Training(METHODS["late"], 0, splits, config, World(), CPU)
     first = late_round(config.rounds) * config.rounds.classifier_steps
     assert 0 < first < config.rounds.rounds * config.rounds.classifier_steps
@@ -60,7 +60,7 @@ def test_e_stands_still_once_its_images_are_trained_on(tmp_path):
 
 
 def test_methods_with_a_tuned_base_choose_from_the_same_candidates():
-    config = settled(CONFIG)
+    config = resolved(CONFIG)
     rows = [METHODS[name] for name in ("base_tuned", "pooled_tuned", "even_stretched")]
     names = [spec.method.name for spec in plan_trainings(config, rows, [0])]
     assert len(names) == len(set(names)) == 3 + len(config.tuning.candidates)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from settled import settled
+from resolved import resolved
 from tiny import CONFIG
 
 from infaug.config import BackoffConfig, ShiftConfig
@@ -40,7 +40,7 @@ def trained(splits, **backoff) -> Training:
     rounds = replace(CONFIG.rounds, rounds=3, classifier_steps=60)
     config = replace(CONFIG, rounds=rounds, backoff=BackoffConfig(**backoff))
     cell = Training(
-        METHODS["learned"], 0, splits, settled(config), World(), torch.device("cpu")
+        METHODS["learned"], 0, splits, resolved(config), World(), torch.device("cpu")
     )
     list(classify(cell, 0, range(60), splits.selection))
     return cell
@@ -106,7 +106,7 @@ def test_a_suspect_that_the_selection_images_clear_is_left_alone_for_a_while(
     (found,) = review(cell, 1, range(1), splits.selection)
     assert "suspected" not in found, "cleared for one round"
     (found,) = review(cell, 2, range(1), splits.selection)
-    assert found["suspected"], "asked about again after that round"
+    assert found["suspected"], "requested about again after that round"
 
 
 def test_a_view_that_is_the_identity_does_no_harm_at_all(splits):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 from distributed.pool_cases import problem
-from settled import settled
+from resolved import resolved
 from tiny import CONFIG
 from torch.nn import functional as F
 
@@ -37,7 +37,7 @@ def splits():
 
 @pytest.fixture(scope="module")
 def cell(splits) -> Training:
-    config = settled(CONFIG)
+    config = resolved(CONFIG)
     cell = Training(
         METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
     )
@@ -154,7 +154,7 @@ def test_the_correlation_is_one_where_nothing_was_sampled(cell, splits):
 def test_a_sampled_refresh_reports_its_correlation_at_the_interval(
     splits, every: int, expected: list[int]
 ):
-    config = replace(settled(CONFIG), influence=sampled(25, probe_every=every))
+    config = replace(resolved(CONFIG), influence=sampled(25, probe_every=every))
     cell = Training(
         METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
     )

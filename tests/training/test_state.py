@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from settled import settled
+from resolved import resolved
 from tiny import CONFIG
 
 from infaug.data.problem import load_splits
@@ -23,7 +23,7 @@ def splits():
 
 
 def cell_of(row: str, splits, seed: int = 0) -> Training:
-    return Training(METHODS[row], seed, splits, settled(CONFIG), World(), CPU)
+    return Training(METHODS[row], seed, splits, resolved(CONFIG), World(), CPU)
 
 
 def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_view(
@@ -37,7 +37,7 @@ def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_vie
 
 
 def test_more_views_are_those_of_the_row_in_turn(splits):
-    config = settled(CONFIG)
+    config = resolved(CONFIG)
     config = replace(config, classifier=replace(config.classifier, views=4))
     cell = Training(METHODS["base_learned"], 0, splits, config, World(), CPU)
     more, two = cell.views_at(3), cell_of("base_learned", splits).views_at(3)
@@ -68,18 +68,18 @@ def test_e_learns_on_whole_images_whatever_the_base_mixes(splits):
 
 
 def test_of_several_draws_a_mixed_view_is_chosen_before_it_is_mixed(splits):
-    config = settled(CONFIG)
+    config = resolved(CONFIG)
     config = replace(config, estimator=replace(config.estimator, candidates=2))
     cell = Training(METHODS["mixup_learned"], 0, splits, config, World(), CPU)
-    asked = []
+    requested = []
 
     def judge(x, y):
-        asked.append(y)
+        requested.append(y)
         return x.mean(dim=(1, 2, 3))
 
     views = cell.views.at(0, judge)
-    assert len(asked) == 2
-    assert all((y.amax(dim=1) == 1).all() for y in asked)
+    assert len(requested) == 2
+    assert all((y.amax(dim=1) == 1).all() for y in requested)
     assert (views.y[:, 1].amax(dim=1) < 1).any()
 
 
@@ -165,7 +165,7 @@ def test_random_tau_can_go_through_a_given_generator(splits):
     with torch.no_grad():
         learned.transform.generator.linear.weight.add_(1)
     state = learned.transform.generator.state_dict()
-    config = settled(CONFIG)
+    config = resolved(CONFIG)
     row = METHODS["base_random_final"]
     control = Training(row, 0, splits, config, World(), CPU, generator=state)
     assert control.transform.generator.linear.weight.equal(state["linear.weight"])
@@ -175,7 +175,7 @@ def test_random_tau_can_go_through_a_given_generator(splits):
 def test_a_compiled_f_learns_what_a_plain_one_does_through_a_whole_round(splits):
     def learned(compiled: bool) -> dict[str, torch.Tensor]:
         settings = replace(CONFIG.classifier, compile=compiled)
-        config = settled(replace(CONFIG, classifier=settings))
+        config = resolved(replace(CONFIG, classifier=settings))
         cell = Training(METHODS["base_learned"], 0, splits, config, World(), CPU)
         list(classify(cell, 0, range(3), splits.selection))
         refresher = build_refresher(cell, splits.influence, None)

@@ -7,7 +7,7 @@ import torch
 from tiny import CONFIG, tiny
 
 from infaug.data.problem import load_splits
-from infaug.experiment.plan import settle
+from infaug.experiment.plan import resolve_config
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
 from infaug.trust.predictions import check_predictions
@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 def untrained(row: str, num_views: int) -> Finished:
     """A training whose F, E and G are as its seed made them: the same in every row."""
     classifier = replace(CONFIG.classifier, views=num_views)
-    config = settle(tiny(classifier=classifier), (1, 16, 16), CPU)
+    config = resolve_config(tiny(classifier=classifier), (1, 16, 16), CPU)
     splits = load_splits(config.data)
     training = Training(METHODS[row], 0, splits, config, World(), CPU)
     training.classifier.eval().requires_grad_(False)

@@ -100,8 +100,8 @@ class Sweep:
         if not path.exists():
             self._begin(path)
             return
-        began, asked = json.loads(path.read_text()), self._identity()
-        changed = sorted(key for key in asked if began.get(key) != asked[key])
+        began, requested = json.loads(path.read_text()), self._identity()
+        changed = sorted(key for key in requested if began.get(key) != requested[key])
         if changed:
             raise ValueError(
                 f"{self.out} holds a sweep with another {' and another '.join(changed)}"

@@ -19,7 +19,8 @@ from typing import Any
 from infaug.config import RunConfig, to_dict
 from infaug.data.images import Source
 from infaug.experiment.execute import run_planned
-from infaug.experiment.plan import settle
+from infaug.experiment.methods import methods_of
+from infaug.experiment.plan import resolve_config
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.trainings import plan_trainings
 from infaug.precision import pick_device
@@ -27,7 +28,6 @@ from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
 from infaug.record.steps import Interval, Metrics, StepInfo
 from infaug.record.store import GeneratorStore
-from infaug.training.methods import methods_of
 from infaug.training.services import Services
 from infaug.training.train import TrainingSpec
 from infaug.world import World
@@ -78,10 +78,10 @@ def run_trial(
     assert len(source.test) == 0, "trials get no test images"
     folder, device, world = RunFolder(path), pick_device(), world or World()
     world.first(lambda: folder.enter(trial.config))
-    config = settle(trial.config, source.train.image_shape, device)
+    config = resolve_config(trial.config, source.train.image_shape, device)
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked(LOCK_WAIT_S)))
-        world.first(lambda: folder.settle(config))
+        world.first(lambda: folder.resolve(config))
         rounds = RoundReports(trial, folder, report)
         rounds.repeat(world.first(lambda: kept_rounds(folder, trial)))
         run_planned(

@@ -84,5 +84,5 @@ def test_a_repeat_is_trained_and_its_f_is_scored_on_the_images_set_aside(tmp_pat
     scored = score_on_test(plan, [1])
     assert scored["images"] > 400
     assert 0 <= scored["mean_top1"] <= 100
-    asked = json.loads((repeat.home(tmp_path) / "asked.json").read_text())
-    assert asked["estimator"]["learning_rate"] == 0.005
+    requested = json.loads((repeat.home(tmp_path) / "asked.json").read_text())
+    assert requested["estimator"]["learning_rate"] == 0.005

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from infaug.config import DataConfig, RunConfig, ShiftConfig
+from infaug.experiment.methods import methods_of
 from infaug.training.methods import (
     METHODS,
     NEIGHBOURS,
@@ -10,7 +11,6 @@ from infaug.training.methods import (
     POLICY_FROM,
     RANDOM_METHODS,
     SIBLINGS,
-    methods_of,
 )
 
 SHIFTED = DataConfig(shift=ShiftConfig(rotate_deg=40))
