@@ -2,7 +2,7 @@
 
 What a step finds stays on the device and is read when somebody looks: a GPU's queue is
 not drained for a number that is logged every hundredth step. So a step that is not
-finite is refused on the device, and all that follow it; who reads is told.
+finite is refused on the device, and all that follow it; the next reader finds out.
 """
 
 import math

@@ -38,7 +38,7 @@ class World:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes files and speaks for the others."""
+        """Whether this process writes files and prints for the others."""
         return self.rank == 0
 
     def share(self, num_parts: int) -> range:

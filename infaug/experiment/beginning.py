@@ -1,4 +1,4 @@
-"""How a run begins: what is left open about its images is resolved, and told."""
+"""How a run begins: what is left open about its images is resolved and reported."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,10 +18,10 @@ def resolve_data(config: DataConfig) -> tuple[DataConfig, list[str]]:
     Raises:
         ValueError: for a source that is missing or of no known layout.
     """
-    config, told = resolve_images(config)
+    config, notes = resolve_images(config)
     if config.drop_duplicates is None:
         config = replace(config, drop_duplicates=True)
-    return config, told
+    return config, notes
 
 
 def begin_data(config: DataConfig, folder: RunFolder) -> tuple[DataConfig, list[str]]:
@@ -43,8 +43,8 @@ def begin_data(config: DataConfig, folder: RunFolder) -> tuple[DataConfig, list[
     ), []
 
 
-def tell_data(
-    source: Source, config: RunConfig, folder: RunFolder, told: Sequence[str], *,
+def report_data(
+    source: Source, config: RunConfig, folder: RunFolder, notes: Sequence[str], *,
     shown: bool,
 ) -> None:  # fmt: skip
     """What the images are like, on screen; what was left out or changed, in the folder.
@@ -62,8 +62,8 @@ def tell_data(
     )
     if folder.is_resolved:
         return
-    folder.list_notes([*told, *notes_of(source)])
+    folder.list_notes([*notes, *notes_of(source)])
     if shown:
         console = Console(stderr=True)
-        for line in (*told, *inspect(source, config.data)):
+        for line in (*notes, *inspect(source, config.data)):
             console.print(line, highlight=False, soft_wrap=True, markup=False)

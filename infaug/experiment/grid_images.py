@@ -54,16 +54,16 @@ def images_of(
 def resolved(
     data: DataConfig, places: Mapping[str, str], targets: Mapping[str, str]
 ) -> tuple[DataConfig, list[str]]:
-    """The settings of a problem with the size and mode its images get, told in lines.
+    """A problem's settings with the size and mode its images get, and notes on them.
 
     Raises:
         ValueError: for images that are missing or of no known layout.
     """
-    found, told = resolve_images(_placed(data, places, targets))
+    found, lines = resolve_images(_placed(data, places, targets))
     found = {
         name: getattr(found, name) for name in ("image_size", "mode", "pixel_bits")
     }
-    return replace(data, **found), told
+    return replace(data, **found), lines
 
 
 def _placed(

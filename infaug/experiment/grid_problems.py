@@ -26,11 +26,11 @@ def resolved(problems: Problems, results: Results, *, shown: bool) -> Problems:
         if requested.source not in places:
             columns.append(_with_data(column, known.recall(requested)))
             continue
-        data, told = resolved_images(requested, places, targets)
+        data, lines = resolved_images(requested, places, targets)
         known.match(requested, data, images_of(data, places, targets).identity)
         columns.append(_with_data(column, data))
         if shown:
-            for line in told:
+            for line in lines:
                 print(f"{column.title}: {line}", file=sys.stderr)
     return replace(problems, columns=tuple(columns))
 

@@ -1,4 +1,4 @@
-"""What a run is going to do and take, told before it begins."""
+"""What a run is going to do and take, before it begins."""
 
 import os
 import sys
@@ -145,18 +145,18 @@ def foresee(config: RunConfig, workers: int) -> list[str]:
     Raises:
         ValueError: for images or settings that cannot work.
     """
-    data, told = resolve_data(config.data)
+    data, lines = resolve_data(config.data)
     config = replace(config, data=data)
     reading = replace(data, max_bad_images=sys.maxsize)
     source, device = load(reading), pick_device()
     config = with_folds(config, source)
-    told += inspect(source, config.data)
+    lines += inspect(source, config.data)
     resolved = resolve_config(config, source.train.image_shape, device)
     if resolved.controls == "auto" and not resolved.methods and resolved.data.folds:
         jobs = max(workers, usable_cores() // resolved.threads, 1)
         resolved, why = choose_methods(resolved, source, device, jobs)
-        told.append(why)
+        lines.append(why)
     elif resolved.controls == "auto" and not resolved.methods:
         chosen, _ = choose_controls(resolved, source, device, max(workers, 1))
         resolved = replace(resolved, controls=chosen)
-    return [*told, *outlook(resolved, source, device, workers)]
+    return [*lines, *outlook(resolved, source, device, workers)]

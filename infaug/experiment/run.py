@@ -14,7 +14,7 @@ from rich.console import Console
 from infaug.config import Controls, RunConfig
 from infaug.data.on_disk import OnDisk
 from infaug.data.source import Source, load
-from infaug.experiment.beginning import begin_data, tell_data
+from infaug.experiment.beginning import begin_data, report_data
 from infaug.experiment.controls import choose_controls, choose_methods
 from infaug.experiment.execute import (
     final_plan,
@@ -81,13 +81,13 @@ def run(
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked()))
         begin = partial(begin_data, config.data, folder)
-        data, told = world.first(begin)
+        data, notes = world.first(begin)
         config = replace(config, data=data)
         source = load(data, services.loader)
         config = with_folds(config, source)
         world.first(lambda: folder.match_data(source.identity))
-        tell = partial(tell_data, source, config, folder, told, shown=shown)
-        world.first(tell)
+        report = partial(report_data, source, config, folder, notes, shown=shown)
+        world.first(report)
         device = pick_device()
         resolved = resolve_config(config, source.train.image_shape, device)
         if world.first(lambda: folder.is_resolved):
@@ -105,8 +105,8 @@ def run(
             pick = partial(_pick, resolved, source, folder, device, world.size, shown)
             resolved = replace(resolved, controls=world.first(pick))
         if shown and isinstance(source.train, OnDisk) and not folder.is_resolved:
-            tell = partial(_tell_outlook, resolved, source, device, world.size)
-            world.first(tell)
+            report = partial(_print_outlook, resolved, source, device, world.size)
+            world.first(report)
         world.first(lambda: folder.resolve(resolved))
         world.first(lambda: folder.list_unreadable(source.bad))
         carry_out = partial(
@@ -196,7 +196,7 @@ def _pick_methods(
     return config
 
 
-def _tell_outlook(
+def _print_outlook(
     config: RunConfig, source: Source, device: torch.device, workers: int
 ) -> None:
     """Long runs say first what they will take; short ones show it as they go."""

@@ -65,8 +65,9 @@ def result_text(result: Mapping[str, Any]) -> str:
 def grid_markdown(table: Table, results: Results, seeds: int, command: str) -> str:
     """A table with mean and spread, verdicts, shares of the gap, and its command.
 
-    Only cells of the first `seeds` seeds count. A verdict compares rows that have all
-    of them. `command` is what runs everything; what is missing is listed with its own.
+    Only trainings of the first `seeds` seeds count. A verdict compares methods that
+    have all of them. `command` is what runs everything; what is missing is listed with
+    its own.
     """
     found = [_grid_found(table, column, results, seeds) for column in table.columns]
     titles = [column.title for column in table.columns]
@@ -78,8 +79,8 @@ def grid_markdown(table: Table, results: Results, seeds: int, command: str) -> s
     lines += ["", *_sentences(titles, found, seeds)]
     lines += ["", "```", f"{command} --tables {table.name} --seeds {seeds}", "```"]
     if missing := _missing(table, found, seeds):
-        rows = " ".join(missing)
-        again = f"{command} --tables {table.name} --seeds {seeds} --methods {rows}"
+        methods = " ".join(missing)
+        again = f"{command} --tables {table.name} --seeds {seeds} --methods {methods}"
         lines += ["", "Not run, or not for all seeds:", "", "```", again, "```"]
     return "\n".join(lines)
 
@@ -88,25 +89,27 @@ Found = Mapping[str, Mapping[int, Record]]
 
 
 def _grid_found(table: Table, column: Column, results: Results, seeds: int) -> Found:
-    """Results by row and seed."""
+    """Results by method and seed."""
     found: dict[str, dict[int, Record]] = {}
-    for row in table.methods:
-        cells = (grid_training(row, seed, column.config) for seed in range(seeds))
-        got = {cell.seed: results.get(cell) for cell in cells}
-        found[row] = {seed: record for seed, record in got.items() if record}
+    for method in table.methods:
+        trainings = (
+            grid_training(method, seed, column.config) for seed in range(seeds)
+        )
+        got = {training.seed: results.get(training) for training in trainings}
+        found[method] = {seed: record for seed, record in got.items() if record}
     return found
 
 
 def _grid_lines(
     table: Table, titles: Sequence[str], found: Sequence[Found], seeds: int
 ) -> list[str]:
-    lines = [f"| row | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
+    lines = [f"| method | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     best = [best_random(column) for column in found]
-    for row in table.methods:
-        if row == RANDOM_METHODS[0] and RANDOM_METHODS[1] in table.methods:
+    for method in table.methods:
+        if method == RANDOM_METHODS[0] and RANDOM_METHODS[1] in table.methods:
             lines.append(_grid_line("`base_random`", best, seeds))
-        label = LABELS.get(row, f"`{row}`")
-        lines.append(_grid_line(label, [column[row] for column in found], seeds))
+        label = LABELS.get(method, f"`{method}`")
+        lines.append(_grid_line(label, [column[method] for column in found], seeds))
     return lines
 
 
@@ -125,11 +128,11 @@ def _entry(records: Mapping[int, Record], seeds: int) -> str:
 
 
 def complete(found: Found, seeds: int) -> dict[str, dict[int, float]]:
-    """Test accuracies of the rows that have every seed, `base_random` among them."""
-    rows = {**found, RANDOM: best_random(found)}
+    """Test accuracies of the methods that have every seed, `base_random` among them."""
+    methods = {**found, RANDOM: best_random(found)}
     return {
         name: {seed: records[seed]["test_top1"] for seed in range(seeds)}
-        for name, records in rows.items()
+        for name, records in methods.items()
         if name not in RANDOM_METHODS and len(records) == seeds
     }
 
@@ -242,7 +245,7 @@ def markdown(
         boards: a table each.
         seeds: that were asked for.
         command: what runs everything.
-        again: by problem, what runs the cells that are missing.
+        again: by problem, what runs the trainings that are missing.
     """
     lines = []
     for board in boards:

@@ -41,7 +41,7 @@ def run_alternation(
     Args:
         training: the state, which is changed.
         splits: the images.
-        logger: told of every step.
+        logger: is called at every step.
         solver: who solves for S; None: this process.
 
     Raises:
@@ -139,7 +139,7 @@ def classify(
 ) -> Iterator[Metrics]:
     """Steps of F; the last one of a round also reports the selection split, if any.
 
-    `refresher` is told of every step; None: there is no refresh after them.
+    `refresher` is called at every step; None: there is no refresh after them.
     """
     rounds = training.config.rounds
     first = round_ * rounds.classifier_steps

@@ -20,7 +20,7 @@ class Services:
     """Told of what this process does."""
     is_leaving: Callable[[], bool] | None = None
     """Whether a machine of this run will be taken away soon. All processes of a run ask
-    together, and are told alike."""
+    together, and are reported alike."""
 
 
 ALONE = Services()
