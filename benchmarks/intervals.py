@@ -106,7 +106,8 @@ def components(folder: str) -> tuple[Images, Images]:
     images, y = whole.images[order].float() / 255, whole.labels[order]
     turned = torch.cat([rotate(part, 40) for part in images.split(1000)])
     mean = images.mean(0)
-    _, _, axes = torch.pca_lowrank(turned[:5000].flatten(1), DIMENSIONS, center=True)
+    pixels = turned[:5000].flatten(1).double()
+    axes = torch.linalg.eigh(pixels.T.cov()).eigenvectors[:, -DIMENSIONS:].float()
     x, x_target = (((each - mean).flatten(1) @ axes) for each in (images, turned))
     scale = x_target.std()
     head = 10 * NUM_SOURCE

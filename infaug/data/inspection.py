@@ -128,7 +128,7 @@ def roles(source: Source, at: Indices, config: DataConfig) -> list[str]:
         return [
             _trains(source, at),
             f"folds      {config.folds} of {plural(num, 'image')} {held}: each is "
-            "judged by F that did not see it, and serves all other purposes elsewhere",
+            "judged by classifiers that did not see it, which use all the others",
             f"in each    {len(at.influence):,} show E which views help, "
             f"{len(at.selection):,} choose, {len(at.test):,} are judged",
         ]
