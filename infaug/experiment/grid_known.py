@@ -95,7 +95,7 @@ class KnownImages:
             return []
         return [
             Entry(
-                requested=from_dict(DataConfig, each["asked"]),
+                requested=from_dict(DataConfig, each["requested"]),
                 read=from_dict(DataConfig, each["read"]),
                 images=each["images"],
             )

@@ -227,7 +227,7 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("requested", "told"),
     [
         (["--workers", "13"], "13 workers of CPU=1, GPU=1"),
         (["--workers", "13"], "allow more nodes of gpu_spot or gpu_spot_other or"),
