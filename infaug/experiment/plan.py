@@ -50,6 +50,15 @@ def with_folds(config: RunConfig, source: Source) -> RunConfig:
     return replace(config, data=replace(data, folds=folds), seeds=seeds)
 
 
+def with_fewer_folds(config: RunConfig, num: int | None) -> RunConfig:
+    """As many passes over at most `num` folds."""
+    before = config.data.folds
+    assert before is not None, "resolved by with_folds"
+    num = min(num or before, before)
+    data = replace(config.data, folds=num)
+    return replace(config, data=data, seeds=config.seeds // before * num)
+
+
 def resolve_config(
     config: RunConfig, shape: tuple[int, int, int], device: torch.device
 ) -> RunConfig:
@@ -101,7 +110,10 @@ def _resolve_classifier(
     *,
     of_paper: bool,
 ) -> ClassifierConfig:
-    network = _network(channels, size) if config.network == "auto" else config.network
+    network = config.network
+    if network == "auto":
+        is_small = device.type == "cpu" and not of_paper
+        network = _network(channels, size, is_small=is_small)
     optimizer = config.optimizer
     if optimizer == "auto":
         is_own = network in ("allconv", "given") or is_backbone(network)
@@ -138,10 +150,12 @@ def _threads(network: str) -> int:
     return 1 if network == "allconv" else usable_cores()
 
 
-def _network(channels: int, size: int) -> Network:
+def _network(channels: int, size: int, *, is_small: bool) -> Network:
     if channels == 1 and size <= 32:
         return "allconv"
-    return "resnet56" if size <= 64 else "resnet18"
+    if size > 64:
+        return "resnet18"
+    return "resnet20" if is_small else "resnet56"
 
 
 def _base(channels: int, size: int, *, of_paper: bool) -> str:
