@@ -37,9 +37,9 @@ class ClassifierConfig:
     `body`, all but the head. `auto`: early for pretrained weights on a CPU, else none.
     What the frozen layers make of a view is computed once; BatchNorm keeps its
     statistics, in all of the network."""
-    frozen_views: int = 8
+    frozen_views: int = 4
     """Where layers are frozen: draws of each random view of an image, among which F
-    picks anew in every step."""
+    picks anew in every step; up to four times as many of an image that is repeated."""
     batch_size: int = 64
     """Images per step, over all workers; every image is seen in `views` views."""
     batch_groups: int = 4

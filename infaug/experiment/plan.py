@@ -21,7 +21,8 @@ OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small traini
 NUM_FOLDS = 5
 FINE_TUNING_WARMUP = 0.25  # share of all steps
 FINE_TUNING_DECAY = 0.1
-FINE_TUNING = "resized_crop_flip:0.5"  # a network that begins pretrained needs less
+FINE_TUNING = "resized_crop_flip:0.5+jitter:0.3"  # of a pretrained network
+FINE_TUNING_RATES = {"none": 3e-4, "early": 3e-3, "body": 1e-3}  # of adam, by freeze
 
 
 def with_folds(config: RunConfig, source: Source) -> RunConfig:
@@ -126,7 +127,7 @@ def _resolve_classifier(
     rate = config.learning_rate
     if rate is None:
         adam = 1e-3 if network == "given" or is_backbone(network) else 2e-3
-        adam = 3e-4 if config.weights != "none" and freeze == "none" else adam
+        adam = FINE_TUNING_RATES[freeze] if config.weights != "none" else adam
         adam = 1e-2 if of_paper and network == "allconv" else adam
         rate = adam if optimizer == "adam" else 0.1
     warmup, layer_decay = config.warmup, config.layer_decay
