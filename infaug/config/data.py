@@ -114,6 +114,10 @@ class DataConfig:
     test: float = 0.3
     """Count or fraction held out for the last number, if there is no test split: of
     `target_source` where there is one, else of `source`."""
+    balance: float = 0.0
+    """Where classes are uneven: an image of a class of n is trained on (n_1 / n)^balance
+    times, rounded, as often as one of the largest class of n_1. 0: once; 1: classes
+    weigh alike. Not for streamed images."""
     folds: int | None = None
     """Parts of the target images that repetitions judge in turn, so that each is judged
     by F that did not see it and serves every other purpose elsewhere. None: with

@@ -262,6 +262,22 @@ def thin(
     return train[kept.sort().values]
 
 
+def balanced(
+    train: Int64[Tensor, "n"], labels: Int64[Tensor, "N"], power: float
+) -> Int64[Tensor, "m"]:
+    """Training images, those of rare classes repeated: (n_1 / n)^power times, rounded.
+
+    n_1 is the size of the largest class, n that of an image's own.
+
+    >>> labels = torch.tensor([0, 0, 0, 0, 1])
+    >>> balanced(torch.arange(5), labels, 0.5).tolist()
+    [0, 1, 2, 3, 4, 4]
+    """
+    sizes = labels[train].bincount(minlength=int(labels.max()) + 1)
+    times = (sizes.max() / sizes.clamp(min=1)).pow(power).round().long()
+    return train.repeat_interleave(times[labels[train]])
+
+
 def tail_sizes(available: Int64[Tensor, "Y"], tail: TailConfig) -> Int64[Tensor, "Y"]:
     """Images that each class keeps, of those it has; the largest class first.
 
