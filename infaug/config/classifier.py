@@ -8,8 +8,8 @@ from infaug.config.fields import require, within
 
 Network = str
 NETWORKS = (
-    "auto", "allconv", "resnet56", "wrn28_10", "resnet18", "resnet50", "given",
-    "efficientnet_lite0",
+    "auto", "allconv", "resnet20", "resnet56", "wrn28_10", "resnet18", "resnet50",
+    "given", "efficientnet_lite0",
 )  # fmt: skip
 NETWORK_VARIABLE = "INFAUG_NETWORK"
 """Variable with the `py:` network that the command at hand names; workers inherit it.
@@ -24,10 +24,11 @@ class ClassifierConfig:
     """F and how it is trained."""
 
     network: Network = "auto"
-    """allconv, resnet56, wrn28_10, resnet18, resnet50, efficientnet_lite0, timm:NAME,
-    torchvision:NAME, or py:package.module:function, called with num_classes=Y. `auto`:
-    allconv up to 32 px grey, resnet56 up to 64 px, resnet18 above. `given`: the module
-    that infaug.fit is called with in Python."""
+    """allconv, resnet20, resnet56, wrn28_10, resnet18, resnet50, efficientnet_lite0,
+    timm:NAME, torchvision:NAME, or py:package.module:function, called with
+    num_classes=Y. `auto`: allconv up to 32 px grey, resnet56 (on a CPU resnet20) up to
+    64 px, resnet18 above. `given`: the module that infaug.fit is called with in
+    Python."""
     weights: str = "none"
     """Pretrained weights of timm's and torchvision's networks and efficientnet_lite0:
     a file (safetensors, or a pickle of tensors), or `default`, the network's own."""
@@ -36,9 +37,9 @@ class ClassifierConfig:
     `body`, all but the head. `auto`: early for pretrained weights on a CPU, else none.
     What the frozen layers make of a view is computed once; BatchNorm keeps its
     statistics, in all of the network."""
-    frozen_views: int = 8
+    frozen_views: int = 4
     """Where layers are frozen: draws of each random view of an image, among which F
-    picks anew in every step."""
+    picks anew in every step; up to four times as many of an image that is repeated."""
     batch_size: int = 64
     """Images per step, over all workers; every image is seen in `views` views."""
     batch_groups: int = 4
