@@ -10,7 +10,7 @@ from infaug.data.decode import change_lines
 from infaug.data.images import Duplicate, Source, duplicates
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import positions
-from infaug.data.splits import Indices
+from infaug.data.splits import Indices, balanced
 from infaug.data.survey import sampled_changes
 from infaug.words import are, plural
 
@@ -31,6 +31,12 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
         lines.append(
             f"few        {plural(len(few), 'class')} with under {FEW} images to train "
             f"on: {named}"
+        )
+    if config.balance:
+        num = len(balanced(at.train, train.labels, config.balance))
+        lines.append(
+            f"balance    rare classes are repeated: {len(at.train):,} images count as "
+            f"{num:,} (--data.balance)"
         )
     lines += notes_of(source)
     lines += [

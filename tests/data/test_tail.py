@@ -76,3 +76,16 @@ def test_a_run_is_given_the_thinned_images():
 def test_a_ratio_below_one_is_refused():
     with pytest.raises(ValueError, match=r"data\.tail\.ratio must be >= 1"):
         TailConfig(ratio=0.5)
+
+
+def test_balanced_classes_weigh_alike_and_no_image_is_lost():
+    tail = TailConfig(kind="exponential", ratio=16)
+    plain = load_splits(DataConfig(tail=tail))
+    even = load_splits(DataConfig(tail=tail, balance=1))
+    counts = even.train.labels.bincount()
+    assert counts.max() / counts.min() < 1.7  # whole times each
+    assert plain.at is not None
+    assert even.at is not None
+    assert even.at.train.unique().equal(plain.at.train)
+    half = load_splits(DataConfig(tail=tail, balance=0.5)).train.labels.bincount()
+    assert half.max() / half.min() == pytest.approx(4, rel=0.2)
