@@ -15,8 +15,7 @@ import torch
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from infaug.classify.backbone import begin_backbone
-from infaug.classify.network import build_classifier
+from infaug.classify.backbone import begin_backbone, build_backbone
 from infaug.config import ClassifierConfig, DataConfig
 from infaug.data.dataset import to_float
 from infaug.data.source import load
@@ -39,7 +38,7 @@ for path, num in ((args.source, 60), (args.target, 12)):
 
 began, train = time.monotonic(), parts[0] + parts[1]
 torch.manual_seed(args.seed)
-model = build_classifier("efficientnet_lite0", 3, train.num_classes, args.seed)
+model = build_backbone("efficientnet_lite0", train.num_classes, args.seed)
 begin_backbone(model, ClassifierConfig(network="efficientnet_lite0", weights="default"))
 augment = v2.Compose([v2.RandomResizedCrop(128, (0.5, 1)), v2.RandomHorizontalFlip()])
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-2)
