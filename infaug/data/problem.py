@@ -166,7 +166,7 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     if isinstance(whole, OnDisk):
         return _divide_stored(source, whole, at, config)
 
-    at = replace(at, train=balanced(at.train, whole.labels, config.balance))
+    at = replace(at, train=balanced(at.train, whole.labels, config))
     seeded, _ = _of_repetition(config, repetition)
     test = source.test
     if test is None or config.folds:
