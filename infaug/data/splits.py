@@ -271,7 +271,8 @@ def balanced(
 ) -> Int64[Tensor, "m"]:
     """Training images, those of rare classes repeated.
 
-    (n_1 / n)^balance times, rounded: n_1 is the size of the largest class, n that of an image's own.
+    (n_1 / n)^balance times, rounded; n_1 is the size of the largest class, n that of an
+    image's own.
 
     >>> labels = torch.tensor([0, 0, 0, 0, 1])
     >>> balanced(torch.arange(5), labels, DataConfig()).tolist()
