@@ -109,8 +109,8 @@ def _steps_for(
     50
     """
     steps, min_steps = rounds.classifier_steps, math.ceil(fewest / rounds.rounds)
-    while seconds(steps) > budget and steps // 2 >= min_steps:
-        steps //= 2
+    while seconds(steps) > budget and steps > min_steps:
+        steps = max(steps // 2, min_steps)
     return steps
 
 

@@ -29,7 +29,7 @@ from infaug.world import World
 FROZEN_IMAGES = 8  # whose activations are computed to time a step on them
 TIMED_STEPS = 5
 MAX_TIMED_S = 1.0  # for the steps of a kind: of slow ones two are timed
-TIMED_PIXELS = 2**18  # of a step, and of forward passes: the others take as long
+TIMED_PIXELS = 2**16  # of a step, and of forward passes: the others take as long
 
 
 @dataclass(frozen=True, kw_only=True)
