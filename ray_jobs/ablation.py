@@ -72,13 +72,6 @@ STUDIES = {
         DEFAULT,
         BASE,
         RANDOM,
-        Variant(name="best of 3 by influence", changes={"estimator.candidates": 3}),
-        Variant(
-            name="views weighted by influence",
-            changes={"estimator.view_temperature": 0.3},
-        ),
-        Variant(name="S averaged (0.7)", changes={"influence.memory": 0.7}),
-        Variant(name="hard images drive S", changes={"influence.focus": 1.0}),
         Variant(name="half of the images", changes={"estimator.probability": 0.5}),
         Variant(name="warm-up of 4 rounds", changes={"estimator.warmup_rounds": 4}),
         Variant(name="fields half as strong", changes=WEAKER),

@@ -38,7 +38,6 @@ LEARNED: dict[str, Distribution] = {
     "estimator.tau_dropout": Between(0.0, 0.5),
     "field_strength": Between(0.3, 1.2),
     "estimator.probability": Between(0.3, 1.0),
-    "estimator.candidates": Choice((1, 2, 3)),
 }
 
 

@@ -1,7 +1,7 @@
 """Several augmentations of the same images, side by side, for F to train on."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -58,27 +58,6 @@ def make_views(
 
 
 Judge = Callable[[Float[Tensor, "B C H W"], Float[Tensor, "B Y"]], Float[Tensor, "B"]]
-
-
-def choose_view(
-    x: Float[Tensor, "B C H W"],
-    y: Float[Tensor, "B Y"],
-    augment: Augment,
-    draws: Draws,
-    judge: Judge,
-    num_candidates: int,
-) -> Float[Tensor, "B C H W"]:
-    """Of several views of each image, the one that `judge` scores least."""
-    views = [augment(x, draws.fork("candidate", k)) for k in range(num_candidates)]
-    best = torch.stack([judge(view, y) for view in views]).argmin(dim=0)
-    return torch.stack(views)[best, torch.arange(len(x), device=x.device)]
-
-
-def weigh_views(views: Views, judge: Judge, temperature: float) -> Views:
-    """The views, weighted by softmax(-score / temperature) within each sample."""
-    pairs = zip(views.x.unbind(1), views.y.unbind(1), strict=True)
-    scores = torch.stack([judge(x, y) for x, y in pairs], dim=1)
-    return replace(views, weights=torch.softmax(-scores / temperature, dim=1))
 
 
 class Identity:

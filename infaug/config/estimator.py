@@ -26,16 +26,12 @@ class EstimatorConfig:
     """Share of images that the learned view changes; the others pass as they are."""
     warmup_rounds: int = 0
     """Rounds over which that share grows from 0 to `probability`."""
-    candidates: int = 1
-    """Draws of the noise among which the one of least predicted influence is used."""
-    view_temperature: float | None = None
-    """Views weigh softmax(-influence / (|S| temperature)); None: equally."""
 
     def __post_init__(self):
         within(
             self, "estimator", batch_size=">= 1", learning_rate="> 0",
             tau_noise=">= 0", tau_dropout="[0, 1)", probability="[0, 1]",
-            warmup_rounds=">= 0", candidates=">= 1", view_temperature="> 0",
+            warmup_rounds=">= 0",
         )  # fmt: skip
 
 

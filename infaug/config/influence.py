@@ -25,10 +25,6 @@ class InfluenceConfig:
     """`relative` divides by the image's own gradient norm; `raw` rewards extremes."""
     norm_floor: float = 0.1
     """Added to the gradient norm before dividing, nats per unit of head weight."""
-    memory: float = 0.0
-    """Share of the last S that stays in the next: an average over refreshes."""
-    focus: float = 0.0
-    """Influence images weigh (1 - p_y)^focus: above 0, the hard ones drive S."""
     hessian_on: Literal["views", "originals"] = "views"
     """What the Hessian averages over: all F is trained on, or the originals only."""
     shards: int | None = None
@@ -49,5 +45,4 @@ class InfluenceConfig:
         within(
             self, "influence", rtol="(0, 1)", max_products=">= 1", shards=">= 1",
             hessian_samples=">= 1", probe_every=">= 0", norm_floor="> 0",
-            memory="[0, 1)", focus=">= 0",
         )  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
-from infaug.config import ClassifierConfig, DataConfig, RunConfig, from_dict, to_dict
+from infaug.config import DataConfig, RunConfig, from_dict, to_dict
 from infaug.training.methods import METHODS, POLICY_FROM, Method
 
 # What only names the methods, or says how often to write something down.
@@ -22,34 +22,12 @@ NEVER_MATTER_IN_ROUNDS = (
     "checkpoint_every_steps",
     "ledger_images",
 )
-# Came when there were results: at their defaults they leave every key as it was.
-CAME_LATER_IN_DATA = (
-    "target_source",
-    "test_from",
-    "path_column",
-    "split_column",
-    "drop_duplicates",
-    "tail",
-    "nuisance",
-    "pixel_bits",
-    "centre_crop",
-    "folds",
-    "target_image_column",
-    "target_label_column",
-    "balance",
-)
-CAME_LATER_IN_CLASSIFIER = (
-    "views",
-    "weights",
-    "freeze",
-    "decay_norms",
-    "label_smoothing",
-    "betas",
-    "frozen_views",
-    "layer_decay",
-    "ema",
-    "bfloat16_gradients",
-)
+# Settings of committed results that gained nothing and are gone: ignored as they were
+# by default.
+GONE = {
+    "estimator": {"candidates": 1, "view_temperature": None},
+    "influence": {"memory": 0.0, "focus": 0.0},
+}
 OF_LEARNING = ("transform", "estimator")
 OF_JUDGING = ("objective", "norm_floor")
 
@@ -127,8 +105,12 @@ def recorded_training(record: Mapping[str, Any]) -> GridTraining | None:
     A setting that the line does not name came later, and had its default: what is new
     leaves by default everything as it was.
     """
+    values = dict(record["config"])
+    for part in GONE.keys() & values.keys():
+        before = GONE[part].items()
+        values[part] = dict(values[part].items() - before)
     try:
-        config = from_dict(RunConfig, record["config"])
+        config = from_dict(RunConfig, values)
     except ValueError:
         return None
     return grid_training(record["row"], record["seed"], config)
@@ -140,11 +122,6 @@ def _settings(method: Method, config: RunConfig) -> dict[str, Any]:
     _drop(values["rounds"], NEVER_MATTER_IN_ROUNDS)
     if config.rounds.refresh == "sync":
         _drop(values["rounds"], ("refresh_lag",))
-    # What came after the first tables is left out where it has no part, so that the
-    # keys of finished trainings stay.
-    for name in CAME_LATER_IN_CLASSIFIER:
-        if values["classifier"][name] == getattr(ClassifierConfig, name):
-            del values["classifier"][name]
     if method.policy is None:
         _drop(values, ("policy",))
     if method.view_loss == "mean":
@@ -161,10 +138,6 @@ def _settings(method: Method, config: RunConfig) -> dict[str, Any]:
         _drop(values, ("influence",))
     if not method.looks_ahead:
         _drop(values, ("bilevel",))
-    default = to_dict(DataConfig())
-    for name in CAME_LATER_IN_DATA:
-        if values["data"][name] == default[name]:
-            del values["data"][name]
     if _ignores_target(method) and _counts_labels(config):
         _drop(values["data"], ("target", "influence_share"))
     return values

@@ -11,7 +11,7 @@ from infaug.experiment.tuning import choose, trial_config, trial_method, tuned_c
 from infaug.record.folder import RunFolder
 from infaug.training.methods import FEATURES_OF, GENERATOR, POLICY_FROM, Method
 from infaug.training.train import Inputs, TrainingSpec
-from infaug.training.views import base_of, refuse_unjudged
+from infaug.training.views import base_of
 
 
 def plan_trainings(
@@ -24,9 +24,7 @@ def plan_trainings(
     """
     methods = _with_generator(list(methods), config)
     for method in methods:
-        # What cannot be is refused before the first.
-        base_of(method, config.rounds.base)
-        refuse_unjudged(method, config.estimator)
+        base_of(method, config.rounds.base)  # What cannot be is refused at once.
     plan = []
     for seed in seeds:
         tuned = [method for method in methods if method.is_tuned]

@@ -22,17 +22,6 @@ def with_bias(h: Float[Tensor, "N D"]) -> Float[Tensor, "N D1"]:
     return torch.cat([h, torch.ones_like(h[:, :1])], dim=1)
 
 
-def head_gradients(
-    probs: Float[Tensor, "N Y"], y: Float[Tensor, "N Y"], h1: Float[Tensor, "N D1"]
-) -> Float[Tensor, "N Y D1"]:
-    """Gradient of each sample's own loss in the head: g(z) = (p - y) h1^T.
-
-    One sample each, not divided by N; nats per unit of head weight. `y` may be soft,
-    its rows must sum to one. For inspection: the sums below never build this array.
-    """
-    return (probs - y)[:, :, None] * h1[:, None, :]
-
-
 def mean_head_gradient(
     probs: Float[Tensor, "M Y"],
     y: Float[Tensor, "M Y"],

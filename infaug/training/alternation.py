@@ -176,9 +176,7 @@ def refresh(
     """The one step of a refresh: S is adopted. Times are tallied, and no metrics."""
     for _ in left:
         new = refresher.finish(round_)
-        memory = training.config.influence.memory if round_ > 0 else 0.0
-        s_val = new.solution.value.to(training.device)
-        training.s_val = memory * training.s_val + (1 - memory) * s_val
+        training.s_val = new.solution.value.to(training.device)
         training.world.timer.count("staleness_steps", new.staleness)
         training.world.timer.count("solve_seconds", new.solve_seconds)
         training.world.timer.count("waited_seconds", new.waited_seconds)

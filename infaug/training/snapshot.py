@@ -25,7 +25,7 @@ from infaug.world import World
 CHUNK = 250  # images that go through F together; fixed, so that bytes are
 ALONE = World()
 
-# Sum of the weighted head gradients of some images, and the sum of their weights.
+# Sum of the head gradients of some images, and how many they are.
 GradientSum = tuple[Tensor, Tensor]
 
 
@@ -41,8 +41,6 @@ class Snapshot:
     """What the views' random numbers are for."""
     start: Float[Tensor, "Y D1"]
     """Where the solver begins, such as the last S."""
-    focus: float = 0.0
-    """Influence images weigh (1 - p_y)^focus."""
 
     def to(self, device: torch.device | str) -> "Snapshot":
         """A copy on a device, with networks of its own."""
@@ -150,7 +148,7 @@ def shared_inputs(
 def validation_gradient(
     snapshot: Snapshot, influence: Labelled, num_shards: int = 1, world: World = ALONE
 ) -> Float[Tensor, "Y D1"]:
-    """Gradient of L_val: the mean over the influence split, weighted by `focus`.
+    """Gradient of L_val: the mean over the influence split.
 
     Shards are summed one after the other, as the actors of a pool sum theirs.
 
@@ -164,7 +162,7 @@ def validation_gradient(
         rows = rows_of_chunks(chunks)
         # Copies: the bytes of a product depend on how its operands are aligned.
         own = h1[rows].clone(), probs[rows].clone()
-        parts.append(_gradient_sum(snapshot, *own, influence.labels[rows]))
+        parts.append(_gradient_sum(*own, influence.labels[rows]))
     return mean_of_sums(parts)
 
 
@@ -177,7 +175,7 @@ def shard_gradient(snapshot: Snapshot, shard: Labelled, chunks: range) -> Gradie
     if chunks.start == 0:
         _check_deterministic(snapshot, shard)
     h1, probs = inputs(snapshot, shard.images, chunks)
-    return _gradient_sum(snapshot, h1, probs, shard.labels)
+    return _gradient_sum(h1, probs, shard.labels)
 
 
 def mean_of_sums(parts: Iterable[GradientSum]) -> Float[Tensor, "Y D1"]:
@@ -186,13 +184,10 @@ def mean_of_sums(parts: Iterable[GradientSum]) -> Float[Tensor, "Y D1"]:
     return in_order(totals) / in_order(weights)
 
 
-def _gradient_sum(
-    snapshot: Snapshot, h1: Tensor, probs: Tensor, labels: Tensor
-) -> GradientSum:
+def _gradient_sum(h1: Tensor, probs: Tensor, labels: Tensor) -> GradientSum:
     one_hot = torch.nn.functional.one_hot(labels.to(probs.device), probs.shape[1])
     y = one_hot.to(probs.dtype)
-    weights = (1 - (probs * y).sum(dim=1)) ** snapshot.focus
-    return head_gradient_sum(probs, y, h1, weights)
+    return head_gradient_sum(probs, y, h1, torch.ones_like(probs[:, 0]))
 
 
 def _check_deterministic(snapshot: Snapshot, images: Labelled) -> None:

@@ -145,13 +145,7 @@ def take_snapshot(
 ) -> Snapshot:
     """F and the views that H averages over, as they are; nothing is copied."""
     used = tuple(augments) if config.hessian_on == "views" else ()
-    return Snapshot(
-        classifier=classifier,
-        augments=used,
-        purpose=purpose,
-        start=start,
-        focus=config.focus,
-    )
+    return Snapshot(classifier=classifier, augments=used, purpose=purpose, start=start)
 
 
 def solve_snapshot(

@@ -1,7 +1,6 @@
 """What F and E of a training see at each step: batches and the views of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,13 +14,11 @@ from infaug.augment.views import (
     Identity,
     Judge,
     Mixed,
-    choose_view,
     make_views,
-    weigh_views,
 )
 from infaug.baselines.reweight import reweigh
 from infaug.classify.backbone import Backbone
-from infaug.config import EstimatorConfig, RoundsConfig, RunConfig
+from infaug.config import RoundsConfig, RunConfig
 from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled
 from infaug.data.loader import Crop
@@ -193,7 +190,7 @@ class TrainingViews:
     def at(self, step: int, judge: Judge) -> Views:
         """What F trains on at `step`: this process's part of the batch.
 
-        `judge` scores images where views are chosen or weighted by their influence.
+        `judge` scores images where views are weighted by their influence.
         """
         timer = self.world.timer
         with timer.time("data"):
@@ -210,40 +207,10 @@ class TrainingViews:
             x, y = x.to(self.dtype), y.to(self.dtype)
         timer.count("images", len(y))
         with timer.time("views"):
-            return self._views(x, y, draws, judge)
-
-    def _views(
-        self,
-        x: Float[Tensor, "B K C H W"],
-        y: Float[Tensor, "B Y"],
-        draws: Draws,
-        judge: Judge,
-    ) -> Views:
-        settings = self.config.estimator
-        augments = self._begun
-        if self.method.is_learned and settings.candidates > 1:
-            augments = [
-                self._chosen(augment, y, judge) if "learned" in view else augment
-                for view, augment in zip(self.views, augments, strict=True)
-            ]
-        views = make_views(x, y, augments, draws)
-        if self.method.is_learned and settings.view_temperature is not None:
-            views = weigh_views(views, judge, settings.view_temperature)
-        if self.method.is_reweighted:
-            views = reweigh(views, judge, draws.group_size)
-        return views
-
-    def _chosen(
-        self, augment: Augment, y: Float[Tensor, "B Y"], judge: Judge
-    ) -> Augment:
-        if isinstance(augment, Mixed):  # Chosen first, mixed then.
-            return replace(augment, augment=self._chosen(augment.augment, y, judge))
-
-        def choose(x: Tensor, draws: Draws) -> Tensor:
-            many = self.config.estimator.candidates
-            return choose_view(x, y, augment, draws, judge, many)
-
-        return choose
+            views = make_views(x, y, self._begun, draws)
+            if self.method.is_reweighted:
+                views = reweigh(views, judge, draws.group_size)
+            return views
 
     def estimator_batch_at(
         self, step: int
@@ -282,21 +249,6 @@ def base_of(method: Method, base: str) -> str:
             "what F says of its one original: leave the mixer or the method out"
         )
     return name
-
-
-def refuse_unjudged(method: Method, config: EstimatorConfig) -> None:
-    """Do nothing unless views are to be judged by an s_val that the method has not.
-
-    Raises:
-        ValueError: if they are.
-    """
-    judges = config.candidates > 1 or config.view_temperature is not None
-    if method.looks_ahead and judges:
-        raise ValueError(
-            f"methods: {method.name} has no s_val by which views could be chosen or "
-            "weighed: "
-            "leave it out, or estimator.candidates and estimator.view_temperature"
-        )
 
 
 def _crops(

@@ -31,9 +31,7 @@ from infaug.augment.views import (
     Compose,
     Identity,
     Mixed,
-    choose_view,
     make_views,
-    weigh_views,
 )
 from infaug.config import EstimatorConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
@@ -212,28 +210,6 @@ def test_a_transform_without_strength_leaves_images_as_they_are():
     torch.testing.assert_close(
         Learned(transform, EstimatorConfig())(x, Draws.of_size(4, "a")), x
     )
-
-
-def brightness(x, y):
-    return x.mean(dim=(1, 2, 3))
-
-
-def test_of_several_views_the_one_that_is_judged_least_is_chosen():
-    x, y, draws = images((1, 28, 28)), torch.eye(4), Draws.of_size(4, "a")
-    views = [RandomAffine()(x, draws.fork("candidate", k)) for k in range(3)]
-    chosen = choose_view(x, y, RandomAffine(), draws, brightness, 3)
-    least = torch.stack([brightness(v, y) for v in views]).amin(dim=0)
-    torch.testing.assert_close(brightness(chosen, y), least)
-
-
-def test_views_weigh_the_softmax_of_minus_their_scores():
-    x, y, draws = images((1, 8, 8)), torch.eye(4), Draws.of_size(4, "a")
-    both = torch.stack([x, x], dim=1)
-    views = make_views(both, y, [Identity(), lambda x, _: x / 2], draws)
-    weights = weigh_views(views, brightness, temperature=0.5).weights
-    torch.testing.assert_close(weights.sum(dim=1), torch.ones(4))
-    odds = (weights[:, 1] / weights[:, 0]).log()
-    torch.testing.assert_close(odds, brightness(x, y) / 2 / 0.5)
 
 
 def test_the_policies_leave_torch_s_own_random_state_alone():

@@ -15,7 +15,6 @@ from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import build_transform
 from infaug.estimate.lookahead import Logits, Lookahead
-from infaug.experiment.trainings import plan_trainings
 from infaug.influence.features import head_inputs
 from infaug.influence.score import mean_head_gradient, upweight_influence
 from infaug.training.alternation import estimate
@@ -182,11 +181,8 @@ def test_any_f_can_be_looked_through(network, batch, influence):
     assert x.grad.abs().max() > 0
 
 
-def test_no_s_val_is_solved_and_none_can_choose_views():
+def test_no_s_val_is_solved():
     planned = TrainingSpec(
         method=METHODS["bilevel_learned"], seed=0, config=resolved(CONFIG)
     )
     assert planned.steps == {"classify": 12, "estimate": 4, "review": 1}
-    estimator = replace(CONFIG.estimator, candidates=2)
-    with pytest.raises(ValueError, match=r"bilevel_learned has no s_val"):
-        plan_trainings(replace(CONFIG, estimator=estimator), [planned.method], [0])

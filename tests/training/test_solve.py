@@ -176,19 +176,3 @@ def test_a_classifier_that_is_not_deterministic_is_refused(cell, splits):
     with pytest.raises(ValueError, match="training mode"):
         solve(cell, splits, InfluenceConfig())
     cell.classifier.eval()
-
-
-def test_with_a_focus_hard_influence_images_drive_s(cell, splits):
-    config = InfluenceConfig(rtol=1e-6, hessian_on="originals", focus=2.0)
-    x = to_float(splits.influence.images)
-    h1, probs = head_inputs(cell.classifier, x, batch_size=100)
-    y = F.one_hot(splits.influence.labels, splits.num_classes).float()
-    weights = (1 - probs[torch.arange(len(x)), splits.influence.labels]) ** 2
-    gradient = mean_head_gradient(probs, y, h1, weights)
-    h1, probs = head_inputs(
-        cell.classifier, to_float(cell.train.images), batch_size=100
-    )
-    hessian = Damped(LastLayerHessian(h1, probs), config.damping)
-    expected = dense(hessian, gradient).value
-    found = solve(cell, splits, config).value
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)

@@ -67,22 +67,6 @@ def test_e_learns_on_whole_images_whatever_the_base_mixes(splits):
     assert y.equal(y_base)
 
 
-def test_of_several_draws_a_mixed_view_is_chosen_before_it_is_mixed(splits):
-    config = resolved(CONFIG)
-    config = replace(config, estimator=replace(config.estimator, candidates=2))
-    cell = Training(METHODS["mixup_learned"], 0, splits, config, World(), CPU)
-    requested = []
-
-    def judge(x, y):
-        requested.append(y)
-        return x.mean(dim=(1, 2, 3))
-
-    views = cell.views.at(0, judge)
-    assert len(requested) == 2
-    assert all((y.amax(dim=1) == 1).all() for y in requested)
-    assert (views.y[:, 1].amax(dim=1) < 1).any()
-
-
 def test_mmel_soft_sees_the_original_first(splits):
     cell, none = cell_of("mmel_soft", splits), cell_of("none", splits)
     views = cell.views_at(1)

@@ -34,7 +34,6 @@ DEFAULT_SPACE = {
     "estimator.tau_dropout": "0..0.5",
     "field_strength": "0.3..1.2",
     "estimator.probability": "0.3..1",
-    "estimator.candidates": "1,2,3",
 }
 
 

@@ -4,7 +4,7 @@ A search space maps names of settings (see `infaug.experiment.sweep.changes`) to
 distributions:
 
     {"estimator.learning_rate": Between(1e-4, 1e-2, log=True),
-     "estimator.candidates": Choice((1, 2, 3))}
+     "transform.tau_size": Choice((16, 64))}
 
 A distribution turns a number that is uniform in [0, 1) into a value, so whoever
 proposes settings decides where chance comes from.

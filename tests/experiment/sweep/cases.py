@@ -15,7 +15,7 @@ SMALL = replace(CONFIG, rounds=ROUNDS)
 SPACE: dict[str, Distribution] = {
     "estimator.learning_rate": Between(1e-4, 1e-2, log=True),
     "influence.damping": Between(1e-3, 1e-1, log=True),
-    "estimator.candidates": Choice((1, 2, 3)),
+    "estimator.warmup_rounds": Choice((1, 2, 3)),
 }
 
 

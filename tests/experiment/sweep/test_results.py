@@ -128,7 +128,7 @@ def test_a_sweep_goes_on_with_more_trials_and_with_nothing_else(tmp_path):
     sweep(out, trials=9).enter()
     with pytest.raises(ValueError, match="a sweep with another search"):
         sweep(out, trials=3, seed=1).enter()
-    other = {**SPACE, "estimator.candidates": Choice((1, 2))}
+    other = {**SPACE, "estimator.warmup_rounds": Choice((1, 2))}
     with pytest.raises(ValueError, match="a sweep with another space"):
         replace(sweep(out, trials=3), space=other).enter()
     (tmp_path / "mine").mkdir()
@@ -140,7 +140,7 @@ def test_a_sweep_goes_on_with_more_trials_and_with_nothing_else(tmp_path):
 def test_pbt_needs_a_setting_that_can_move(tmp_path):
     still = replace(
         sweep(tmp_path / "s", scheduler="pbt"),
-        space={"transform.tau_size": SPACE["estimator.candidates"]},
+        space={"transform.tau_size": SPACE["estimator.warmup_rounds"]},
     )
     with pytest.raises(ValueError, match="nothing in the search space can change"):
         still.enter()
