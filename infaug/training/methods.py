@@ -127,91 +127,74 @@ class Method:
         return "base+learned" in self.views or "base+policy" in self.views
 
 
+Views = tuple[View, View]
+_BASE: Views = ("base", "base")
+_LEARNED: Views = ("base", "base+learned")
+_RANDOM: Views = ("base", "base+random")
+_POLICY: Views = ("base", "base+policy")
+_ALONE: Views = ("policy", "policy")
+
 _USUAL = (
     Method(name="none", views=("identity", "identity")),
-    Method(name="base", views=("base", "base")),
-    Method(name="base_tuned", views=("base", "base"), is_tuned=True),
+    Method(name="base", views=_BASE),
+    Method(name="base_tuned", views=_BASE, is_tuned=True),
     Method(name="learned", views=("identity", "learned"), control="none"),
-    Method(name="base_learned", views=("base", "base+learned"), control="base"),
-    Method(
-        name="base_random_initial",
-        views=("base", "base+random"),
-        generator="initial",
-    ),
-    Method(name="base_random_final", views=("base", "base+random"), generator="final"),
-    Method(name="pooled", views=("base", "base"), is_pooled=True),
-    Method(
-        name="pooled_learned",
-        views=("base", "base+learned"),
-        is_pooled=True,
-        control="pooled",
-    ),
-    Method(name="oracle", views=("base", "base"), is_oracle=True),
+    Method(name="base_learned", views=_LEARNED, control="base"),
+    Method(name="base_random_initial", views=_RANDOM, generator="initial"),
+    Method(name="base_random_final", views=_RANDOM, generator="final"),
+    Method(name="pooled", views=_BASE, is_pooled=True),
+    Method(name="pooled_learned", views=_LEARNED, is_pooled=True, control="pooled"),
+    Method(name="oracle", views=_BASE, is_oracle=True),
 )
 
 # Other methods, in the same training. They are run where they are named.
 _SIBLINGS = (
-    Method(name="autoaugment", views=("base", "base"), adds="autoaugment:imagenet"),
-    Method(name="randaugment", views=("base", "base"), adds="randaugment:9"),
-    Method(name="trivial", views=("base", "base"), adds="trivial"),
-    Method(name="augmix", views=("base", "base"), adds="augmix:3"),
-    Method(name="mixup", views=("base", "base"), adds="mixup:0.2"),
-    Method(name="cutmix", views=("base", "base"), adds="cutmix:1"),
-    Method(name="erasing", views=("base", "base"), adds="erasing:0.5"),
-    Method(name="mmel_hard", views=("base", "base"), view_loss="mmel_hard"),
-    Method(name="mmel_soft", views=("base", "base"), view_loss="mmel_soft"),
-    Method(
-        name="trivial_learned",
-        views=("base", "base+learned"),
-        adds="trivial",
-        control="trivial",
-    ),
-    Method(
-        name="mixup_learned",
-        views=("base", "base+learned"),
-        adds="mixup:0.2",
-        control="mixup",
-    ),
+    Method(name="autoaugment", views=_BASE, adds="autoaugment:imagenet"),
+    Method(name="randaugment", views=_BASE, adds="randaugment:9"),
+    Method(name="trivial", views=_BASE, adds="trivial"),
+    Method(name="augmix", views=_BASE, adds="augmix:3"),
+    Method(name="mixup", views=_BASE, adds="mixup:0.2"),
+    Method(name="cutmix", views=_BASE, adds="cutmix:1"),
+    Method(name="erasing", views=_BASE, adds="erasing:0.5"),
+    Method(name="mmel_hard", views=_BASE, view_loss="mmel_hard"),
+    Method(name="mmel_soft", views=_BASE, view_loss="mmel_soft"),
+    Method(name="trivial_learned", views=_LEARNED, adds="trivial", control="trivial"),
+    Method(name="mixup_learned", views=_LEARNED, adds="mixup:0.2", control="mixup"),
 )
 
 # What else the influence images could be used for, in the same training.
 _NEIGHBOURS = (
-    Method(name="reweighted", views=("base", "base"), is_reweighted=True),
-    Method(
-        name="bilevel_learned",
-        views=("base", "base+learned"),
-        control="base",
-        signal="lookahead",
-    ),
+    Method(name="reweighted", views=_BASE, is_reweighted=True),
+    Method(name="bilevel_learned", views=_LEARNED, control="base", signal="lookahead"),
 )
 
 # A policy over ready-made operations. `policy_online` learns it, and sees nothing but
 # its views, so that the reward is theirs. A fresh F then trains on them, with the base
 # beside them or alone, and with or without the images that drove.
 _OPERATION_POLICIES = (
-    Method(name="uniform_policy", views=("base", "base+policy"), policy="uniform"),
-    Method(name="policy_online", views=("policy", "policy"), policy="online"),
-    Method(name="policy_learned", views=("base", "base+policy"), policy="learned"),
-    Method(name="uniform_alone", views=("policy", "policy"), policy="uniform"),
-    Method(name="policy_alone", views=("policy", "policy"), policy="learned"),
-    Method(name="pooled_even", views=("base", "base"), is_pooled=True, is_even=True),
+    Method(name="uniform_policy", views=_POLICY, policy="uniform"),
+    Method(name="policy_online", views=_ALONE, policy="online"),
+    Method(name="policy_learned", views=_POLICY, policy="learned"),
+    Method(name="uniform_alone", views=_ALONE, policy="uniform"),
+    Method(name="policy_alone", views=_ALONE, policy="learned"),
+    Method(name="pooled_even", views=_BASE, is_pooled=True, is_even=True),
     Method(
         name="pooled_uniform",
-        views=("base", "base+policy"),
+        views=_POLICY,
         is_pooled=True,
         is_even=True,
         policy="uniform",
     ),
     Method(
         name="pooled_policy",
-        views=("base", "base+policy"),
+        views=_POLICY,
         is_pooled=True,
         is_even=True,
         policy="learned",
     ),
     Method(
         name="pooled_policy_alone",
-        views=("policy", "policy"),
+        views=_ALONE,
         is_pooled=True,
         is_even=True,
         policy="learned",
@@ -222,35 +205,20 @@ POLICY_FROM = "policy_online"
 # What a sceptic would try with the same labels: recipes without a learned view, and the
 # learned view where target images join late.
 _RECIPES = (
-    Method(
-        name="pooled_trivial", views=("base", "base"), adds="trivial", is_pooled=True
-    ),
-    Method(name="pooled_tuned", views=("base", "base"), is_pooled=True, is_tuned=True),
-    Method(
-        name="pooled_stretched", views=("base", "base"), is_pooled=True, stretches=True
-    ),
-    Method(
-        name="even_tuned",
-        views=("base", "base"),
-        is_pooled=True,
-        is_even=True,
-        is_tuned=True,
-    ),
+    Method(name="pooled_trivial", views=_BASE, adds="trivial", is_pooled=True),
+    Method(name="pooled_tuned", views=_BASE, is_pooled=True, is_tuned=True),
+    Method(name="pooled_stretched", views=_BASE, is_pooled=True, stretches=True),
+    Method(name="even_tuned", views=_BASE, is_pooled=True, is_even=True, is_tuned=True),
     Method(
         name="even_stretched",
-        views=("base", "base"),
+        views=_BASE,
         is_pooled=True,
         is_even=True,
         is_tuned=True,
         stretches=True,
     ),
-    Method(name="late", views=("base", "base"), is_late=True),
-    Method(
-        name="late_learned",
-        views=("base", "base+learned"),
-        control="late",
-        is_late=True,
-    ),
+    Method(name="late", views=_BASE, is_late=True),
+    Method(name="late_learned", views=_LEARNED, control="late", is_late=True),
 )
 RECIPES = tuple(method.name for method in _RECIPES if not method.is_learned)
 
