@@ -25,6 +25,10 @@ OF_DIVISION = (
 )
 
 
+# What is chosen by the images where it is left open.
+FROM_IMAGES = ("image_size", "mode", "pixel_bits")
+
+
 def reading(data: DataConfig) -> DataConfig:
     """Of the data settings only those that `load` looks at; others as by default.
 
@@ -61,10 +65,7 @@ def resolved(
         ValueError: for images that are missing or of no known layout.
     """
     found, lines = resolve_images(_placed(data, places, targets))
-    found = {
-        name: getattr(found, name) for name in ("image_size", "mode", "pixel_bits")
-    }
-    return replace(data, **found), lines
+    return replace(data, **{name: getattr(found, name) for name in FROM_IMAGES}), lines
 
 
 def _placed(

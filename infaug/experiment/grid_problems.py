@@ -7,7 +7,6 @@ from infaug.config import DataConfig
 from infaug.experiment.grid import Column
 from infaug.experiment.grid_images import forget_images, images_of
 from infaug.experiment.grid_images import resolved as resolved_images
-from infaug.experiment.grid_known import KnownImages
 from infaug.experiment.problems import Problems
 from infaug.experiment.results import Results
 
@@ -18,16 +17,16 @@ def resolved(problems: Problems, results: Results, *, shown: bool) -> Problems:
     Raises:
         ValueError: for results of other images.
     """
-    known, columns = KnownImages(results), []
+    columns = []
     places, targets = problems.places, problems.targets
     forget_images()  # They may have changed since this process compared before.
     for column in problems.columns:
         requested = column.config.data
         if requested.source not in places:
-            columns.append(_with_data(column, known.recall(requested)))
+            columns.append(_with_data(column, results.recall(requested)))
             continue
         data, lines = resolved_images(requested, places, targets)
-        known.match(requested, data, images_of(data, places, targets).identity)
+        results.match(data, images_of(data, places, targets).identity)
         columns.append(_with_data(column, data))
         if shown:
             for line in lines:
@@ -37,8 +36,7 @@ def resolved(problems: Problems, results: Results, *, shown: bool) -> Problems:
 
 def recalled(problems: Problems, results: Results) -> Problems:
     """The problems with the sizes and modes that results have: no image is read."""
-    known = KnownImages(results)
-    columns = [_with_data(c, known.recall(c.config.data)) for c in problems.columns]
+    columns = [_with_data(c, results.recall(c.config.data)) for c in problems.columns]
     return replace(problems, columns=tuple(columns))
 
 

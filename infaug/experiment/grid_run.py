@@ -54,9 +54,9 @@ def run_grid_training(work: Work, site: Site, *, shown: bool) -> Record:
 
     Returns:
         "key", "row", "seed"; "config", every setting that matters to the training;
-        "precision" as resolved; "device" and its "threads"; "seconds", with
-        "tuning_seconds" of them for choosing, and "images" drawn in them; losses and
-        accuracies; what `base_tuned` chose from.
+        "data", what tells its images from others; "precision" as resolved; "device" and
+        its "threads"; "seconds", with "tuning_seconds" of them for choosing, and
+        "images" drawn in them; losses and accuracies; what `base_tuned` chose from.
 
     Raises:
         ValueError: whatever `comparison.run` refuses, images other than the training
@@ -85,6 +85,7 @@ def run_grid_training(work: Work, site: Site, *, shown: bool) -> Record:
         "row": training.method,
         "seed": training.seed,
         "config": training.settings,
+        "data": source.identity,
         "precision": resolved.classifier.precision,
         "device": device.type,
         "threads": resolved.threads,

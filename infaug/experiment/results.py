@@ -1,11 +1,13 @@
 """Finished trainings of tables: a file of JSON lines that only ever grows."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from infaug.config import DataConfig
 from infaug.experiment.grid import GridTraining, recorded_training
-from infaug.experiment.grid_images import reading
+from infaug.experiment.grid_images import FROM_IMAGES, reading
 from infaug.record.journal import append_line, read_lines
 
 Record = dict[str, Any]
@@ -25,14 +27,48 @@ class Results:
         """What a training found, or None if it has not been run."""
         return self._found.get(training)
 
-    def have(self, data: DataConfig) -> bool:
-        """Whether a training is finished whose images were read as these are."""
-        read = {
-            reading(training.config.data)
-            for training in self._found
-            if training is not None
-        }
-        return reading(data) in read
+    def match(self, data: DataConfig, images: Mapping[str, Any]) -> None:
+        """Refuse other images than those that results are about under the same name.
+
+        Args:
+            data: resolved settings; `source` is the name of the data.
+            images: what tells them from others, as `Source.identity`.
+
+        Raises:
+            ValueError: if there are results of others.
+        """
+        for training, record in self._of_known():
+            before = record.get("data", images)
+            if reading(training.config.data) == reading(data) and before != images:
+                differ = [
+                    k for k in {**before, **images} if before.get(k) != images.get(k)
+                ]
+                raise ValueError(
+                    f"{self.path} holds results of other images called "
+                    f"{data.source!r} (other {', '.join(differ)}): give these another "
+                    "name, as --data NAME=FOLDER, or use another --out or --results"
+                )
+
+    def recall(self, requested: DataConfig) -> DataConfig:
+        """The settings with the size and mode of the latest results, if there are any.
+
+        So what is finished can be shown where the images are not.
+        """
+        for training, _ in reversed(self._of_known()):
+            read = training.config.data
+            found = {name: getattr(read, name) for name in FROM_IMAGES}
+            is_open = all(
+                getattr(requested, name) in (getattr(DataConfig, name), value)
+                for name, value in found.items()
+            )
+            recalled = replace(requested, **found)
+            if is_open and reading(recalled) == reading(read):
+                return recalled
+        return requested
+
+    def _of_known(self) -> list[tuple[GridTraining, Record]]:
+        """Those whose settings are known."""
+        return [(t, record) for t, record in self._found.items() if t is not None]
 
     def add(self, record: Record) -> None:
         """Append what a training found; it is on disk when this returns."""
