@@ -95,9 +95,6 @@ class RandomAffine:
     Args:
         degrees: rotation lies within plus and minus this.
         strength: factor on the ranges of translation, scale and shear, at most 5.
-
-    Raises:
-        ValueError: if a range is negative or would turn the image inside out.
     """
 
     def __init__(self, degrees: float = 20.0, strength: float = 1.0):

@@ -57,9 +57,6 @@ def rand_augment(magnitude: float = 9) -> PerImage:
     """Two of torchvision's 14 operations at one magnitude, 0 to 30.
 
     Cubuk et al. (2020); 9 is torchvision's default.
-
-    Raises:
-        ValueError: if there is no such magnitude.
     """
     if magnitude not in range(MAGNITUDES):
         raise ValueError(
@@ -80,9 +77,6 @@ def auto_augment(policy: str = "imagenet") -> PerImage:
 
     Cubuk et al. (2019), torchvision's tables. Nothing is searched for here, so a policy
     has seen many more labels than a training has.
-
-    Raises:
-        ValueError: if there is no such policy.
     """
     policies = [known.value for known in v2.AutoAugmentPolicy]
     if policy not in policies:
@@ -98,9 +92,6 @@ def aug_mix(severity: float = 3) -> PerImage:
     Hendrycks et al. (2020): three chains of one to three operations, w from a flat
     Dirichlet, m from Beta(1, 1), as torchvision has them. Labels stay. Differs from the
     paper: without its consistency loss, which is one of training and not of views.
-
-    Raises:
-        ValueError: if there is no such severity.
     """
     if severity not in range(1, SEVERITIES + 1):
         raise ValueError(f"the severity must be one of 1..{SEVERITIES}, got {severity}")
@@ -115,22 +106,14 @@ class _AugMix(v2.AugMix):
 
 
 def color_jitter(strength: float = 0.3) -> PerImage:
-    """Brightness, contrast and saturation times 1 +- `strength`; hue a sixth of that.
-
-    Raises:
-        ValueError: if `strength` is not within 0 to 1.
-    """
+    """Brightness, contrast and saturation times 1 +- `strength`; hue a sixth of that."""
     if not 0 < strength <= 1:
         raise ValueError(f"the strength must lie in (0, 1], got {strength}")
     return PerImage(v2.ColorJitter(strength, strength, strength, strength / 6))
 
 
 def gaussian_blur(max_sigma: float = 1.5) -> PerImage:
-    """Gaussian blur of a standard deviation up to `max_sigma` pixels.
-
-    Raises:
-        ValueError: if `max_sigma` is not above 0.1.
-    """
+    """Gaussian blur of a standard deviation up to `max_sigma` pixels."""
     if max_sigma <= MIN_SIGMA:
         raise ValueError(f"sigma must be above {MIN_SIGMA} pixels, got {max_sigma}")
     size = 2 * math.ceil(2 * max_sigma) + 1
@@ -138,20 +121,12 @@ def gaussian_blur(max_sigma: float = 1.5) -> PerImage:
 
 
 def random_flip(probability: float = 0.5) -> PerImage:
-    """Mirrored left to right, a share of the images.
-
-    Raises:
-        ValueError: if `probability` is none.
-    """
+    """Mirrored left to right, a share of the images."""
     return PerImage(v2.RandomHorizontalFlip(_share_of_images(probability)))
 
 
 def random_inversion(probability: float = 0.5) -> PerImage:
-    """Negatives (1 - x) of a share of the images.
-
-    Raises:
-        ValueError: if `probability` is none.
-    """
+    """Negatives (1 - x) of a share of the images."""
     return PerImage(v2.RandomInvert(_share_of_images(probability)))
 
 
@@ -160,9 +135,6 @@ def random_erasing(probability: float = 0.5) -> PerImage:
 
     Zhong et al. (2020), as torchvision draws it: aspect 0.3 to 3.3. Cutout (DeVries and
     Taylor, 2017) is the same with one square size in every image.
-
-    Raises:
-        ValueError: if `probability` is none.
     """
     return PerImage(v2.RandomErasing(_share_of_images(probability)))
 

@@ -201,16 +201,7 @@ class Critics(nn.Module):
 def build_networks(
     shape: tuple[int, int, int], config: GitConfig, *seed: Purpose
 ) -> tuple[StyleTransfer, Critics]:
-    """Generator and critics, their initial weights a function of `seed`.
-
-    Args:
-        shape: (C, H, W) of the images.
-        config: sizes.
-        seed: equal ones give equal weights.
-
-    Raises:
-        ValueError: if a side cannot be halved as often as requested.
-    """
+    """Generator and critics, their initial weights a function of `seed`."""
     channels, height, width = shape
     if height % 2**config.halvings or width % 2**config.halvings:
         raise ValueError(

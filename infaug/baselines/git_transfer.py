@@ -100,9 +100,6 @@ def fit_transfer(
     Yields:
         The generator as it stands, and the losses "critics", "image", "style",
         "content", "realism".
-
-    Raises:
-        ValueError: if images cannot be halved, or a loss is not finite.
     """
     channels, height, width = images.shape[1:]
     transfer, critics = build_networks((channels, height, width), config, seed)
@@ -159,11 +156,6 @@ class InvarianceTransfer:
 
     Zhou et al. (ICLR 2022, algorithm 1), who transform a fixed part of the batch; here
     each image has its own chance, so that views do not depend on the order of a batch.
-
-    Args:
-        transfer: fitted.
-        sizes: training images of each class.
-        config: threshold on sizes, portion.
     """
 
     def __init__(

@@ -131,11 +131,7 @@ def fit_classifier(
 
 
 def _views(views_at: Callable[[int], Views], step: int) -> Views:
-    """The views of a step, a second time if memory was in pieces the first time.
-
-    Raises:
-        ValueError: if they do not fit into GPU memory.
-    """
+    """The views of a step, a second time if memory was in pieces the first time."""
     for is_last in (False, True):
         try:
             return views_at(step)
@@ -177,9 +173,6 @@ def fitting_step(
 
     Returns:
         Loss, gradient norm, and the parts it took.
-
-    Raises:
-        ValueError: if F does not fit with one group at a time.
     """
     while True:
         try:

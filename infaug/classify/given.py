@@ -85,11 +85,7 @@ def offered(given: Given | None) -> Iterator[None]:
 def given_classifier(
     channels: int, num_classes: int, *seed: Purpose
 ) -> GivenClassifier:
-    """F made of a copy of the offered module, with the weights that it has.
-
-    Raises:
-        ValueError: if none is offered, or its head has another number of classes.
-    """
+    """F made of a copy of the offered module, with the weights that it has."""
     given = _OFFERED.get()
     if given is None:
         raise ValueError(

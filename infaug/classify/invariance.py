@@ -22,14 +22,6 @@ def expected_divergence(
     Zhou et al., "Do Deep Networks Transfer Invariances Across Classes?" (ICLR 2022,
     section 2.2). 0 if F ignores T; there is no upper bound. None for a class without
     images. `logits_of` must be in evaluation mode.
-
-    Args:
-        logits_of: F.
-        images: x.
-        changed: draws of T(x), each of all images.
-        labels: classes of the images.
-        dtype: of F.
-        batch_size: images at a time.
     """
 
     @torch.no_grad()

@@ -23,11 +23,7 @@ LISTED = 5  # keys in a message
 
 
 def import_timm() -> Any:
-    """The package timm.
-
-    Raises:
-        ValueError: if it is not installed.
-    """
+    """The package timm."""
     try:
         return importlib.import_module("timm")
     except ImportError as error:
@@ -37,11 +33,7 @@ def import_timm() -> Any:
 
 
 def load_weights(model: nn.Module, head: str, config: ClassifierConfig) -> None:
-    """Load what fits into all but the head, and warn of what does not.
-
-    Raises:
-        ValueError: if the weights cannot be read or downloaded, or none of them fits.
-    """
+    """Load what fits into all but the head, and warn of what does not."""
     tensors = _tensors(config, model)
     own = {k: v for k, v in model.state_dict().items() if not _is_in(k, head)}
     given = {k: v for k, v in tensors.items() if not _is_in(k, head)}
@@ -63,11 +55,7 @@ def load_weights(model: nn.Module, head: str, config: ClassifierConfig) -> None:
 
 
 def _tensors(config: ClassifierConfig, model: nn.Module) -> Mapping[str, Tensor]:
-    """The weights by the names that the model has for them.
-
-    Raises:
-        ValueError: if they cannot be read or downloaded.
-    """
+    """The weights by the names that the model has for them."""
     network, weights = config.network, config.weights
     if weights != "default":
         return _of_file(Path(weights))

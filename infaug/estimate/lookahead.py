@@ -48,17 +48,6 @@ class Lookahead:
 
     All is computed in F's own dtype: PyTorch has no derivative along a direction under
     autocast.
-
-    Args:
-        classifier: F in evaluation mode; it is not changed.
-        influence: the images of L_val.
-        config: how far to look ahead, and on how many images.
-        purpose: what the minibatches are drawn by.
-        batch_size: images of x_aug over all processes.
-        world: who shares a batch.
-
-    Raises:
-        ValueError: if F is in training mode, or its loss not finite after the step.
     """
 
     def __init__(

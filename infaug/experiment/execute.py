@@ -26,16 +26,7 @@ from infaug.world import World
 
 
 class Trainer:
-    """Does trainings of one plan in this process, with what they share loaded once.
-
-    Args:
-        folder: of the experiment.
-        source: the images.
-        config: its data settings divide the images.
-        world: who trains together.
-        device: where everything lies.
-        store: fitted generators of this and other experiments.
-    """
+    """Does trainings of one plan in this process, with what they share loaded once."""
 
     def __init__(
         self,

@@ -43,27 +43,14 @@ def reading(data: DataConfig) -> DataConfig:
 def images_of(
     data: DataConfig, places: Mapping[str, str], targets: Mapping[str, str]
 ) -> Source:
-    """The images of a problem.
-
-    Args:
-        data: its settings; `source` is the name of the data.
-        places: where data lie, by their name.
-        targets: likewise of `target_source`.
-
-    Raises:
-        ValueError: whatever `load` refuses.
-    """
+    """The images of a problem."""
     return _loaded(reading(_placed(data, places, targets)))
 
 
 def resolved(
     data: DataConfig, places: Mapping[str, str], targets: Mapping[str, str]
 ) -> tuple[DataConfig, list[str]]:
-    """A problem's settings with the size and mode its images get, and notes on them.
-
-    Raises:
-        ValueError: for images that are missing or of no known layout.
-    """
+    """A problem's settings with the size and mode its images get, and notes on them."""
     found, lines = resolve_images(_placed(data, places, targets))
     return replace(data, **{name: getattr(found, name) for name in FROM_IMAGES}), lines
 

@@ -12,11 +12,7 @@ from infaug.experiment.results import Results
 
 
 def resolved(problems: Problems, results: Results, *, shown: bool) -> Problems:
-    """The problems with what their images decide; what is not here is recalled.
-
-    Raises:
-        ValueError: for results of other images.
-    """
+    """The problems with what their images decide; what is not here is recalled."""
     columns = []
     places, targets = problems.places, problems.targets
     forget_images()  # They may have changed since this process compared before.

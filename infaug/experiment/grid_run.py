@@ -100,9 +100,6 @@ def _match_data(folder: RunFolder, source: Source) -> None:
     `folder.match_data` alone would take a folder that is not resolved for one in which
     nothing was trained. A training's is never resolved: another method may go through
     its G on other hardware.
-
-    Raises:
-        ValueError: if they have changed since.
     """
     path = folder.path / "data.json"
     if not (folder.has_trained and path.exists()):

@@ -44,13 +44,6 @@ def outlook(
 
     A few steps of F and E are timed in this process, on as much as one worker has of a
     batch. Nothing of them is kept.
-
-    Args:
-        config: resolved.
-        source: its images.
-        device: where a worker trains.
-        workers: processes that will train together; 0 or 1: one.
-        pace: of such a worker, if it was measured before.
     """
     workers, load = max(workers, 1), os.getloadavg()[0]
     train, test = source.train, source.test
@@ -109,11 +102,7 @@ def _busy(load: float) -> list[str]:
 
 
 def _of_one_worker(config: RunConfig, workers: int) -> RunConfig:
-    """What one of the workers does in a step: the others wait for the largest share.
-
-    Raises:
-        ValueError: as `World.share`.
-    """
+    """What one of the workers does in a step: the others wait for the largest share."""
     groups = config.classifier.batch_groups
     own = max(len(World(rank=k, size=workers).share(groups)) for k in range(workers))
     settings, estimator, adversarial = (
@@ -146,9 +135,6 @@ def foresee(config: RunConfig, workers: int) -> Iterator[str]:
     """What the images are like, and the outlook of a config that is not resolved yet.
 
     Unreadable images end a run, not a plan: it lists them.
-
-    Raises:
-        ValueError: for images or settings that cannot work.
     """
     data, lines = resolve_data(config)
     yield from lines

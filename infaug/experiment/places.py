@@ -31,9 +31,6 @@ def places_of(sources: Sequence[str]) -> dict[str, str]:
 
     >>> places_of(["digits", "cats=s3://bucket/pets", "s3://bucket/set?scheme=http"])
     {'digits': 'digits', 'cats': 's3://bucket/pets', 'set': 's3://bucket/set?scheme=http'}
-
-    Raises:
-        ValueError: for two of one name.
     """
     places: dict[str, str] = {}
     for source in sources:
@@ -52,9 +49,6 @@ def _named(source: str) -> tuple[str, str]:
 
     >>> _named("a/lr=3/pets")  # a name is no part of a path or of a URL
     ('pets', 'a/lr=3/pets')
-
-    Raises:
-        ValueError: if it is not named and cannot be named by its folder.
     """
     name, equals, place = source.partition("=")
     if name and equals and not set(name) & set(":/?"):

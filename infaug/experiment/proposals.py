@@ -12,14 +12,7 @@ SMALL = 32  # pixels; what a CPU trains on in minutes
 def propose(
     config: RunConfig, epochs: float, seconds: float, device: torch.device
 ) -> list[str]:
-    """The settings of the run as flags, and what to change if it is long or short.
-
-    Args:
-        config: resolved.
-        epochs: of F in a training.
-        seconds: estimate for the run.
-        device: where it trains.
-    """
+    """The settings of the run as flags, and what to change if it is long or short."""
     data, settings = config.data, config.classifier
     size = f" --data.image-size {data.image_size}" if data.image_size else ""
     mode = "" if data.mode == "auto" else f" --color-mode {data.mode}"

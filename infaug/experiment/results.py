@@ -30,12 +30,7 @@ class Results:
     def match(self, data: DataConfig, images: Mapping[str, Any]) -> None:
         """Refuse other images than those that results are about under the same name.
 
-        Args:
-            data: resolved settings; `source` is the name of the data.
-            images: what tells them from others, as `Source.identity`.
-
-        Raises:
-            ValueError: if there are results of others.
+        `images` is what tells them from others: `Source.identity`.
         """
         for training, record in self._of_known():
             before = record.get("data", images)

@@ -13,9 +13,6 @@ def tail_table(found: Mapping[str, Sequence[Record]]) -> str:
 
     Classes in order of size, the first third being the largest. Numbers are means over
     the classes of a third, then over seeds.
-
-    Args:
-        found: by method the lines of its seeds; without any, it was not run.
     """
     thirds = [f"{name} {what}" for what in ("top-1", "eKLD") for name, _, _ in GROUPS]
     titles = ["method", "balanced top-1", *thirds, "seconds", "seeds"]

@@ -75,17 +75,6 @@ def pcg(
     decides how many products are spent, never what is solved.
 
     Source: Hestenes & Stiefel 1952; Golub & Van Loan, section 11.5.
-
-    Args:
-        operator: symmetric and positive definite.
-        b: one or several right-hand sides.
-        preconditioner: symmetric and positive definite, such as `KroneckerInverse`.
-        rtol: relative residual to reach.
-        max_products: products with A to spend at most, checks included.
-        x0: where to start; one that is worse than zero is not used.
-
-    Raises:
-        ValueError: as `cg`.
     """
     return solve_by_descents(
         operator,
@@ -116,18 +105,6 @@ def refined(
     Where a descent on `rough` no longer halves the residual, the rest runs on A itself.
 
     Source: Higham, Accuracy and Stability of Numerical Algorithms, chapter 12.
-
-    Args:
-        operator: symmetric and positive definite; two to four products with it.
-        b: one or several right-hand sides.
-        rough: near A and cheaper; symmetric up to rounding, positive definite.
-        preconditioner: symmetric and positive definite, such as `KroneckerInverse`.
-        rtol: relative residual to reach.
-        max_products: products to spend at most, those with `rough` included.
-        x0: where to start; one that is worse than zero is not used.
-
-    Raises:
-        ValueError: as `cg`.
     """
     return solve_by_descents(
         operator,

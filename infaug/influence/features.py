@@ -22,9 +22,6 @@ def head_inputs(
     Computed without autocast in the classifier's own dtype and returned in the wider of
     it and float32, on the classifier's device; the images may be elsewhere. Equal
     batch sizes give equal bytes.
-
-    Raises:
-        ValueError: if any part of the classifier is in training mode.
     """
     refuse_training_mode(classifier)
     weight = classifier.head.weight
@@ -39,11 +36,7 @@ def head_inputs(
 
 
 def check_deterministic(classifier: Classifier, x: Float[Tensor, "B C H W"]) -> None:
-    """Do nothing if two passes over `x` give the same bytes.
-
-    Raises:
-        ValueError: if they differ, or the classifier is in training mode.
-    """
+    """Refuse a classifier of which two passes over `x` differ in any byte."""
     first, second = (head_inputs(classifier, x, batch_size=len(x)) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         if not torch.equal(a, b):
@@ -55,11 +48,7 @@ def check_deterministic(classifier: Classifier, x: Float[Tensor, "B C H W"]) -> 
 
 
 def refuse_training_mode(classifier: Classifier | nn.Module) -> None:
-    """Do nothing if every part is in evaluation mode.
-
-    Raises:
-        ValueError: naming the parts that are not.
-    """
+    """Refuse a classifier of which any part is in training mode."""
     if not isinstance(classifier, nn.Module):
         return
     training = [

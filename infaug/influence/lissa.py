@@ -97,15 +97,7 @@ def combine(
     *,
     rtol: float,
 ) -> Solution:
-    """The mean of the repeats, its residual by one full product, and their spread.
-
-    Args:
-        operator: as the repeats had it.
-        b: likewise.
-        repeats: in the order of their seeds.
-        plan: theirs.
-        rtol: relative residual that counts as converged.
-    """
+    """The mean of the repeats, its residual by one full product, and their spread."""
     b = finite(b, "the right-hand side")
     num_steps = sum(repeat.num_steps for repeat in repeats)
     num_products = math.ceil(num_steps * plan.share) + 1

@@ -26,19 +26,7 @@ def solve(
     start: Float[Tensor, "*R Y D1"] | None,
     *seed: Purpose,
 ) -> Solution:
-    """(H + damping I)^-1 gradient by the solver that `config` names.
-
-    Args:
-        hessian: undamped; whoever holds its samples.
-        gradient: one or several right-hand sides.
-        config: solver, damping, tolerance, budget.
-        start: where iterations begin, such as the last solution.
-        seed: what `lissa` draws its minibatches by.
-
-    Raises:
-        ValueError: if the solver needs what the operator does not offer, or as the
-            solver says.
-    """
+    """(H + damping I)^-1 gradient by the solver that `config` names."""
     operator = Damped(hessian, config.damping)
     rtol, most = config.rtol, config.max_products
     name = resolve_solver(config, gradient.device)

@@ -153,23 +153,13 @@ def validate(
 ) -> Validation:
     """Replace picked samples one at a time, refit the head, compare with I_aug / N.
 
+    `h1_aug` are the features of the augmented image of each row `picked` of `h1_train`.
+
     The objective is mean loss + (damping/2) |[W b]|^2, so that H + damping I is its
     exact Hessian. S and the predictions come from the head fitted to the originals;
     labels stay, and may be soft. Everything is float64.
 
     Source: Koh & Liang 2017, section 4.1, with replacement instead of removal.
-
-    Args:
-        h1_train: features of the originals, a one appended.
-        y_train: their labels.
-        h1_aug: features of the augmented image of each picked sample.
-        picked: their rows in `h1_train`; at least two.
-        h1_val: features of the validation samples.
-        y_val: their labels.
-        damping: > 0.
-
-    Raises:
-        ValueError: if a refit does not converge: damping is too small for the features.
     """
     h1_train, h1_aug, h1_val = h1_train.double(), h1_aug.double(), h1_val.double()
     y_train, y_val = y_train.double(), y_val.double()

@@ -36,17 +36,7 @@ def run_alternation(
     logger: TrainingLogger,
     solver: Solver | None = None,
 ) -> None:
-    """Train a training to its end, from wherever the logger says it stands.
-
-    Args:
-        training: the state, which is changed.
-        splits: the images.
-        logger: is called at every step.
-        solver: who solves for S; None: this process.
-
-    Raises:
-        ValueError: if a loss, a gradient or S is not finite.
-    """
+    """Train a training to its end, from wherever the logger says it stands."""
     rounds, method = training.config.rounds, training.method
     influence = splits.influence.to(training.device)
     is_trained = splits.selection_is_trained

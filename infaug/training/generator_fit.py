@@ -38,13 +38,7 @@ MEASURED_ON = 1000
 class GeneratorFit:
     """G, its critics and optimizers, and the images it is fitted on.
 
-    Args:
-        seed: repetition, as of the trainings.
-        splits: G sees the training images, and the unlabelled ones if so configured.
-        config: resolved; `adversarial.fit` is not "none".
-        world: who shares the batches.
-        device: where everything lies.
-        classifier: weights of the F whose features a critic sees (ragan).
+    `classifier` is the state of the F whose features a critic sees (ragan).
     """
 
     def __init__(

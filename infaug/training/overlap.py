@@ -37,11 +37,7 @@ class Pending(Protocol):
         ...
 
     def result(self) -> Solved:
-        """S, waited for if need be.
-
-        Raises:
-            ValueError: if the problem cannot be solved.
-        """
+        """S, waited for if need be."""
         ...
 
 
@@ -56,14 +52,7 @@ class Solver(Protocol):
         influence: Labelled,
         config: InfluenceConfig,
     ) -> Pending:
-        """Begin to solve; the snapshot must not change any more.
-
-        Args:
-            snapshot: F.
-            train: what H averages over, see `hessian_part`.
-            influence: what L_val averages over.
-            config: how to solve.
-        """
+        """Begin to solve; the snapshot must not change any more."""
         ...
 
 

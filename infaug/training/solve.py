@@ -48,19 +48,6 @@ def solve_s_val(
     grad L_val is the mean over the influence split; H the mean over the views F is
     trained on (one draw of each, a function of `purpose`) or over the originals, of
     the images that `hessian_sample` picks.
-
-    Args:
-        classifier: F in evaluation mode.
-        train: what F is trained on.
-        influence: the images that drive the influence.
-        augments: the views F is trained on.
-        config: damping, tolerance, solver, what H averages over.
-        purpose: what the views' random numbers are for.
-        world: who shares the work.
-        start: where the solver begins.
-
-    Raises:
-        ValueError: if F is not deterministic or not finite.
     """
     snapshot = take_snapshot(classifier, augments, config, *purpose, start=start)
     sample = hessian_sample(train, config, *purpose)

@@ -43,18 +43,8 @@ class Training:
 
     The initial state is a function of the config, the seed and the image shape: methods
     of one seed begin with the same F and the same G, and draw the same base
-    augmentation.
-
-    Args:
-        method: what F trains on.
-        seed: repetition; paired across methods.
-        splits: the images.
-        config: resolved.
-        world: who shares the batches.
-        device: where everything lies.
-        generator: state of the G the training begins with; None for a random one.
-        driver: state of the F that drives E where s_val is solved once.
-        policy: state of the policy the training begins with; None for the uniform one.
+    augmentation. `generator` and `policy` are states that it begins with in place of
+    the usual ones, `driver` that of the F that drives E where s_val is solved once.
     """
 
     def __init__(

@@ -41,16 +41,8 @@ from infaug.world import World
 class TrainingViews:
     """Batches of the training images, and the augmentations of a method.
 
-    Args:
-        method: what F trains on.
-        seed: repetition; methods of one seed draw the same base augmentation.
-        train: the images.
-        transform: E and G, as they are at each step.
-        policy: over operations, as it is at each step.
-        config: resolved.
-        world: who shares the batches.
-        device: where batches are put.
-        late: what F trains on from `late_round` on; None: the same images.
+    E, G and the policy are used as they are at each step. `late` is what F trains on
+    from `late_round` on; None: the same images.
     """
 
     def __init__(
@@ -237,11 +229,7 @@ def late_round(rounds: RoundsConfig) -> int:
 
 
 def base_of(method: Method, base: str) -> str:
-    """The base augmentation of a method: the run's, and what the method adds to it.
-
-    Raises:
-        ValueError: if both mix images, or the loss needs views of one image alone.
-    """
+    """The base augmentation of a method: the run's, and what the method adds to it."""
     name = base if method.adds is None else joined(base, method.adds)
     if method.view_loss == "mmel_soft" and build_mixer(name) is not None:
         raise ValueError(

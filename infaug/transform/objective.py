@@ -73,12 +73,6 @@ def gradient_penalty(
     (|grad_z critic(z)| - 1)^2 at z = mix * real + (1 - mix) * fake, one value a sample;
     the loss takes 10 times their mean (Gulrajani et al., 2017, eq. 3). Differentiable
     in the critic's weights; `real` and `fake` are constants.
-
-    Args:
-        critic: samples to scores; no sample's score may depend on another.
-        real: samples taken for real.
-        fake: samples made by G.
-        mix: uniform in [0, 1].
     """
     share = mix.view(-1, *(1,) * (real.ndim - 1))
     between = (share * real + (1 - share) * fake).detach().requires_grad_()

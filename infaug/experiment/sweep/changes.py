@@ -38,11 +38,7 @@ DEFAULT_SPACE = {
 
 
 def apply(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
-    """The config with changes by name.
-
-    Raises:
-        ValueError: if one of them is no setting, or is refused.
-    """
+    """The config with changes by name."""
     plain = dict(changes)
     if (mode := plain.pop("mode", None)) is not None:
         names = get_args(Mode)
@@ -95,12 +91,7 @@ def propose(name: str, space: Space, config: RunConfig, seed: int) -> dict[str, 
 
 
 def check_space(space: Space, config: RunConfig) -> None:
-    """Try out the ends of every distribution.
-
-    Raises:
-        ValueError: for a setting that there is not or a value that is refused, and for
-            what may not be chosen by a sweep.
-    """
+    """Try out the ends of every distribution."""
     if not space:
         raise ValueError("the search space is empty: name a setting with --space")
     for name, distribution in space.items():

@@ -61,11 +61,7 @@ class Sweep:
         return math.ceil(self.how.grace * self.steps)
 
     def trial(self, changes: Mapping[str, Any]) -> Trial:
-        """What is trained with some changes.
-
-        Raises:
-            ValueError: if they do not go together.
-        """
+        """What is trained with some changes."""
         config = apply(self.config, changes)
         return Trial(row=self.how.method, seed=self.how.seed, config=config)
 
@@ -78,12 +74,7 @@ class Sweep:
         return Ledger(self.out / "sweep.jsonl")
 
     def enter(self) -> None:
-        """Begin in the folder, or check that it is this sweep that began there.
-
-        Raises:
-            ValueError: if the space cannot be searched, or the folder holds something
-                else or cannot be written.
-        """
+        """Begin in the folder, or check that it is this sweep that began there."""
         check_space(self.space, self.config)
         if self.how.scheduler == "pbt":
             self._must_move()
