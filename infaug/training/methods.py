@@ -42,6 +42,7 @@ class Method:
         is_late: whether target images join for the last quarter, as half of each batch,
             when E and G stand still.
         stretches: whether F sees each image stretched over the whole range of values.
+        adapts: whether BatchNorm takes the statistics of the target images at last.
         is_trial: whether it tries a candidate for the base of tuned methods.
         policy: of a policy's view: uniform, updated after every refresh (online), or as
             the paired `policy_online` training left it (learned).
@@ -62,6 +63,7 @@ class Method:
     policy: PolicyFrom | None = None
     is_late: bool = False
     stretches: bool = False
+    adapts: bool = False
     is_trial: bool = False
 
     def views_of(self, num: int) -> tuple[View, ...]:
@@ -229,6 +231,8 @@ _RECIPES = (
     Method(
         name="pooled_stretched", views=("base", "base"), is_pooled=True, stretches=True
     ),
+    Method(name="adapted", views=("base", "base"), adapts=True),
+    Method(name="pooled_adapted", views=("base", "base"), is_pooled=True, adapts=True),
     Method(
         name="even_tuned",
         views=("base", "base"),
