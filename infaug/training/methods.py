@@ -15,7 +15,8 @@ View = Literal[
     "base+random", "base+learned", "base+policy",
 ]  # fmt: skip
 GeneratorFrom = Literal["initial", "final"]
-Signal = Literal["influence", "lookahead"]
+Signal = Literal["influence", "gradient", "lookahead"]
+Sees = Literal["image", "other", "nothing"]
 PolicyFrom = Literal["uniform", "online", "learned"]
 
 
@@ -35,8 +36,9 @@ class Method:
             `base_learned` run left it.
         control: of a learned method: the method without the learned view, whose F
             drives E where s_val is solved once.
-        signal: of a learned method: what teaches E and G, influence by s_val or one
-            step of F ahead.
+        signal: of a learned method: what teaches E and G: influence by s_val, by the
+            validation gradient in its place, or one step of F ahead.
+        sees: of a learned method: what E derives an image's tau from.
         is_reweighted: whether every view weighs by its influence.
         is_even: whether pooled influence images are half of what is trained on.
         is_late: whether target images join for the last quarter, as half of each batch,
@@ -58,6 +60,7 @@ class Method:
     generator: GeneratorFrom | None = None
     control: str | None = None
     signal: Signal = "influence"
+    sees: Sees = "image"
     is_reweighted: bool = False
     is_even: bool = False
     policy: PolicyFrom | None = None
@@ -105,7 +108,7 @@ class Method:
     @property
     def solves_s_val(self) -> bool:
         """Whether s_val is refreshed here: for E, for a policy, or for weights."""
-        learns = self.is_learned and self.signal == "influence"
+        learns = self.is_learned and self.signal != "lookahead"
         return self.is_reweighted or learns or self.learns_policy
 
     @property
@@ -116,7 +119,7 @@ class Method:
     @property
     def looks_ahead(self) -> bool:
         """Whether E and G learn by one step of F ahead."""
-        return self.is_learned and self.signal == "lookahead"
+        return self.is_learned and not self.solves_s_val
 
     @property
     def uses_generator(self) -> bool:
@@ -184,6 +187,28 @@ _NEIGHBOURS = (
         views=("base", "base+learned"),
         control="base",
         signal="lookahead",
+    ),
+)
+
+# What of the method matters: S, and that each image has a tau of its own.
+_DIAGNOSTICS = (
+    Method(
+        name="gradient_learned",
+        views=("base", "base+learned"),
+        control="base",
+        signal="gradient",
+    ),
+    Method(
+        name="shuffled_learned",
+        views=("base", "base+learned"),
+        control="base",
+        sees="other",
+    ),
+    Method(
+        name="constant_learned",
+        views=("base", "base+learned"),
+        control="base",
+        sees="nothing",
     ),
 )
 
@@ -260,7 +285,10 @@ RECIPES = tuple(method.name for method in _RECIPES if not method.is_learned)
 
 METHODS = {
     method.name: method
-    for method in (*_USUAL, *_SIBLINGS, *_NEIGHBOURS, *_OPERATION_POLICIES, *_RECIPES)
+    for method in (
+        *(*_USUAL, *_SIBLINGS, *_NEIGHBOURS, *_DIAGNOSTICS),
+        *(*_OPERATION_POLICIES, *_RECIPES),
+    )
 }
 USUAL = tuple(method.name for method in _USUAL)
 SIBLINGS = tuple(method.name for method in (*_SIBLINGS, *_NEIGHBOURS))
@@ -270,7 +298,8 @@ NEIGHBOURS = tuple(method.name for method in _NEIGHBOURS)
 POLICIES = tuple(method.name for method in _SIBLINGS if not method.is_learned)
 
 # Whatever does without our learned view: controls wherever they were run.
-RIVALS = (*POLICIES, *NEIGHBOURS, *RECIPES)
+DIAGNOSTICS = tuple(method.name for method in _DIAGNOSTICS)
+RIVALS = (*POLICIES, *NEIGHBOURS, *DIAGNOSTICS, *RECIPES)
 
 # Not a method of the table: where a seed's G is fitted adversarially, before the
 # methods.
