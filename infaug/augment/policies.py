@@ -106,7 +106,7 @@ class _AugMix(v2.AugMix):
 
 
 def color_jitter(strength: float = 0.3) -> PerImage:
-    """Brightness, contrast and saturation times 1 +- `strength`; hue a sixth of that."""
+    """Brightness, contrast, saturation times 1 +- `strength`; hue a sixth of that."""
     if not 0 < strength <= 1:
         raise ValueError(f"the strength must lie in (0, 1], got {strength}")
     return PerImage(v2.ColorJitter(strength, strength, strength, strength / 6))

@@ -121,8 +121,8 @@ def relative_influence(
 
     Bounded by |S|, while I_up grows with |p - y| and |h1| and so rewards whatever is
     hardest. Units of S; negative is helpful. Differs from the papers, which use I_up:
-    an unconstrained transformation that minimises I_up loses the class. `norm_floor`, in
-    nats per unit of head weight, keeps samples with p = y finite.
+    an unconstrained transformation that minimises I_up loses the class.
+    `norm_floor`, nats per unit of head weight, keeps samples with p = y finite.
     """
     raw = upweight_influence(s_val, probs, y, h1)
     return raw / (gradient_norm(probs, y, h1).to(raw.dtype) + norm_floor)
