@@ -40,7 +40,7 @@ from infaug.config import (
 )
 from infaug.experiment.grid_run import Site
 from infaug.experiment.results import Record, Results
-from infaug.experiment.tail_run import run_tail_training, run_tail_trainings
+from infaug.experiment.tail_run import run_tail_training
 from infaug.experiment.tail_table import classes_table, points, tail_table
 from infaug.experiment.tail_training import (
     METHODS,
@@ -115,7 +115,7 @@ def run(
     """Here one after another, or on Ray some at a time."""
     site = Site(work=args.work.absolute(), places={"mnist": args.data})
     if not args.workers or not trainings:
-        return run_tail_trainings(trainings, site, shown=True)
+        return (run_tail_training(each, site, shown=True) for each in trainings)
     from infaug.distributed.tasks import in_tasks  # imports ray
 
     work = partial(run_tail_training, site=site, shown=False)

@@ -273,9 +273,9 @@ def run_missing(
 
         found = run_on_ray(missing, site, at_a_time=workers, cpus=cpus, gpus=gpus)
     else:
-        from infaug.experiment.grid_run import run_here
+        from infaug.experiment.grid_run import run_grid_training
 
-        found = run_here(missing, site, shown=shown)
+        found = (run_grid_training(work, site, shown=shown) for work in missing)
     for number, record in enumerate(found, start=1):
         results.add(record)
         if shown:

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from infaug.config import RunConfig
 from infaug.cores import usable_cores
 from infaug.data.on_disk import OnDisk
-from infaug.data.problem import FINAL, divide
+from infaug.data.problem import FINAL, Splits, divide
 from infaug.data.source import Source, load
 from infaug.experiment.methods import methods_of
 from infaug.experiment.processes import in_processes
@@ -21,7 +22,7 @@ from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
 from infaug.training.services import ALONE, Services
-from infaug.training.train import TrainingSpec, train
+from infaug.training.train import Inputs, Scores, TrainingSpec, ViewsOf, train
 from infaug.world import World
 
 
@@ -79,6 +80,26 @@ def run_planned(
             if world.first(folder.training(*name_of(spec)).result) is None:
                 trainer.train(number, spec, shows)
             shows.skip_training(number)
+
+
+def train_alone(
+    spec: TrainingSpec,
+    splits: Splits,
+    folder: RunFolder,
+    *,
+    shown: bool,
+    views_of: ViewsOf | None = None,
+    scores_of: Scores | None = None,
+) -> dict[str, Any]:
+    """Do a training that takes nothing from others, in this process."""
+    with (
+        contextlib.closing(display_of([spec], shown=shown)) as display,
+        threads_of(spec.config, World()),
+    ):
+        return train(
+            spec, splits, folder.training(*name_of(spec)), World(), pick_device(),
+            inputs=Inputs(), display=display, views_of=views_of, scores_of=scores_of,
+        )  # fmt: skip
 
 
 def run_in_processes(

@@ -1,7 +1,7 @@
-"""Running one training of a table, in a folder of its own, and all of them in turn."""
+"""Running one training of a table, in a folder of its own."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,12 +38,6 @@ class Site:
     work: Path
     places: Mapping[str, str] = field(default_factory=dict)
     targets: Mapping[str, str] = field(default_factory=dict)
-
-
-def run_here(works: Sequence[Work], site: Site, *, shown: bool) -> Iterator[Record]:
-    """Run trainings one after another in this process, yielding what each found."""
-    for work in works:
-        yield run_grid_training(work, site, shown=shown)
 
 
 def run_grid_training(work: Work, site: Site, *, shown: bool) -> Record:

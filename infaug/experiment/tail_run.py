@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from infaug.data.dataset import Labelled
 from infaug.data.problem import divide
 from infaug.data.shift import apply_nuisance
 from infaug.data.source import Source, load
-from infaug.experiment.execute import display_of, threads_of
+from infaug.experiment.execute import train_alone
 from infaug.experiment.grid_run import Site
 from infaug.experiment.plan import resolve_config
 from infaug.experiment.results import Record
@@ -29,19 +29,10 @@ from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
-from infaug.training.train import Inputs, TrainingSpec, train
-from infaug.world import World
+from infaug.training.train import TrainingSpec
 
 SCORES = ("test_top1", "test_balanced", "test_by_class", "ekld")
 NUM_DRAWS = 3  # of the nuisance of each test image, for eKLD
-
-
-def run_tail_trainings(
-    trainings: Iterable[TailTraining], site: Site, *, shown: bool
-) -> Iterator[Record]:
-    """Run trainings one after another in this process, yielding what each found."""
-    for training in trainings:
-        yield run_tail_training(training, site, shown=shown)
 
 
 def run_tail_training(tail: TailTraining, site: Site, *, shown: bool) -> Record:
@@ -78,28 +69,19 @@ def run_tail_training(tail: TailTraining, site: Site, *, shown: bool) -> Record:
         spec = TrainingSpec(
             method=METHODS[tail.training.method], seed=seed, config=resolved
         )
-        with (
-            contextlib.closing(display_of([spec], shown=shown)) as display,
-            threads_of(resolved, World()),
-        ):
-            found = train(
-                spec,
-                splits,
-                folder.training(tail.training.method, seed),
-                World(),
-                device,
-                inputs=Inputs(),
-                display=display,
-                views_of=partial(tail_views, method=tail.method, transfer=transfer),
-                scores_of=partial(_ekld, source=source, test=splits.test),
-            )
+        found = train_alone(
+            spec,
+            splits,
+            folder,
+            shown=shown,
+            views_of=partial(tail_views, method=tail.method, transfer=transfer),
+            scores_of=partial(_ekld, source=source, test=splits.test),
+        )
         seconds = time.monotonic() - started
     return {
         **tail.identity,
         "sizes": sizes.tolist(),
-        **{
-            k: found[k] for k in ("test_top1", "test_balanced", "test_by_class", "ekld")
-        },
+        **{name: found[name] for name in SCORES},
         "seconds": round(seconds, 1),
         "git_seconds": round(git_seconds, 2),
     }

@@ -4,7 +4,6 @@ Development images are training images whose labels are not used, shifted as the
 images would be. Test images are not looked at, so a number from here may decide.
 """
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +13,7 @@ import torch
 from infaug.config import DataConfig, RunConfig, changed
 from infaug.data.problem import Splits, altered, divide, positions
 from infaug.data.source import Source
-from infaug.experiment.execute import display_of, threads_of
+from infaug.experiment.execute import train_alone
 from infaug.experiment.grid import GridTraining, grid_training
 from infaug.experiment.plan import resolve_config
 from infaug.experiment.results import Record, Results
@@ -23,8 +22,7 @@ from infaug.precision import pick_device
 from infaug.randomness import generator
 from infaug.record.folder import RunFolder
 from infaug.training.methods import METHODS
-from infaug.training.train import Inputs, TrainingSpec, train
-from infaug.world import World
+from infaug.training.train import TrainingSpec
 
 MOST_IMAGES = 5000
 
@@ -63,24 +61,12 @@ def run_variant(
 ) -> Record:
     """Train a variant, or continue it in its folder, and assess it."""
     folder.enter(training.config)
-    splits, device = develop(source, training.config.data, training.seed), pick_device()
-    config = resolve_config(training.config, splits.train.image_shape, device)
+    splits = develop(source, training.config.data, training.seed)
+    config = resolve_config(training.config, splits.train.image_shape, pick_device())
     spec = TrainingSpec(
         method=METHODS[training.method], seed=training.seed, config=config
     )
-    with (
-        contextlib.closing(display_of([spec], shown=shown)) as display,
-        threads_of(config, World()),
-    ):
-        found = train(
-            spec,
-            splits,
-            folder.training(training.method, training.seed),
-            World(),
-            device,
-            inputs=Inputs(),
-            display=display,
-        )
+    found = train_alone(spec, splits, folder, shown=shown)
     return {
         "key": training.key,
         "row": training.method,

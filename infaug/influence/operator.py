@@ -43,20 +43,6 @@ class Sampled(Operator, Protocol):
         ...
 
 
-@runtime_checkable
-class Shard(Protocol):
-    """A part of an operator that is a sum over samples."""
-
-    @property
-    def total_weight(self) -> float:
-        """What the sum of all shards' sums is divided by, this shard's share."""
-        ...
-
-    def product_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
-        """The sum of the products of this shard's samples."""
-        ...
-
-
 def finite(v: Float[Tensor, "*R Y D1"], name: str) -> Float[Tensor, "*R Y D1"]:
     """`v` in float32 or wider, fit to be given to a solver."""
     num_bad = int((~torch.isfinite(v)).sum())

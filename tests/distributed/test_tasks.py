@@ -6,7 +6,7 @@ import pytest
 from tiny import CONFIG
 
 from infaug.experiment.grid import Column, Table, work_of
-from infaug.experiment.grid_run import Site, run_here
+from infaug.experiment.grid_run import Site, run_grid_training
 
 ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.ray
@@ -41,7 +41,8 @@ def test_cells_on_two_workers_equal_those_of_one_process_in_order_of_need(
     from infaug.distributed.tasks import run_on_ray
 
     works = work_of([TABLE], None, 1)
-    here = run_here(works, Site(work=tmp_path / "one"), shown=False)
+    site = Site(work=tmp_path / "one")
+    here = [run_grid_training(work, site, shown=False) for work in works]
     two = Site(work=tmp_path / "two")
     on_ray = found(run_on_ray(works, two, at_a_time=2))
     assert on_ray == found(here)

@@ -19,7 +19,7 @@ from infaug.config import (
 from infaug.data.dataset import Labelled
 from infaug.data.source import Source
 from infaug.experiment.grid import Column, Table, grid_training, work_of
-from infaug.experiment.grid_run import Site, check_shared, run_grid_training, run_here
+from infaug.experiment.grid_run import Site, check_shared, run_grid_training
 from infaug.experiment.results import Results
 from infaug.record.display import Display
 from infaug.report.tables import grid_markdown
@@ -164,7 +164,8 @@ def run_missing(root: Path) -> list[tuple[str, str]]:
     results = Results(root / "results.jsonl")
     missing = [w for w in work_of([TABLE], None, 1) if w.training not in results]
     done = []
-    for record in run_here(missing, Site(work=root), shown=False):
+    for work in missing:
+        record = run_grid_training(work, Site(work=root), shown=False)
         results.add(record)
         done.append((record["row"], record["key"]))
     return done
