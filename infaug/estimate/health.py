@@ -1,6 +1,6 @@
 """Signs of collapse, read off a batch of augmented images."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import torch
 from jaxtyping import Float
@@ -35,10 +35,6 @@ class Health:
     accuracy_aug: float
     loss_aug: float
     field_square: float
-
-    def metrics(self) -> dict[str, float]:
-        """By name."""
-        return asdict(self)
 
 
 NAMES = tuple(field.name for field in fields(Health))

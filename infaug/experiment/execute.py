@@ -1,7 +1,7 @@
 """Doing the trainings of a plan: in this process, or some at a time in others."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -22,7 +22,8 @@ from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
 from infaug.training.services import ALONE, Services
-from infaug.training.train import Inputs, Scores, TrainingSpec, ViewsOf, train
+from infaug.training.state import Training
+from infaug.training.train import Inputs, Scores, TrainingSpec, train
 from infaug.world import World
 
 
@@ -88,7 +89,7 @@ def train_alone(
     folder: RunFolder,
     *,
     shown: bool,
-    views_of: ViewsOf | None = None,
+    prepare: Callable[[Training], None] | None = None,
     scores_of: Scores | None = None,
 ) -> dict[str, Any]:
     """Do a training that takes nothing from others, in this process."""
@@ -98,7 +99,7 @@ def train_alone(
     ):
         return train(
             spec, splits, folder.training(*name_of(spec)), World(), pick_device(),
-            inputs=Inputs(), display=display, views_of=views_of, scores_of=scores_of,
+            inputs=Inputs(), display=display, prepare=prepare, scores_of=scores_of,
         )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from infaug.experiment.execute import train_alone
 from infaug.experiment.grid_run import Site
 from infaug.experiment.plan import resolve_config
 from infaug.experiment.results import Record
-from infaug.experiment.tail_training import TailTraining, tail_views
+from infaug.experiment.tail_training import TailTraining, use_tail_batches
 from infaug.precision import pick_device
 from infaug.record.display import Line, clock
 from infaug.record.folder import RunFolder
@@ -74,7 +74,7 @@ def run_tail_training(tail: TailTraining, site: Site, *, shown: bool) -> Record:
             splits,
             folder,
             shown=shown,
-            views_of=partial(tail_views, method=tail.method, transfer=transfer),
+            prepare=partial(use_tail_batches, method=tail.method, transfer=transfer),
             scores_of=partial(_ekld, source=source, test=splits.test),
         )
         seconds = time.monotonic() - started

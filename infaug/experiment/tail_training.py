@@ -10,7 +10,6 @@ from infaug.config import GitConfig, RunConfig, from_dict, to_dict
 from infaug.data.batches import Batches
 from infaug.experiment.grid import GridTraining, grid_training, recorded_training
 from infaug.training.state import Training
-from infaug.training.views import TrainingViews
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,33 +92,13 @@ def recorded(record: Mapping[str, Any]) -> TailTraining | None:
     return None if training is None else TailTraining(method, training, git)
 
 
-def tail_views(
+def use_tail_batches(
     training: Training, method: TailMethod, transfer: InvarianceTransfer | None
-) -> TrainingViews:
-    """The views of a training, begun from a method's batches; E draws its own."""
-    return _TailViews(training, method, transfer)
-
-
-class _TailViews(TrainingViews):
-    def __init__(
-        self,
-        training: Training,
-        method: TailMethod,
-        transfer: InvarianceTransfer | None,
-    ):
-        super().__init__(
-            training.method,
-            training.seed,
-            training.train,
-            training.transform,
-            training.policy,
-            training.config,
-            training.world,
-            training.device,
-        )
-        assert isinstance(self._classify, Batches), "long tails are cut in memory"
-        rounds, balanced_from = training.config.rounds, None
-        if method.balanced_from is not None:
-            num_steps = rounds.rounds * rounds.classifier_steps
-            balanced_from = round(method.balanced_from * num_steps)
-        self._classify = TailBatches(self._classify, balanced_from, transfer)
+) -> None:
+    """F's views begin from a method's batches; E draws its own."""
+    views, rounds, balanced_from = training.views, training.config.rounds, None
+    assert isinstance(views.f_batches, Batches), "long tails are cut in memory"
+    if method.balanced_from is not None:
+        num_steps = rounds.rounds * rounds.classifier_steps
+        balanced_from = round(method.balanced_from * num_steps)
+    views.f_batches = TailBatches(views.f_batches, balanced_from, transfer)

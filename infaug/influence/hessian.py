@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import BFloat16, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from infaug.influence.kronecker import FactorSums, factor_sums
@@ -40,38 +40,6 @@ class Rough:
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """H v, roughly, in v's dtype."""
         return self.hessian.rough_sum(v) / self.hessian.total_weight
-
-
-@torch.no_grad()
-def rough_sum(
-    h1: BFloat16[Tensor, "N D1"],
-    probs: Float[Tensor, "N Y"],
-    weights: Float[Tensor, "N"] | None,
-    v: Float[Tensor, "*R Y D1"],
-    *,
-    chunk_size: int,
-) -> Float[Tensor, "*R Y D1"]:
-    """Sum of w (diag p - p p^T)(V h1) h1^T with V and the changes in bfloat16 too.
-
-    The change of the probabilities is computed and sums over chunks are kept in float32
-    or v's wider dtype.
-    """
-    flat = v.reshape(-1, v.shape[-1]).bfloat16()
-    num_heads = flat.shape[0] // v.shape[-2]
-    total = torch.zeros(flat.shape, dtype=v.dtype, device=v.device)
-    step = max(1, chunk_size // num_heads)
-    for first in range(0, len(h1), step):
-        chunk = slice(first, first + step)
-        p = probs[chunk].float()[:, None]
-        changes = (h1[chunk] @ flat.T).float().unflatten(1, (num_heads, -1)).mul_(p)
-        changes.addcmul_(p, changes.sum(-1, keepdim=True), value=-1)
-        if weights is not None:
-            changes.mul_(weights[chunk, None, None].float())
-        total += changes.flatten(1).bfloat16().T @ h1[chunk]
-    total = total.view_as(v)
-    # Exactly, class rows sum to zero; rounding would leave errors where H has no
-    # curvature, and a solution divides those by the damping alone.
-    return total - total.mean(dim=-2, keepdim=True)
 
 
 FACTOR_SAMPLES = 8  # for each feature
@@ -164,12 +132,30 @@ class LastLayerHessian:
         weights = None if self.weights is None else self.weights[::every]
         return factor_sums(self.h1[::every], self.probs[::every], weights)
 
+    @torch.no_grad()
     def rough_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
-        """`product_sum` in bfloat16; the first call rounds h1 and keeps that."""
+        """`product_sum` with V, h1 and the changes in bfloat16; h1 is rounded once.
+
+        The change of the probabilities is computed and sums over chunks are kept in
+        float32 or v's wider dtype.
+        """
         v = v.to(torch.promote_types(v.dtype, torch.float32))
-        return rough_sum(
-            self._rounded_h1, self.probs, self.weights, v, chunk_size=self.chunk_size
-        )
+        flat = v.reshape(-1, v.shape[-1]).bfloat16()
+        num_heads = flat.shape[0] // v.shape[-2]
+        total = torch.zeros(flat.shape, dtype=v.dtype, device=v.device)
+        step = max(1, self.chunk_size // num_heads)
+        for first in range(0, len(self.h1), step):
+            chunk = slice(first, first + step)
+            h1, p = self._rounded_h1[chunk], self.probs[chunk].float()[:, None]
+            changes = (h1 @ flat.T).float().unflatten(1, (num_heads, -1)).mul_(p)
+            changes.addcmul_(p, changes.sum(-1, keepdim=True), value=-1)
+            if self.weights is not None:
+                changes.mul_(self.weights[chunk, None, None].float())
+            total += changes.flatten(1).bfloat16().T @ h1
+        total = total.view_as(v)
+        # Exactly, class rows sum to zero; rounding would leave errors where H has no
+        # curvature, and a solution divides those by the damping alone.
+        return total - total.mean(dim=-2, keepdim=True)
 
     @cached_property
     def _rounded_h1(self) -> Tensor:

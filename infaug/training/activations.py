@@ -125,10 +125,10 @@ def digest_of(image: Tensor) -> str:
 
 
 def digest_of_state(state: Mapping[str, Tensor]) -> str:
-    """A hash of tensors and their names."""
-    total = blake2b(digest_size=12)
-    for name, tensor in state.items():
-        total.update(name.encode())
+    """A hash of tensors, whatever their order, and their names."""
+    total = blake2b(digest_size=16)
+    for name, tensor in sorted(state.items()):
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return total.hexdigest()
 

@@ -5,7 +5,6 @@ training of the seed would have them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from infaug.descent import StepMetrics
 from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
+from infaug.training.activations import digest_of_state
 from infaug.transform.affine_flows import start_covariance
 from infaug.transform.critics import (
     build_adversaries,
@@ -101,7 +101,7 @@ class GeneratorFit:
         }
         if self.classifier is not None:
             identity["base"] = config.rounds.base
-            identity["classifier"] = _digest(self.classifier)
+            identity["classifier"] = digest_of_state(self.classifier)
         return identity
 
     def batch_at(self, update: int) -> Batch:
@@ -156,13 +156,5 @@ def _images(splits: Splits, *, use_unlabelled: bool) -> Labelled | OnDisk:
 def _digest_of_images(images: Labelled | OnDisk) -> str:
     """Of the pixels; of images that are streamed where they lie, and how they look."""
     if isinstance(images, Labelled):
-        return _digest({"images": images.images})
+        return digest_of_state({"images": images.images})
     return f"{images.checksum} {images.image_shape}"
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = blake2b(digest_size=16)
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

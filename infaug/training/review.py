@@ -9,6 +9,7 @@ given up.
 """
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import torch
 from jaxtyping import Float
@@ -45,7 +46,7 @@ def review(
         health = health_of(
             training.transform, training.classifier, x, y, draws, how, training.world
         )
-        metrics: dict[str, float | int | str] = {**health.metrics()}
+        metrics: dict[str, float | int | str] = asdict(health)
         reason = suspicion(health, training.config.backoff)
         if reason and round_ >= training.cleared_until:
             harm = harm_of_view(training, round_ + 1, selection)

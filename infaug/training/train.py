@@ -34,7 +34,6 @@ from infaug.training.generator_fit import GeneratorFit
 from infaug.training.methods import GENERATOR, Method
 from infaug.training.services import ALONE, Services
 from infaug.training.state import Training
-from infaug.training.views import TrainingViews
 from infaug.world import World
 
 State = dict[str, Tensor]
@@ -101,7 +100,6 @@ class Inputs:
 
 
 Scores = Callable[[Training], Mapping[str, Any]]
-ViewsOf = Callable[[Training], TrainingViews]
 
 
 def train(
@@ -116,7 +114,7 @@ def train(
     number: int = 0,
     services: Services = ALONE,
     store: GeneratorStore | None = None,
-    views_of: ViewsOf | None = None,
+    prepare: Callable[[Training], None] | None = None,
     scores_of: Scores | None = None,
 ) -> dict[str, Any]:
     """Do a training, or continue it from its last checkpoint; a finished one stays.
@@ -134,7 +132,7 @@ def train(
         number: of this training, as `display` counts them.
         services: of a cluster.
         store: fitted generators of this and other experiments.
-        views_of: views other than the method's.
+        prepare: changes the training before it begins.
         scores_of: what else the result holds of the trained F.
 
     Returns:
@@ -165,8 +163,8 @@ def train(
             spec.method, spec.seed, splits, spec.config, world, device,
             inputs.generator, inputs.driver, inputs.policy,
         )  # fmt: skip
-        if views_of is not None:
-            training.views = views_of(training)
+        if prepare is not None:
+            prepare(training)
         else:
             training.keep_activations(folder.run / ACTIVATIONS)
         if logger.state is not None:

@@ -68,7 +68,7 @@ class TrainingViews:
         base = base_of(method, config.rounds.base)
         of_f, of_e, self._base_left = _crops(method, self.views, train, base)
         self._begun = self.augments_of(method, self._base_left)
-        self._classify = self._batches(config.classifier.batch_size, of_f, "classify")
+        self.f_batches = self._batches(config.classifier.batch_size, of_f, "classify")
         self._late = None
         if late is not None:
             size = config.classifier.batch_size
@@ -131,7 +131,7 @@ class TrainingViews:
     @property
     def _all_batches(self) -> list[Batches | Stream]:
         """Of F."""
-        return [self._classify] if self._late is None else [self._classify, self._late]
+        return [self.f_batches] if self._late is None else [self.f_batches, self._late]
 
     def _batches(
         self,
@@ -190,7 +190,7 @@ class TrainingViews:
         with timer.time("data"):
             is_late = self._late is not None and step >= self._late_from
             batches = (
-                self._late if self._late is not None and is_late else self._classify
+                self._late if self._late is not None and is_late else self.f_batches
             )
             if self.activations is not None:
                 assert isinstance(batches, Batches), "streams have no activations"
