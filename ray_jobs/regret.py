@@ -17,7 +17,7 @@ from pathlib import Path
 
 from infaug.cli.terminal import guarded
 from infaug.config import RoundsConfig
-from infaug.experiment.regret import Problem, solve, table
+from infaug.experiment.regret import Problem, solve, table, worth_table
 from infaug.record.journal import append_line, read_lines
 
 SHIFTS = (
