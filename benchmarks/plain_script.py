@@ -1,8 +1,8 @@
 """What a plain script makes of photographs and 12 images a class of another kind.
 
 The same pretrained layers and the same images as `ray_jobs/photos.py` with that seed:
-both sources at once, flips and crops, AdamW and one cycle, for as many CPU seconds as are
-given. The rest of the target domain judges.
+both sources at once, flips and crops, AdamW and one cycle, for so many CPU seconds. The
+rest of the target domain judges.
 
     python benchmarks/plain_script.py PACS/photo.parquet PACS/cartoon.parquet --seed 0
 """
@@ -57,4 +57,4 @@ with torch.no_grad():
     parts = rest.images.split(50)
     likeliest = torch.cat([model.eval()(to_float(x)).argmax(dim=1) for x in parts])
 accuracy = 100 * (likeliest == rest.labels).float().mean()
-print(f"{accuracy:.1f} % of {len(rest)}, {steps} steps in {args.seconds:.0f} CPU seconds")
+print(f"{accuracy:.1f} % of {len(rest)}, {steps} steps, {args.seconds:.0f} s of CPU")
