@@ -64,15 +64,15 @@ class Check(Output):
     """CPUs that decode images beside them."""
 
 
-def check_cluster(args: Check) -> int:
+def check(args: Check) -> int:
     """`infaug cluster check`."""
-    from infaug.cluster.check import check
+    from infaug.cluster import check as cluster_file
     from infaug.cluster.groups import table
     from infaug.cluster.job import describe_fit
     from infaug.distributed.ray_private import prepared_by_ray  # imports ray
 
     job = _job(args)
-    checked = check(args.file, prepared_by_ray)
+    checked = cluster_file.check(args.file, prepared_by_ray)
     job = replace(job, driver=checked.driver)
     lines = [table(checked.cluster)]
     if checked.to_fill_in:

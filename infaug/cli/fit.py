@@ -13,7 +13,6 @@ from typing import Annotated, Any
 import tyro
 
 from infaug.cache import cache_folder
-from infaug.cli.flags import SHORT as SHORT  # completion reads it here
 from infaug.cli.flags import look_for_data, parse_run, short_help
 from infaug.cli.terminal import guarded
 from infaug.config import RunConfig

@@ -28,7 +28,7 @@ class Report:
     MLFLOW_EXPERIMENT_NAME names the experiment; unset: infaug."""
 
 
-def draw_report(args: Report) -> int:
+def report(args: Report) -> int:
     """`infaug report`."""
     if not args.runs:
         raise ValueError("name a run: infaug report RUN [RUN ...]")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from infaug.cli.flags import SHORT as SHORT  # completed as its short flags
 from infaug.cli.flags import look_for_data, parse_run
 from infaug.config import RunConfig, SweepConfig
 
