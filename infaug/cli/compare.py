@@ -113,9 +113,6 @@ def _run(
 
     Returns:
         The problems with the sizes and modes that were chosen.
-
-    Raises:
-        ValueError: whatever a training refuses, and results of other images.
     """
     from infaug.experiment.grid import Table, work_of
     from infaug.experiment.grid_images import forget_images
@@ -146,11 +143,7 @@ def _run(
 
 
 def methods_of(run: RunConfig) -> tuple[str, ...]:
-    """The methods that are named, or the usual ones.
-
-    Raises:
-        ValueError: for one that there is not.
-    """
+    """The methods that are named, or the usual ones."""
     from infaug.training.methods import METHODS
 
     methods = run.methods or DEFAULT_METHODS
@@ -163,11 +156,7 @@ def methods_of(run: RunConfig) -> tuple[str, ...]:
 
 
 def problems_of(args: Compare) -> Problems:
-    """One problem for each source, with the settings that the flags give.
-
-    Raises:
-        ValueError: without a source, and for two of one name.
-    """
+    """One problem for each source, with the settings that the flags give."""
     from infaug.experiment.grid import Column
 
     places = places_of(args.sources or (args.run.data.source,))
@@ -258,9 +247,6 @@ def run_missing(
         gpus: of each, or a part of one.
         cpus: threads of each on Ray.
         shown: whether progress is printed.
-
-    Raises:
-        ValueError: whatever a training refuses.
     """
     missing = [work for work in works if work.training not in results]
     if shown:

@@ -40,9 +40,6 @@ def read_flags(
         prog: how the command is called.
         default: what the flags change; None: the form's own defaults.
         also: flags that were put into other words before.
-
-    Raises:
-        ValueError: for a flag or a word that the form does not ask for.
     """
     argv = [re.sub(r"^--row(?==|$)", "--method", word) for word in argv]
     begun: Any = {} if default is None else {"default": default}
@@ -159,9 +156,6 @@ def parse_run(
         prog: how the command is called.
         short: flags in other words.
         needed: the flag that names data, in full.
-
-    Raises:
-        ValueError: without data, with an unknown flag, or a file that is no config.
     """
     argv = [_lengthen(word, short) for word in _name_targets(argv)]
     named = {word.partition("=")[0] for word in argv}
@@ -226,29 +220,17 @@ BUNDLED = "digits"
 
 
 def look_for_run(*places: str) -> None:
-    """Whether run folders are there; URLs are not args.
-
-    Raises:
-        ValueError: for the first that is not.
-    """
+    """Whether run folders are there; URLs are not args."""
     _look(places, "give the --out of an `infaug fit`")
 
 
 def look_for_images(paths: Iterable[Path]) -> None:
-    """Whether image files and folders are there.
-
-    Raises:
-        ValueError: for the first that is not.
-    """
+    """Whether image files and folders are there."""
     _look(map(str, paths), "give image files or a folder of them")
 
 
 def look_for_data(*sources: str | None) -> None:
-    """Whether the images of a run are there.
-
-    Raises:
-        ValueError: for the first that is not.
-    """
+    """Whether the images of a run are there."""
     _look(
         [place for place in sources if place not in (None, BUNDLED)],
         f"give a Parquet file, a CSV, a folder, or `{BUNDLED}`, which is bundled",

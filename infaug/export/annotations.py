@@ -24,11 +24,7 @@ OUTLINE = 16  # points along each side of a box: sides do not stay straight
 
 
 def move_mask(mask: tv_tensors.Mask, view: View) -> tv_tensors.Mask:
-    """The mask under the image's flow; any number of masks for each image.
-
-    Raises:
-        ValueError: if it does not fit the image.
-    """
+    """The mask under the image's flow; any number of masks for each image."""
     _must_fit("mask", mask, view, tuple(mask.shape[-2:]))
     if mask.numel() == 0:
         return mask
@@ -43,11 +39,7 @@ def move_mask(mask: tv_tensors.Mask, view: View) -> tv_tensors.Mask:
 
 
 def move_keypoints(points: tv_tensors.KeyPoints, view: View) -> tv_tensors.KeyPoints:
-    """The keypoints at the pixels they marked; integers are rounded.
-
-    Raises:
-        ValueError: if they do not fit the image.
-    """
+    """The keypoints at the pixels they marked; integers are rounded."""
     _must_fit("keypoints", points, view, points.canvas_size)
     if points.numel() == 0:
         return points
@@ -57,11 +49,7 @@ def move_keypoints(points: tv_tensors.KeyPoints, view: View) -> tv_tensors.KeyPo
 
 
 def move_boxes(boxes: tv_tensors.BoundingBoxes, view: View) -> tv_tensors.BoundingBoxes:
-    """The smallest boxes around the moved outlines, clamped.
-
-    Raises:
-        ValueError: if they do not fit the image, or are rotated.
-    """
+    """The smallest boxes around the moved outlines, clamped."""
     _must_fit("boxes", boxes, view, boxes.canvas_size)
     if tv_tensors.is_rotated_bounding_format(boxes.format):
         raise ValueError(

@@ -40,11 +40,7 @@ AGAIN = "export it again with `infaug export RUN --out DIR`"
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What `card.json` says.
-
-    Raises:
-        ValueError: if it is missing, no JSON, or no card that this version can read.
-    """
+    """What `card.json` says."""
     path = Path(folder) / CARD
     try:
         card = json.loads(path.read_text())
@@ -71,11 +67,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 def read_views(
     folder: Path,
 ) -> tuple[GeneratorViews | PolicyViews, dict[str, Any]]:
-    """What was learned, and the card.
-
-    Raises:
-        ValueError: if a file is missing or broken, or they do not fit together.
-    """
+    """What was learned, and the card."""
     card = read_card(folder)
     where, weights = folder / CARD, folder / AUGMENT
     image, tensors = card["image"], _tensors(folder, AUGMENT, card)
@@ -96,9 +88,6 @@ def load_classifier(
 
     The names of the classes are `read_card(folder)["classifier"]["class_names"]`. Where
     F is a module of the user's, `network` must name it, as py:package.module:function.
-
-    Raises:
-        ValueError: if a file is missing or broken, or they do not fit together.
     """
     folder = Path(folder)
     card = read_card(folder)

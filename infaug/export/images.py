@@ -33,11 +33,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def pixels(image: Any) -> Float[Tensor, "*B C H W"]:
-    """The image as float32 in [0, 1].
-
-    Raises:
-        ValueError: for modes, types and values that no image of infaug has.
-    """
+    """The image as float32 in [0, 1]."""
     if isinstance(image, PIL.Image.Image):
         if image.mode not in MODES:
             raise ValueError(

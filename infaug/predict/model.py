@@ -37,9 +37,6 @@ class Model:
 
         Converted to the run's mode; of another size, its middle is cut out in the run's
         proportions and scaled, as --data.image-size does.
-
-        Raises:
-            UnreadableError: if there is no image, or none that can be decoded.
         """
         channels, height, width = self.image_shape
         image = open_image(item, "L" if channels == 1 else "RGB", self.data.pixel_bits)
@@ -60,11 +57,7 @@ class Model:
 def open_model(
     place: Path, row: str | None, seed: int | None, device: torch.device
 ) -> Model:
-    """F of an exported folder, or of a finished training.
-
-    Raises:
-        ValueError: if `place` is neither, or has no such training.
-    """
+    """F of an exported folder, or of a finished training."""
     if (place / CARD).exists():
         if row is not None or seed is not None:
             raise ValueError(

@@ -135,11 +135,7 @@ FORMATS = {".csv": as_csv, ".jsonl": as_json_lines, ".parquet": as_parquet}
 
 
 def check_name(path: Path) -> None:
-    """Refuse a file whose name says no format, or whose folder there is not.
-
-    Raises:
-        ValueError: naming what would do.
-    """
+    """Refuse a file whose name says no format, or whose folder there is not."""
     if path.suffix not in FORMATS:
         raise ValueError(
             f"--out {path}: the name must end in {', '.join(FORMATS)}; - prints CSV"
@@ -149,11 +145,7 @@ def check_name(path: Path) -> None:
 
 
 def write_predictions(lines: Lines, path: Path) -> None:
-    """Write the file, whole or not at all.
-
-    Raises:
-        ValueError: if it cannot be written.
-    """
+    """Write the file, whole or not at all."""
     try:
         write_bytes(path, FORMATS[path.suffix](lines))
     except OSError as error:

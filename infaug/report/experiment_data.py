@@ -72,11 +72,7 @@ class ExperimentData:
 
 
 def read_experiment(path: Path, name: str) -> ExperimentData:
-    """Read the folder of an experiment.
-
-    Raises:
-        ValueError: if it is none.
-    """
+    """Read the folder of an experiment."""
     folder = RunFolder(path)
     kept = [n for n in ("config.json", "asked.json") if (path / n).exists()]
     if not kept:

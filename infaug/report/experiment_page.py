@@ -67,9 +67,6 @@ def write_report(run: Path, name: str | None = None, out: Path | None = None) ->
         run: its folder.
         name: what the user calls it; none: the folder.
         out: the file; none: report.html in the folder.
-
-    Raises:
-        ValueError: if the folder is no experiment, or the file cannot be written.
     """
     drawing = Drawing(read_experiment(run, name or str(run)))
     return write_page(drawing.page(), out or run / REPORT)
@@ -120,11 +117,7 @@ class Drawing:
 
     @property
     def finished(self) -> Finished:
-        """The training that pictures are made of.
-
-        Raises:
-            ValueError: the reason why there is none.
-        """
+        """The training that pictures are made of."""
         if isinstance(self._loaded, ValueError):
             raise self._loaded
         return self._loaded

@@ -91,11 +91,7 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def refreshes(experiment: ExperimentData) -> list[str]:
-    """How well s_val was solved for, in a few words each.
-
-    Raises:
-        ValueError: if it never was.
-    """
+    """How well s_val was solved for, in a few words each."""
     found = experiment.metrics_of("refresh")
     if not found:
         raise ValueError("s_val was not solved for yet")
@@ -126,11 +122,7 @@ class Reviews:
 
 
 def reviews(experiment: ExperimentData) -> Reviews:
-    """Every look at whether the learned view was still sound.
-
-    Raises:
-        ValueError: if there was none.
-    """
+    """Every look at whether the learned view was still sound."""
     found = experiment.metrics_of("review")
     if not found:
         raise ValueError(
@@ -196,11 +188,7 @@ class Spent:
 
 
 def spent(experiment: ExperimentData) -> Spent:
-    """Seconds by phase and by method; repeated work counts twice.
-
-    Raises:
-        ValueError: if nothing was timed.
-    """
+    """Seconds by phase and by method; repeated work counts twice."""
     if not experiment.timings:
         raise ValueError("no step has been timed yet")
     phases: dict[str, float] = defaultdict(float)

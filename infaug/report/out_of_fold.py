@@ -42,11 +42,7 @@ class Judged:
 
 
 def judgements(experiment: ExperimentData) -> Judged:
-    """What the method that is handed over said of each target image, out of fold.
-
-    Raises:
-        ValueError: without folds, or while the experiment is not finished.
-    """
+    """What the method that is handed over said of each target image, out of fold."""
     if not experiment.is_folded:
         raise ValueError("the target images were not judged in folds (--data.folds)")
     if experiment.result is None:
@@ -122,11 +118,7 @@ class Mistake:
 
 
 def mistakes(experiment: ExperimentData, judged: Judged) -> list[Mistake]:
-    """The most confident ones, each image once.
-
-    Raises:
-        ValueError: if the images cannot be loaded any more.
-    """
+    """The most confident ones, each image once."""
     wrong = judged.predicted != judged.labels
     sure = judged.probs.amax(dim=1).where(wrong, torch.tensor(-1.0).double())
     order = sure.argsort(descending=True, stable=True)[: int(wrong.sum())].tolist()

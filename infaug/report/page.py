@@ -23,11 +23,7 @@ Context = Mapping[str, Any]
 
 
 def write_page(html: str, path: Path) -> Path:
-    """Put a page on disk.
-
-    Raises:
-        ValueError: if that fails.
-    """
+    """Put a page on disk."""
     try:
         write_bytes(path, html.encode())
     except OSError as error:

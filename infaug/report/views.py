@@ -195,11 +195,7 @@ def appearance(
 
 
 def image_files(paths: Sequence[Path]) -> list[Path]:
-    """The images among these files and below these folders, in order of name.
-
-    Raises:
-        ValueError: if a path does not exist, or there is no image.
-    """
+    """The images among these files and below these folders, in order of name."""
     found: list[Path] = []
     for path in paths:
         if not path.exists():
@@ -221,9 +217,6 @@ def some_images(
 
     They are converted to what the augmentation was trained on; unreadable ones are
     named in a warning and left out.
-
-    Raises:
-        ValueError: if none can be read.
     """
     step = max(len(files) / num, 1)
     shown = []

@@ -39,11 +39,7 @@ class Robustness:
 
 
 def check_run(run: Path, row: str | None = None, seed: int = 0) -> Robustness:
-    """The whole suite on a training of a finished experiment, kept in the run's folder.
-
-    Raises:
-        ValueError: if the run is not finished, or has no such training.
-    """
+    """The whole suite on a training of a finished experiment, kept in the run's folder."""
     folder = RunFolder(run)
     if folder.result() is None:
         raise ValueError(

@@ -67,9 +67,6 @@ def check_predictions(
         max_train: training images to fit the head on, drawn at random; None: all.
         num_jobs: parts the refits are cut into, of two images at least.
         apply: who does them.
-
-    Raises:
-        ValueError: if a refit does not converge, or there are too few images.
     """
     training, device = finished.training, finished.training.device
     order = torch.randperm(

@@ -149,7 +149,7 @@ def test_a_batch_of_which_it_is_unknown_whether_it_arrived_is_kept_once(
     kept = Kept(uri, "unsure")
     before = kept.all_points()
     number = kept.cells["base-seed0"].info.run_id
-    kept.client.set_tag(number, "infaug.lines", "0")
+    kept.client.update_run(number, status="RUNNING")
     assert "of 1 training," in send_run(run, "unsure", uri)
     assert Kept(uri, "unsure").all_points() == before
 
@@ -235,7 +235,7 @@ def test_every_number_is_sent_at_its_place_on_tensorboards_axis(run):
     for line in metrics():
         at = {key: line[key] for key in ("round", "phase", "step")}
         here = global_step(Position(**at), experiment.config.rounds)
-        points = [p for each in sent[line["row"], line["seed"]].points for p in each]
+        points = sent[line["row"], line["seed"]].points
         mine = {name: value for name, value, place in points if place == here}
         for name in set(line) - {"row", "seed", *at}:
             value = mine.get(f"{line['phase']}/{name}")
