@@ -2,10 +2,11 @@
 
 import base64
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float
@@ -151,22 +152,11 @@ class Extreme:
     """Predicted change of the validation loss, nats."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Extremes:
-    """Both ends of the ranking, and how many views were ranked."""
+def rank_views(finished: Finished, run: Path) -> dict[str, Any]:
+    """Both ends of the ranking of views, and the share that is predicted to help.
 
-    helpful: Sequence[Extreme]
-    harmful: Sequence[Extreme]
-    num_ranked: int
-    num_train: int
-    helps: float
-    """Share of the ranked views that are predicted to help."""
-
-
-def rank_views(finished: Finished, run: Path) -> Extremes:
-    """The ranking that `infaug influence rank` left in the folder, or one made now.
-
-    One made now is of a sample where there are many images, or large ones.
+    Of the ranking that `infaug influence rank` left in the folder, or one made now: of
+    a sample where there are many images, or large ones.
     """
     path = run / f"influence-{finished.name}.parquet"
     num_train = len(finished.training.train)
@@ -178,19 +168,17 @@ def rank_views(finished: Finished, run: Path) -> Extremes:
         max_images = max(MAX_PIXELS // (height * width), MIN_RANKED)
         max_images = None if num_train <= max_images else max_images
         table = ranking.rank(finished, max_images=max_images)
-    both = ranking.extremes(table, "augmentation", NUM_EXTREMES)
     helpful, harmful = (
         [_extreme(finished, line, max_images) for line in end.to_pylist()]
-        for end in both
+        for end in ranking.extremes(table, "augmentation", NUM_EXTREMES)
     )
-    views = [line for line in table.to_pylist() if line["kind"] == "augmentation"]
-    return Extremes(
-        helpful=helpful,
-        harmful=harmful,
-        num_ranked=len(views),
-        num_train=num_train,
-        helps=sum(line["influence"] < 0 for line in views) / len(views),
-    )
+    scores = table.filter(pc.field("kind") == "augmentation")["influence"].to_pylist()
+    return {
+        "ends": (("Most helpful", helpful), ("Most harmful", harmful)),
+        "num_ranked": len(scores),
+        "num_train": num_train,
+        "helps": sum(score < 0 for score in scores) / len(scores),
+    }
 
 
 def _extreme(finished: Finished, line: dict, max_images: int | None) -> Extreme:
