@@ -36,7 +36,7 @@ def doctor(args: Doctor) -> int:
     lines = [line for each in findings for line in each.lines()]
     names = ", ".join(each.name for each in faults)
     lines.append(f"to be fixed: {names}" if faults else "nothing needs to be fixed")
-    found = {"is_fit": not faults, "findings": [each.as_dict() for each in findings]}
+    found = {"is_fit": not faults, "findings": [asdict(each) for each in findings]}
     show(args, lines, found)
     return 2 if faults else 0
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from infaug.experiment.sweep.confirm import Confirmed
     from infaug.experiment.sweep.ledger import Tried
     from infaug.experiment.sweep.plan import Sweep as Plan
-    from infaug.experiment.sweep.results import Importance
     from infaug.experiment.sweep.space import Space
 
 
@@ -111,6 +110,7 @@ def _search(
         importance,
         write_choice,
     )
+    from infaug.report.pictures import draw_parallel
 
     ledger, cache = plan.ledger(), plan.out / "cache"
     with cluster_for(capacity):
@@ -122,10 +122,11 @@ def _search(
     trials = ledger.named(plan.names)
     found = importance(trials, plan.space, plan.how.objective)
     result = conclude(plan, ledger, best, found, confirmed)
-    pictures = _draw(plan, trials, best, found)
+    picture, objective = plan.out / "parallel.png", plan.how.objective
+    draw_parallel(trials, plan.space, objective, best.name, picture)
     if shown:
         print(*describe_result(result, found, confirmed), sep="\n")
-        print("pictures:", *pictures)
+        print("picture:", picture)
     keys = ("trials", "ends", "best", "changes", "selection", "test")
     return {key: result[key] for key in keys}
 
@@ -140,17 +141,3 @@ def _confirm(
     wanted = repeats(plan, count, is_default=best.name == DEFAULT)
     cache = plan.out / "cache"
     return confirmed(plan, run_repeats(plan, best.changes, wanted, capacity, cache))
-
-
-def _draw(
-    plan: "Plan", trials: "Sequence[Tried]", best: "Tried", found: "Importance | None"
-) -> list[Path]:
-    from infaug.report.pictures import draw_importance, draw_parallel
-
-    pictures = [plan.out / "parallel.png"]
-    objective = plan.how.objective
-    draw_parallel(trials, plan.space, objective, best.name, pictures[0])
-    if found is not None:
-        pictures.append(plan.out / "importance.png")
-        draw_importance(found, pictures[1])
-    return pictures

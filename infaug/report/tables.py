@@ -9,28 +9,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infaug.experiment.grid import Column, Table, grid_training
 from infaug.experiment.leaderboard import Board, Entry, is_fixed
-from infaug.experiment.results import Record, Results
-from infaug.experiment.summary import gap_closed, statistics
 from infaug.experiment.verdict import (
-    CONTROLS_OF,
     MIN_SEEDS,
     Comparison,
     Verdict,
-    best_random,
     compare,
-    verdict,
 )
 from infaug.record.atomic import write_bytes
 from infaug.report.verdict import describe, describe_answer
-from infaug.training.methods import METHODS, RANDOM, RANDOM_METHODS, RIVALS
-
-NOT_RUN = "not run"
-LABELS = {
-    "base_random_initial": "&nbsp;&nbsp;through the initial G",
-    "base_random_final": "&nbsp;&nbsp;through the final G",
-}
+from infaug.training.methods import METHODS
 
 
 def result_text(result: Mapping[str, Any]) -> str:
@@ -60,112 +48,6 @@ def result_text(result: Mapping[str, Any]) -> str:
     found = Verdict.from_dict(result["verdict"])
     lines.append(f"verdict: {describe(found, is_folded=bool(answer))}")
     return "\n".join(lines)
-
-
-def grid_markdown(table: Table, results: Results, seeds: int, command: str) -> str:
-    """A table with mean and spread, verdicts, shares of the gap, and its command.
-
-    Only trainings of the first `seeds` seeds count. A verdict compares methods that
-    have all of them. `command` is what runs everything; what is missing is listed with
-    its own.
-    """
-    found = [_grid_found(table, column, results, seeds) for column in table.columns]
-    titles = [column.title for column in table.columns]
-    lines = [f"### {table.title}", "", *_grid_lines(table, titles, found, seeds), ""]
-    lines.append(
-        f"Mean and standard deviation of top-1 on test over {seeds} paired seeds, "
-        "percent."
-    )
-    lines += ["", *_sentences(titles, found, seeds)]
-    lines += ["", "```", f"{command} --tables {table.name} --seeds {seeds}", "```"]
-    if missing := _missing(table, found, seeds):
-        methods = " ".join(missing)
-        again = f"{command} --tables {table.name} --seeds {seeds} --methods {methods}"
-        lines += ["", "Not run, or not for all seeds:", "", "```", again, "```"]
-    return "\n".join(lines)
-
-
-Found = Mapping[str, Mapping[int, Record]]
-
-
-def _grid_found(table: Table, column: Column, results: Results, seeds: int) -> Found:
-    """Results by method and seed."""
-    found: dict[str, dict[int, Record]] = {}
-    for method in table.methods:
-        trainings = (
-            grid_training(method, seed, column.config) for seed in range(seeds)
-        )
-        got = {training.seed: results.get(training) for training in trainings}
-        found[method] = {seed: record for seed, record in got.items() if record}
-    return found
-
-
-def _grid_lines(
-    table: Table, titles: Sequence[str], found: Sequence[Found], seeds: int
-) -> list[str]:
-    lines = [f"| method | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
-    best = [best_random(column) for column in found]
-    for method in table.methods:
-        if method == RANDOM_METHODS[0] and RANDOM_METHODS[1] in table.methods:
-            lines.append(_grid_line("`base_random`", best, seeds))
-        label = LABELS.get(method, f"`{method}`")
-        lines.append(_grid_line(label, [column[method] for column in found], seeds))
-    return lines
-
-
-def _grid_line(label: str, columns: Sequence[Mapping[int, Record]], seeds: int) -> str:
-    return f"| {label} | {' | '.join(_entry(c, seeds) for c in columns)} |"
-
-
-def _entry(records: Mapping[int, Record], seeds: int) -> str:
-    if not records:
-        return NOT_RUN
-    values = [record["test_top1"] for record in records.values()]
-    numbers = statistics(values)
-    spread = "" if numbers["std"] is None else f" ± {numbers['std']:.1f}"
-    part = "" if len(values) == seeds else f" ({len(values)} of {seeds} seeds)"
-    return f"{numbers['mean']:.1f}{spread}{part}"
-
-
-def complete(found: Found, seeds: int) -> dict[str, dict[int, float]]:
-    """Test accuracies of the methods that have every seed, `base_random` among them."""
-    methods = {**found, RANDOM: best_random(found)}
-    return {
-        name: {seed: records[seed]["test_top1"] for seed in range(seeds)}
-        for name, records in methods.items()
-        if name not in RANDOM_METHODS and len(records) == seeds
-    }
-
-
-def _sentences(titles: Sequence[str], found: Sequence[Found], seeds: int) -> list[str]:
-    lines = []
-    for title, column in zip(titles, found, strict=True):
-        tops = complete(column, seeds)
-        learned: Sequence[Any] = [row for row in CONTROLS_OF if row in tops]
-        for row in learned:
-            ours = set(learned) - set(RIVALS) - {row}
-            others = {k: v for k, v in tops.items() if k not in ours}
-            lines.append(f"- {title}: {describe(verdict(others))}.")
-        values = {name: list(by_seed.values()) for name, by_seed in tops.items()}
-        if closed := gap_closed(values):
-            parts = ", ".join(f"{name} {share:.0f} %" for name, share in closed.items())
-            lines.append(f"- {title}: share of the gap from base to oracle: {parts}.")
-        if chosen := _chosen(column):
-            lines.append(f"- {title}: base_tuned chose {chosen}.")
-    return lines or ["- no method has all seeds yet."]
-
-
-def _chosen(found: Found) -> str:
-    records = found.get("base_tuned", {})
-    return ", ".join(f"`{record['base']}`" for record in records.values())
-
-
-def _missing(table: Table, found: Sequence[Found], seeds: int) -> list[str]:
-    return [
-        row
-        for row in table.methods
-        if any(len(column[row]) < seeds for column in found)
-    ]
 
 
 SCHEMA = pa.schema({
