@@ -102,7 +102,7 @@ def compare(args: Compare, problems: Problems | None = None) -> int:
     else:
         problems = _run(args, problems, methods, results)
     boards = [board(column, methods, seeds, results) for column in problems.columns]
-    _show(args, boards, problems)
+    _show(args, boards, problems.program)
     return 0
 
 
@@ -111,8 +111,7 @@ def _run(
 ) -> Problems:
     """Run what is missing of the problems whose data is here.
 
-    Returns:
-        The problems with the sizes and modes that were chosen.
+    What comes back are the problems with the sizes and modes that were chosen.
     """
     from infaug.experiment.grid import Table, work_of
     from infaug.experiment.grid_images import forget_images
@@ -182,18 +181,13 @@ def _smoke(args: Compare, problems: Problems) -> tuple[Compare, Problems]:
     return args, replace(problems, columns=columns)
 
 
-def _show(args: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
+def _show(args: Compare, boards: "Sequence[Board]", program: str) -> None:
     from infaug.record.atomic import write_bytes
     from infaug.report import tables as files
     from infaug.report.pictures import draw_leaderboard
 
-    again = {
-        each.problem: _command(problems.program, args.given, missing)
-        for each in boards
-        if (missing := [e.method for e in each.entries if e.missing])
-    }
-    command = _command(problems.program, args.given)
-    text = files.markdown(boards, args.run.seeds, command, again)
+    words = [word for word in args.given if word not in ONLY_SHOWN]
+    text = files.markdown(boards, args.run.seeds, f"{program} {shlex.join(words)}")
     args.out.mkdir(parents=True, exist_ok=True)
     write_bytes(args.out / "leaderboard.md", (text + "\n").encode())
     files.write_csv(boards, args.out / "leaderboard.csv")
@@ -205,26 +199,6 @@ def _show(args: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
     print(text)
     if not args.quiet:
         print(f"files: {args.out}/leaderboard.md, .csv, .parquet, .png")
-
-
-def _command(
-    program: str, argv: Sequence[str], methods: Sequence[str] | None = None
-) -> str:
-    """The command that was given, without what only shows; for other methods.
-
-    >>> _command("x", ["--data", "digits", "--render", "--rows", "a", "b"], ["c"])
-    'x --data digits --methods c'
-    """
-    kept, is_left_out = [], False
-    for word in argv:
-        if word.startswith("--"):
-            flag = word.partition("=")[0]
-            named = methods is not None and flag in ("--methods", "--rows")
-            is_left_out = flag in ONLY_SHOWN or named
-        if not is_left_out:
-            kept.append(word)
-    words = [*kept, "--methods", *methods] if methods is not None else kept
-    return " ".join([program, shlex.join(words)]).rstrip()
 
 
 def run_missing(
@@ -239,14 +213,8 @@ def run_missing(
 ) -> None:
     """Do the trainings that have no result yet, adding each as it ends.
 
-    Args:
-        works: all trainings.
-        results: what is there.
-        site: where they run.
-        workers: trainings at a time on Ray; 0: one after another in this process.
-        gpus: of each, or a part of one.
-        cpus: threads of each on Ray.
-        shown: whether progress is printed.
+    `workers` at a time on Ray, each with so many GPUs and threads; 0: one after another
+    in this process.
     """
     missing = [work for work in works if work.training not in results]
     if shown:

@@ -50,29 +50,15 @@ def result_text(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-SCHEMA = pa.schema({
-    "problem": pa.string(),
-    "method": pa.string(),
-    "verdict": pa.string(),
-    "seeds": pa.int64(),
-    "seeds_missing": pa.int64(),
-    "test_top1": pa.float64(),
-    "test_top1_low": pa.float64(),
-    "test_top1_high": pa.float64(),
-    "selection_top1": pa.float64(),
-    "reference": pa.string(),
-    "difference": pa.float64(),
-    "difference_low": pa.float64(),
-    "difference_high": pa.float64(),
-    "cpu_seconds": pa.float64(),
-    "gpu_seconds": pa.float64(),
-    "images": pa.int64(),
+KINDS = {
+    **dict.fromkeys(("problem", "method", "verdict", "reference"), pa.string()),
+    **dict.fromkeys(("seeds", "seeds_missing", "images"), pa.int64()),
     "test_top1_by_seed": pa.list_(pa.float64()),
-})  # fmt: skip
+}  # of columns; others are float64
 
 
 def rows(boards: Sequence[Board]) -> list[dict[str, Any]]:
-    """A line for each method on each problem, as `SCHEMA` names it."""
+    """A line for each method on each problem; the table that all files hold."""
     return [_row(entry, board) for board in boards for entry in board.entries]
 
 
@@ -102,40 +88,32 @@ def _row(entry: Entry, board: Board) -> dict[str, Any]:
 
 def write_csv(boards: Sequence[Board], path: Path) -> None:
     """With the accuracies of seeds separated by blanks."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, SCHEMA.names, lineterminator="\n")
+    text, lines = io.StringIO(), rows(boards)
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
-    for row in rows(boards):
-        tops = " ".join(str(top) for top in row["test_top1_by_seed"])
+    for row in lines:
+        tops = " ".join(map(str, row["test_top1_by_seed"]))
         writer.writerow(row | {"test_top1_by_seed": tops})
     write_bytes(path, text.getvalue().encode())
 
 
 def write_parquet(boards: Sequence[Board], path: Path) -> None:
     """With the accuracies of seeds as a list."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows(boards), schema=SCHEMA), sink)
-    write_bytes(path, sink.getvalue().to_pybytes())
+    lines, sink = rows(boards), io.BytesIO()
+    schema = pa.schema({name: KINDS.get(name, pa.float64()) for name in lines[0]})
+    pq.write_table(pa.Table.from_pylist(lines, schema=schema), sink)
+    write_bytes(path, sink.getvalue())
 
 
-def markdown(
-    boards: Sequence[Board], seeds: int, command: str, again: Mapping[str, str]
-) -> str:
-    """All problems as tables, what they say in words, and the commands.
-
-    Args:
-        boards: a table each.
-        seeds: that were asked for.
-        command: what runs everything.
-        again: by problem, what runs the trainings that are missing.
-    """
+def markdown(boards: Sequence[Board], seeds: int, command: str) -> str:
+    """All problems as tables, what they say in words, and the command."""
     lines = []
     for board in boards:
         lines += [f"### {board.problem}", "", *_table(board, seeds), ""]
         lines += [f"- {line}" for line in findings(board)]
-        if board.problem in again:
-            lines += ["", "Not run, or not for all seeds:", ""]
-            lines += ["```", again[board.problem], "```"]
+        if missing := [entry.method for entry in board.entries if entry.missing]:
+            again = f"`--methods {' '.join(missing)}`"
+            lines.append(f"- Not run, or not for all seeds: {again}.")
         lines.append("")
     lines += [
         f"Top-1 on test, percent: mean and 95 % interval over {seeds} paired seeds. "
