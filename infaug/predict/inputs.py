@@ -79,14 +79,10 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
     A table counts if it is named itself: in a folder its images lie beside it.
     """
     if not paths:
-        raise ValueError("no image is named: give image files, folders, or Parquet")
+        raise ValueError("no image is named: give image files, a folder, or Parquet")
     found: list[Path] = []
     num_skipped = 0
     for path in paths:
-        if not path.exists():
-            raise ValueError(
-                f"{path} does not exist: give image files, folders of them, or Parquet"
-            )
         inside = files_below(path) if path.is_dir() else [path]
         images = [f for f in inside if is_image(f.name) or is_parquet(f.name)]
         if not path.is_dir() and _is_table(path):

@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from infaug.estimate.learned_transform import LearnedTransform
+from infaug.experiment.finished import finished_training
 from infaug.experiment.verdict import headline_method
+from infaug.record.folder import RunFolder
 from infaug.report.experiment_data import ExperimentData, read_experiment
 from infaug.report.figures import draw_agreement, draw_curves, draw_spread
 from infaug.report.gallery import MAX_PX, before_and_after, examples, rank_views
@@ -34,7 +34,6 @@ from infaug.report.policy import learned_policy
 from infaug.report.results import left_out, results_section
 from infaug.report.settings import command, settings_of
 from infaug.report.verdict import conclude
-from infaug.report.views import load_transform
 from infaug.report.words import number
 from infaug.training.methods import METHODS, POLICY_FROM
 from infaug.trust.reload import Finished, reload
@@ -113,15 +112,8 @@ class Drawing:
         if not methods:
             raise ValueError("no training of E and G is finished")
         methods.sort(key=lambda method: method != headline)
-        folder = experiment.path / "trainings"
-        return {
-            method: load_transform(
-                load_file(folder / f"{method}-seed{seed}" / "transform.safetensors"),
-                self.finished.splits,
-                experiment.config,
-            )
-            for method in methods
-        }
+        folder = RunFolder(experiment.path)
+        return {m: finished_training(folder, m, seed).transform() for m in methods}
 
     @cached_property
     def toward_target(self) -> TowardTarget:
