@@ -13,7 +13,7 @@ from infaug.cli.terminal import SOME_FAILED, Output, show
 from infaug.words import are, plural
 
 if TYPE_CHECKING:
-    from infaug.predict.predictions import Predictions
+    from infaug.predict.model import Predictions
 
 PRINTED = "-"
 
@@ -51,9 +51,8 @@ def predict(args: Predict) -> int:
     from infaug.classify.backbone import name_network
     from infaug.precision import pick_device
     from infaug.predict.inputs import find_inputs
-    from infaug.predict.model import open_model
-    from infaug.predict.predictions import as_csv, check_name, write_predictions
-    from infaug.predict.predictions import predict as run_over
+    from infaug.predict.model import as_csv, check_name, open_model, write_predictions
+    from infaug.predict.model import predict as run_over
     from infaug.record.display import ImageCount
     from infaug.record.folder import local_copy
 
@@ -68,8 +67,9 @@ def predict(args: Predict) -> int:
     with local_copy(args.run) as run:
         model = open_model(run, args.method, args.seed, device)
     with closing(ImageCount(shown=args.is_for_people)) as progress:
-        progress.begin(inputs.count(model), 0)
-        found = run_over(model, inputs.items(model), device, progress.step)
+        progress.begin(inputs.count(model.data), 0)
+        items = inputs.items(model.data, model.class_names)
+        found = run_over(model, items, device, progress.step)
     if num := inputs.num_skipped:
         print(f"infaug: skipped: {plural(num, 'file')}, no images", file=sys.stderr)
     for name in found.unreadable:

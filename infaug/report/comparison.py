@@ -5,12 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from infaug.report.experiment_data import ExperimentData, read_experiment
+from infaug.report.experiment_data import ExperimentData, differing, read_experiment
 from infaug.report.figures import draw_curves, values_of
 from infaug.report.logs import METRICS, curves
 from infaug.report.page import page, section, write_page
 from infaug.report.results import method_results
-from infaug.report.settings import differing
 from infaug.report.verdict import conclude
 from infaug.report.words import listed
 from infaug.words import plural

@@ -10,7 +10,12 @@ from infaug.estimate.learned_transform import LearnedTransform
 from infaug.experiment.finished import finished_training
 from infaug.experiment.verdict import headline_method
 from infaug.record.folder import RunFolder
-from infaug.report.experiment_data import ExperimentData, read_experiment
+from infaug.report.experiment_data import (
+    ExperimentData,
+    command,
+    read_experiment,
+    settings_of,
+)
 from infaug.report.figures import draw_agreement, draw_curves, draw_spread
 from infaug.report.gallery import MAX_PX, before_and_after, examples, rank_views
 from infaug.report.image_statistics import (
@@ -32,7 +37,6 @@ from infaug.report.out_of_fold import judged_section
 from infaug.report.page import Context, page, section, write_page
 from infaug.report.policy import learned_policy
 from infaug.report.results import left_out, results_section
-from infaug.report.settings import command, settings_of
 from infaug.report.verdict import conclude
 from infaug.report.words import number
 from infaug.training.methods import METHODS, POLICY_FROM

@@ -15,16 +15,22 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from infaug.config import RoundsConfig
 from infaug.experiment.methods import methods_of
 from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.verdict import Verdict
 from infaug.record.folder import RunFolder
 from infaug.record.steps import Position, global_step
-from infaug.report.experiment_data import ExperimentData, Line, read_experiment
+from infaug.report.experiment_data import (
+    ExperimentData,
+    Line,
+    read_experiment,
+    settings_of,
+    versions,
+)
 from infaug.report.results import method_results
-from infaug.report.settings import settings_of, versions
 from infaug.report.verdict import describe
 from infaug.storage import cause, is_url, location
 from infaug.words import plural
@@ -52,7 +58,6 @@ Points = list[tuple[str, float, int]]  # name, value, step
 class Server:
     """MLflow's client and entities, and the number of its experiment."""
 
-    uri: str
     client: Any
     entities: Any
     experiment: str
@@ -75,13 +80,6 @@ class Server:
         for k in range(0, len(params), MAX_PARAMS):
             self.client.log_batch(run, params=params[k : k + MAX_PARAMS])
 
-    def address(self, run: str) -> str:
-        """Where people look at a run."""
-        uri = without_password(self.uri)
-        if uri.startswith("http"):
-            return f"{uri.rstrip('/')}/#/experiments/{self.experiment}/runs/{run}"
-        return f"{uri} (mlflow ui --backend-store-uri {uri})"
-
 
 def connect(uri: str) -> Server:
     """The experiment at an address, which MLFLOW_EXPERIMENT_NAME may name."""
@@ -97,7 +95,7 @@ def connect(uri: str) -> Server:
         client = mlflow.MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(name)
         number = found.experiment_id if found else client.create_experiment(name)
-        return Server(uri, client, mlflow.entities, number)
+        return Server(client, mlflow.entities, number)
 
 
 @contextlib.contextmanager
@@ -144,8 +142,8 @@ def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> str:
         number = parent.info.run_id
         known = {r.data.tags[TRAINING]: r for r in server.tagged(PARENT, number)}
         points = [
-            _send_training(server, number, each, known.get(each.name))
-            for each in trainings_of(experiment)
+            _send_training(server, number, title, each, known.get(title))
+            for title, each in trainings_of(experiment).items()
         ]
         files = [run / "config.json", run / "result.json", *sorted(run.glob("*.png"))]
         for path in [*files, *([page] if page else [])]:
@@ -154,7 +152,9 @@ def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> str:
         _send_summary(server, parent, experiment)
     sent = plural(sum(points), "point")
     trainings = plural(sum(map(bool, points)), "training")
-    return f"MLflow: sent {sent} of {trainings}, to {server.address(number)}"
+    return (
+        f"MLflow: sent {sent} of {trainings} to run {number} at {without_password(uri)}"
+    )
 
 
 def send_at_end(run: Path, name: str, uri: str) -> str:
@@ -195,8 +195,7 @@ def mark_of(experiment: ExperimentData) -> str:
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
-class SentTraining:
+class SentTraining(NamedTuple):
     """A training that has begun, as MLflow gets it."""
 
     method: str
@@ -207,47 +206,37 @@ class SentTraining:
     """The numbers it ended with; None while it is not finished."""
     seconds: float
 
-    @property
-    def name(self) -> str:
-        """As its folder is called."""
-        return f"{self.method}-seed{self.seed}"
 
-
-def trainings_of(experiment: ExperimentData) -> list[SentTraining]:
-    """Those that have begun, in the order of the plan."""
+def trainings_of(experiment: ExperimentData) -> dict[str, SentTraining]:
+    """Those that have begun, as their folders are called, in the order of the plan."""
     config, folder = experiment.config, RunFolder(experiment.path)
     planned = plan_trainings(config, methods_of(config), range(config.seeds))
     # A candidate of `base_tuned` has rounds of its own.
     rounds = {(each.method.name, each.seed): each.config.rounds for each in planned}
-    lines, timings = _by_training(experiment.metrics), _by_training(experiment.timings)
-    found = []
-    for method, seed in dict.fromkeys([*rounds, *lines]):
+    begun = dict.fromkeys(
+        [*rounds, *((m["row"], m["seed"]) for m in experiment.metrics)]
+    )
+    found = {}
+    for method, seed in begun:
+        name, axis = f"{method}-seed{seed}", rounds.get((method, seed), config.rounds)
+        lines, timings = (
+            [each for each in of if (each["row"], each["seed"]) == (method, seed)]
+            for of in (experiment.metrics, experiment.timings)
+        )
         result = folder.training_result(method, seed)
-        mine = lines.get((method, seed), [])
-        axis = rounds.get((method, seed), config.rounds)
-        points: Points = []
-        for line in mine:
-            phase = line["phase"]
-            at = Position(round=line["round"], phase=phase, step=line["step"])
-            step = global_step(at, axis)
-            points += [(f"{phase}/{n}", v, step) for n, v in _numbers(line).items()]
-        if result is not None or mine:
-            training = SentTraining(
-                method=method,
-                seed=seed,
-                points=points,
-                result=None if result is None else _numbers(result),
-                seconds=_seconds(timings.get((method, seed), [])),
-            )
-            found.append(training)
+        points = [point for line in lines for point in _points(line, axis)]
+        if result is not None or points:
+            ended = None if result is None else _numbers(result)
+            spent = _seconds(timings)
+            found[name] = SentTraining(method, seed, points, ended, spent)
     return found
 
 
-def _by_training(lines: Sequence[Line]) -> dict[tuple[str, int], list[Line]]:
-    found: dict[tuple[str, int], list[Line]] = {}
-    for line in lines:
-        found.setdefault((line["row"], line["seed"]), []).append(line)
-    return found
+def _points(line: Line, rounds: RoundsConfig) -> Points:
+    phase = line["phase"]
+    at = Position(round=line["round"], phase=phase, step=line["step"])
+    step = global_step(at, rounds)
+    return [(f"{phase}/{name}", v, step) for name, v in _numbers(line).items()]
 
 
 def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
@@ -264,14 +253,12 @@ def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _send_training(
-    server: Server, parent: str, training: SentTraining, known: Any
+    server: Server, parent: str, name: str, training: SentTraining, known: Any
 ) -> int:
     """Send a training unless it is there and finished; how many points that is."""
     if known is None:
-        tags = {PARENT: parent, TRAINING: training.name}
-        known = server.client.create_run(
-            server.experiment, tags=tags, run_name=training.name
-        )
+        tags = {PARENT: parent, TRAINING: name}
+        known = server.client.create_run(server.experiment, tags=tags, run_name=name)
         labels = {"method": training.method, "seed": str(training.seed)}
         server.parameters(known.info.run_id, labels)
     if known.info.status == "FINISHED":
@@ -279,7 +266,7 @@ def _send_training(
     number, began, points = known.info.run_id, known.info.start_time, training.points
     if training.result is not None:
         at = points[-1][2] if points else 0
-        points = [*points, *((name, v, at) for name, v in training.result.items())]
+        points = [*points, *((n, value, at) for n, value in training.result.items())]
     server.log(number, points, began)
     if training.result is not None:
         end = began + round(1000 * training.seconds)

@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from infaug.record.atomic import write_bytes
+from infaug.report.experiment_data import versions
 from infaug.report.figures import draw_calibration, draw_differences, swatch
-from infaug.report.settings import versions
 from infaug.report.words import duration, gloss, number, signed
 
 Context = Mapping[str, Any]

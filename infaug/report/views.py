@@ -24,8 +24,8 @@ from infaug.data.problem import Splits, load_splits
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.experiment.finished import finished_training
 from infaug.experiment.methods import methods_of
-from infaug.export.images import pixels
 from infaug.export.learned_augment import LearnedAugment
+from infaug.export.values import pixels
 from infaug.randomness import Draws, generator
 from infaug.record.atomic import write_bytes
 from infaug.record.folder import RunFolder

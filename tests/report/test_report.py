@@ -16,9 +16,8 @@ from infaug.cli.fit import parse_fit
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
 from infaug.config import in_mode
-from infaug.report.experiment_data import read_experiment
+from infaug.report.experiment_data import command, read_experiment
 from infaug.report.experiment_page import report_at_end, write_report
-from infaug.report.settings import command
 from infaug.report.verdict import conclude
 from infaug.report.words import MINUS
 from infaug.training.methods import RANDOM_METHODS
