@@ -81,11 +81,15 @@ def predict(args: Predict) -> int:
         print(as_csv(found.lines).decode(), end="")
     else:
         write_predictions(found.lines, Path(args.out))
-        show(
-            args,
-            _lines_of(found, model.name, args.out),
-            _about(found, model.name, args),
-        )
+        about = {
+            "model": model.name,
+            "images": len(found.lines),
+            "labelled": found.num_labelled,
+            "top1": found.accuracy,
+            "unreadable": found.unreadable,
+            "out": args.out,
+        }
+        show(args, _lines_of(found, model.name, args.out), about)
     return SOME_FAILED if found.unreadable else 0
 
 
@@ -109,14 +113,3 @@ def _lines_of(found: "Predictions", name: str, out: str) -> list[str]:
     if num := len(found.unreadable):
         lines.append(f"{plural(num, 'unreadable image')} {are(num)} not in it")
     return [*lines, f"wrote {out}"]
-
-
-def _about(found: "Predictions", name: str, args: Predict) -> dict[str, object]:
-    return {
-        "model": name,
-        "images": len(found.lines),
-        "labelled": found.num_labelled,
-        "top1": found.accuracy,
-        "unreadable": found.unreadable,
-        "out": args.out,
-    }

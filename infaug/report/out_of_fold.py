@@ -16,7 +16,7 @@ from infaug.data.dataset import to_float
 from infaug.data.problem import divide
 from infaug.data.source import load
 from infaug.record.folder import RunFolder
-from infaug.report.experiment_data import ExperimentData
+from infaug.report.experiment_data import ExperimentData, Line
 from infaug.report.gallery import Pixels, picture
 
 MAX_CONFUSED = 20  # classes of a matrix; of more, the pairs that are confused most
@@ -105,18 +105,8 @@ def calibration(judged: Judged) -> tuple[Bins, float]:
     return bins, error
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """An image that was judged wrong, with the probability of the wrong class."""
-
-    image: Pixels
-    label: str
-    predicted: str
-    percent: float
-
-
-def mistakes(experiment: ExperimentData, judged: Judged) -> list[Mistake]:
-    """The most confident ones, each image once."""
+def mistakes(experiment: ExperimentData, judged: Judged) -> list[Line]:
+    """The most confident ones, each image once, with the wrong class's probability."""
     wrong = judged.predicted != judged.labels
     sure = judged.probs.amax(dim=1).where(wrong, torch.tensor(-1.0).double())
     order = sure.argsort(descending=True, stable=True)[: int(wrong.sum())].tolist()
@@ -134,11 +124,12 @@ def mistakes(experiment: ExperimentData, judged: Judged) -> list[Mistake]:
                 judged.classes[int(of[at])] for of in (judged.labels, judged.predicted)
             )
             image = to_float(divided[seed].test.images[position][None])[0]
-            pixels = Pixels(uri=picture(image), alt=f"{label}, taken for {taken}")
-            percent = 100 * float(sure[at])
-            found[index] = Mistake(
-                image=pixels, label=label, predicted=taken, percent=percent
-            )
+            found[index] = {
+                "image": Pixels(picture(image), f"{label}, taken for {taken}"),
+                "label": label,
+                "predicted": taken,
+                "percent": 100 * float(sure[at]),
+            }
         if len(found) == NUM_MISTAKES:
             break
     return list(found.values())

@@ -45,9 +45,9 @@ def test_calibration_compares_what_was_said_with_what_was_right(judged):
 
 def test_mistakes_show_each_image_once(experiment, judged):
     found = mistakes(experiment, judged)
-    assert {(each.label, each.predicted) for each in found} == {("hen", "dog")}
-    assert len({each.image.uri for each in found}) == len(found) == 12
-    assert found[0].percent == pytest.approx(75, abs=1e-4)
+    assert {(each["label"], each["predicted"]) for each in found} == {("hen", "dog")}
+    assert len({each["image"].uri for each in found}) == len(found) == 12
+    assert found[0]["percent"] == pytest.approx(75, abs=1e-4)
 
 
 def test_the_page_leads_with_the_answer_and_says_out_of_fold(run):
