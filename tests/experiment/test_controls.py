@@ -9,11 +9,23 @@ import torch
 from resolved import resolved
 from tiny import CONFIG
 
-from infaug.config import AdversarialConfig, ClassifierConfig, EstimatorConfig, in_mode
+from infaug.config import (
+    AdversarialConfig,
+    ClassifierConfig,
+    EstimatorConfig,
+    RoundsConfig,
+    in_mode,
+)
 from infaug.data.problem import divide
 from infaug.data.source import load
 from infaug.experiment import controls, run
-from infaug.experiment.controls import Pace, choose_controls, estimated_seconds
+from infaug.experiment.controls import (
+    Pace,
+    choose_controls,
+    choose_methods,
+    estimated_seconds,
+)
+from infaug.experiment.plan import with_folds
 
 FAST = Pace(base_step=1e-4, learned_step=2e-4, estimator_step=1e-4, image=1e-6)
 SLOW = Pace(base_step=20.0, learned_step=40.0, estimator_step=20.0, image=1e-3)
@@ -32,6 +44,28 @@ def test_full_controls_if_they_take_under_half_an_hour_else_quick(monkeypatch):
     assert chosen == "quick"
     assert "minutes with full controls" in why
     assert "running quick" in why
+
+
+def methods_at(pace: Pace, minutes: float):
+    config = replace(OPEN, minutes=minutes, rounds=RoundsConfig())
+    source = load(config.data)
+    config = with_folds(replace(config, data=replace(config.data, folds=5)), source)
+    splits = divide(source, config.data)
+    return choose_methods(resolved(config), splits, pace, 1, fewer_folds=True)
+
+
+def test_a_budget_is_kept_by_fewer_methods_then_steps_then_folds():
+    pace = replace(FAST, base_step=0.02, learned_step=0.02, estimator_step=0.02)
+    ample, _ = methods_at(pace, 500)
+    some, why = methods_at(pace, 10)
+    assert set(some.methods) < set(ample.methods)
+    assert some.rounds.classifier_steps < ample.rounds.classifier_steps
+    assert "no time for" in why
+    few, why = methods_at(replace(pace, base_step=0.3), 20)
+    assert (few.data.folds, few.seeds) == (3, 3)
+    assert "3 folds in place of 5" in why
+    _, why = methods_at(replace(pace, base_step=50), 20)
+    assert "longer than --minutes 20" in why
 
 
 @pytest.mark.parametrize("mode", ["iclr", "cvpr"])

@@ -32,7 +32,7 @@ def test_any_number_of_workers_that_can_train_has_an_outlook():
     )
     assert any("workers    3 on" in line for line in foresee(config, workers=3))
     with pytest.raises(ValueError, match="7 batch groups are too few for 8 workers"):
-        foresee(config, workers=8)
+        list(foresee(config, workers=8))
 
 
 def test_a_plan_is_printed_and_nothing_is_run(tmp_path, capsys):
