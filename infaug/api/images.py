@@ -95,8 +95,8 @@ def _items(given: Any, name: str) -> Iterator[Any]:
                 f"{name}: {len(images)} images and {len(labels)} labels: give as many"
             )
         return zip(images, labels, strict=True)
-    if isinstance(given, Sized) and hasattr(given, "__getitem__"):
-        return (given[k] for k in range(len(given)))
+    if isinstance(given, Sized) and (at := getattr(given, "__getitem__", None)):
+        return (at(k) for k in range(len(given)))
     raise ValueError(
         f"{name} must be a path, a pair of tensors (images, labels), or a data set "
         f"with a length such as torchvision's, got {type(given).__name__}"
@@ -119,7 +119,8 @@ def _of_columns(item: Mapping[str, Any], named: str | None, where: str) -> tuple
         for key, value in item.items()
         if isinstance(value, Image.Image) or (isinstance(value, Tensor) and value.ndim)
     ]
-    labels = [key for key in (named, "label", *OTHER_LABELS) if key in item]
+    columns = [named] if named else []
+    labels = [key for key in (*columns, "label", *OTHER_LABELS) if key in item]
     if len(images) != 1 or not labels:
         raise ValueError(
             f"{where} must have one image and a label, got {', '.join(item)}: rename "
@@ -132,7 +133,7 @@ def _label(label: Any, where: str) -> int | str:
     if isinstance(label, str) and label.strip():
         return label
     try:
-        if int(label) == label and label >= 0:
+        if not isinstance(label, str) and int(label) == label and label >= 0:
             return int(label)
     except (TypeError, ValueError, RuntimeError):
         pass

@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from inspect import cleandoc
 from pathlib import Path
-from textwrap import wrap
+from textwrap import indent
 from typing import Any, TypeVar, get_args
 
 import tyro
@@ -85,14 +85,10 @@ def short_help(form: type, few: Mapping[str, str], prog: str) -> str:
     `few`: flags as they are typed, and the names they have in `form`.
     """
     helps = helps_by_flag(form)
-    indent = {"initial_indent": "    ", "subsequent_indent": "    "}
     lines = [f"usage: {prog} [FLAGS]", "", cleandoc(form.__doc__ or ""), ""]
     for flag, name in few.items():
         text = re.sub(r"\s+", " ", helps[name]).strip()
-        lines += [
-            flag,
-            *wrap(text, 84, initial_indent=indent, subsequent_indent=indent),
-        ]
+        lines += [flag, indent(fill(text, 80), "    ")]
     return "\n".join([*lines, "", f"{prog} --help-all explains all flags"])
 
 
