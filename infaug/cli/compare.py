@@ -12,7 +12,7 @@ import tyro
 
 from infaug.cli import flags
 from infaug.cli.flags import look_for_data, parse_run
-from infaug.config import RoundsConfig, RunConfig
+from infaug.config import RunConfig
 from infaug.experiment.places import fixed, places_of
 from infaug.experiment.problems import Problems
 from infaug.words import plural
@@ -29,13 +29,12 @@ DEFAULT_METHODS = (
     "base_random_initial", "base_random_final", "pooled", "base_learned",
     "pooled_learned", "trivial_learned",
 )  # fmt: skip
-SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 
 # `--data` takes several.
 SHORT = {**flags.SHORT, "--data": "--sources", "--rows": "--methods"}
 
 # Left out of the command that is printed for a rerun: they change what is shown.
-ONLY_SHOWN = ("--render", "--json", "--quiet", "--smoke")
+ONLY_SHOWN = ("--render", "--json", "--quiet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +63,6 @@ class Compare:
     """GPUs of each, or a part of one."""
     render: bool = False
     """Run nothing, show what is finished."""
-    smoke: bool = False
-    """Try everything out: few steps, one seed, in a folder of its own."""
     json: bool = False
     """Print the leaderboard as JSON and nothing else."""
     quiet: bool = False
@@ -93,8 +90,6 @@ def compare(args: Compare, problems: Problems | None = None) -> int:
     from infaug.experiment.results import Results
 
     problems = problems or problems_of(args)
-    if args.smoke:
-        args, problems = _smoke(args, problems)
     methods, seeds = methods_of(args.run), args.run.seeds
     results = Results(args.results or args.out / "results.jsonl")
     if args.render:
@@ -169,16 +164,6 @@ def problems_of(args: Compare) -> Problems:
     target = args.run.data.target_source
     targets = {} if target is None else {target: fixed(target)}
     return Problems(columns=tuple(columns), places=places, targets=targets)
-
-
-def _smoke(args: Compare, problems: Problems) -> tuple[Compare, Problems]:
-    columns = tuple(
-        replace(each, config=replace(each.config, rounds=SMOKE))
-        for each in problems.columns
-    )
-    run = replace(args.run, seeds=1)
-    args = replace(args, run=run, results=None, out=args.out / "smoke")
-    return args, replace(problems, columns=columns)
 
 
 def _show(args: Compare, boards: "Sequence[Board]", program: str) -> None:
