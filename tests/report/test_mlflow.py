@@ -150,7 +150,7 @@ def test_a_batch_of_which_it_is_unknown_whether_it_arrived_is_kept_once(
     before = kept.all_points()
     number = kept.cells["base-seed0"].info.run_id
     kept.client.update_run(number, status="RUNNING")
-    assert "of 1 training," in send_run(run, "unsure", uri)
+    assert "of 1 training to run" in send_run(run, "unsure", uri)
     assert Kept(uri, "unsure").all_points() == before
 
 
