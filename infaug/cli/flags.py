@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from inspect import cleandoc
 from pathlib import Path
-from textwrap import indent
+from textwrap import fill, indent
 from typing import Any, TypeVar, get_args
 
 import tyro
