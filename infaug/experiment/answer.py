@@ -168,9 +168,9 @@ def accuracy_of_chosen(found: Mapping[str, OutOfFold]) -> Interval:
     the method that the other folds choose: neither its images nor the training that
     judges them had a part in the choice.
 
-    What is handed over is trained on all K folds, those who judged on K - 1 of them, and
-    errors fall with the number of images n, hardly faster than n^-1/2. So the upper end
-    allows for an error that is sqrt((K - 1) / K) of what it would be.
+    What is handed over is trained on all K folds, those that judged on K - 1 of them,
+    and errors fall with the number of images n, hardly faster than n^-1/2. So the upper
+    end allows for an error that is sqrt((K - 1) / K) of what it would be.
     """
     names = list(found)
     fold = found[names[0]].fold
