@@ -28,12 +28,6 @@ MAX_DEATHS = 3  # of processes at one job
 Work = Callable[[Job, Any], Found]  # a job and where its progress is shown
 
 
-def any_order(waiting: Sequence[Job], running: Iterable[Job]) -> Sequence[Job]:
-    """All jobs that wait may begin."""
-    del running
-    return waiting
-
-
 def in_processes(
     work: Work[Job, Found],
     jobs: Sequence[Job],
@@ -41,7 +35,7 @@ def in_processes(
     *,
     at_a_time: int,
     threads: int,
-    ready: Ready[Job] = any_order,
+    ready: Ready[Job],
 ) -> Iterator[tuple[Job, Found]]:
     """Do jobs in other processes, yielding each with what it found as it ends.
 
