@@ -77,7 +77,7 @@ def _prepare(args: Prepare) -> tuple[list[str], dict[str, object]]:
             args.config,
             test=args.test.expanduser() if args.test else None,
             write=_writer(args.workers),
-            progress=progress,
+            begin=progress.begin,
         )
     about: dict[str, object] = {
         "out": str(args.out),

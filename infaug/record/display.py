@@ -64,12 +64,13 @@ class ImageCount:
         self._total = self._before = self._here = 0
         self._began = time.perf_counter()
 
-    def begin(self, total: int, done: int) -> None:
-        """So many images in all, so many of them done before."""
+    def begin(self, total: int, done: int) -> Callable[[int], None]:
+        """So many images in all, so many done before; call what it returns for more."""
         self._total, self._before = total, done
         self._began = time.perf_counter()
         if done:
             self._line.say(f"{done} of {total} images were done before")
+        return self.step
 
     def step(self, count: int) -> None:
         """So many more are done."""
