@@ -19,11 +19,7 @@ def names_below(folder: Location) -> list[str]:
 
 
 def put(file: Path, place: Location) -> None:
-    """Upload a file.
-
-    Raises:
-        ValueError: if that fails; what was there before is then still there.
-    """
+    """Upload a file."""
     system, path = place.opened
     with reaching(place):
         if _is_object_store(system):
@@ -48,11 +44,7 @@ def put_bytes(content: bytes, place: Location) -> None:
 
 
 def fetch(place: Location, file: Path) -> None:
-    """Download a file, whole or not at all.
-
-    Raises:
-        ValueError: if that fails.
-    """
+    """Download a file, whole or not at all."""
     system, path = place.opened
     partial = file.with_name(file.name + PARTIAL)
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -62,11 +54,7 @@ def fetch(place: Location, file: Path) -> None:
 
 
 def remove(place: Location) -> None:
-    """Remove a file if it is there.
-
-    Raises:
-        ValueError: if that fails.
-    """
+    """Remove a file if it is there."""
     if place.is_file():
         system, path = place.opened
         with reaching(place):
@@ -74,11 +62,7 @@ def remove(place: Location) -> None:
 
 
 def remove_folder(folder: Location) -> None:
-    """Remove a folder and all that it holds, if it is there.
-
-    Raises:
-        ValueError: if that fails.
-    """
+    """Remove a folder and all that it holds, if it is there."""
     if folder.is_dir():
         system, path = folder.opened
         with reaching(folder):

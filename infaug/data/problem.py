@@ -108,11 +108,7 @@ class Splits:
 
 
 def load_splits(config: DataConfig) -> Splits:
-    """Load a source and `divide` it for the first seed.
-
-    Raises:
-        ValueError: whatever `load` and `split` refuse.
-    """
+    """Load a source and `divide` it for the first seed."""
     return divide(load(config), config)
 
 

@@ -179,11 +179,7 @@ class Leaving:
 
 
 def _get(url: str, headers: Mapping[str, str], method: str = "GET") -> str | None:
-    """What the service answers; None if it knows no such thing.
-
-    Raises:
-        OSError: if it does not answer.
-    """
+    """What the service answers; None if it knows no such thing."""
     request = urllib.request.Request(url, headers=dict(headers), method=method)
     try:
         with _OPEN(request, timeout=TIMEOUT_S) as reply:

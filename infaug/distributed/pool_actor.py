@@ -74,11 +74,7 @@ class ImageSource:
     """Their place among all chunks."""
 
     def load(self, device: torch.device) -> LastLayerHessian:
-        """Let the images go through F.
-
-        Raises:
-            ValueError: if an image cannot be read here.
-        """
+        """Let the images go through F."""
         snapshot: Snapshot = fetch(self.snapshot).to(device)
         images = _decoded(fetch(self.images), device).images
         return shard_hessian(snapshot, images, self.chunks)

@@ -45,11 +45,7 @@ Call = Callable[[ActorHandle, list[int]], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class PoolShape:
-    """How many actors a pool may have, and what each of them takes.
-
-    Raises:
-        ValueError: if it is no shape of a pool.
-    """
+    """How many actors a pool may have, and what each of them takes."""
 
     min: int = 1
     max: int = 1

@@ -45,9 +45,6 @@ def run_on_ray(
         at_a_time: how many run together.
         cpus: threads of each.
         gpus: part of a GPU for each.
-
-    Raises:
-        ValueError: what a training refused; those that still run are given up.
     """
 
     def ready(waiting: Sequence[Work], running: Iterable[Work]) -> list[Work]:
@@ -74,9 +71,6 @@ def write_on_ray(
         folder: where, as all nodes see it.
         note: receives how many images are done, shard by shard.
         at_a_time: how many shards are written together, each on one CPU.
-
-    Raises:
-        ValueError: what a task refused; those that still run are given up.
     """
     work = partial(write_shard, folder=folder.absolute())
     for shard, written in in_tasks(work, shards, at_a_time=at_a_time):
@@ -102,9 +96,6 @@ def in_tasks(
         cpus: of each.
         gpus: of each, or part of one.
         ready: of those that wait, which may begin beside those that run.
-
-    Raises:
-        ValueError: the mistake that a task refused; those that run are given up.
     """
     started_here = connect(at_a_time)
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=MAX_RETRIES)(_do)

@@ -78,10 +78,6 @@ def fit_on_workers(
 
     Connects to the cluster that RAY_ADDRESS names (a submitted job has it), else starts
     one on this machine that listens on localhost only.
-
-    Raises:
-        ValueError: whatever `experiment.run` refuses; too few CPUs or GPUs; a pool that
-            cannot go on.
     """
     folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)

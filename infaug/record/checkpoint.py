@@ -47,11 +47,7 @@ class CheckpointWriter:
     def begin(
         self, position: Position, metrics_bytes: int, tensors: Mapping[str, Tensor]
     ) -> None:
-        """Copy the tensors, which may change from then on, and begin to write.
-
-        Raises:
-            ValueError: if the checkpoint before could not be written.
-        """
+        """Copy the tensors, which may change from then on, and begin to write."""
         self.wait()
         copies = {name: _copy(tensor) for name, tensor in tensors.items()}
         copied = torch.cuda.Event() if torch.cuda.is_initialized() else None
@@ -70,11 +66,7 @@ class CheckpointWriter:
         self._write(position, metrics_bytes, copies)
 
     def wait(self) -> None:
-        """Until what was begun is written.
-
-        Raises:
-            ValueError: if it could not be.
-        """
+        """Until what was begun is written."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()
@@ -109,9 +101,6 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint that can be read, or None if there is none at all.
 
     A damaged one is passed over with a warning.
-
-    Raises:
-        ValueError: if there are checkpoints and none can be read.
     """
     numbered = _numbered(folder)
     for _, path in reversed(numbered):

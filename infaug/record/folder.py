@@ -59,12 +59,7 @@ class RunFolder:
         return str(self.mirror.home if self.mirror else self.path)
 
     def enter(self, requested: RunConfig) -> None:
-        """Begin a run here, or check that it is this very run that began here.
-
-        Raises:
-            ValueError: if the folder cannot be written, holds something else, or a
-                run with other settings, or its URL cannot be reached.
-        """
+        """Begin a run here, or check that it is this very run that began here."""
         if self.mirror:
             self.mirror.bring()
         try:
@@ -119,10 +114,6 @@ class RunFolder:
         """Keep the resolved config, or check that it is the one the run began with.
 
         More seeds are as good: nothing keeps the run from going on by now.
-
-        Raises:
-            ValueError: if other data or hardware resolve it differently, or the folder
-                cannot be written.
         """
         if not self.is_resolved:
             self._write("config.json", to_dict(resolved))
@@ -149,11 +140,7 @@ class RunFolder:
         return json.loads(path.read_text()) if path.exists() else []
 
     def match_data(self, found: Mapping[str, Any]) -> None:
-        """Keep what the images are, or check that they are those the run began with.
-
-        Raises:
-            ValueError: if they have changed since, or the folder cannot be written.
-        """
+        """Keep what the images are, or check that they are those the run began with."""
         path = self.path / "data.json"
         if not (path.exists() and self.is_resolved):
             self._write("data.json", dict(found))
@@ -210,9 +197,6 @@ class RunFolder:
 
         Args:
             wait_s: for a process of this machine, such as one a killed driver left.
-
-        Raises:
-            ValueError: if another run is writing here.
         """
         refusal = (
             f"another process is running in {self.path}: wait for it, or use another "
@@ -225,11 +209,7 @@ class RunFolder:
             yield
 
     def config(self, name: str = "config.json") -> RunConfig:
-        """The resolved config of the run, or `asked.json`, the one asked for.
-
-        Raises:
-            ValueError: if the file is missing or not one of infaug's.
-        """
+        """The resolved config of the run, or `asked.json`, the one asked for."""
         path = self.path / name
         if not path.exists():
             raise ValueError(
@@ -291,11 +271,7 @@ class RunFolder:
         return None if self.lacks_seeds(requested) else self.result()
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write the result, which marks the experiment finished.
-
-        Raises:
-            ValueError: if the folder cannot be written.
-        """
+        """Write the result, which marks the experiment finished."""
         self._write("result.json", result)
         if self.mirror:
             self.mirror.push()
@@ -303,11 +279,7 @@ class RunFolder:
 
 @contextlib.contextmanager
 def local_copy(place: Path | str) -> Iterator[Path]:
-    """A run's folder on this machine; what is added to it is kept at its URL too.
-
-    Raises:
-        ValueError: if it is kept at a URL that cannot be reached.
-    """
+    """A run's folder on this machine; what is added to it is kept at its URL too."""
     folder = RunFolder(place)
     if folder.mirror:
         folder.mirror.bring()

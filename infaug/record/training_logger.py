@@ -182,12 +182,7 @@ class TrainingLogger:
     def finish(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
     ) -> None:
-        """Keep what the training found; only the first process may call this.
-
-        Raises:
-            ValueError: if the folder cannot be written; the training goes on from its
-                last checkpoint.
-        """
+        """Keep what the training found; only the first process may call this."""
         assert self.journal is not None
         self.checkpointer.wait()
         with writing(self.folder.run):
