@@ -23,7 +23,7 @@ from infaug.data.decode import Decoder, change_lines
 from infaug.data.digits import digits
 from infaug.data.images import Source
 from infaug.data.listing import Listed, listed
-from infaug.data.loader import Loader, ThreadLoader
+from infaug.data.loader import Loader, load_in_threads
 from infaug.data.on_disk import must_stream, open_on_disk
 from infaug.data.parquet import num_rows
 from infaug.storage import location
@@ -49,7 +49,7 @@ def load(config: DataConfig, loader: Loader | None = None) -> Source:
     else:
         decoder, files = Decoder(config), roles.train[0].files
         if files and must_stream(files, config):
-            source = _streamed(roles, config, decoder, loader or ThreadLoader())
+            source = _streamed(roles, config, decoder, loader or load_in_threads)
         else:
             source = _in_memory(roles, config, decoder)
     _check_held_out(source, config)

@@ -10,6 +10,7 @@ import contextlib
 import os
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,14 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from infaug.config import RunConfig, from_dict, to_dict
 from infaug.cores import usable_cores
 from infaug.count_range import CountRange
-from infaug.data.loader import Loader, ThreadLoader
+from infaug.data.loader import Loader, load_in_threads
 from infaug.distributed.capacity import (
     Fallback,
     await_capacity,
     scaling_of,
     worker_bundle,
 )
-from infaug.distributed.ingest import RayLoader
+from infaug.distributed.ingest import load_by_ray
 from infaug.distributed.local import connect
 from infaug.distributed.metrics import RayMetrics
 from infaug.distributed.notice import Leaving, drain_this_node, watch_node
@@ -183,7 +184,7 @@ def _ray_files(folder: RunFolder) -> Location:
 def _loader(scaling: ScalingConfig) -> Loader | None:
     """Ray Data where a cluster has spare CPUs, else threads of each worker."""
     spare = ray.available_resources().get("CPU", 0) - scaling.max_workers
-    return RayLoader() if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
+    return load_by_ray if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
 
 
 def _work(job: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +211,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             shown=job["shown"],
             services=Services(
                 solver=job["solver"],
-                loader=job["loader"] or ThreadLoader(max(cores, 1)),
+                loader=job["loader"] or partial(load_in_threads, num=max(cores, 1)),
                 writers=[RayMetrics(context.get_world_rank())],
                 is_leaving=leaving,
             ),
