@@ -50,15 +50,6 @@ class Batches:
     A batch of `batch_size` images is cut into `num_groups` equal groups of neighbouring
     rows; a worker holds those in `world_groups`. A group's images and draws are the
     same whoever holds it.
-
-    Args:
-        labelled: the images; kept as uint8 on `device`.
-        batch_size: images of the global batch; a multiple of `num_groups`.
-        num_groups: groups of the global batch, over all workers.
-        world_groups: the groups held here.
-        device: where images are kept, gathered and turned to float.
-        num_views: that begin from each image; they share its memory.
-        purpose: what the batches are for; equal purposes give equal batches.
     """
 
     def __init__(

@@ -19,13 +19,7 @@ ROWS_PER_GROUP = 256  # a stream wants several for each group of its batches
 
 
 def download(name: Downloadable, out: Path, download_dir: Path) -> None:
-    """Write `out/train.parquet` and `out/test.parquet`, both or none.
-
-    Args:
-        name: which data set, in its standard split.
-        out: folder for the result; made if it is missing.
-        download_dir: folder for the original files; those already there are used.
-    """
+    """Write `out/train.parquet` and `out/test.parquet`, both or none."""
     files = {split: out / f"{split}.parquet" for split in ("train", "test")}
     for file in files.values():
         _refuse_existing(file)

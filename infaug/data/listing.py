@@ -131,10 +131,6 @@ def _parquet_parts(path: Location, names: Sequence[str]) -> dict[str, list[Locat
     usual spelling (`data/train-00000-of-00002.parquet`, `validation/0000.parquet`).
     Where no file is of train, all that name no split are. Files that are not used are
     named in a warning.
-
-    Args:
-        path: the folder.
-        names: of the files below it; those of other kinds are passed over.
     """
     files = sorted(
         name

@@ -175,12 +175,7 @@ def _indices(
 def read_rows(
     group: RowGroup, positions: Container[int] | None = None
 ) -> Iterator[tuple[int, str, bytes | Location | None, Any]]:
-    """Position, name, encoded image and stored label of rows of a group.
-
-    Args:
-        group: where they lie.
-        positions: of the wanted ones in the set; None: all.
-    """
+    """Position, name, encoded image and stored label of rows of a group."""
     columns, first = group.columns, group.first
     with (
         opened(group.file) as parquet,

@@ -241,12 +241,6 @@ def thin(
     images as the classes at hand allow; what is not kept is not used at all. The first
     images of a class are kept, so a larger ratio keeps a subset in every class but the
     largest.
-
-    Args:
-        train: positions in `labels`, in random order within each class.
-        labels: of all images of the source.
-        tail: how class sizes fall; `none` keeps everything.
-        seed: of the splits.
     """
     if tail.kind == "none":
         return train

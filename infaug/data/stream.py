@@ -100,15 +100,6 @@ class Stream:
     A group's images are those of its shard, in order. A step that does not follow the
     last one is read by itself, and what goes on goes on where it stood; where the next
     step follows, as when a run resumes, the stream begins anew from there.
-
-    Args:
-        images: on disk.
-        batch_size: images of the global batch; a multiple of `num_groups`.
-        num_groups: groups of the global batch, over all workers: the shards.
-        world_groups: the groups held here.
-        device: where images are turned to float.
-        crops: of every image, one for each view.
-        key: seed key of the batches; equal keys give equal batches.
     """
 
     def __init__(

@@ -24,9 +24,6 @@ class RayMetrics:
     infaug_steps, _images    counters
     infaug_seconds           counter, with a label `part`: see `Interval`
     infaug_step_seconds      histogram: the mean of each interval of steps
-
-    Args:
-        worker: which of those that train together, or 0.
     """
 
     def __init__(self, worker: int = 0):

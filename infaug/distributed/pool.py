@@ -203,10 +203,6 @@ class InPool:
         self.coordinator, self.begin, self.forget = coordinator, begin, forget
         self.reference, self.submits = begin(), 1
 
-    def is_ready(self) -> bool:
-        """Whether `result` would return at once."""
-        return bool(ray.wait([self.reference], timeout=0)[0])
-
     def wait(self, timeout_s: float) -> bool:
         """Whether `result` returns at once; waits for so long at most.
 

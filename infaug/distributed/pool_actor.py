@@ -82,11 +82,7 @@ class ImageSource:
 
 
 class PoolActor:
-    """Answers for shards of a Hessian, and applies functions.
-
-    Args:
-        threads: of its matrix products; the bytes of sums depend on it.
-    """
+    """Answers for shards of a Hessian, and applies functions."""
 
     def __init__(self, threads: int):
         self.threads = threads

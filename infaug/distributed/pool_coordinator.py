@@ -48,10 +48,7 @@ class Task:
 class Coordinator:
     """Solves one task after another with the pool's actors.
 
-    Args:
-        names: of the reserved actors; handles would not outlive a restart.
-        shape: how many more there may be.
-        pool: name of the pool.
+    They are found by name: handles would not outlive a restart.
     """
 
     def __init__(self, names: Sequence[str], shape: PoolShape, pool: str):
@@ -174,12 +171,7 @@ def lissa_repeat(
 
 
 class PoolHessian:
-    """H V = sum over shards, in shard order, over the sum of their weights.
-
-    Args:
-        group: who holds the shards.
-        sources: what each shard is made of.
-    """
+    """H V = sum over shards, in shard order, over the sum of their weights."""
 
     def __init__(self, group: WorkerGroup, sources: Sequence[Source]):
         self.group, self.sources = group, list(sources)

@@ -127,11 +127,7 @@ class Growth:
         self.extras: list[tuple[ActorHandle, PlacementGroup]] = []
 
     def follow(self, useful: int) -> list[ActorHandle]:
-        """Drop extras that are gone, add some where capacity is free; return them.
-
-        Args:
-            useful: how many actors have something to do at all.
-        """
+        """Drop extras that are gone, add some where capacity is free; return them."""
         for extra in list(self.extras):
             if not _answers({extra[0].ping.remote(): 0}, PLACING_S):
                 self.extras.remove(extra)
@@ -160,11 +156,7 @@ def remove_extra_groups(pool: str) -> None:
 
 
 class WorkerGroup:
-    """The actors, and which parts each of them has in its cache.
-
-    Args:
-        actors: as the driver made them; Ray starts them again when they die.
-    """
+    """The actors, and which parts each of them has in its cache."""
 
     def __init__(self, actors: Sequence[ActorHandle]):
         self.actors = list(actors)

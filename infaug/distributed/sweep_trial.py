@@ -30,19 +30,15 @@ Work = Callable[..., None]
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What trials may take.
-
-    Attributes:
-        at_a_time: trials that run together.
-        cpus: of each of a trial's workers.
-        gpus: of each, or a part of one.
-        workers: of each trial.
-    """
+    """What trials may take."""
 
     at_a_time: int
+    """Trials that run together."""
     cpus: int = 1
+    """Of each of a trial's workers, as are `gpus`."""
     gpus: float = 0.0
     workers: int = 1
+    """Of each trial."""
 
 
 class Reporter:

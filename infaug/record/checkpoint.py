@@ -33,11 +33,7 @@ class Checkpoint:
 
 
 class CheckpointWriter:
-    """Writes checkpoints in a thread of its own, one at a time.
-
-    Args:
-        write: `save_checkpoint` with its folder, and what follows it.
-    """
+    """Writes checkpoints in a thread of its own, one at a time."""
 
     def __init__(self, write: Callable[[Position, int, Mapping[str, Tensor]], None]):
         self._write = write

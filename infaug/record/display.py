@@ -89,15 +89,7 @@ class ImageCount:
 
 
 class Display:
-    """Progress of a run; silent unless `shown`.
-
-    Args:
-        steps_of: for each training, steps of every phase.
-        num_rounds: for each training, its rounds.
-        shown: whether anything is printed.
-        at_a_time: trainings done at once.
-        now: seconds, from any beginning.
-    """
+    """Progress of a run; silent unless `shown`."""
 
     def __init__(
         self,

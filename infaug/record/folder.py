@@ -44,11 +44,7 @@ SEEN_FILE = "seen.json"
 
 
 class RunFolder:
-    """Paths of a run, and the rules for entering and leaving it.
-
-    Args:
-        place: a path, or a URL at which the run is kept.
-    """
+    """Paths of a run, and the rules for entering and leaving it."""
 
     def __init__(self, place: Path | str):
         self.mirror = Mirror(str(place)) if is_url(str(place)) else None
@@ -193,11 +189,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self, wait_s: float = 0.0) -> Iterator[None]:
-        """Keep other processes out while this one writes: of this machine, or of all.
-
-        Args:
-            wait_s: for a process of this machine, such as one a killed driver left.
-        """
+        """Keep other processes out while this one writes, of this machine or of all."""
         refusal = (
             f"another process is running in {self.path}: wait for it, or use another "
             "--out"

@@ -81,12 +81,7 @@ def ledger_name(row: str, seed: int, round_: int) -> str:
 
 
 def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
-    """A ledger file; equal values give equal bytes.
-
-    Args:
-        columns: of `SCHEMA`, by name.
-        about: what holds for all lines, kept as JSON under `infaug`.
-    """
+    """A ledger file; equal values give equal bytes."""
     described = {"infaug": json.dumps({"version": VERSION, **about})}
     table = pa.table(dict(columns), schema=SCHEMA.with_metadata(described))
     content = io.BytesIO()

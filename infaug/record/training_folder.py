@@ -40,11 +40,7 @@ def training_name(method: str, seed: int) -> str:
 class TrainingFolder:
     """Paths of a training, and what is read and written there.
 
-    Args:
-        run: the folder of the experiment.
-        method: its name.
-        seed: repetition; negative for the final training on all labelled images.
-        push: called whenever something was written that must outlive this machine.
+    `push` is called whenever something was written that must outlive this machine.
     """
 
     def __init__(

@@ -53,16 +53,7 @@ class TrainingLogger:
     """Keeps the files of one training; only the first process writes.
 
     All processes begin from the checkpoint the first one found. `writers` follow what
-    this process does.
-
-    Args:
-        folder: of the training.
-        number: of the training, as `display` counts them.
-        config: rounds of the training.
-        world: who trains together.
-        display: shows progress.
-        writers: see `steps.MetricsWriter`.
-        is_leaving: whether a machine will be taken away soon.
+    this process does; `is_leaving` says whether a machine will be taken away soon.
     """
 
     def __init__(
