@@ -23,6 +23,7 @@ from ray.util.state import list_placement_groups
 from infaug.distributed.ray_private import ControllerError
 from infaug.record.atomic import write_json, writing
 from infaug.record.folder import RunFolder
+from infaug.record.training_folder import progress_of
 from infaug.timer import Timer
 
 HANG_FACTOR = 20.0  # times the longest step so far
@@ -48,7 +49,7 @@ def count_attempt(folder: RunFolder, num_workers: int) -> None:
     """
     if folder.mirror:
         folder.mirror.bring()
-    before, here = _read(_file(folder)), folder.progress()
+    before, here = _read(_file(folder)), progress_of(folder.path)
     state = {"progress": here, "workers": num_workers}
     is_same = all(before.get(name) == value for name, value in state.items())
     count = before["count"] + 1 if is_same else 1

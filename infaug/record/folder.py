@@ -35,8 +35,8 @@ from torch import Tensor
 from infaug.config import RunConfig, difference, from_dict, to_dict
 from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json, writing
-from infaug.record.mirror import UNSHARED, Mirror
-from infaug.record.training_folder import TrainingFolder, lines_of, progress_of
+from infaug.record.mirror import BUSY, UNSHARED, Mirror
+from infaug.record.training_folder import TrainingFolder, lines_of
 from infaug.storage import is_url
 
 LOOKS_FILE = "looks.json"
@@ -76,9 +76,8 @@ class RunFolder:
                 "touched, choose an empty or new folder for --out"
             )
         elif not (self._begins_anew(requested) or self.lacks_seeds(requested)):
-            self._must_equal(
-                "asked.json", requested, "use those settings to continue it"
-            )
+            remedy = "use those settings to continue it"
+            self._must_equal("asked.json", requested, remedy)
 
     def _begins_anew(self, requested: RunConfig) -> bool:
         """Whether what began here ended before it trained, as by a broken image.
@@ -95,10 +94,7 @@ class RunFolder:
         return True
 
     def lacks_seeds(self, requested: RunConfig) -> bool:
-        """Whether what is asked for is this very run with more seeds.
-
-        Seeds do not know of each other: those that are finished stay as they are.
-        """
+        """Whether what is asked for is this very run with more seeds."""
         return _is_less(self.config("asked.json"), requested)
 
     @property
@@ -142,12 +138,11 @@ class RunFolder:
             self._write("data.json", dict(found))
             return
         began = json.loads(path.read_text())
-        changed = [
+        if changed := [
             f"{key}: {_brief(began.get(key))} -> {_brief(found.get(key))}"
             for key in (began | dict(found))
             if began.get(key) != found.get(key)
-        ]
-        if changed:
+        ]:
             raise ValueError(
                 f"{self} holds a run on other images ({'; '.join(changed)}): "
                 "bring them back to continue it, or use another --out"
@@ -158,19 +153,8 @@ class RunFolder:
         """Classes of the images, once `match_data` has kept what they are."""
         return len(json.loads((self.path / "data.json").read_text())["classes"])
 
-    def list_unreadable(self, names: Sequence[str]) -> None:
-        """Keep the list of images that were skipped, if there are any."""
-        self._write_lines("unreadable.txt", names)
-
-    def list_notes(self, notes: Sequence[str]) -> None:
-        """Keep what was skipped, renamed or changed on reading, if anything was."""
-        self._write_lines("images.txt", notes)
-
-    def list_duplicates(self, found: Sequence[Mapping[str, Any]]) -> None:
-        """Keep the list of images that were in two splits, if there are any."""
-        self._write_lines("duplicates.jsonl", [json.dumps(each) for each in found])
-
-    def _write_lines(self, name: str, lines: Sequence[str]) -> None:
+    def keep_lines(self, name: str, lines: Sequence[str]) -> None:
+        """Keep a list of what was skipped, changed or left out, if anything was."""
         if lines:
             text = "".join(f"{line}\n" for line in lines)
             with writing(self.path):
@@ -190,14 +174,8 @@ class RunFolder:
     @contextlib.contextmanager
     def locked(self, wait_s: float = 0.0) -> Iterator[None]:
         """Keep other processes out while this one writes, of this machine or of all."""
-        refusal = (
-            f"another process is running in {self.path}: wait for it, or use another "
-            "--out"
-        )
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(locked(self.path / "lock", refusal, wait_s))
-            if self.mirror:
-                stack.enter_context(self.mirror.held())
+        others = self.mirror.held() if self.mirror else contextlib.nullcontext()
+        with locked(self.path / "lock", BUSY.format(self.path), wait_s), others:
             yield
 
     def config(self, name: str = "config.json") -> RunConfig:
@@ -238,20 +216,13 @@ class RunFolder:
         return self.training(row, seed).weights(part)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        """The lines of all trainings in a file that each has, as `metrics.jsonl`.
-
-        Trainings stand in the order of their seeds, then names.
-        """
+        """See `training_folder.lines_of`."""
         return lines_of(self.path, name)
 
     @property
     def has_trained(self) -> bool:
         """Whether a training began here."""
         return any(self.path.glob("trainings/*/*"))
-
-    def progress(self) -> str:
-        """What is finished and kept, in words; it changes with every checkpoint."""
-        return progress_of(self.path)
 
     def result(self) -> dict[str, Any] | None:
         """The run's result, or None while it is not finished."""
