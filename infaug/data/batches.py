@@ -75,8 +75,7 @@ class Batches:
 
     def at(self, step: int) -> Batch:
         """Images, one-hot labels and draws of a step."""
-        whole = batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
-        return self.gather(step, whole)
+        return self.gather(step, self._whole(step))
 
     def gather(self, step: int, whole: Int64[Tensor, "B"]) -> Batch:
         """The part held here of the batch of these positions, with a step's draws."""
@@ -88,8 +87,7 @@ class Batches:
 
     def positions(self, step: int) -> Int64[Tensor, "b"]:
         """Where the images of a step that are held here lie among all images."""
-        whole = batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
-        return self._held(whole)
+        return self._held(self._whole(step))
 
     def draws(self, step: int) -> Draws:
         """The random numbers of a step."""
@@ -101,6 +99,9 @@ class Batches:
             group_size=self.batch_size // self.num_groups,
             device=self.device,
         )
+
+    def _whole(self, step: int) -> Int64[Tensor, "B"]:
+        return batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
 
     def _held(self, whole: Int64[Tensor, "B"]) -> Int64[Tensor, "b"]:
         held = whole.view(self.num_groups, -1)[list(self.world_groups)].flatten()

@@ -39,11 +39,8 @@ def load(config: DataConfig, loader: Loader | None = None) -> Source:
     _refuse_itself(config)
     roles = _roles(config)
     if config.source == "digits":
-        train = digits(
-            image_size=config.image_size or 16,
-            mode="RGB" if config.mode == "RGB" else "L",
-        )
-        mode = "RGB" if len(train.images[0]) == 3 else "L"
+        mode = "RGB" if config.mode == "RGB" else "L"
+        train = digits(image_size=config.image_size or 16, mode=mode)
         decoder = Decoder(replace(config, image_size=train.image_shape[1], mode=mode))
         source = _with_held_out(Source(train, None, ()), roles, config, decoder)
     else:
