@@ -138,9 +138,8 @@ class Coordinator:
         bytes. Every actor that does one holds all shards.
         """
         given = (hessian.sources, gradient, config, start, seed)
-        found = self._apply(
-            lissa_repeat, [(*given, number) for number in range(NUM_REPEATS)]
-        )
+        jobs = [(*given, number) for number in range(NUM_REPEATS)]
+        found = self._apply(lissa_repeat, jobs)
         repeats, plan = [repeat for repeat, _ in found], found[0][1]
         operator = Damped(hessian, config.damping)
         return combine(operator, gradient, repeats, plan, rtol=config.rtol)
@@ -159,14 +158,9 @@ def lissa_repeat(
     hessian = ShardedHessian([source.load(own_device()) for source in sources])
     operator = Damped(hessian, config.damping)
     plan = plan_repeats(
-        operator,
-        b,
-        seed=seed,
-        rtol=config.rtol,
-        max_products=config.max_products,
-        batch_size=BATCH_SIZE,
-        num_repeats=NUM_REPEATS,
-    )
+        operator, b, seed=seed, rtol=config.rtol, max_products=config.max_products,
+        batch_size=BATCH_SIZE, num_repeats=NUM_REPEATS,
+    )  # fmt: skip
     return recursion(operator, b, seed=(*seed, number), x0=x0, plan=plan), plan
 
 

@@ -90,6 +90,13 @@ def with_health(kind: type) -> Any:
     return ray.remote(**options)(kind)
 
 
+def at_bundle(group: PlacementGroup, bundle: int) -> PlacementGroupSchedulingStrategy:
+    """In a reserved place."""
+    return PlacementGroupSchedulingStrategy(
+        placement_group=group, placement_group_bundle_index=bundle
+    )
+
+
 def start_actor(
     shape: PoolShape, group: PlacementGroup, bundle: int, name: str | None = None
 ) -> ActorHandle:
@@ -104,9 +111,7 @@ def start_actor(
             resources=own,
             max_restarts=-1,
             max_task_retries=0,  # the group asks again, and may ask another actor
-            scheduling_strategy=PlacementGroupSchedulingStrategy(
-                placement_group=group, placement_group_bundle_index=bundle
-            ),
+            scheduling_strategy=at_bundle(group, bundle),
         )
         .remote(shape.threads)
     )
@@ -252,8 +257,7 @@ class WorkerGroup:
         raise PoolError(
             f"none of the {len(self.actors)} solver actors answers within "
             f"{REVIVAL_S:.0f} s: look at `ray status` for nodes that left and at the "
-            "workers' logs for what killed them (often memory); rerunning the command "
-            "continues from the last checkpoint"
+            "workers' logs for what killed them (often memory)"
         )
 
 

@@ -43,9 +43,8 @@ WORKED_S = 600.0  # an attempt that lasted so long did not fail in its setup
 def count_attempt(folder: RunFolder, num_workers: int) -> None:
     """Count that workers start here; only the first of them calls this.
 
-    On machines that are taken away a run starts again any number of times, as long as
-    there is a new checkpoint now and then. A start with another number of workers is a
-    resize, and no death.
+    A run starts again any number of times as long as there is a new checkpoint now and
+    then. A start with another number of workers is a resize, and no death.
     """
     if folder.mirror:
         folder.mirror.bring()

@@ -142,9 +142,8 @@ def run_repeats(
 ) -> dict[Repeat, Progress]:
     """What both sides find on fresh seeds; those that are done are not done again."""
     work = partial(run_repeat, sweep=sweep, changes=changes, cache=cache)
-    at_a_time, cpus, gpus = capacity.at_a_time, capacity.cpus, capacity.gpus
-    done = in_tasks(work, repeats, at_a_time=at_a_time, cpus=cpus, gpus=gpus)
-    return dict(done)
+    takes = {"cpus": capacity.cpus, "gpus": capacity.gpus}
+    return dict(in_tasks(work, repeats, at_a_time=capacity.at_a_time, **takes))
 
 
 class SweepLog(tune.Callback):
@@ -168,12 +167,10 @@ class SweepLog(tune.Callback):
     ) -> None:
         """A trial ended by itself, or was stopped."""
         last = self.ledger.trials[str(trial)].last
-        if why := trial.last_result.get("mistake"):
-            self._finish(trial, "failed", why)
-        elif last and last.steps >= self.sweep.steps:
-            self._finish(trial, "completed")
-        else:
-            self._finish(trial, "stopped")
+        why = trial.last_result.get("mistake", "")
+        is_whole = last and last.steps >= self.sweep.steps
+        end: End = "completed" if is_whole else "stopped"
+        self._finish(trial, "failed" if why else end, why)
 
     def on_trial_error(
         self, iteration: int, trials: list, trial: Any, **_: Any

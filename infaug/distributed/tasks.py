@@ -37,7 +37,7 @@ def run_on_ray(
     """Train on a cluster, yielding the record of each training as it ends.
 
     A training waits for the one it needs, if that is to be run too: both write to one
-    folder.
+    folder. All nodes must see the paths of the site.
     """
 
     def ready(waiting: Sequence[Work], running: Iterable[Work]) -> list[Work]:

@@ -76,9 +76,6 @@ def fit_on_workers(
     With 0 workers this process trains, and only the pool is Ray's. A worker takes a CPU
     and `gpus_per_worker`; None: one GPU if the minimum can have one now, else none. The
     autoscaler is given `await_s` to add what is missing.
-
-    Connects to the cluster that RAY_ADDRESS names (a submitted job has it), else starts
-    one on this machine that listens on localhost only.
     """
     folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
@@ -96,20 +93,18 @@ def fit_on_workers(
                 stack.enter_context(Fallback(worker, workers.min))
             solver = stack.enter_context(SolverPool(pool)) if pool else None
             if not workers.max:
+                services = Services(solver=solver, writers=[RayMetrics()])
                 return run(
-                    config,
-                    folder.place,
-                    cache=cache,
-                    shown=shown,
-                    services=Services(solver=solver, writers=[RayMetrics()]),
+                    config, folder.place, cache=cache, shown=shown, services=services
                 )
             scaling = scaling_of(
                 workers, gpus_per_worker, pool, resize_s, is_awaited=await_s > 0
             )
             return _train(config, folder, scaling, cache, shown, solver)
     except PoolError as error:
-        remedy = "the same command continues from the last checkpoint"
-        raise ValueError(f"{error}; {remedy}") from error
+        raise ValueError(
+            f"{error}; the same command continues from the last checkpoint"
+        ) from error
     finally:
         if started_here:
             ray.shutdown()

@@ -4,7 +4,7 @@ RUN/asked.json             the config asked for
 RUN/config.json            the same with every `auto` resolved
 RUN/data.json              which images the run is about
 RUN/trainings/ROW-seedK/   metrics, weights, result of one training, see TrainingFolder
-RUN/tensorboard/           curves, a folder for each training; at the end the pictures
+RUN/tensorboard/           curves, a folder for each training
 RUN/ledger/ROW-seedK/      what E did to images in each round (Parquet), docs/ledger.md
 RUN/trainings/generator-seedK/  the G fitted for this seed, and how far it reaches
 RUN/activations/           what frozen layers made of views; may be deleted
