@@ -4,6 +4,7 @@ Object stores show an object when its upload is done. Elsewhere a file is writte
 another name and renamed.
 """
 
+import tempfile
 from pathlib import Path
 
 from pyarrow import fs
@@ -32,15 +33,10 @@ def put(file: Path, place: Location) -> None:
 
 def put_bytes(content: bytes, place: Location) -> None:
     """Upload a few bytes; likewise."""
-    system, path = place.opened
-    with reaching(place):
-        whole = path if _is_object_store(system) else path + PARTIAL
-        if whole != path:
-            system.create_dir(path.rpartition("/")[0], recursive=True)
-        with system.open_output_stream(whole) as stream:
-            stream.write(content)
-        if whole != path:
-            system.move(whole, path)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "content"
+        file.write_bytes(content)
+        put(file, place)
 
 
 def fetch(place: Location, file: Path) -> None:

@@ -92,13 +92,9 @@ class Batches:
     def draws(self, step: int) -> Draws:
         """The random numbers of a step."""
         return Draws(
-            *self.purpose,
-            "draws",
-            step,
-            groups=self.world_groups,
-            group_size=self.batch_size // self.num_groups,
-            device=self.device,
-        )
+            *self.purpose, "draws", step, groups=self.world_groups,
+            group_size=self.batch_size // self.num_groups, device=self.device,
+        )  # fmt: skip
 
     def _whole(self, step: int) -> Int64[Tensor, "B"]:
         return batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)

@@ -135,24 +135,15 @@ class Stream:
         self._last = step
         y = F.one_hot(labels, self.images.num_classes).float()
         draws = Draws(
-            *self.key,
-            "draws",
-            step,
-            groups=self.world_groups,
-            group_size=self.group_size,
-            device=self.device,
-        )
+            *self.key, "draws", step,
+            groups=self.world_groups, group_size=self.group_size, device=self.device,
+        )  # fmt: skip
         return Batch(to_float(images), y, draws)
 
     def _chunks(self, first: int, stop: int | None = None) -> Generator[Chunk]:
         """Of the steps from `first` on, or up to `stop`."""
-        ahead = buffers(
-            self._by_group,
-            self.num_groups,
-            self.world_groups,
-            first * self.group_size,
-            *self.key,
-        )
+        begin, shards = first * self.group_size, self.world_groups
+        ahead = buffers(self._by_group, self.num_groups, shards, begin, *self.key)
         if stop is not None:
             ahead = _until(stop * self.group_size, ahead)
         chunks = self.images.loader(self.images.reader, ahead, self.crops)

@@ -49,17 +49,13 @@ class CheckpointWriter:
         copied = torch.cuda.Event() if torch.cuda.is_initialized() else None
         if copied is not None:
             copied.record()
-        self._writing = self._thread.submit(
-            self._write_copied, copied, position, metrics_bytes, copies
-        )
 
-    def _write_copied(
-        self, copied: torch.cuda.Event | None, position: Position, metrics_bytes: int,
-        copies: Mapping[str, Tensor],
-    ) -> None:  # fmt: skip
-        if copied is not None:
-            copied.synchronize()
-        self._write(position, metrics_bytes, copies)
+        def write() -> None:
+            if copied is not None:
+                copied.synchronize()
+            self._write(position, metrics_bytes, copies)
+
+        self._writing = self._thread.submit(write)
 
     def wait(self) -> None:
         """Until what was begun is written."""

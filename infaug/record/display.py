@@ -175,7 +175,7 @@ class Display:
 
 
 def _rate(spent: Sequence[float]) -> str:
-    """Steps a second, or seconds a step, of some seconds and steps; nothing of none.
+    """Steps a second, or seconds a step; nothing of none.
 
     >>> _rate((2.0, 24)), _rate((8.0, 2)), _rate((0.0, 0))
     ('  12 steps/s', '  4.0 s/step', '')
@@ -183,9 +183,8 @@ def _rate(spent: Sequence[float]) -> str:
     seconds, steps = spent
     if not steps:
         return ""
-    often = steps >= seconds
     rate = steps / max(seconds, 1e-9)
-    return f"  {rate:.0f} steps/s" if often else f"  {1 / rate:.1f} s/step"
+    return f"  {rate:.0f} steps/s" if rate >= 1 else f"  {1 / rate:.1f} s/step"
 
 
 def _pace(interval: Interval) -> str:
