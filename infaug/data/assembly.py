@@ -14,12 +14,9 @@ class Slot:
     """Room for one batch, used again and again; pinned where there is a GPU."""
 
     def __init__(
-        self,
-        groups: range,
-        group_size: int,
-        shape: tuple[int, ...],
+        self, groups: range, group_size: int, shape: tuple[int, ...],
         device: torch.device,
-    ):
+    ):  # fmt: skip
         num, pinned = len(groups) * group_size, device.type == "cuda"
         self.images = torch.empty(num, *shape, dtype=torch.uint8, pin_memory=pinned)
         self.labels = torch.empty(num, dtype=torch.int64, pin_memory=pinned)

@@ -110,8 +110,7 @@ def _roles(config: DataConfig) -> Roles:
     if on_target and test is not None:
         warnings.warn(
             f"the test split of {config.source} is not looked at: test images are "
-            f"those of {config.target_source}, where the model will be used "
-            "(--data.test-from source changes that)",
+            f"those of {config.target_source} (--data.test-from source changes that)",
             stacklevel=3,
         )
     return Roles(

@@ -65,12 +65,8 @@ class RayMetrics:
         """Ray goes on to export the last values."""
 
     def _labels(self, info: StepInfo) -> dict[str, str]:
-        return {
-            "row": info.method,
-            "seed": str(info.seed),
-            "phase": info.phase,
-            "worker": self.worker,
-        }
+        values = (info.method, str(info.seed), info.phase, self.worker)
+        return dict(zip(LABELS, values, strict=True))
 
 
 @cache

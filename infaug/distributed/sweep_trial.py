@@ -147,10 +147,8 @@ def train_trial(
         if (given := tune.get_checkpoint()) is not None:
             with given.as_directory() as packed:
                 run = Path(packed) / "run"
-                if (
-                    len(kept_rounds(RunFolder(run), trial))
-                    == trial.config.rounds.rounds
-                ):
+                done = kept_rounds(RunFolder(run), trial)
+                if len(done) == trial.config.rounds.rounds:
                     return  # Nothing is left to be done with other settings.
                 reporter.home = go_on(run, trial, sweep.out / "trials", name)
         home = sweep.home(reporter.home)

@@ -99,7 +99,7 @@ def test_an_unwritable_folder_is_refused(tmp_path):
         lambda folder: folder.keep_lines("unreadable.txt", ["a.png"] * 9),
         lambda folder: folder.finish({"verdict": "undecided"}),
     ],
-    ids=["resolve", "match_data", "unreadable", "duplicates", "finish"],
+    ids=["resolve", "match_data", "lines", "finish"],
 )
 def test_a_full_disk_is_told_whatever_is_written(write, tmp_path):
     folder = RunFolder(tmp_path)
