@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from infaug.config.classifier import ClassifierConfig
-from infaug.config.run import RunConfig
+from infaug.config import ClassifierConfig, RunConfig
 
 
 def cvpr(config: RunConfig, images: int) -> RunConfig:
