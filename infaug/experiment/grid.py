@@ -36,6 +36,7 @@ CAME_LATER_IN_DATA = (
     "folds",
     "target_image_column",
     "target_label_column",
+    "balance",
 )
 CAME_LATER_IN_CLASSIFIER = (
     "views",
@@ -178,7 +179,11 @@ def _drop(values: dict[str, Any], names: Iterable[str]) -> None:
 def _ignores_target(method: Method) -> bool:
     """Whether neither training nor choosing looks at influence or selection images."""
     looks = (
-        method.is_pooled or method.is_tuned or method.is_reweighted or method.is_late
+        method.is_pooled
+        or method.is_tuned
+        or method.is_reweighted
+        or method.is_late
+        or method.adapts
     )
     return not (looks or _depends_on_learning(method))
 
