@@ -15,8 +15,10 @@ from statistics import mean
 
 import torch
 import tyro
-from toy2d_figure import draw_toy
-from toy2d_points import learn_translations, moved_down, overlapping, validation_loss
+
+from infaug.data.toy2d import moved_down, overlapping
+from infaug.report.toy2d import draw_toy
+from infaug.toy2d import learn_translations, validation_loss
 
 
 @dataclass(frozen=True, kw_only=True)

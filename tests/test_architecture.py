@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"estimate"},
     {"augment"},
     {"baselines"},
-    {"record"},
+    {"record", "toy2d"},
     {"training"},
     {"experiment"},
     {"trust", "cluster", "export"},

@@ -1,19 +1,15 @@
-"""The method on points in the plane: what Figure 3 of the ICLR 2019 submission shows.
+"""The whole method on points in the plane, where it can be seen.
 
-Lee et al., section 5.1: the augmentation is a translation, so tau is where a point
-moves. A point is an image of two channels and one pixel, so that every formula is the
-one that images go through; s_val is solved once.
-
-Two Gaussian clouds lie across the line y = x, class 0 above it on the left, class 1
-below it on the right. The paper gives no numbers; the diagonal is ours, so that moving
-down carries class 0 over the border and augmenting downwards is the cure.
+Lee et al. (ICLR 2019 submission), section 5.1 and Figure 3: the augmentation is a
+translation, so tau is where a point moves. A point is an image of two channels and one
+pixel, so that every formula is the one that images go through; s_val is solved once.
 
 F's hidden units are Gaussian bumps: the last layer sees the distance of two points only
 through h1 . h1', and to tanh units all points across the border look alike. With them E
 learns to cross the border somewhere, whether or not validation points are missed there.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -22,6 +18,7 @@ from torch.nn import functional as F
 from torch.optim import Adam
 
 from infaug.config import InfluenceConfig
+from infaug.data.toy2d import Toy2d
 from infaug.descent import descend
 from infaug.estimate.fit import influence_of
 from infaug.influence.conjugate import cg
@@ -31,63 +28,6 @@ from infaug.influence.operator import Damped
 from infaug.influence.score import mean_head_gradient
 from infaug.randomness import Draws, generator
 from infaug.world import World
-
-CENTRES = ((-0.7, 0.7), (0.7, -0.7))
-
-
-@dataclass(frozen=True, eq=False)
-class Toy2d:
-    """Points (x to the right, y upwards) and classes, for training and validation."""
-
-    train_points: Float[Tensor, "N 2"]
-    train_labels: Int64[Tensor, "N"]
-    val_points: Float[Tensor, "M 2"]
-    val_labels: Int64[Tensor, "M"]
-
-    def without(self, dropped: Bool[Tensor, "M"]) -> "Toy2d":
-        """The same with these validation points left out."""
-        kept = ~dropped
-        return replace(
-            self, val_points=self.val_points[kept], val_labels=self.val_labels[kept]
-        )
-
-
-def overlapping(seed: int, *, num_train: int = 100, num_val: int = 100) -> Toy2d:
-    """Row 1 of Figure 3: training and validation points of one distribution.
-
-    The clouds overlap (standard deviation 0.6): the best classifier errs on about 5 %,
-    so a few validation points lie on the wrong side.
-    """
-    return _sample(seed, "overlapping", num_train, num_val, spread=0.6, down=0.0)
-
-
-def moved_down(
-    seed: int, *, num_train: int = 100, num_val: int = 100, down: float = 1.0
-) -> Toy2d:
-    """Row 2 of Figure 3: clouds that separate, with validation moved `down`.
-
-    With standard deviation 0.35 training points are separable; the default move takes
-    about a fifth of class 0's validation points over the training border.
-    """
-    return _sample(seed, "moved down", num_train, num_val, spread=0.35, down=down)
-
-
-def _sample(
-    seed: int, name: str, num_train: int, num_val: int, *, spread: float, down: float
-) -> Toy2d:
-    train_points, train_labels = _clouds(num_train, spread, seed, name, "train")
-    val_points, val_labels = _clouds(num_val, spread, seed, name, "validation")
-    below = val_points - torch.tensor([0.0, down])
-    return Toy2d(train_points, train_labels, below, val_labels)
-
-
-def _clouds(
-    num_points: int, spread: float, seed: int, name: str, part: str
-) -> tuple[Float[Tensor, "N 2"], Int64[Tensor, "N"]]:
-    labels = torch.arange(num_points) % 2
-    noise = torch.randn(num_points, 2, generator=generator(seed, "toy2d", name, part))
-    return torch.tensor(CENTRES)[labels] + spread * noise, labels
-
 
 REACH = 0.7  # farthest E may move a point along each axis
 NUM_BUMPS, BUMP_WIDTH = 64, 0.7
@@ -177,7 +117,11 @@ class ToyResult:
 def learn_translations(
     points: Toy2d, seed: int = 0, influence: InfluenceConfig = INFLUENCE
 ) -> ToyResult:
-    """Fit F, solve for s_val, fit E against both, fit F anew."""
+    """Fit F, solve for s_val, fit E against both, fit F anew.
+
+    Raises:
+        ValueError: if a loss is not finite.
+    """
     x, labels = as_images(points.train_points), points.train_labels
     before = _fit_classifier(x, labels, seed)
     s_val = _solve(before, points, influence)

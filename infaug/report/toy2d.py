@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
-from toy2d_points import PointClassifier, ToyResult, as_images, validation_loss
+
+from infaug.toy2d import PointClassifier, ToyResult, as_images, validation_loss
 
 COLOURS = ("#c0392b", "#2266aa")
 PANELS = (
