@@ -31,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"estimate"},
     {"augment"},
     {"baselines"},
-    {"record", "toy2d"},
+    {"record"},
     {"training"},
     {"experiment"},
     {"trust", "cluster", "export"},

@@ -9,7 +9,6 @@ from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
 from infaug.config import ExportConfig
 from infaug.export import LearnedAugment, write
-from infaug.export.card import interval
 from infaug.export.write import export_run
 
 
@@ -18,23 +17,12 @@ def test_the_card_says_what_was_learned_and_what_came_of_it(exported):
     assert card["verdict"]["word"] == "no gain"
     assert card["image"] | {"channels": 1, "height": 16, "width": 16} == card["image"]
     assert card["used_after"] == "affine"
-    assert card["accuracy"]["base_learned"]["mean"] == pytest.approx(30)
-    low, high = (card["accuracy"]["base_learned"][end] for end in ("low", "high"))
-    # Student's t with one degree of freedom: 12.706 standard errors of 10.
-    assert (low, high) == (
-        pytest.approx(30 - 127.06, abs=0.1),
-        pytest.approx(157.06, abs=0.1),
-    )
     assert card["licence"].startswith("not stated")
     assert {"infaug", "torch", "python"} <= card["versions"].keys()
     assert card["data"]["checksum"] == "0"
     assert card["of_this_training"]["strength"] == 1
     assert set(card["files"]) == {"augment.safetensors", "classifier.safetensors"}
     assert "standard deviation" in card["tau"]
-
-
-def test_an_interval_of_one_seed_is_unknown():
-    assert interval([50.0])["low"] is None
 
 
 def test_a_run_that_is_not_finished_can_be_exported_and_says_so(tmp_path):
