@@ -123,6 +123,24 @@ def run(
         return world.first(lambda: _finish(folder, resolved))
 
 
+def train_without_folds(config: RunConfig, out: Path, *, jobs: int) -> RunFolder:
+    """Train the methods of a config on all labelled images, and judge none of them.
+
+    The folder is that of the experiment with folds, which `run` makes of it later on.
+    """
+    folder = RunFolder(out)
+    folder.enter(config)
+    with folder.locked():
+        data, _ = begin_data(config, folder)
+        source = load(data)
+        config = with_folds(replace(config, data=data), source)
+        folder.match_data(source.identity)
+        config = resolve_config(config, source.train.image_shape, pick_device())
+        folder.resolve(config)
+    train_finals(folder, config.methods, jobs=jobs)
+    return folder
+
+
 def train_finals(folder: RunFolder, methods: Sequence[str], *, jobs: int) -> None:
     """Train methods of a finished experiment with folds on all labelled images."""
     config = folder.config()
