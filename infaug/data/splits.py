@@ -2,10 +2,9 @@
 
 Images are shuffled once. Each split then takes its share class by class: test first,
 then target, from the front of the shuffled order, then labels, from its back. So what
-is held out does not depend on how many labels are used, and which images are trained on
-does not depend on how many are held out as target, unless together they exhaust a
-class. Every fraction is of what the earlier splits left. A long tail is cut last, from
-the training images alone.
+is held out and what is trained on do not depend on each other, unless together they
+exhaust a class. Every fraction is of what the earlier splits left. A long tail is cut
+last, from the training images alone.
 """
 
 from collections.abc import Sequence
