@@ -7,12 +7,13 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from infaug.config import DataConfig, SplitName
+from infaug.data.class_sizes import balanced
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source, without_duplicates
 from infaug.data.on_disk import OnDisk
 from infaug.data.shift import apply_nuisance, apply_shift
 from infaug.data.source import load
-from infaug.data.splits import Indices, balanced, split
+from infaug.data.splits import Indices, split
 
 FINAL = -1  # The repetition that judges nothing: it trains on all labelled images.
 
@@ -62,15 +63,13 @@ class Splits:
 
     @property
     def with_selection_trained(self) -> "Splits":
-        """The same, the selection images among those that pooled methods train on.
+        """The same for trainings in which nothing is chosen by the selection images.
 
-        For trainings in which nothing is chosen by them.
+        Pooled methods then train on them as well.
         """
-        at = self.at
+        at, both = self.at, self.influence + self.selection
         if at is not None:
-            both = torch.cat([at.influence, at.selection])
-            at = replace(at, influence=both)
-        both = self.influence + self.selection
+            at = replace(at, influence=torch.cat([at.influence, at.selection]))
         return replace(self, influence=both, at=at, selection_is_trained=True)
 
     @property
@@ -108,11 +107,7 @@ class Splits:
 
 
 def load_splits(config: DataConfig) -> Splits:
-    """Load a source and `divide` it for the first seed.
-
-    Raises:
-        ValueError: whatever `load` and `split` refuse.
-    """
+    """Load a source and `divide` it for the first seed."""
     return divide(load(config), config)
 
 
@@ -200,12 +195,11 @@ def _divide_stored(
             "data.balance repeats images in memory, and these are streamed: leave it "
             "out, or raise --data.stream-above-gib"
         )
-    nuisance = config.nuisance.kind != "none"
-    if nuisance or not config.shift.is_identity:
+    if config.nuisance.kind != "none" or not config.shift.is_identity:
         raise ValueError(
-            f"data.{'nuisance' if nuisance else 'shift'} is for images in memory, and "
-            "these are streamed: raise --data.stream-above-gib, or give the "
-            f"{'changed' if nuisance else 'shifted'} images themselves"
+            "data.nuisance and data.shift are for images in memory, and these are "
+            "streamed: raise --data.stream-above-gib, or give the changed images "
+            "themselves"
         )
     held = whole if source.target is None else source.target
     assert isinstance(held, OnDisk), "target images are streamed if train is"

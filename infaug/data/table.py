@@ -11,27 +11,22 @@ import csv
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import takewhile
 from pathlib import PurePosixPath
 
 from infaug.config import DataConfig
-from infaug.data.decode import Encoded
 from infaug.data.names import (
     SPLITS,
-    SUFFIXES,
     class_label,
     is_image,
     is_no_label,
-    ordered_names,
     split_of,
     suffix_of,
 )
 from infaug.data.parquet import opened, reading
-from infaug.data.tree import source_files
-from infaug.storage import Location, is_url, location
+from infaug.data.table_paths import finder
+from infaug.storage import Location
 
 TABLES = (".csv", ".tsv", ".jsonl", ".txt")
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -51,27 +46,25 @@ class Line:
 
     name: str
     """Table, line and path: what an error message should say."""
-    file: Location
     label: str
+    file: Location
     is_moved: bool
     """Whether the file was found elsewhere than the table says."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """The cells of a table, as text."""
+    """The cells of a table, as text; rows with the place of each line."""
 
     path: Location
     header: list[str]
     rows: list[tuple[str, list[str]]]
-    """Place of each line, and its cells."""
 
 
 def table_parts(path: Location, config: DataConfig) -> dict[str, list[Line]]:
     """The lines of each split that occurs; all are `train` without a column."""
-    return _in_order(
-        [(None, *each) for each in _lines(_read(path, config), config)], path
-    )
+    lines = _lines(_read(path, config), config)
+    return _in_order([(None, *each) for each in lines], path)
 
 
 def unlabelled_items(
@@ -79,7 +72,7 @@ def unlabelled_items(
 ) -> Iterator[tuple[str, Location, str]]:
     """What each line is called, its image, and its label; empty where it has none."""
     table = _read(path, config)
-    place, find = _columns(table, config, required=("path",)), _finder(path)
+    place, find = _columns(table, config, required=("path",)), finder(path)
     for where, row in table.rows:
         if not (cell := row[place["path"]].strip()):
             raise ValueError(f"{where} has no path: fill it in or remove it")
@@ -108,17 +101,6 @@ def metadata_parts(
     return _in_order(found, root) if found else {}
 
 
-def table_class_names(lines: list[Line]) -> tuple[str, ...]:
-    """The labels that occur, in order of number if all are whole numbers, else name."""
-    return ordered_names(line.label for line in lines)
-
-
-def table_items(lines: list[Line], class_names: tuple[str, ...]) -> list[Encoded]:
-    """Every line as a file with the index of its class."""
-    number = {name: label for label, name in enumerate(class_names)}
-    return [Encoded(line.name, line.file, number[line.label]) for line in lines]
-
-
 def _in_order(
     found: Sequence[tuple[str | None, str | None, str | None, Line]], path: Location
 ) -> dict[str, list[Line]]:
@@ -140,7 +122,7 @@ def _lines(
 ) -> Iterator[tuple[str | None, str | None, Line]]:
     """Every line with the split of its column, and that of the folder of its image."""
     place = _columns(table, config)
-    find = _finder(table.path)
+    find = finder(table.path)
     is_metadata = table.path.name.lower() in METADATA
     for where, row in table.rows:
         cells = {name: row[at].strip() for name, at in place.items()}
@@ -160,9 +142,10 @@ def _lines(
                 f"{where} has label {cells['label']}: give one name or number for each "
                 "image"
             )
-        file, is_moved = find(where, cells["path"])
-        label = class_label(cells["label"])
-        line = Line(f"{where}: {cells['path']}", file, label, is_moved)
+        line = Line(
+            f"{where}: {cells['path']}", class_label(cells["label"]),
+            *find(where, cells["path"]),
+        )  # fmt: skip
         top = PurePosixPath(cells["path"]).parts[0]
         yield split, split_of(top) if is_metadata else None, line
 
@@ -229,11 +212,12 @@ def _parquet_rows(path: Location) -> list[tuple[str, dict]]:
 
 def _of_rows(path: Location, found: Sequence[tuple[str, dict]]) -> Table:
     header = list(dict.fromkeys(key for _, row in found for key in row))
-    cells = [
-        (where, ["" if row.get(key) is None else str(row[key]) for key in header])
-        for where, row in found
-    ]
-    return Table(path, header, cells)
+
+    def text(value: object) -> str:
+        return "" if value is None else str(value)
+
+    rows = [(where, [text(row.get(key)) for key in header]) for where, row in found]
+    return Table(path, header, rows)
 
 
 def _text(path: Location) -> str:
@@ -281,59 +265,3 @@ def _index(header: Sequence[str], column: str) -> int | None:
         return header.index(column)
     same = [at for at, name in enumerate(header) if name.lower() == column.lower()]
     return same[0] if len(same) == 1 and column not in header else None
-
-
-def _finder(table: Location) -> Callable[[str, str], tuple[Location, bool]]:
-    """Where the image of a cell lies, and whether that is not where the cell says.
-
-    An ending may be left out. A file that is missing is looked for below the table's
-    folder: the only one with the longest tail of the path in common is taken.
-    """
-
-    @cache
-    def below() -> dict[str, list[str]]:
-        found: dict[str, list[str]] = defaultdict(list)
-        for name in source_files(table.parent):
-            if is_image(name):
-                found[PurePosixPath(name).stem].append(name)
-        return found
-
-    def find(where: str, path: str) -> tuple[Location, bool]:
-        if is_url(path):
-            return location(path), False
-        is_drive = path[1:3] in (":\\", ":/") and path[0].isalpha()
-        if "/" not in path:
-            path = path.replace("\\", "/")
-        file = location(path) if path.startswith("/") else table.parent / path
-        has_suffix = suffix_of(path) in SUFFIXES
-        if has_suffix and not (is_drive or (file.is_local and not file.is_file())):
-            return file, False
-        if name := _longest_tail(path if has_suffix else f"{path}.*", below()):
-            found = table.parent / name
-            return found, has_suffix or found.parent != file.parent
-        if is_drive:
-            raise ValueError(
-                f"{where} has {path!r}, a path of a Windows drive: write paths "
-                "relative to the table"
-            )
-        return file, False
-
-    return find
-
-
-def _longest_tail(path: str, below: Mapping[str, Sequence[str]]) -> str | None:
-    """The only name that has the most last parts in common with a path, if any.
-
-    >>> _longest_tail("/there/cat/1.*", {"1": ["a/cat/1.jpg", "a/dog/1.jpg"]})
-    'a/cat/1.jpg'
-    """
-    wanted = PurePosixPath(path)
-    shared: dict[int, list[str]] = defaultdict(list)
-    for name in below.get(wanted.stem, ()):
-        found = PurePosixPath(name)
-        if wanted.suffix in (".*", found.suffix):
-            folders = zip(wanted.parts[-2::-1], found.parts[-2::-1], strict=False)
-            same = takewhile(lambda pair: pair[0] == pair[1], folders)
-            shared[sum(1 for _ in same)].append(name)
-    best = shared[max(shared)] if shared else []
-    return best[0] if len(best) == 1 else None

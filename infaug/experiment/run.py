@@ -111,7 +111,7 @@ def run(
             report = partial(_print_outlook, resolved, source, device, world.size)
             world.first(report)
         world.first(lambda: folder.resolve(resolved))
-        world.first(lambda: folder.list_unreadable(source.bad))
+        world.first(lambda: folder.keep_lines("unreadable.txt", source.bad))
         carry_out = partial(
             _carry_out, resolved, source, folder, world, device, services, cache,
             jobs=jobs, shown=shown,

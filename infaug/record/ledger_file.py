@@ -1,9 +1,8 @@
 """The ledger: what E did to which image in which round, and what came of it.
 
-RUN/ledger/ROW-seedK/round-NNN.parquet, a line for each image, written when E has
-learned in that round. A file is a function of the run's state there, so a round that is
-repeated writes the same bytes again. docs/ledger.md explains the columns; the schema
-carries the same in its metadata.
+RUN/ledger/ROW-seedK/round-NNN.parquet has a line for each image. A file is a function
+of the training's state, so a round that is repeated writes the same bytes again. The
+columns are explained in docs/ledger.md and in the schema's metadata.
 """
 
 import io
@@ -81,12 +80,7 @@ def ledger_name(row: str, seed: int, round_: int) -> str:
 
 
 def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
-    """A ledger file; equal values give equal bytes.
-
-    Args:
-        columns: of `SCHEMA`, by name.
-        about: what holds for all lines, kept as JSON under `infaug`.
-    """
+    """A ledger file; equal values give equal bytes."""
     described = {"infaug": json.dumps({"version": VERSION, **about})}
     table = pa.table(dict(columns), schema=SCHEMA.with_metadata(described))
     content = io.BytesIO()
@@ -102,11 +96,7 @@ def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
 
 
 def read_ledger(run: Path, row: str | None = None, seed: int | None = None) -> pa.Table:
-    """All lines of a run, or those of a row or seed, in order of row, seed and round.
-
-    Raises:
-        ValueError: if the run has none.
-    """
+    """All lines of a run, or of a row or seed, in order of row, seed and round."""
     which = f"{row or '*'}-seed{'*' if seed is None else seed}"
     files = sorted(run.glob(f"ledger/{which}/*.parquet"))
     if not files:

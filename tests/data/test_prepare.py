@@ -302,14 +302,15 @@ def test_progress_counts_every_image_and_what_was_there_before(tmp_path):
 
         def begin(self, total, done):
             self.begun = (total, done)
+            return self.step
 
         def step(self, count):
             self.done += count
 
     source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
     first, second = Counted(), Counted()
-    prepare(source, out, SMALL, progress=first)
+    prepare(source, out, SMALL, begin=first.begin)
     (out / "train-00001.parquet").unlink()
-    prepare(source, out, SMALL, progress=second)
+    prepare(source, out, SMALL, begin=second.begin)
     assert (first.begun, first.done) == ((27, 0), 27)
     assert (second.begun, second.done) == ((27, 23), 4)

@@ -1,6 +1,7 @@
 """A streamed set trains as one in memory would, in another order."""
 
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from itertools import islice
 
@@ -12,7 +13,7 @@ from infaug.config import DataConfig, ShiftConfig
 from infaug.data import loader
 from infaug.data.decode import Decoder, Encoded
 from infaug.data.inspection import notes_of
-from infaug.data.loader import Reader, ThreadLoader
+from infaug.data.loader import Reader, load_in_threads
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import divide
 from infaug.data.source import load
@@ -186,7 +187,7 @@ def test_shards_are_read_in_turn_as_far_as_is_looked_ahead(config, monkeypatch):
             yield buffer
 
     seen = [0, 0]
-    for chunk in islice(ThreadLoader(1)(stored.reader, ahead(), ("centre",)), 12):
+    for chunk in islice(load_in_threads(stored.reader, ahead(), ("centre",), 1), 12):
         seen[chunk.shard] += len(chunk.labels)
         assert max(seen) - min(seen) <= 4
         # Chunks wait for the consumer, too, and one buffer more is known.
@@ -195,7 +196,7 @@ def test_shards_are_read_in_turn_as_far_as_is_looked_ahead(config, monkeypatch):
 
 
 def test_the_number_of_threads_changes_no_byte(config):
-    alone, many = stored_of(config), load(config, ThreadLoader(3)).train
+    alone, many = stored_of(config), load(config, partial(load_in_threads, num=3)).train
     assert isinstance(many, OnDisk)
     for step in range(6):
         assert stream(alone).at(step).x.equal(stream(many).at(step).x)

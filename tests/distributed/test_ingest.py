@@ -16,7 +16,7 @@ from infaug.data.stream import Stream
 from .pool_cases import cluster
 
 pytest.importorskip("ray")
-from infaug.distributed.ingest import RayLoader
+from infaug.distributed.ingest import load_by_ray
 
 pytestmark = pytest.mark.ray
 
@@ -50,7 +50,7 @@ def test_a_stream_through_ray_data_has_the_bytes_of_threads(tmp_path):
     gradient = Image.linear_gradient("L").resize((24, 20))
     images = [png(gradient.rotate(5 * n)) for n in range(60)]
     config = write(tmp_path / "a.parquet", images)
-    here, there = stream(config), stream(config, RayLoader())
+    here, there = stream(config), stream(config, load_by_ray)
     for step in (0, 1, 9):  # goes on, and begins anew
         ours, theirs = here.at(step), there.at(step)
         assert theirs.x.equal(ours.x)
@@ -60,7 +60,7 @@ def test_a_stream_through_ray_data_has_the_bytes_of_threads(tmp_path):
 def test_an_image_that_cannot_be_read_is_told_by_its_row(tmp_path):
     whole = png(Image.new("RGB", (9, 9)))
     broken = write(tmp_path / "a.parquet", [whole] * 5 + [b"broken"])
-    stored = load(broken, RayLoader()).train
+    stored = load(broken, load_by_ray).train
     assert isinstance(stored, OnDisk)
     with pytest.raises(ValueError, match=r"a\.parquet row 5 cannot be read"):
         stored.select(torch.arange(6))
