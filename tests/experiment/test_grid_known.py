@@ -1,6 +1,5 @@
 """Which images results are about."""
 
-import json
 from dataclasses import replace
 
 import pytest
@@ -48,26 +47,6 @@ def test_images_read_with_other_settings_and_of_another_name_are_others(tmp_path
     for data in (replace(DATA, image_size=24), replace(DATA, source="more")):
         KnownImages(results).match(data, data, OTHER)
     KnownImages(results).match(DATA, DATA, ONE)
-
-
-def test_results_from_before_this_was_kept_are_about_what_comes_next(tmp_path):
-    results = Results(tmp_path / "board.jsonl")
-    finish_a_cell(results)
-    KnownImages(results).match(DATA, DATA, ONE)
-    with pytest.raises(ValueError, match="other images"):
-        KnownImages(results).match(DATA, DATA, OTHER)
-
-
-def test_what_was_kept_before_a_setting_existed_stands_for_its_default(tmp_path):
-    results = Results(tmp_path / "board.jsonl")
-    finish_a_cell(results)
-    KnownImages(results).match(DATA, DATA, ONE)
-    path = tmp_path / "board-images.json"
-    (entry,) = json.loads(path.read_text())
-    del entry["read"]["stream_above_gib"]
-    path.write_text(json.dumps([entry]))
-    with pytest.raises(ValueError, match="other images"):
-        KnownImages(results).match(DATA, DATA, OTHER)
 
 
 def test_images_are_the_same_whether_their_size_was_chosen_or_given(tmp_path):

@@ -6,8 +6,6 @@ from infaug.config import DataConfig, RunConfig, ShiftConfig
 from infaug.experiment.methods import methods_of
 from infaug.training.methods import (
     METHODS,
-    NEIGHBOURS,
-    POLICIES,
     POLICY_FROM,
     RANDOM_METHODS,
     SIBLINGS,
@@ -50,25 +48,6 @@ def test_a_method_s_learned_row_follows_the_row_without_e_where_s_val_is_solved_
     once = replace(RunConfig().rounds, s_val="once")
     config = RunConfig(methods=("trivial_learned", "mixup_learned"), rounds=once)
     assert names(config) == ["trivial", "mixup", "trivial_learned", "mixup_learned"]
-
-
-def test_the_policies_are_the_methods_that_learn_nothing():
-    assert {"mixup", "cutmix", "trivial", "mmel_soft", "augmix"} < set(POLICIES)
-    learned = set(SIBLINGS) - set(POLICIES) - set(NEIGHBOURS)
-    assert learned == {"trivial_learned", "mixup_learned"}
-    assert all(METHODS[name].control in POLICIES for name in learned)
-
-
-def test_neighbours_use_influence_images_otherwise_each_with_what_it_needs():
-    reweighted, bilevel = (METHODS[name] for name in NEIGHBOURS)
-    assert reweighted.solves_s_val
-    assert not reweighted.is_learned
-    assert bilevel.is_learned
-    assert not bilevel.solves_s_val
-    assert all(
-        METHODS[n].solves_s_val == (METHODS[n].is_learned or METHODS[n].learns_policy)
-        for n in set(METHODS) - set(NEIGHBOURS)
-    )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from infaug.augment.base import build_base
 from infaug.config import TuningConfig
 from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
-from infaug.experiment.tuning import candidates_for, choose, trial_config
+from infaug.experiment.tuning import candidates_for, choose
 from infaug.record.display import Display
 from infaug.training.methods import METHODS
 
@@ -28,18 +28,6 @@ def test_the_candidates_can_be_built_and_choosing_costs_at_most_two_cells(base):
     names = candidates_for(base)
     assert all(build_base(name) for name in names)
     assert len(names) * TuningConfig().fraction <= 2
-
-
-def test_a_trial_has_its_part_of_the_steps_on_one_cosine():
-    short = trial_config(TUNED, "trivial").rounds
-    assert (short.rounds, short.classifier_steps) == (1, 6)
-    assert short.base == "trivial"
-
-
-def test_a_trial_is_planned_however_few_its_steps_are_and_long_the_lag():
-    rounds = replace(TUNED.rounds, refresh="overlap", refresh_lag=6, rounds=1)
-    short = trial_config(replace(TUNED, rounds=rounds), "trivial").rounds
-    assert short.classifier_steps == 3
 
 
 def test_candidates_come_before_the_row_that_needs_them_in_every_seed():
@@ -80,11 +68,6 @@ def test_candidates_are_never_scored_on_test_images(finished):
     trial = result_of(finished, "tuning-affine20")
     assert "selection_top1" in trial
     assert not any("test" in name for name in trial)
-
-
-def test_the_seconds_of_choosing_stand_apart(finished):
-    seconds = json.loads((finished / "result.json").read_text())["seconds"]
-    assert {"classify", "tuning"} < set(seconds)
 
 
 def test_the_tuned_row_is_trained_with_what_it_chose(finished, tmp_path):

@@ -39,13 +39,6 @@ def test_development_images_are_in_no_split_of_a_run(source):
         assert not held & as_set(split.images)
 
 
-def test_development_images_are_shifted_as_test_images_are(source):
-    turned = develop(source, CONFIG.data, 0).test.images
-    plain = develop(source, DataConfig(source="digits", labels=60, target=60), 0)
-    assert turned.shape == plain.test.images.shape
-    assert not turned.equal(plain.test.images)
-
-
 def test_labels_that_leave_no_image_over_are_refused(source):
     with pytest.raises(ValueError, match=r"data\.labels"):
         develop(source, DataConfig(source="digits", target=60), 0)

@@ -178,16 +178,3 @@ def test_an_operator_without_minibatches_is_refused():
     hessian = NetworkHessian(network, torch.ones(3, 2), torch.ones(3, 2) / 2)
     with pytest.raises(ValueError, match="NetworkHessian does not have: use cg"):
         lissa(Damped(hessian, 0.1), torch.ones(1, 6), seed=(), **GENEROUS)
-
-
-def test_features_that_are_not_finite_are_refused(problem):
-    hessian, b = problem
-    h1 = hessian.h1.clone()
-    h1[::7] = float("nan")
-    with pytest.raises(ValueError, match="look for NaN"):
-        lissa(
-            Damped(LastLayerHessian(h1, hessian.probs), 1e-2),
-            b,
-            seed=(),
-            **GENEROUS,
-        )

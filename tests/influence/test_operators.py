@@ -1,12 +1,9 @@
 import pytest
-import reference
 import torch
 from cases import CASES, Case
 from torch import nn
 from torch.func import functional_call
 
-from infaug.classify.network import build_classifier
-from infaug.influence.conjugate import pcg
 from infaug.influence.hessian import LastLayerHessian, Rough
 from infaug.influence.kronecker import KroneckerInverse, factor_sums
 from infaug.influence.network import NetworkHessian
@@ -161,28 +158,6 @@ def test_in_the_head_alone_both_equal_the_last_layer_hessian(curvature):
     torch.testing.assert_close(ours, whole(case) @ v, **CLOSE)
 
 
-def test_s_val_of_chosen_layers_of_a_real_network_is_found():
-    classifier = build_classifier("allconv", 1, 10, 0).eval()
-    draws = generator("images")
-    x = torch.rand(32, 1, 16, 16, generator=draws)
-    y = torch.eye(10)[torch.arange(32) % 10]
-    hessian = NetworkHessian(classifier, x, y, within=("head.",))
-    b = torch.randn(1, hessian.flatten(hessian.chosen).shape[1], generator=draws)
-
-    class Identity:
-        def __matmul__(self, v):
-            return v
-
-    solution = pcg(
-        Damped(hessian, 0.1),
-        b,
-        preconditioner=Identity(),
-        rtol=1e-4,
-        max_products=100,
-    )
-    assert solution.converged
-
-
 def test_a_network_in_training_mode_is_refused(tiny):
     with pytest.raises(ValueError, match="training mode"):
         NetworkHessian(tiny.train(), torch.ones(2, 4), torch.ones(2, 3) / 3)
@@ -191,12 +166,3 @@ def test_a_network_in_training_mode_is_refused(tiny):
 def test_parameters_that_do_not_exist_are_named(tiny):
     with pytest.raises(ValueError, match=r"begins with \('tail',\); there are: body"):
         NetworkHessian(tiny, torch.ones(2, 4), torch.ones(2, 3) / 3, within=("tail",))
-
-
-def test_the_reference_agrees_that_weights_scale_the_mean():
-    case = next(c for c in CASES if c.is_weighted)
-    truth = reference.hessian(case.head, case.h1, case.y, case.weights)
-    v = case.random_head("v")
-    torch.testing.assert_close(
-        (truth @ v.flatten()).view_as(v), whole(case) @ v, **CLOSE
-    )

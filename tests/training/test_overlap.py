@@ -1,8 +1,5 @@
 """Refreshes that overlap with training: what F they see, whatever the timing."""
 
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 from infaug.training.alternation import classify
 from infaug.training.methods import METHODS
-from infaug.training.overlap import InBackground, InThread
+from infaug.training.overlap import InBackground
 from infaug.training.refresher import build_refresher
 from infaug.training.services import Services
 from infaug.training.solve import solve_s_val
@@ -130,22 +127,6 @@ def test_a_run_killed_inside_the_lag_ends_with_the_bytes_of_the_undisturbed_one(
     assert contents(tmp_path / "run") == contents(overlapped)
 
 
-def test_a_snapshot_may_be_as_old_as_the_round(tmp_path):
-    rounds = replace(OVERLAPPED.rounds, refresh_lag=6)
-    run(replace(OVERLAPPED, rounds=rounds), tmp_path / "run", shown=False)
-
-
 def test_a_snapshot_older_than_the_round_is_refused():
     with pytest.raises(ValueError, match="refresh_lag must lie between 1 and"):
         replace(OVERLAPPED.rounds, refresh_lag=7)
-
-
-def test_a_thread_that_solves_is_polled_and_never_waited_for_longer():
-    over = threading.Event()
-    with ThreadPoolExecutor(1) as pool:
-        pending = InThread(pool.submit(over.wait))
-        began = time.monotonic()
-        assert not pending.wait(0.05)
-        assert time.monotonic() - began < 5
-        over.set()
-        assert pending.wait(60)

@@ -130,7 +130,3 @@ def test_after_its_attempts_the_view_is_given_up(splits):
         weaken(cell)
         strengths.append(cell.strength)
     assert strengths == [0.5, 0.25, 0.0]
-
-
-def test_one_selection_image_proves_nothing():
-    assert mean_and_error(torch.tensor([3.0])) == (3.0, float("inf"))
