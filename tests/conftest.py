@@ -20,8 +20,12 @@ def pytest_collectstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files come first: no process should work alone at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Long files and Ray's come first: no process should work alone at the end."""
+
+    def is_quick(item: pytest.Item) -> bool:
+        return not any(item.get_closest_marker(name) for name in ("long", "ray"))
+
+    items.sort(key=is_quick)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -17,6 +17,8 @@ from infaug.config.recipes import RECIPES, in_recipe
 from infaug.data.download import write_parquet
 from infaug.experiment.sweep.changes import check_space
 
+pytestmark = pytest.mark.long
+
 JOBS = Path(__file__).parent.parent / "ray_jobs"
 
 

@@ -14,6 +14,8 @@ from infaug.cli.terminal import BAD_INPUT
 from infaug.config import to_dict
 from infaug.record.timings import effort_of
 
+pytestmark = pytest.mark.long
+
 
 def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
     out = tmp_path / "run"

@@ -39,6 +39,7 @@ class Idle:
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_node_whose_cloud_gives_notice_is_one_that_drains():
     from infaug.distributed import notice, ray_private
     from infaug.distributed.local import start_here

@@ -114,6 +114,7 @@ def test_a_final_training_brings_what_it_needs(config):
     assert FINAL not in {spec.seed for spec in plan_of(config)}
 
 
+@pytest.mark.slow
 def test_folds_and_final_keep_their_bytes_side_by_side(config, finished, tmp_path):
     run(config, tmp_path / "run", shown=False, jobs=2)
     assert contents(tmp_path / "run") == contents(finished)

@@ -20,6 +20,8 @@ from infaug.experiment.run import run
 from infaug.experiment.trainings import needed_by
 from infaug.record.folder import RunFolder
 
+pytestmark = pytest.mark.long
+
 CONFIG = tiny(controls="quick")
 DRIVER = """
 import json, sys

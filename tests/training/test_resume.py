@@ -11,6 +11,8 @@ from tiny import CONFIG, tiny
 from infaug.config import in_mode
 from infaug.record.folder import RunFolder
 
+pytestmark = pytest.mark.long
+
 DOOMS = [
     ["base_learned", 0, "classify", 5],
     ["base_learned", 0, "refresh", 1],
