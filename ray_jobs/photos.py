@@ -43,18 +43,17 @@ CLASSIFIER = ClassifierConfig(
     network="efficientnet_lite0",
     weights="default",
     freeze="early",
-    frozen_views=4,
-    batch_size=16,
+    batch_size=32,
     precision="float32",
 )
 CONFIG = RunConfig(
     classifier=CLASSIFIER,
-    rounds=RoundsConfig(rounds=2, classifier_steps=40),
+    rounds=RoundsConfig(rounds=1, classifier_steps=200),
     methods=("pooled", "pooled_even"),
     seeds=1,
     threads=1,
 )
-FOLDS = 2
+FOLDS = 3
 SIZE = 128
 
 
@@ -90,7 +89,7 @@ def one(args: argparse.Namespace, target: str, seed: int, out: Path) -> dict[str
     data = DataConfig(
         source=str(out / "source"), target_source=str(out / "target"), folds=FOLDS
     )
-    rounds = RoundsConfig(rounds=2, classifier_steps=1)
+    rounds = RoundsConfig(rounds=1, classifier_steps=1)
     changes = {"rounds": rounds} if args.smoke else {}
     config = RunConfig(**{**vars(CONFIG), "data": data, **changes})
     share_activations(out / "run", args.out / "activations")

@@ -203,3 +203,13 @@ def test_a_recipe_trains_its_epochs_and_damps_as_much_as_it_decays(name):
         assert build_mixer(rounds.base) is not None
     with pytest.raises(ValueError, match=r"no recipe 'a4'.*cvpr, a3, vit_small"):
         in_recipe(config, "a4", images)
+
+
+def test_the_imagenet_forecast_names_what_is_waited_for():
+    job = runpy.run_path(str(JOBS / "imagenet.py"))
+    config, forecast, machines = job["CONFIG"], job["forecast"], job["MACHINES"]
+    fast, spot, slow = (forecast(config, *each) for each in machines.values())
+    assert slow["compute"] / fast["compute"] == pytest.approx(8 * 2600 / 700)
+    assert fast["communication"] == slow["communication"] == 0 < spot["communication"]
+    starved = forecast(config, 8, 2600.0, 200.0, 1, 0.0)
+    assert starved["input"] > starved["compute"]

@@ -80,7 +80,7 @@ def fit(
             _keep(target, kept / "target" / "train.parquet", "target")
         given = None
         if isinstance(model, nn.Module):
-            resolved, _ = begin_data(config.data, folder)
+            resolved, _ = begin_data(config, folder)
             kept.mkdir(exist_ok=True)
             given = keep_model(model, head, resolved, kept)
     return _run(config, folder.path, given, shown)

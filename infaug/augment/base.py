@@ -4,7 +4,8 @@ A name is parts joined by `+`, each with its numbers: `affine`, `affine:40` (deg
 `affine:40x1.5` (and strength), `crop`, `crop_flip`, `resized_crop_flip`,
 `resized_crop_flip:0.5` (least area), `randaugment:9` (magnitude), `trivial`,
 `autoaugment:cifar10` (the data its policy was searched on), `augmix:3` (severity),
-`erasing:0.5` (probability), `none`.
+`erasing:0.5` (probability), `jitter:0.3` (colours, by up to that factor), `blur:1.5`
+(pixels), `flip:0.5` and `invert:0.5` (probability), `none`.
 
 The last part may be a mixer, which changes labels as well: `mixup:0.2`, `cutmix:1`
 (alpha). It is no `Augment`, so a base is built in two pieces.
@@ -18,8 +19,12 @@ from infaug.augment.mixing import CutMix, MixUp
 from infaug.augment.policies import (
     aug_mix,
     auto_augment,
+    color_jitter,
+    gaussian_blur,
     rand_augment,
     random_erasing,
+    random_flip,
+    random_inversion,
     trivial_augment,
 )
 from infaug.augment.views import Compose, Identity
@@ -38,6 +43,10 @@ _KINDS: dict[str, Callable[..., Augment]] = {
     "autoaugment": auto_augment,
     "augmix": aug_mix,
     "erasing": random_erasing,
+    "jitter": color_jitter,
+    "blur": gaussian_blur,
+    "flip": random_flip,
+    "invert": random_inversion,
 }
 _MIXERS: dict[str, Callable[..., Mixer]] = {"mixup": MixUp, "cutmix": CutMix}
 _OF_WORDS = ("autoaugment",)  # what follows the colon is no number

@@ -4,6 +4,7 @@ Bilinear where torchvision's default is the nearest pixel: a rival should not lo
 that. Outside lies zero.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -16,6 +17,7 @@ from infaug.randomness import Draws
 SEEDS = 2**24  # Uniform float32 numbers tell that many apart.
 MAGNITUDES = 31
 SEVERITIES = 10
+MIN_SIGMA = 0.1  # pixels
 BILINEAR = v2.InterpolationMode.BILINEAR
 
 
@@ -112,6 +114,47 @@ class _AugMix(v2.AugMix):
         return super()._sample_dirichlet(params.cpu()).to(params.device)
 
 
+def color_jitter(strength: float = 0.3) -> PerImage:
+    """Brightness, contrast and saturation times 1 +- `strength`; hue a sixth of that.
+
+    Raises:
+        ValueError: if `strength` is not within 0 to 1.
+    """
+    if not 0 < strength <= 1:
+        raise ValueError(f"the strength must lie in (0, 1], got {strength}")
+    return PerImage(v2.ColorJitter(strength, strength, strength, strength / 6))
+
+
+def gaussian_blur(max_sigma: float = 1.5) -> PerImage:
+    """Gaussian blur of a standard deviation up to `max_sigma` pixels.
+
+    Raises:
+        ValueError: if `max_sigma` is not above 0.1.
+    """
+    if max_sigma <= MIN_SIGMA:
+        raise ValueError(f"sigma must be above {MIN_SIGMA} pixels, got {max_sigma}")
+    size = 2 * math.ceil(2 * max_sigma) + 1
+    return PerImage(v2.GaussianBlur(size, (MIN_SIGMA, max_sigma)))
+
+
+def random_flip(probability: float = 0.5) -> PerImage:
+    """Mirrored left to right, a share of the images.
+
+    Raises:
+        ValueError: if `probability` is none.
+    """
+    return PerImage(v2.RandomHorizontalFlip(_share_of_images(probability)))
+
+
+def random_inversion(probability: float = 0.5) -> PerImage:
+    """Negatives (1 - x) of a share of the images.
+
+    Raises:
+        ValueError: if `probability` is none.
+    """
+    return PerImage(v2.RandomInvert(_share_of_images(probability)))
+
+
 def random_erasing(probability: float = 0.5) -> PerImage:
     """A rectangle of 2 to 33 % of the area is zero, in a share of the images.
 
@@ -121,6 +164,10 @@ def random_erasing(probability: float = 0.5) -> PerImage:
     Raises:
         ValueError: if `probability` is none.
     """
+    return PerImage(v2.RandomErasing(_share_of_images(probability)))
+
+
+def _share_of_images(probability: float) -> float:
     if not 0 <= probability <= 1:
         raise ValueError(f"the probability must lie in 0..1, got {probability}")
-    return PerImage(v2.RandomErasing(probability))
+    return probability

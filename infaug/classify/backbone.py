@@ -212,6 +212,9 @@ def begin_backbone(classifier: Backbone, config: ClassifierConfig) -> None:
         for name in ("mean", "std"):
             value = torch.tensor(about[name]).view(3, 1, 1)
             getattr(classifier, name).copy_(value)
+        # All classes alike at first: a random head would send noise into the body.
+        nn.init.zeros_(classifier.head.weight)
+        nn.init.zeros_(classifier.head.bias)
     if config.freeze in ("early", "body"):
         classifier.freeze(config.freeze)
 

@@ -25,9 +25,9 @@ def build_classifier(
 ) -> ImageClassifier:
     """F by name, with initial weights that are a function of `seed`.
 
-    `resnet18` and `resnet50` are torchvision's; `resnet56` is He et al.'s for CIFAR,
-    `wrn28_10` Zagoruyko and Komodakis'; `given` is the module that `offered` offers,
-    with its own weights.
+    `resnet18` and `resnet50` are torchvision's; `resnet20` and `resnet56` are He et
+    al.'s for CIFAR, `wrn28_10` Zagoruyko and Komodakis'; `given` is the module that
+    `offered` offers, with its own weights.
 
     Raises:
         ValueError: if `network` is `auto`, which the plan must resolve first, or
@@ -50,8 +50,9 @@ def build_classifier(
 def _body(network: Network, channels: int) -> tuple[nn.Module, int]:
     if network == "allconv":
         return AllConv(channels), AllConv.num_features
-    if network == "resnet56":
-        return CifarResNet(channels, depth=56), CifarResNet.num_features
+    if network in ("resnet20", "resnet56"):
+        depth = int(network.removeprefix("resnet"))
+        return CifarResNet(channels, depth=depth), CifarResNet.num_features
     if network == "wrn28_10":
         body = WideResNet(channels)
         return body, body.num_features

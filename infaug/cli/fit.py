@@ -118,7 +118,8 @@ def fit(args: Fit) -> int:
     if args.plan:
         from infaug.experiment.outlook import foresee
 
-        print(*foresee(args.run, workers.max), sep="\n")
+        for line in foresee(args.run, workers.max):
+            print(line, flush=True)
         return 0
     if args.mlflow:
         from infaug.report.mlflow import connect

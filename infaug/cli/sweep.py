@@ -78,7 +78,8 @@ def sweep(args: Sweep, space: "Space | None" = None) -> int:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} must be >= 1, got {getattr(args, name)}")
     words = args.space or [f"{name}={text}" for name, text in DEFAULT_SPACE.items()]
-    data, notes = resolve_data(located(args.run.data))
+    config = replace(args.run, data=located(args.run.data))
+    data, notes = resolve_data(config)
     if not args.quiet:
         print(*notes, sep="\n", end="\n" if notes else "")
     plan = Plan(

@@ -4,8 +4,8 @@ Bundles are placed as Ray's autoscaler places them: one after the other, on the 
 that are already used, then on a new node that wastes least.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from infaug.cluster.groups import Cluster, Group, Resources, spell
 from infaug.count_range import CountRange
@@ -44,22 +44,18 @@ class Job:
     """CPUs that decode images beside them."""
 
     @property
-    def worker(self) -> Resources:
-        """Resources of one training worker."""
-        gpus = {"GPU": self.gpus_per_worker} if self.gpus_per_worker else {}
-        return {"CPU": 1.0, **gpus}
-
-    @property
     def is_empty(self) -> bool:
         """Whether nothing is requested."""
         return not (self.workers.max or self.pool.max or self.decode or self.driver)
 
     def demands(self, workers: int, pool: int) -> list[Demand]:
         """With so many workers and solver actors; the smallest bundles come last."""
+        gpus = {"GPU": self.gpus_per_worker} if self.gpus_per_worker else {}
+        worker, actor = {"CPU": 1.0, **gpus}, self.pool_resources
         demands = [
             Demand(what="driver", bundle=self.driver, count=int(bool(self.driver))),
-            Demand(what="worker", bundle=self.worker, count=workers),
-            Demand(what="solver actor", bundle=self.pool_resources, count=pool),
+            Demand(what="worker", bundle=worker, count=workers),
+            Demand(what="solver actor", bundle=actor, count=pool),
             Demand(what="decoding task", bundle={"CPU": 1.0}, count=self.decode),
         ]
         return [demand for demand in demands if demand.count]
@@ -73,34 +69,41 @@ def describe_fit(cluster: Cluster, job: Job) -> str:
     """
     workers, pool = job.workers, job.pool
     needed = job.demands(workers.min, pool.min)
-    for index, demand in enumerate(needed):
-        if not fits(cluster, needed[: index + 1]):
-            raise ValueError(f"job: {_missing(cluster, needed[:index], demand)}")
-    max_workers = _largest(
-        workers, lambda count: fits(cluster, job.demands(count, pool.min))
-    )
-    max_actors = _largest(
-        pool, lambda count: fits(cluster, job.demands(max_workers, count))
-    )
-    demands = "; ".join(map(str, job.demands(max_workers, max_actors)))
+    for index, (demand, count) in enumerate(
+        zip(needed, placed(cluster, needed), strict=True)
+    ):
+        if count < demand.count:
+            raise ValueError(f"job: {_missing(cluster, needed[:index], demand, count)}")
+    high, highest = workers.min, pool.min
+    while high < workers.max and fits(cluster, job.demands(high + 1, pool.min)):
+        high += 1
+    while highest < pool.max and fits(cluster, job.demands(high, highest + 1)):
+        highest += 1
     short = [
-        f"{flag} asks for {allowed}, but never more than {high} fit"
-        for flag, allowed, high in (
-            ("--workers", workers, max_workers),
-            ("--pool", pool, max_actors),
+        f"{flag} asks for {allowed}, but never more than {count} fit"
+        for flag, allowed, count in (
+            ("--workers", workers, high),
+            ("--pool", pool, highest),
         )
-        if high < allowed.max
+        if count < allowed.max
     ]
-    return "; ".join([f"this job fits: {demands}", *short])
+    fitting = "; ".join(map(str, job.demands(high, highest)))
+    return "; ".join([f"this job fits: {fitting}", *short])
 
 
 def fits(cluster: Cluster, demands: Sequence[Demand]) -> bool:
     """Whether all demands can be placed at once on the largest cluster there can be."""
+    return placed(cluster, demands) == [demand.count for demand in demands]
+
+
+def placed(cluster: Cluster, demands: Sequence[Demand]) -> list[int]:
+    """How many bundles of each demand find a place, those of the first ones first."""
     unused = {group.name: group.max for group in cluster.groups}
     left_beside_head = cluster.max_workers
     nodes: list[Resources] = []
+    counts = []
     for demand in demands:
-        for _ in range(demand.count):
+        for number in range(demand.count):
             used = [node for node in nodes if _holds(node, demand.bundle)]
             if not used:
                 groups = [
@@ -110,7 +113,8 @@ def fits(cluster: Cluster, demands: Sequence[Demand]) -> bool:
                     if group is cluster.head or left_beside_head
                 ]
                 if not groups:
-                    return False
+                    counts.append(number)
+                    break
                 group = min(groups, key=lambda group: _waste(group, demand.bundle))
                 unused[group.name] -= 1
                 left_beside_head -= group is not cluster.head
@@ -119,7 +123,9 @@ def fits(cluster: Cluster, demands: Sequence[Demand]) -> bool:
             node = min(used, key=lambda node: sum(node.values()))
             for name, amount in demand.bundle.items():
                 node[name] -= amount
-    return True
+        else:
+            counts.append(demand.count)
+    return counts
 
 
 def _holds(resources: Resources, bundle: Resources) -> bool:
@@ -135,44 +141,19 @@ def _waste(group: Group, bundle: Resources) -> tuple[int, float]:
     return len(kinds - set(bundle)), sum(group.resources.values())
 
 
-def _largest(allowed: CountRange, fit: Callable[[int], bool]) -> int:
-    """The largest count of the allowed that fits; its minimum does."""
-    low, high = allowed.min, allowed.max
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fit(middle) else (low, middle - 1)
-    return low
-
-
-def _missing(cluster: Cluster, others: Sequence[Demand], demand: Demand) -> str:
-    """Why a demand does not fit beside others that do."""
-    helping = [g for g in cluster.workers if _holds(g.resources, demand.bundle)]
-    if not helping and not _holds(cluster.head.resources, demand.bundle):
-        return _no_node(cluster, demand)
-
-    def fit(count: int) -> bool:
-        return fits(cluster, [*others, replace(demand, count=count)])
-
-    count = _largest(CountRange(max=demand.count), fit)
+def _missing(
+    cluster: Cluster, others: Sequence[Demand], demand: Demand, count: int
+) -> str:
+    """Why only `count` of a demand fit beside others that do."""
+    helping = [g for g in cluster.groups if _holds(g.resources, demand.bundle)]
+    if not helping:
+        return (
+            f"no node has what a {demand.what} takes, {spell(demand.bundle)}: add it "
+            "to a group's resources, or ask for less"
+        )
     beside = f" beside {'; '.join(map(str, others))}" if others else ""
     names = " or ".join(group.name for group in helping)
     return (
         f"only {count} of {demand} fit{beside}: allow more nodes of {names} (now "
         f"{cluster.max_workers} in all), or lower what the job asks for"
-    )
-
-
-def _no_node(cluster: Cluster, demand: Demand) -> str:
-    def lacking(group: Group) -> Resources:
-        return {
-            name: amount
-            for name, amount in demand.bundle.items()
-            if group.resources.get(name, 0) < amount
-        }
-
-    nearest = min(cluster.groups, key=lambda group: len(lacking(group)))
-    return (
-        f"a {demand.what} takes {spell(demand.bundle)}, and no node has that: the "
-        f"nearest, of {nearest.name}, has {spell(nearest.resources)} and lacks "
-        f"{spell(lacking(nearest))}: add it to a group's resources or ask for less"
     )

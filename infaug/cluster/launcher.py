@@ -7,7 +7,6 @@ ports, runs code on the cluster: so nothing may be open to the world, not even t
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 PROVIDERS = ("aws", "gcp", "local")
@@ -18,30 +17,6 @@ MACHINE = {
     "aws": ("InstanceType", "LaunchTemplate"),
     "gcp": ("machineType", "sourceInstanceTemplate"),
 }
-# Fields of a node's `node_config`, which Ray hands to the cloud unseen: a typo there is
-# found minutes later, by the cloud, or never. The lists are the request fields of EC2
-# RunInstances and of Compute Engine's instances.insert, as documented in 2026, with
-# SubnetIds and sourceInstanceTemplate, which Ray reads itself.
-_AWS = """
-AdditionalInfo BlockDeviceMappings CapacityReservationSpecification ClientToken
-CpuOptions CreditSpecification DisableApiStop DisableApiTermination DryRun EbsOptimized
-ElasticGpuSpecification ElasticInferenceAccelerators EnablePrimaryIpv6 EnclaveOptions
-HibernationOptions IamInstanceProfile ImageId InstanceInitiatedShutdownBehavior
-InstanceMarketOptions InstanceType Ipv6AddressCount Ipv6Addresses KernelId KeyName
-LaunchTemplate LicenseSpecifications MaintenanceOptions MetadataOptions Monitoring
-NetworkInterfaces NetworkPerformanceOptions Operator Placement PrivateDnsNameOptions
-PrivateIpAddress RamdiskId SecurityGroupIds SecurityGroups SubnetId SubnetIds
-TagSpecifications UserData
-"""
-_GCP = """
-advancedMachineFeatures canIpForward confidentialInstanceConfig deletionProtection
-description disks displayDevice guestAccelerators hostname instanceEncryptionKey
-keyRevocationActionType labels localSsdEncryptionMode machineType metadata
-minCpuPlatform networkInterfaces networkPerformanceConfig params privateIpv6GoogleAccess
-reservationAffinity resourcePolicies scheduling serviceAccounts shieldedInstanceConfig
-shieldedInstanceIntegrityPolicy sourceInstanceTemplate sourceMachineImage tags
-"""
-KNOWN = {"aws": _AWS.split(), "gcp": _GCP.split()}
 
 
 def launcher_mistakes(file: Mapping[str, Any]) -> Iterator[str]:
@@ -101,10 +76,6 @@ def _cloud_mistakes(file: Mapping[str, Any], provider: str) -> Iterator[str]:
 
 
 def _node_mistakes(where: str, kind: Mapping[str, Any], provider: str) -> Iterator[str]:
-    for key in sorted(set(kind["node_config"]) - set(KNOWN[provider])):
-        near = get_close_matches(key, KNOWN[provider], n=1)
-        remedy = f"did you mean {near[0]}?" if near else "remove it"
-        yield f"{where}.node_config.{key}: no such field, {remedy}"
     if not set(MACHINE[provider]) & set(kind["node_config"]):
         yield f"{where}.node_config: needs {' or '.join(MACHINE[provider])}"
     if "CPU" not in (kind.get("resources") or {}):

@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from infaug.config.fields import require
+from infaug.config.fields import require, within
 
 Network = str
 NETWORKS = (
-    "auto", "allconv", "resnet56", "wrn28_10", "resnet18", "resnet50", "given",
-    "efficientnet_lite0",
+    "auto", "allconv", "resnet20", "resnet56", "wrn28_10", "resnet18", "resnet50",
+    "given", "efficientnet_lite0",
 )  # fmt: skip
 NETWORK_VARIABLE = "INFAUG_NETWORK"
 """Variable with the `py:` network that the command at hand names; workers inherit it.
@@ -24,10 +24,11 @@ class ClassifierConfig:
     """F and how it is trained."""
 
     network: Network = "auto"
-    """allconv, resnet56, wrn28_10, resnet18, resnet50, efficientnet_lite0, timm:NAME,
-    torchvision:NAME, or py:package.module:function, called with num_classes=Y. `auto`:
-    allconv up to 32 px grey, resnet56 up to 64 px, resnet18 above. `given`: the module
-    that infaug.fit is called with in Python."""
+    """allconv, resnet20, resnet56, wrn28_10, resnet18, resnet50, efficientnet_lite0,
+    timm:NAME, torchvision:NAME, or py:package.module:function, called with
+    num_classes=Y. `auto`: allconv up to 32 px grey, resnet56 (on a CPU resnet20) up to
+    64 px, resnet18 above. `given`: the module that infaug.fit is called with in
+    Python."""
     weights: str = "none"
     """Pretrained weights of timm's and torchvision's networks and efficientnet_lite0:
     a file (safetensors, or a pickle of tensors), or `default`, the network's own."""
@@ -36,9 +37,9 @@ class ClassifierConfig:
     `body`, all but the head. `auto`: early for pretrained weights on a CPU, else none.
     What the frozen layers make of a view is computed once; BatchNorm keeps its
     statistics, in all of the network."""
-    frozen_views: int = 8
+    frozen_views: int = 4
     """Where layers are frozen: draws of each random view of an image, among which F
-    picks anew in every step."""
+    picks anew in every step; up to four times as many of an image that is repeated."""
     batch_size: int = 64
     """Images per step, over all workers; every image is seen in `views` views."""
     batch_groups: int = 4
@@ -97,53 +98,25 @@ class ClassifierConfig:
     rounding."""
 
     def __post_init__(self):
+        within(
+            self, "classifier", frozen_views=">= 1", batch_groups=">= 1", views=">= 2",
+            mmel_lambda="> 0", learning_rate="> 0", layer_decay="(0, 1]",
+            betas="[0, 1)", warmup="[0, 1)", milestones="(0, 1)", microbatches=">= 1",
+            weight_decay=">= 0", label_smoothing="[0, 1)", ema="[0, 1)",
+        )  # fmt: skip
         known = self.network in NETWORKS or ELSEWHERE.fullmatch(self.network)
         rule = f"must be one of {', '.join(NETWORKS)}, timm:NAME, torchvision:NAME or "
         rule += "py:package.module:function"
         require(bool(known), "classifier.network", rule, self.network)
         own = self.network.startswith("py:")
         loads = ":" in self.network or self.network == "efficientnet_lite0"
-        require(
-            self.weights == "none" or (loads and not own), "classifier.weights",
-            f"needs a network of timm or torchvision, not {self.network}", self.weights,
-        )  # fmt: skip
-        freezes = self.freeze in ("early", "body")
-        require(
-            not freezes or self.weights != "none" or own, "classifier.freeze",
-            "needs classifier.weights: a frozen network learns no features",
-            self.freeze,
-        )  # fmt: skip
-        draws = self.frozen_views
-        require(draws >= 1, "classifier.frozen_views", "must be >= 1", draws)
+        fits = self.weights == "none" or (loads and not own)
+        rule = f"needs a network of timm or torchvision, not {self.network}"
+        require(fits, "classifier.weights", rule, self.weights)
+        learns = self.freeze in ("auto", "none") or self.weights != "none" or own
+        rule = "needs classifier.weights: a frozen network learns no features"
+        require(learns, "classifier.freeze", rule, self.freeze)
         size, groups = self.batch_size, self.batch_groups
-        require(groups >= 1, "classifier.batch_groups", "must be >= 1", groups)
-        require(
-            size >= groups and size % groups == 0,
-            "classifier.batch_size",
-            f"must be a multiple of batch_groups ({groups})",
-            size,
-        )
-        require(self.views >= 2, "classifier.views", "must be >= 2", self.views)
-        heat = self.mmel_lambda
-        require(heat > 0, "classifier.mmel_lambda", "must be > 0", heat)
-        rate = self.learning_rate
-        if rate is not None:
-            require(rate > 0, "classifier.learning_rate", "must be > 0", rate)
-        first = self.layer_decay
-        require(0 < first <= 1, "classifier.layer_decay", "must lie in (0, 1]", first)
-        holds = all(0 <= beta < 1 for beta in self.betas)
-        require(holds, "classifier.betas", "must lie in [0, 1)", self.betas)
-        warmup = self.warmup
-        require(0 <= warmup < 1, "classifier.warmup", "must lie in [0, 1)", warmup)
-        inside = all(0 < share < 1 for share in self.milestones)
-        require(
-            inside, "classifier.milestones", "must lie between 0 and 1", self.milestones
-        )
-        parts = self.microbatches
-        require(parts >= 1, "classifier.microbatches", "must be >= 1", parts)
-        decay = self.weight_decay
-        require(decay >= 0, "classifier.weight_decay", "must be >= 0", decay)
-        spread = self.label_smoothing
-        rule = "must lie in [0, 1)"
-        require(0 <= spread < 1, "classifier.label_smoothing", rule, spread)
-        require(0 <= self.ema < 1, "classifier.ema", rule, self.ema)
+        whole = size >= groups and size % groups == 0
+        rule = f"must be a multiple of batch_groups ({groups})"
+        require(whole, "classifier.batch_size", rule, size)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from infaug.config.fields import require
+from infaug.config.fields import require, within
 
 ExportFormat = Literal["safetensors", "torch_export", "onnx"]
 ExportSeed = int | Literal["best-on-selection"]
@@ -24,11 +24,9 @@ class ExportConfig:
     """Under which the artefact may be used, for the card; none: not stated."""
 
     def __post_init__(self):
+        number = isinstance(self.seed, int) and self.seed >= 0
         rule = "must be a number from 0 or best-on-selection"
-        holds = self.seed == "best-on-selection" or (
-            isinstance(self.seed, int) and self.seed >= 0
-        )
-        require(holds, "seed", rule, self.seed)
+        require(number or self.seed == "best-on-selection", "seed", rule, self.seed)
 
 
 Downloadable = Literal["mnist", "cifar10", "cifar100"]
@@ -48,13 +46,10 @@ class PrepareConfig:
     a fraction below 1. One in a thousand: large sets have a few, small ones none."""
 
     def __post_init__(self):
-        for name in ("shorter_side", "rows_per_shard"):
-            value = getattr(self, name)
-            require(value is None or value >= 1, name, "must be >= 1", value)
-        bad = self.max_bad_images
-        is_count = bad >= 0 and (bad < 1 or bad == int(bad))
-        rule = "must be a count or a fraction below 1"
-        require(is_count, "max_bad_images", rule, bad)
+        within(self, "", shorter_side=">= 1", rows_per_shard=">= 1")
+        bad, rule = self.max_bad_images, "must be a count or a fraction below 1"
+        holds = 0 <= bad < 1 or (bad >= 1 and bad == int(bad))
+        require(holds, "max_bad_images", rule, bad)
 
     def max_bad(self, num_images: int) -> int:
         """Unreadable images that are allowed among so many.
@@ -94,15 +89,7 @@ class SweepConfig:
     further apart."""
 
     def __post_init__(self):
-        require(self.trials >= 1, "sweep.trials", "must be >= 1", self.trials)
-        share = self.grace
-        require(0 < share <= 1, "sweep.grace", "must lie in (0, 1]", share)
-        factor = self.reduction
-        require(factor > 1, "sweep.reduction", "must be > 1", factor)
-        together = self.scheduler == "pbt" and self.searcher == "optuna"
-        require(
-            not together,
-            "sweep.searcher",
-            "must be random with pbt, which changes settings itself",
-            self.searcher,
-        )
+        within(self, "sweep", trials=">= 1", grace="(0, 1]", reduction="(1, inf)")
+        both = self.scheduler == "pbt" and self.searcher == "optuna"
+        rule = "must be random with pbt, which changes settings itself"
+        require(not both, "sweep.searcher", rule, self.searcher)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from infaug.config.fields import require
+from infaug.config.fields import require, within
 
 NuisanceKind = Literal["none", "rotation", "background", "dilation"]
 
@@ -29,13 +29,10 @@ class NuisanceConfig:
     """dilation: pixels by which strokes shrink at most."""
 
     def __post_init__(self):
-        degrees, grey = self.rotate_deg, self.background
-        inside = 0 <= degrees <= 180
-        require(inside, "data.nuisance.rotate_deg", "must lie in 0..180", degrees)
-        require(0 <= grey <= 1, "data.nuisance.background", "must lie in 0..1", grey)
-        for name in ("dilate_px", "erode_px"):
-            value = getattr(self, name)
-            require(value >= 0, f"data.nuisance.{name}", "must be >= 0", value)
+        within(
+            self, "data.nuisance", rotate_deg="[0, 180]", background="[0, 1]",
+            dilate_px=">= 0", erode_px=">= 0",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +51,7 @@ class TailConfig:
     """Images of the largest class over those of the smallest."""
 
     def __post_init__(self):
-        require(self.ratio >= 1, "data.tail.ratio", "must be >= 1", self.ratio)
+        within(self, "data.tail", ratio=">= 1")
 
 
 SplitName = Literal["train", "influence", "selection", "test"]
@@ -76,7 +73,7 @@ class ShiftConfig:
     """The splits whose images are shifted."""
 
     def __post_init__(self):
-        require(self.contrast >= 0, "shift.contrast", "must be >= 0", self.contrast)
+        within(self, "shift", contrast=">= 0")
 
     @property
     def is_identity(self) -> bool:
@@ -168,34 +165,14 @@ class DataConfig:
         )
 
     def __post_init__(self):
-        if self.labels is not None:
-            require(self.labels > 0, "data.labels", "must be > 0", self.labels)
-        require(self.target > 0, "data.target", "must be > 0", self.target)
-        given = self.target_source is not None or self.test_from == "target"
-        require(
-            given,
-            "data.test_from",
-            "needs data.target_source (--target PATH)",
-            "source",
-        )
-        require(self.test > 0, "data.test", "must be > 0", self.test)
-        share = self.influence_share
-        require(
-            0 < share < 1, "data.influence_share", "must lie between 0 and 1", share
-        )
-        bad = self.max_bad_images
-        require(bad >= 0, "data.max_bad_images", "must be >= 0", bad)
-        most = self.stream_above_gib
-        require(most >= 0, "data.stream_above_gib", "must be >= 0", most)
-        if self.pixel_bits is not None:
-            bits = self.pixel_bits
-            require(8 <= bits <= 32, "data.pixel_bits", "must lie in 8..32", bits)
-        crop = self.centre_crop
-        require(0 < crop <= 1, "data.centre_crop", "must lie in (0, 1]", crop)
-        require(
-            crop == 1 or self.image_size is not None,
-            "data.centre_crop", "needs data.image_size", crop,
+        within(
+            self, "data", labels="> 0", target="> 0", test="> 0",
+            influence_share="(0, 1)", max_bad_images=">= 0", stream_above_gib=">= 0",
+            pixel_bits="[8, 32]", centre_crop="(0, 1]", image_size=">= 8",
         )  # fmt: skip
-        if self.image_size is not None:
-            size = self.image_size
-            require(size >= 8, "data.image_size", "must be >= 8 pixels", size)
+        given = self.target_source is not None or self.test_from == "target"
+        rule = "needs data.target_source (--target PATH)"
+        require(given, "data.test_from", rule, "source")
+        crop = self.centre_crop
+        sized = crop == 1 or self.image_size is not None
+        require(sized, "data.centre_crop", "needs data.image_size", crop)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from infaug.config.fields import require
+from infaug.config.fields import within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,23 +32,11 @@ class EstimatorConfig:
     """Views weigh softmax(-influence / (|S| temperature)); None: equally."""
 
     def __post_init__(self):
-        rate, noise = self.learning_rate, self.tau_noise
-        require(rate > 0, "estimator.learning_rate", "must be > 0", rate)
-        require(noise >= 0, "estimator.tau_noise", "must be >= 0", noise)
-        share = self.probability
-        require(0 <= share <= 1, "estimator.probability", "must be in [0, 1]", share)
-        grown = self.warmup_rounds
-        require(grown >= 0, "estimator.warmup_rounds", "must be >= 0", grown)
-        many = self.candidates
-        require(many >= 1, "estimator.candidates", "must be >= 1", many)
-        heat = self.view_temperature
-        if heat is not None:
-            require(heat > 0, "estimator.view_temperature", "must be > 0", heat)
-        dropped = self.tau_dropout
-        rule = "must lie in [0, 1)"
-        require(0 <= dropped < 1, "estimator.tau_dropout", rule, dropped)
-        size = self.batch_size
-        require(size >= 1, "estimator.batch_size", "must be >= 1", size)
+        within(
+            self, "estimator", batch_size=">= 1", learning_rate="> 0",
+            tau_noise=">= 0", tau_dropout="[0, 1)", probability="[0, 1]",
+            warmup_rounds=">= 0", candidates=">= 1", view_temperature="> 0",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +55,10 @@ class BackoffConfig:
     """Times the strength is halved before the view is given up."""
 
     def __post_init__(self):
-        for name in ("least_accuracy", "most_saturation"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"backoff.{name}", "must be in [0, 1]", value)
-        patience, attempts = self.patience_rounds, self.attempts
-        require(patience >= 0, "backoff.patience_rounds", "must be >= 0", patience)
-        require(attempts >= 0, "backoff.attempts", "must be >= 0", attempts)
+        within(
+            self, "backoff", least_accuracy="[0, 1]", most_saturation="[0, 1]",
+            patience_rounds=">= 0", attempts=">= 0",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +76,4 @@ class BilevelConfig:
     fewer. A new minibatch for each step of E."""
 
     def __post_init__(self):
-        rate, size = self.rate, self.batch_size
-        require(0 < rate < float("inf"), "bilevel.rate", "must be > 0", rate)
-        require(size >= 1, "bilevel.batch_size", "must be >= 1", size)
+        within(self, "bilevel", rate="(0, inf)", batch_size=">= 1")

@@ -19,6 +19,33 @@ def require(holds: bool, name: str, rule: str, value: object) -> None:
         raise ValueError(f"{name} {rule}, got {value!r}")
 
 
+def within(config: Any, part: str, **ranges: str) -> None:
+    """Refuse settings outside of their ranges, such as `>= 1`, `> 0` or `[0, 1)`.
+
+    None is in any range; of a tuple, all values must be.
+    """
+    for name, text in ranges.items():
+        value = getattr(config, name)
+        values = value if isinstance(value, tuple) else (value,)
+        holds = all(_lies_in(each, text) for each in values if each is not None)
+        rule = f"must {'be' if text.startswith('>') else 'lie in'} {text}"
+        require(holds, f"{part}.{name}".lstrip("."), rule, value)
+
+
+def _lies_in(value: float, text: str) -> bool:
+    """Whether a value lies in a range.
+
+    >>> _lies_in(1, ">= 1"), _lies_in(0, "> 0"), _lies_in(1.0, "[0, 1)")
+    (True, False, False)
+    """
+    if text.startswith(">"):
+        sign, bound = text.split()
+        return value > float(bound) or (sign == ">=" and value == float(bound))
+    low, high = map(float, text[1:-1].split(","))
+    above = low < value or (text[0] == "[" and value == low)
+    return above and (value < high or (text[-1] == "]" and value == high))
+
+
 def to_dict(config: Any) -> dict[str, Any]:
     """A config as nested dictionaries that JSON can hold."""
     return dataclasses.asdict(config)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from infaug.config.fields import require
+from infaug.config.fields import within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +43,8 @@ class GitConfig:
     """Share of the images of small classes that are transformed."""
 
     def __post_init__(self):
-        least = {"style_size": 1, "width": 2, "critics": 1, "steps": 1, "batch_size": 2}
-        for name, value in (least | {"halvings": 0, "blocks": 1}).items():
-            has = getattr(self, name)
-            require(has >= value, f"git.{name}", f"must be >= {value}", has)
-        rate, portion = self.learning_rate, self.portion
-        require(rate > 0, "git.learning_rate", "must be > 0", rate)
-        require(0 <= portion <= 1, "git.portion", "must lie in 0..1", portion)
+        within(
+            self, "git", style_size=">= 1", width=">= 2", critics=">= 1", steps=">= 1",
+            batch_size=">= 2", halvings=">= 0", blocks=">= 1", learning_rate="> 0",
+            portion="[0, 1]",
+        )  # fmt: skip

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from infaug.config.fields import require
+from infaug.config.fields import require, within
 
 Solver = Literal["auto", "dense", "cg", "pcg", "refined", "lissa"]
 
@@ -44,24 +44,10 @@ class InfluenceConfig:
     training images are streamed."""
 
     def __post_init__(self):
-        require(
-            self.damping > 0,
-            "influence.damping",
-            "must be > 0: the softmax Hessian is singular",
-            self.damping,
-        )
-        require(0 < self.rtol < 1, "influence.rtol", "must be in (0, 1)", self.rtol)
-        most = self.max_products
-        require(most >= 1, "influence.max_products", "must be >= 1", most)
-        if self.shards is not None:
-            require(self.shards >= 1, "influence.shards", "must be >= 1", self.shards)
-        n = self.hessian_samples
-        require(n is None or n >= 1, "influence.hessian_samples", "must be >= 1", n)
-        every = self.probe_every
-        require(every >= 0, "influence.probe_every", "must be >= 0", every)
-        floor = self.norm_floor
-        require(floor > 0, "influence.norm_floor", "must be > 0", floor)
-        require(
-            0 <= self.memory < 1, "influence.memory", "must be in [0, 1)", self.memory
-        )
-        require(self.focus >= 0, "influence.focus", "must be >= 0", self.focus)
+        rule = "must be > 0: the softmax Hessian is singular"
+        require(self.damping > 0, "influence.damping", rule, self.damping)
+        within(
+            self, "influence", rtol="(0, 1)", max_products=">= 1", shards=">= 1",
+            hessian_samples=">= 1", probe_every=">= 0", norm_floor="> 0",
+            memory="[0, 1)", focus=">= 0",
+        )  # fmt: skip

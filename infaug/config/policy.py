@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from infaug.config.fields import require
+from infaug.config.fields import require, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +37,12 @@ class PolicyConfig:
     update would take more, its probabilities are flattened until it has that much."""
 
     def __post_init__(self):
-        require(
-            bool(self.operations),
-            "policy.operations",
-            "must name at least one operation",
-            self.operations,
-        )
-        for name in ("num_strengths", "num_draws", "batch_size"):
-            value = getattr(self, name)
-            require(value >= 1, f"policy.{name}", "must be >= 1", value)
-        for name in ("warmup_rounds", "shrinkage", "decay"):
-            value = getattr(self, name)
-            require(value >= 0, f"policy.{name}", "must be >= 0", value)
-        rate, share = self.learning_rate, self.min_entropy
-        require(rate > 0, "policy.learning_rate", "must be > 0", rate)
-        require(
-            rate * self.decay < 1, "policy.decay",
-            "must be < 1 / policy.learning_rate", self.decay,
+        named, rule = bool(self.operations), "must name at least one operation"
+        require(named, "policy.operations", rule, self.operations)
+        within(
+            self, "policy", num_strengths=">= 1", num_draws=">= 1", batch_size=">= 1",
+            warmup_rounds=">= 0", shrinkage=">= 0", decay=">= 0", learning_rate="> 0",
+            min_entropy="[0, 1)",
         )  # fmt: skip
-        require(0 <= share < 1, "policy.min_entropy", "must lie in [0, 1)", share)
+        slow, rule = self.learning_rate * self.decay, "must be < 1 / its learning_rate"
+        require(slow < 1, "policy.decay", rule, self.decay)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from infaug.config.fields import require
+from infaug.config.fields import require, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,23 +37,13 @@ class RoundsConfig:
     did to them and what came of it; 0: no ledger, none: all images."""
 
     def __post_init__(self):
-        for name in ("rounds", "classifier_steps", "estimator_steps"):
-            value = getattr(self, name)
-            require(value >= 1, f"rounds.{name}", "must be >= 1", value)
-        for name in ("log_every_steps", "checkpoint_every_steps"):
-            value = getattr(self, name)
-            require(value >= 1, f"rounds.{name}", "must be >= 1", value)
-        images = self.ledger_images
-        rule = "must be >= 0, or none for all"
-        require(images is None or images >= 0, "rounds.ledger_images", rule, images)
-        lag = self.refresh_lag
-        most = self.classifier_steps if self.refresh == "overlap" else lag
-        require(
-            1 <= lag <= most,
-            "rounds.refresh_lag",
-            f"must lie between 1 and rounds.classifier_steps ({most})",
-            lag,
-        )
+        most = self.classifier_steps if self.refresh == "overlap" else "inf"
+        within(
+            self, "rounds", rounds=">= 1", classifier_steps=">= 1",
+            estimator_steps=">= 1", log_every_steps=">= 1",
+            checkpoint_every_steps=">= 1", ledger_images=">= 0",
+            refresh_lag=f"[1, {most}]",
+        )  # fmt: skip
 
     @property
     def lag(self) -> int:
@@ -83,7 +73,7 @@ class TuningConfig:
     """Part of a training's steps that each candidate is trained for."""
 
     def __post_init__(self):
-        part, names = self.fraction, self.candidates
-        require(0 < part <= 1, "tuning.fraction", "must lie in (0, 1]", part)
-        distinct = len(set(names)) == len(names)
-        require(distinct, "tuning.candidates", "must differ from each other", names)
+        within(self, "tuning", fraction="(0, 1]")
+        distinct = len(set(self.candidates)) == len(self.candidates)
+        rule = "must differ from each other"
+        require(distinct, "tuning.candidates", rule, self.candidates)

@@ -6,7 +6,7 @@ from typing import Literal
 from infaug.config.classifier import ClassifierConfig
 from infaug.config.data import DataConfig
 from infaug.config.estimator import BackoffConfig, BilevelConfig, EstimatorConfig
-from infaug.config.fields import require
+from infaug.config.fields import require, within
 from infaug.config.influence import InfluenceConfig
 from infaug.config.policy import PolicyConfig
 from infaug.config.rounds import RoundsConfig, TuningConfig
@@ -51,26 +51,15 @@ class RunConfig:
     for small networks, which gain little from a second, else all cores."""
 
     def __post_init__(self):
-        require(self.minutes > 0, "minutes", "must be > 0", self.minutes)
-        require(self.threads >= 0, "threads", "must be >= 0", self.threads)
-        require(self.seeds >= 1, "seeds", "must be >= 1", self.seeds)
+        within(self, "", minutes="> 0", threads=">= 0", seeds=">= 1")
         groups = self.classifier.batch_groups
+        rule = f"must be a multiple of classifier.batch_groups ({groups})"
         for part in ("adversarial", "estimator"):
             size = getattr(self, part).batch_size
-            require(
-                size % groups == 0,
-                f"{part}.batch_size",
-                f"must be a multiple of classifier.batch_groups ({groups})",
-                size,
-            )
+            require(size % groups == 0, f"{part}.batch_size", rule, size)
         decay, damping = self.classifier.weight_decay, self.influence.damping
-        require(
-            damping >= decay,
-            "influence.damping",
-            f"must be >= classifier.weight_decay ({decay}), which the head is "
-            "trained with",
-            damping,
-        )
+        rule = f"must be >= classifier.weight_decay ({decay}), which the head has"
+        require(damping >= decay, "influence.damping", rule, damping)
 
 
 _FIT: dict[Mode, Literal["none", "wgan_gp", "ragan"]] = {

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from infaug.config.fields import require
+from infaug.config.fields import require, within
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +31,11 @@ class TransformConfig:
     """What lies outside the image."""
 
     def __post_init__(self):
-        require(self.tau_size >= 1, "transform.tau_size", "must be >= 1", self.tau_size)
-        for name in ("matrix", "offset", "filter", "bias"):
-            value = getattr(self, f"{name}_strength")
-            require(value >= 0, f"transform.{name}_strength", "must be >= 0", value)
-        bound = self.flow_bound
-        if bound is not None:
-            require(bound > 0, "transform.flow_bound", "must be > 0", bound)
+        within(
+            self, "transform", tau_size=">= 1", matrix_strength=">= 0",
+            offset_strength=">= 0", filter_strength=">= 0", bias_strength=">= 0",
+            flow_bound="> 0",
+        )  # fmt: skip
 
 
 Fit = Literal["none", "wgan_gp", "ragan"]
@@ -63,18 +61,11 @@ class AffineRanges:
     """Shear is uniform in +- this, degrees."""
 
     def __post_init__(self):
-        low, high = self.scale
-        require(
-            0 < low <= high, "adversarial.affine.scale", "must be 0 < low <= high",
-            self.scale,
-        )  # fmt: skip
-        for name in ("degrees", "translate"):
-            value = getattr(self, name)
-            require(value >= 0, f"adversarial.affine.{name}", "must be >= 0", value)
-        shear = self.shear_deg
-        require(
-            0 <= shear < 90, "adversarial.affine.shear_deg", "must lie in [0, 90)",
-            shear,
+        ordered, rule = 0 < self.scale[0] <= self.scale[1], "must be 0 < low <= high"
+        require(ordered, "adversarial.affine.scale", rule, self.scale)
+        within(
+            self, "adversarial.affine", degrees=">= 0", translate=">= 0",
+            shear_deg="[0, 90)",
         )  # fmt: skip
 
 
@@ -119,21 +110,10 @@ class AdversarialConfig:
     """The flows that are real."""
 
     def __post_init__(self):
-        for name in ("steps", "batch_size", "critic_steps"):
-            value = getattr(self, name)
-            require(value >= 1, f"adversarial.{name}", "must be >= 1", value)
-        for name in (
-            "start_share", "critic_learning_rate", "generator_learning_rate",
-            "mse_floor",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            require(value > 0, f"adversarial.{name}", "must be > 0", value)
-        for name in (
-            "gradient_penalty", "image_weight", "flow_inverse_mse", "image_inverse_mse",
-        ):  # fmt: skip
-            value = getattr(self, name)
-            require(value >= 0, f"adversarial.{name}", "must be >= 0", value)
-        require(0 <= self.average < 1, "adversarial.average", "must lie in [0, 1)",
-                self.average)  # fmt: skip
-        holds = all(0 <= beta < 1 for beta in self.betas)
-        require(holds, "adversarial.betas", "must lie in [0, 1)", self.betas)
+        within(
+            self, "adversarial", steps=">= 1", batch_size=">= 1", critic_steps=">= 1",
+            start_share="> 0", critic_learning_rate="> 0",
+            generator_learning_rate="> 0", mse_floor="> 0", gradient_penalty=">= 0",
+            image_weight=">= 0", flow_inverse_mse=">= 0", image_inverse_mse=">= 0",
+            average="[0, 1)", betas="[0, 1)",
+        )  # fmt: skip

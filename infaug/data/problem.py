@@ -73,6 +73,14 @@ class Splits:
         both = self.influence + self.selection
         return replace(self, influence=both, at=at, selection_is_trained=True)
 
+    @property
+    def with_influence_selecting(self) -> "Splits":
+        """The same, the influence images among those that choose.
+
+        For trainings that neither train on them nor are driven by them.
+        """
+        return replace(self, selection=self.influence + self.selection)
+
     def trained_on(
         self, is_pooled: bool
     ) -> tuple[Int64[Tensor, "N"], Bool[Tensor, "N"]]:

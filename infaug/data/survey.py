@@ -65,11 +65,14 @@ class Survey:
                 self.modes[mode] += 1
 
 
-def resolve_images(config: DataConfig) -> tuple[DataConfig, list[str]]:
+def resolve_images(
+    config: DataConfig, max_size: int = SIZES[-1]
+) -> tuple[DataConfig, list[str]]:
     """The size and mode that images get, where they differ and nobody has said.
 
-    Images that are alike stay as they are. Else the size is the largest usual one up to
-    the median shorter side, at most 224, and the mode grey if all of them are.
+    Images that are alike stay as they are, if they are no larger than `max_size`. Else
+    the size is the largest usual one up to that and to the median shorter side, and the
+    mode grey if all of them are.
 
     Returns:
         The config with what was chosen, and a line for the user about each choice.
@@ -91,17 +94,25 @@ def resolve_images(config: DataConfig) -> tuple[DataConfig, list[str]]:
         named = ", ".join(f"{n} {name}" for name, n in found.modes.most_common(4))
         lines.append(f"mode       {mode}: images are {named} (--color-mode decides)")
     sizes = found.sizes
-    if not config.image_size and (len(sizes) > 1 or _must_stream(config, found)):
-        side = int(median(min(size) for size in sizes.elements()))
-        size = usual_size(side)
+    side = int(median(min(size) for size in sizes.elements())) if sizes else 0
+    is_open = len(sizes) > 1 or side > max_size or _must_stream(config, found)
+    if not config.image_size and is_open:
+        size = usual_size(min(side, max_size))
         config = replace(config, image_size=size)
         (a, b), (c, d) = min(sizes), max(sizes)
         lines.append(
             f"size       {size}x{size}: images are {a}x{b} to "
             f"{c}x{d} pixels, the shorter side {side} in the middle; each one's centre "
-            "square is scaled (--data.image-size decides)"
+            f"square is scaled{_why(side, max_size)} (--data.image-size decides)"
         )
     return config, lines
+
+
+def _why(side: int, max_size: int) -> str:
+    """What to say where the hardware asks for less than there is."""
+    if side <= max_size or max_size == SIZES[-1]:
+        return ""
+    return f", at most {max_size} px on a CPU"
 
 
 def usual_size(side: int) -> int:

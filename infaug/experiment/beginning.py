@@ -5,26 +5,39 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from infaug.config import DataConfig, RunConfig
+from infaug.config import ClassifierConfig, DataConfig, RunConfig
 from infaug.data.images import Source
 from infaug.data.inspection import inspect, notes_of, twins_in
-from infaug.data.survey import resolve_images
+from infaug.data.survey import SIZES, resolve_images
+from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 
+MAX_ON_CPU = 64  # pixels of a side, with a network that infaug chooses
+MAX_PRETRAINED_ON_CPU = 128
 
-def resolve_data(config: DataConfig) -> tuple[DataConfig, list[str]]:
+
+def resolve_data(config: RunConfig) -> tuple[DataConfig, list[str]]:
     """The data settings with what a new run decides, and lines about what was chosen.
 
     Raises:
         ValueError: for a source that is missing or of no known layout.
     """
-    config, notes = resolve_images(config)
-    if config.drop_duplicates is None:
-        config = replace(config, drop_duplicates=True)
-    return config, notes
+    data, notes = resolve_images(config.data, _max_size(config.classifier))
+    if data.drop_duplicates is None:
+        data = replace(data, drop_duplicates=True)
+    return data, notes
 
 
-def begin_data(config: DataConfig, folder: RunFolder) -> tuple[DataConfig, list[str]]:
+def _max_size(config: ClassifierConfig) -> int:
+    """Pixels of a side that the hardware trains on in reasonable time."""
+    if pick_device().type != "cpu":
+        return SIZES[-1]
+    if config.weights != "none":
+        return MAX_PRETRAINED_ON_CPU
+    return MAX_ON_CPU if config.network == "auto" else SIZES[-1]
+
+
+def begin_data(config: RunConfig, folder: RunFolder) -> tuple[DataConfig, list[str]]:
     """The data settings that the run in `folder` began with, or those it begins with.
 
     Raises:
@@ -34,7 +47,7 @@ def begin_data(config: DataConfig, folder: RunFolder) -> tuple[DataConfig, list[
         return resolve_data(config)
     began = folder.config().data
     return replace(
-        config,
+        config.data,
         image_size=began.image_size,
         mode=began.mode,
         pixel_bits=began.pixel_bits,

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from statistics import median
@@ -21,6 +22,7 @@ from infaug.data.dataset import Labelled
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source
 from infaug.experiment.methods import ANSWERS, methods_of
+from infaug.experiment.plan import with_fewer_folds
 from infaug.experiment.trainings import plan_trainings
 from infaug.training.alternation import assess, classify, estimate
 from infaug.training.methods import METHODS
@@ -30,14 +32,13 @@ from infaug.training.views import base_of
 from infaug.world import World
 
 FULL_UNDER_S = 30 * 60
-WORTH_A_RUN = tuple(name for group in ANSWERS[:3] for name in group)
 MIN_STEPS = 300  # of F, in all: fewer teach it too little
-MIN_FINE_TUNING_STEPS = 80  # of a network that begins with pretrained weights
+MIN_FINE_TUNING_STEPS = 200  # of a network that begins with pretrained weights
 FROZEN_IMAGES = 8  # whose activations are computed to time a step on them
+FALLBACKS = ((3, 5), (3, 3), (2, 3), (1, 3), (1, 2))  # groups of ANSWERS, folds
 TIMED_STEPS = 5
-PATIENCE_S = 10.0  # for the steps of a kind: slow ones are told by two of them
-TIMED_IMAGES = 500
-TIMED_PIXELS = 32 * 224 * 224  # of a step: a plan must fit where the run would not
+MAX_TIMED_S = 1.0  # for the steps of a kind: of slow ones two are timed
+TIMED_PIXELS = 2**18  # of a step, and of forward passes: the others take as long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,58 +92,77 @@ def choose_controls(
 
 
 def choose_methods(
-    config: RunConfig, source: Source, device: torch.device, jobs: int
+    config: RunConfig,
+    splits: Splits,
+    pace: Pace,
+    jobs: int,
+    *,
+    fewer_folds: bool = False,
 ) -> tuple[RunConfig, str]:
     """The config with as many methods as its minutes allow, and what was decided.
 
-    Where not even `WORTH_A_RUN` fits, steps become fewer before methods do.
+    Where not even the first groups of `ANSWERS` fit, steps become fewer before methods
+    do, and with `fewer_folds` folds as well.
     """
-    splits = divide(source, config.data)
-    pace, budget = measure(config, splits, device), 60 * config.minutes
+    budget = 60 * config.minutes
 
-    def seconds(names: Sequence[str], rounds: RoundsConfig) -> float:
+    def seconds(names: Sequence[str], config: RunConfig) -> float:
         # The chosen method is trained once more, on all images.
-        seeds = config.seeds + 1
-        requested = replace(config, methods=tuple(names), seeds=seeds, rounds=rounds)
+        requested = replace(config, methods=tuple(names), seeds=config.seeds + 1)
         return estimated_seconds(requested, splits, pace) / jobs
 
     is_pretrained = config.classifier.weights != "none"
     fewest = MIN_FINE_TUNING_STEPS if is_pretrained else MIN_STEPS
-    rounds = _rounds_for(
-        config.rounds, lambda some: seconds(WORTH_A_RUN, some), budget, fewest
-    )
+    smaller = config
+    for num_groups, folds in FALLBACKS:
+        worth = [name for group in ANSWERS[:num_groups] for name in group]
+        folded = with_fewer_folds(config, folds if fewer_folds else None)
+        at = partial(_with_steps, folded)
+        steps = _steps_for(
+            config.rounds, lambda n, at=at, w=worth: seconds(w, at(n)), budget, fewest
+        )
+        smaller = at(steps)
+        if seconds(worth, smaller) <= budget:
+            break
     chosen, left = list(ANSWERS[0]), []
     for group in ANSWERS[1:]:
-        fits = seconds([*chosen, *group], rounds) <= budget
+        fits = seconds([*chosen, *group], smaller) <= budget
         (chosen if fits else left).extend(group)
-    note = f"; no time for {', '.join(left)}" if left else ""
-    if rounds != config.rounds:
-        most = config.rounds.classifier_steps
-        note += f"; {rounds.classifier_steps} steps a round in place of {most}"
-    takes = said(seconds(chosen, rounds))
-    return replace(config, methods=tuple(chosen), rounds=rounds), (
-        f"estimate from a few timed steps: {takes} for {', '.join(chosen)}{note} "
-        "(--minutes and --methods decide)"
+    notes = [f"no time for {', '.join(left)}"] if left else []
+    steps, most = smaller.rounds.classifier_steps, config.rounds.classifier_steps
+    if steps != most:
+        notes.append(f"{steps} steps a round in place of {most}")
+    if smaller.data.folds != config.data.folds:
+        notes.append(f"{smaller.data.folds} folds in place of {config.data.folds}")
+    takes = seconds(chosen, smaller)
+    if takes > budget:
+        notes.append(f"longer than --minutes {config.minutes:g}: less teaches nothing")
+    return replace(smaller, methods=tuple(chosen)), (
+        f"estimate from a few timed steps: {said(takes)} for "
+        f"{'; '.join([', '.join(chosen), *notes])} (--minutes and --methods decide)"
     )
 
 
-def _rounds_for(
+def _with_steps(config: RunConfig, classifier_steps: int) -> RunConfig:
+    rounds = replace(config.rounds, classifier_steps=classifier_steps)
+    return replace(config, rounds=rounds)
+
+
+def _steps_for(
     rounds: RoundsConfig,
-    seconds: Callable[[RoundsConfig], float],
+    seconds: Callable[[int], float],
     budget: float,
     fewest: int = MIN_STEPS,
-) -> RoundsConfig:
-    """The rounds, with fewer steps of F until they fit, but the `fewest` in all.
+) -> int:
+    """Steps of F in a round: halved until they fit, but the `fewest` in all.
 
-    >>> short = _rounds_for(RoundsConfig(rounds=10, classifier_steps=100),
-    ...     lambda some: float(some.classifier_steps), budget=60)
-    >>> short.classifier_steps
+    >>> _steps_for(RoundsConfig(rounds=10, classifier_steps=100), float, budget=60)
     50
     """
-    least = math.ceil(fewest / rounds.rounds)
-    while seconds(rounds) > budget and rounds.classifier_steps // 2 >= least:
-        rounds = replace(rounds, classifier_steps=rounds.classifier_steps // 2)
-    return rounds
+    steps, min_steps = rounds.classifier_steps, math.ceil(fewest / rounds.rounds)
+    while seconds(steps) > budget and steps // 2 >= min_steps:
+        steps //= 2
+    return steps
 
 
 def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
@@ -168,7 +188,8 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
     learned_step = _seconds_a_step(classify(training, 0, range(TIMED_STEPS), selection))
     training.s_val = torch.ones_like(training.s_val)  # Any S but zero takes as long.
     estimator_step = _seconds_a_step(estimate(training, 0, range(TIMED_STEPS)))
-    some = splits.train.select(torch.arange(len(splits.train))[:TIMED_IMAGES])
+    num = min(len(splits.train), max(TIMED_PIXELS // (height * width), 1))
+    some = splits.train.select(torch.arange(num))
     began = time.perf_counter()
     assess(training, some.to(device))
     image = (time.perf_counter() - began) / len(some)
@@ -237,7 +258,7 @@ def _seconds_a_step(steps: Iterator[Any]) -> float:
     began, ends = time.perf_counter(), []
     for _ in islice(steps, TIMED_STEPS - 1):
         ends.append(time.perf_counter())
-        if len(ends) > 1 and ends[-1] - began > PATIENCE_S:
+        if len(ends) > 1 and ends[-1] - began > MAX_TIMED_S:
             break
     return median(later - earlier for earlier, later in pairwise(ends))
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
@@ -14,6 +15,7 @@ from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import Source, load
 from infaug.experiment.beginning import resolve_data
 from infaug.experiment.controls import (
+    Pace,
     Sizes,
     choose_controls,
     choose_methods,
@@ -34,7 +36,11 @@ CALIBRATED_ON = 2  # target images of each class, where all would have to be dec
 
 
 def outlook(
-    config: RunConfig, source: Source, device: torch.device, workers: int
+    config: RunConfig,
+    source: Source,
+    device: torch.device,
+    workers: int,
+    pace: Pace | None = None,
 ) -> list[str]:
     """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
@@ -46,6 +52,7 @@ def outlook(
         source: its images.
         device: where a worker trains.
         workers: processes that will train together; 0 or 1: one.
+        pace: of such a worker, if it was measured before.
     """
     workers, load = max(workers, 1), os.getloadavg()[0]
     train, test = source.train, source.test
@@ -66,7 +73,7 @@ def outlook(
     held = sizes.influence + sizes.selection + sizes.test
     gib = held * torch.Size(train.image_shape).numel() / 2**30
     kept = "streamed" if isinstance(train, OnDisk) else "in memory"
-    pace = measure(
+    pace = pace or measure(
         _of_one_worker(config, workers), _calibration_splits(config, source), device
     )
     seconds = sum(
@@ -137,7 +144,7 @@ def _calibration_splits(config: RunConfig, source: Source) -> Splits:
     return divide(source, data)
 
 
-def foresee(config: RunConfig, workers: int) -> list[str]:
+def foresee(config: RunConfig, workers: int) -> Iterator[str]:
     """What the images are like, and the outlook of a config that is not resolved yet.
 
     Unreadable images end a run, not a plan: it lists them.
@@ -145,18 +152,26 @@ def foresee(config: RunConfig, workers: int) -> list[str]:
     Raises:
         ValueError: for images or settings that cannot work.
     """
-    data, lines = resolve_data(config.data)
+    data, lines = resolve_data(config)
+    yield from lines
     config = replace(config, data=data)
     reading = replace(data, max_bad_images=sys.maxsize)
     source, device = load(reading), pick_device()
+    is_free = config.data.folds is None
     config = with_folds(config, source)
-    lines += inspect(source, config.data)
+    yield from inspect(source, config.data)
     resolved = resolve_config(config, source.train.image_shape, device)
-    if resolved.controls == "auto" and not resolved.methods and resolved.data.folds:
+    is_open, pace = resolved.controls == "auto" and not resolved.methods, None
+    if is_open and resolved.data.folds:
         jobs = max(workers, usable_cores() // resolved.threads, 1)
-        resolved, why = choose_methods(resolved, source, device, jobs)
-        lines.append(why)
-    elif resolved.controls == "auto" and not resolved.methods:
+        splits = divide(source, resolved.data)
+        found = measure(resolved, splits, device)
+        resolved, why = choose_methods(
+            resolved, splits, found, jobs, fewer_folds=is_free
+        )
+        yield why
+        pace = found if workers <= 1 else None
+    elif is_open:
         chosen, _ = choose_controls(resolved, source, device, max(workers, 1))
         resolved = replace(resolved, controls=chosen)
-    return [*lines, *outlook(resolved, source, device, workers)]
+    yield from outlook(resolved, source, device, workers, pace)

@@ -21,7 +21,8 @@ OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small traini
 NUM_FOLDS = 5
 FINE_TUNING_WARMUP = 0.25  # share of all steps
 FINE_TUNING_DECAY = 0.1
-FINE_TUNING = "resized_crop_flip:0.5"  # a network that begins pretrained needs less
+FINE_TUNING = "resized_crop_flip:0.5+jitter:0.3"  # of a pretrained network
+FINE_TUNING_RATES = {"none": 3e-4, "early": 3e-3, "body": 1e-3}  # of adam, by freeze
 
 
 def with_folds(config: RunConfig, source: Source) -> RunConfig:
@@ -48,6 +49,15 @@ def with_folds(config: RunConfig, source: Source) -> RunConfig:
         )
     seeds = math.ceil(config.seeds / folds) * folds if folds else config.seeds
     return replace(config, data=replace(data, folds=folds), seeds=seeds)
+
+
+def with_fewer_folds(config: RunConfig, num: int | None) -> RunConfig:
+    """As many passes over at most `num` folds."""
+    before = config.data.folds
+    assert before is not None, "resolved by with_folds"
+    num = min(num or before, before)
+    data = replace(config.data, folds=num)
+    return replace(config, data=data, seeds=config.seeds // before * num)
 
 
 def resolve_config(
@@ -101,7 +111,10 @@ def _resolve_classifier(
     *,
     of_paper: bool,
 ) -> ClassifierConfig:
-    network = _network(channels, size) if config.network == "auto" else config.network
+    network = config.network
+    if network == "auto":
+        is_small = device.type == "cpu" and not of_paper
+        network = _network(channels, size, is_small=is_small)
     optimizer = config.optimizer
     if optimizer == "auto":
         is_own = network in ("allconv", "given") or is_backbone(network)
@@ -114,7 +127,7 @@ def _resolve_classifier(
     rate = config.learning_rate
     if rate is None:
         adam = 1e-3 if network == "given" or is_backbone(network) else 2e-3
-        adam = 3e-4 if config.weights != "none" and freeze == "none" else adam
+        adam = FINE_TUNING_RATES[freeze] if config.weights != "none" else adam
         adam = 1e-2 if of_paper and network == "allconv" else adam
         rate = adam if optimizer == "adam" else 0.1
     warmup, layer_decay = config.warmup, config.layer_decay
@@ -138,10 +151,12 @@ def _threads(network: str) -> int:
     return 1 if network == "allconv" else usable_cores()
 
 
-def _network(channels: int, size: int) -> Network:
+def _network(channels: int, size: int, *, is_small: bool) -> Network:
     if channels == 1 and size <= 32:
         return "allconv"
-    return "resnet56" if size <= 64 else "resnet18"
+    if size > 64:
+        return "resnet18"
+    return "resnet20" if is_small else "resnet56"
 
 
 def _base(channels: int, size: int, *, of_paper: bool) -> str:

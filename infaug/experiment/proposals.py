@@ -24,10 +24,14 @@ def propose(
     size = f" --data.image-size {data.image_size}" if data.image_size else ""
     mode = "" if data.mode == "auto" else f" --color-mode {data.mode}"
     labels = "" if data.labels is None else f" --labels {data.labels:g}"
+    what = f"--controls {config.controls}"
+    if config.methods:
+        what = f"--methods {' '.join(config.methods)}"
+    folds = "" if data.folds is None else f" --data.folds {data.folds}"
     lines = [
         f"settings   --network {settings.network} --classifier.batch-size "
-        f"{settings.batch_size}{size}{mode}{labels} --controls {config.controls} "
-        f"--seeds {config.seeds}"
+        f"{settings.batch_size}{size}{mode}{labels}{folds} --rounds.classifier-steps "
+        f"{config.rounds.classifier_steps} {what} --seeds {config.seeds}"
     ]
     if seconds > LONG_S:
         smaller = (data.image_size or 0) > SMALL and device.type == "cpu"

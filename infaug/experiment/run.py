@@ -13,9 +13,10 @@ from rich.console import Console
 
 from infaug.config import Controls, RunConfig
 from infaug.data.on_disk import OnDisk
+from infaug.data.problem import divide
 from infaug.data.source import Source, load
 from infaug.experiment.beginning import begin_data, report_data
-from infaug.experiment.controls import choose_controls, choose_methods
+from infaug.experiment.controls import choose_controls, choose_methods, measure
 from infaug.experiment.execute import (
     final_plan,
     num_jobs,
@@ -26,7 +27,7 @@ from infaug.experiment.execute import (
 )
 from infaug.experiment.methods import methods_of
 from infaug.experiment.outlook import outlook
-from infaug.experiment.plan import resolve_config, with_folds
+from infaug.experiment.plan import resolve_config, with_fewer_folds, with_folds
 from infaug.experiment.summary import chosen_method, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
@@ -80,10 +81,11 @@ def run(
         return finished
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked()))
-        begin = partial(begin_data, config.data, folder)
+        begin = partial(begin_data, config, folder)
         data, notes = world.first(begin)
         config = replace(config, data=data)
         source = load(data, services.loader)
+        is_free = config.data.folds is None
         config = with_folds(config, source)
         world.first(lambda: folder.match_data(source.identity))
         report = partial(report_data, source, config, folder, notes, shown=shown)
@@ -98,7 +100,7 @@ def run(
         if config.data.folds and config.controls == "auto" and not config.methods:
             pick = partial(
                 _pick_methods, resolved, source, folder, device, world, services, jobs,
-                shown=shown,
+                fewer_folds=is_free, shown=shown,
             )  # fmt: skip
             resolved = world.first(pick)
         elif config.controls == "auto" and not config.methods:
@@ -182,15 +184,21 @@ def _pick_methods(
     services: Services,
     jobs: int,
     *,
+    fewer_folds: bool,
     shown: bool,
 ) -> RunConfig:
-    """The methods and steps this began with, or those that it has time for."""
+    """The methods, steps and folds this began with, or those that it has time for."""
     if folder.is_resolved:
         began = folder.config()
+        config = with_fewer_folds(config, began.data.folds)
         return replace(config, methods=began.methods, rounds=began.rounds)
     at_once = num_jobs(jobs, config, sys.maxsize, folder, source, services, device)
     with threads_of(config, world):
-        config, why = choose_methods(config, source, device, max(at_once, world.size))
+        splits = divide(source, config.data)
+        config, why = choose_methods(
+            config, splits, measure(config, splits, device),
+            max(at_once, world.size), fewer_folds=fewer_folds,
+        )  # fmt: skip
     if shown:
         Console(stderr=True).print(why, highlight=False, soft_wrap=True)
     return config

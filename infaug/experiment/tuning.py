@@ -18,23 +18,22 @@ TRIAL = "tuning-"
 def candidates_for(base: str) -> tuple[str, ...]:
     """What `base_tuned` chooses from, where the config names nothing.
 
-    For `affine`: rotation up to 20, 40 or 60 degrees, the other ranges as they are or
-    half as wide again, and the middle one followed by RandAugment or TrivialAugment.
-    For others: the base alone, and followed by rotations and by both policies.
+    For `affine`: rotation up to 20, 40 or 60 degrees, and the middle one followed by
+    RandAugment, TrivialAugment, changes of light, blur or inversion. For others: the
+    base alone, and followed by rotations and by the same.
     """
+    others = ["randaugment:9", "trivial", "jitter:0.5", "blur:1.5", "invert:0.5"]
     if base == "affine":
-        grid = [f"affine:{d}x{s}" for d in (20, 40, 60) for s in (1, 1.5)]
-        return (*grid, "affine:40+randaugment:9", "affine:40+trivial")
-    affine = [f"affine:{degrees}" for degrees in (20, 40, 60)]
-    policies = [f"randaugment:{m}" for m in (5, 9, 14)] + ["trivial"]
-    parts = affine + policies
+        grid = [f"affine:{degrees}x1" for degrees in (20, 40, 60)]
+        return (*grid, *(joined("affine:40", part) for part in others))
+    parts = ["affine:20", "affine:40", *others]
     return (base, *(parts if base == "none" else [joined(base, p) for p in parts]))
 
 
 def trial_method(candidate: str) -> Method:
     """The method under which a candidate is tried: `base`, with a name of its own."""
     name = TRIAL + candidate.replace(":", "").replace("+", "-")
-    return Method(name=name, views=("base", "base"))
+    return Method(name=name, views=("base", "base"), is_trial=True)
 
 
 def trial_config(config: RunConfig, candidate: str) -> RunConfig:

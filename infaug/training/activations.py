@@ -1,12 +1,13 @@
 """What the frozen layers of F make of a few draws of each view, computed once.
 
-RUN/activations/KEY/DIGEST.npy   of one image: its draws, float16
+RUN/activations/KEY/DIGEST-NUM.npy   of one image: its NUM draws, float16
 
 The draws of an image follow from its pixels alone, so all methods, folds and seeds of
 an experiment share them. Trainings that run at the same time share the work.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -25,6 +26,7 @@ from infaug.types import Augment, Views
 
 FOLDER = "activations"
 MAX_BYTES = 2**31  # of all draws in memory; more, and views are made step by step
+MAX_TIMES = 4  # as many draws, of an image that comes several times among those trained
 
 
 class Activations:
@@ -35,7 +37,8 @@ class Activations:
         augments: what each of the K views goes through, by a name that says all of it;
             equal names share their draws.
         images: of all that will be asked for.
-        num_draws: of each view of an image; a view without randomness needs one.
+        num_draws: of each view of an image, and up to `MAX_TIMES` as many of one that
+            is repeated among them: few target images are seen often.
         folder: where activations are kept.
         precision: that F computes in.
     """
@@ -51,14 +54,21 @@ class Activations:
         precision: str,
     ):
         self.classifier, self.num_draws = classifier, num_draws
+        self.classifier = classifier
         self.folder, self.precision = folder, precision
         self.names = [name for name, _ in augments]
         self.rows: dict[str, int] = {}
-        unique = []
+        unique, times = [], Counter[str]()
         for labelled in images:
-            for image in labelled.images:
-                if self.rows.setdefault(digest_of(image), len(unique)) == len(unique):
+            digests = [digest_of(image) for image in labelled.images]
+            times |= Counter(digests)
+            for digest, image in zip(digests, labelled.images, strict=True):
+                if self.rows.setdefault(digest, len(unique)) == len(unique):
                     unique.append(image)
+        self.counts = torch.tensor(
+            [num_draws * min(times[digest], MAX_TIMES) for digest in self.rows]
+        )
+        self.starts = self.counts.cumsum(0) - self.counts
         self.known = {n: self._all(n, augment, unique) for n, augment in augments}
         self.found: dict[int, Tensor] = {}
 
@@ -72,10 +82,9 @@ class Activations:
         rows = self.found[id(batches)][positions.cpu()]
         views = []
         for k, name in enumerate(self.names):
-            known = self.known[name]
             unit = draws.fork("view", k).uniform(0, 1).cpu()
-            picked = (unit * known.shape[1]).long()
-            views.append(to_device(known[rows, picked], device).float())
+            picked = self.starts[rows] + (unit * self.counts[rows]).long()
+            views.append(to_device(self.known[name][picked], device).float())
         y = F.one_hot(images.labels[positions], images.num_classes).float()
         shape = (len(y), len(views))
         return Views(
@@ -86,22 +95,24 @@ class Activations:
 
     @torch.no_grad()
     def _all(self, name: str, augment: Augment, images: list[Tensor]) -> Tensor:
-        """The activations of all draws of a view, [N, draws, ...]."""
+        """The activations of all draws of a view, image after image."""
         folder = self.folder / blake2b(name.encode(), digest_size=8).hexdigest()
         folder.mkdir(parents=True, exist_ok=True)
+        files = [
+            folder / f"{digest}-{count}.npy"
+            for digest, count in zip(self.rows, self.counts.tolist(), strict=True)
+        ]
         # In an order of its own, so that processes that begin together share the work.
         order = generator("order", os.getpid())
-        digests = list(self.rows)
         for k in torch.randperm(len(images), generator=order).tolist():
-            file = folder / f"{digests[k]}.npy"
-            if not file.exists():
-                _save(file, self._draws_of(images[k], digests[k], augment))
-        loaded = [np.load(folder / f"{digest}.npy") for digest in digests]
-        return torch.from_numpy(np.stack(loaded))
+            if not files[k].exists():
+                count = int(self.counts[k])
+                _save(files[k], self._draws_of(images[k], count, augment))
+        return torch.from_numpy(np.concatenate([np.load(file) for file in files]))
 
-    def _draws_of(self, image: Tensor, digest: str, augment: Augment) -> Tensor:
-        x = to_float(image[None]).expand(self.num_draws, *image.shape)
-        draws = Draws.of_size(self.num_draws, "draws", digest, device=x.device)
+    def _draws_of(self, image: Tensor, count: int, augment: Augment) -> Tensor:
+        x = to_float(image[None]).expand(count, *image.shape)
+        draws = Draws.of_size(count, "draws", digest_of(image), device=x.device)
         x = augment(x, draws)  # in float32: operations mix no precisions
         with autocast(x.device, self.precision):
             return self.classifier.first(x)

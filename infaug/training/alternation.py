@@ -260,6 +260,7 @@ def teach_policy(training: Training, round_: int, left: range) -> Iterator[Metri
         range(first + left.start, first + left.stop),
         world=training.world,
     ):
+        training.count_policy()
         yield metrics
 
 

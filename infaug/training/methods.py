@@ -42,6 +42,7 @@ class Method:
         is_late: whether target images join for the last quarter, as half of each batch,
             when E and G stand still.
         stretches: whether F sees each image stretched over the whole range of values.
+        is_trial: whether it tries a candidate for the base of tuned methods.
         policy: of a policy's view: uniform, updated after every refresh (online), or as
             the paired `policy_online` training left it (learned).
     """
@@ -61,6 +62,7 @@ class Method:
     policy: PolicyFrom | None = None
     is_late: bool = False
     stretches: bool = False
+    is_trial: bool = False
 
     def views_of(self, num: int) -> tuple[View, ...]:
         """`num` views, the method's in turn; the original comes first for `mmel_soft`.
@@ -87,8 +89,11 @@ class Method:
         """The images as this method uses them.
 
         Where folds are judged, a pooled method that chooses nothing by the selection
-        images trains on these as well.
+        images trains on these as well, and the trial of a base, which trains on no
+        target image, chooses by all of them.
         """
+        if splits.is_folded and self.is_trial:
+            return splits.with_influence_selecting
         chooses = self.is_learned or self.learns_policy
         trains_on_target = self.is_pooled or self.is_late
         if splits.is_folded and trains_on_target and not chooses:

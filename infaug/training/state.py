@@ -91,6 +91,8 @@ class Training:
         if policy is not None:
             self.policy.load_state_dict(policy)
         self.policy.to(device)
+        # Sum of its probabilities after every update, of which the mean is kept.
+        self.policy_sum = torch.zeros_like(self.policy.logits)
         layout = torch.channels_last if settings.channels_last else None
         for network in (self.classifier, self.transform):
             network.to(device, self.dtype)
@@ -205,6 +207,20 @@ class Training:
         """Keep a copy of F as it stands, in evaluation mode."""
         self.frozen = copy.deepcopy(self.classifier).eval()
 
+    @torch.no_grad()
+    def count_policy(self) -> None:
+        """Add the policy as it stands to those whose mean is kept."""
+        self.policy_sum += self.policy.logits.softmax(dim=1)
+
+    def _mean_policy(self) -> State:
+        """What F was taught on: the mean of the policies after all updates.
+
+        The last one alone forgets: a change that F has learned earns nothing more.
+        """
+        if not self.policy_sum.any():
+            return self.policy.state_dict()
+        return {"logits": (self.policy_sum / self.policy_sum.sum(1, True)).log()}
+
     @property
     def strength(self) -> float:
         """What is left of the learned view: 1, less once backed off, 0 given up."""
@@ -225,6 +241,8 @@ class Training:
         state = {"s_val": self.s_val, "cleared_until": torch.tensor(self.cleared_until)}
         for name, network in self._learning.items():
             state |= learning_state(name, network, self.optimizers[name])
+        if self.method.learns_policy:
+            state["policy_sum"] = self.policy_sum
         if self.average is not None:
             state |= under("average", self.average.state_dict())
         if self.frozen is not None:
@@ -237,6 +255,8 @@ class Training:
         self.cleared_until = int(state["cleared_until"])
         for name, network in self._learning.items():
             load_learning_state(name, network, self.optimizers[name], state)
+        if self.method.learns_policy:
+            self.policy_sum = state["policy_sum"].to(self.device, copy=True)
         if self.average is not None:
             self.average.load_state_dict(below("average", state))
         if frozen := below("frozen", state):
@@ -250,7 +270,7 @@ class Training:
         if self.method.is_learned:
             kept["transform"] = self.transform.state_dict()
         if self.method.policy is not None:
-            kept["policy"] = self.policy.state_dict()
+            kept["policy"] = self._mean_policy()
         return kept
 
 

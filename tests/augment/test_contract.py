@@ -19,8 +19,12 @@ from infaug.augment.policies import (
     SEEDS,
     aug_mix,
     auto_augment,
+    color_jitter,
+    gaussian_blur,
     rand_augment,
     random_erasing,
+    random_flip,
+    random_inversion,
     trivial_augment,
 )
 from infaug.augment.views import (
@@ -50,6 +54,10 @@ def augmenters(shape, dtype=torch.float32):
         "auto_augment": auto_augment(),
         "aug_mix": aug_mix(),
         "random_erasing": random_erasing(1.0),
+        "color_jitter": color_jitter(0.5),
+        "gaussian_blur": gaussian_blur(),
+        "random_flip": random_flip(),
+        "random_inversion": random_inversion(),
         "crop": Crop(),
         "crop_flip": CropFlip(),
         "resized_crop_flip": ResizedCropFlip(),
@@ -93,7 +101,8 @@ def test_each_image_of_a_batch_is_augmented_on_its_own(name, shape):
     views = augmenters(shape)[name](x, Draws.of_size(16, "a"))
     num_different = len(views.flatten(1).unique(dim=0))
     # AutoAugment's magnitudes are fixed, and half of its operations are left out.
-    least = 4 if name == "auto_augment" else 9
+    few = {"auto_augment": 4, "random_flip": 2, "random_inversion": 2}
+    least = few.get(name, 9)
     assert num_different == 1 if name == "identity" else num_different >= least
 
 
@@ -248,6 +257,10 @@ SVHN = v2.AutoAugmentPolicy.SVHN
         ("trivial", v2.TrivialAugmentWide(interpolation=BILINEAR)),
         ("augmix:7", v2.AugMix(severity=7, interpolation=BILINEAR)),
         ("erasing:1", v2.RandomErasing(1.0)),
+        ("jitter:0.6", v2.ColorJitter(0.6, 0.6, 0.6, 0.1)),
+        ("blur:2", v2.GaussianBlur(9, (0.1, 2.0))),
+        ("flip", v2.RandomHorizontalFlip()),
+        ("invert:1", v2.RandomInvert(1.0)),
     ],
 )
 def test_the_policies_are_torchvision_s_under_the_same_seeds(base, theirs):
@@ -301,6 +314,9 @@ def test_a_magnitude_of_zero_keeps_most_images_almost_as_they_are():
         ("autoaugment:mnist", "policy must be one of imagenet, cifar10, svhn"),
         ("augmix:0", "severity must be one of 1..10"),
         ("erasing:2", "probability must lie in 0..1"),
+        ("invert:2", "probability must lie in 0..1"),
+        ("jitter:2", r"strength must lie in \(0, 1\]"),
+        ("blur:0", "sigma must be above 0.1 pixels"),
     ],
 )
 def test_a_base_augmentation_that_does_not_exist_is_named(name, message):

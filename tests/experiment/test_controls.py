@@ -38,6 +38,28 @@ def test_full_controls_if_they_take_under_half_an_hour_else_quick(monkeypatch):
     assert choice_at(SLOW, monkeypatch, workers=10)[0] == "full", "they take less"
 
 
+def methods_at(pace: Pace, minutes: float):
+    config = replace(OPEN, minutes=minutes, rounds=RoundsConfig())
+    source = load(config.data)
+    config = with_folds(replace(config, data=replace(config.data, folds=5)), source)
+    splits = divide(source, config.data)
+    return choose_methods(resolved(config), splits, pace, 1, fewer_folds=True)
+
+
+def test_a_budget_is_kept_by_fewer_methods_then_steps_then_folds():
+    pace = replace(FAST, base_step=0.02, learned_step=0.02, estimator_step=0.02)
+    ample, _ = methods_at(pace, 500)
+    some, why = methods_at(pace, 10)
+    assert set(some.methods) < set(ample.methods)
+    assert some.rounds.classifier_steps < ample.rounds.classifier_steps
+    assert "no time for" in why
+    few, why = methods_at(replace(pace, base_step=0.3), 20)
+    assert (few.data.folds, few.seeds) == (3, 3)
+    assert "3 folds in place of 5" in why
+    _, why = methods_at(replace(pace, base_step=50), 20)
+    assert "longer than --minutes 20" in why
+
+
 def test_the_estimate_counts_every_step_of_every_cell():
     config = resolved(replace(CONFIG, methods=("base", "learned"), seeds=2))
     splits = divide(load(config.data), config.data)
@@ -119,7 +141,7 @@ def test_any_number_of_workers_that_can_train_has_an_outlook():
     )
     assert any("workers    3 on" in line for line in foresee(config, workers=3))
     with pytest.raises(ValueError, match="7 batch groups are too few for 8 workers"):
-        foresee(config, workers=8)
+        list(foresee(config, workers=8))
 
 
 def test_a_plan_is_printed_and_nothing_is_run(tmp_path, capsys):

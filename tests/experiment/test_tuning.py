@@ -24,7 +24,7 @@ TUNED = replace(
 
 
 @pytest.mark.parametrize("base", ["affine", "crop_flip", "resized_crop_flip", "none"])
-def test_the_candidates_can_be_built_and_choosing_costs_at_most_two_cells(base):
+def test_the_candidates_can_be_built_and_choosing_costs_at_most_two_trainings(base):
     names = candidates_for(base)
     assert all(build_base(name) for name in names)
     assert len(names) * TuningConfig().fraction <= 2

@@ -163,6 +163,18 @@ def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
     assert all(a[k].equal(b[k]) for k in a)
 
 
+def test_the_policy_that_is_kept_is_the_mean_of_those_after_all_updates(splits):
+    cell = cell_of("policy_online", splits)
+    assert not cell.weights()["policy"]["logits"].any()  # It begins uniform.
+    cell.s_val = torch.randn(cell.s_val.shape, generator=torch.manual_seed(0))
+    seen = []
+    for _ in teach_policy(cell, 1, range(3)):
+        seen.append(cell.policy.logits.detach().softmax(dim=1))
+    kept = cell.weights()["policy"]["logits"].softmax(dim=1)
+    torch.testing.assert_close(kept, torch.stack(seen).mean(dim=0))
+    assert not seen[0].allclose(seen[-1])
+
+
 def test_random_tau_can_go_through_a_given_generator(splits):
     learned = cell_of("base_learned", splits)
     with torch.no_grad():
