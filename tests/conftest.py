@@ -31,3 +31,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     torch.manual_seed(SEED)
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """`infaug fit` without pictures, page and check of influences: most of its time."""
+    nothing = list[str]()
+    for end in (
+        "report.views.draw_pictures",
+        "report.experiment_page.report_at_end",
+        "cli.influence.check_in_run",
+    ):
+        monkeypatch.setattr(f"infaug.{end}", lambda *_, **__: nothing)

@@ -66,7 +66,7 @@ class Coloured:
 
 
 @pytest.fixture
-def start(monkeypatch, capsys):
+def start(monkeypatch, capsys, undrawn):
     """Run a job as a script, but in this process; what it printed."""
 
     def start(job: str, *arguments: str):

@@ -280,6 +280,7 @@ def test_trainings_share_what_frozen_layers_make_of_a_view(weights, tmp_path):
     assert {f: f.stat().st_mtime_ns for f in first} == first
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_frozen_network_trains_from_the_command_line(weights, tmp_path, capsys):
     """Every kind of method: those that learn views forward these in every step."""
     for name, (images, labels) in {"a": some(0, 4), "b": some(20, 23)}.items():

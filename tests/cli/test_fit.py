@@ -135,6 +135,7 @@ def test_fit_asks_for_data_rather_than_train_on_something_else(capsys):
     assert "--data is required" in refused(["fit"], capsys)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_broken_images_of_a_folder_are_named_and_skipped_if_they_are_few(
     tmp_path, capsys
 ):
@@ -180,6 +181,7 @@ def test_a_damping_that_cannot_work_is_refused_by_the_command_line(value, capsys
     assert "damping" in "".join(capsys.readouterr())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_config_file_sets_what_flags_do_not(tmp_path, capsys):
     path = tmp_path / "best.json"
     path.write_text(json.dumps(to_dict(tiny(controls="none"))))
