@@ -1,9 +1,9 @@
 """Regret of the answer: points behind the best method in hindsight, over problems.
 
-Digits (300 labels, 300 steps) and, with --mnist, MNIST (600 labels, 800 steps), as
-trained and under four shifts, with 30 and 100 labelled target images. Each finished
+Digits (300 labels, 304 steps) and, with --mnist, MNIST (600 labels, 800 steps), as
+trained and under six shifts, with 30 and 100 labelled target images. Each finished
 problem is a line of OUT/results.jsonl; the same command goes on with those that lack.
-About three minutes a problem and seed of digits on 2 CPU cores (measured).
+About ten minutes of one CPU core a problem and seed of digits (measured).
 
     python ray_jobs/regret.py --out runs/regret --seeds 2
     python ray_jobs/regret.py --out runs/regret --seeds 2 --mnist FOLDER
@@ -20,14 +20,15 @@ from infaug.record.journal import append_line, read_lines
 
 SHIFTS = (
     "as trained", "rotated", "rotated, flat", "inverted, moved", "blurred, noisy",
+    "clutter", "elastic",
 )  # fmt: skip
 METHODS = (
     "base", "pooled", "pooled_even", "pooled_trivial", "pooled_tuned", "even_tuned",
-    "pooled_stretched", "late", "uniform_alone", "policy_online", "policy_alone",
-    "pooled_uniform", "pooled_policy",
+    "pooled_stretched", "late", "policy_online", "policy_alone", "pooled_uniform",
+    "pooled_policy", "pooled_policy_alone",
 )  # fmt: skip
-DIGITS = RoundsConfig(rounds=5, classifier_steps=60, estimator_steps=30)
-MNIST = RoundsConfig(rounds=5, classifier_steps=160, estimator_steps=30)
+DIGITS = RoundsConfig(rounds=8, classifier_steps=38, estimator_steps=30)
+MNIST = RoundsConfig(rounds=8, classifier_steps=100, estimator_steps=30)
 
 
 def main() -> int:

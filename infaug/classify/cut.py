@@ -46,14 +46,14 @@ def cut(body: nn.Module, size: int) -> tuple[nn.Module, nn.Module]:
     finally:
         body.train(was_training)
     total = sum(p.numel() for p in body.parameters())
-    found = []
-    for node in reversed(list(_bridges(graph))):
-        parts = _parts(body, graph, node)
-        num = sum(p.numel() for p in parts[1].parameters())
-        if num >= MIN_SHARE * total and node in sizes:
-            found.append((sizes[node], parts))
+    after = _parameters_after(body, graph)
+    found = [
+        node
+        for node in reversed(list(_bridges(graph)))
+        if after[node] >= MIN_SHARE * total and node in sizes
+    ]
     if found:
-        return min(found, key=lambda each: each[0])[1]
+        return _parts(body, graph, min(found, key=sizes.__getitem__))
     raise ValueError(
         "classifier.freeze: this network has no place to be cut, since what its early "
         "layers make is used by the last ones too: use --freeze body or none"
@@ -82,6 +82,21 @@ def _sizes(body: nn.Module, graph: fx.Graph, size: int) -> dict[fx.Node, int]:
     weight = next(body.parameters())
     sizes.run(torch.zeros(1, 3, size, size, device=weight.device, dtype=weight.dtype))
     return sizes.found
+
+
+def _parameters_after(body: nn.Module, graph: fx.Graph) -> dict[fx.Node, int]:
+    """How many parameters the operations after each one have."""
+    named, seen, after = dict(body.named_parameters()), dict[int, int](), {}
+    for node in reversed(graph.nodes):
+        after[node] = sum(seen.values())
+        if node.op in ("call_module", "get_attr"):
+            name = str(node.target)
+            seen |= {
+                id(p): p.numel()
+                for k, p in named.items()
+                if k == name or k.startswith(f"{name}.")
+            }
+    return after
 
 
 def _defaults(body: nn.Module) -> dict[str, Any]:

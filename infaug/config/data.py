@@ -111,6 +111,11 @@ class DataConfig:
     test: float = 0.3
     """Count or fraction held out for the last number, if there is no test split: of
     `target_source` where there is one, else of `source`."""
+    balance: float | None = None
+    """Where classes are uneven: an image of a class of n images is trained on
+    (n_1 / n)^balance times, rounded, for each time that one of the largest class, of
+    n_1, is. 0: once; 1: classes weigh alike; None: 0.5 from 3 to 1 on. Not for streamed
+    images, nor by itself with a `tail`, where methods are compared."""
     folds: int | None = None
     """Parts of the target images that repetitions judge in turn, so that each is judged
     by F that did not see it and serves every other purpose elsewhere. None: with
@@ -168,7 +173,8 @@ class DataConfig:
         within(
             self, "data", labels="> 0", target="> 0", test="> 0",
             influence_share="(0, 1)", max_bad_images=">= 0", stream_above_gib=">= 0",
-            pixel_bits="[8, 32]", centre_crop="(0, 1]", image_size=">= 8",
+            pixel_bits="[8, 32]", balance="[0, 1]", centre_crop="(0, 1]",
+            image_size=">= 8",
         )  # fmt: skip
         given = self.target_source is not None or self.test_from == "target"
         rule = "needs data.target_source (--target PATH)"

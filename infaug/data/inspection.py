@@ -10,12 +10,11 @@ from infaug.data.decode import change_lines
 from infaug.data.images import Duplicate, Source, duplicates
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import positions
-from infaug.data.splits import Indices
+from infaug.data.splits import UNEVEN, Indices, balanced
 from infaug.data.survey import sampled_changes
 from infaug.words import are, plural
 
 FEW = 10  # training images of a class
-UNEVEN = 3.0  # largest class over smallest, from which on it is told
 NAMED = 3
 
 
@@ -31,6 +30,12 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
         lines.append(
             f"few        {plural(len(few), 'class')} with under {FEW} images to train "
             f"on: {named}"
+        )
+    num = len(balanced(at.train, train.labels, config))
+    if num > len(at.train) and not isinstance(train, OnDisk):
+        lines.append(
+            f"balance    rare classes are repeated: {len(at.train):,} images count as "
+            f"{num:,} (--data.balance)"
         )
     lines += notes_of(source)
     lines += [

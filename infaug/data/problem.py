@@ -12,7 +12,7 @@ from infaug.data.images import Source, without_duplicates
 from infaug.data.on_disk import OnDisk
 from infaug.data.shift import apply_nuisance, apply_shift
 from infaug.data.source import load
-from infaug.data.splits import Indices, split
+from infaug.data.splits import Indices, balanced, split
 
 FINAL = -1  # The repetition that judges nothing: it trains on all labelled images.
 
@@ -166,6 +166,7 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     if isinstance(whole, OnDisk):
         return _divide_stored(source, whole, at, config)
 
+    at = replace(at, train=balanced(at.train, whole.labels, config))
     seeded, _ = _of_repetition(config, repetition)
     test = source.test
     if test is None or config.folds:
@@ -194,6 +195,11 @@ def altered(part: Labelled, name: SplitName, config: DataConfig) -> Labelled:
 def _divide_stored(
     source: Source, whole: OnDisk, at: Indices, config: DataConfig
 ) -> Splits:
+    if config.balance:
+        raise ValueError(
+            "data.balance repeats images in memory, and these are streamed: leave it "
+            "out, or raise --data.stream-above-gib"
+        )
     nuisance = config.nuisance.kind != "none"
     if nuisance or not config.shift.is_identity:
         raise ValueError(

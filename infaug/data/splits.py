@@ -262,6 +262,32 @@ def thin(
     return train[kept.sort().values]
 
 
+UNEVEN = 3.0  # images of the largest class over those of the smallest
+BALANCE = 0.5  # long-tailed digits, 20 to 1: 93.5 % at 0, 94.9 at 0.5, 94.8 at 1
+
+
+def balanced(
+    train: Int64[Tensor, "n"], labels: Int64[Tensor, "N"], config: DataConfig
+) -> Int64[Tensor, "m"]:
+    """Training images, those of rare classes repeated.
+
+    (n_1 / n)^balance times, rounded; n_1 is the size of the largest class, n that of an
+    image's own.
+
+    >>> labels = torch.tensor([0, 0, 0, 0, 1])
+    >>> balanced(torch.arange(5), labels, DataConfig()).tolist()
+    [0, 1, 2, 3, 4, 4]
+    """
+    sizes = labels[train].bincount(minlength=int(labels.max()) + 1)
+    ratios = sizes.max() / sizes.clamp(min=1)
+    power = config.balance
+    if power is None:
+        is_uneven = config.tail.kind == "none" and float(ratios.max()) >= UNEVEN
+        power = BALANCE if is_uneven else 0.0
+    times = ratios.pow(power).round().long()
+    return train.repeat_interleave(times[labels[train]])
+
+
 def tail_sizes(available: Int64[Tensor, "Y"], tail: TailConfig) -> Int64[Tensor, "Y"]:
     """Images that each class keeps, of those it has; the largest class first.
 

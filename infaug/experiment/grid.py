@@ -36,6 +36,7 @@ CAME_LATER_IN_DATA = (
     "folds",
     "target_image_column",
     "target_label_column",
+    "balance",
 )
 CAME_LATER_IN_CLASSIFIER = (
     "views",

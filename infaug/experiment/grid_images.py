@@ -20,6 +20,7 @@ OF_DIVISION = (
     "drop_duplicates",
     "shift",
     "tail",
+    "balance",
     "nuisance",
 )
 

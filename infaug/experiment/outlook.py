@@ -14,17 +14,15 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import Source, load
 from infaug.experiment.beginning import resolve_data
-from infaug.experiment.controls import (
+from infaug.experiment.controls import choose_controls, choose_methods, said
+from infaug.experiment.methods import methods_of
+from infaug.experiment.pace import (
     Pace,
     Sizes,
-    choose_controls,
-    choose_methods,
     measure,
-    said,
     seconds_of_activations,
     seconds_of_training,
 )
-from infaug.experiment.methods import methods_of
 from infaug.experiment.plan import resolve_config, with_folds
 from infaug.experiment.proposals import propose
 from infaug.experiment.trainings import plan_trainings

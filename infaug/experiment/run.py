@@ -16,7 +16,7 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.problem import divide
 from infaug.data.source import Source, load
 from infaug.experiment.beginning import begin_data, report_data
-from infaug.experiment.controls import choose_controls, choose_methods, measure
+from infaug.experiment.controls import choose_controls, choose_methods
 from infaug.experiment.execute import (
     final_plan,
     num_jobs,
@@ -27,6 +27,7 @@ from infaug.experiment.execute import (
 )
 from infaug.experiment.methods import methods_of
 from infaug.experiment.outlook import outlook
+from infaug.experiment.pace import measure
 from infaug.experiment.plan import resolve_config, with_fewer_folds, with_folds
 from infaug.experiment.summary import chosen_method, summarise
 from infaug.precision import pick_device

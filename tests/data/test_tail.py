@@ -1,11 +1,16 @@
 """Long-tailed training sets: which images are kept."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from PIL import Image
 
 from infaug.config import DataConfig, TailConfig
 from infaug.data.digits import digits
+from infaug.data.inspection import inspect
 from infaug.data.problem import load_splits
+from infaug.data.source import load
 from infaug.data.splits import split, tail_sizes, thin
 
 KINDS = ("exponential", "zipf")
@@ -76,3 +81,33 @@ def test_a_run_is_given_the_thinned_images():
 def test_a_ratio_below_one_is_refused():
     with pytest.raises(ValueError, match=r"data\.tail\.ratio must be >= 1"):
         TailConfig(ratio=0.5)
+
+
+def test_balanced_classes_weigh_alike_and_no_image_is_lost():
+    tail = TailConfig(kind="exponential", ratio=16)
+    plain = load_splits(DataConfig(tail=tail))  # Methods are compared on tails as such.
+    even = load_splits(DataConfig(tail=tail, balance=1))
+    counts = even.train.labels.bincount()
+    assert counts.max() / counts.min() < 1.7  # whole times each
+    assert plain.at is not None
+    assert even.at is not None
+    assert even.at.train.unique().equal(plain.at.train)
+    half = load_splits(DataConfig(tail=tail, balance=0.5)).train.labels.bincount()
+    assert half.max() / half.min() == pytest.approx(4, rel=0.2)
+
+
+def test_classes_that_are_uneven_by_themselves_are_balanced_and_the_plan_says_so(
+    tmp_path,
+):
+    for name, num in (("cat", 32), ("dog", 4)):
+        (tmp_path / name).mkdir()
+        for k in range(num):
+            Image.new("L", (8, 8), 5 * k).save(tmp_path / name / f"{k}.png")
+    config = DataConfig(source=str(tmp_path), target=4, test=2)
+    counts = load_splits(config).train.labels.bincount().tolist()
+    lines = inspect(load(config), config)
+    (line,) = [line for line in lines if line.startswith("balance")]
+    assert f"count as {sum(counts)} " in line
+    once = load_splits(replace(config, balance=0)).train.labels.bincount().tolist()
+    assert once[0] == counts[0]
+    assert counts[1] >= 3 * once[1]

@@ -10,14 +10,15 @@ from resolved import resolved
 from tiny import CONFIG
 
 from infaug.cli.main import main
+from infaug.config import RoundsConfig
 from infaug.data.problem import divide, load_splits
 from infaug.data.source import load
 from infaug.experiment import controls, run
-from infaug.experiment.controls import Pace, choose_controls, estimated_seconds
+from infaug.experiment.controls import Pace, choose_controls, choose_methods
 from infaug.experiment.outlook import foresee
+from infaug.experiment.plan import with_folds
 
 FAST = Pace(base_step=1e-4, learned_step=2e-4, estimator_step=1e-4, image=1e-6)
-
 SLOW = Pace(base_step=20.0, learned_step=40.0, estimator_step=20.0, image=1e-3)
 
 OPEN = replace(CONFIG, controls="auto")
@@ -58,40 +59,6 @@ def test_a_budget_is_kept_by_fewer_methods_then_steps_then_folds():
     assert "3 folds in place of 5" in why
     _, why = methods_at(replace(pace, base_step=50), 20)
     assert "longer than --minutes 20" in why
-
-
-def test_the_estimate_counts_every_step_of_every_cell():
-    config = resolved(replace(CONFIG, methods=("base", "learned"), seeds=2))
-    splits = divide(load(config.data), config.data)
-    pace = Pace(base_step=1.0, learned_step=100.0, estimator_step=1e4, image=0.0)
-    # Two rounds of six steps of F; E learns after the first, for four steps.
-    assert estimated_seconds(config, splits, pace) == 2 * (12 + 1200 + 4e4)
-    config = replace(config, methods=("bilevel_learned", "reweighted"))
-    pace = replace(pace, lookahead_step=1e5)
-    assert estimated_seconds(config, splits, pace) == 2 * (1200 + 4e5 + 12)
-
-
-def test_what_frozen_layers_make_of_views_is_counted_once():
-    """Whatever the number of trainings: they share it."""
-    config = resolved(replace(CONFIG, methods=("base", "pooled"), seeds=3))
-    splits = divide(load(config.data), config.data)
-    pace = replace(SLOW, image=1.0, frozen_step=0.0)
-    assessed = config.rounds.rounds * len(splits.selection) + len(splits.test)
-    sets = (splits.train, splits.influence, splits.selection, splits.test)
-    draws = config.classifier.frozen_views * sum(len(each) for each in sets)
-    assert estimated_seconds(config, splits, pace) == 6 * assessed + draws
-
-
-def test_real_steps_are_timed():
-    config = resolved(CONFIG)
-    splits = divide(load(config.data), config.data)
-    pace = controls.measure(config, splits, torch.device("cpu"))
-    assert pace.lookahead_step is None
-    assert min(seconds for seconds in vars(pace).values() if seconds is not None) > 0
-    named = replace(config, methods=("bilevel_learned",))
-    ahead = controls.measure(named, splits, torch.device("cpu")).lookahead_step
-    assert ahead is not None
-    assert ahead > 0
 
 
 @pytest.mark.parametrize("pace", [FAST, SLOW])
