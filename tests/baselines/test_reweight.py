@@ -7,9 +7,8 @@ import pytest
 import reference
 import torch
 from cases import CASES, Case
-from killed import contents
 from resolved import resolved
-from tiny import CONFIG, tiny
+from tiny import CONFIG
 
 from infaug.baselines.reweight import helpful_shares, reweigh
 from infaug.config import BackoffConfig
@@ -17,8 +16,6 @@ from infaug.data.problem import load_splits
 from infaug.experiment.run import run
 from infaug.experiment.verdict import Verdict
 from infaug.influence.score import upweight_influence
-from infaug.record.display import Display
-from infaug.record.folder import RunFolder
 from infaug.report.verdict import describe
 from infaug.training import review
 from infaug.training.alternation import classify, refresh
@@ -105,44 +102,6 @@ def test_s_val_is_refreshed_each_round_but_the_last_and_nothing_else_is_learned(
         row = METHODS["reweighted"]
         planned = TrainingSpec(method=row, seed=0, config=resolved(config))
         assert planned.steps == {"classify": 12, "refresh": 1}
-
-
-RIVALS = ("reweighted", "bilevel_learned")
-
-DOOMS = [
-    ("reweighted", 1, "classify", 5),
-    ("bilevel_learned", 0, "estimate", 4),
-]
-
-
-def test_runs_interrupted_anywhere_end_with_the_bytes_of_the_undisturbed_one(
-    tmp_path: Path, monkeypatch
-):
-    config = tiny(methods=RIVALS)
-    result = run(config, tmp_path / "calm", shown=False)
-    assert list(result["methods"]) == list(RIVALS)
-    (compared,) = result["comparisons"]
-    assert (compared["method"], compared["control"]) == RIVALS[::-1]
-    live = Display.step
-    for doom in DOOMS:
-
-        def step(self, cell, labels, round_, phase, steps, number, metrics, doom=doom):
-            if (labels["row"], round_, phase, number) == doom:
-                raise KeyboardInterrupt
-            live(self, cell, labels, round_, phase, steps, number, metrics)
-
-        monkeypatch.setattr(Display, "step", step)
-        with pytest.raises(KeyboardInterrupt):
-            run(config, tmp_path / "broken", shown=False)
-    monkeypatch.setattr(Display, "step", live)
-    run(config, tmp_path / "broken", shown=False)
-    calm, broken = contents(tmp_path / "calm"), contents(tmp_path / "broken")
-    assert list(calm) == list(broken)
-    assert not [name for name in calm if calm[name] != broken[name]]
-    lines = RunFolder(tmp_path / "calm").lines("metrics.jsonl")
-    phases = {row: {m["phase"] for m in lines if m["row"] == row} for row in RIVALS}
-    assert phases["reweighted"] == {"classify", "refresh"}
-    assert phases["bilevel_learned"] == {"classify", "estimate", "review"}
 
 
 def test_a_view_learned_by_looking_ahead_can_be_given_up_too(

@@ -71,15 +71,6 @@ def test_imagenets_tar_and_a_folder_for_test_make_the_round_trip(tmp_path):
         assert sorted(rows(tmp_path / "out", split)) == of_split(files, "")
 
 
-def test_the_present_reader_reads_it(tmp_path):
-    prepare(write_files(tmp_path / "src", FILES), tmp_path / "out", SMALL)
-    source = load(DataConfig(source=str(tmp_path / "out")))
-    assert source.train.class_names == ("cat", "dog", "eel")
-    assert source.train.labels.bincount().tolist() == [7, 7, 7]
-    assert source.test is not None
-    assert source.test.labels.bincount().tolist() == [2, 2, 2]
-
-
 def test_rows_are_shuffled_over_the_whole_split_the_same_way_each_time(tmp_path):
     (tmp_path / "src.tar").write_bytes(tar_bytes(FILES))
     prepare(write_files(tmp_path / "src", FILES), tmp_path / "a", SMALL)
@@ -203,15 +194,6 @@ def test_too_many_unreadable_images_are_refused_and_the_work_is_kept(tmp_path):
     assert all(p.stat().st_mtime_ns == when for p, when in first.items())
 
 
-def test_unreadable_members_of_a_tar_are_named_with_the_tar(tmp_path):
-    (tmp_path / "a.tar").write_bytes(tar_bytes(FILES | BAD))
-    config = PrepareConfig(max_bad_images=2)
-    done = prepare(tmp_path / "a.tar", tmp_path / "out", config)
-    assert {file for file, _ in done.unreadable} == {
-        f"{tmp_path}/a.tar: {name}" for name in BAD
-    }
-
-
 @pytest.mark.parametrize("inside", [".", "parquet"])
 def test_a_folder_in_the_source_is_refused(tmp_path, inside):
     source = write_files(tmp_path / "src", FILES)
@@ -294,22 +276,3 @@ def test_two_processes_cannot_prepare_one_folder(tmp_path):
 
     prepare(source, out, SMALL, write=write)
     assert "another process is preparing" in others[0].stderr
-
-
-def test_progress_counts_every_image_and_what_was_there_before(tmp_path):
-    class Counted:
-        begun, done = (0, 0), 0
-
-        def begin(self, total, done):
-            self.begun = (total, done)
-
-        def step(self, count):
-            self.done += count
-
-    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
-    first, second = Counted(), Counted()
-    prepare(source, out, SMALL, progress=first)
-    (out / "train-00001.parquet").unlink()
-    prepare(source, out, SMALL, progress=second)
-    assert (first.begun, first.done) == ((27, 0), 27)
-    assert (second.begun, second.done) == ((27, 23), 4)

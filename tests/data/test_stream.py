@@ -166,13 +166,6 @@ def test_a_step_out_of_turn_decodes_its_images_alone(config, monkeypatch):
     assert sum(decoded) == 8
 
 
-def test_a_step_out_of_turn_leaves_the_stream_where_it_stands(config):
-    whole, disturbed = stream(stored_of(config)), stream(stored_of(config))
-    for step in range(4):
-        assert disturbed.at(step).x.equal(whole.at(step).x)
-        disturbed.at(40)
-
-
 def test_shards_are_read_in_turn_as_far_as_is_looked_ahead(config, monkeypatch):
     """Not one shard's buffer after another's, which all would wait for."""
     monkeypatch.setattr(loader, "IMAGES_PER_CHUNK", 4)
@@ -280,12 +273,6 @@ def test_images_that_are_streamed_are_not_shifted(config):
 def test_more_shards_than_row_groups_are_refused(config):
     with pytest.raises(ValueError, match="smaller row groups"):
         Stream(stored_of(config), 42, 21, range(21), "cpu", ("centre",), 0, "t")
-
-
-def test_a_label_that_names_no_class_is_told_with_its_row(tmp_path, write_rows, image):
-    path = write_rows(tmp_path / "a.parquet", [0, 1, 2, 5], names=["a", "b", "c"])
-    with pytest.raises(ValueError, match="row 3 has label 5"):
-        load(DataConfig(source=path, image_size=8, stream_above_gib=0))
 
 
 def test_changes_of_streamed_images_are_counted_over_some(tmp_path, write_rows):

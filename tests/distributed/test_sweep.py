@@ -96,18 +96,6 @@ def test_every_trial_ends_once_and_a_second_start_runs_only_what_is_new(
 
 
 @pytest.mark.slow
-def test_asha_stops_trials_that_are_trained(cluster, tmp_path):
-    from infaug.distributed.sweep import run_trials
-
-    plan = planned(tmp_path / "sweep", trials=4, reduction=2)
-    run_trials(plan, plan.ledger(), cluster, shown=False)
-    assert set(ended(plan)) == set(names(4))
-    assert set(ended(plan).values()) <= {"completed", "stopped"}
-    for trial in plan.ledger().trials.values():
-        assert not list(plan.home(trial.name).rglob("*.safetensors"))
-
-
-@pytest.mark.slow
 def test_a_killed_process_of_a_trial_is_replaced_and_the_trial_continues(
     cluster, tmp_path
 ):

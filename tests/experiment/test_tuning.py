@@ -12,7 +12,6 @@ from infaug.config import TuningConfig
 from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.tuning import candidates_for, choose
-from infaug.record.display import Display
 from infaug.training.methods import METHODS
 
 CANDIDATES = ("affine:20", "affine:60x1.5", "affine:40+trivial")
@@ -79,28 +78,3 @@ def test_the_tuned_row_is_trained_with_what_it_chose(finished, tmp_path):
     weights = "trainings/{}-seed0/classifier.safetensors"
     tuned = (finished / weights.format("base_tuned")).read_bytes()
     assert tuned == (tmp_path / "run" / weights.format("base")).read_bytes()
-
-
-def test_interrupted_while_choosing_it_ends_with_the_same_bytes(
-    finished, tmp_path, monkeypatch
-):
-    live = Display.step
-
-    def interrupt_at(row: str, at: int):
-        def step(self, cell, labels, round_, phase, steps, number, metrics):
-            live(self, cell, labels, round_, phase, steps, number, metrics)
-            if (labels["row"], number) == (row, at):
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr(Display, "step", step)
-        with pytest.raises(KeyboardInterrupt):
-            run(TUNED, tmp_path / "run", shown=False)
-
-    interrupt_at("tuning-affine60x1.5", 5)
-    interrupt_at("base_tuned", 4)
-    monkeypatch.setattr(Display, "step", live)
-    run(TUNED, tmp_path / "run", shown=False)
-    for path in finished.glob("trainings/*/*"):
-        again = tmp_path / "run" / path.relative_to(finished)
-        if path.name not in ("timings.jsonl", "starts.jsonl", "lock"):
-            assert again.read_bytes() == path.read_bytes(), path.name

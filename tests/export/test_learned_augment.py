@@ -104,16 +104,6 @@ def test_probability_is_the_share_that_is_changed(make_augment):
     assert trained(x).equal(x)
 
 
-def test_a_single_image_is_a_batch_of_one(make_augment):
-    augment = make_augment()
-    x = grey(1, 16, 16)
-    alone, in_batch = (
-        augment(image, generator=torch.Generator().manual_seed(1))
-        for image in (x, x[None])
-    )
-    assert alone.equal(in_batch[0])
-
-
 def test_what_is_no_image_passes_and_nesting_is_kept(make_augment):
     image, label = tv_tensors.Image(grey(1, 16, 16)), torch.tensor([3.0])
     out = make_augment()({"image": image, "rest": (label, "name", 5)})
@@ -188,12 +178,6 @@ def test_what_cannot_be_augmented_is_refused_with_the_remedy(
 ):
     with pytest.raises(ValueError, match=message):
         make_augment()(image)
-
-
-def test_images_of_one_call_have_one_size(make_augment):
-    pair = [tv_tensors.Image(grey(1, size, size)) for size in (16, 20)]
-    with pytest.raises(ValueError, match="share one view"):
-        make_augment()(*pair)
 
 
 @pytest.mark.parametrize("how", [{"strength": -1.0}, {"probability": 1.5}])

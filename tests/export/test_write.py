@@ -6,10 +6,8 @@ from finished import finished_run
 from full_disk import full_disk
 
 from infaug.cli.main import main
-from infaug.cli.terminal import BAD_INPUT
 from infaug.config import ExportConfig
 from infaug.export import LearnedAugment, write
-from infaug.export.card import interval
 from infaug.export.write import export_run
 
 
@@ -31,10 +29,6 @@ def test_the_card_says_what_was_learned_and_what_came_of_it(exported):
     assert card["of_this_training"]["strength"] == 1
     assert set(card["files"]) == {"augment.safetensors", "classifier.safetensors"}
     assert "standard deviation" in card["tau"]
-
-
-def test_an_interval_of_one_seed_is_unknown():
-    assert interval([50.0])["low"] is None
 
 
 def test_a_run_that_is_not_finished_can_be_exported_and_says_so(tmp_path):
@@ -101,21 +95,3 @@ def test_the_command_writes_programs_and_says_how_to_load(grey_run, tmp_path, ca
     torch.testing.assert_close(
         program(x=x, noise=noise), augment.views.transform(x, noise)
     )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nowhere"], "nowhere was not found"),
-        (["RUN", "--method", "base"], "--method base learns no augmentation"),
-        (["RUN", "--seed", "7"], "--seed 7 of base_learned is not finished"),
-        (["RUN", "--seed", "-1"], "must be a number from 0"),
-    ],
-)
-def test_mistakes_are_told_in_one_line(arguments, message, grey_run, tmp_path, capsys):
-    words = [str(grey_run) if word == "RUN" else word for word in arguments]
-    assert main(["export", *words, "--out", str(tmp_path / "out")]) == BAD_INPUT
-    error = capsys.readouterr().err
-    assert message in error
-    assert len(error.splitlines()) == 1
-    assert not (tmp_path / "out").exists()

@@ -203,18 +203,6 @@ def test_a_full_disk_costs_no_run_and_no_point_that_it_takes_later(tmp_path):
     assert [point.step for point in points] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_folder_that_cannot_be_made_costs_the_curves_only(tmp_path):
-    (tmp_path / "tensorboard").touch()
-    board = TensorBoard(tmp_path / "tensorboard")
-    with pytest.warns(UserWarning, match=r"no curves from here on; metrics\.jsonl"):
-        board.begin("base", 0, 0)
-    info = StepInfo(
-        method="base", seed=0, round=0, phase="classify", step=1, global_step=1
-    )
-    board.metrics(info, {"loss": 1.0})
-    board.close()
-
-
 def test_pictures_of_a_finished_run_are_shown_beside_its_curves(tmp_path):
     picture = tmp_path / "views-base_learned.png"
     Image.new("RGB", (30, 20)).save(picture)

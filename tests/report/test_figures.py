@@ -41,12 +41,6 @@ def test_few_points_are_marked_and_of_many_the_last():
         assert marked(axes) == num
 
 
-@pytest.mark.parametrize(("rounds", "last"), [(0.3, 1), (2.0, 2), (2.5, 3)])
-def test_only_whole_rounds_have_ticks(axes, rounds, last):
-    plot_curves({"base": [(rounds, 60.0)]}, TOP1, None, axes)
-    assert visible(axes.get_xticks(), axes.get_xlim()) == list(range(last + 1))
-
-
 def test_what_hardly_differs_looks_as_if_it_hardly_differs(axes):
     plot_curves({"base": [(1.0, 60.0), (2.0, 60.001)]}, TOP1, None, axes)
     low, high = axes.get_ylim()

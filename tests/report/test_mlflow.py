@@ -173,12 +173,6 @@ def test_an_address_where_nobody_answers_is_told_within_seconds(run):
     assert time.monotonic() - began < 10
 
 
-def test_a_folder_is_no_address_any_more(tmp_path):
-    pytest.importorskip("mlflow", reason=REASON)
-    with pytest.raises(ValueError, match="sqlite:///"):
-        connect(str(tmp_path))
-
-
 def test_mlflow_is_told_to_tell_nobody(uri):
     """Asked in a process of its own: under pytest, and in CI, it never tells."""
     program = (

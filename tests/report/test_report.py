@@ -14,7 +14,6 @@ from tiny import CONFIG
 
 from infaug.cli.fit import parse_fit
 from infaug.cli.main import main
-from infaug.cli.terminal import BAD_INPUT
 from infaug.config import in_mode
 from infaug.report.experiment_data import read_experiment
 from infaug.report.experiment_page import report_at_end, write_report
@@ -103,20 +102,6 @@ def test_the_page_needs_nothing_but_itself_and_every_picture_has_words(page):
 
 def test_the_same_experiment_gives_the_same_page(page, run):
     assert write_report(run, "my run").read_text() == page.text
-
-
-def test_its_parts_have_headings_and_tables_captions(page):
-    assert page.text.startswith("<!doctype html>")
-    assert page.all("html") == [{"lang": "en"}]
-    assert [len(page.all(tag)) for tag in ("h1", "main", "nav", "title")] == [1] * 4
-    assert len(page.all("caption")) == len(page.all("table"))
-    anchors = [section["id"] for section in page.all("section")]
-    assert anchors == [
-        "results", "curves", "pictures", "toward_target", "learned", "extremes",
-        "predictions", "refreshes", "compute", "settings",
-    ]  # fmt: skip
-    links = [link["href"] for link in page.all("a")]
-    assert links == ["#content", *(f"#{anchor}" for anchor in anchors)]
 
 
 def test_verdict_interval_rows_and_what_was_not_run_are_said(page):
@@ -247,23 +232,6 @@ def test_the_command_asks_for_the_same_run_again():
         assert (requested.run, requested.out) == (config, "NEW")
 
 
-def test_mistakes_are_told_in_one_line(tmp_path, run, capsys):
-    begun = tmp_path / "begun"
-    begun.mkdir()
-    (begun / "asked.json").write_text((run / "asked.json").read_text())
-    for arguments, message in (
-        ([str(tmp_path)], "is no experiment of infaug"),
-        ([str(begun), str(tmp_path / "nowhere")], "nowhere was not found"),
-        (
-            [str(run), "--out", str(tmp_path / "no" / "page.html")],
-            "choose another --out",
-        ),
-        ([], "name a run"),
-    ):
-        assert main(["report", *arguments]) == BAD_INPUT
-        assert message in capsys.readouterr().err
-
-
 @pytest.fixture
 def url(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -289,14 +257,6 @@ def test_at_a_url_a_finished_run_keeps_its_report_and_a_going_one_is_only_read(
     assert store.cat("/report/done/report.html").startswith(b"<!doctype html>")
     assert {n: store.cat(n) for n in store.find("/report/going")} == before
     assert "5 of 6 trainings" in (tmp_path / "report.html").read_text()
-
-
-def test_candidates_are_left_out_of_the_curves(run):
-    experiment = read_experiment(run, "run")
-    assert {m["row"] for m in experiment.metrics_of("classify")} == set(
-        experiment.methods
-    )
-    assert experiment.num_trainings == experiment.num_done == 6
 
 
 def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):

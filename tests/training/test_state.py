@@ -1,11 +1,9 @@
 """What a training begins with, sees and keeps; recipes without a learned view."""
 
-import json
 from dataclasses import replace
 
 import pytest
 import torch
-from killed import contents, start
 from resolved import resolved
 from tiny import CONFIG, tiny
 
@@ -16,7 +14,7 @@ from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
 from infaug.record.folder import RunFolder
 from infaug.training.alternation import classify, estimate, refresh, teach_policy
-from infaug.training.methods import METHODS, RECIPES
+from infaug.training.methods import METHODS
 from infaug.training.refresher import build_refresher
 from infaug.training.state import Training, _pooled_evenly
 from infaug.training.views import late_round
@@ -249,15 +247,3 @@ def test_methods_with_a_tuned_base_choose_from_the_same_candidates():
     names = [spec.method.name for spec in plan_trainings(config, rows, [0])]
     assert len(names) == len(set(names)) == 3 + len(config.tuning.candidates)
     assert names.index("pooled_tuned") > len(config.tuning.candidates)
-
-
-@pytest.mark.slow
-def test_recipes_killed_and_continued_end_with_the_undisturbed_bytes(tmp_path):
-    config = tiny(methods=(*RECIPES, "late_learned"))
-    assert start(tmp_path / "undisturbed", None, config) == 0
-    for doom in (["late", 1, "classify", 4], ["late_learned", 0, "estimate", 3]):
-        assert start(tmp_path / "killed", doom, config) == -9
-    assert start(tmp_path / "killed", None, config) == 0
-    assert contents(tmp_path / "killed") == contents(tmp_path / "undisturbed")
-    found = json.loads((tmp_path / "killed" / "result.json").read_text())
-    assert set(RECIPES) <= set(found["methods"])

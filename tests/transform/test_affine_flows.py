@@ -209,18 +209,3 @@ def test_what_has_no_range_is_not_measured_in_it(ranges, left):
     measured = {f"{name}_{end}" for name in left for end in ("low", "high")}
     assert set(found) == measured | {"inside", "flow_mse", "image_mse"}
     assert all(math.isfinite(value) for value in found.values())
-
-
-def test_a_narrow_generators_positions_are_its_fields():
-    """To first order: the eye sees minus half the offset, as a share of the side."""
-    generator = build_transform(
-        TransformConfig(tau_size=8, initial_spread=0.02), 1, 16, 16, 0
-    ).generator
-    draws = Draws.of_size(500, "reach")
-    found = measure_reach(generator, torch.rand(500, 1, 16, 16), draws, RANGES)
-    with torch.no_grad():
-        fields = generator(Draws.of_size(500, "reach").uniform(-1, 1, 8))
-    shift = -fields.offset[:, 0, 0, 0] / 2 / RANGES.translate
-    assert found["translation_x_high"] == pytest.approx(
-        float(shift.quantile(0.95)), rel=0.1
-    )

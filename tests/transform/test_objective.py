@@ -26,7 +26,6 @@ from infaug.transform.objective import (
     wasserstein_generator_loss,
     whole_batch,
 )
-from infaug.transform.spatial import pixel_grid
 from infaug.world import World
 
 
@@ -194,12 +193,6 @@ def test_a_sample_is_scored_on_its_own():
         (FeatureCritic(5), torch.randn(6, 5)),
     ]:
         torch.testing.assert_close(critic(seen)[2:4], critic(seen[2:4]))
-
-
-def test_the_flow_critic_sees_displacements():
-    critic, flow = FlowCritic(8, 8), torch.rand(2, 8, 8, 2)
-    moved = (flow - pixel_grid(8, 8, flow)).permute(0, 3, 1, 2)
-    torch.testing.assert_close(critic(flow), critic.body(moved))
 
 
 def test_initial_weights_are_a_function_of_the_seed():

@@ -93,14 +93,6 @@ def test_stretch_bounds_how_far_the_displacement_of_any_two_points_differs():
     assert (slope.amax(dim=1) > 0.5 * most).all(), "the bound is not idle"
 
 
-def test_the_stretch_of_an_affine_map_is_the_norm_of_its_matrix():
-    matrix = torch.tensor([[0.3, -0.5, 0.2, 0.1]], dtype=torch.float64)
-    fields = matrix[:, :, None, None].expand(-1, -1, 5, 8)
-    flow = flow_of(fields, torch.zeros(1, 2, 5, 8, dtype=torch.float64))
-    expected = torch.linalg.matrix_norm(matrix.view(1, 2, 2), ord=2)
-    torch.testing.assert_close(stretch(flow - pixel_grid(5, 8, flow)), expected)
-
-
 def test_a_constant_filter_is_a_colour_matrix_and_a_bias():
     x = torch.rand(2, 3, 4, 4, dtype=torch.float64)
     matrix, bias = torch.randn(3, 3).double(), torch.randn(3).double()
