@@ -24,8 +24,8 @@ SHIFTS = (
 )  # fmt: skip
 METHODS = (
     "base", "pooled", "pooled_even", "pooled_trivial", "pooled_tuned", "even_tuned",
-    "pooled_stretched", "late", "policy_online", "policy_alone", "pooled_uniform",
-    "pooled_policy", "pooled_policy_alone",
+    "pooled_stretched", "adapted", "pooled_adapted", "late", "policy_online",
+    "policy_alone", "pooled_uniform", "pooled_policy", "pooled_policy_alone",
 )  # fmt: skip
 DIGITS = RoundsConfig(rounds=8, classifier_steps=38, estimator_steps=30)
 MNIST = RoundsConfig(rounds=8, classifier_steps=100, estimator_steps=30)

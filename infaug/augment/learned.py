@@ -17,14 +17,22 @@ class Learned:
     Args:
         transform: E and G.
         config: how tau varies, as when E learned.
+        is_shuffled: whether each image gets the tau of the one before it in its group.
 
     Attributes:
         probability: share of images that are changed; the others pass as they are.
     """
 
-    def __init__(self, transform: LearnedTransform, config: EstimatorConfig):
+    def __init__(
+        self,
+        transform: LearnedTransform,
+        config: EstimatorConfig,
+        *,
+        is_shuffled: bool = False,
+    ):
         self.transform = transform
         self.config = config
+        self.is_shuffled = is_shuffled
         self.probability = 1.0
 
     @torch.no_grad()
@@ -34,7 +42,12 @@ class Learned:
         """One view of each image."""
         size = self.transform.config.tau_size
         chance = draw_chance(self.config, size, self.probability, draws)
-        x_aug = self.transform(x, chance.noise, chance.keep)
+        seen = x
+        if self.is_shuffled:
+            groups = x.unflatten(0, (-1, draws.group_size))
+            seen = groups.roll(1, dims=1).flatten(0, 1)
+        fields = self.transform.unbounded(seen, chance.noise, chance.keep)
+        x_aug = self.transform.render(x, fields)
         if chance.changed is None:
             return x_aug
         return torch.where(chance.changed[:, None, None, None], x_aug, x)

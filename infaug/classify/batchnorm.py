@@ -153,3 +153,23 @@ def merge_statistics(
         )
     torch.ops.aten._foreach_add_([m.num_batches_tracked for m in layers], 1)
     forget_statistics(model)
+
+
+@torch.no_grad()
+def adapt_statistics(model: nn.Module, x: Float[Tensor, "B C H W"]) -> None:
+    """Running statistics become those of `x`, images of where F will be used.
+
+    Layer by layer, each seeing what the layers before it make of `x` by its own
+    statistics: AdaBN (Li et al., 2017). Layers of a frozen body keep theirs; the model
+    is left in training mode.
+    """
+    layers = [m for m in model.modules() if isinstance(m, GroupedBatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    model.train()
+    set_groups(model, 1)
+    for layer in layers:
+        layer.momentum = 1.0
+    model(x)
+    merge_statistics(model, World())
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum

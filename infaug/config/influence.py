@@ -5,7 +5,7 @@ from typing import Literal
 
 from infaug.config.fields import require, within
 
-Solver = Literal["auto", "dense", "cg", "pcg", "refined", "lissa"]
+Solver = Literal["auto", "dense", "cg", "pcg", "refined", "lissa", "gradient"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,8 @@ class InfluenceConfig:
     """Added to the Hessian's diagonal; at least the head's weight decay."""
     solver: Solver = "auto"
     """`auto`: `refined` (bfloat16 products, float32 refinement) where the hardware has
-    them, else `pcg`; `cg` and `dense` for comparison; `lissa` by minibatches."""
+    them, else `pcg`; `cg` and `dense` for comparison; `lissa` by minibatches;
+    `gradient` leaves H out: S is the validation gradient."""
     rtol: float = 1e-3
     """Relative residual at which the solver stops."""
     max_products: int = 200

@@ -74,6 +74,12 @@ class Estimator(nn.Module):
         self.first, self.down = build_stack(channels, table)
         self.linear = nn.Linear(table.bottom_features, tau_size)
 
+    @torch.no_grad()
+    def be_constant(self) -> None:
+        """From here on tau is the same for all images, and only that is learned."""
+        self.linear.weight.zero_()
+        self.linear.weight.register_hook(torch.zeros_like)
+
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B T"]:
         """Tau of each image in [0, 1]."""
         return torch.tanh(self.linear(descend_stack(x, self.first, self.down, F.relu)))

@@ -179,7 +179,11 @@ def _drop(values: dict[str, Any], names: Iterable[str]) -> None:
 def _ignores_target(method: Method) -> bool:
     """Whether neither training nor choosing looks at influence or selection images."""
     looks = (
-        method.is_pooled or method.is_tuned or method.is_reweighted or method.is_late
+        method.is_pooled
+        or method.is_tuned
+        or method.is_reweighted
+        or method.is_late
+        or method.adapts
     )
     return not (looks or _depends_on_learning(method))
 

@@ -28,6 +28,7 @@ ANSWERS: tuple[tuple[str, ...], ...] = (
     ("base",),
     ("pooled_trivial",),
     ("pooled_stretched",),
+    ("pooled_adapted", "adapted"),
     ("pooled_tuned", "even_tuned", "even_stretched"),
     ("pooled_policy_alone", "policy_alone"),
     ("uniform_policy", "policy_learned"),

@@ -15,7 +15,8 @@ View = Literal[
     "base+random", "base+learned", "base+policy",
 ]  # fmt: skip
 GeneratorFrom = Literal["initial", "final"]
-Signal = Literal["influence", "lookahead"]
+Signal = Literal["influence", "gradient", "lookahead"]
+Sees = Literal["image", "other", "nothing"]
 PolicyFrom = Literal["uniform", "online", "learned"]
 
 
@@ -35,13 +36,15 @@ class Method:
             `base_learned` run left it.
         control: of a learned method: the method without the learned view, whose F
             drives E where s_val is solved once.
-        signal: of a learned method: what teaches E and G, influence by s_val or one
-            step of F ahead.
+        signal: of a learned method: what teaches E and G: influence by s_val, by the
+            validation gradient in its place, or one step of F ahead.
+        sees: of a learned method: what E derives an image's tau from.
         is_reweighted: whether every view weighs by its influence.
         is_even: whether pooled influence images are half of what is trained on.
         is_late: whether target images join for the last quarter, as half of each batch,
             when E and G stand still.
         stretches: whether F sees each image stretched over the whole range of values.
+        adapts: whether BatchNorm takes the statistics of the target images at last.
         is_trial: whether it tries a candidate for the base of tuned methods.
         policy: of a policy's view: uniform, updated after every refresh (online), or as
             the paired `policy_online` training left it (learned).
@@ -57,11 +60,13 @@ class Method:
     generator: GeneratorFrom | None = None
     control: str | None = None
     signal: Signal = "influence"
+    sees: Sees = "image"
     is_reweighted: bool = False
     is_even: bool = False
     policy: PolicyFrom | None = None
     is_late: bool = False
     stretches: bool = False
+    adapts: bool = False
     is_trial: bool = False
 
     def views_of(self, num: int) -> tuple[View, ...]:
@@ -103,7 +108,7 @@ class Method:
     @property
     def solves_s_val(self) -> bool:
         """Whether s_val is refreshed here: for E, for a policy, or for weights."""
-        learns = self.is_learned and self.signal == "influence"
+        learns = self.is_learned and self.signal != "lookahead"
         return self.is_reweighted or learns or self.learns_policy
 
     @property
@@ -114,7 +119,7 @@ class Method:
     @property
     def looks_ahead(self) -> bool:
         """Whether E and G learn by one step of F ahead."""
-        return self.is_learned and self.signal == "lookahead"
+        return self.is_learned and not self.solves_s_val
 
     @property
     def uses_generator(self) -> bool:
@@ -185,6 +190,28 @@ _NEIGHBOURS = (
     ),
 )
 
+# What of the method matters: S, and that each image has a tau of its own.
+_DIAGNOSTICS = (
+    Method(
+        name="gradient_learned",
+        views=("base", "base+learned"),
+        control="base",
+        signal="gradient",
+    ),
+    Method(
+        name="shuffled_learned",
+        views=("base", "base+learned"),
+        control="base",
+        sees="other",
+    ),
+    Method(
+        name="constant_learned",
+        views=("base", "base+learned"),
+        control="base",
+        sees="nothing",
+    ),
+)
+
 # A policy over ready-made operations. `policy_online` learns it, and sees nothing but
 # its views, so that the reward is theirs. A fresh F then trains on them, with the base
 # beside them or alone, and with or without the images that drove.
@@ -229,6 +256,8 @@ _RECIPES = (
     Method(
         name="pooled_stretched", views=("base", "base"), is_pooled=True, stretches=True
     ),
+    Method(name="adapted", views=("base", "base"), adapts=True),
+    Method(name="pooled_adapted", views=("base", "base"), is_pooled=True, adapts=True),
     Method(
         name="even_tuned",
         views=("base", "base"),
@@ -256,7 +285,10 @@ RECIPES = tuple(method.name for method in _RECIPES if not method.is_learned)
 
 METHODS = {
     method.name: method
-    for method in (*_USUAL, *_SIBLINGS, *_NEIGHBOURS, *_OPERATION_POLICIES, *_RECIPES)
+    for method in (
+        *(*_USUAL, *_SIBLINGS, *_NEIGHBOURS, *_DIAGNOSTICS),
+        *(*_OPERATION_POLICIES, *_RECIPES),
+    )
 }
 USUAL = tuple(method.name for method in _USUAL)
 SIBLINGS = tuple(method.name for method in (*_SIBLINGS, *_NEIGHBOURS))
@@ -266,7 +298,8 @@ NEIGHBOURS = tuple(method.name for method in _NEIGHBOURS)
 POLICIES = tuple(method.name for method in _SIBLINGS if not method.is_learned)
 
 # Whatever does without our learned view: controls wherever they were run.
-RIVALS = (*POLICIES, *NEIGHBOURS, *RECIPES)
+DIAGNOSTICS = tuple(method.name for method in _DIAGNOSTICS)
+RIVALS = (*POLICIES, *NEIGHBOURS, *DIAGNOSTICS, *RECIPES)
 
 # Not a method of the table: where a seed's G is fitted adversarially, before the
 # methods.

@@ -69,6 +69,9 @@ class Training:
         driver: Mapping[str, Tensor] | None = None,
         policy: Mapping[str, Tensor] | None = None,
     ):
+        if method.signal == "gradient":
+            influence = replace(config.influence, solver="gradient")
+            config = replace(config, influence=influence)
         self.method, self.seed, self.config, self.world = method, seed, config, world
         self.device, self.dtype = device, dtype_of(config.classifier.precision)
         train = _trained_on(method, splits, config.data.shift)
@@ -85,6 +88,8 @@ class Training:
         self.transform = build_transform(
             config.transform, channels, height, width, seed
         )
+        if method.sees == "nothing":
+            self.transform.estimator.be_constant()
         if generator is not None:
             self.transform.generator.load_state_dict(generator)
         self.policy = Policy(config.policy, channels)

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from infaug.classify.batchnorm import adapt_statistics
 from infaug.config import RunConfig
-from infaug.data.dataset import Labelled
+from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
 from infaug.record.display import Display
 from infaug.record.store import GeneratorStore
@@ -37,6 +38,8 @@ from infaug.training.views import TrainingViews
 from infaug.world import World
 
 State = dict[str, Tensor]
+
+MAX_ADAPTED = 256  # images whose statistics BatchNorm takes: they are one batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,6 +187,8 @@ def _finish(
     scores_of: Scores | None,
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"row": spec.method.name, "seed": spec.seed}
+    if spec.method.adapts:
+        _adapt(training, splits)
     if not splits.selection_is_trained:
         found |= _scores("selection", training, splits.selection)
     judged: State = {}
@@ -201,6 +206,15 @@ def _finish(
         weights["judged"] = judged
     logger.finish(weights, found)
     return found
+
+
+def _adapt(training: Training, splits: Splits) -> None:
+    """BatchNorm takes the statistics of the target images, without their labels."""
+    images = splits.influence.images
+    if not splits.selection_is_trained:
+        images = torch.cat([images, splits.selection.images])
+    x = to_float(images[:MAX_ADAPTED]).to(training.device, training.dtype)
+    adapt_statistics(training.evaluated, x)
 
 
 def _scores(name: str, training: Training, split: Labelled) -> dict[str, Any]:

@@ -72,7 +72,9 @@ class TrainingViews:
         self.transform, self.policy, self.config = transform, policy, config
         self.world, self.device = world, device
         self.dtype = dtype_of(config.classifier.precision)
-        self.learned = Learned(transform, config.estimator)
+        self.learned = Learned(
+            transform, config.estimator, is_shuffled=method.sees == "other"
+        )
         self.views = method.views_of(config.classifier.views)
         base = base_of(method, config.rounds.base)
         of_f, of_e, self._base_left = _crops(method, self.views, train, base)

@@ -4,6 +4,7 @@ from torch import nn
 
 from infaug.classify.batchnorm import (
     GroupedBatchNorm,
+    adapt_statistics,
     convert_batchnorm,
     merge_statistics,
     set_groups,
@@ -104,3 +105,16 @@ def test_conversion_reaches_nested_layers_and_keeps_their_weights():
     convert_batchnorm(model)
     assert isinstance(model[0][0], GroupedBatchNorm)
     assert model[0][0].weight.eq(2).all()
+
+
+def test_adapted_statistics_are_those_of_the_images_layer_by_layer():
+    model = nn.Sequential(GroupedBatchNorm(3), nn.Conv2d(3, 2, 1), GroupedBatchNorm(2))
+    x, first, second = 3 + images(count=48).float(), model[0], model[2]
+    adapt_statistics(model, x)
+    torch.testing.assert_close(first.running_mean, x.mean(dim=(0, 2, 3)))
+    torch.testing.assert_close(
+        first.running_var, x.transpose(0, 1).flatten(1).var(dim=1)
+    )
+    h = model[1](nn.functional.batch_norm(x, None, None, training=True))
+    torch.testing.assert_close(second.running_mean, h.mean(dim=(0, 2, 3)))
+    assert first.momentum == second.momentum == 0.1

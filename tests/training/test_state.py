@@ -10,12 +10,16 @@ from tiny import CONFIG, tiny
 from infaug.classify.network import build_classifier
 from infaug.data.problem import load_splits
 from infaug.data.shift import apply_shift
+from infaug.estimate.learned_transform import draw_chance
 from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
+from infaug.randomness import Draws
 from infaug.record.folder import RunFolder
 from infaug.training.alternation import classify, estimate, refresh, teach_policy
 from infaug.training.methods import METHODS
 from infaug.training.refresher import build_refresher
+from infaug.training.snapshot import validation_gradient
+from infaug.training.solve import take_snapshot
 from infaug.training.state import Training, _pooled_evenly
 from infaug.training.views import late_round
 from infaug.world import World
@@ -171,6 +175,39 @@ def test_the_policy_that_is_kept_is_the_mean_of_those_after_all_updates(splits):
     kept = cell.weights()["policy"]["logits"].softmax(dim=1)
     torch.testing.assert_close(kept, torch.stack(seen).mean(dim=0))
     assert not seen[0].allclose(seen[-1])
+
+
+def test_a_diagnosis_leaves_out_h_or_what_e_sees_of_an_image(splits):
+    plain, shuffled, constant, bare = (
+        cell_of(f"{name}_learned", splits)
+        for name in ("base", "shuffled", "constant", "gradient")
+    )
+    x = torch.rand(4, *splits.train.image_shape, generator=torch.manual_seed(0))
+    still = torch.zeros(4, plain.config.transform.tau_size)
+    taus = plain.transform.tau(x, still)
+    draws = Draws.of_size(4, "a")
+    x_aug = shuffled.views.learned(x, draws.fork())
+    noise = draw_chance(plain.config.estimator, still.shape[1], 1, draws.fork()).noise
+    fields = plain.transform.generator.unbounded(taus.roll(1, dims=0) + noise)
+    torch.testing.assert_close(x_aug, plain.transform.render(x, fields))
+    assert not plain.views.learned(x, draws.fork()).allclose(x_aug)
+    for training in (constant, bare):
+        list(classify(training, 0, range(2), splits.selection))
+        refresher = build_refresher(training, splits.influence, None)
+        list(refresh(training, 0, range(1), refresher))
+        before = training.transform.tau(x, still)
+        list(estimate(training, 0, range(3)))
+        assert not training.transform.tau(x, still).allclose(before)
+    assert len(constant.transform.tau(x, still).unique(dim=0)) == 1
+    assert len(bare.transform.tau(x, still).unique(dim=0)) == 4
+    gradient = validation_gradient(
+        take_snapshot(
+            bare.classifier.eval(), (), bare.config.influence, 0, start=bare.s_val
+        ),
+        splits.influence,
+        world=World(),
+    )
+    torch.testing.assert_close(bare.s_val, gradient)
 
 
 def test_random_tau_can_go_through_a_given_generator(splits):
