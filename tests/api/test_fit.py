@@ -20,6 +20,7 @@ from infaug.training.alternation import run_alternation
 
 TINY = {
     "seeds": 1,
+    "threads": 1,
     "methods": ("pooled", "pooled_learned"),
     "classifier": {"batch_size": 8, "batch_groups": 2, "precision": "float32"},
     "estimator.batch_size": 8,

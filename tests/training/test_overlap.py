@@ -83,10 +83,8 @@ def test_the_thread_solves_on_one_core_and_leaves_the_others_theirs():
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("s_val", ["each_round", "once"])
-def test_a_given_solver_does_not_change_a_synchronous_run(s_val, tmp_path):
-    rounds = replace(CONFIG.rounds, s_val=s_val)
-    config = tiny(methods=("base", "base_learned"), rounds=rounds)
+def test_a_given_solver_does_not_change_a_synchronous_run(tmp_path):
+    config = tiny(methods=("base_learned",))
     run(config, tmp_path / "own", shown=False)
     run(
         config,
