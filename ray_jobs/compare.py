@@ -14,8 +14,7 @@ compare`, but for settings of the run.
 
 Papers, MNIST, 1 % of the labels: none 90.2, heuristic 95.9, proposed 96.7 (Lee et al.,
 ICLR 2019 submission). Cost: MNIST, both problems, three seeds, 72 trainings of one to
-two
-minutes: under 100 minutes on 2 CPU cores (estimate).
+two minutes: under 100 minutes on 2 CPU cores (estimate).
 """
 
 import argparse
@@ -25,11 +24,18 @@ from pathlib import Path
 
 from infaug.cli.compare import Compare, compare, parse_compare
 from infaug.cli.terminal import guarded
-from infaug.config import DataConfig, RunConfig, ShiftConfig, difference
+from infaug.config import (
+    DataConfig,
+    RoundsConfig,
+    RunConfig,
+    ShiftConfig,
+    difference,
+)
 from infaug.experiment.grid import Column
 from infaug.experiment.places import places_of
 from infaug.experiment.problems import Problems
 
+SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 PROBLEMS = {
     "mnist": Column(
         title="MNIST, 600 labels, used on images like those",
@@ -59,6 +65,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     names = list(PROBLEMS)
     parser.add_argument("--problems", nargs="+", choices=names, default=names)
+    parser.add_argument("--smoke", action="store_true", help="few steps, one seed")
     own, argv = parser.parse_known_args()
     out = Path("runs/compare")
     default = Compare(out=out, results=Path("docs/results/mnist.jsonl"))
@@ -66,8 +73,10 @@ def main() -> int:
     if changes := difference(RunConfig(), replace(args.run, methods=(), seeds=3)):
         raise ValueError(f"these problems have settings of their own: {changes[0]}")
     columns = [PROBLEMS[name] for name in own.problems]
-    if args.smoke:
+    if own.smoke:
         columns = [smoke(column) for column in columns]
+        run = replace(args.run, seeds=1)
+        args = replace(args, run=run, results=None, out=args.out / "smoke")
     problems = Problems(
         columns=tuple(columns),
         places=places_of(args.sources),
@@ -77,9 +86,10 @@ def main() -> int:
 
 
 def smoke(column: Column) -> Column:
-    """The same with few images, so that digits can stand in."""
+    """The same with few images and steps, so that digits can stand in."""
     data = replace(column.config.data, labels=300, target=100)
-    return replace(column, config=replace(column.config, data=data))
+    config = replace(column.config, data=data, rounds=SMOKE)
+    return replace(column, config=config)
 
 
 if __name__ == "__main__":

@@ -3,27 +3,83 @@
     python ray_jobs/corruptions.py RUN
     python ray_jobs/corruptions.py RUN --methods base base_learned --seed 1
 
-Prints top-1 by corruption and severity for each row and keeps it in RUN as
-corruptions-ROW-seedK.json. Rows of one seed see the same corrupted images. Without
---methods: the row that the verdict is about.
+Prints top-1 by corruption and severity for each method and keeps it in RUN as
+corruptions-METHOD-seedK.json. Methods of one seed see the same corrupted images.
+Without --methods: the one that the verdict is about. Nothing may be chosen by these
+numbers, so they are there only for runs that are finished.
 """
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from torch import Tensor
 
 from infaug.cli.terminal import guarded
-from infaug.trust.corruptions import check_run, corruptions_table
+from infaug.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from infaug.record.atomic import write_json
+from infaug.record.folder import RunFolder
+from infaug.training.alternation import assess
+from infaug.trust.reload import reload
 
 
 def main() -> int:
-    """Check each row, printing as they end."""
+    """Check each method, printing as they end."""
     args = parse(sys.argv[1:])
-    for row in args.methods or [None]:
-        found = check_run(args.run, row, args.seed)
-        print(f"{row or 'learned row'}, seed {args.seed}", end="\n\n")
-        print(corruptions_table(found), end="\n\n", flush=True)
+    for method in args.methods or [None]:
+        found = check(args.run, method, args.seed)
+        print(f"{method or 'learned method'}, seed {args.seed}", end="\n\n")
+        print(table(found), end="\n\n", flush=True)
     return 0
+
+
+def check(run: Path, method: str | None, seed: int) -> dict[str, Any]:
+    """Top-1 in percent of a training's F: of clean images, by corruption, means."""
+    if RunFolder(run).result() is None:
+        raise ValueError(
+            f"{run} is not finished, and test images are looked at once, at the end: "
+            "continue it first"
+        )
+    finished = reload(run, method, seed)
+    training, test = finished.training, finished.splits.test
+
+    def top1(images: Tensor) -> float:
+        shown = replace(test, images=images).to(training.device)
+        return assess(training, shown).accuracy
+
+    by_severity = {
+        name: [
+            top1(corrupt(test.images, name, severity, training.seed, "corruption"))
+            for severity in SEVERITIES
+        ]
+        for name in CORRUPTIONS
+    }
+    means = {name: fmean(values) for name, values in by_severity.items()}
+    found = {
+        "clean": top1(test.images),
+        "top1": by_severity,
+        "means": means,
+        "mean": fmean(means.values()),
+    }
+    write_json(run / f"corruptions-{finished.name}.json", found)
+    return found
+
+
+def table(found: dict[str, Any]) -> str:
+    """Markdown: a line for each corruption, the mean and clean images last."""
+    lines = [
+        "| top-1, percent | " + " | ".join(str(s) for s in SEVERITIES) + " | mean |",
+        "|---" * (len(SEVERITIES) + 2) + "|",
+    ]
+    for name, values in found["top1"].items():
+        shown = " | ".join(f"{value:.1f}" for value in values)
+        lines.append(f"| {name} | {shown} | {found['means'][name]:.1f} |")
+    gap = " |" * len(SEVERITIES)
+    ends = (("all", found["mean"]), ("clean", found["clean"]))
+    return "\n".join([*lines, *(f"| {name} |{gap} {x:.1f} |" for name, x in ends)])
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -32,7 +88,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("run", type=Path, help="folder of a finished run")
-    parser.add_argument("--methods", nargs="+", help="rows of the run")
+    parser.add_argument("--methods", nargs="+", help="methods of the run")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args(argv)
 

@@ -28,6 +28,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 from infaug.cli.terminal import guarded
 from infaug.config import (
@@ -122,21 +123,38 @@ def run(
     return (found for _, found in in_tasks(work, trainings, at_a_time=args.workers))
 
 
+PANELS = {
+    "ekld": "eKLD, nats (lower is more invariant)",
+    "test_by_class": "top-1 of the class, percent",
+}
+
+
 def draw(found: dict[str, list[Record]], path: Path) -> None:
-    """EKLD and accuracy against class size, a line for each method that was run."""
-    from infaug.report.pictures import draw_against_class_size
+    """EKLD and accuracy against class size, a line for each method that was run.
+
+    A line goes through the mean at each class size; the points are drawn beneath.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     if not found:
         return
-    panels = {
-        title: {method: points(records, name) for method, records in found.items()}
-        for name, title in (
-            ("ekld", "eKLD, nats (lower is more invariant)"),
-            ("test_by_class", "top-1 of the class, percent"),
-        )
-    }
+    figure = Figure(figsize=(10, 4.2), layout="compressed")
+    FigureCanvasAgg(figure)
+    for axis, (name, title) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
+        for number, (method, records) in enumerate(found.items()):
+            by_size: dict[int, list[float]] = {}
+            for size, value in points(records, name):
+                by_size.setdefault(size, []).append(value)
+                axis.scatter(size, value, s=9, alpha=0.4, color=f"C{number}")
+            means = [(size, fmean(values)) for size, values in sorted(by_size.items())]
+            axis.plot(*zip(*means, strict=True), color=f"C{number}", label=method)
+        axis.set(xscale="log", xlabel="training images of the class", ylabel=title)
+        axis.grid(alpha=0.3)
+    figure.axes[0].legend(fontsize=8)
+    figure.suptitle("rotated long-tailed images", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draw_against_class_size(panels, "rotated long-tailed images", path)
+    figure.savefig(path, dpi=110)
     print(f"wrote {path}", file=sys.stderr)
 
 

@@ -1,15 +1,13 @@
 """The README's MNIST tables: 600 labels, five kinds of use, training by training.
 
-Every training (a row, a problem, a seed) is one thread's work of a minute or two and is
-appended to a file of JSON lines when it ends. The same command again continues: what is
-in the file is skipped, an unfinished training goes on from its last checkpoint. Rows
-that do not look at target images are trained once for all target budgets.
+Every training (a method, a problem, a seed) is one thread's work of a minute or two and
+is appended to a file of JSON lines when it ends. The same command again continues: what
+is in the file is skipped, an unfinished training goes on from its last checkpoint.
+Methods that do not look at target images are trained once for all target budgets.
 
     python ray_jobs/tables.py --data FOLDER --workers 2
-    python ray_jobs/tables.py --data FOLDER --tables rotate --methods base pooled
-    --seeds 5 python ray_jobs/tables.py --data FOLDER --methods mixup trivial
-    trivial_learned python ray_jobs/tables.py --render          # what is finished, as
-    Markdown
+    python ray_jobs/tables.py --data FOLDER --tables rotate --methods base --seeds 5
+    python ray_jobs/tables.py --render          # what is finished, as Markdown
 
 `--workers 0` runs in this process, without Ray; a cluster is joined where RAY_ADDRESS
 names one, with FOLDER, --out and --work on a disk that all nodes see. Papers, 1 % of
@@ -21,7 +19,7 @@ that.
 
 import argparse
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,11 +28,28 @@ from infaug.cli.terminal import guarded
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
 from infaug.experiment.grid import Column, Table, grid_training, work_of
 from infaug.experiment.grid_run import Site
-from infaug.experiment.results import Results
-from infaug.report.tables import grid_markdown
-from infaug.training.methods import METHODS, SIBLINGS, USUAL
+from infaug.experiment.results import Record, Results
+from infaug.experiment.summary import gap_closed, statistics
+from infaug.experiment.verdict import (
+    CONTROLS_OF,
+    best_random,
+    verdict,
+    with_best_random,
+)
+from infaug.report.verdict import describe
+from infaug.training.methods import (
+    METHODS,
+    RANDOM_METHODS,
+    RIVALS,
+    SIBLINGS,
+    USUAL,
+)
 
 COMMAND = "python ray_jobs/tables.py --data FOLDER"
+LABELS = {
+    "base_random_initial": "&nbsp;&nbsp;through the initial G",
+    "base_random_final": "&nbsp;&nbsp;through the final G",
+}
 SMOKE = RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5)
 IN_DISTRIBUTION = tuple(row for row in USUAL if row != "oracle")
 
@@ -92,9 +107,7 @@ def main() -> int:
         )
     for table in tables:
         shown = extended(table, found_in(results, table, args.seeds))
-        print(
-            grid_markdown(shown, results, args.seeds, COMMAND), end="\n\n", flush=True
-        )
+        print(markdown(shown, results, args.seeds), end="\n\n", flush=True)
     return 0
 
 
@@ -120,6 +133,92 @@ def smoke(table: Table, source: str) -> Table:
     data = replace(config.data, source=Path(source).name, labels=300, target=100)
     config = replace(config, data=data, rounds=SMOKE)
     return replace(table, columns=(Column(title="smoke", config=config),))
+
+
+def markdown(table: Table, results: Results, seeds: int) -> str:
+    """A table with mean and spread, verdicts, shares of the gap, and its command.
+
+    Only trainings of the first `seeds` seeds count. A verdict compares methods that
+    have all of them.
+    """
+    found = [_found(table, column, results, seeds) for column in table.columns]
+    titles = [column.title for column in table.columns]
+    lines = [f"### {table.title}", "", *_lines(table, titles, found, seeds), ""]
+    lines.append(
+        f"Mean and standard deviation of top-1 on test over {seeds} paired seeds, "
+        "percent."
+    )
+    lines += ["", *_sentences(titles, found, seeds)]
+    command = f"{COMMAND} --tables {table.name} --seeds {seeds}"
+    lines += ["", "```", command, "```"]
+    missing = [m for m in table.methods if any(len(c[m]) < seeds for c in found)]
+    if missing:
+        again = f"{command} --methods {' '.join(missing)}"
+        lines += ["", "Not run, or not for all seeds:", "", "```", again, "```"]
+    return "\n".join(lines)
+
+
+Found = dict[str, dict[int, Record]]
+
+
+def _found(table: Table, column: Column, results: Results, seeds: int) -> Found:
+    """Results by method and seed."""
+    found: Found = {}
+    for method in table.methods:
+        trainings = [grid_training(method, s, column.config) for s in range(seeds)]
+        records = {each.seed: results.get(each) for each in trainings}
+        found[method] = {seed: r for seed, r in records.items() if r is not None}
+    return found
+
+
+def _lines(
+    table: Table, titles: list[str], found: list[Found], seeds: int
+) -> list[str]:
+    lines = [f"| method | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
+    columns = {m: [column[m] for column in found] for m in table.methods}
+    for method, records in columns.items():
+        if method == RANDOM_METHODS[0] and RANDOM_METHODS[1] in table.methods:
+            best = [best_random(column) for column in found]
+            lines.append(_line("`base_random`", best, seeds))
+        lines.append(_line(LABELS.get(method, f"`{method}`"), records, seeds))
+    return lines
+
+
+def _line(label: str, columns: Sequence[Mapping[int, Record]], seeds: int) -> str:
+    return f"| {label} | {' | '.join(_entry(c, seeds) for c in columns)} |"
+
+
+def _entry(records: Mapping[int, Record], seeds: int) -> str:
+    if not records:
+        return "not run"
+    values = [record["test_top1"] for record in records.values()]
+    numbers = statistics(values)
+    spread = "" if numbers["std"] is None else f" ± {numbers['std']:.1f}"
+    part = "" if len(values) == seeds else f" ({len(values)} of {seeds} seeds)"
+    return f"{numbers['mean']:.1f}{spread}{part}"
+
+
+def _sentences(titles: list[str], found: list[Found], seeds: int) -> list[str]:
+    lines = []
+    for title, column in zip(titles, found, strict=True):
+        tops = {
+            name: {seed: records[seed]["test_top1"] for seed in range(seeds)}
+            for name, records in with_best_random(column).items()
+            if len(records) == seeds
+        }
+        learned = [row for row in CONTROLS_OF if row in tops]
+        for row in learned:
+            ours = set(learned) - set(RIVALS) - {row}
+            others = {k: v for k, v in tops.items() if k not in ours}
+            lines.append(f"- {title}: {describe(verdict(others))}.")
+        values = {name: list(by_seed.values()) for name, by_seed in tops.items()}
+        if closed := gap_closed(values):
+            parts = ", ".join(f"{name} {share:.0f} %" for name, share in closed.items())
+            lines.append(f"- {title}: share of the gap from base to oracle: {parts}.")
+        tuned = column.get("base_tuned", {}).values()
+        if chosen := ", ".join(f"`{record['base']}`" for record in tuned):
+            lines.append(f"- {title}: base_tuned chose {chosen}.")
+    return lines or ["- no method has all seeds yet."]
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

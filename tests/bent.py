@@ -3,12 +3,12 @@
 import torch
 from torch import Tensor
 
-from infaug.export.view import FieldsView
+from infaug.export.view import View, fields_view
 from infaug.transform.fields import Fields
 from infaug.transform.spatial import pixel_grid, stretch
 
 
-def bent_view(num: int, height: int, width: int, lead: tuple[int, ...]) -> FieldsView:
+def bent_view(num: int, height: int, width: int, lead: tuple[int, ...]) -> View:
     """Views of `num` images: the middle turned by up to 30 degrees, the rim not."""
     grid = pixel_grid(height, width, like=torch.zeros(()))
     angle = torch.linspace(-0.5, 0.5, num)[:, None, None] + 0.02
@@ -17,7 +17,7 @@ def bent_view(num: int, height: int, width: int, lead: tuple[int, ...]) -> Field
     turned = (angle.cos() * x - angle.sin() * y, angle.sin() * x + angle.cos() * y)
     moved = torch.stack(turned, dim=-1) - grid + torch.tensor([0.11, -0.07])
     assert stretch(moved).max() < 0.9
-    return FieldsView(_fields(moved), None, "zeros", lead)
+    return fields_view(_fields(moved), lead)
 
 
 def _fields(moved: Tensor) -> Fields:

@@ -1,6 +1,7 @@
 """The picture of the house: who may import whom."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ LAYERS: list[set[str]] = [
     {"estimate"},
     {"augment"},
     {"baselines"},
-    {"record", "toy2d"},
+    {"record"},
     {"training"},
     {"experiment"},
     {"trust", "cluster", "export"},
@@ -109,3 +110,15 @@ def test_an_export_is_loaded_with_little_more_than_torch(tmp_path):
         "assert load_classifier(sys.argv[1])(x / 255).shape == (2, 3)\n"
     )
     subprocess.run([sys.executable, "-c", program, str(out)], check=True)
+
+
+def test_the_guides_name_files_that_exist_and_a_walk_at_most_six():
+    root = Path(__file__).parents[1]
+    for guide in (root / "CONTRIBUTING.md", *root.glob("docs/*.md")):
+        for name in re.findall(r"`((?:\w+/)+\w+\.py)`", guide.read_text()):
+            assert (root / name).exists() or (root / "infaug" / name).exists(), name
+    guide = (root / "CONTRIBUTING.md").read_text()
+    six = guide.partition("## Six walks")[2].partition("## Tests")[0]
+    walks = re.split(r"^\*\*", six, flags=re.M)[1:]
+    assert len(walks) == 6
+    assert all(1 < len(re.findall(r"^\d\. ", walk, re.M)) <= 6 for walk in walks)

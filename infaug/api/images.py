@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from hashlib import blake2b
 from io import BytesIO
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,10 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from infaug.data.columns import OTHER_LABELS
-from infaug.data.shard_file import image_schema, whole_file
+from infaug.data.shard_file import ROWS_PER_GROUP, image_schema, whole_file
 
-ROWS_PER_GROUP = 256
 PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+LABELS = "the label must be a class number or name"
 
 
 def keep_images(given: Any, path: Path, name: str) -> None:
@@ -35,29 +35,23 @@ def keep_images(given: Any, path: Path, name: str) -> None:
             [C, H, W], uint8 or float in [0, 1], labels as numbers or names.
         path: of the file.
         name: of the argument, for messages.
-
-    Raises:
-        ValueError: for images or labels that are not such, or other ones than the file
-            holds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    names = _class_names(given)
-    pairs = _pairs(given, name)
+    names, pairs = _class_names(given), _pairs(given, name)
     if (first := next(pairs, None)) is None:
         raise ValueError(f"{name} holds no image")
     pairs = chain([first], pairs)
-    schema = image_schema(names or ())
-    if isinstance(first[1], str):
+    schema, has_names = image_schema(names or ()), isinstance(first[1], str)
+    if has_names:
         schema = schema.set(1, pa.field("label", pa.string()))
-    if names is None or isinstance(first[1], str):
+    if names is None or has_names:
         schema = schema.with_metadata(None)
     digest = blake2b(json.dumps(names).encode(), digest_size=16)
     with whole_file(path) as unfinished:
         with pq.ParquetWriter(unfinished, schema, compression="none") as writer:
-            for images, labels in _grouped(pairs):
-                for image in images:
-                    digest.update(image)
-                digest.update(str(labels).encode())
+            while group := list(islice(pairs, ROWS_PER_GROUP)):
+                images, labels = map(list, zip(*group, strict=True))
+                digest.update(b"".join(images) + str(labels).encode())
                 writer.write_batch(pa.record_batch([images, labels], schema=schema))
             writer.add_key_value_metadata({"given": digest.hexdigest()})
         if path.exists() and _digest_in(path) != digest.hexdigest():
@@ -71,53 +65,42 @@ def _digest_in(path: Path) -> str:
     return (pq.read_metadata(path).metadata or {}).get(b"given", b"").decode()
 
 
-def _grouped(
-    pairs: Iterator[tuple[bytes, int | str]],
-) -> Iterator[tuple[list[bytes], list[int | str]]]:
-    images, labels = [], []
-    for image, label in pairs:
-        images.append(image)
-        labels.append(label)
-        if len(images) == ROWS_PER_GROUP:
-            yield images, labels
-            images, labels = [], []
-    if images:
-        yield images, labels
-
-
 def _pairs(given: Any, name: str) -> Iterator[tuple[bytes, int | str]]:
     """Encoded images and labels, in order; labels are all numbers or all names."""
-    if isinstance(given, Mapping):
-        raise ValueError(
-            f"{name} is a dictionary of {', '.join(map(str, given))}: give one of its "
-            "splits"
-        )
-    if isinstance(given, Sequence) and len(given) == 2 and _are_tensors(given):
-        images, labels = given
-        if len(images) != len(labels):
-            raise ValueError(
-                f"{name}: {len(images)} images and {len(labels)} labels: give as many"
-            )
-        items = zip(images, labels, strict=True)
-    elif isinstance(given, Sized) and (at := getattr(given, "__getitem__", None)):
-        items = (at(k) for k in range(len(given)))
-    else:
-        raise ValueError(
-            f"{name} must be a path, a pair of tensors (images, labels), or a data set "
-            f"with a length such as torchvision's, got {type(given).__name__}"
-        )
     kind: type | None = None
-    named = _label_column(given)
-    for number, item in enumerate(items):
+    column = _label_column(given)
+    for number, item in enumerate(_items(given, name)):
         where = f"{name}[{number}]"
         if isinstance(item, Mapping):
-            item = _of_columns(item, named, where)
+            item = _of_columns(item, column, where)
         if not isinstance(item, Sequence) or len(item) != 2:
             raise ValueError(f"{where} must be (image, label), got {type(item)}")
         label = _label(item[1], where)
         if type(label) is not (kind := kind or type(label)):
             raise ValueError(f"{where} has label {label!r}, and others a {kind}")
         yield _encoded(item[0], where), label
+
+
+def _items(given: Any, name: str) -> Iterator[Any]:
+    if isinstance(given, Mapping):
+        raise ValueError(
+            f"{name} is a dictionary of {', '.join(map(str, given))}: give one of its "
+            "splits"
+        )
+    is_pair = isinstance(given, Sequence) and len(given) == 2
+    if is_pair and all(isinstance(each, Tensor) for each in given):
+        images, labels = given
+        if len(images) != len(labels):
+            raise ValueError(
+                f"{name}: {len(images)} images and {len(labels)} labels: give as many"
+            )
+        return zip(images, labels, strict=True)
+    if isinstance(given, Sized) and (at := getattr(given, "__getitem__", None)):
+        return (at(k) for k in range(len(given)))
+    raise ValueError(
+        f"{name} must be a path, a pair of tensors (images, labels), or a data set "
+        f"with a length such as torchvision's, got {type(given).__name__}"
+    )
 
 
 def _label_column(given: Any) -> str | None:
@@ -146,23 +129,15 @@ def _of_columns(item: Mapping[str, Any], named: str | None, where: str) -> tuple
     return item[images[0]], item[labels[0]]
 
 
-def _are_tensors(given: Sequence) -> bool:
-    return all(isinstance(each, Tensor) for each in given)
-
-
 def _label(label: Any, where: str) -> int | str:
-    if isinstance(label, str):
-        if label.strip():
-            return label
-        raise ValueError(f"{where}: the label must be a class number or name, got ''")
+    if isinstance(label, str) and label.strip():
+        return label
     try:
-        if int(label) == label and label >= 0:
+        if not isinstance(label, str) and int(label) == label and label >= 0:
             return int(label)
     except (TypeError, ValueError, RuntimeError):
         pass
-    raise ValueError(
-        f"{where}: the label must be a class number or name, got {label!r}"
-    )
+    raise ValueError(f"{where}: {LABELS}, got {label!r}")
 
 
 def _encoded(image: Any, where: str) -> bytes:
@@ -205,15 +180,11 @@ def _eight_bits(image: Tensor, where: str) -> Tensor:
         )
     if image.dtype == torch.uint8:
         return image
-    if not image.is_floating_point():
+    if not image.is_floating_point() or not (image.min() >= 0 and image.max() <= 1):
         raise ValueError(
-            f"{where}: values must be uint8 or float in [0, 1], got {image.dtype}"
-        )
-    least, most = float(image.min()), float(image.max())
-    if not (least >= 0 and most <= 1):
-        raise ValueError(
-            f"{where}: float values must lie in [0, 1], got {least:g} to {most:g}: "
-            "leave out Normalize, for infaug normalises inside the classifier"
+            f"{where}: values must be uint8 or float in [0, 1], got {image.dtype} from "
+            f"{image.min():g} to {image.max():g}: leave out Normalize, for infaug "
+            "normalises inside the classifier"
         )
     return (255 * image).round().to(torch.uint8)
 

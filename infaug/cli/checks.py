@@ -36,7 +36,7 @@ def doctor(args: Doctor) -> int:
     lines = [line for each in findings for line in each.lines()]
     names = ", ".join(each.name for each in faults)
     lines.append(f"to be fixed: {names}" if faults else "nothing needs to be fixed")
-    found = {"is_fit": not faults, "findings": [each.as_dict() for each in findings]}
+    found = {"is_fit": not faults, "findings": [asdict(each) for each in findings]}
     show(args, lines, found)
     return 2 if faults else 0
 
@@ -64,15 +64,15 @@ class Check(Output):
     """CPUs that decode images beside them."""
 
 
-def check_cluster(args: Check) -> int:
+def check(args: Check) -> int:
     """`infaug cluster check`."""
-    from infaug.cluster.check import check
+    from infaug.cluster import check as cluster_file
     from infaug.cluster.groups import table
     from infaug.cluster.job import describe_fit
     from infaug.distributed.ray_private import prepared_by_ray  # imports ray
 
     job = _job(args)
-    checked = check(args.file, prepared_by_ray)
+    checked = cluster_file.check(args.file, prepared_by_ray)
     job = replace(job, driver=checked.driver)
     lines = [table(checked.cluster)]
     if checked.to_fill_in:

@@ -12,7 +12,7 @@ import tyro
 
 from infaug.cli import flags
 from infaug.cli.flags import look_for_data, parse_run
-from infaug.config import RoundsConfig, RunConfig
+from infaug.config import RunConfig
 from infaug.experiment.places import fixed, places_of
 from infaug.experiment.problems import Problems
 from infaug.words import plural
@@ -29,13 +29,12 @@ DEFAULT_METHODS = (
     "base_random_initial", "base_random_final", "pooled", "base_learned",
     "pooled_learned", "trivial_learned",
 )  # fmt: skip
-SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 
 # `--data` takes several.
 SHORT = {**flags.SHORT, "--data": "--sources", "--rows": "--methods"}
 
 # Left out of the command that is printed for a rerun: they change what is shown.
-ONLY_SHOWN = ("--render", "--json", "--quiet", "--smoke")
+ONLY_SHOWN = ("--render", "--json", "--quiet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +63,6 @@ class Compare:
     """GPUs of each, or a part of one."""
     render: bool = False
     """Run nothing, show what is finished."""
-    smoke: bool = False
-    """Try everything out: few steps, one seed, in a folder of its own."""
     json: bool = False
     """Print the leaderboard as JSON and nothing else."""
     quiet: bool = False
@@ -93,8 +90,6 @@ def compare(args: Compare, problems: Problems | None = None) -> int:
     from infaug.experiment.results import Results
 
     problems = problems or problems_of(args)
-    if args.smoke:
-        args, problems = _smoke(args, problems)
     methods, seeds = methods_of(args.run), args.run.seeds
     results = Results(args.results or args.out / "results.jsonl")
     if args.render:
@@ -102,7 +97,7 @@ def compare(args: Compare, problems: Problems | None = None) -> int:
     else:
         problems = _run(args, problems, methods, results)
     boards = [board(column, methods, seeds, results) for column in problems.columns]
-    _show(args, boards, problems)
+    _show(args, boards, problems.program)
     return 0
 
 
@@ -111,11 +106,7 @@ def _run(
 ) -> Problems:
     """Run what is missing of the problems whose data is here.
 
-    Returns:
-        The problems with the sizes and modes that were chosen.
-
-    Raises:
-        ValueError: whatever a training refuses, and results of other images.
+    What comes back are the problems with the sizes and modes that were chosen.
     """
     from infaug.experiment.grid import Table, work_of
     from infaug.experiment.grid_images import forget_images
@@ -146,11 +137,7 @@ def _run(
 
 
 def methods_of(run: RunConfig) -> tuple[str, ...]:
-    """The methods that are named, or the usual ones.
-
-    Raises:
-        ValueError: for one that there is not.
-    """
+    """The methods that are named, or the usual ones."""
     from infaug.training.methods import METHODS
 
     methods = run.methods or DEFAULT_METHODS
@@ -163,11 +150,7 @@ def methods_of(run: RunConfig) -> tuple[str, ...]:
 
 
 def problems_of(args: Compare) -> Problems:
-    """One problem for each source, with the settings that the flags give.
-
-    Raises:
-        ValueError: without a source, and for two of one name.
-    """
+    """One problem for each source, with the settings that the flags give."""
     from infaug.experiment.grid import Column
 
     places = places_of(args.sources or (args.run.data.source,))
@@ -183,28 +166,13 @@ def problems_of(args: Compare) -> Problems:
     return Problems(columns=tuple(columns), places=places, targets=targets)
 
 
-def _smoke(args: Compare, problems: Problems) -> tuple[Compare, Problems]:
-    columns = tuple(
-        replace(each, config=replace(each.config, rounds=SMOKE))
-        for each in problems.columns
-    )
-    run = replace(args.run, seeds=1)
-    args = replace(args, run=run, results=None, out=args.out / "smoke")
-    return args, replace(problems, columns=columns)
-
-
-def _show(args: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
+def _show(args: Compare, boards: "Sequence[Board]", program: str) -> None:
     from infaug.record.atomic import write_bytes
     from infaug.report import tables as files
     from infaug.report.pictures import draw_leaderboard
 
-    again = {
-        each.problem: _command(problems.program, args.given, missing)
-        for each in boards
-        if (missing := [e.method for e in each.entries if e.missing])
-    }
-    command = _command(problems.program, args.given)
-    text = files.markdown(boards, args.run.seeds, command, again)
+    words = [word for word in args.given if word not in ONLY_SHOWN]
+    text = files.markdown(boards, args.run.seeds, f"{program} {shlex.join(words)}")
     args.out.mkdir(parents=True, exist_ok=True)
     write_bytes(args.out / "leaderboard.md", (text + "\n").encode())
     files.write_csv(boards, args.out / "leaderboard.csv")
@@ -216,26 +184,6 @@ def _show(args: Compare, boards: "Sequence[Board]", problems: Problems) -> None:
     print(text)
     if not args.quiet:
         print(f"files: {args.out}/leaderboard.md, .csv, .parquet, .png")
-
-
-def _command(
-    program: str, argv: Sequence[str], methods: Sequence[str] | None = None
-) -> str:
-    """The command that was given, without what only shows; for other methods.
-
-    >>> _command("x", ["--data", "digits", "--render", "--rows", "a", "b"], ["c"])
-    'x --data digits --methods c'
-    """
-    kept, is_left_out = [], False
-    for word in argv:
-        if word.startswith("--"):
-            flag = word.partition("=")[0]
-            named = methods is not None and flag in ("--methods", "--rows")
-            is_left_out = flag in ONLY_SHOWN or named
-        if not is_left_out:
-            kept.append(word)
-    words = [*kept, "--methods", *methods] if methods is not None else kept
-    return " ".join([program, shlex.join(words)]).rstrip()
 
 
 def run_missing(
@@ -250,17 +198,8 @@ def run_missing(
 ) -> None:
     """Do the trainings that have no result yet, adding each as it ends.
 
-    Args:
-        works: all trainings.
-        results: what is there.
-        site: where they run.
-        workers: trainings at a time on Ray; 0: one after another in this process.
-        gpus: of each, or a part of one.
-        cpus: threads of each on Ray.
-        shown: whether progress is printed.
-
-    Raises:
-        ValueError: whatever a training refuses.
+    `workers` at a time on Ray, each with so many GPUs and threads; 0: one after another
+    in this process.
     """
     missing = [work for work in works if work.training not in results]
     if shown:

@@ -3,16 +3,13 @@
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated, get_args
 
 import tyro
 
 from infaug.cli.terminal import Output, show
 from infaug.config import Downloadable, PrepareConfig
 from infaug.words import plural, were
-
-if TYPE_CHECKING:
-    from infaug.data.prepare import Prepared, Writer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +67,30 @@ def _prepare(args: Prepare) -> tuple[list[str], dict[str, object]]:
 
     if args.workers < 0:
         raise ValueError(f"--workers must be >= 0, got {args.workers}")
+    write = data.write_here
+    if args.workers:
+        from infaug.distributed.tasks import write_on_ray  # imports ray
+
+        write = partial(write_on_ray, at_a_time=args.workers)
     with closing(ImageCount(shown=args.is_for_people)) as progress:
         found = data.prepare(
             Path(args.source).expanduser(),
             args.out.expanduser(),
             args.config,
             test=args.test.expanduser() if args.test else None,
-            write=_writer(args.workers),
+            write=write,
             progress=progress,
+        )
+    images = " and ".join(f"{n:,} {split}" for split, n in found.images.items())
+    lines = [
+        f"{args.out}: {images} images of {plural(found.num_classes, 'class')}, "
+        f"{plural(found.num_shards, 'shard')}, {found.num_bytes:,} bytes, "
+        f"{found.seconds:.1f} s"
+    ]
+    if num := len(found.unreadable):
+        lines.append(
+            f"{plural(num, 'unreadable image')} {were(num)} left out: "
+            f"{args.out}/unreadable.jsonl"
         )
     about: dict[str, object] = {
         "out": str(args.out),
@@ -89,29 +102,4 @@ def _prepare(args: Prepare) -> tuple[list[str], dict[str, object]]:
         "unreadable": len(found.unreadable),
         "notes": list(found.notes),
     }
-    return _lines_of(found, args.out), about
-
-
-def _writer(workers: int) -> "Writer":
-    if workers:
-        from infaug.distributed.tasks import write_on_ray  # imports ray
-
-        return partial(write_on_ray, at_a_time=workers)
-    from infaug.data.prepare import write_here
-
-    return write_here
-
-
-def _lines_of(found: "Prepared", out: Path) -> list[str]:
-    images = " and ".join(f"{n:,} {split}" for split, n in found.images.items())
-    lines = [
-        f"{out}: {images} images of {plural(found.num_classes, 'class')}, "
-        f"{plural(found.num_shards, 'shard')}, {found.num_bytes:,} bytes, "
-        f"{found.seconds:.1f} s"
-    ]
-    if num := len(found.unreadable):
-        lines.append(
-            f"{plural(num, 'unreadable image')} {were(num)} left out: "
-            f"{out}/unreadable.jsonl"
-        )
-    return [*lines, *found.notes]
+    return [*lines, *found.notes], about

@@ -76,15 +76,16 @@ def preview(args: Preview) -> int:
     """`infaug preview`."""
     look_for_run(args.source)
     look_for_images(args.images)
-    from infaug.report.views import draw_preview, image_files, some_images
+    from infaug.data.names import is_image
+    from infaug.predict.inputs import find_inputs
+    from infaug.report.views import draw_preview, some_images
 
     for name in ("num", "views"):
         if getattr(args, name) < 1:
             raise ValueError(f"--{name} must be >= 1, got {getattr(args, name)}")
     augment, name = _augment(args)
-    files = image_files(args.images)
-    channels = augment.views.channels
-    images = some_images(files, args.num, channels)
+    files = [file for file in find_inputs(args.images).files if is_image(file.name)]
+    images = some_images(files, args.num, augment.views.channels)
     title = f"{name}, strength {args.strength:g}: {len(images)} of {len(files)} images"
     try:
         draw_preview(

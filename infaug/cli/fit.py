@@ -1,11 +1,10 @@
 """`infaug fit`, and what files in ray_jobs do with their own defaults."""
 
-import contextlib
 import json
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,6 @@ from typing import Annotated, Any
 import tyro
 
 from infaug.cache import cache_folder
-from infaug.cli.flags import SHORT as SHORT  # completion reads it here
 from infaug.cli.flags import look_for_data, parse_run, short_help
 from infaug.cli.terminal import guarded
 from infaug.config import RunConfig
@@ -113,7 +111,6 @@ def fit(args: Fit) -> int:
     from infaug.record.timings import effort_of  # torch: too slow for --help
     from infaug.report.experiment_page import report_at_end
     from infaug.report.tables import result_text
-    from infaug.report.views import draw_pictures
 
     if args.plan:
         from infaug.experiment.outlook import foresee
@@ -139,7 +136,7 @@ def fit(args: Fit) -> int:
     result = _run(args, workers, shown)
     wall_s = time.perf_counter() - began if is_fresh else None
     with local_copy(args.out) as run:
-        pictures = _drawn(run, draw_pictures)
+        pictures = _drawn(run)
         if shown:
             print(result_text(result))
             print("pictures:", *pictures)
@@ -162,28 +159,18 @@ def fit(args: Fit) -> int:
     return 0
 
 
-def _drawn(run: Path, draw: Callable[[Path], list[Path]]) -> list[Path]:
-    """The pictures of views, drawn unless they are there: all of them, or none.
+def _drawn(run: Path) -> list[Path]:
+    """The pictures of views; what keeps them from being drawn is only a warning."""
+    from infaug.report.views import draw_pictures
 
-    What keeps them from being drawn is a warning and does not fail the experiment.
-    """
-    if there := _pictures(run):
-        return there
     try:
-        return draw(run)
+        return draw_pictures(run)
     except (OSError, ValueError) as error:
-        with contextlib.suppress(OSError):
-            for part in _pictures(run):
-                part.unlink()
         warnings.warn(
             f"pictures of views not drawn ({error}): rerun the command to draw them",
             stacklevel=2,
         )
         return []
-
-
-def _pictures(run: Path) -> list[Path]:
-    return [*sorted(run.glob("views-*.png")), *sorted(run.glob("interpolation-*.png"))]
 
 
 def _run(args: Fit, workers: CountRange, shown: bool) -> dict[str, Any]:

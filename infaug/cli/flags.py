@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from inspect import cleandoc
 from pathlib import Path
-from textwrap import wrap
+from textwrap import fill, indent
 from typing import Any, TypeVar, get_args
 
 import tyro
@@ -40,9 +40,6 @@ def read_flags(
         prog: how the command is called.
         default: what the flags change; None: the form's own defaults.
         also: flags that were put into other words before.
-
-    Raises:
-        ValueError: for a flag or a word that the form does not ask for.
     """
     argv = [re.sub(r"^--row(?==|$)", "--method", word) for word in argv]
     begun: Any = {} if default is None else {"default": default}
@@ -51,7 +48,7 @@ def read_flags(
     )
     flags = [word.partition("=")[0] for word in unknown if word.startswith("-")]
     if flags:
-        known = [*also, *choices_by_flag(form)]
+        known = [*also, *helps_by_flag(form)]
         raise ValueError(f"{_missing(flags[0], known)} ({prog} --help)")
     if unknown:
         raise ValueError(f"{unknown[0]!r} is one word too many ({prog} --help)")
@@ -71,16 +68,14 @@ def _refuse_urls(form: Any, prog: str) -> None:
                 )
 
 
-def choices_by_flag(form: type) -> dict[str, list[str]]:
-    """Every flag of a form, short ones too, with its choices; none where it is open."""
+def helps_by_flag(form: type) -> dict[str, str]:
+    """Every flag of a form, and what it does."""
     with warnings.catch_warnings():
         # There is no other way yet to ask tyro for the flags of a form.
         warnings.simplefilter("ignore", DeprecationWarning)
         actions = tyro.extras.get_parser(form)._actions
     return {
-        flag: [str(each) for each in action.choices or ()]
-        for action in actions
-        for flag in action.option_strings
+        flag: action.help or "" for action in actions for flag in action.option_strings
     }
 
 
@@ -89,16 +84,11 @@ def short_help(form: type, few: Mapping[str, str], prog: str) -> str:
 
     `few`: flags as they are typed, and the names they have in `form`.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        actions = tyro.extras.get_parser(form)._actions
-    helps = {flag: action.help or "" for action in actions
-            for flag in action.option_strings}  # fmt: skip
+    helps = helps_by_flag(form)
     lines = [f"usage: {prog} [FLAGS]", "", cleandoc(form.__doc__ or ""), ""]
     for flag, name in few.items():
         text = re.sub(r"\s+", " ", helps[name]).strip()
-        lines += [f"{flag}", *wrap(text, 84, initial_indent="    ",
-                                   subsequent_indent="    ")]  # fmt: skip
+        lines += [flag, indent(fill(text, 80), "    ")]
     return "\n".join([*lines, "", f"{prog} --help-all explains all flags"])
 
 
@@ -159,9 +149,6 @@ def parse_run(
         prog: how the command is called.
         short: flags in other words.
         needed: the flag that names data, in full.
-
-    Raises:
-        ValueError: without data, with an unknown flag, or a file that is no config.
     """
     argv = [_lengthen(word, short) for word in _name_targets(argv)]
     named = {word.partition("=")[0] for word in argv}
@@ -202,17 +189,9 @@ def _name_targets(argv: Sequence[str]) -> list[str]:
         flag, equals, value = word.partition("=")
         if flag == "--target":
             value = value if equals else "".join(argv[at + 1 : at + 2])
-            named = "--data.target" if _is_number(value) else "--data.target-source"
-            words[at] = named + word[len(flag) :]
+            is_number = re.fullmatch(r"-?\d+(\.\d*)?", value)
+            words[at] = f"--data.target{'' if is_number else '-source'}{word[8:]}"
     return words
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _read_config(path: Path) -> RunConfig:
@@ -226,31 +205,19 @@ BUNDLED = "digits"
 
 
 def look_for_run(*places: str) -> None:
-    """Whether run folders are there; URLs are not args.
-
-    Raises:
-        ValueError: for the first that is not.
-    """
+    """Refuse a run folder that is not there; URLs pass."""
     _look(places, "give the --out of an `infaug fit`")
 
 
 def look_for_images(paths: Iterable[Path]) -> None:
-    """Whether image files and folders are there.
-
-    Raises:
-        ValueError: for the first that is not.
-    """
+    """Refuse image files and folders that are not there."""
     _look(map(str, paths), "give image files or a folder of them")
 
 
 def look_for_data(*sources: str | None) -> None:
-    """Whether the images of a run are there.
-
-    Raises:
-        ValueError: for the first that is not.
-    """
+    """Refuse images of a run that are not there."""
     _look(
-        [place for place in sources if place not in (None, BUNDLED)],
+        [place for place in sources if place and place != BUNDLED],
         f"give a Parquet file, a CSV, a folder, or `{BUNDLED}`, which is bundled",
     )
 

@@ -13,33 +13,26 @@ from infaug.cli.terminal import guarded
 
 
 class Command(NamedTuple):
-    """What a command asks for and what it does, by name: nothing is imported yet."""
+    """Where a command is, by name: nothing is imported yet."""
 
     module: str
     """File in `infaug.cli`."""
     form: str
-    """The dataclass in it that the command line fills in."""
-    act: str
-    """The function in it that takes the form and returns the exit code."""
+    """The dataclass in it that the command line fills in. The function of the same name
+    in lower case takes it and returns the exit code; `parse_NAME`, where there is one,
+    makes it of arguments."""
     help: str
-    parse: str = ""
-    """The function in it that makes the form of arguments; none: `read_flags` does."""
-
-    def shorts(self) -> dict[str, str]:
-        """Its flags that stand for longer ones."""
-        module = import_module(f"infaug.cli.{self.module}")
-        return getattr(module, "SHORT", {})
 
     def load(self) -> tuple[type, Callable[[Any], int]]:
         """The dataclass and the function."""
         module = import_module(f"infaug.cli.{self.module}")
-        return getattr(module, self.form), getattr(module, self.act)
+        return getattr(module, self.form), getattr(module, self.form.lower())
 
     def read(self, argv: list[str], prog: str) -> Any:
         """The form, filled in."""
         module = import_module(f"infaug.cli.{self.module}")
-        if self.parse:
-            return getattr(module, self.parse)(argv, prog=prog)
+        if parse := getattr(module, f"parse_{self.form.lower()}", None):
+            return parse(argv, prog=prog)
         from infaug.cli.flags import read_flags  # tyro: too slow for --version
 
         return read_flags(getattr(module, self.form), argv, prog)
@@ -47,61 +40,48 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "fit": Command(
-        "fit", "Fit", "fit",
-        "learn an augmentation, compare with controls, give a verdict",
-        parse="parse_fit",
+        "fit", "Fit", "learn an augmentation, compare with controls, give a verdict"
     ),
     "compare": Command(
-        "compare", "Compare", "compare",
-        "methods on data sets, paired by seed, as a leaderboard",
-        parse="parse_compare",
+        "compare", "Compare", "methods on data sets, paired by seed, as a leaderboard"
     ),
     "sweep": Command(
-        "sweep", "Sweep", "sweep",
-        "search for settings of the learned augmentation, on Ray",
-        parse="parse_sweep",
+        "sweep", "Sweep", "search for settings of the learned augmentation, on Ray"
     ),
     "influence validate": Command(
-        "influence", "Validate", "validate",
+        "influence",
+        "Validate",
         "compare a run's predictions with refitting the head",
     ),
     "influence rank": Command(
-        "influence", "Rank", "rank",
+        "influence",
+        "Rank",
         "a run's most helpful and harmful images and augmentations",
     ),
     "report": Command(
-        "report", "Report", "draw_report",
-        "draw a run's report again, or several runs side by side",
+        "report", "Report", "draw a run's report again, or several runs side by side"
     ),
     "export": Command(
-        "export", "Export", "export",
-        "what a run learned, as a folder to be used without it",
+        "export", "Export", "what a run learned, as a folder to be used without it"
     ),
     "predict": Command(
-        "predict", "Predict", "predict",
+        "predict",
+        "Predict",
         "which class each of your own images is of, by a run's classifier",
     ),
-    "preview": Command(
-        "export", "Preview", "preview",
-        "draw images of your own through it",
-    ),
+    "preview": Command("export", "Preview", "draw images of your own through it"),
     "doctor": Command(
-        "checks", "Doctor", "doctor",
-        "is this machine fit for infaug, and what is to be fixed?",
+        "checks", "Doctor", "is this machine fit for infaug, and what is to be fixed?"
     ),
     "data prepare": Command(
-        "data", "Prepare", "prepare",
+        "data",
+        "Prepare",
         "write class folders, a tar, or mnist, cifar10, ... as Parquet",
     ),
-    "completion": Command(
-        "completion", "Completion", "complete",
-        "a script that lets bash or zsh complete these commands and their flags",
-    ),
     "cluster check": Command(
-        "checks", "Check", "check_cluster",
-        "is a cluster file sound, and does a job ever fit on it?",
+        "checks", "Check", "is a cluster file sound, and does a job ever fit on it?"
     ),
-}  # fmt: skip
+}
 
 
 def split_command(argv: list[str]) -> tuple[str, list[str]]:
@@ -109,9 +89,6 @@ def split_command(argv: list[str]) -> tuple[str, list[str]]:
 
     >>> split_command(["data", "prepare", "mnist", "out"])
     ('data prepare', ['mnist', 'out'])
-
-    Raises:
-        ValueError: if there is no such command; the nearest one is named.
     """
     for length in (2, 1):
         name = " ".join(argv[:length])

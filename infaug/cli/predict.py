@@ -13,7 +13,7 @@ from infaug.cli.terminal import SOME_FAILED, Output, show
 from infaug.words import are, plural
 
 if TYPE_CHECKING:
-    from infaug.predict.predictions import Predictions
+    from infaug.predict.model import Predictions
 
 PRINTED = "-"
 
@@ -51,9 +51,8 @@ def predict(args: Predict) -> int:
     from infaug.classify.backbone import name_network
     from infaug.precision import pick_device
     from infaug.predict.inputs import find_inputs
-    from infaug.predict.model import open_model
-    from infaug.predict.predictions import as_csv, check_name, write_predictions
-    from infaug.predict.predictions import predict as run_over
+    from infaug.predict.model import as_csv, check_name, open_model, write_predictions
+    from infaug.predict.model import predict as run_over
     from infaug.record.display import ImageCount
     from infaug.record.folder import local_copy
 
@@ -68,8 +67,9 @@ def predict(args: Predict) -> int:
     with local_copy(args.run) as run:
         model = open_model(run, args.method, args.seed, device)
     with closing(ImageCount(shown=args.is_for_people)) as progress:
-        progress.begin(inputs.count(model), 0)
-        found = run_over(model, inputs.items(model), device, progress.step)
+        progress.begin(inputs.count(model.data), 0)
+        items = inputs.items(model.data, model.class_names)
+        found = run_over(model, items, device, progress.step)
     if num := inputs.num_skipped:
         print(f"infaug: skipped: {plural(num, 'file')}, no images", file=sys.stderr)
     for name in found.unreadable:
@@ -81,11 +81,15 @@ def predict(args: Predict) -> int:
         print(as_csv(found.lines).decode(), end="")
     else:
         write_predictions(found.lines, Path(args.out))
-        show(
-            args,
-            _lines_of(found, model.name, args.out),
-            _about(found, model.name, args),
-        )
+        about = {
+            "model": model.name,
+            "images": len(found.lines),
+            "labelled": found.num_labelled,
+            "top1": found.accuracy,
+            "unreadable": found.unreadable,
+            "out": args.out,
+        }
+        show(args, _lines_of(found, model.name, args.out), about)
     return SOME_FAILED if found.unreadable else 0
 
 
@@ -109,14 +113,3 @@ def _lines_of(found: "Predictions", name: str, out: str) -> list[str]:
     if num := len(found.unreadable):
         lines.append(f"{plural(num, 'unreadable image')} {are(num)} not in it")
     return [*lines, f"wrote {out}"]
-
-
-def _about(found: "Predictions", name: str, args: Predict) -> dict[str, object]:
-    return {
-        "model": name,
-        "images": len(found.lines),
-        "labelled": found.num_labelled,
-        "top1": found.accuracy,
-        "unreadable": found.unreadable,
-        "out": args.out,
-    }

@@ -1,7 +1,5 @@
 """`infaug report`: what a run did, on one page that opens anywhere."""
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,59 +26,49 @@ class Report:
     MLFLOW_EXPERIMENT_NAME names the experiment; unset: infaug."""
 
 
-def draw_report(args: Report) -> int:
+def report(args: Report) -> int:
     """`infaug report`."""
     if not args.runs:
         raise ValueError("name a run: infaug report RUN [RUN ...]")
     look_for_run(*args.runs)
     from infaug.report.comparison import write_comparison
+    from infaug.report.experiment_page import REPORT
 
-    if len(args.runs) == 1:
-        page = _one(args.runs[0], args.out)
+    paths, page = [_here(place) for place in args.runs], None
+    if len(paths) == 1:
+        page = _one(args.runs[0], paths[0], args.out)
         print(f"wrote {page}")
-        if args.mlflow:
-            _send(args.runs, args.mlflow, page if isinstance(page, Path) else None)
-        return 0
-    with contextlib.ExitStack() as stack:
-        paths = [stack.enter_context(_read(place)) for place in args.runs]
-        out = args.out or Path("report.html")
+    else:
+        out = args.out or Path(REPORT)
         print(f"wrote {write_comparison(paths, args.runs, out)}")
     if args.mlflow:
-        _send(args.runs, args.mlflow, None)
+        from infaug.report.mlflow import send_run
+
+        for place, run in zip(args.runs, paths, strict=True):
+            own = page if isinstance(page, Path) else run / REPORT
+            print(send_run(run, place, args.mlflow, own))
     return 0
 
 
-def _send(places: tuple[str, ...], uri: str, page: Path | None) -> None:
-    """Tell MLflow of the runs; each has its own report in its folder, if not `page`."""
-    from infaug.report.experiment_page import REPORT
-    from infaug.report.mlflow import send_run
-
-    for place in places:
-        with _read(place) as run:
-            print(send_run(run, place, uri, page or run / REPORT))
-
-
-def _one(place: str, out: Path | None) -> Path | str:
+def _one(place: str, run: Path, out: Path | None) -> Path | str:
+    """Draw the page of a run; its file, or its URL."""
     from infaug.record.folder import RunFolder, local_copy
     from infaug.report.experiment_page import REPORT, write_report
 
-    folder = RunFolder(place)
-    with _read(place) as run:
-        # Only whoever runs may write to the URL of a run that goes on.
-        if folder.mirror is None or out or not (run / "result.json").exists():
-            here = Path(REPORT) if folder.mirror else None
-            return write_report(run, place, out or here)
-    with local_copy(place) as run:
-        write_report(run, place)
+    mirror = RunFolder(place).mirror
+    # Only whoever runs may write to the URL of a run that goes on.
+    if mirror is None or out or not (run / "result.json").exists():
+        return write_report(run, place, out or (Path(REPORT) if mirror else None))
+    with local_copy(place) as copy:
+        write_report(copy, place)
     return f"{place}/{REPORT}"
 
 
-@contextlib.contextmanager
-def _read(place: str) -> Iterator[Path]:
+def _here(place: str) -> Path:
     """A run's folder on this machine, to be read."""
     from infaug.record.folder import RunFolder
 
     folder = RunFolder(place)
     if folder.mirror:
         folder.mirror.bring()
-    yield folder.path
+    return folder.path

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from infaug.cli.flags import SHORT as SHORT  # completed as its short flags
 from infaug.cli.flags import look_for_data, parse_run
 from infaug.config import RunConfig, SweepConfig
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from infaug.experiment.sweep.confirm import Confirmed
     from infaug.experiment.sweep.ledger import Tried
     from infaug.experiment.sweep.plan import Sweep as Plan
-    from infaug.experiment.sweep.results import Importance
     from infaug.experiment.sweep.space import Space
 
 
@@ -113,6 +111,7 @@ def _search(
         importance,
         write_choice,
     )
+    from infaug.report.pictures import draw_parallel
 
     ledger, cache = plan.ledger(), plan.out / "cache"
     with cluster_for(capacity):
@@ -124,10 +123,11 @@ def _search(
     trials = ledger.named(plan.names)
     found = importance(trials, plan.space, plan.how.objective)
     result = conclude(plan, ledger, best, found, confirmed)
-    pictures = _draw(plan, trials, best, found)
+    picture, objective = plan.out / "parallel.png", plan.how.objective
+    draw_parallel(trials, plan.space, objective, best.name, picture)
     if shown:
         print(*describe_result(result, found, confirmed), sep="\n")
-        print("pictures:", *pictures)
+        print("picture:", picture)
     keys = ("trials", "ends", "best", "changes", "selection", "test")
     return {key: result[key] for key in keys}
 
@@ -142,17 +142,3 @@ def _confirm(
     wanted = repeats(plan, count, is_default=best.name == DEFAULT)
     cache = plan.out / "cache"
     return confirmed(plan, run_repeats(plan, best.changes, wanted, capacity, cache))
-
-
-def _draw(
-    plan: "Plan", trials: "Sequence[Tried]", best: "Tried", found: "Importance | None"
-) -> list[Path]:
-    from infaug.report.pictures import draw_importance, draw_parallel
-
-    pictures = [plan.out / "parallel.png"]
-    objective = plan.how.objective
-    draw_parallel(trials, plan.space, objective, best.name, pictures[0])
-    if found is not None:
-        pictures.append(plan.out / "importance.png")
-        draw_importance(found, pictures[1])
-    return pictures

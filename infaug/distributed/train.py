@@ -9,7 +9,6 @@ or a URL. So the folder is the same whether Ray was there or not.
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -117,18 +116,6 @@ def fit_on_workers(
         if started_here:
             ray.shutdown()
         remove_folder(_ray_files(folder))
-
-
-@contextlib.contextmanager
-def pool_alone(shape: PoolShape) -> Iterator[PoolSolver]:
-    """A pool without training workers, in the cluster or in one started for it."""
-    started_here = connect(shape.cpus)
-    try:
-        with SolverPool(shape) as solver:
-            yield solver
-    finally:
-        if started_here:
-            ray.shutdown()
 
 
 def _train(

@@ -10,25 +10,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
-from packaging.version import Version
 
 from infaug.doctor.machine import (
     Finding,
     check_cores,
     check_disks,
-    check_load,
     check_memory,
     check_python,
     check_shared_memory,
     judge,
-    mention,
 )
 from infaug.doctor.torch_check import judge_torch
 
 # Extras of those who use infaug; the others are for those who work on it.
 EXTRAS = ("onnx", "optuna", "mlflow", "photos")
-# Older ones lack elastic training, notice of preemption or priority of groups.
-MIN_RAY = "2.60"
 
 
 def examine(
@@ -44,21 +39,16 @@ def examine(
     address = environment.get("RAY_ADDRESS")
     torch = Probe.start("infaug.doctor.torch_check")
     cluster = Probe.start("infaug.distributed.local") if address else None
-    findings = [check_python(), *check_packages()]
-    findings += judge_torch(torch.answer(wait_s))
-    findings.append(check_version())
+    findings = [check_python(), *check_packages(), *judge_torch(torch.answer(wait_s))]
     if cluster and address:
         findings.append(judge_cluster(address, cluster.answer(wait_s)))
-    findings += [check_cores(environment), check_load(), check_memory()]
-    if shared := check_shared_memory():
-        findings.append(shared)
+    findings += [*check_cores(environment), check_memory(), *check_shared_memory()]
     return [*findings, *check_disks(cache)]
 
 
 class Probe(NamedTuple):
     """A module that prints a JSON object as its last line, once started."""
 
-    module: str
     process: subprocess.Popen[str]
     began: float
 
@@ -68,7 +58,7 @@ class Probe(NamedTuple):
         command = [sys.executable, "-m", module]
         pipe = subprocess.PIPE
         process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
-        return cls(module, process, time.monotonic())
+        return cls(process, time.monotonic())
 
     def answer(self, wait_s: float) -> dict[str, Any]:
         """What it printed within this time from its start, or {"error": why not}."""
@@ -88,27 +78,22 @@ class Probe(NamedTuple):
 
 def check_packages() -> list[Finding]:
     """A line for what is needed, and one for each extra."""
-    declared = metadata.metadata("infaug").get_all("Provides-Extra") or ()
     wanted = [Requirement(text) for text in metadata.requires("infaug") or ()]
     needed = [each for each in wanted if _applies(each, "")]
     lacking = [text for each in needed if (text := _lack(each))]
-    found = "; ".join(lacking) or f"all {len(needed)} that infaug needs"
+    ray = "" if lacking else f", ray {metadata.version('ray')} among them"
+    found = "; ".join(lacking) or f"all {len(needed)} that infaug needs{ray}"
     remedy = "pip install --upgrade infaug"
-    return [
-        judge("packages", not lacking, found, remedy),
-        *(_extra(name, wanted) for name in EXTRAS if name in declared),
-    ]
-
-
-def _extra(name: str, wanted: list[Requirement]) -> Finding:
-    parts = [each for each in wanted if each.marker and _applies(each, name)]
-    lacking = [text for each in parts if (text := _lack(each))]
-    if not lacking:
-        found = ", ".join(f"{p.name} {metadata.version(p.name)}" for p in parts)
-        return Finding(name=f"extra {name}", status="ok", found=found)
-    found = f"not installed, optional: {'; '.join(lacking)}"
-    remedy = f"pip install 'infaug[{name}]' if you want it"
-    return mention(f"extra {name}", False, found, remedy)
+    findings = [judge("packages", not lacking, found, remedy)]
+    for name in EXTRAS:
+        parts = [each for each in wanted if each.marker and _applies(each, name)]
+        lacking = [text for each in parts if (text := _lack(each))]
+        found = f"not installed, optional: {'; '.join(lacking)}"
+        if not lacking:
+            found = ", ".join(f"{p.name} {metadata.version(p.name)}" for p in parts)
+        remedy = f"pip install 'infaug[{name}]' if you want it"
+        findings.append(judge(f"extra {name}", not lacking, found, remedy, "note"))
+    return findings
 
 
 def _applies(requirement: Requirement, extra: str) -> bool:
@@ -127,17 +112,6 @@ def _lack(requirement: Requirement) -> str:
     return f"{requirement.name} {version} is not {requirement.specifier}"
 
 
-def check_version() -> Finding:
-    """Of the installed package; nothing is imported."""
-    try:
-        found = metadata.version("ray")
-    except metadata.PackageNotFoundError:
-        return judge("ray", False, "not installed", "pip install --upgrade infaug")
-    is_new = Version(found) >= Version(MIN_RAY)
-    remedy = f"pip install --upgrade 'ray[default,data,train,tune]>={MIN_RAY}'"
-    return judge("ray", is_new, found, remedy)
-
-
 def judge_cluster(address: str, probe: Mapping[str, Any]) -> Finding:
     """What the probe of the cluster says."""
     if "error" in probe:
@@ -150,4 +124,4 @@ def judge_cluster(address: str, probe: Mapping[str, Any]) -> Finding:
         f"{value:g} {key}" if isinstance(value, int | float) else f"{key} {value}"
         for key, value in probe.items()
     )
-    return judge("cluster", True, f"{address}: {about}", "")
+    return judge("cluster", True, f"{address}: {about}")

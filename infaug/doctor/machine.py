@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +13,7 @@ from infaug.cores import usable_cores
 
 GIB = 2**30
 MIN_PYTHON = (3, 11)
-MIN_MEMORY_GIB = 2.0
-MIN_DISK_GIB = 1.0
-MIN_SHM_GIB = 1.0
+MIN_MEMORY_GIB, MIN_DISK_GIB, MIN_SHM_GIB = 2.0, 1.0, 1.0
 MEMORY_INFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 SHM = Path("/dev/shm")
@@ -40,23 +38,14 @@ class Finding:
         line = f"{mark}  {self.name:<18} {self.found}"
         return [line, *([f"{'':24} -> {self.remedy}"] if self.remedy else [])]
 
-    def as_dict(self) -> dict[str, str]:
-        """For machines."""
-        return asdict(self)
-
 
 def judge(
-    name: str, holds: bool, found: str, remedy: str, otherwise: Status = "fix"
+    name: str, holds: bool, found: str, remedy: str = "", otherwise: Status = "fix"
 ) -> Finding:
     """`ok`, or `fix` with the remedy."""
     if holds:
         return Finding(name=name, status="ok", found=found)
     return Finding(name=name, status=otherwise, found=found, remedy=remedy)
-
-
-def mention(name: str, holds: bool, found: str, remedy: str) -> Finding:
-    """`ok`, or `note` with the remedy."""
-    return judge(name, holds, found, remedy, otherwise="note")
 
 
 def check_python() -> Finding:
@@ -67,31 +56,28 @@ def check_python() -> Finding:
     return judge("python", is_new, found, f"install 64-bit Python {needed} or newer")
 
 
-def check_load() -> Finding:
-    """Whether others leave the cores to this process."""
+def check_cores(environment: Mapping[str, str]) -> list[Finding]:
+    """Cores this process may use, and whether others and settings leave them to it."""
     load, num = os.getloadavg()[0], usable_cores()
-    remedy = (
-        "wait for what else runs, or set OMP_NUM_THREADS=1: threads that wait for each "
-        "other on cores that are taken cost many times their work"
-    )
-    return mention("load", load <= num, f"{load:.1f} on {num} cores", remedy)
-
-
-def check_cores(environment: Mapping[str, str]) -> Finding:
-    """Cores this process may use, and a setting that keeps torch from using them."""
-    num = usable_cores()
     threads = environment.get("OMP_NUM_THREADS")
     found = f"{num}" + (f", OMP_NUM_THREADS={threads}" if threads else "")
     is_used = threads is None or not threads.isdecimal() or int(threads) >= num
-    remedy = "unset OMP_NUM_THREADS unless several runs share this machine"
-    return mention("cores", is_used, found, remedy)
+    unset = "unset OMP_NUM_THREADS unless several runs share this machine"
+    wait = (
+        "wait for what else runs, or set OMP_NUM_THREADS=1: threads that wait for each "
+        "other on cores that are taken cost many times their work"
+    )
+    return [
+        judge("cores", is_used, found, unset, "note"),
+        judge("load", load <= num, f"{load:.1f} on {num} cores", wait, "note"),
+    ]
 
 
 def check_memory() -> Finding:
     """What is free, within the limit of a container."""
     free = free_memory()
     if free is None:
-        return Finding(name="memory", status="ok", found="this system does not say")
+        return judge("memory", True, "this system does not say")
     remedy = "close other programs, or give the container or machine more memory"
     found = f"{free / GIB:.1f} GiB free"
     return judge("memory", free >= MIN_MEMORY_GIB * GIB, found, remedy)
@@ -102,9 +88,7 @@ def free_memory() -> int | None:
     if not MEMORY_INFO.exists():
         return None
     lines = MEMORY_INFO.read_text().splitlines()
-    kib = next(
-        int(line.split()[1]) for line in lines if line.startswith("MemAvailable")
-    )
+    kib = next(int(line.split()[1]) for line in lines if "MemAvailable" in line)
     limit, used = (_number(CGROUP / f"memory.{n}") for n in ("max", "current"))
     if limit is None or used is None:
         return kib * 1024
@@ -117,41 +101,35 @@ def _number(path: Path) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def check_shared_memory() -> Finding | None:
-    """Space for Ray's object store; None where there is no such place."""
+def check_shared_memory() -> list[Finding]:
+    """Space for Ray's object store; nothing where there is no such place."""
     if not SHM.exists():
-        return None
+        return []
     size = shutil.disk_usage(SHM).total
     remedy = (
         "only runs on Ray need it; in a container give --shm-size=8g, or mount an "
         "emptyDir of medium Memory at /dev/shm"
     )
     found = f"{size / GIB:.1f} GiB at {SHM}"
-    return mention("shared memory", size >= MIN_SHM_GIB * GIB, found, remedy)
+    is_enough = size >= MIN_SHM_GIB * GIB
+    return [judge("shared memory", is_enough, found, remedy, "note")]
 
 
 def check_disks(cache: Path) -> list[Finding]:
     """Free space where runs, the cache and temporary files go."""
-    places = {
-        "disk here": Path.cwd(),
-        "disk of the cache": cache,
-        "disk of tmp": Path(tempfile.gettempdir()),
-    }
-    return [check_disk(name, place) for name, place in places.items()]
+    return [
+        check_disk("disk here", Path.cwd(), "choose --out elsewhere"),
+        check_disk("disk of the cache", cache, "set XDG_CACHE_HOME"),
+        check_disk("disk of tmp", Path(tempfile.gettempdir()), "set TMPDIR"),
+    ]
 
 
-def check_disk(name: str, place: Path) -> Finding:
+def check_disk(name: str, place: Path, otherwise: str) -> Finding:
     """Free space at a place, and that it can be written."""
+    remedy = f"free space or gain access there, or {otherwise}"
     existing = next(p for p in (place, *place.parents) if p.exists())
+    if not os.access(existing, os.W_OK):
+        return judge(name, False, f"{existing} cannot be written", remedy)
     free = shutil.disk_usage(existing).free
     found = f"{free / GIB:.1f} GiB free at {place}"
-    if not os.access(existing, os.W_OK):
-        found, holds = f"{existing} cannot be written", False
-    else:
-        holds = free >= MIN_DISK_GIB * GIB
-    where = {
-        "disk here": "choose --out elsewhere",
-        "disk of the cache": "set XDG_CACHE_HOME",
-        "disk of tmp": "set TMPDIR",
-    }[name]
-    return judge(name, holds, found, f"free space or gain access there, or {where}")
+    return judge(name, free >= MIN_DISK_GIB * GIB, found, remedy)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infaug.doctor.machine import Finding, judge, mention
+from infaug.doctor.machine import Finding, judge
 
 DRIVER = Path("/proc/driver/nvidia/version")
 
@@ -23,17 +23,16 @@ def judge_torch(probe: Mapping[str, Any]) -> list[Finding]:
             "the machine is busy, or its GPU driver hangs (does nvidia-smi answer?): "
             "again with --wait-s 60"
         )
-        return [mention("torch", False, probe["error"], remedy)]
+        return [judge("torch", False, probe["error"], remedy, "note")]
     if "torch" not in probe:
         return [judge("torch", False, f"fails: {probe.get('error')}", again)]
     return [
-        judge("torch", True, probe["torch"], ""),
+        judge("torch", True, probe["torch"]),
         _judge_gpus(probe),
         judge(
             "torchvision",
             not probe["vision_error"],
-            f"{probe.get('torchvision', 'cannot be imported')}"
-            + (f": {probe['vision_error']}" if probe["vision_error"] else ""),
+            probe["vision_error"] or probe["torchvision"],
             f"it must be the one built for torch {probe['torch']}: {again}",
         ),
     ]
@@ -56,9 +55,9 @@ def _judge_gpus(probe: Mapping[str, Any]) -> Finding:
         return judge(name, False, errors[0], remedy)
     if probe["devices"]:
         found = f"{', '.join(probe['devices'])}; CUDA {probe['built_for_cuda']}"
-        return judge(name, True, found, "")
+        return judge(name, True, found)
     if not has_driver():
-        return judge(name, True, "none: runs train on the CPU", "")
+        return judge(name, True, "none: runs train on the CPU")
     if probe["built_for_cuda"] is None:
         found = "there is a driver, and torch was built without CUDA"
         remedy = "install the CUDA build: https://pytorch.org/get-started/locally"
@@ -79,13 +78,11 @@ def look() -> dict[str, Any]:
         import torch
 
         found |= {"torch": torch.__version__, "built_for_cuda": torch.version.cuda}
-        found["is_available"] = torch.cuda.is_available()
-        for number in range(torch.cuda.device_count() if found["is_available"] else 0):
+        is_available = torch.cuda.is_available()
+        for number in range(torch.cuda.device_count() if is_available else 0):
             try:
-                square = torch.eye(8, device=f"cuda:{number}") @ torch.ones(8, 8).cuda(
-                    number
-                )
-                assert float(square.sum()) == 64
+                ones = torch.ones(8, 8, device=f"cuda:{number}")
+                assert float((ones @ ones).sum()) == 512
                 found["devices"].append(torch.cuda.get_device_name(number))
             except (RuntimeError, AssertionError) as error:
                 found["device_errors"].append(str(error).splitlines()[0])

@@ -30,30 +30,17 @@ AUGMENT = "augment.safetensors"
 CLASSIFIER = "classifier.safetensors"
 FORMAT = "infaug export"
 VERSION = 1
-PARTS: dict[str, type] = {
-    "image": dict,
-    "classifier": dict,
-    "files": dict,
-}
+PARTS = ("image", "classifier", "files")
 
 AGAIN = "export it again with `infaug export RUN --out DIR`"
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What `card.json` says.
-
-    Raises:
-        ValueError: if it is missing, no JSON, or no card that this version can read.
-    """
+    """What `card.json` says."""
     path = Path(folder) / CARD
     try:
-        card = json.loads(path.read_text())
-    except OSError as error:
-        raise ValueError(
-            f"{path} cannot be read ({error.strerror}): give a folder that `infaug "
-            "export` wrote"
-        ) from error
-    except ValueError as error:
+        card = json.loads(_content(path))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no JSON ({error}): {AGAIN}") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise ValueError(f"{path} is no card of an infaug export: {AGAIN}")
@@ -62,8 +49,8 @@ def read_card(folder: Path) -> dict[str, Any]:
             f"{path} has format_version {card.get('format_version')}, this infaug "
             f"reads {VERSION}: install the infaug that wrote it, or {AGAIN}"
         )
-    for name, kind in PARTS.items():
-        if not isinstance(card.get(name), kind):
+    for name in PARTS:
+        if not isinstance(card.get(name), dict):
             raise ValueError(f"{path} lacks {name!r}: {AGAIN}")
     return card
 
@@ -71,11 +58,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 def read_views(
     folder: Path,
 ) -> tuple[GeneratorViews | PolicyViews, dict[str, Any]]:
-    """What was learned, and the card.
-
-    Raises:
-        ValueError: if a file is missing or broken, or they do not fit together.
-    """
+    """What was learned, and the card."""
     card = read_card(folder)
     where, weights = folder / CARD, folder / AUGMENT
     image, tensors = card["image"], _tensors(folder, AUGMENT, card)
@@ -114,24 +97,26 @@ def load_classifier(
     return classifier.eval().requires_grad_(False)
 
 
-def _tensors(folder: Path, name: str, card: Mapping[str, Any]) -> dict[str, Tensor]:
-    path = folder / name
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ValueError(
-            f"{path} cannot be read ({error.strerror}): {AGAIN}"
+            f"{path} cannot be read ({error.strerror}): give a folder that `infaug "
+            "export` wrote"
         ) from error
-    expected = card["files"].get(name)
-    if not isinstance(expected, dict) or "sha256" not in expected:
+
+
+def _tensors(folder: Path, name: str, card: Mapping[str, Any]) -> dict[str, Tensor]:
+    path, about = folder / name, card["files"].get(name)
+    content = _content(path)
+    if not isinstance(about, dict) or "sha256" not in about:
         raise ValueError(f"{folder / CARD} does not list {name}: {AGAIN}")
-    if len(content) != expected.get("bytes"):
+    if sha256(content).hexdigest() != about["sha256"]:
         raise ValueError(
-            f"{path} has {len(content)} bytes, {expected.get('bytes')} when it was "
-            f"written: copy it again, or {AGAIN}"
+            f"{path} is not what was written ({len(content)} bytes, "
+            f"{about.get('bytes')} then): copy it again, or {AGAIN}"
         )
-    if sha256(content).hexdigest() != expected["sha256"]:
-        raise ValueError(f"{path} has changed since it was written: {AGAIN}")
     try:
         return load(content)
     except (SafetensorError, ValueError) as error:

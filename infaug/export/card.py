@@ -1,17 +1,13 @@
 """The card: what an artefact is, what came of it, and how to use it."""
 
 import json
-import math
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
-from statistics import fmean
 from typing import Any
 
-from infaug.config import RunConfig, to_dict
+from infaug.config import to_dict
 from infaug.experiment.finished import FinishedTraining, data_of
-from infaug.experiment.methods import methods_of
-from infaug.experiment.verdict import half_width, with_best_random
 from infaug.export.artefact import FORMAT, VERSION
 from infaug.record.folder import LOOKS_FILE, RunFolder
 from infaug.training.views import base_of
@@ -50,7 +46,7 @@ def write_card(
         programs: what other forms of the transform take, and how far they differ.
     """
     folder, config = chosen.folder, chosen.config
-    result = folder.result()
+    result = folder.result() or {}
     data = data_of(folder)
     channels, height, width = data["image shape"]
     return {
@@ -65,10 +61,10 @@ def write_card(
             "seed": chosen.seed,
             "chosen_by": chosen.how,
         },
-        "answer": (result or {}).get("answer"),
-        "verdict": result["verdict"] if result else None,
-        "comparisons": result["comparisons"] if result else [],
-        "accuracy": accuracies(folder, config),
+        "answer": result.get("answer"),
+        "verdict": result.get("verdict"),
+        "comparisons": result.get("comparisons", []),
+        "methods": result.get("methods", {}),
         "of_this_training": {
             key: value
             for key, value in chosen.found.items()
@@ -135,35 +131,3 @@ def looks_in(folder: RunFolder, row: str) -> dict[str, Any] | None:
     if row not in looks["rows"]:
         return None
     return {"of_seed": looks["seed"], **looks["rows"][row]}
-
-
-def accuracies(folder: RunFolder, config: RunConfig) -> dict[str, dict[str, Any]]:
-    """Top-1 on test by method, percent: mean over finished seeds and its 95 % interval.
-
-    Student's t over seeds; None for one seed.
-    """
-    found: dict[str, dict[int, dict[str, Any]]] = {}
-    for row in methods_of(config):
-        records = {
-            seed: record
-            for seed in range(config.seeds)
-            if (record := folder.training_result(row.name, seed)) is not None
-        }
-        if len(records) == config.seeds:
-            found[row.name] = records
-    return {
-        name: interval([record["test_top1"] for record in records.values()])
-        for name, records in with_best_random(found).items()
-    }
-
-
-def interval(values: list[float]) -> dict[str, Any]:
-    """Mean, 95 % interval of the mean, and the values.
-
-    >>> interval([90.0])["low"], interval([1.0, 2.0, 3.0])["mean"]
-    (None, 2.0)
-    """
-    mean, half = fmean(values), half_width(values)
-    is_known = math.isfinite(half)
-    low, high = (mean - half, mean + half) if is_known else (None, None)
-    return {"mean": mean, "low": low, "high": high, "seeds": values}

@@ -12,9 +12,15 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from infaug.config.fields import require
-from infaug.export.annotations import move_boxes, move_keypoints, move_mask
 from infaug.export.artefact import read_views
-from infaug.export.images import images_among, pixels, restored
+from infaug.export.values import (
+    images_among,
+    move_boxes,
+    move_keypoints,
+    move_mask,
+    pixels,
+    restored,
+)
 from infaug.export.view import GeneratorViews, PolicyViews, View
 from infaug.randomness import Draws
 

@@ -29,11 +29,7 @@ BATCHES = (1, 5)
 def write_program(
     transform: LearnedTransform, estimator: EstimatorConfig, path: Path
 ) -> dict[str, Any]:
-    """Write the torch.export program, read it back, and compare.
-
-    Raises:
-        ValueError: if it differs from the transform by more than `TOLERANCE`.
-    """
+    """Write the torch.export program, read it back, and compare."""
     torch.export.save(traced(transform, estimator), path)
     again = torch.export.load(path).module()
     return _about(path, transform, estimator, lambda inputs: again(**inputs))
@@ -42,11 +38,7 @@ def write_program(
 def write_onnx(
     transform: LearnedTransform, estimator: EstimatorConfig, path: Path
 ) -> dict[str, Any]:
-    """Write ONNX, run it by onnxruntime, and compare; `check_onnx` comes first.
-
-    Raises:
-        ValueError: if the two differ by more than `TOLERANCE`.
-    """
+    """Write ONNX, run it by onnxruntime, and compare; `check_onnx` comes first."""
     import onnxruntime  # pyright: ignore[reportMissingImports]
 
     program = traced(transform, estimator)
@@ -72,11 +64,7 @@ def write_onnx(
 
 
 def check_onnx() -> None:
-    """See that ONNX can be written and run here.
-
-    Raises:
-        ValueError: if a package is missing.
-    """
+    """See that ONNX can be written and run here."""
     for name in ("onnx", "onnxscript", "onnxruntime"):
         if find_spec(name) is None:
             raise ValueError(f"--formats onnx needs {name}: pip install 'infaug[onnx]'")

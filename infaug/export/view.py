@@ -1,11 +1,12 @@
 """One drawn view of a batch: what happens to its pixels, and where they go.
 
 What was learned is E and G (`GeneratorViews`), or a policy over operations
-(`PolicyViews`); masks, keypoints and boxes ask either view for its flow.
+(`PolicyViews`); masks, keypoints and boxes ask a view of either for its flow.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -14,67 +15,44 @@ from torch.nn import functional as F
 
 from infaug.config import EstimatorConfig
 from infaug.config.fields import require
-from infaug.estimate.learned_transform import Chance, LearnedTransform, draw_chance
-from infaug.estimate.policy import Choice, Policy
+from infaug.estimate.learned_transform import LearnedTransform, draw_chance
+from infaug.estimate.policy import Policy
 from infaug.randomness import Draws
 from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.spatial import flow_of, pixel_grid
 
 
-@dataclass(frozen=True, eq=False)
-class FieldsView:
-    """Fields of each image, at the size of the images."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class View:
+    """What was drawn for each image of a batch."""
 
-    fields: Fields
+    warp: Callable[[], Float[Tensor, "B H W 2"]]
+    """Its flow: where each output pixel takes its value from."""
+    draw: Callable[[Float[Tensor, "B C H W"]], Float[Tensor, "B C H W"]]
+    """Images to views."""
     changed: Bool[Tensor, "B"] | None
     """The images that are changed; None: all."""
-    padding: str
-    lead: tuple[int, ...]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W)."""
-        height, width = self.fields.matrix.shape[2:]
-        return height, width
-
-    @cached_property
-    def flow(self) -> Float[Tensor, "B H W 2"]:
-        """Where each output pixel takes its value from; identity if unchanged."""
-        flow = flow_of(self.fields.matrix, self.fields.offset)
-        return _where(self.changed, flow, pixel_grid(*self.size, like=flow))
-
-    def render(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """The images warped and recoloured; the unchanged ones as they are."""
-        x_aug = apply_fields(x, self.fields, padding=self.padding)
-        return _where(self.changed, x_aug, x)
-
-
-@dataclass(frozen=True, eq=False)
-class PolicyView:
-    """Operations of each image, one after another."""
-
-    policy: Policy
-    choice: Choice
-    draws: Draws
-    changed: Bool[Tensor, "B"] | None
     size: tuple[int, int]
+    """(H, W)."""
     lead: tuple[int, ...]
+    """Shape of the batch as it was given."""
     padding: str = "zeros"
 
     @cached_property
     def flow(self) -> Float[Tensor, "B H W 2"]:
-        """Where each output pixel takes its value from; identity if unchanged."""
-        flow = self.policy.flow(self.choice, *self.size)
-        return _where(self.changed, flow, pixel_grid(*self.size, like=flow))
+        """As `warp` says; identity where an image is unchanged."""
+        flow = self.warp()
+        return self._where_changed(flow, pixel_grid(*self.size, like=flow))
 
     @torch.no_grad()
     def render(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-        """The images after their operations; the unchanged ones as they are."""
-        x_aug = self.policy.render(x, self.choice, self.draws)
-        return _where(self.changed, x_aug, x)
+        """The views of images; the unchanged ones as they are."""
+        return self._where_changed(self.draw(x), x)
 
-
-View = FieldsView | PolicyView
+    def _where_changed(self, new: Tensor, old: Tensor) -> Tensor:
+        if self.changed is None:
+            return new
+        return torch.where(self.changed[:, None, None, None], new, old)
 
 
 class GeneratorViews(nn.Module):
@@ -85,15 +63,15 @@ class GeneratorViews(nn.Module):
         self.transform, self.config = transform, estimator
         self.probability = estimator.probability
         self.channels = transform.generator.channels
-        self.about = "trained_on={}x{}x{}".format(
-            self.channels, *transform.generator.size
-        )
+        height, width = transform.generator.size
+        self.about = f"trained_on={self.channels}x{height}x{width}"
 
     @property
     def device(self) -> torch.device:
         """Where E and G lie."""
         return self.transform.strength.device
 
+    @torch.no_grad()
     def view(
         self,
         x: Float[Tensor, "B C H W"],
@@ -102,10 +80,43 @@ class GeneratorViews(nn.Module):
         strength: float,
         probability: float,
     ) -> View:
-        """The view that these draws give: what training does with them."""
-        size = self.transform.config.tau_size
-        chance = draw_chance(self.config, size, probability, draws)
-        return view_of(self.transform, x, chance, strength, lead)
+        """The view that these draws give: what training does with them.
+
+        Images of another size than E and G were trained for are scaled to it for E. G's
+        fields are made at the trained size and interpolated to that of the images
+        before they are bounded, as G does itself above 64 px: so no flow folds at any
+        size.
+        """
+        transform = self.transform
+        tau_size, trained = transform.config.tau_size, transform.generator.size
+        chance = draw_chance(self.config, tau_size, probability, draws)
+        size = (x.shape[2], x.shape[3])
+        if size == trained:
+            unbounded = transform.unbounded(x, chance.noise, chance.keep)
+        else:
+            seen = F.interpolate(x, trained, mode="bilinear", antialias=True)
+            unbounded = transform.unbounded(seen, chance.noise, chance.keep)
+            unbounded = F.interpolate(unbounded, size, mode="bilinear")
+        fields = transform.bounded(unbounded).scaled(x.new_tensor(strength))
+        return fields_view(fields, lead, transform.config.padding, chance.changed)
+
+
+def fields_view(
+    fields: Fields,
+    lead: tuple[int, ...],
+    padding: str = "zeros",
+    changed: Bool[Tensor, "B"] | None = None,
+) -> View:
+    """The view that fields of each image make."""
+    height, width = fields.matrix.shape[2:]
+    return View(
+        warp=partial(flow_of, fields.matrix, fields.offset),
+        draw=partial(apply_fields, fields=fields, padding=padding),
+        changed=changed,
+        size=(height, width),
+        lead=lead,
+        padding=padding,
+    )
 
 
 class PolicyViews(nn.Module):
@@ -135,42 +146,14 @@ class PolicyViews(nn.Module):
         """The view that these draws give: what training does with them."""
         rule = "must be 1 for a policy: set probability, the share of changed images"
         require(strength == 1, "strength", rule, strength)
-        choice = self.policy.choose(draws)
+        policy, choice, size = self.policy, self.policy.choose(draws), x.shape[2:]
         changed = None
         if probability < 1:
             changed = draws.fork("changed").uniform(0, 1) < probability
-        size = (x.shape[2], x.shape[3])
-        return PolicyView(self.policy, choice, draws, changed, size, lead)
-
-
-@torch.no_grad()
-def view_of(
-    transform: LearnedTransform,
-    x: Float[Tensor, "B C H W"],
-    chance: Chance,
-    strength: float,
-    lead: tuple[int, ...],
-) -> FieldsView:
-    """The view that E and G make of these images for what was drawn.
-
-    Images of another size than E and G were trained for are scaled to it for E. G's
-    fields are made at the trained size and interpolated to that of the images before
-    they are bounded, as G does itself above 64 px: so no flow folds at any size.
-    """
-    trained, size = transform.generator.size, tuple(x.shape[2:])
-    seen = x if size == trained else _scaled(x, trained)
-    unbounded = transform.unbounded(seen, chance.noise, chance.keep)
-    if size != trained:
-        unbounded = F.interpolate(unbounded, size, mode="bilinear")
-    fields = transform.bounded(unbounded).scaled(x.new_tensor(strength))
-    return FieldsView(fields, chance.changed, transform.config.padding, lead)
-
-
-def _scaled(x: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(x, size, mode="bilinear", antialias=True)
-
-
-def _where(changed: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
-    if changed is None:
-        return new
-    return torch.where(changed[:, None, None, None], new, old)
+        return View(
+            warp=partial(policy.flow, choice, *size),
+            draw=partial(policy.render, choice=choice, draws=draws),
+            changed=changed,
+            size=(size[0], size[1]),
+            lead=lead,
+        )

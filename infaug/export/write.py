@@ -40,11 +40,6 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     """Write a training's augmentation and classifier into `out`; returns the card.
 
     Weights and the card are written in any case; the card is written last.
-
-    Raises:
-        ValueError: if there is no such training, `out` holds something else or cannot
-            be written, a format needs a package that is missing, or a program differs
-            from the transform.
     """
     if "onnx" in config.formats:
         check_onnx()
@@ -113,11 +108,7 @@ def _views_of(chosen: FinishedTraining) -> GeneratorViews | PolicyViews:
 
 
 def _enter(out: Path) -> None:
-    """Make the folder; it may hold an earlier export, finished or not.
-
-    Raises:
-        ValueError: if it cannot be made, or holds something else.
-    """
+    """Make the folder; it may hold an earlier export, finished or not."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         held = {path.name for path in out.iterdir()}

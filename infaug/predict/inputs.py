@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infaug.config import DataConfig
 from infaug.data.decode import Encoded
 from infaug.data.names import (
     SUFFIXES,
@@ -20,7 +21,6 @@ from infaug.data.names import (
 from infaug.data.parquet import num_rows, unlabelled_rows
 from infaug.data.table import TABLES, unlabelled_items
 from infaug.data.tree import files_below
-from infaug.predict.model import Model
 from infaug.storage import Location, location
 
 UNKNOWN = -1  # the label of an image of which none is known
@@ -34,42 +34,35 @@ class Inputs:
     num_skipped: int
     """Files below the folders that are of neither kind."""
 
-    def count(self, model: Model) -> int:
+    def count(self, data: DataConfig) -> int:
         """How many images there are."""
         total = 0
         for file in self.files:
+            place = location(str(file))
             if is_parquet(file.name):
-                total += num_rows([location(str(file))])
-            elif _is_table(file):
-                place = location(str(file))
-                total += sum(1 for _ in unlabelled_items(place, model.data))
+                total += num_rows([place])
             else:
-                total += 1
+                rows = unlabelled_items(place, data) if _is_table(file) else [file]
+                total += sum(1 for _ in rows)
         return total
 
-    def items(self, model: Model) -> Iterator[Encoded]:
-        """Every image with its class, or `UNKNOWN`, by the model's class names.
+    def items(self, data: DataConfig, class_names: Sequence[str]) -> Iterator[Encoded]:
+        """Every image with its class, or `UNKNOWN`, by the class names of a model.
 
         The class of a file is known if a folder above it is named like one, the nearest
         first; that of a row or line if there is the run's label column.
-
-        Raises:
-            ValueError: for Parquet or a table that cannot be read or names no image.
         """
-        number = {class_label(name): k for k, name in enumerate(model.class_names)}
+        number = {class_label(name): k for k, name in enumerate(class_names)}
         for file in self.files:
+            place = location(str(file))
             if is_parquet(file.name):
-                place = location(str(file))
-                yield from _labelled(place, unlabelled_rows(place, model.data), number)
+                yield from _labelled(place, unlabelled_rows(place, data), number)
             elif _is_table(file):
-                place = location(str(file))
-                yield from _labelled(place, unlabelled_items(place, model.data), number)
+                yield from _labelled(place, unlabelled_items(place, data), number)
             else:
                 above = (class_label(folder.name) for folder in file.absolute().parents)
-                label = next(
-                    (number[name] for name in above if name in number), UNKNOWN
-                )
-                yield Encoded(str(file), location(str(file)), label)
+                found = (number[name] for name in above if name in number)
+                yield Encoded(str(file), place, next(found, UNKNOWN))
 
 
 def _is_table(file: Path) -> bool:
@@ -80,19 +73,12 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
     """All images and Parquet files among these paths and below these folders.
 
     A table counts if it is named itself: in a folder its images lie beside it.
-
-    Raises:
-        ValueError: if a path does not exist, or holds nothing of either kind.
     """
     if not paths:
-        raise ValueError("no image is named: give image files, folders, or Parquet")
+        raise ValueError("no image is named: give image files, a folder, or Parquet")
     found: list[Path] = []
     num_skipped = 0
     for path in paths:
-        if not path.exists():
-            raise ValueError(
-                f"{path} does not exist: give image files, folders of them, or Parquet"
-            )
         inside = files_below(path) if path.is_dir() else [path]
         images = [f for f in inside if is_image(f.name) or is_parquet(f.name)]
         if not path.is_dir() and _is_table(path):

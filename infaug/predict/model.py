@@ -1,9 +1,17 @@
 """A trained F, with all that images must go through before it sees them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -11,9 +19,17 @@ from torch import Tensor
 from infaug.classify.network import ImageClassifier
 from infaug.config import DataConfig
 from infaug.data.dataset import to_float
-from infaug.data.decode import Encoded, centre, channels_first, open_image
+from infaug.data.decode import (
+    Encoded,
+    UnreadableError,
+    centre,
+    channels_first,
+    open_image,
+)
 from infaug.experiment.finished import choose_classifier
 from infaug.export.artefact import CARD, load_classifier, read_card
+from infaug.predict.inputs import UNKNOWN
+from infaug.record.atomic import write_bytes
 from infaug.record.folder import RunFolder
 
 READING = ("image_column", "label_column", "path_column", "pixel_bits")
@@ -37,9 +53,6 @@ class Model:
 
         Converted to the run's mode; of another size, its middle is cut out in the run's
         proportions and scaled, as --data.image-size does.
-
-        Raises:
-            UnreadableError: if there is no image, or none that can be decoded.
         """
         channels, height, width = self.image_shape
         image = open_image(item, "L" if channels == 1 else "RGB", self.data.pixel_bits)
@@ -60,11 +73,7 @@ class Model:
 def open_model(
     place: Path, row: str | None, seed: int | None, device: torch.device
 ) -> Model:
-    """F of an exported folder, or of a finished training.
-
-    Raises:
-        ValueError: if `place` is neither, or has no such training.
-    """
+    """F of an exported folder, or of a finished training."""
     if (place / CARD).exists():
         if row is not None or seed is not None:
             raise ValueError(
@@ -106,3 +115,137 @@ def _of_run(
         name=chosen.name,
         data=chosen.config.data,
     )
+
+
+BATCH = 256
+TOP = 5
+
+
+@dataclass(kw_only=True)
+class Predictions:
+    """A line for each readable image, in the order given."""
+
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
+    """Image and reason."""
+
+    @property
+    def num_labelled(self) -> int:
+        """Images whose class is known."""
+        return sum(line["label"] is not None for line in self.lines)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Top-1 over the images whose class is known, percent; None without any."""
+        if not self.num_labelled:
+            return None
+        right = sum(line["label"] == line["class"] for line in self.lines)
+        return 100 * right / self.num_labelled
+
+
+def predict(
+    model: Model,
+    items: Iterable[Encoded],
+    device: torch.device,
+    progress: Callable[[int], None],
+) -> Predictions:
+    """Run F over images; decoding is shared by threads.
+
+    Args:
+        model: F and its preparation.
+        items: images, with labels or `UNKNOWN`.
+        device: where F is.
+        progress: told of every batch, how many images it had.
+    """
+    found = Predictions()
+    with ThreadPoolExecutor() as pool:
+        for batch in _batches(items):
+            decoded = list(pool.map(lambda item: _decode(model, item), batch))
+            both = list(zip(batch, decoded, strict=True))
+            found.unreadable += [str(e) for _, e in both if not isinstance(e, Tensor)]
+            pixels = [(i, x) for i, x in both if isinstance(x, Tensor)]
+            if pixels:
+                probs = model.probabilities([x for _, x in pixels], device)
+                for (item, _), row in zip(pixels, probs, strict=True):
+                    found.lines.append(_line(model, item, row))
+            progress(len(batch))
+    return found
+
+
+def _batches(items: Iterable[Encoded]) -> Iterator[list[Encoded]]:
+    remaining = iter(items)
+    while batch := list(islice(remaining, BATCH)):
+        yield batch
+
+
+def _decode(model: Model, item: Encoded) -> Tensor | UnreadableError:
+    try:
+        return model.prepared(item)
+    except UnreadableError as error:
+        return error
+
+
+def _line(model: Model, item: Encoded, probs: Tensor) -> dict[str, Any]:
+    names = model.class_names
+    values, classes = probs.topk(min(TOP, len(names)))
+    line: dict[str, Any] = {
+        "path": item.name,
+        "label": None if item.label == UNKNOWN else names[item.label],
+    }
+    for place, (value, label) in enumerate(
+        zip(values.tolist(), classes.tolist(), strict=True), start=1
+    ):
+        end = "" if place == 1 else f"_{place}"
+        line |= {f"class{end}": names[label], f"probability{end}": round(value, 6)}
+    return line
+
+
+Lines = Sequence[Mapping[str, Any]]
+
+
+def as_csv(lines: Lines) -> bytes:
+    """With a head; an unknown label is empty."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue().encode()
+
+
+def as_json_lines(lines: Lines) -> bytes:
+    """A JSON object a line; an unknown label is null."""
+    return "".join(json.dumps(line) + "\n" for line in lines).encode()
+
+
+def as_parquet(lines: Lines) -> bytes:
+    """A column of strings or doubles for each key."""
+    kinds = {
+        name: pa.float64() if name.startswith("probability") else pa.string()
+        for name in lines[0]
+    }
+    content = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(lines), pa.schema(kinds)), content)
+    return content.getvalue()
+
+
+FORMATS = {".csv": as_csv, ".jsonl": as_json_lines, ".parquet": as_parquet}
+
+
+def check_name(path: Path) -> None:
+    """Refuse a file whose name says no format, or whose folder there is not."""
+    if path.suffix not in FORMATS:
+        raise ValueError(
+            f"--out {path}: the name must end in {', '.join(FORMATS)}; - prints CSV"
+        )
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f"--out {path}: there is no folder {path.absolute().parent}")
+
+
+def write_predictions(lines: Lines, path: Path) -> None:
+    """Write the file, whole or not at all."""
+    try:
+        write_bytes(path, FORMATS[path.suffix](lines))
+    except OSError as error:
+        raise ValueError(
+            f"--out {path} cannot be written ({error.strerror})"
+        ) from error

@@ -5,23 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from infaug.report.experiment_data import ExperimentData, read_experiment
+from infaug.report.experiment_data import ExperimentData, differing, read_experiment
 from infaug.report.figures import draw_curves, values_of
 from infaug.report.logs import METRICS, curves
 from infaug.report.page import page, section, write_page
 from infaug.report.results import method_results
-from infaug.report.settings import differing
 from infaug.report.verdict import conclude
 from infaug.report.words import listed
 from infaug.words import plural
 
 
 def write_comparison(runs: Sequence[Path], names: Sequence[str], out: Path) -> Path:
-    """Draw several experiments side by side, finished or still going.
-
-    Raises:
-        ValueError: if one of the folders is none, or the file cannot be written.
-    """
+    """Draw several experiments side by side, finished or still going."""
     experiments = [
         replace(read_experiment(run, name), name=short)
         for run, name, short in zip(runs, names, short_names(names), strict=True)

@@ -134,9 +134,7 @@ def draw_curves(
     found: Curves, metric: Metric, among: Sequence[float] | None = None
 ) -> Markup:
     """A line for each method over rounds; see `plot_curves`."""
-    last = "; ".join(
-        f"{method} {number(points[-1][1], 3)}" for method, points in found.items()
-    )
+    last = "; ".join(f"{name} {number(p[-1][1], 3)}" for name, p in found.items())
     rounds = plural(round(_rounds(found)), "round")
     label = f"{metric.title} over {rounds}. Last ({metric.unit}): {last}."
     return as_svg(label, partial(plot_curves, found, metric, among), 230)
@@ -210,24 +208,24 @@ def swatch(method: str) -> Markup:
 def draw_spread(
     groups: Sequence[Group], quantity: Quantity, known: float | None
 ) -> Markup:
-    """Quantiles of a quantity of each group's views; see `plot_spread`."""
+    """Quantiles of a quantity over each group's views.
+
+    From the 5 % to the 95 % quantile, thick in the middle half, a dot at the median. A
+    line marks where nothing is changed, a dashed one the shift of the target images,
+    where it is `known`.
+    """
     medians = ", ".join(
         f"{g.name} {number(g.quantiles[quantity.key][2])}" for g in groups
     )
     target = "" if known is None else f" Target images: {number(known)}."
     label = f"{quantity.title}, {quantity.unit}; medians: {medians}.{target}"
-    draw = partial(plot_spread, groups, quantity, known)
+    draw = partial(_plot_spread, groups, quantity, known)
     return as_svg(label, draw, 58 + 17 * len(groups))
 
 
-def plot_spread(
+def _plot_spread(
     groups: Sequence[Group], quantity: Quantity, known: float | None, axes: Axes
 ) -> None:
-    """From the 5 % to the 95 % quantile, thick in the middle half, a dot at the median.
-
-    A line marks where nothing is changed, a dashed one what the shift of the target
-    images is, where it is known.
-    """
     axes.axvline(quantity.neutral, color=VAR["grey"], linewidth=1)
     if known is not None:
         axes.axvline(known, color=VAR["red"], linewidth=1.4, linestyle=(0, (4, 3)))

@@ -2,14 +2,13 @@
 
 import base64
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float
-from markupsafe import Markup
 from matplotlib import colormaps
 from PIL import Image
 from torch import Tensor
@@ -19,6 +18,7 @@ from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
+from infaug.report.experiment_data import Line
 from infaug.report.figures import draw_flow
 from infaug.report.learned import drawn_fields, in_numbers, in_words
 from infaug.report.views import appearance, some_of_each_class
@@ -31,8 +31,7 @@ from infaug.trust.reload import Finished
 MAX_PX = 80  # a page holds hundreds of images
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pixels:
+class Pixels(NamedTuple):
     """A picture and the words in its place."""
 
     uri: str
@@ -69,7 +68,7 @@ def examples(images: Labelled | OnDisk, num: int, what: str) -> list[Pixels]:
     picked = images.select(some_of_each_class(images, num))
     names = [picked.class_names[label] for label in picked.labels.tolist()]
     return [
-        Pixels(uri=picture(x), alt=f"{what} of class {name}")
+        Pixels(picture(x), f"{what} of class {name}")
         for x, name in zip(to_float(picked.images), names, strict=True)
     ]
 
@@ -77,34 +76,24 @@ def examples(images: Labelled | OnDisk, num: int, what: str) -> list[Pixels]:
 NUM_VIEWS = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class BeforeAfter:
-    """An image, its views, and what the first of them does."""
-
-    class_name: str
-    image: Pixels
-    views: tuple[Pixels, ...]
-    flow: Markup
-    change: Pixels
-    words: str
-
-
 @torch.no_grad()
 def before_and_after(
     transform: LearnedTransform,
     images: Labelled | OnDisk,
     config: EstimatorConfig,
-    num: int = 8,
-) -> list[BeforeAfter]:
-    """Images of several classes, each with its views, drawn as for training F."""
+    num: int,
+) -> list[dict[str, Any]]:
+    """Images of several classes, each with its views, drawn as for training F.
+
+    Of the first view also its flow, its change of tone, and what it does in words.
+    """
     picked = images.select(some_of_each_class(images, num))
     x = to_float(picked.images)
-    draws = Draws.of_size(len(x), 0, "report views")
+    draws, padding = Draws.of_size(len(x), 0, "report views"), transform.config.padding
     views = [
         next(drawn_fields(transform, x, config, draws.fork(k)))[1]
         for k in range(NUM_VIEWS)
     ]
-    padding = transform.config.padding
     flow = flow_of(views[0].matrix, views[0].offset)
     change = appearance(warp(x, flow, padding=padding), views[0])
     reach = max(float(change.abs().max()), 1e-6)
@@ -114,24 +103,22 @@ def before_and_after(
     for k, label in enumerate(picked.labels.tolist()):
         name, tone = picked.class_names[label], change[k]
         words = [in_words({q: float(v[k]) for q, v in of.items()}) for of in numbers]
-        pixels = [
-            Pixels(uri=picture(final[k]), alt=f"view {n}: {text}")
-            for n, (final, text) in enumerate(zip(finals, words, strict=True), start=1)
-        ]
         alt = (
             f"change of tone in view 1: {float(tone.mean()):+.2f} on average, from "
             f"{float(tone.min()):+.2f} to {float(tone.max()):+.2f}"
         )
-        shown.append(
-            BeforeAfter(
-                class_name=name,
-                image=Pixels(uri=picture(x[k]), alt=f"training image of class {name}"),
-                views=tuple(pixels),
-                flow=draw_flow(flow[k], f"flow of view 1: {words[0]}"),
-                change=Pixels(uri=change_picture(tone, reach), alt=alt),
-                words=words[0],
-            )
-        )
+        each = {
+            "class_name": name,
+            "image": Pixels(picture(x[k]), f"training image of class {name}"),
+            "views": [
+                Pixels(picture(final[k]), f"view {n}: {text}")
+                for n, (final, text) in enumerate(zip(finals, words, strict=True), 1)
+            ],
+            "flow": draw_flow(flow[k], f"flow of view 1: {words[0]}"),
+            "change": Pixels(change_picture(tone, reach), alt),
+            "words": words[0],
+        }
+        shown.append(each)
     return shown
 
 
@@ -140,36 +127,11 @@ MAX_PIXELS = 2000 * 32 * 32  # of all images that are ranked
 MIN_RANKED = 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class Extreme:
-    """A training image and its view, with what replacing one by the other predicts."""
+def rank_views(finished: Finished, run: Path) -> dict[str, Any]:
+    """Both ends of the ranking of views, and the share that is predicted to help.
 
-    class_name: str
-    before: Pixels
-    after: Pixels
-    change: Markup
-    """Predicted change of the validation loss, nats."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Extremes:
-    """Both ends of the ranking, and how many views were ranked."""
-
-    helpful: Sequence[Extreme]
-    harmful: Sequence[Extreme]
-    num_ranked: int
-    num_train: int
-    helps: float
-    """Share of the ranked views that are predicted to help."""
-
-
-def rank_views(finished: Finished, run: Path) -> Extremes:
-    """The ranking that `infaug influence rank` left in the folder, or one made now.
-
-    One made now is of a sample where there are many images, or large ones.
-
-    Raises:
-        ValueError: if s_val cannot be solved for.
+    Of the ranking that `infaug influence rank` left in the folder, or one made now: of
+    a sample where there are many images, or large ones.
     """
     path = run / f"influence-{finished.name}.parquet"
     num_train = len(finished.training.train)
@@ -181,27 +143,26 @@ def rank_views(finished: Finished, run: Path) -> Extremes:
         max_images = max(MAX_PIXELS // (height * width), MIN_RANKED)
         max_images = None if num_train <= max_images else max_images
         table = ranking.rank(finished, max_images=max_images)
-    both = ranking.extremes(table, "augmentation", NUM_EXTREMES)
     helpful, harmful = (
         [_extreme(finished, line, max_images) for line in end.to_pylist()]
-        for end in both
+        for end in ranking.extremes(table, "augmentation", NUM_EXTREMES)
     )
-    views = [line for line in table.to_pylist() if line["kind"] == "augmentation"]
-    return Extremes(
-        helpful=helpful,
-        harmful=harmful,
-        num_ranked=len(views),
-        num_train=num_train,
-        helps=sum(line["influence"] < 0 for line in views) / len(views),
-    )
+    scores = table.filter(pc.field("kind") == "augmentation")["influence"].to_pylist()
+    return {
+        "ends": (("Most helpful", helpful), ("Most harmful", harmful)),
+        "num_ranked": len(scores),
+        "num_train": num_train,
+        "helps": sum(score < 0 for score in scores) / len(scores),
+    }
 
 
-def _extreme(finished: Finished, line: dict, max_images: int | None) -> Extreme:
+def _extreme(finished: Finished, line: Line, max_images: int | None) -> Line:
+    """An image, its view, and the predicted change if one replaces the other, nats."""
     x, x_aug = ranking.ranked_view(finished, line["image"], line["draw"], max_images)
     name = line["class_name"]
-    return Extreme(
-        class_name=name,
-        before=Pixels(uri=picture(x.float()), alt=f"training image of class {name}"),
-        after=Pixels(uri=picture(x_aug.float()), alt="its view"),
-        change=power(line["predicted_change"], sign=True),
-    )
+    return {
+        "class_name": name,
+        "before": Pixels(picture(x.float()), f"training image of class {name}"),
+        "after": Pixels(picture(x_aug.float()), "its view"),
+        "change": power(line["predicted_change"], sign=True),
+    }

@@ -5,9 +5,10 @@ that leave the target images in one of them should be looked at.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
@@ -22,6 +23,7 @@ from infaug.record.atomic import write_json
 from infaug.record.folder import LOOKS_FILE
 from infaug.report.experiment_data import ExperimentData
 from infaug.report.learned import CHUNK, drawn_fields, sample_of_classes
+from infaug.report.words import listed
 from infaug.transform.fields import apply_fields
 
 MIN_CHANGE = 2.0  # percent from black to white: a smaller one is hardly seen
@@ -29,48 +31,33 @@ STANDARD_ERRORS = 2.0
 Values = Mapping[str, Float[Tensor, "N"]]
 
 
-@dataclass(frozen=True)
-class Statistic:
-    """A number of an image, in percent."""
-
-    key: str
-    title: str
-    unit: str
-    more: str
-    """What images are that have more of it."""
-    less: str
+# Title and unit of each number of an image.
+STATISTICS = {
+    "lightness": ("Lightness", "0 is black, 100 white"),
+    "contrast": ("Contrast", "standard deviation of lightness in an image"),
+    "colour": ("Colour", "largest less smallest of red, green, blue"),
+}
 
 
-STATISTICS = (
-    Statistic("lightness", "Lightness", "0 is black, 100 white", "lighter", "darker"),
-    Statistic(
-        "contrast", "Contrast", "standard deviation of lightness in an image",
-        "richer in contrast", "poorer in contrast",
-    ),
-    Statistic(
-        "colour", "Colour", "largest less smallest of red, green, blue",
-        "more colourful", "less colourful",
-    ),
-)  # fmt: skip
-
-
-def statistics_of(x: Float[Tensor, "B C H W"]) -> dict[str, Float[Tensor, "B"]]:
+def statistics_of(parts: Iterable[Float[Tensor, "B C H W"]]) -> Values:
     """Lightness, contrast and, of images with channels, colour; percent.
 
     Lightness of a pixel is the mean over its channels.
     """
-    light = 100 * x.double().mean(dim=1).flatten(1)
-    found = {"lightness": light.mean(dim=1), "contrast": light.std(1, correction=0)}
-    if x.shape[1] > 1:
-        spread = x.amax(dim=1) - x.amin(dim=1)
-        found["colour"] = 100 * spread.double().flatten(1).mean(dim=1)
-    return found
+    found: dict[str, list[Tensor]] = {}
+    for x in parts:
+        light = 100 * x.double().mean(dim=1).flatten(1)
+        found.setdefault("lightness", []).append(light.mean(dim=1))
+        found.setdefault("contrast", []).append(light.std(1, correction=0))
+        if x.shape[1] > 1:
+            spread = (x.amax(dim=1) - x.amin(dim=1)).double().flatten(1)
+            found.setdefault("colour", []).append(100 * spread.mean(dim=1))
+    return {key: torch.cat(values) for key, values in found.items()}
 
 
 def statistics_of_images(images: Labelled) -> Values:
     """Of images that nothing is done to."""
-    x = to_float(images.images)
-    return _joined(statistics_of(part) for part in x.split(CHUNK))
+    return statistics_of(to_float(images.images).split(CHUNK))
 
 
 @torch.no_grad()
@@ -79,16 +66,9 @@ def statistics_of_views(
 ) -> Values:
     """Of one view of each image, drawn as for training F, no base before it."""
     draws = Draws.of_size(len(images), 0, "report looks")
-    padding = transform.config.padding
     drawn = drawn_fields(transform, to_float(images.images), config, draws)
-    return _joined(
-        statistics_of(apply_fields(x, fields, padding=padding)) for x, fields in drawn
-    )
-
-
-def _joined(parts: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
-    every = list(parts)
-    return {key: torch.cat([part[key] for part in every]) for key in every[0]}
+    padding = transform.config.padding
+    return statistics_of(apply_fields(x, f, padding=padding) for x, f in drawn)
 
 
 def knows_target(experiment: ExperimentData) -> bool:
@@ -103,13 +83,11 @@ def knows_target(experiment: ExperimentData) -> bool:
     return is_made or data.target_source is not None or from_elsewhere
 
 
-@dataclass(frozen=True, eq=False)
-class Mean:
-    """A mean over classes, each with the same weight, and its standard error."""
+class Mean(NamedTuple):
+    """A mean and its standard error, infinite where no class has two images."""
 
     value: float
     error: float
-    """Infinite where no class has two images."""
 
 
 def mean_over_classes(
@@ -129,28 +107,15 @@ def mean_over_classes(
     return Mean(value, math.sqrt(squares / freedom * shares) / len(groups))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Moved:
+class Moved(NamedTuple):
     """One statistic of three sets of images."""
 
-    statistic: Statistic
+    key: str
     train: float
     views: float
     target: float
     verdict: str
     """nearer, further, or nothing where neither is seen or noise may explain it."""
-
-    @property
-    def in_words(self) -> tuple[str, str]:
-        """What views are, and what target images are, against training images."""
-        if abs(self.target - self.train) < MIN_CHANGE:
-            return self._than(self.views), "are not"
-        beyond = (self.target > self.train) == (self.views > self.train)
-        less = ", too, but by less" if beyond else ""
-        return self._than(self.views), f"are {self._than(self.target)}{less}"
-
-    def _than(self, value: float) -> str:
-        return self.statistic.more if value > self.train else self.statistic.less
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +132,11 @@ class TowardTarget:
     """Whether influence images come from elsewhere than training images."""
 
     @property
+    def target_name(self) -> str:
+        """What the third set is called."""
+        return "target images" if self.has_target else "influence images"
+
+    @property
     def warnings(self) -> dict[str, str]:
         """By method, what should be looked at before its views are trusted."""
         every = {name: warning_of(name, moved) for name, moved in self.methods.items()}
@@ -179,16 +149,12 @@ def toward_target(
     splits: Splits,
     transforms: Mapping[str, LearnedTransform],
 ) -> TowardTarget:
-    """Compare a seed's training images, their views by each method, and its target.
-
-    Raises:
-        ValueError: if no class is in both sets.
-    """
+    """Compare a seed's training images, their views by each method, and its target."""
     images, aims = (sample_of_classes(p) for p in (splits.train, splits.influence))
     train, target = statistics_of_images(images), statistics_of_images(aims)
-    methods = {}
+    config, methods = experiment.config.estimator, {}
     for name, transform in transforms.items():
-        views = statistics_of_views(transform, images, experiment.config.estimator)
+        views = statistics_of_views(transform, images, config)
         methods[name] = compare(train, views, target, images.labels, aims.labels)
     return TowardTarget(
         seed=seed,
@@ -201,14 +167,13 @@ def toward_target(
 
 def write_statistics(run: Path, found: TowardTarget) -> None:
     """Keep it with the experiment, for its export's card."""
-    target = "target images" if found.has_target else "influence images"
     methods = {}
     for name, moved in found.methods.items():
         percent = {
-            each.statistic.key: {
+            each.key: {
                 "training images": round(each.train, 2),
                 "views": round(each.views, 2),
-                target: round(each.target, 2),
+                found.target_name: round(each.target, 2),
             }
             for each in moved
         }
@@ -229,30 +194,19 @@ def compare(
     training images by more than `MIN_CHANGE` and by more than `STANDARD_ERRORS` of the
     way they went (paired); and that would be so wherever the target lies within that
     many errors of its own.
-
-    Raises:
-        ValueError: if no class is in both sets.
     """
     known = labels.unique()
     classes = known[torch.isin(known, target_labels)]
     if not len(classes):
         raise ValueError("training and influence images have no class in common")
     moved = []
-    for statistic in [each for each in STATISTICS if each.key in train]:
-        key = statistic.key
+    for key in train:
         began = mean_over_classes(train[key], labels, classes)
         ended = mean_over_classes(views[key], labels, classes)
         aim = mean_over_classes(target[key], target_labels, classes)
         way = mean_over_classes(views[key] - train[key], labels, classes)
-        moved.append(
-            Moved(
-                statistic=statistic,
-                train=began.value,
-                views=ended.value,
-                target=aim.value,
-                verdict=_verdict(began, ended, aim, way),
-            )
-        )
+        verdict = _verdict(began, ended, aim, way)
+        moved.append(Moved(key, began.value, ended.value, aim.value, verdict))
     return moved
 
 
@@ -270,10 +224,12 @@ def _verdict(train: Mean, views: Mean, target: Mean, way: Mean) -> str:
 
 def warning_of(method: str, moved: Sequence[Moved]) -> str:
     """A sentence about views that left the target images; nothing if none did."""
-    found = [each.in_words for each in moved if each.verdict == "further"]
-    if not found:
+    parts = [
+        f"{each.key} ({each.views:.0f} %, training images {each.train:.0f} %, target "
+        f"images {each.target:.0f} %)"
+        for each in moved
+        if each.verdict == "further"
+    ]
+    if not parts:
         return ""
-    first, *others = found
-    parts = [f"{first[0]} than the training images, while target images {first[1]}"]
-    parts += [f"{views}, while those {target}" for views, target in others]
-    return f"{method}: views are {'; '.join(parts)}."
+    return f"{method}: views move away from the target images in {listed(parts)}."

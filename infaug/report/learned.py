@@ -128,9 +128,9 @@ class Group:
     quantiles: Mapping[str, Sequence[float]]
 
 
-def groups_of(found: LearnedViews, everything: str = "all") -> list[Group]:
+def groups_of(found: LearnedViews) -> list[Group]:
     """All views, and those of each class that has some."""
-    masks = [(everything, torch.ones_like(found.labels, dtype=torch.bool))]
+    masks = [("all", torch.ones_like(found.labels, dtype=torch.bool))]
     masks += [
         (found.class_names[label], found.labels == label)
         for label in found.labels.unique().tolist()

@@ -14,7 +14,6 @@ from infaug.training.methods import GENERATOR
 from infaug.words import memory, plural
 
 MAX_POINTS = 150  # of a curve; more of them cannot be told apart
-MAX_LINES = 120  # of a table in the page; the files have all
 PARTS = (
     ("own", "its own work"),
     ("data", "waiting for images"),
@@ -91,11 +90,7 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def refreshes(experiment: ExperimentData) -> list[str]:
-    """How well s_val was solved for, in a few words each.
-
-    Raises:
-        ValueError: if it never was.
-    """
+    """How well s_val was solved for, in a few words each."""
     found = experiment.metrics_of("refresh")
     if not found:
         raise ValueError("s_val was not solved for yet")
@@ -114,93 +109,29 @@ def refreshes(experiment: ExperimentData) -> list[str]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reviews:
-    """A table of reviews, and what it shows as a whole."""
-
-    summary: Sequence[str]
-    columns: Sequence[str]
-    lines: Sequence[Sequence[Any]]
-    num_lines: int
-    """All of them; the table holds the last ones."""
-
-
-def reviews(experiment: ExperimentData) -> Reviews:
-    """Every look at whether the learned view was still sound.
-
-    Raises:
-        ValueError: if there was none.
-    """
+def reviews(experiment: ExperimentData) -> list[str]:
+    """Whether the learned view was still sound each time it was looked at."""
     found = experiment.metrics_of("review")
     if not found:
-        raise ValueError(
-            "the learned view was not reviewed: it is after each round of E but the "
-            "last, where s_val is solved more than once"
-        )
+        return [
+            "not reviewed: it is after each round of E but the last, where s_val is "
+            "solved more than once"
+        ]
     num_suspected = sum(bool(m.get("suspected")) for m in found)
     last = {(m["row"], m["seed"]): m["strength"] for m in found}
-    suspected = f"collapse was suspected in {num_suspected}"
-    summary = [
+    return [
         plural(len(found), "review"),
-        suspected if num_suspected else "collapse was never suspected",
+        f"collapse was suspected in {num_suspected or 'none'}",
         *(
             f"{method} seed {seed} ended at strength {strength:g}"
             for (method, seed), strength in sorted(last.items())
             if strength < 1
         ),
     ]
-    columns = (
-        "method", "seed", "round", "right on x", "right on x_aug", "tau at bounds",
-        "fields at bounds", "strength", "suspected",
-    )  # fmt: skip
-    lines = [_review_line(m) for m in found]
-    return Reviews(
-        summary=summary,
-        columns=columns,
-        lines=lines[-MAX_LINES:],
-        num_lines=len(lines),
-    )
 
 
-def _review_line(review: Line) -> list[Any]:
-    shares = ("accuracy", "accuracy_aug", "saturation", "field_saturation")
-    return [
-        review["row"],
-        review["seed"],
-        review["round"] + 1,
-        *(f"{100 * review[name]:.0f} %" if name in review else "" for name in shares),
-        f"{review['strength']:g}",
-        review.get("suspected", ""),
-    ]
-
-
-@dataclass(frozen=True)
-class Share:
-    """A name, its seconds, its share of the total, and what those went to."""
-
-    name: str
-    seconds: float
-    share: float
-    parts: Sequence[tuple[str, str]] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spent:
-    """Where the time went."""
-
-    total: float
-    phases: Sequence[Share]
-    methods: Sequence[Share]
-    memory: Sequence[str]
-    """The most that the first process held, of main memory and of its GPU."""
-
-
-def spent(experiment: ExperimentData) -> Spent:
-    """Seconds by phase and by method; repeated work counts twice.
-
-    Raises:
-        ValueError: if nothing was timed.
-    """
+def spent(experiment: ExperimentData) -> Mapping[str, Any]:
+    """Seconds by phase and by method, and memory; repeated work counts twice."""
     if not experiment.timings:
         raise ValueError("no step has been timed yet")
     phases: dict[str, float] = defaultdict(float)
@@ -209,38 +140,32 @@ def spent(experiment: ExperimentData) -> Spent:
     for line in experiment.timings:
         is_trial = line["row"].startswith(TRIAL)
         phase = "tuning" if is_trial else line["phase"]
+        phase = PHASES.get(phase, phase)
         method = "base_tuned" if is_trial else line["row"]
         phases[phase] += line["seconds"]
         methods["generator" if method == GENERATOR.name else method] += line["seconds"]
-        for part, _ in PARTS:
-            parts[phase][part] += line.get(f"{part}_seconds", 0.0)
-    total = sum(phases.values())
-
-    def shares(seconds: Mapping[str, float]) -> list[Share]:
-        ordered = sorted(seconds.items(), key=lambda item: -item[1])
-        return [
-            Share(PHASES.get(name, name), of, of / total, _parts(parts.get(name, {})))
-            for name, of in ordered
-        ]
-
-    return Spent(
-        total=total,
-        phases=shares(phases),
-        methods=shares(methods),
-        memory=_memory(experiment.timings),
-    )
+        for part, text in PARTS:
+            parts[phase][text] += line.get(f"{part}_seconds", 0.0)
+    starts = experiment.starts
+    return {
+        "total": sum(phases.values()),
+        "phases": _longest_first(phases),
+        "methods": _longest_first(methods),
+        "parts": {
+            name: [f"{text} {duration(s)}" for text, s in of.items() if s >= 0.05]
+            for name, of in parts.items()
+        },
+        "memory": _memory(experiment.timings),
+        "num_again": len(starts) - len({(s["row"], s["seed"]) for s in starts}),
+    }
 
 
-def _parts(seconds: Mapping[str, float]) -> list[tuple[str, str]]:
-    """What a phase's time went to; nothing for trainings that did not say."""
-    return [
-        (text, duration(seconds[part]))
-        for part, text in PARTS
-        if seconds.get(part, 0) >= 0.05
-    ]
+def _longest_first(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(seconds.items(), key=lambda item: -item[1])
 
 
 def _memory(timings: Sequence[Line]) -> list[str]:
+    """The most that the first process held, of main memory and of its GPU."""
     kinds = (("memory_gib", "of main memory"), ("gpu_gib", "of its GPU for tensors"))
     held = {key: [line[key] for line in timings if key in line] for key, _ in kinds}
     return [f"{memory(max(held[key]))} {where}" for key, where in kinds if held[key]]

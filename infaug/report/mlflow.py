@@ -1,8 +1,8 @@
 """An experiment in MLflow: a run for its folder, nested in it one for each training.
 
-Runs are found again by their tags, and a tag says how many lines of metrics.jsonl are
-there already, so nothing is sent twice. A training that resumes from a checkpoint
-repeats lines with the same numbers: they are passed over.
+Runs are found again by their tags. A training that is there and finished is not sent
+again; one that goes on is sent whole each time, as MLflow's databases keep points of
+the same name, step, time and value once.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from infaug.config import RoundsConfig
 from infaug.experiment.methods import methods_of
@@ -23,19 +23,25 @@ from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.verdict import Verdict
 from infaug.record.folder import RunFolder
 from infaug.record.steps import Position, global_step
-from infaug.report.experiment_data import ExperimentData, Line, read_experiment
+from infaug.report.experiment_data import (
+    ExperimentData,
+    Line,
+    read_experiment,
+    settings_of,
+    versions,
+)
 from infaug.report.results import method_results
-from infaug.report.settings import settings_of, versions
 from infaug.report.verdict import describe
 from infaug.storage import cause, is_url, location
 from infaug.words import plural
 
-EXPERIMENT, TRAINING, LINES = "infaug.run", "infaug.training", "infaug.lines"
+EXPERIMENT, TRAINING = "infaug.run", "infaug.training"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 LABELS = ("row", "seed", "round", "phase", "step", "metrics_bytes")
-GROWING = ("seeds",)  # may grow later, and a parameter in MLflow never changes
+GROWING = "seeds"  # may grow later, and a parameter in MLflow never changes
 # MLflow's limits; of older servers where these are lower.
 MAX_METRICS, MAX_PARAMS, MAX_PARAM_CHARS, MAX_TAG_CHARS = 900, 100, 500, 5000
+MAX_RUNS = 50_000
 # Read by MLflow, which would wait minutes for a server that is gone, and send its
 # makers usage statistics. What the user sets counts.
 ENVIRONMENT = {
@@ -45,74 +51,51 @@ ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
 }
+Points = list[tuple[str, float, int]]  # name, value, step
 
 
 @dataclass(frozen=True)
 class Server:
     """MLflow's client and entities, and the number of its experiment."""
 
-    uri: str
     client: Any
     entities: Any
     experiment: str
 
     def tagged(self, tag: str, value: str) -> list[Any]:
         """The runs that have this tag; deleted ones left out."""
-        found, token = [], None
-        while True:
-            query = f"tags.`{tag}` = '{value}'"
-            page = self.client.search_runs([self.experiment], query, page_token=token)
-            found += page
-            if not (token := page.token):
-                return found
+        query = f"tags.`{tag}` = '{value}'"
+        return self.client.search_runs([self.experiment], query, max_results=MAX_RUNS)
 
-    def log(
-        self, run: str, points: Sequence[tuple[str, float, int]], when: int
-    ) -> None:
-        """Add (name, value, step) to a run, all at one time.
-
-        Of points that were sent before with this time, databases keep one.
-        """
+    def log(self, run: str, points: Points, when: int) -> None:
+        """Add points to a run, all at one time, milliseconds."""
         metrics = [self.entities.Metric(n, v, when, step) for n, v, step in points]
         for k in range(0, len(metrics), MAX_METRICS):
             self.client.log_batch(run, metrics=metrics[k : k + MAX_METRICS])
 
     def parameters(self, run: str, named: Mapping[str, str]) -> None:
         """Set parameters of a run."""
-        params = [
-            self.entities.Param(k, _cut(v, MAX_PARAM_CHARS)) for k, v in named.items()
-        ]
+        cut = {name: _cut(value, MAX_PARAM_CHARS) for name, value in named.items()}
+        params = [self.entities.Param(*each) for each in cut.items()]
         for k in range(0, len(params), MAX_PARAMS):
             self.client.log_batch(run, params=params[k : k + MAX_PARAMS])
 
-    def address(self, run: str) -> str:
-        """Where people look at a run."""
-        uri = shown(self.uri)
-        if uri.startswith("http"):
-            return f"{uri.rstrip('/')}/#/experiments/{self.experiment}/runs/{run}"
-        return f"{uri} (mlflow ui --backend-store-uri {uri})"
-
 
 def connect(uri: str) -> Server:
-    """The experiment at an address, which MLFLOW_EXPERIMENT_NAME may name.
-
-    Raises:
-        ValueError: if MLflow is not installed, or cannot be written at that address.
-    """
+    """The experiment at an address, which MLFLOW_EXPERIMENT_NAME may name."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
         mlflow = import_module("mlflow")
     except ImportError as error:
-        raise ValueError("--mlflow needs MLflow: pip install 'infaug[mlflow]'") from (
-            error
-        )
+        remedy = "--mlflow needs MLflow: pip install 'infaug[mlflow]'"
+        raise ValueError(remedy) from error
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or "infaug"
     with _explained(uri):
         client = mlflow.MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(name)
         number = found.experiment_id if found else client.create_experiment(name)
-        return Server(uri, client, mlflow.entities, number)
+        return Server(client, mlflow.entities, number)
 
 
 @contextlib.contextmanager
@@ -121,19 +104,18 @@ def _explained(uri: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # its own, of databases, of clouds' libraries: no end
-        raise ValueError(
-            shown(
-                f"MLflow at {uri} cannot be written ({cause(error)}): check that the "
-                "address and credentials are right; sqlite:///mlflow.db is one that "
-                "needs no server"
-            )
-        ) from error
+        text = (
+            f"MLflow at {uri} cannot be written ({cause(error)}): check that the "
+            "address and credentials are right; sqlite:///mlflow.db is one that "
+            "needs no server"
+        )
+        raise ValueError(without_password(text)) from error
 
 
-def shown(text: str) -> str:
+def without_password(text: str) -> str:
     """A text without the passwords of its addresses.
 
-    >>> shown("postgresql://me:secret@host/runs cannot be reached")
+    >>> without_password("postgresql://me:secret@host/runs cannot be reached")
     'postgresql://me:***@host/runs cannot be reached'
     """
     return re.sub(r"(://[^\s/:@]*):[^\s/@]+@", r"\1:***@", text)
@@ -147,9 +129,6 @@ def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> str:
         name: what the user calls it.
         uri: MLflow's address.
         page: its report.
-
-    Raises:
-        ValueError: if the folder is no run or has not begun, or MLflow is not there.
     """
     experiment = read_experiment(run, name)
     if not experiment.is_resolved or not (experiment.timings or experiment.is_finished):
@@ -163,23 +142,23 @@ def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> str:
         number = parent.info.run_id
         known = {r.data.tags[TRAINING]: r for r in server.tagged(PARENT, number)}
         points = [
-            _send_training(server, number, each, known.get(each.name))
-            for each in trainings_of(experiment)
+            _send_training(server, number, title, each, known.get(title))
+            for title, each in trainings_of(experiment).items()
         ]
-        for path in [*_files(run), *([page] if page and page.exists() else [])]:
-            server.client.log_artifact(number, str(path))
+        files = [run / "config.json", run / "result.json", *sorted(run.glob("*.png"))]
+        for path in [*files, *([page] if page else [])]:
+            if path.exists():
+                server.client.log_artifact(number, str(path))
         _send_summary(server, parent, experiment)
     sent = plural(sum(points), "point")
     trainings = plural(sum(map(bool, points)), "training")
-    return f"MLflow: sent {sent} of {trainings}, to {server.address(number)}"
+    return (
+        f"MLflow: sent {sent} of {trainings} to run {number} at {without_password(uri)}"
+    )
 
 
 def send_at_end(run: Path, name: str, uri: str) -> str:
-    """What `infaug fit` prints about it.
-
-    Raises:
-        ValueError: if it could not be sent: the run itself is finished and kept.
-    """
+    """What `infaug fit` prints about it; the run itself is finished and kept."""
     try:
         return send_run(run, name, uri, run / "report.html")
     except ValueError as error:
@@ -191,25 +170,15 @@ def send_at_end(run: Path, name: str, uri: str) -> str:
 
 def _parent(server: Server, experiment: ExperimentData) -> Any:
     """The run of the folder, with its settings."""
-    mark, start = mark_of(experiment), time.time() - _seconds(experiment.timings)
-    found = server.tagged(EXPERIMENT, mark)
-    parent = (
-        found[0]
-        if found
-        else server.client.create_run(
-            server.experiment,
-            round(1000 * start),
-            {EXPERIMENT: mark},
-            experiment.path.name,
-        )
-    )
+    mark = mark_of(experiment)
+    if found := server.tagged(EXPERIMENT, mark):
+        return found[0]
+    began = round(1000 * (time.time() - _seconds(experiment.timings)))
+    title, tags = experiment.path.name, {EXPERIMENT: mark}
+    parent = server.client.create_run(server.experiment, began, tags, title)
     settings = settings_of(experiment.requested, experiment.config)
-    new = {
-        each.name: each.value
-        for each in settings
-        if each.name not in {*GROWING, *parent.data.params}
-    }
-    server.parameters(parent.info.run_id, new)
+    named = {each.name: each.value for each in settings if each.name != GROWING}
+    server.parameters(parent.info.run_id, named)
     return parent
 
 
@@ -219,73 +188,55 @@ def mark_of(experiment: ExperimentData) -> str:
     Of settings that stay, images, and the first seconds that were measured: these no
     other experiment has, not even one of the same settings in the same place.
     """
-    began = (
-        experiment.timings[0] if experiment.timings else str(experiment.path.absolute())
-    )
     config = json.loads((experiment.path / "config.json").read_text())
-    stays = {name: value for name, value in config.items() if name not in GROWING}
-    text = json.dumps([stays, experiment.images, began], sort_keys=True)
+    config.pop(GROWING)
+    about = [config, experiment.images, experiment.timings[:1]]
+    text = json.dumps(about, sort_keys=True)
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-@dataclass(frozen=True, kw_only=True)
-class SentTraining:
+class SentTraining(NamedTuple):
     """A training that has begun, as MLflow gets it."""
 
     method: str
     seed: int
-    points: Sequence[Sequence[tuple[str, float, int]]]
-    """Of each line of metrics.jsonl: PHASE/NAME, value, position; see `position`."""
+    points: Points
+    """PHASE/NAME, value, and the place on TensorBoard's axis."""
     result: Mapping[str, float] | None
     """The numbers it ended with; None while it is not finished."""
     seconds: float
 
-    @property
-    def name(self) -> str:
-        """As its folder is called."""
-        return f"{self.method}-seed{self.seed}"
 
-
-def trainings_of(experiment: ExperimentData) -> list[SentTraining]:
-    """Those that have begun, in the order of the plan."""
-    planned = plan_trainings(
-        experiment.config, methods_of(experiment.config), range(experiment.config.seeds)
+def trainings_of(experiment: ExperimentData) -> dict[str, SentTraining]:
+    """Those that have begun, as their folders are called, in the order of the plan."""
+    config, folder = experiment.config, RunFolder(experiment.path)
+    planned = plan_trainings(config, methods_of(config), range(config.seeds))
+    # A candidate of `base_tuned` has rounds of its own.
+    rounds = {(each.method.name, each.seed): each.config.rounds for each in planned}
+    begun = dict.fromkeys(
+        [*rounds, *((m["row"], m["seed"]) for m in experiment.metrics)]
     )
-    rounds = {
-        (training.method.name, training.seed): training.config.rounds
-        for training in planned
-    }
-    lines, timings = _by_training(experiment.metrics), _by_training(experiment.timings)
-    found = []
-    for method, seed in dict.fromkeys([*rounds, *lines]):
-        result = RunFolder(experiment.path).training_result(method, seed)
-        mine = lines.get((method, seed), [])
-        axis = rounds.get((method, seed), experiment.config.rounds)
-        if result is not None or mine:
-            training = SentTraining(
-                method=method,
-                seed=seed,
-                points=[_points(line, axis) for line in mine],
-                result=None if result is None else _numbers(result),
-                seconds=_seconds(timings.get((method, seed), [])),
-            )
-            found.append(training)
+    found = {}
+    for method, seed in begun:
+        name, axis = f"{method}-seed{seed}", rounds.get((method, seed), config.rounds)
+        lines, timings = (
+            [each for each in of if (each["row"], each["seed"]) == (method, seed)]
+            for of in (experiment.metrics, experiment.timings)
+        )
+        result = folder.training_result(method, seed)
+        points = [point for line in lines for point in _points(line, axis)]
+        if result is not None or points:
+            ended = None if result is None else _numbers(result)
+            spent = _seconds(timings)
+            found[name] = SentTraining(method, seed, points, ended, spent)
     return found
 
 
-def _by_training(lines: Sequence[Line]) -> dict[tuple[str, int], list[Line]]:
-    found: dict[tuple[str, int], list[Line]] = {}
-    for line in lines:
-        found.setdefault((line["row"], line["seed"]), []).append(line)
-    return found
-
-
-def _points(line: Line, rounds: RoundsConfig) -> list[tuple[str, float, int]]:
+def _points(line: Line, rounds: RoundsConfig) -> Points:
     phase = line["phase"]
-    at = global_step(
-        Position(round=line["round"], phase=phase, step=line["step"]), rounds
-    )
-    return [(f"{phase}/{name}", value, at) for name, value in _numbers(line).items()]
+    at = Position(round=line["round"], phase=phase, step=line["step"])
+    step = global_step(at, rounds)
+    return [(f"{phase}/{name}", v, step) for name, v in _numbers(line).items()]
 
 
 def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
@@ -302,43 +253,31 @@ def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _send_training(
-    server: Server, parent: str, training: SentTraining, known: Any
+    server: Server, parent: str, name: str, training: SentTraining, known: Any
 ) -> int:
-    """Send what is new of a training; how many points that is."""
+    """Send a training unless it is there and finished; how many points that is."""
     if known is None:
-        tags = {PARENT: parent, TRAINING: training.name, LINES: "0"}
-        known = server.client.create_run(
-            server.experiment, tags=tags, run_name=training.name
-        )
+        tags = {PARENT: parent, TRAINING: name}
+        known = server.client.create_run(server.experiment, tags=tags, run_name=name)
         labels = {"method": training.method, "seed": str(training.seed)}
         server.parameters(known.info.run_id, labels)
-    number, began = known.info.run_id, known.info.start_time
-    new = training.points[int(known.data.tags.get(LINES, 0)) :]
-    points = [point for line in new for point in line]
+    if known.info.status == "FINISHED":
+        return 0
+    number, began, points = known.info.run_id, known.info.start_time, training.points
+    if training.result is not None:
+        at = points[-1][2] if points else 0
+        points = [*points, *((n, value, at) for n, value in training.result.items())]
     server.log(number, points, began)
-    if new:
-        server.client.set_tag(number, LINES, str(len(training.points)))
-    if training.result is None or known.info.status == "FINISHED":
-        return len(points)
-    at = training.points[-1][0][2] if training.points else 0
-    last = [(name, value, at) for name, value in training.result.items()]
-    server.log(number, last, began)
-    end = began + round(1000 * training.seconds)
-    server.client.set_terminated(number, end_time=end)
-    return len(points) + len(last)
-
-
-def _files(run: Path) -> list[Path]:
-    named = [run / "config.json", run / "result.json", *sorted(run.glob("*.png"))]
-    return [path for path in named if path.exists()]
+    if training.result is not None:
+        end = began + round(1000 * training.seconds)
+        server.client.set_terminated(number, end_time=end)
+    return len(points)
 
 
 def _send_summary(server: Server, parent: Any, experiment: ExperimentData) -> None:
     """What changes while an experiment runs: verdict, means over seeds, its end."""
-    number, tags = parent.info.run_id, parent.data.tags
-    place = (
-        experiment.name if is_url(experiment.name) else str(experiment.path.absolute())
-    )
+    number, name = parent.info.run_id, experiment.name
+    place = name if is_url(name) else str(experiment.path.absolute())
     about = {
         "infaug.version": dict(versions())["infaug"],
         "infaug.place": location(place).absolute,
@@ -348,15 +287,15 @@ def _send_summary(server: Server, parent: Any, experiment: ExperimentData) -> No
         found = Verdict.from_dict(experiment.result["verdict"])
         verdict = describe(found, is_folded=experiment.is_folded)
         about |= {"infaug.verdict": verdict, NOTE: verdict}
-    for name, value in about.items():
-        if tags.get(name) != (value := _cut(value, MAX_TAG_CHARS)):
-            server.client.set_tag(number, name, value)
-    means = {f"test_top1/{s.method}": s.mean for s in method_results(experiment)}
-    means |= {f"test_loss/{s.method}": s.loss for s in method_results(experiment)}
+    for tag, value in about.items():
+        server.client.set_tag(number, tag, _cut(value, MAX_TAG_CHARS))
+    results = method_results(experiment)
+    means = {f"test_top1/{each.method}": each.mean for each in results}
+    means |= {f"test_loss/{each.method}": each.loss for each in results}
     points = [
-        (name, value, experiment.num_done)
-        for name, value in means.items()
-        if value is not None and parent.data.metrics.get(name) != value
+        (metric, value, experiment.num_done)
+        for metric, value in means.items()
+        if value is not None and parent.data.metrics.get(metric) != value
     ]
     server.log(number, points, round(1000 * time.time()))
     if experiment.is_finished and parent.info.status != "FINISHED":

@@ -4,8 +4,9 @@ Only experiments with folds have this: each training kept what it said of the im
 that it judged (`judged.safetensors`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
@@ -15,7 +16,7 @@ from infaug.data.dataset import to_float
 from infaug.data.problem import divide
 from infaug.data.source import load
 from infaug.record.folder import RunFolder
-from infaug.report.experiment_data import ExperimentData
+from infaug.report.experiment_data import ExperimentData, Line
 from infaug.report.gallery import Pixels, picture
 
 MAX_CONFUSED = 20  # classes of a matrix; of more, the pairs that are confused most
@@ -42,11 +43,7 @@ class Judged:
 
 
 def judgements(experiment: ExperimentData) -> Judged:
-    """What the method that is handed over said of each target image, out of fold.
-
-    Raises:
-        ValueError: without folds, or while the experiment is not finished.
-    """
+    """What the method that is handed over said of each target image, out of fold."""
     if not experiment.is_folded:
         raise ValueError("the target images were not judged in folds (--data.folds)")
     if experiment.result is None:
@@ -87,18 +84,15 @@ def confused_pairs(judged: Judged) -> list[tuple[str, str, int, int]]:
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Calibration:
-    """Whether probabilities mean what they say."""
-
-    bins: Sequence[tuple[float, float, int]]
-    """Mean probability and share that was right, percent, and number of judgements."""
-    error: float
-    """Expected calibration error, points: the mean distance of the two (Guo, 2017)."""
+Bins = list[tuple[float, float, int]]
 
 
-def calibration(judged: Judged) -> Calibration:
-    """Judgements binned by the probability of the likeliest class."""
+def calibration(judged: Judged) -> tuple[Bins, float]:
+    """Judgements binned by the probability of the likeliest class, and their error.
+
+    A bin is the mean probability and the share that was right, percent, and the number
+    of judgements; the error is the mean distance of the two, points (Guo, 2017).
+    """
     sure, right = judged.probs.amax(dim=1), judged.predicted == judged.labels
     bin_of = (sure * NUM_BINS).long().clamp(max=NUM_BINS - 1)
     bins = [
@@ -108,53 +102,54 @@ def calibration(judged: Judged) -> Calibration:
         if at.any()
     ]  # fmt: skip
     error = sum(num * abs(said - was) for said, was, num in bins) / len(sure)
-    return Calibration(bins=bins, error=error)
+    return bins, error
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """An image that was judged wrong, with the probability of the wrong class."""
-
-    image: Pixels
-    label: str
-    predicted: str
-    percent: float
-
-
-def mistakes(experiment: ExperimentData, judged: Judged) -> list[Mistake]:
-    """The most confident ones, each image once.
-
-    Raises:
-        ValueError: if the images cannot be loaded any more.
-    """
+def mistakes(experiment: ExperimentData, judged: Judged) -> list[Line]:
+    """The most confident ones, each image once, with the wrong class's probability."""
     wrong = judged.predicted != judged.labels
     sure = judged.probs.amax(dim=1).where(wrong, torch.tensor(-1.0).double())
     order = sure.argsort(descending=True, stable=True)[: int(wrong.sum())].tolist()
     if not order:
         return []
-    config = experiment.config.data
-    source, tests, shown, found = load(config), {}, set(), []
+    config, found = experiment.config.data, {}
+    source, divided = load(config), {}
     for at in order:
         seed, position = judged.where[at]
-        if seed not in tests:
-            tests[seed] = divide(source, config, seed)
-        index = int(tests[seed].at.test[position])
-        if index in shown:
-            continue
-        shown.add(index)
-        label, taken = (
-            judged.classes[int(each[at])] for each in (judged.labels, judged.predicted)
-        )
-        image = to_float(tests[seed].test.images[position][None])[0]
-        pixels = Pixels(uri=picture(image), alt=f"{label}, taken for {taken}")
-        found.append(
-            Mistake(
-                image=pixels,
-                label=label,
-                predicted=taken,
-                percent=100 * float(sure[at]),
+        if seed not in divided:
+            divided[seed] = divide(source, config, seed)
+        index = int(divided[seed].at.test[position])
+        if index not in found:
+            label, taken = (
+                judged.classes[int(of[at])] for of in (judged.labels, judged.predicted)
             )
-        )
+            image = to_float(divided[seed].test.images[position][None])[0]
+            found[index] = {
+                "image": Pixels(picture(image), f"{label}, taken for {taken}"),
+                "label": label,
+                "predicted": taken,
+                "percent": 100 * float(sure[at]),
+            }
         if len(found) == NUM_MISTAKES:
             break
-    return found
+    return list(found.values())
+
+
+def judged_section(experiment: ExperimentData) -> Mapping[str, Any]:
+    """Confusion, calibration and mistakes of the answer's method."""
+    judged = judgements(experiment)
+    bins, error = calibration(judged)
+    try:
+        found: Any = mistakes(experiment, judged)
+    except (ValueError, OSError) as why:  # the images may have gone
+        found = str(why)
+    return {
+        "judged": judged,
+        "counts": confusion(judged).tolist(),
+        "is_matrix": len(judged.classes) <= MAX_CONFUSED,
+        "pairs": confused_pairs(judged),
+        "num": len(judged.labels),
+        "error": error,
+        "bins": bins,
+        "mistakes": found,
+    }

@@ -15,19 +15,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from infaug.record.atomic import write_bytes
-from infaug.report.figures import swatch
-from infaug.report.settings import versions
+from infaug.report.experiment_data import versions
+from infaug.report.figures import draw_calibration, draw_differences, swatch
 from infaug.report.words import duration, gloss, number, signed
 
 Context = Mapping[str, Any]
 
 
 def write_page(html: str, path: Path) -> Path:
-    """Put a page on disk.
-
-    Raises:
-        ValueError: if that fails.
-    """
+    """Put a page on disk."""
     try:
         write_bytes(path, html.encode())
     except OSError as error:
@@ -47,10 +43,12 @@ class Section:
     html: Markup
 
 
-def section(anchor: str, title: str, draw: Callable[[], Context]) -> Section:
+def section(
+    anchor: str, title: str, draw: Callable[..., Context], *arguments: Any
+) -> Section:
     """The section that `sections/ANCHOR.html` makes of what `draw` returns."""
     try:
-        html = render(f"sections/{anchor}.html", draw())
+        html = render(f"sections/{anchor}.html", draw(*arguments))
     except Exception as error:  # a page has more sections; the reason stands in it
         reason = reason_of(error)
         if not isinstance(error, (ValueError, OSError)):
@@ -79,7 +77,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (number, signed, duration, gloss, swatch)
+    drawn = (swatch, draw_differences, draw_calibration)
+    filters = (number, signed, duration, gloss, *drawn)
     environment.filters |= {each.__name__: each for each in filters}
     return environment
 

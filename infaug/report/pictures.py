@@ -1,6 +1,6 @@
-"""PNG that commands write: class sizes, leaderboards, influences, sweeps."""
+"""PNG that commands write: leaderboards, influences, sweeps."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 
@@ -13,59 +13,12 @@ from matplotlib.figure import Figure
 from infaug.config import Objective
 from infaug.experiment.leaderboard import Board, Entry
 from infaug.experiment.sweep.ledger import Tried
-from infaug.experiment.sweep.results import Importance, common_steps
+from infaug.experiment.sweep.results import common_steps
 from infaug.experiment.sweep.space import Space
 from infaug.influence.validate import Validation
 from infaug.training.methods import METHODS
 from infaug.trust.predictions import Trust
 from infaug.words import plural
-
-# (images of the class, number) for each class of each seed.
-Points = Sequence[tuple[int, float]]
-
-
-def draw_against_class_size(
-    panels: Mapping[str, Mapping[str, Points]], title: str, path: Path
-) -> None:
-    """One panel for each quantity, in it one line for each method.
-
-    A line goes through the mean at each class size, sizes being equal over seeds if the
-    tail is; the points themselves are drawn beneath. Sizes are on a logarithmic axis.
-
-    Args:
-        panels: by name of the quantity, then by method.
-        title: of the picture.
-        path: of the PNG.
-    """
-    figure = Figure(figsize=(5 * len(panels), 4.2), layout="compressed")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axis, (quantity, methods) in zip(axes, panels.items(), strict=True):
-        for number, (method, points) in enumerate(methods.items()):
-            _draw_method(axis, method, points, f"C{number}")
-        axis.set(xscale="log", xlabel="training images of the class", ylabel=quantity)
-        axis.grid(alpha=0.3)
-    axes[0].legend(fontsize=8)
-    figure.suptitle(title, fontsize=10)
-    figure.savefig(path, dpi=110)
-
-
-def means_by_size(points: Points) -> list[tuple[int, float]]:
-    """The mean at each class size, sizes ascending.
-
-    >>> means_by_size([(9, 1.0), (3, 5.0), (9, 2.0)])
-    [(3, 5.0), (9, 1.5)]
-    """
-    values: dict[int, list[float]] = {}
-    for size, value in points:
-        values.setdefault(size, []).append(value)
-    return [(size, sum(v) / len(v)) for size, v in sorted(values.items())]
-
-
-def _draw_method(axis: Axes, method: str, points: Points, color: str) -> None:
-    axis.scatter(*zip(*points, strict=True), s=9, alpha=0.4, color=color)
-    axis.plot(*zip(*means_by_size(points), strict=True), color=color, label=method)
-
 
 COLOURS = {True: "tab:orange", False: "0.35"}  # learned, not learned
 METHOD_INCHES = 0.27  # inches of a method
@@ -154,7 +107,7 @@ def draw_parallel(
         places = [space[name].place(trial.changes[name]) for name in space]
         axes.plot(
             [*places, (merit - merits.min()) / spread],
-            color=_rank_colour(float(rank)),
+            color=colormaps["viridis"](float(rank)),
             linewidth=3.0 if trial.name == best else 1.0,
             alpha=1.0 if trial.end == "completed" else 0.4,
             zorder=3 if trial.name == best else 2,
@@ -173,24 +126,3 @@ def draw_parallel(
     axes.set_ylim(-0.1, 1.1)
     axes.set_title(f"{plural(len(seen), 'trial')}; {best} is thick", fontsize=9)
     figure.savefig(path, dpi=110)
-
-
-def draw_importance(found: Importance, path: Path) -> None:
-    """A bar for each setting, the most important on top."""
-    figure = Figure(figsize=(6, 0.35 * len(found.by_name) + 1.3), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    names = list(found.by_name)[::-1]
-    axes.barh(names, [found.by_name[name] for name in names], color="0.4")
-    axes.tick_params(labelsize=8)
-    axes.set_xlabel("R² lost when the setting is shuffled among the trials", fontsize=8)
-    axes.set_title(
-        f"{found.num_trials} trials at step {found.steps}; R² of the forest on trials "
-        f"left out: {found.explained:.2f}",
-        fontsize=8,
-    )
-    figure.savefig(path, dpi=110)
-
-
-def _rank_colour(rank: float) -> tuple[float, float, float, float]:
-    return colormaps["viridis"](rank)

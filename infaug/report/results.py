@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from infaug.experiment.answer import Interval, accuracy_interval
 from infaug.experiment.summary import gap_closed, judged_by_method, statistics
@@ -39,6 +40,32 @@ class MethodResult:
     """Mean over seeds, nats."""
     is_part: bool
     """Whether `base_random` is the better of this method and another."""
+
+
+def results_section(experiment: ExperimentData) -> Mapping[str, Any]:
+    """The table, accuracy by class, and the paired differences."""
+    lines = method_results(experiment)
+    if not lines:
+        raise ValueError("which methods are run is not resolved yet")
+    found = experiment.found
+    tuned = found.get("base_tuned", {}).items()
+    chosen = [f"{r['base']} (seed {seed})" for seed, r in tuned if "base" in r]
+    answer = (experiment.result or {}).get("answer") or {}
+    values = {name: list(seeds.values()) for name, seeds in tops(experiment).items()}
+    return {
+        "experiment": experiment,
+        "answer": answer.get("method"),
+        "lines": lines,
+        "seeds": range(experiment.config.seeds),
+        "gaps": gap_closed(values),
+        "has_random": any(line.is_part for line in lines),
+        "chosen": ", ".join(chosen),
+        "by_class": by_class(experiment),
+        "differences": differences(experiment),
+        "headline": headline_method(
+            [name for name, records in found.items() if records]
+        ),
+    }
 
 
 def method_results(experiment: ExperimentData) -> list[MethodResult]:
@@ -91,12 +118,6 @@ def tops(experiment: ExperimentData) -> dict[str, dict[int, float]]:
     }
 
 
-def gaps(experiment: ExperimentData) -> dict[str, float]:
-    """Percent of the way from `base` to `oracle`; see `experiment.summary`."""
-    means = {name: list(seeds.values()) for name, seeds in tops(experiment).items()}
-    return gap_closed(means)
-
-
 def differences(experiment: ExperimentData) -> list[Comparison]:
     """Learned methods against controls: over judged images once it is finished."""
     if stored := (experiment.result or {}).get("comparisons"):
@@ -109,12 +130,6 @@ _UNKNOWN: Line = {"low": -math.inf, "high": math.inf}
 
 def _known(comparison: Line) -> Line:
     return {name: value for name, value in comparison.items() if value is not None}
-
-
-def headline_of(experiment: ExperimentData) -> str | None:
-    """The learned method that the verdict is about; None if none is finished."""
-    found = experiment.found
-    return headline_method([name for name, records in found.items() if records])
 
 
 MAX_CLASSES = 12  # more columns than that nobody reads
@@ -170,31 +185,29 @@ def _mean(values: Iterable[float | None]) -> float | None:
 MAX_NAMED = 10
 
 
-@dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """Images that were left out for one reason, the first of them by name."""
-
-    reason: str
-    lines: Sequence[str]
-    more: str
-    """How many are not named here, and where they are; empty if all are."""
-
-
-def left_out(experiment: ExperimentData) -> list[LeftOut]:
-    """What was skipped, changed or found in two splits, by the experiment's files."""
+def left_out(experiment: ExperimentData) -> list[tuple[str, list[str]]]:
+    """What was skipped, changed or found in two splits: why, and the first by name."""
     unreadable = _lines(experiment, "unreadable.txt")
     num = len(unreadable)
     skipped = f"{plural(num, 'image')} could not be read and {were(num)} skipped."
     changed = _lines(experiment, "images.txt")
+    duplicates, why = _duplicates(experiment)
     every = (
-        _named(skipped, unreadable, "unreadable.txt"),
-        _named("What was chosen and changed on reading:", changed, "images.txt"),
-        _duplicates(experiment),
+        (skipped, unreadable, "unreadable.txt"),
+        ("What was chosen and changed on reading:", changed, "images.txt"),
+        (why, duplicates, "duplicates.jsonl"),
     )
-    return [found for found in every if found]
+    found = []
+    for reason, lines, file in every:
+        named, more = lines[:MAX_NAMED], len(lines) - MAX_NAMED
+        if more > 0:
+            named.append(f"and {more:,} more in {file}")
+        if named:
+            found.append((reason, named))
+    return found
 
 
-def _duplicates(experiment: ExperimentData) -> LeftOut | None:
+def _duplicates(experiment: ExperimentData) -> tuple[list[str], str]:
     """By name: seeds divide the images anew and so have many of them in common."""
     found: dict[str, Line] = {}
     for each in map(json.loads, _lines(experiment, "duplicates.jsonl")):
@@ -206,24 +219,13 @@ def _duplicates(experiment: ExperimentData) -> LeftOut | None:
         f"and {were(num)} {done}."
     )
     where = "in" if is_kept else "left out of"
-    named = [
+    lines = [
         f"{name}, {where} {each['split']}: the same as {each['twin']} ({each['held']})"
         for name, each in found.items()
     ]
-    return _named(reason, named, "duplicates.jsonl")
+    return lines, reason
 
 
 def _lines(experiment: ExperimentData, name: str) -> list[str]:
     path = experiment.path / name
     return path.read_text().splitlines() if path.exists() else []
-
-
-def _named(reason: str, lines: Sequence[str], file: str) -> LeftOut | None:
-    if not lines:
-        return None
-    more = len(lines) - MAX_NAMED
-    return LeftOut(
-        reason=reason,
-        lines=lines[:MAX_NAMED],
-        more=f"and {more:,} more in {file}" if more > 0 else "",
-    )

@@ -9,28 +9,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infaug.experiment.grid import Column, Table, grid_training
 from infaug.experiment.leaderboard import Board, Entry, is_fixed
-from infaug.experiment.results import Record, Results
-from infaug.experiment.summary import gap_closed, statistics
 from infaug.experiment.verdict import (
-    CONTROLS_OF,
     MIN_SEEDS,
     Comparison,
     Verdict,
-    best_random,
     compare,
-    verdict,
 )
 from infaug.record.atomic import write_bytes
 from infaug.report.verdict import describe, describe_answer
-from infaug.training.methods import METHODS, RANDOM, RANDOM_METHODS, RIVALS
-
-NOT_RUN = "not run"
-LABELS = {
-    "base_random_initial": "&nbsp;&nbsp;through the initial G",
-    "base_random_final": "&nbsp;&nbsp;through the final G",
-}
+from infaug.training.methods import METHODS
 
 
 def result_text(result: Mapping[str, Any]) -> str:
@@ -62,135 +50,15 @@ def result_text(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def grid_markdown(table: Table, results: Results, seeds: int, command: str) -> str:
-    """A table with mean and spread, verdicts, shares of the gap, and its command.
-
-    Only trainings of the first `seeds` seeds count. A verdict compares methods that
-    have all of them. `command` is what runs everything; what is missing is listed with
-    its own.
-    """
-    found = [_grid_found(table, column, results, seeds) for column in table.columns]
-    titles = [column.title for column in table.columns]
-    lines = [f"### {table.title}", "", *_grid_lines(table, titles, found, seeds), ""]
-    lines.append(
-        f"Mean and standard deviation of top-1 on test over {seeds} paired seeds, "
-        "percent."
-    )
-    lines += ["", *_sentences(titles, found, seeds)]
-    lines += ["", "```", f"{command} --tables {table.name} --seeds {seeds}", "```"]
-    if missing := _missing(table, found, seeds):
-        methods = " ".join(missing)
-        again = f"{command} --tables {table.name} --seeds {seeds} --methods {methods}"
-        lines += ["", "Not run, or not for all seeds:", "", "```", again, "```"]
-    return "\n".join(lines)
-
-
-Found = Mapping[str, Mapping[int, Record]]
-
-
-def _grid_found(table: Table, column: Column, results: Results, seeds: int) -> Found:
-    """Results by method and seed."""
-    found: dict[str, dict[int, Record]] = {}
-    for method in table.methods:
-        trainings = (
-            grid_training(method, seed, column.config) for seed in range(seeds)
-        )
-        got = {training.seed: results.get(training) for training in trainings}
-        found[method] = {seed: record for seed, record in got.items() if record}
-    return found
-
-
-def _grid_lines(
-    table: Table, titles: Sequence[str], found: Sequence[Found], seeds: int
-) -> list[str]:
-    lines = [f"| method | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
-    best = [best_random(column) for column in found]
-    for method in table.methods:
-        if method == RANDOM_METHODS[0] and RANDOM_METHODS[1] in table.methods:
-            lines.append(_grid_line("`base_random`", best, seeds))
-        label = LABELS.get(method, f"`{method}`")
-        lines.append(_grid_line(label, [column[method] for column in found], seeds))
-    return lines
-
-
-def _grid_line(label: str, columns: Sequence[Mapping[int, Record]], seeds: int) -> str:
-    return f"| {label} | {' | '.join(_entry(c, seeds) for c in columns)} |"
-
-
-def _entry(records: Mapping[int, Record], seeds: int) -> str:
-    if not records:
-        return NOT_RUN
-    values = [record["test_top1"] for record in records.values()]
-    numbers = statistics(values)
-    spread = "" if numbers["std"] is None else f" ± {numbers['std']:.1f}"
-    part = "" if len(values) == seeds else f" ({len(values)} of {seeds} seeds)"
-    return f"{numbers['mean']:.1f}{spread}{part}"
-
-
-def complete(found: Found, seeds: int) -> dict[str, dict[int, float]]:
-    """Test accuracies of the methods that have every seed, `base_random` among them."""
-    methods = {**found, RANDOM: best_random(found)}
-    return {
-        name: {seed: records[seed]["test_top1"] for seed in range(seeds)}
-        for name, records in methods.items()
-        if name not in RANDOM_METHODS and len(records) == seeds
-    }
-
-
-def _sentences(titles: Sequence[str], found: Sequence[Found], seeds: int) -> list[str]:
-    lines = []
-    for title, column in zip(titles, found, strict=True):
-        tops = complete(column, seeds)
-        learned: Sequence[Any] = [row for row in CONTROLS_OF if row in tops]
-        for row in learned:
-            ours = set(learned) - set(RIVALS) - {row}
-            others = {k: v for k, v in tops.items() if k not in ours}
-            lines.append(f"- {title}: {describe(verdict(others))}.")
-        values = {name: list(by_seed.values()) for name, by_seed in tops.items()}
-        if closed := gap_closed(values):
-            parts = ", ".join(f"{name} {share:.0f} %" for name, share in closed.items())
-            lines.append(f"- {title}: share of the gap from base to oracle: {parts}.")
-        if chosen := _chosen(column):
-            lines.append(f"- {title}: base_tuned chose {chosen}.")
-    return lines or ["- no method has all seeds yet."]
-
-
-def _chosen(found: Found) -> str:
-    records = found.get("base_tuned", {})
-    return ", ".join(f"`{record['base']}`" for record in records.values())
-
-
-def _missing(table: Table, found: Sequence[Found], seeds: int) -> list[str]:
-    return [
-        row
-        for row in table.methods
-        if any(len(column[row]) < seeds for column in found)
-    ]
-
-
-SCHEMA = pa.schema({
-    "problem": pa.string(),
-    "method": pa.string(),
-    "verdict": pa.string(),
-    "seeds": pa.int64(),
-    "seeds_missing": pa.int64(),
-    "test_top1": pa.float64(),
-    "test_top1_low": pa.float64(),
-    "test_top1_high": pa.float64(),
-    "selection_top1": pa.float64(),
-    "reference": pa.string(),
-    "difference": pa.float64(),
-    "difference_low": pa.float64(),
-    "difference_high": pa.float64(),
-    "cpu_seconds": pa.float64(),
-    "gpu_seconds": pa.float64(),
-    "images": pa.int64(),
+KINDS = {
+    **dict.fromkeys(("problem", "method", "verdict", "reference"), pa.string()),
+    **dict.fromkeys(("seeds", "seeds_missing", "images"), pa.int64()),
     "test_top1_by_seed": pa.list_(pa.float64()),
-})  # fmt: skip
+}  # of columns; others are float64
 
 
 def rows(boards: Sequence[Board]) -> list[dict[str, Any]]:
-    """A line for each method on each problem, as `SCHEMA` names it."""
+    """A line for each method on each problem; the table that all files hold."""
     return [_row(entry, board) for board in boards for entry in board.entries]
 
 
@@ -220,40 +88,32 @@ def _row(entry: Entry, board: Board) -> dict[str, Any]:
 
 def write_csv(boards: Sequence[Board], path: Path) -> None:
     """With the accuracies of seeds separated by blanks."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, SCHEMA.names, lineterminator="\n")
+    text, lines = io.StringIO(), rows(boards)
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
-    for row in rows(boards):
-        tops = " ".join(str(top) for top in row["test_top1_by_seed"])
+    for row in lines:
+        tops = " ".join(map(str, row["test_top1_by_seed"]))
         writer.writerow(row | {"test_top1_by_seed": tops})
     write_bytes(path, text.getvalue().encode())
 
 
 def write_parquet(boards: Sequence[Board], path: Path) -> None:
     """With the accuracies of seeds as a list."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows(boards), schema=SCHEMA), sink)
-    write_bytes(path, sink.getvalue().to_pybytes())
+    lines, sink = rows(boards), io.BytesIO()
+    schema = pa.schema({name: KINDS.get(name, pa.float64()) for name in lines[0]})
+    pq.write_table(pa.Table.from_pylist(lines, schema=schema), sink)
+    write_bytes(path, sink.getvalue())
 
 
-def markdown(
-    boards: Sequence[Board], seeds: int, command: str, again: Mapping[str, str]
-) -> str:
-    """All problems as tables, what they say in words, and the commands.
-
-    Args:
-        boards: a table each.
-        seeds: that were asked for.
-        command: what runs everything.
-        again: by problem, what runs the trainings that are missing.
-    """
+def markdown(boards: Sequence[Board], seeds: int, command: str) -> str:
+    """All problems as tables, what they say in words, and the command."""
     lines = []
     for board in boards:
         lines += [f"### {board.problem}", "", *_table(board, seeds), ""]
         lines += [f"- {line}" for line in findings(board)]
-        if board.problem in again:
-            lines += ["", "Not run, or not for all seeds:", ""]
-            lines += ["```", again[board.problem], "```"]
+        if missing := [entry.method for entry in board.entries if entry.missing]:
+            again = f"`--methods {' '.join(missing)}`"
+            lines.append(f"- Not run, or not for all seeds: {again}.")
         lines.append("")
     lines += [
         f"Top-1 on test, percent: mean and 95 % interval over {seeds} paired seeds. "

@@ -1,5 +1,6 @@
-"""Answer and verdict in words: a sentence each for a terminal, a few for a page."""
+"""Answer and verdict in words, for a terminal and for the top of a page."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -8,7 +9,7 @@ from typing import Any
 from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Verdict, verdict
 from infaug.report.experiment_data import ExperimentData
 from infaug.report.results import tops
-from infaug.report.words import PHASES, listed, number, signed
+from infaug.report.words import MINUS, PHASES, listed, number
 from infaug.training.methods import METHODS, RANDOM, RANDOM_METHODS
 from infaug.words import plural
 
@@ -26,76 +27,23 @@ def describe(found: Verdict, *, is_folded: bool = False) -> str:
     >>> describe(Verdict(word="undecided", method=None))
     'undecided: no learned method was run'
     """
-    parts = [f"{_bounded(found)}: {_against_closest(found, is_folded=is_folded)}"]
+    word = found.word
+    is_open = word == "undecided" and found.num_seeds >= MIN_SEEDS
+    if is_open and found.high is not None and found.high >= 0:
+        word = f"undecided, at most {found.high:+.2f} points"
+    return f"{word}: {'; '.join(_parts(found, is_folded))}"
+
+
+def _parts(found: Verdict, is_folded: bool) -> list[str]:
+    """The verdict's numbers, and what they lack."""
+    repeated = "judged fold" if is_folded else "seed"
+    parts, notes = [_against_closest(found, repeated)], found.notes
     if found.missing:  # `none` is the name of one
         named = ", ".join(f"`{name}`" for name in found.missing)
         parts.append(f"controls not run: {named}")
     if found.method and found.num_seeds < MIN_SEEDS:
-        more = plural(MIN_SEEDS - found.num_seeds, f"more {_repeated(is_folded)}")
+        more = plural(MIN_SEEDS - found.num_seeds, f"more {repeated}")
         parts.append(f"at least {more} needed")
-    return "; ".join([*parts, *_notes(found)])
-
-
-def describe_answer(answer: Mapping[str, Any]) -> str:
-    """What is handed over, how good it is, and what learning was worth.
-
-    >>> describe_answer({"method": "pooled", "accuracy": 91.25, "low": 80.0,
-    ...     "high": 97.0, "num_images": 60, "learned_worth": None})[:33]
-    'pooled classifies 91.2 % of image'
-    """
-    first = (
-        f"{answer['method']} classifies {answer['accuracy']:.1f} % of images like "
-        f"those of the target right ({answer['low']:.1f} to {answer['high']:.1f} %: "
-        f"{plural(answer['num_images'], 'image')} judged out of fold)"
-    )
-    worth = answer["learned_worth"]
-    if worth is None:
-        return f"{first}; no learned method was compared"
-    return (
-        f"{first}; the learned augmentation is worth {worth['difference']:+.1f} points "
-        f"({worth['low']:+.1f} to {worth['high']:+.1f}: {worth['method']} against "
-        f"{worth['control']})"
-    )
-
-
-def _bounded(found: Verdict) -> str:
-    is_open = found.word == "undecided" and found.num_seeds >= MIN_SEEDS
-    if is_open and found.high is not None and found.high >= 0:
-        return f"undecided, at most {found.high:+.2f} points"
-    return found.word
-
-
-def _repeated(is_folded: bool) -> str:
-    return "judged fold" if is_folded else "seed"
-
-
-def _against_closest(found: Verdict, *, is_folded: bool) -> str:
-    if found.method is None:
-        return "no learned method was run"
-    if is_given_up(found):
-        return (
-            f"keep the base augmentation; the learned view of {found.method} was given "
-            "up on every seed, as selection images suffered from it"
-        )
-    if found.closest is None:
-        return f"{found.method} was compared with nothing"
-    interval = "unknown"
-    if found.low is not None:
-        interval = f"{found.low:+.2f} to {found.high:+.2f}"
-    return (
-        f"{found.method} is {found.difference:+.2f} points against its closest control "
-        f"{found.closest} (95 % paired interval {interval}, "
-        f"{plural(found.num_seeds, _repeated(is_folded))})"
-    )
-
-
-def is_given_up(found: Verdict) -> bool:
-    """Whether the learned view was given up on every seed."""
-    return len(found.notes.get("given_up", ())) == found.num_seeds > 0
-
-
-def _notes(found: Verdict) -> list[str]:
-    notes, parts = found.notes, []
     if "given_up" in notes and not is_given_up(found):
         seeds = ", ".join(map(str, notes["given_up"]))
         parts.append(f"the learned view was given up on seed {seeds}")
@@ -112,19 +60,68 @@ def _notes(found: Verdict) -> list[str]:
     return parts
 
 
+def _against_closest(found: Verdict, repeated: str) -> str:
+    if found.method is None:
+        return "no learned method was run"
+    if is_given_up(found):
+        return (
+            f"keep the base augmentation; the learned view of {found.method} was given "
+            "up on every seed, as selection images suffered from it"
+        )
+    if found.closest is None:
+        return f"{found.method} was compared with nothing"
+    interval = "unknown"
+    if found.low is not None:
+        interval = f"{found.low:+.2f} to {found.high:+.2f}"
+    return (
+        f"{found.method} is {found.difference:+.2f} points against its closest control "
+        f"{found.closest} (95 % paired interval {interval}, "
+        f"{plural(found.num_seeds, repeated)})"
+    )
+
+
+def is_given_up(found: Verdict) -> bool:
+    """Whether the learned view was given up on every seed."""
+    return len(found.notes.get("given_up", ())) == found.num_seeds > 0
+
+
+def describe_answer(answer: Mapping[str, Any]) -> str:
+    """What is handed over, how good it is, and what learning was worth.
+
+    >>> describe_answer({"method": "pooled", "accuracy": 91.25, "low": 80.0,
+    ...     "high": 97.0, "num_images": 60, "learned_worth": None})[:33]
+    'pooled classifies 91.2 % of image'
+    """
+    return f"{_accuracy(answer)}; {_worth(answer)}"
+
+
+def _accuracy(answer: Mapping[str, Any]) -> str:
+    return (
+        f"{answer['method']} classifies {answer['accuracy']:.1f} % of images like "
+        f"those of the target right ({answer['low']:.1f} to {answer['high']:.1f} %: "
+        f"{plural(answer['num_images'], 'image')} judged out of fold)"
+    )
+
+
+def _worth(answer: Mapping[str, Any]) -> str:
+    if (worth := answer["learned_worth"]) is None:
+        return "no learned method was compared"
+    return (
+        f"the learned augmentation is worth {worth['difference']:+.1f} points "
+        f"({worth['low']:+.1f} to {worth['high']:+.1f}: {worth['method']} against "
+        f"{worth['control']})"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Conclusion:
     """What the top of the page says."""
 
-    word: str
-    """gain, no gain, undecided or unfinished."""
     headline: str
     leads: tuple[str, ...]
     """The numbers that matter, or how far the experiment is."""
     sentences: tuple[str, ...]
     """What these rest on, and what was not run."""
-    printed: tuple[str, ...]
-    """What `infaug fit` printed of answer and verdict; empty while unfinished."""
 
 
 def verdict_so_far(experiment: ExperimentData) -> Verdict:
@@ -150,62 +147,36 @@ def conclude(experiment: ExperimentData) -> Conclusion:
     """Answer and verdict, what they rest on, and what was not run."""
     found, is_folded = verdict_so_far(experiment), experiment.is_folded
     word = found.word if experiment.is_finished else "unfinished"
-    answer = (experiment.result or {}).get("answer")
     headline, leads = HEADLINES[word], [_compared(experiment, found)]
+    sentences = _parts(found, is_folded)
+    if found.closest is not None and experiment.is_finished:
+        sentences += _why(found, is_folded)
+    answer = (experiment.result or {}).get("answer")
     if answer:
-        headline, leads = _answered(answer, HEADLINES[word])
-    sentences = []
-    if found.closest is not None:
-        why = _why(found, is_folded) if experiment.is_finished else []
-        sentences += [_interval(found, is_folded), *why]
+        headline = _accuracy(answer)
+        leads = [
+            _worth(answer),
+            "each of these images was judged by a classifier that did not see it; the "
+            "classifier that infaug predict and infaug export use was then trained by "
+            f"{answer['method']} on all labelled images",
+        ]
+    else:
+        sentences += _ahead(experiment, (found.method, found.closest))
     if not experiment.is_finished:
         leads, sentences = [_progress(experiment)], [*leads, *sentences]
-    if not answer:
-        sentences += _ahead(experiment, (found.method, found.closest))
-    sentences += [f"{note[0].upper()}{note[1:]}." for note in _notes(found)]
-    if is_given_up(found):
-        sentences.append(
-            "The learned view was given up on every seed, as selection images suffered "
-            "from it: keep the base augmentation."
-        )
-    if found.missing:
-        sentences.append(
-            f"Not run, and so not beaten: {listed(list(found.missing))}. A gain "
-            f"against {'it' if len(found.missing) == 1 else 'them'} is not shown."
-        )
-    printed = [describe(found, is_folded=is_folded)] if experiment.is_finished else []
-    if answer:
-        printed.insert(0, describe_answer(answer))
     return Conclusion(
-        word=word,
-        headline=_unbroken(headline),
-        leads=tuple(map(_unbroken, leads)),
-        sentences=tuple(map(_unbroken, sentences)),
-        printed=tuple(printed),
+        headline=_sentence(headline),
+        leads=tuple(map(_sentence, leads)),
+        sentences=tuple(map(_sentence, sentences)),
     )
 
 
-def _answered(answer: Mapping[str, Any], on_learning: str) -> tuple[str, list[str]]:
-    """Headline and first sentences where an answer was found."""
-    num = plural(answer["num_images"], "target image")
-    leads = [
-        f"Each of {num} was judged by a classifier that did not see it. With that many "
-        f"the true accuracy may lie anywhere from {number(answer['low'], 1)} to "
-        f"{number(answer['high'], 1)} % (95 % interval). The classifier that infaug "
-        f"predict and infaug export use was then trained by {answer['method']} on all "
-        "labelled images, those of the target included."
-    ]
-    if worth := answer["learned_worth"]:
-        leads.append(
-            f"{on_learning} It was worth {signed(worth['difference'], 1)} points "
-            f"({signed(worth['low'], 1)} to {signed(worth['high'], 1)}): "
-            f"{worth['method']} against its closest control, {worth['control']}."
-        )
-    headline = (
-        f"{answer['method']} classifies {number(answer['accuracy'], 1)} % of images "
-        "like those of the target right."
-    )
-    return headline, leads
+def _sentence(text: str) -> str:
+    """With a full stop and true minus signs; a number and its unit stay together."""
+    if text.split()[0] not in {*METHODS, RANDOM}:  # names stay as they are
+        text = text[0].upper() + text[1:]
+    whole = text if text.endswith(".") else f"{text}."
+    return re.sub(r"(?<!\w)-(?=\d)", MINUS, whole).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _compared(experiment: ExperimentData, found: Verdict) -> str:
@@ -228,36 +199,16 @@ def _compared(experiment: ExperimentData, found: Verdict) -> str:
     )
 
 
-def _interval(found: Verdict, is_folded: bool) -> str:
-    assert found.difference is not None, "only of what was compared"
-    points = f"The difference is {signed(found.difference)} points"
-    if found.low is None or found.high is None:
-        return f"{points} on a single seed: how far chance moves it is unknown."
-    repeated = "judged fold" if is_folded else "paired seed"
-    return (
-        f"{points}, and its 95 % interval goes from {signed(found.low)} to "
-        f"{signed(found.high)} ({plural(found.num_seeds, repeated)})."
-    )
-
-
 def _why(found: Verdict, is_folded: bool) -> list[str]:
     if found.word == "gain":
         return ["The interval lies above zero against every control that was run."]
     if found.word == "no gain":
         rules_out = f"The interval rules out a gain of {MARGIN} points or more."
         return [] if is_given_up(found) else [rules_out]
-    if is_folded:
-        open_ = f"The interval allows both no gain and one of {MARGIN} points or more"
-        return [f"{open_}: more target images would narrow it."]
-    if found.num_seeds < MIN_SEEDS:
-        return [
-            f"Fewer than {MIN_SEEDS} seeds decide nothing: the same command with "
-            f"--seeds {MIN_SEEDS} or more adds them to this experiment."
-        ]
+    remedy = "more target images" if is_folded else "more --seeds"
     return [
         f"The interval allows both no gain and one of {MARGIN} points or more: "
-        "more seeds would narrow it. The same command with more --seeds adds them "
-        "to this experiment; the verdict then says that you had looked."
+        f"{remedy} would narrow it."
     ]
 
 
@@ -283,8 +234,3 @@ def _progress(experiment: ExperimentData) -> str:
         f"{done}; the last line written is of {last['row']} seed {last['seed']}, "
         f"round {last['round'] + 1}, {phase}, at {experiment.as_of:%Y-%m-%d %H:%M} UTC."
     )
-
-
-def _unbroken(sentence: str) -> str:
-    """No line ends between a number and its unit."""
-    return sentence.replace(" %", "\N{NO-BREAK SPACE}%")

@@ -1,7 +1,8 @@
 """Images, flows and views as PNG: of an experiment, and of your own images."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -10,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.augment.base import build_base
@@ -19,15 +19,15 @@ from infaug.augment.views import Compose
 from infaug.config import EstimatorConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.decode import Encoded, UnreadableError, open_image
-from infaug.data.names import SUFFIXES
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, load_splits
-from infaug.data.tree import files_below
-from infaug.estimate.learned_transform import LearnedTransform, build_transform
+from infaug.estimate.learned_transform import LearnedTransform
+from infaug.experiment.finished import finished_training
 from infaug.experiment.methods import methods_of
-from infaug.export.images import pixels
 from infaug.export.learned_augment import LearnedAugment
+from infaug.export.values import pixels
 from infaug.randomness import Draws, generator
+from infaug.record.atomic import write_bytes
 from infaug.record.folder import RunFolder
 from infaug.report.figures import plot_flow
 from infaug.report.words import short
@@ -46,39 +46,26 @@ FLOW_COLOUR = "#2266aa"  # where the page's blue is not
 
 
 def draw_pictures(run: Path) -> list[Path]:
-    """Two PNG for every learned method of a finished experiment; the files written."""
-    folder = RunFolder(run)
+    """Two PNG for every learned method of a finished experiment, unless they are there.
+
+    The files, new or not.
+    """
+    folder, splits, drawn = RunFolder(run), None, []
     config = folder.config()
-    splits = load_splits(config.data)
-    drawn = []
-    for row, transform in _learned_methods(folder, config, splits):
+    for row in methods_of(config):
+        if not row.is_learned or folder.training_result(row.name, 0) is None:
+            continue
         paths = [run / f"{kind}-{row.name}.png" for kind in ("views", "interpolation")]
+        drawn += paths
+        if all(path.exists() for path in paths):
+            continue
+        splits = splits or load_splits(config.data)
+        transform = finished_training(folder, row.name, 0).transform()
         _draw_views(row, splits, config, transform, paths[0])
         image = to_float(splits.train.select(torch.arange(1)).images)[0]
         taus = taus_between(transform, image, config.estimator)
         draw_interpolation(transform, image, taus, paths[1], title=row.name)
-        drawn += paths
     return drawn
-
-
-def _learned_methods(
-    folder: RunFolder, config: RunConfig, splits: Splits
-) -> Iterator[tuple[Method, LearnedTransform]]:
-    """Every finished learned method of seed 0, with its E and G."""
-    for row in methods_of(config):
-        weights = folder.training(row.name, 0).path / "transform.safetensors"
-        if row.is_learned and weights.exists():
-            yield row, load_transform(load_file(weights), splits, config)
-
-
-def load_transform(
-    state: dict[str, Tensor], splits: Splits, config: RunConfig
-) -> LearnedTransform:
-    """E and G of a finished training, in evaluation mode."""
-    channels, height, width = splits.train.image_shape
-    transform = build_transform(config.transform, channels, height, width, 0)
-    transform.load_state_dict(state)
-    return transform.eval()
 
 
 def _draw_views(
@@ -194,36 +181,13 @@ def appearance(
     return recolour(warped, fields.filter, fields.bias) - warped
 
 
-def image_files(paths: Sequence[Path]) -> list[Path]:
-    """The images among these files and below these folders, in order of name.
-
-    Raises:
-        ValueError: if a path does not exist, or there is no image.
-    """
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise ValueError(f"{path} does not exist: give image files or a folder")
-        inside = files_below(path) if path.is_dir() else [path]
-        found += [file for file in inside if file.suffix.lower() in SUFFIXES]
-    if not paths:
-        raise ValueError("no image is named: give image files or a folder")
-    if not found:
-        named = ", ".join(map(str, paths))
-        raise ValueError(f"{named}: no image ({', '.join(sorted(SUFFIXES))})")
-    return found
-
-
 def some_images(
     files: Sequence[Path], num: int, channels: int
 ) -> list[tuple[str, Image.Image]]:
-    """Up to `num` images, evenly over the files, with their names.
+    """Up to `num` images with their names, evenly over the files.
 
-    They are converted to what the augmentation was trained on; unreadable ones are
-    named in a warning and left out.
-
-    Raises:
-        ValueError: if none can be read.
+    Converted to what the augmentation was trained on; unreadable ones are left out with
+    a warning.
     """
     step = max(len(files) / num, 1)
     shown = []
@@ -290,8 +254,8 @@ def _grid(lines: Sequence[str], columns: int, width: float, height: float):
 def _save(axes, title: str, path: Path) -> None:
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
-        for spine in axis.spines.values():
-            spine.set(color="#bbbbbb", linewidth=0.6)
-    figure = axes[0, 0].figure
+        axis.spines[:].set(color="#bbbbbb", linewidth=0.6)
+    figure, content = axes[0, 0].figure, BytesIO()
     figure.suptitle(title, fontsize=10)
-    figure.savefig(path, dpi=110)
+    figure.savefig(content, dpi=110)
+    write_bytes(path, content.getvalue())

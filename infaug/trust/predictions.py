@@ -4,12 +4,9 @@ F's features stand still: the check is of the linearisation, at the optimum of t
 on them. What the whole network would do when trained on x_aug is not checked.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -23,9 +20,6 @@ from infaug.training.snapshot import CHUNK, shared_inputs
 from infaug.training.solve import hessian_sample, solve_snapshot, take_snapshot
 from infaug.trust.reload import Finished, judged_view
 from infaug.world import World
-
-# Applies a function to each job, in order: here, or by the actors of a pool.
-Apply = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -43,33 +37,14 @@ class Trust:
     """Training images the head was refitted on."""
 
 
-def in_turn(function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Apply a function to each job, one after another."""
-    return [function(*job) for job in jobs]
-
-
 def check_predictions(
-    finished: Finished,
-    *,
-    num_samples: int,
-    max_train: int | None = None,
-    num_jobs: int = 1,
-    apply: Apply = in_turn,
+    finished: Finished, *, num_samples: int, max_train: int | None = None
 ) -> Trust:
     """Replace some training images by x_aug, one at a time, and refit the head.
 
     x_aug is the view of an image that `judged_view` picks: through E and G if the
-    method has such a view. Images are drawn at random with the training's seed.
-
-    Args:
-        finished: the training.
-        num_samples: images that are replaced; at least two.
-        max_train: training images to fit the head on, drawn at random; None: all.
-        num_jobs: parts the refits are cut into, of two images at least.
-        apply: who does them.
-
-    Raises:
-        ValueError: if a refit does not converge, or there are too few images.
+    method has such a view. Images are drawn at random with the training's seed; the
+    head is fitted on `max_train` of them at most.
     """
     training, device = finished.training, finished.training.device
     order = torch.randperm(
@@ -87,21 +62,11 @@ def check_predictions(
     influence = finished.splits.influence.to(device)
     h1_val, _ = _inputs(finished, influence)
     y_val = one_hot(influence.labels, influence.num_classes).to(h1.dtype)
-    damping = training.config.influence.damping
-    jobs = [
-        (
-            h1.cpu(),
-            y.cpu(),
-            h1_aug[part].cpu(),
-            part,
-            h1_val.cpu(),
-            y_val.cpu(),
-            damping,
-        )
-        for part in torch.arange(num_samples).chunk(min(num_jobs, num_samples // 2))
-    ]
-    parts = apply(refit_some, jobs)
-    actual = torch.cat([actual for _, actual in parts])
+    damping, picked = training.config.influence.damping, torch.arange(num_samples)
+    found = validate(
+        h1.cpu(), y.cpu(), h1_aug.cpu(), picked, h1_val.cpu(), y_val.cpu(),
+        damping=damping,
+    )  # fmt: skip
     s_val = _live_s_val(finished, influence)
     live = replace_influence(
         s_val, y[:num_samples], probs[:num_samples], h1[:num_samples], probs_aug, h1_aug
@@ -110,25 +75,11 @@ def check_predictions(
     weights = torch.cat([head.weight, head.bias[:, None]], dim=1).to(h1.dtype)
     gradient = mean_head_gradient(probs, y, h1) + damping * weights
     return Trust(
-        refitted=agreement(torch.cat([predicted for predicted, _ in parts]), actual),
-        live=agreement((live / len(train)).cpu().double(), actual),
+        refitted=found,
+        live=agreement((live / len(train)).cpu().double(), found.actual),
         live_gradient=float(gradient.norm()),
         num_train=len(train),
     )
-
-
-def refit_some(
-    h1: Float[Tensor, "N D1"],
-    y: Float[Tensor, "N Y"],
-    h1_aug: Float[Tensor, "P D1"],
-    picked: Int64[Tensor, "P"],
-    h1_val: Float[Tensor, "M D1"],
-    y_val: Float[Tensor, "M Y"],
-    damping: float,
-) -> tuple[Float[Tensor, "P"], Float[Tensor, "P"]]:
-    """Predicted and actual changes of L_val for some of the images."""
-    found = validate(h1, y, h1_aug, picked, h1_val, y_val, damping=damping)
-    return found.predicted, found.actual
 
 
 def _inputs(finished: Finished, split: Labelled) -> tuple[Tensor, Tensor]:

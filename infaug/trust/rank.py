@@ -40,18 +40,16 @@ from infaug.training.solve import hessian_sample, solve_snapshot, take_snapshot
 from infaug.trust.reload import Finished, judged_view
 from infaug.world import World
 
-SCHEMA = pa.schema(
-    [
-        ("kind", pa.string()),
-        ("image", pa.int64()),
-        ("source_index", pa.int64()),
-        ("label", pa.int64()),
-        ("class_name", pa.string()),
-        ("draw", pa.int64()),
-        ("influence", pa.float64()),
-        ("predicted_change", pa.float64()),
-    ]
-)
+SCHEMA = pa.schema({
+    "kind": pa.string(),
+    "image": pa.int64(),
+    "source_index": pa.int64(),
+    "label": pa.int64(),
+    "class_name": pa.string(),
+    "draw": pa.int64(),
+    "influence": pa.float64(),
+    "predicted_change": pa.float64(),
+})  # fmt: skip
 
 
 def rank(
@@ -62,10 +60,6 @@ def rank(
     S and the scores belong to F's own head; a view is that of `judged_view`. With
     `max_images`, so many images drawn at random are ranked, and H averages over no more
     images than in the run; without it all are, and H averages over all.
-
-    Raises:
-        ValueError: if S cannot be solved for, or all images are asked for and these are
-            streamed.
     """
     training = finished.training
     if isinstance(training.train, OnDisk) and max_images is None:
@@ -74,9 +68,7 @@ def rank(
             "infaug influence validate checks a sample of them"
         )
     picked = ranked_images(finished, max_images)
-    train = training.train.select(picked.to(training.train.labels.device)).to(
-        training.device
-    )
+    train = _selected(finished, picked)
     solution = _solve(finished, train, is_sampled=max_images is not None)
     if not solution.converged:
         raise ValueError(f"s_val was not found: {solution.status}")
@@ -91,12 +83,18 @@ def rank(
         h1_aug, probs_aug = shared_inputs(snapshot, train.images, World(), view=0)
         scores = replace_influence(s_val, y, probs, h1, probs_aug, h1_aug)
         tables.append(_table(finished, picked, draw, scores))
+    about = {
+        "row": training.method.name,
+        "seed": training.seed,
+        "num_train": len(training.train),
+        "num_ranked": len(picked),
+        "num_draws": num_draws,
+        "damping": training.config.influence.damping,
+        "residual": solution.residual,
+    }
     order = [("kind", "descending"), ("influence", "ascending")]
-    return (
-        pa.concat_tables(tables)
-        .sort_by(order)
-        .replace_schema_metadata(_about(finished, solution, num_draws, len(picked)))
-    )
+    table = pa.concat_tables(tables).sort_by(order)
+    return table.replace_schema_metadata({"infaug": json.dumps(about)})
 
 
 def ranked_images(finished: Finished, max_images: int | None) -> Int64[Tensor, "n"]:
@@ -115,10 +113,7 @@ def ranked_view(
     training, picked = finished.training, ranked_images(finished, max_images)
     place = int((picked == image).nonzero())
     chunk = place // CHUNK
-    rows = picked[rows_of_chunks(range(chunk, chunk + 1))]
-    part = training.train.select(rows.to(training.train.labels.device)).to(
-        training.device
-    )
+    part = _selected(finished, picked[rows_of_chunks(range(chunk, chunk + 1))])
     x = to_float(part.images).to(training.device, training.dtype)
     snapshot = _snapshot(finished, draw)
     draws = Draws.of_size(
@@ -131,31 +126,28 @@ def ranked_view(
 
 
 def write_ranking(table: pa.Table, path: Path) -> None:
-    """The table as Parquet: the file is the old or the new one.
-
-    Raises:
-        OSError: with its name, if it cannot be written.
-    """
+    """The table as Parquet: the file is the old or the new one."""
     content = BytesIO()
     pq.write_table(table, content)
     write_bytes(path, content.getvalue())
 
 
+def _selected(finished: Finished, picked: Int64[Tensor, "n"]) -> Labelled:
+    training = finished.training
+    here = picked.to(training.train.labels.device)
+    return training.train.select(here).to(training.device)
+
+
 def _solve(finished: Finished, train: Labelled, *, is_sampled: bool) -> Solution:
     training, config = finished.training, finished.training.config.influence
     snapshot = take_snapshot(
-        training.classifier,
-        training.augments,
-        config,
-        training.seed,
-        "rank",
-        start=training.s_val,
-    )
+        training.classifier, training.augments, config,
+        training.seed, "rank", start=training.s_val,
+    )  # fmt: skip
     influence = finished.splits.influence.to(training.device)
     if is_sampled:
-        train = hessian_sample(training.train, config, training.seed, "rank").to(
-            training.device
-        )
+        train = hessian_sample(training.train, config, training.seed, "rank")
+        train = train.to(training.device)
     return solve_snapshot(snapshot, train, influence, config, World())
 
 
@@ -186,21 +178,6 @@ def _table(
         "predicted_change": (values / len(train)).tolist(),
     }
     return pa.table(columns, schema=SCHEMA)
-
-
-def _about(
-    finished: Finished, solution: Solution, num_draws: int, num_ranked: int
-) -> dict[str, str]:
-    about = {
-        "row": finished.training.method.name,
-        "seed": finished.training.seed,
-        "num_train": len(finished.training.train),
-        "num_ranked": num_ranked,
-        "num_draws": num_draws,
-        "damping": finished.training.config.influence.damping,
-        "residual": solution.residual,
-    }
-    return {"infaug": json.dumps(about)}
 
 
 def extremes(table: pa.Table, kind: str, top: int) -> tuple[pa.Table, pa.Table]:

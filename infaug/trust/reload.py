@@ -38,11 +38,7 @@ class Finished:
 
 
 def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
-    """A finished training; without a row, that of the method that the verdict is about.
-
-    Raises:
-        ValueError: if `run` is no run, or has not finished such a training.
-    """
+    """A finished training; without a row, that of the verdict's learned method."""
     folder = RunFolder(run)
     config = folder.config()
     name = _finished_row(folder, row, seed)

@@ -30,7 +30,8 @@ def test_two_data_sets_are_compared_continued_and_rendered(tmp_path, capsys):
     assert main([*command, "--methods", "none", "base", "--render"]) == 0
     text = capsys.readouterr().out
     assert text.count("| `base` | not run |") == 2
-    again = next(line for line in text.splitlines() if "--methods base" in line)
+    assert text.count("Not run, or not for all seeds: `--methods base`.") == 2
+    again = next(line for line in text.splitlines() if line.startswith("infaug"))
     assert again.startswith("infaug compare --data digits more=digits --out")
     assert "--render" not in again
 

@@ -103,13 +103,6 @@ MISTAKES = {
         ("doctor {run}", ["{run}"]),
         ("docter", ["'docter'", "did you mean doctor?"]),
     ],
-    "completion": [
-        ("completion", ["bash", "zsh"]),
-        ("completion fish", ["fish", "bash"]),
-        ("complete bash", ["did you mean completion?"]),
-        ("completion bash zsh", ["zsh"]),
-        ("completion --shell bash", ["'shell'", "--help"]),
-    ],
 }
 ALL = [(line, named) for mistakes in MISTAKES.values() for line, named in mistakes]
 

@@ -16,7 +16,7 @@ from infaug.doctor.examine import Probe, judge_cluster
 from infaug.doctor.torch_check import judge_torch
 
 SOUND = {
-    "torch": "2.11.0", "built_for_cuda": "12.8", "is_available": True,
+    "torch": "2.11.0", "built_for_cuda": "12.8",
     "devices": ["H100"], "device_errors": [], "torchvision": "0.26.0",
     "vision_error": "", "warnings": [],
 }  # fmt: skip
@@ -80,7 +80,7 @@ def test_a_fault_gives_exit_code_two_and_a_remedy(quick, capsys):
 )
 def test_each_way_a_gpu_can_fail_has_its_remedy(monkeypatch, changes, remedy):
     monkeypatch.setattr(torch_check, "has_driver", lambda: True)
-    unseen = {**SOUND, "devices": [], "is_available": False, **changes}
+    unseen = {**SOUND, "devices": [], **changes}
     gpu = next(f for f in judge_torch(unseen) if f.name == "gpu")
     assert gpu.status == "fix"
     assert remedy in gpu.remedy
@@ -88,7 +88,7 @@ def test_each_way_a_gpu_can_fail_has_its_remedy(monkeypatch, changes, remedy):
 
 def test_a_machine_without_a_gpu_is_no_fault(monkeypatch):
     monkeypatch.setattr(torch_check, "has_driver", lambda: False)
-    unseen = {**SOUND, "devices": [], "is_available": False}
+    unseen = {**SOUND, "devices": []}
     assert all(each.status == "ok" for each in judge_torch(unseen))
 
 
@@ -122,15 +122,6 @@ def test_a_cluster_that_does_not_answer_is_a_fault():
     assert "unset RAY_ADDRESS" in found.remedy
 
 
-def test_a_ray_without_elastic_training_is_a_fault(monkeypatch):
-    monkeypatch.setattr(examination.metadata, "version", lambda name: "2.50.1")
-    found = examination.check_version()
-    assert found.status == "fix"
-    assert f">={examination.MIN_RAY}" in found.remedy
-    project = (Path(__file__).parents[2] / "pyproject.toml").read_text()
-    assert f"ray[default,data,train,tune]>={examination.MIN_RAY}" in project
-
-
 def test_the_extras_that_are_looked_for_are_those_that_can_be_installed():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     offered = project["project"]["optional-dependencies"]
@@ -140,7 +131,7 @@ def test_the_extras_that_are_looked_for_are_those_that_can_be_installed():
 def test_what_is_scarce_is_a_fault_with_a_place(monkeypatch, tmp_path):
     usage = namedtuple("usage", "total used free")(2**30, 2**30, 2**20)
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda place: usage)
-    found = machine.check_disk("disk of tmp", tmp_path / "not" / "yet")
+    found = machine.check_disk("tmp", tmp_path / "not" / "yet", "set TMPDIR")
     assert found.status == "fix"
     assert "set TMPDIR" in found.remedy
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable: 1024 kB\n")

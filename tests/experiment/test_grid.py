@@ -1,6 +1,7 @@
 """Tables cell by cell: which cells are one, and what an interruption leaves."""
 
 import json
+import runpy
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +23,10 @@ from infaug.experiment.grid import Column, Table, grid_training, work_of
 from infaug.experiment.grid_run import Site, check_shared, run_grid_training, run_here
 from infaug.experiment.results import Results
 from infaug.record.display import Display
-from infaug.report.tables import grid_markdown
 from infaug.training.methods import METHODS, POLICIES
 
+JOB = Path(__file__).parents[2] / "ray_jobs" / "tables.py"
+markdown = runpy.run_path(str(JOB))["markdown"]
 TINY = replace(CONFIG, tuning=TuningConfig(candidates=("affine:20", "affine:60")))
 MORE = replace(TINY, data=replace(TINY.data, target=100))
 ROWS_SHOWN = ("base", "base_learned", "base_random_initial", "base_random_final")
@@ -252,7 +254,7 @@ def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
             "oracle": [90.0, 91.0, 92.0],
         },
     )
-    text = grid_markdown(table, results, 3, "python x.py")
+    text = markdown(table, results, 3)
     assert "| `base_learned` | 89.0 ± 1.0 | not run |" in text
     assert "through the initial G | 75.5 ± 0.7 (2 of 3 seeds) | not run |" in text
     assert "| `base_random` | not run | not run |" in text
@@ -260,6 +262,4 @@ def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
     assert "controls not run: `none`, `base_random`" in text
     assert "base_learned 90 %" in text
     assert "base_tuned chose `affine:60`, `affine:60`, `affine:60`" in text
-    assert (
-        "python x.py --tables digits --seeds 3 --methods base_learned base_ran" in text
-    )
+    assert "--tables digits --seeds 3 --methods base_learned base_ran" in text

@@ -7,7 +7,7 @@ from bent import bent_view
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from infaug.export.annotations import move_boxes, move_keypoints, move_mask
+from infaug.export.values import move_boxes, move_keypoints, move_mask
 from infaug.randomness import generator
 
 SIZE = 48

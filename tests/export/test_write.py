@@ -16,13 +16,6 @@ def test_the_card_says_what_was_learned_and_what_came_of_it(exported):
     assert card["verdict"]["word"] == "no gain"
     assert card["image"] | {"channels": 1, "height": 16, "width": 16} == card["image"]
     assert card["used_after"] == "affine"
-    assert card["accuracy"]["base_learned"]["mean"] == pytest.approx(30)
-    low, high = (card["accuracy"]["base_learned"][end] for end in ("low", "high"))
-    # Student's t with one degree of freedom: 12.706 standard errors of 10.
-    assert (low, high) == (
-        pytest.approx(30 - 127.06, abs=0.1),
-        pytest.approx(157.06, abs=0.1),
-    )
     assert card["licence"].startswith("not stated")
     assert {"infaug", "torch", "python"} <= card["versions"].keys()
     assert card["data"]["checksum"] == "0"

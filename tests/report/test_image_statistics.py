@@ -65,14 +65,11 @@ def test_nothing_is_said_where_chance_may_have_placed_use():
 
 def test_a_warning_says_what_went_where():
     apart = moved(50, 60, 20)
-    assert warning_of("base_learned", [apart]) == (
-        "base_learned: views are lighter than the training images, while target "
-        "images are darker."
-    )
-    more = warning_of("base_learned", [apart, moved(50, 20, 45), moved(50, 60, 50)])
-    assert more.endswith(
-        "; darker, while those are darker, too, but by less; lighter, while those "
-        "are not."
+    words = "lightness (60 %, training images 50 %, target images 20 %)"
+    away = "base_learned: views move away from the target images in"
+    assert warning_of("base_learned", [apart]) == f"{away} {words}."
+    assert f"{words} and lightness (20 %, " in warning_of(
+        "base_learned", [apart, moved(50, 20, 45), moved(50, 40, 20)]
     )
     assert warning_of("base_learned", [moved(50, 40, 20)]) == ""
 
@@ -90,9 +87,9 @@ def test_they_are_lightness_contrast_and_colour_in_percent():
     image = torch.zeros(1, 3, 2, 2)
     image[:, :, 0] = 1.0  # half white
     image[:, 2, 1] = 0.6  # half dark blue
-    found = {key: float(value) for key, value in statistics_of(image).items()}
+    found = {key: float(value) for key, value in statistics_of([image]).items()}
     assert found == pytest.approx({"lightness": 60, "contrast": 40, "colour": 30})
-    assert set(statistics_of(image[:, :1])) == {"lightness", "contrast"}
+    assert set(statistics_of([image[:, :1]])) == {"lightness", "contrast"}
 
 
 def test_views_of_the_identity_look_as_the_images_do():
@@ -125,10 +122,10 @@ def test_only_where_a_target_is_known_is_it_said_who_left_it(experiment):
     def drawn(found: TowardTarget) -> str:
         drawing = Drawing(experiment)
         drawing.__dict__["toward_target"] = found
-        return render("sections/toward_target.html", drawing._toward())
+        return render("sections/toward_target.html", drawing.toward())
 
     assert ">further<" in drawn(found)
-    assert found.warnings["base_learned"].startswith("base_learned: views are lighter")
+    assert found.warnings["base_learned"].startswith("base_learned: views move away")
     well = replace(found, methods={"base_learned": [near]})
     assert "In none of these numbers did learned views move away" in drawn(well)
     unknown = replace(found, has_target=False)

@@ -149,8 +149,8 @@ def test_a_batch_of_which_it_is_unknown_whether_it_arrived_is_kept_once(
     kept = Kept(uri, "unsure")
     before = kept.all_points()
     number = kept.cells["base-seed0"].info.run_id
-    kept.client.set_tag(number, "infaug.lines", "0")
-    assert "of 1 training," in send_run(run, "unsure", uri)
+    kept.client.update_run(number, status="RUNNING")
+    assert "of 1 training to run" in send_run(run, "unsure", uri)
     assert Kept(uri, "unsure").all_points() == before
 
 
@@ -159,7 +159,7 @@ def test_the_command_says_where_to_look(run, uri, tmp_path, capsys):
     assert main(["report", str(run), "--mlflow", uri]) == 0
     said = capsys.readouterr().out.splitlines()[-1]
     assert said.startswith("MLflow: sent ")
-    assert f"mlflow ui --backend-store-uri {uri}" in said
+    assert said.endswith(f" at {uri}")
     assert Kept(uri, "told").run.info.status == "FINISHED"
 
 
@@ -225,11 +225,11 @@ def test_a_run_is_kept_if_mlflow_is_gone_by_its_end(monkeypatch, tmp_path, capsy
 def test_every_number_is_sent_at_its_place_on_tensorboards_axis(run):
     """No MLflow is needed for this and what follows."""
     experiment = read_experiment(run, "run")
-    sent = {(each.method, each.seed): each for each in trainings_of(experiment)}
+    sent = {(t.method, t.seed): t for t in trainings_of(experiment).values()}
     for line in metrics():
         at = {key: line[key] for key in ("round", "phase", "step")}
         here = global_step(Position(**at), experiment.config.rounds)
-        points = [p for each in sent[line["row"], line["seed"]].points for p in each]
+        points = sent[line["row"], line["seed"]].points
         mine = {name: value for name, value, place in points if place == here}
         for name in set(line) - {"row", "seed", *at}:
             value = mine.get(f"{line['phase']}/{name}")
@@ -252,10 +252,9 @@ def test_an_experiment_is_known_again_wherever_it_lies_and_however_it_grows(
 
 
 def test_a_training_that_still_goes_on_has_no_result(going):
-    unfinished = [
-        t for t in trainings_of(read_experiment(going, "x")) if t.result is None
-    ]
-    assert [training.name for training in unfinished] == ["pooled_learned-seed1"]
+    found = trainings_of(read_experiment(going, "x"))
+    unfinished = [name for name, each in found.items() if each.result is None]
+    assert unfinished == ["pooled_learned-seed1"]
 
 
 def test_an_experiment_that_has_not_begun_is_not_sent(tmp_path):

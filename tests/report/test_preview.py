@@ -8,7 +8,6 @@ from PIL import Image
 from infaug.cli.main import main
 from infaug.config import TransformConfig
 from infaug.estimate.learned_transform import build_transform
-from infaug.report.pictures import draw_against_class_size
 from infaug.report.views import appearance, draw_interpolation, interpolate
 from infaug.transform.fields import apply_fields
 from infaug.transform.spatial import flow_of, warp
@@ -93,12 +92,3 @@ def test_an_interpolation_is_drawn_ten_wide(tmp_path):
     draw_interpolation(transform, image, taus, path, title="a method")
     with Image.open(path) as picture_:
         assert picture_.width > 1.5 * picture_.height
-
-
-def test_accuracy_by_class_size_has_a_panel_for_each_quantity(tmp_path):
-    points = {"plain": [(100, 0.1), (10, 0.9)], "git": [(100, 0.2), (10, 0.3)]}
-    one, two = tmp_path / "one.png", tmp_path / "two.png"
-    draw_against_class_size({"eKLD, nats": points}, "a title", one)
-    draw_against_class_size({"eKLD, nats": points, "top-1, percent": points}, "b", two)
-    with Image.open(one) as narrow, Image.open(two) as wide:
-        assert wide.width == 2 * narrow.width

@@ -15,9 +15,8 @@ from tiny import CONFIG
 from infaug.cli.fit import parse_fit
 from infaug.cli.main import main
 from infaug.config import in_mode
-from infaug.report.experiment_data import read_experiment
+from infaug.report.experiment_data import command, read_experiment
 from infaug.report.experiment_page import report_at_end, write_report
-from infaug.report.settings import command
 from infaug.report.verdict import conclude
 from infaug.report.words import MINUS
 from infaug.training.methods import RANDOM_METHODS
@@ -109,10 +108,9 @@ def test_verdict_interval_rows_and_what_was_not_run_are_said(page):
     assert "Learning the augmentation brought nothing here." in top
     # 30 and 60 against 50 and 50: -5 points, half a width of t(0.975, 1) * 15.
     assert "With the learned augmentation 45.00\N{NO-BREAK SPACE}% of the test" in top
-    assert f"The difference is {MINUS}5.00 points" in top
-    assert f"from {MINUS}195.59 to +185.59 (2 paired seeds)" in top
-    assert "Not run, and so not beaten: none, base_random, pooled and base_tuned" in top
-    assert "no gain: pooled_learned is -5.00 points against" in top
+    assert f"pooled_learned is {MINUS}5.00 points against its closest control" in top
+    assert f"interval {MINUS}195.59 to +185.59, 2 seeds)" in top
+    assert "Controls not run: `none`, `base_random`, `pooled`, `base_tuned`." in top
     results = page.part("results")
     for row in ("base", "base_learned", "pooled_learned"):
         assert f'<th scope="row">{row}<' in results
@@ -176,7 +174,7 @@ def test_a_run_that_goes_on_shows_what_there_is_and_says_so(going):
     top = page.said.split("Results")[0]
     assert "This experiment is not finished, and nothing is decided yet." in top
     assert "5 of 6 trainings are done" in top
-    assert "on a single seed: how far chance moves it is unknown" in top
+    assert "paired interval unknown, 1 seed)" in top
     assert "(finished trainings only)" in page.said
     assert page.all("img")
 

@@ -1,15 +1,19 @@
 """The suite on a run: what it says, and when it refuses to."""
 
 import json
+import runpy
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tiny import tiny
 
 from infaug.data.corruptions import CORRUPTIONS, SEVERITIES
 from infaug.experiment.run import run
-from infaug.trust import corruptions
-from infaug.trust.corruptions import Robustness, check_run, corruptions_table
+from infaug.record.folder import RunFolder
+
+JOB = Path(__file__).parents[2] / "ray_jobs" / "corruptions.py"
+check, table = (runpy.run_path(str(JOB))[name] for name in ("check", "table"))
 
 
 @pytest.fixture(scope="module")
@@ -22,26 +26,27 @@ def base_run(tmp_path_factory):
 
 
 def test_a_finished_run_is_checked_by_corruption_and_severity(base_run):
-    found = check_run(base_run, "base")
+    found = check(base_run, "base", 0)
     kept = json.loads((base_run / "corruptions-base-seed0.json").read_text())
     result = json.loads((base_run / "trainings/base-seed0/result.json").read_text())
-    assert found.clean == result["test_top1"]
-    assert kept["mean"] == found.mean
-    assert set(found.top1) == set(CORRUPTIONS)
-    assert all(len(values) == len(SEVERITIES) for values in found.top1.values())
-    assert check_run(base_run, "base") == found
+    assert kept == found
+    assert found["clean"] == result["test_top1"]
+    assert set(found["top1"]) == set(CORRUPTIONS)
+    assert all(len(values) == len(SEVERITIES) for values in found["top1"].values())
+    assert check(base_run, "base", 0) == found
 
 
 def test_an_unfinished_run_is_refused(base_run, monkeypatch):
-    monkeypatch.setattr(corruptions.RunFolder, "result", lambda self: None)
+    monkeypatch.setattr(RunFolder, "result", lambda self: None)
     with pytest.raises(ValueError, match="is not finished"):
-        check_run(base_run, "base")
+        check(base_run, "base", 0)
 
 
-def test_the_mean_is_over_corruptions_and_severities():
-    found = Robustness(90.0, {"fog": (80, 70, 60, 50, 40), "jpeg": (90,) * 5})
-    assert found.means == {"fog": 60, "jpeg": 90}
-    assert found.mean == 75
-    lines = corruptions_table(found).splitlines()
+def test_the_table_ends_with_the_mean_and_clean_images():
+    tops = {"fog": (80, 70, 60, 50, 40), "jpeg": (90,) * 5}
+    means = {"fog": 60, "jpeg": 90}
+    lines = table(
+        {"clean": 90.0, "top1": tops, "means": means, "mean": 75}
+    ).splitlines()
     assert lines[2] == "| fog | 80.0 | 70.0 | 60.0 | 50.0 | 40.0 | 60.0 |"
     assert lines[-2] == "| all | | | | | | 75.0 |"

@@ -1,4 +1,4 @@
-"""Masks, keypoints and boxes, moved as the pixels are.
+"""What a transform takes: images of every kind, and masks, keypoints and boxes.
 
 A mask is sampled by the flow like the image, nearest instead of bilinear. Points go the
 other way, by the inverse of the flow. As in torchvision, (0, 0) is the centre of the
@@ -8,7 +8,10 @@ as their `clamping_mode` says, keypoints are not; `v2.SanitizeBoundingBoxes` and
 """
 
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
+import PIL.Image
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -16,19 +19,78 @@ from torch.nn import functional as F
 from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional
 
-from infaug.export.images import same_kind
+from infaug.data.dataset import to_float
 from infaug.export.inverse import fold_share, invert
 from infaug.export.view import View
+
+MODES = {"L": 1, "RGB": 3}
+# Resizing may overshoot a little; what lies further out has been normalised.
+LEAST, MOST = -0.25, 1.25
+
+
+def images_among(values: Sequence[Any]) -> list[int]:
+    """Positions of the images, by torchvision's rule.
+
+    All PIL images and `tv_tensors.Image`; without any, the first plain tensor.
+    """
+    kinds = (tv_tensors.Image, PIL.Image.Image)
+    explicit = [k for k, value in enumerate(values) if isinstance(value, kinds)]
+    plain = [k for k, value in enumerate(values) if _is_plain(value)]
+    return explicit or plain[:1]
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, Tensor) and not isinstance(value, tv_tensors.TVTensor)
+
+
+def pixels(image: Any) -> Float[Tensor, "*B C H W"]:
+    """The image as float32 in [0, 1]."""
+    if isinstance(image, PIL.Image.Image):
+        if image.mode not in MODES:
+            raise ValueError(
+                f"a PIL image of mode {image.mode} cannot be augmented: convert it "
+                "with image.convert('RGB'), or 'L' where it was trained on grey"
+            )
+        return to_float(functional.pil_to_tensor(image))
+    plain = image.as_subclass(Tensor)
+    if plain.ndim < 3:
+        raise ValueError(
+            f"an image has shape [C, H, W] or [B, C, H, W], got {list(plain.shape)}"
+        )
+    if plain.dtype == torch.uint8:
+        return to_float(plain)
+    if not plain.is_floating_point():
+        raise ValueError(f"images are uint8 or float, got {plain.dtype}")
+    if plain.numel() and not (plain.min() >= LEAST and plain.max() <= MOST):
+        raise ValueError(
+            f"float images lie in [0, 1], got {plain.min():.3g} to {plain.max():.3g}: "
+            "put LearnedAugment before Normalize, and after ToDtype(scale=True)"
+        )
+    return plain.float()
+
+
+def restored(x: Float[Tensor, "*B C H W"], like: Any) -> Any:
+    """Pixels as an image of the kind they came from; uint8 is rounded."""
+    if isinstance(like, PIL.Image.Image):
+        return functional.to_pil_image(_to_uint8(x), mode=like.mode)
+    x = _to_uint8(x) if like.dtype == torch.uint8 else x.to(like.dtype)
+    return same_kind(x, like=like) if isinstance(like, tv_tensors.Image) else x
+
+
+def same_kind(x: Tensor, *, like: Any) -> Any:
+    """`x` as a tv_tensor of the kind of `like`, with its metadata."""
+    return tv_tensors.wrap(x, like=like)  # pyright: ignore[reportCallIssue]
+
+
+def _to_uint8(x: Tensor) -> Tensor:
+    return (x * 255).round().to(torch.uint8)
+
 
 OUTLINE = 16  # points along each side of a box: sides do not stay straight
 
 
 def move_mask(mask: tv_tensors.Mask, view: View) -> tv_tensors.Mask:
-    """The mask under the image's flow; any number of masks for each image.
-
-    Raises:
-        ValueError: if it does not fit the image.
-    """
+    """The mask under the image's flow; any number of masks for each image."""
     _must_fit("mask", mask, view, tuple(mask.shape[-2:]))
     if mask.numel() == 0:
         return mask
@@ -43,11 +105,7 @@ def move_mask(mask: tv_tensors.Mask, view: View) -> tv_tensors.Mask:
 
 
 def move_keypoints(points: tv_tensors.KeyPoints, view: View) -> tv_tensors.KeyPoints:
-    """The keypoints at the pixels they marked; integers are rounded.
-
-    Raises:
-        ValueError: if they do not fit the image.
-    """
+    """The keypoints at the pixels they marked; integers are rounded."""
     _must_fit("keypoints", points, view, points.canvas_size)
     if points.numel() == 0:
         return points
@@ -57,11 +115,7 @@ def move_keypoints(points: tv_tensors.KeyPoints, view: View) -> tv_tensors.KeyPo
 
 
 def move_boxes(boxes: tv_tensors.BoundingBoxes, view: View) -> tv_tensors.BoundingBoxes:
-    """The smallest boxes around the moved outlines, clamped.
-
-    Raises:
-        ValueError: if they do not fit the image, or are rotated.
-    """
+    """The smallest boxes around the moved outlines, clamped."""
     _must_fit("boxes", boxes, view, boxes.canvas_size)
     if tv_tensors.is_rotated_bounding_format(boxes.format):
         raise ValueError(
