@@ -51,17 +51,6 @@ def test_samples_are_drawn_apart_and_the_same_generator_repeats_them(make_augmen
     assert not first.equal(other)
 
 
-def test_without_a_generator_the_default_one_is_used(make_augment):
-    augment = make_augment()
-    x = grey(4, 1, 16, 16)
-    torch.manual_seed(3)
-    first = augment(x)
-    second = augment(x)
-    torch.manual_seed(3)
-    assert augment(x).equal(first)
-    assert not second.equal(first)
-
-
 def test_uint8_float_and_pil_show_the_same_view(make_augment):
     augment = make_augment(channels=3)
     pixels = (grey(3, 16, 16) * 255).round().to(torch.uint8)

@@ -3,7 +3,6 @@
 import html
 import re
 import shlex
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import fsspec
@@ -15,11 +14,9 @@ from tiny import CONFIG
 from infaug.cli.fit import parse_fit
 from infaug.cli.main import main
 from infaug.config import in_mode
-from infaug.report.experiment_data import command, read_experiment
+from infaug.report.experiment_data import command
 from infaug.report.experiment_page import report_at_end, write_report
-from infaug.report.verdict import conclude
 from infaug.report.words import MINUS
-from infaug.training.methods import RANDOM_METHODS
 
 VOID = {"meta", "img", "br", "path", "circle", "rect"}
 MOST_BYTES = 5_000_000
@@ -255,24 +252,3 @@ def test_at_a_url_a_finished_run_keeps_its_report_and_a_going_one_is_only_read(
     assert store.cat("/report/done/report.html").startswith(b"<!doctype html>")
     assert {n: store.cat(n) for n in store.find("/report/going")} == before
     assert "5 of 6 trainings" in (tmp_path / "report.html").read_text()
-
-
-def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
-    tops = {"base": 36.0, "base_learned": 41.0, "pooled": 77.5}
-    found = {row: {0: {"seed": 0, "test_top1": top}} for row, top in tops.items()}
-    ahead = "The best method is none of these: pooled, 77.50 %."
-    assert ahead in said_of(replace(read_experiment(run, "run"), found=found))
-    found = {
-        row: {0: {"seed": 0, "test_top1": top, "selection_top1": top}}
-        for row, top in {"none": 36.0, "learned": 41.0, RANDOM_METHODS[0]: 77.5}.items()
-    }
-    experiment = read_experiment(run, "run")
-    requested = replace(experiment.config, methods=tuple(found))
-    random = replace(experiment, found=found, config=requested)
-    assert "best method is none of these: base_random, 77.50 %." in said_of(random)
-    del found[RANDOM_METHODS[0]]
-    assert "best row" not in said_of(replace(read_experiment(run, "run"), found=found))
-
-
-def said_of(experiment) -> str:
-    return " ".join(conclude(experiment).sentences).replace("\xa0", " ")

@@ -118,14 +118,6 @@ def test_pooled_rows_train_on_the_influence_split_too_and_others_never(splits):
     assert len(base.train) == len(splits.train)
 
 
-def test_driving_images_are_half_of_what_even_rows_train_on(splits):
-    train = cell_of("pooled_even", splits).train
-    extra = train.images[len(splits.train) :]
-    assert len(extra) == pytest.approx(len(splits.train), rel=0.5)
-    assert len(extra) % len(splits.influence) == 0
-    assert extra[: len(splits.influence)].equal(splits.influence.images)
-
-
 def test_policy_rows_lay_operations_over_the_second_base_view(splits):
     views, base = (cell_of(r, splits).views_at(3).x for r in ("uniform_policy", "base"))
     assert views[:, 0].equal(base[:, 0])
@@ -248,13 +240,6 @@ def test_a_stretched_network_ignores_light_and_contrast_of_an_image():
     torch.testing.assert_close(network(0.4 * x + 0.3), network(x), atol=1e-5, rtol=1e-4)
     flat = torch.full((1, 1, 16, 16), 0.5)
     assert network(flat).isfinite().all()
-
-
-def test_whether_it_is_stretched_goes_with_the_weights():
-    network, other = (build_classifier("allconv", 1, 3, k) for k in (0, 1))
-    network.is_stretched = True
-    other.load_state_dict(network.state_dict())
-    assert other.is_stretched
 
 
 def test_target_images_join_late_as_half_of_each_batch():

@@ -136,17 +136,6 @@ def test_a_sweep_goes_on_with_more_trials_and_with_nothing_else(tmp_path):
         sweep(tmp_path / "mine").enter()
 
 
-def test_pbt_needs_a_setting_that_can_move(tmp_path):
-    still = replace(
-        sweep(tmp_path / "s", scheduler="pbt"),
-        space={"transform.tau_size": SPACE["estimator.candidates"]},
-    )
-    with pytest.raises(ValueError, match="nothing in the search space can change"):
-        still.enter()
-    with pytest.raises(ValueError, match="must be random with pbt"):
-        sweep(tmp_path, scheduler="pbt", searcher="optuna")
-
-
 def test_what_was_written_is_known_after_a_kill_in_the_middle_of_a_line(tmp_path):
     path = tmp_path / "sweep.jsonl"
     ledger = Ledger(path)
