@@ -155,10 +155,3 @@ def test_a_link_in_a_tar_is_refused(tmp_path):
         tar.addfile(link)
     with pytest.raises(ValueError, match=r"cat/9\.png is a link.*--dereference"):
         list_source(tmp_path / "a.tar")
-
-
-def test_a_dangling_link_is_named(tmp_path):
-    folder = write_files(tmp_path / "folder", FILES)
-    (folder / "cat" / "9.png").symlink_to(tmp_path / "nowhere.png")
-    with pytest.raises(ValueError, match=r"9\.png cannot be read .*No such file"):
-        list_source(folder)

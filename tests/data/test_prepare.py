@@ -11,7 +11,6 @@ import pytest
 from archives import class_files, encoded, imagenet_tar, tar_bytes, write_files
 
 from infaug.config import DataConfig, PrepareConfig
-from infaug.data import shard_file
 from infaug.data.prepare import prepare, write_here
 from infaug.data.source import load
 
@@ -79,20 +78,6 @@ def test_rows_are_shuffled_over_the_whole_split_the_same_way_each_time(tmp_path)
     labels = [name for _, name in rows(tmp_path / "a", "train")]
     assert len(set(labels[:4])) > 1
     assert labels != sorted(labels)
-
-
-def test_groups_are_small_and_shards_are_a_quarter_gibibyte(tmp_path, monkeypatch):
-    monkeypatch.setattr(shard_file, "ROWS_PER_GROUP", 2)
-    source = write_files(tmp_path / "src", FILES)
-    prepare(source, tmp_path / "out", PrepareConfig())
-    file = pq.ParquetFile(tmp_path / "out" / "train-00000.parquet").metadata
-    assert file.num_rows == 21
-    assert [file.row_group(g).num_rows for g in range(3)] == [2, 2, 2]
-    plan = json.loads((tmp_path / "out" / "plan.json").read_text())
-    per_shard = plan["settings"]["rows_per_shard"]
-    mean = sum(map(len, TRAIN.values())) / len(TRAIN)
-    assert per_shard % 256 == 0
-    assert 0 <= 2**28 - per_shard * mean < 256 * mean
 
 
 def test_the_shorter_side_is_shrunk_on_the_way(tmp_path):
@@ -224,15 +209,6 @@ def test_another_source_or_setting_is_refused_by_name(tmp_path):
     (source / "train" / "cat" / "7.png").write_bytes(encoded(9))
     with pytest.raises(ValueError, match="with other files or labels"):
         prepare(source, out, SMALL)
-    assert contents(out) == before
-
-
-def test_a_moved_source_continues(tmp_path):
-    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
-    prepare(source, out, SMALL)
-    before = contents(out)
-    (out / "train-00003.parquet").unlink()
-    prepare(source.rename(tmp_path / "moved"), out, SMALL)
     assert contents(out) == before
 
 

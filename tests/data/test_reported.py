@@ -5,7 +5,6 @@ The link says where; a tuple of names and labels is what is expected, a text the
 
 import io
 import json
-import os
 import warnings
 
 import numpy as np
@@ -146,12 +145,6 @@ def test_what_systems_leave_behind_is_no_image(tmp_path, write_images):
     files = dict.fromkeys((*left, "cat/Thumbs.db", "dog/desktop.ini"), b"x")
     source = read(write_images(tmp_path, class_folders() | files))
     assert (source.train.class_names, len(source.train)) == (CLASSES, 4)
-
-
-def test_links_in_a_circle_end(tmp_path, write_images):
-    write_images(tmp_path, class_folders())
-    os.symlink("..", tmp_path / "cat" / "up")
-    assert len(read(tmp_path).train) == 4
 
 
 def test_rare_kinds_of_images_are_read(tmp_path, write_images):

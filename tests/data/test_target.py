@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from infaug.config import DataConfig
-from infaug.data.problem import divide, positions
+from infaug.data.problem import divide
 from infaug.data.source import load
 
 
@@ -46,13 +46,6 @@ def test_target_images_drive_choose_and_test_and_no_other_does(folders):
     assert values(found.train) == set(range(12))
     for part in (found.influence, found.selection, found.test):
         assert part.labels.unique().tolist() == [0, 1]
-
-
-def test_repetitions_divide_target_differently(folders):
-    config = folders({"cat": 9, "dog": 9})
-    source = load(config)
-    first, second = (positions(source, config, seed) for seed in (0, 1))
-    assert not first.test.equal(second.test)
 
 
 def test_classes_match_by_name_and_not_by_number(folders):
