@@ -13,12 +13,13 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import torch
 
 from infaug.data.decode import Encoded
-from infaug.data.loader import Chunk, Crop, EncodedChunk, Reader, ThreadLoader
+from infaug.data.loader import Chunk, Crop, EncodedChunk, Reader, load_in_threads
 from infaug.data.on_disk import OnDisk
 from infaug.data.parquet import RowGroup
 from infaug.data.stream import Stream
@@ -80,7 +81,7 @@ def waits(first: int) -> dict[str, float]:
     """What a GPU waits from a step on, and what its worker holds."""
     stub = reader()
     images = OnDisk(
-        reader=stub, loader=ThreadLoader(THREADS),
+        reader=stub, loader=partial(load_in_threads, num=THREADS),
         labels=torch.zeros(IMAGES, dtype=torch.int64), class_names=("a",),
         positions=torch.arange(IMAGES),
     )  # fmt: skip

@@ -10,14 +10,13 @@ reward, by shift. Every finished training is a line of `--out`; a rerun goes on 
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
 import torch
 import tyro
-from policy import Unrecorded, problem
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
@@ -33,6 +32,7 @@ from infaug.config.classifier import ClassifierConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.digits import digits
 from infaug.data.problem import Splits
+from infaug.data.shift import SHIFTS
 from infaug.data.source import load
 from infaug.estimate.policy import Policy, usable_operations
 from infaug.experiment.plan import resolve_config
@@ -47,7 +47,7 @@ from infaug.influence.score import (
     with_bias,
 )
 from infaug.influence.validate import agreement, refit_head
-from infaug.randomness import Draws
+from infaug.randomness import Draws, generator
 from infaug.training.alternation import assess, run_alternation
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
@@ -64,6 +64,49 @@ CHOICES = [
 NEVER = -1e4  # as a logit
 NORM_FLOOR = InfluenceConfig().norm_floor
 DAMPINGS = (1e-3, 1e-2, 1e-1)
+
+
+class Unrecorded:
+    """A logger that keeps nothing: every training is whole."""
+
+    def left(self, round_: int, phase: str, num_steps: int) -> range:
+        """All of a phase's steps."""
+        return range(num_steps)
+
+    def follow(
+        self,
+        round_: int,
+        phase: str,
+        steps: range,
+        done: Iterable[object],
+        state: Training,
+    ) -> None:
+        """Take the steps."""
+        for _ in done:
+            pass
+
+
+def problem(
+    whole: Labelled, shift: str, seed: int, num_labels: int, num_target: int
+) -> Splits:
+    """Labelled images as they are; target images, the same number a class, shifted."""
+    order = torch.randperm(len(whole), generator=generator(seed, "policy benchmark"))
+    train, rest = order[:num_labels], order[num_labels:]
+    labels, per_class = whole.labels[rest], num_target // whole.num_classes
+    is_target = one_hot(labels).cumsum(0).gather(1, labels[:, None])[:, 0]
+    is_target = is_target <= per_class
+    numbers = generator(seed, "policy benchmark", shift)
+    x = SHIFTS[shift](whole.images[rest].float() / 255, numbers).clamp(0, 1)
+    held = Labelled((255 * x).round().to(torch.uint8), labels, whole.class_names)
+    driving = held.select(is_target.nonzero()[:, 0])
+    return Splits(
+        train=whole.select(train),
+        influence=driving,
+        selection=driving,  # Reported in metrics, and candidates are chosen by it.
+        test=held.select((~is_target).nonzero()[:, 0]),
+        unlabelled=whole.images[:0],
+        bad=(),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,6 @@ class CountRange:
     def parse(cls, text: str, flag: str) -> "CountRange":
         """From `2..4` or `2`.
 
-        Raises:
-            ValueError: if it is no range; `flag` says whose.
-
         >>> CountRange.parse("2..4", "--workers")
         CountRange(min=2, max=4)
         """

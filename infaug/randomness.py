@@ -60,12 +60,9 @@ class Draws:
     def fork(self, *purpose: Purpose) -> "Draws":
         """Fresh draws for a part of the work, independent of the parent's."""
         return Draws(
-            *self.purpose,
-            *purpose,
-            groups=self.groups,
-            group_size=self.group_size,
+            *self.purpose, *purpose, groups=self.groups, group_size=self.group_size,
             device=self.device,
-        )
+        )  # fmt: skip
 
     def uniform(self, low: float, high: float, *shape: int) -> Float[Tensor, "B ..."]:
         """Uniform in [low, high), independent for every sample: [B, *shape]."""

@@ -84,11 +84,6 @@ class Location:
         return self.base.rpartition("/")[2]
 
     @property
-    def suffix(self) -> str:
-        """Of the name, with its dot."""
-        return os.path.splitext(self.name)[1]
-
-    @property
     def parent(self) -> "Location":
         """The folder it lies in."""
         above = self.base.rpartition("/")[0]
@@ -127,28 +122,6 @@ class Location:
         system, path = self.opened
         with reaching(self):
             return system.get_file_info(path).type
-
-    def files(self) -> list["Location"]:
-        """The files in this folder, in order of name; none if it is no folder."""
-        return [at for at, kind in self._held() if kind != fs.FileType.Directory]
-
-    def folders(self) -> list["Location"]:
-        """The folders in this one, likewise."""
-        return [at for at, kind in self._held() if kind == fs.FileType.Directory]
-
-    def _held(self) -> list[tuple["Location", fs.FileType]]:
-        if not self.is_dir():
-            return []
-        system, path = self.opened
-        with reaching(self):
-            held = system.get_file_info(fs.FileSelector(path, allow_not_found=True))
-        try:
-            return sorted((self / info.base_name, info.type) for info in held)
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{self} holds a name that is no UTF-8 ({error.object!r}): rename it, "
-                "or write all of it as Parquet with `infaug data prepare`"
-            ) from error
 
     def names_below(self) -> list[str]:
         """Names of all files below this folder, relative to it, in order."""

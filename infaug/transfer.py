@@ -4,6 +4,7 @@ Object stores show an object when its upload is done. Elsewhere a file is writte
 another name and renamed.
 """
 
+import tempfile
 from pathlib import Path
 
 from pyarrow import fs
@@ -19,11 +20,7 @@ def names_below(folder: Location) -> list[str]:
 
 
 def put(file: Path, place: Location) -> None:
-    """Upload a file.
-
-    Raises:
-        ValueError: if that fails; what was there before is then still there.
-    """
+    """Upload a file."""
     system, path = place.opened
     with reaching(place):
         if _is_object_store(system):
@@ -36,23 +33,14 @@ def put(file: Path, place: Location) -> None:
 
 def put_bytes(content: bytes, place: Location) -> None:
     """Upload a few bytes; likewise."""
-    system, path = place.opened
-    with reaching(place):
-        whole = path if _is_object_store(system) else path + PARTIAL
-        if whole != path:
-            system.create_dir(path.rpartition("/")[0], recursive=True)
-        with system.open_output_stream(whole) as stream:
-            stream.write(content)
-        if whole != path:
-            system.move(whole, path)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "content"
+        file.write_bytes(content)
+        put(file, place)
 
 
 def fetch(place: Location, file: Path) -> None:
-    """Download a file, whole or not at all.
-
-    Raises:
-        ValueError: if that fails.
-    """
+    """Download a file, whole or not at all."""
     system, path = place.opened
     partial = file.with_name(file.name + PARTIAL)
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -62,11 +50,7 @@ def fetch(place: Location, file: Path) -> None:
 
 
 def remove(place: Location) -> None:
-    """Remove a file if it is there.
-
-    Raises:
-        ValueError: if that fails.
-    """
+    """Remove a file if it is there."""
     if place.is_file():
         system, path = place.opened
         with reaching(place):
@@ -74,11 +58,7 @@ def remove(place: Location) -> None:
 
 
 def remove_folder(folder: Location) -> None:
-    """Remove a folder and all that it holds, if it is there.
-
-    Raises:
-        ValueError: if that fails.
-    """
+    """Remove a folder and all that it holds, if it is there."""
     if folder.is_dir():
         system, path = folder.opened
         with reaching(folder):

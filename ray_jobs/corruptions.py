@@ -16,10 +16,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from corruption_kinds import CORRUPTIONS, SEVERITIES, corrupt
 from torch import Tensor
 
 from infaug.cli.terminal import guarded
-from infaug.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
 from infaug.training.alternation import assess

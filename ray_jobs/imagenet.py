@@ -22,7 +22,7 @@ controls. Cost: two rows of 270 epochs with two views are about 1,080 epochs of 
 training.
 
 `--recipe a3 | vit_small` trains F as timm's A3 does, or a ViT-S; see
-`infaug/config/recipes.py` for sources and differences.
+`ray_jobs/imagenet_recipes.py` for sources and differences.
 
 `--smoke` takes scikit-learn's digits, drawn large, unless --data is given. A pool
 solves for s_val, and the run is killed where it begins to learn, and continued.
@@ -36,6 +36,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from imagenet_recipes import in_recipe
+
 from infaug.cli.fit import job
 from infaug.config import (
     DataConfig,
@@ -43,7 +45,6 @@ from infaug.config import (
     RunConfig,
     in_mode,
 )
-from infaug.config.recipes import in_recipe
 from infaug.data.digits import digits
 from infaug.data.download import write_parquet
 from infaug.record.folder import RunFolder

@@ -3,9 +3,11 @@
 Digits (300 labels, 304 steps) and, with --mnist, MNIST (600 labels, 800 steps), as
 trained and under six shifts, with 30 and 100 labelled target images. Each finished
 problem is a line of OUT/results.jsonl; the same command goes on with those that lack.
-About ten minutes of one CPU core a problem and seed of digits (measured).
+About ten minutes of one CPU core a problem and seed of digits (measured), and a minute
+and a half without the answer, which needs no folds: what the learned views are worth.
 
     python ray_jobs/regret.py --out runs/regret --seeds 2
+    python ray_jobs/regret.py --out runs/worth --seeds 5 --target 30 --without-answer
     python ray_jobs/regret.py --out runs/regret --seeds 2 --mnist FOLDER
 """
 
@@ -15,12 +17,17 @@ from pathlib import Path
 
 from infaug.cli.terminal import guarded
 from infaug.config import RoundsConfig
-from infaug.experiment.regret import Problem, solve, table
+from infaug.experiment.regret import Problem, solve, table, worth_table
 from infaug.record.journal import append_line, read_lines
 
 SHIFTS = (
     "as trained", "rotated", "rotated, flat", "inverted, moved", "blurred, noisy",
     "clutter", "elastic",
+)  # fmt: skip
+LEARNED = ("pooled_policy", "pooled_policy_alone")
+CONTROLS = (
+    "pooled", "pooled_even", "pooled_uniform", "pooled_trivial", "pooled_tuned",
+    "even_tuned", "pooled_stretched", "pooled_adapted",
 )  # fmt: skip
 METHODS = (
     "base", "pooled", "pooled_even", "pooled_trivial", "pooled_tuned", "even_tuned",
@@ -47,10 +54,15 @@ def main() -> int:
         for problem in problems:
             done = {(line["problem"], line["seed"]) for line in read_lines(kept)}
             if (problem.title, seed) not in done:
-                found = solve(problem, seed, METHODS, args.out, places, jobs=args.jobs)
+                found = solve(
+                    problem, seed, METHODS, args.out, places, jobs=args.jobs,
+                    answers=not args.without_answer,
+                )  # fmt: skip
                 append_line(kept, found)
                 print(table(read_lines(kept)), end="\n\n", flush=True)
     print(table(read_lines(kept)))
+    for learned in LEARNED:
+        print("", worth_table(read_lines(kept), learned, CONTROLS), sep="\n")
     return 0
 
 
@@ -66,6 +78,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--target", nargs="+", type=int, default=[30, 100])
     parser.add_argument("--mnist", help="MNIST as infaug reads it: a folder of Parquet")
     parser.add_argument("--jobs", type=int, default=0)
+    parser.add_argument("--without-answer", action="store_true")
     return parser.parse_args(argv)
 
 

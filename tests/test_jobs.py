@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from imagenet_recipes import RECIPES, in_recipe
 from PIL import Image
 from torchvision.transforms.functional import to_pil_image
 
 from infaug.augment.base import build_base, build_mixer
 from infaug.config import RunConfig
-from infaug.config.recipes import RECIPES, in_recipe
 from infaug.data.download import write_parquet
 from infaug.experiment.sweep.changes import check_space
 

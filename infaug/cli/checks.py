@@ -46,8 +46,8 @@ class Check(Output):
     """Check a cluster file offline, and whether a job can ever fit on the cluster.
 
     FILE is for `ray up` (aws, gcp, local) or a KubeRay RayJob or RayCluster. Beyond
-    Ray's own check: the name, fields of node_config, counts that contradict each other,
-    resources, ports open to the world, spot GPUs without a fallback.
+    Ray's own check: the name, counts that contradict each other, resources,
+    ports open to the world, spot GPUs without a fallback.
     """
 
     file: tyro.conf.Positional[Path]

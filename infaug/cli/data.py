@@ -79,7 +79,7 @@ def _prepare(args: Prepare) -> tuple[list[str], dict[str, object]]:
             args.config,
             test=args.test.expanduser() if args.test else None,
             write=write,
-            progress=progress,
+            begin=progress.begin,
         )
     images = " and ".join(f"{n:,} {split}" for split, n in found.images.items())
     lines = [

@@ -107,7 +107,6 @@ def fit(args: Fit) -> int:
         look_for_data(args.run.data.source, args.run.data.target_source)
     from infaug.cli.influence import check_in_run
     from infaug.record.folder import RunFolder, local_copy
-    from infaug.record.tensorboard import show_pictures
     from infaug.record.timings import effort_of  # torch: too slow for --help
     from infaug.report.experiment_page import report_at_end
     from infaug.report.tables import result_text
@@ -144,7 +143,6 @@ def fit(args: Fit) -> int:
         done = [f"influence check: {p}" for p in run.glob("influence-*.json")]
         checked = done or check_in_run(run)
         notes = report_at_end(run, args.out, is_new=is_new)
-        show_pictures(run / "tensorboard", sorted(run.glob("*.png")))
     if shown:
         print(*checked, *notes, sep="\n")
     keys = ("unit", "answer", "methods", "verdict", "seconds")

@@ -5,6 +5,7 @@ and reduces every kind of file to one, and that is checked for what is left.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,6 @@ def check(path: Path, prepare: Prepare) -> Checked:
         path: the YAML file.
         prepare: Ray's own check, which returns the file with Ray's defaults; it raises
             ValueError. Passed in because only `infaug.distributed` may import ray.
-
-    Raises:
-        ValueError: one line `FILE: field: what, remedy` for each mistake.
     """
     documents = _read(path)
     described = [doc for doc in documents if doc.get("kind") in KINDS]
@@ -80,7 +78,8 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 def _check_launcher(path: Path, file: dict[str, Any], prepare: Prepare) -> Checked:
     _refuse(path, launcher_mistakes(file))
-    prepared = _prepared(path, file, prepare)
+    with _of_file(path):
+        prepared = prepare(file)
     provider, kinds = prepared["provider"]["type"], prepared["available_node_types"]
     is_spot = {
         name: is_spot_machine(provider, kind["node_config"])
@@ -100,7 +99,8 @@ def _check_kuberay(
     _refuse(path, [*kuberay_mistakes(document), *document_exposure(documents)])
     where, spec = cluster_spec(document)
     name = document["metadata"]["name"]
-    prepared = _prepared(path, {"kind": "RayCluster", "name": name, **spec}, prepare)
+    with _of_file(path):
+        prepared = prepare({"kind": "RayCluster", "name": name, **spec})
     groups = spec.get("workerGroupSpecs") or []
     is_spot = {g["groupName"]: is_spot_pod(g["template"]["spec"]) for g in groups}
     kinds = prepared["available_node_types"]
@@ -114,9 +114,11 @@ def _check_kuberay(
     return _checked(path, prepared, {k: v for k, v in driver.items() if v})
 
 
-def _prepared(path: Path, file: Mapping[str, Any], prepare: Prepare) -> dict[str, Any]:
+@contextmanager
+def _of_file(path: Path) -> Iterator[None]:
+    """Mistakes are reported with the file."""
     try:
-        return prepare(file)
+        yield
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -124,10 +126,8 @@ def _prepared(path: Path, file: Mapping[str, Any], prepare: Prepare) -> dict[str
 def _checked(
     path: Path, prepared: Mapping[str, Any], driver: dict[str, float]
 ) -> Checked:
-    try:
+    with _of_file(path):
         cluster = cluster_of(prepared)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
     lines = enumerate(path.read_text().splitlines(), start=1)
     left = tuple(n for n, line in lines if "FILL-IN" in line.partition("#")[0])
     return Checked(cluster=cluster, driver=driver, to_fill_in=left)

@@ -46,11 +46,7 @@ class Cluster:
 
 
 def cluster_of(prepared: Mapping[str, Any]) -> Cluster:
-    """The cluster of a file as Ray has prepared it: checked, with its defaults.
-
-    Raises:
-        ValueError: if a `ray start` of a local cluster cannot be read.
-    """
+    """The cluster of a file as Ray has prepared it: checked, with its defaults."""
     kinds = prepared["available_node_types"]
     is_local = prepared["provider"]["type"] == "local"
     head, workers = None, []
@@ -117,17 +113,11 @@ def _flags(command: str) -> Iterator[tuple[str, str]]:
 def table(cluster: Cluster) -> str:
     """Groups, how many nodes of each, what each has, and what that comes to."""
     low = sum(group.min for group in cluster.workers)
-    title = (
-        f"{cluster.name} on {cluster.provider}: the head and "
-        f"{low}..{cluster.max_workers} nodes"
-    )
+    title = f"{cluster.name} on {cluster.provider}: the head and "
     rows = [("group", "nodes", "each", "together"), *map(_row, cluster.groups)]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    lines = []
-    for row in rows:
-        cells = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
-        lines.append("  ".join([*cells, row[3]]))
-    return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    return "\n  ".join([f"{title}{low}..{cluster.max_workers} nodes", *lines])
 
 
 def _row(group: Group) -> tuple[str, str, str, str]:

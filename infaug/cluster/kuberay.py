@@ -41,13 +41,10 @@ def kuberay_mistakes(document: Mapping[str, Any]) -> Iterator[str]:
             f"metadata.name: {name!r} is no name, use up to {MAX_NAME} small letters, "
             "digits and hyphens"
         )
-    if document["kind"] == "RayJob":
-        spec = document.get("spec") or {}
-        if (
-            not spec.get("entrypoint")
-            and spec.get("submissionMode") != "InteractiveMode"
-        ):
-            yield "spec.entrypoint: missing, the command to run"
+    spec = document.get("spec") or {}
+    runs = spec.get("entrypoint") or spec.get("submissionMode") == "InteractiveMode"
+    if document["kind"] == "RayJob" and not runs:
+        yield "spec.entrypoint: missing, the command to run"
     where, cluster = cluster_spec(document)
     if not isinstance(cluster, Mapping):
         yield f"{where}: missing, describe the cluster"
@@ -82,13 +79,10 @@ def _groups_mistakes(where: str, cluster: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _replica_mistakes(where: str, group: Mapping[str, Any]) -> Iterator[str]:
-    counts = {
-        name: group.get(name) for name in ("minReplicas", "maxReplicas", "numOfHosts")
-    }
-    counts["numOfHosts"] = group.get("numOfHosts", 1)
-    for name, count in counts.items():
-        if not isinstance(count, int) or count < (name == "numOfHosts"):
-            yield f"{where}.{name}: must be a whole number, got {count!r}"
+    counts = {"numOfHosts": 1, "minReplicas": None, "maxReplicas": None, **group}
+    for name, least in (("minReplicas", 0), ("maxReplicas", 0), ("numOfHosts", 1)):
+        if not isinstance(counts[name], int) or counts[name] < least:
+            yield f"{where}.{name}: must be a whole number, got {counts[name]!r}"
             return
     low, high = group["minReplicas"], group["maxReplicas"]
     if not low <= group.get("replicas", low) <= high:
@@ -114,7 +108,6 @@ def _pod_mistakes(where: str, group: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _pod_exposure(where: str, spec: Mapping[str, Any]) -> Iterator[str]:
-    """For one pod's spec."""
     if spec.get("hostNetwork"):
         yield f"{where}.hostNetwork: opens the node's own ports, remove it"
     for number, container in enumerate(spec.get("containers") or []):
@@ -127,7 +120,6 @@ def _pod_exposure(where: str, spec: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _head_exposure(where: str, head: Mapping[str, Any]) -> Iterator[str]:
-    """For the service in front of the head pod."""
     service = (head.get("headService") or {}).get("spec") or {}
     for field, kind in (
         ("serviceType", head.get("serviceType")),

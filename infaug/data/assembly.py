@@ -11,22 +11,12 @@ from infaug.data.loader import Chunk
 
 
 class Slot:
-    """Room for one batch, used again and again; pinned where there is a GPU.
-
-    Args:
-        groups: of the batch, by their shards.
-        group_size: images of each.
-        shape: of all crops of an image.
-        device: where batches are put.
-    """
+    """Room for one batch, used again and again; pinned where there is a GPU."""
 
     def __init__(
-        self,
-        groups: range,
-        group_size: int,
-        shape: tuple[int, ...],
+        self, groups: range, group_size: int, shape: tuple[int, ...],
         device: torch.device,
-    ):
+    ):  # fmt: skip
         num, pinned = len(groups) * group_size, device.type == "cuda"
         self.images = torch.empty(num, *shape, dtype=torch.uint8, pin_memory=pinned)
         self.labels = torch.empty(num, dtype=torch.int64, pin_memory=pinned)
@@ -54,12 +44,7 @@ class Slot:
 
 
 class Assembly:
-    """Batches of consecutive steps, each put together while the last one is used.
-
-    Args:
-        chunks: of all groups, each group's in order.
-        slots: taken in turn; two, for one batch ahead.
-    """
+    """Batches of consecutive steps, each put together while the last one is used."""
 
     def __init__(self, chunks: Generator[Chunk], slots: Sequence[Slot]):
         self._chunks, self._slots = chunks, deque(slots)

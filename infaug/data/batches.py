@@ -50,15 +50,6 @@ class Batches:
     A batch of `batch_size` images is cut into `num_groups` equal groups of neighbouring
     rows; a worker holds those in `world_groups`. A group's images and draws are the
     same whoever holds it.
-
-    Args:
-        labelled: the images; kept as uint8 on `device`.
-        batch_size: images of the global batch; a multiple of `num_groups`.
-        num_groups: groups of the global batch, over all workers.
-        world_groups: the groups held here.
-        device: where images are kept, gathered and turned to float.
-        num_views: that begin from each image; they share its memory.
-        purpose: what the batches are for; equal purposes give equal batches.
     """
 
     def __init__(
@@ -84,8 +75,7 @@ class Batches:
 
     def at(self, step: int) -> Batch:
         """Images, one-hot labels and draws of a step."""
-        whole = batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
-        return self.gather(step, whole)
+        return self.gather(step, self._whole(step))
 
     def gather(self, step: int, whole: Int64[Tensor, "B"]) -> Batch:
         """The part held here of the batch of these positions, with a step's draws."""
@@ -97,19 +87,17 @@ class Batches:
 
     def positions(self, step: int) -> Int64[Tensor, "b"]:
         """Where the images of a step that are held here lie among all images."""
-        whole = batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
-        return self._held(whole)
+        return self._held(self._whole(step))
 
     def draws(self, step: int) -> Draws:
         """The random numbers of a step."""
         return Draws(
-            *self.purpose,
-            "draws",
-            step,
-            groups=self.world_groups,
-            group_size=self.batch_size // self.num_groups,
-            device=self.device,
-        )
+            *self.purpose, "draws", step, groups=self.world_groups,
+            group_size=self.batch_size // self.num_groups, device=self.device,
+        )  # fmt: skip
+
+    def _whole(self, step: int) -> Int64[Tensor, "B"]:
+        return batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
 
     def _held(self, whole: Int64[Tensor, "B"]) -> Int64[Tensor, "b"]:
         held = whole.view(self.num_groups, -1)[list(self.world_groups)].flatten()

@@ -163,13 +163,8 @@ def _hub_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def number_of(class_names: tuple[str, ...] | None) -> dict[str, int]:
-    """The index of each class by its name; empty if classes are bare numbers."""
-    return {name: index for index, name in enumerate(class_names or ())}
-
-
 def class_index(name: str, label: Any, number: dict[str, int]) -> int:
-    """The class of a row."""
+    """The class of a row; `number` is empty if classes are bare numbers."""
     if is_no_label(label):
         raise ValueError(f"{name} has no label: remove the row or label it")
     if isinstance(label, str):

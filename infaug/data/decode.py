@@ -107,33 +107,25 @@ class Decoder:
         return Decoded(images, torch.tensor(labels), tuple(names))
 
     def _decode(self, item: Encoded) -> Image.Image | None:
+        config, size = self.config, self.config.image_size
         try:
-            config = self.config
             image = open_image(item, config.mode, config.pixel_bits, self.changes)
-            return self._conform(image)
+            if size is not None and image.mode in ("L", "RGB"):
+                image = centre(image, (size, size), config.centre_crop)
+            return image
         except UnreadableError as error:
-            return self._note_bad(item.name, error.reason)
-
-    def _conform(self, image: Image.Image) -> Image.Image:
-        size = self.config.image_size
-        if size is not None and image.mode in ("L", "RGB"):
-            image = centre(image, (size, size), self.config.centre_crop)
-        return image
-
-    def _note_bad(self, name: str, reason: str) -> None:
-        self.bad.append(f"{name} cannot be read ({reason})")
-        if len(self.bad) >= self.config.max_bad_images + BAD_AT_ONCE:
-            self._refuse_many_bad()
+            self.bad.append(str(error))
+            if len(self.bad) >= config.max_bad_images + BAD_AT_ONCE:
+                self._refuse_many_bad()
+            return None
 
     def _refuse_many_bad(self) -> None:
         """After all were tried: who repairs them wants to hear of them together."""
         num = len(self.bad)
         if num > self.config.max_bad_images:
-            others = "; ".join(self.bad[1:NAMED])
-            more = f"; {others}" if others else ""
-            more += "; ..." if num > NAMED else ""
+            named = [*self.bad[:NAMED], *["..."] * (num > NAMED)]
             raise ValueError(
-                f"{self.bad[0]}{more}; unreadable images so far: {num}. Repair or "
+                f"{'; '.join(named)}; unreadable images so far: {num}. Repair or "
                 f"remove them, or skip such images with --data.max-bad-images {num} or "
                 "more"
             )
@@ -162,7 +154,6 @@ class UnreadableError(ValueError):
 
     def __init__(self, name: str, why: str):
         super().__init__(f"{name} cannot be read ({why})")
-        self.reason = why
 
 
 def open_image(
@@ -200,14 +191,12 @@ def open_image(
 
 def changes_of(image: Image.Image) -> list[str]:
     """What is done to an opened image: turned, composited, rescaled."""
-    found = []
-    if image.getexif().get(ORIENTATION, 1) in range(2, 9):
-        found.append("turned")
-    if image.has_transparency_data:
-        found.append("composited")
-    if is_deep(image):
-        found.append("rescaled")
-    return found
+    found = {
+        "turned": image.getexif().get(ORIENTATION, 1) in range(2, 9),
+        "composited": image.has_transparency_data,
+        "rescaled": is_deep(image),
+    }
+    return [what for what, holds in found.items() if holds]
 
 
 def change_lines(changes: Mapping[str, int], among: str = "") -> list[str]:

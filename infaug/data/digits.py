@@ -17,11 +17,7 @@ def digits(*, image_size: int = 16, mode: Literal["L", "RGB"] = "L") -> Labelled
     """The 1797 digits of scikit-learn (UCI optdigits, Alpaydin and Kaynak, 1998).
 
     8x8 values 0..16 become 0..255, enlarged bilinearly to three quarters of
-    `image_size` (12x12 by default) and centred on black.
-
-    Args:
-        image_size: side of the result in pixels, margin included.
-        mode: one channel, or three equal ones.
+    `image_size` (12x12 by default) and centred on black; for RGB, three equal channels.
     """
     bunch: Any = load_digits()
     grey = torch.as_tensor(bunch.images, dtype=torch.float32)[:, None] * (255 / 16)

@@ -1,7 +1,6 @@
 """Public data sets, downloaded once and written as Parquet that `load` reads."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,37 +19,28 @@ ROWS_PER_GROUP = 256  # a stream wants several for each group of its batches
 
 
 def download(name: Downloadable, out: Path, download_dir: Path) -> None:
-    """Download a data set and write `out/train.parquet` and `out/test.parquet`.
-
-    Either both files are written or none.
-
-    Args:
-        name: which data set, in its standard split.
-        out: folder for the result; made if it is missing.
-        download_dir: folder for the original files; those already there are used.
-    """
+    """Write `out/train.parquet` and `out/test.parquet`, both or none."""
     files = {split: out / f"{split}.parquet" for split in ("train", "test")}
     for file in files.values():
         _refuse_existing(file)
     data = {split: _download(name, split, download_dir) for split in files}
-    with ExitStack() as undo:
+    try:
         for split, file in files.items():
             # MNIST's classes are called "0 - zero", ...
-            class_names = tuple(each.split(" - ")[0] for each in data[split].classes)
-            write_parquet(data[split], file, class_names)
-            undo.callback(file.unlink)
-        undo.pop_all()
+            names = tuple(each.split(" - ")[0] for each in data[split].classes)
+            write_parquet(data[split], file, names)
+    except BaseException:
+        files["train"].unlink(missing_ok=True)
+        raise
 
 
 def write_parquet(data: Any, path: Path, class_names: tuple[str, ...]) -> None:
     """Write images as PNG with their labels, rows shuffled in a fixed order.
 
     `data` gives (PIL image, class index) by position, as torchvision's data sets do.
-    Columns `image` (bytes) and `label` (int64), the class names in the schema metadata.
     The file appears complete or not at all.
     """
     _refuse_existing(path)
-    _make(path.parent)
     schema = image_schema(class_names)
     with (
         whole_file(path) as unfinished,
@@ -89,15 +79,6 @@ def _download(name: Downloadable, split: str, download_dir: Path) -> Any:
             f"{name} could not be downloaded to {download_dir} ({error}): this needs "
             "the network. Without it, prepare on a connected machine and copy the "
             "Parquet folder, or put the original files into the download folder"
-        ) from error
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(
-            f"{folder} cannot be made ({error.strerror}): choose another folder"
         ) from error
 
 

@@ -1,6 +1,6 @@
 """All images of a source, before they are divided by purpose."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -139,16 +139,16 @@ def _held_part(source: Source) -> str:
 
 def _in_order(
     source: Source, at: Indices, *, is_folded: bool
-) -> Iterator[tuple[str, str, Int64[Tensor, "n"]]]:
+) -> list[tuple[str, str, Int64[Tensor, "n"]]]:
     """Split, the part of the source it is of, and its positions there."""
     held = _held_part(source)
     tested = held if source.is_tested_on_target or is_folded else "train"
     test = at.test
     if source.test is not None and not is_folded:
         tested, test = "test", torch.arange(len(source.test))
-    order = [("test", tested, test), ("selection", held, at.selection)]
-    order += [("influence", held, at.influence), ("train", "train", at.train)]
-    order.append(("unlabelled", "train", at.unlabelled))
-    for split, part, places in order:
-        if part in source.digests:
-            yield split, part, places
+    order = [
+        ("test", tested, test), ("selection", held, at.selection),
+        ("influence", held, at.influence), ("train", "train", at.train),
+        ("unlabelled", "train", at.unlabelled),
+    ]  # fmt: skip
+    return [each for each in order if each[1] in source.digests]

@@ -23,13 +23,12 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
     at = positions(source, config)
     lines = [*roles(source, at, config), _classes(source)]
     train = source.train
-    counts = train.labels[at.train].bincount(minlength=train.num_classes)
-    few = [i for i in range(train.num_classes) if counts[i] < FEW]
-    if few:
-        named = _some([f"{train.class_names[i]} ({int(counts[i])})" for i in few])
+    counts = train.labels[at.train].bincount(minlength=train.num_classes).tolist()
+    counted = zip(train.class_names, counts, strict=True)
+    if few := [f"{name} ({count})" for name, count in counted if count < FEW]:
         lines.append(
             f"few        {plural(len(few), 'class')} with under {FEW} images to train "
-            f"on: {named}"
+            f"on: {_some(few)}"
         )
     num = len(balanced(at.train, train.labels, config))
     if num > len(at.train) and not isinstance(train, OnDisk):
@@ -70,10 +69,8 @@ def notes_of(source: Source) -> list[str]:
 
 def twins_in(source: Source, config: DataConfig, repetition: int) -> list[Duplicate]:
     """Images that would be in two splits of a repetition if none were left out."""
-    every = replace(config, drop_duplicates=False)
-    is_folded = bool(config.folds)
-    at = positions(source, every, repetition)
-    return duplicates(source, at, is_folded=is_folded)
+    at = positions(source, replace(config, drop_duplicates=False), repetition)
+    return duplicates(source, at, is_folded=bool(config.folds))
 
 
 def _classes(source: Source) -> str:

@@ -19,6 +19,7 @@ from infaug.data.names import (
     SPLITS,
     UNREAD,
     is_parquet,
+    ordered_names,
     split_in,
     split_of,
     suffix_of,
@@ -33,8 +34,6 @@ from infaug.data.table import (
     TABLES,
     Line,
     metadata_parts,
-    table_class_names,
-    table_items,
     table_parts,
 )
 from infaug.data.tree import Member, source_files
@@ -68,11 +67,7 @@ class Listed:
 
 
 def listed(source: str, config: DataConfig) -> dict[str, Listed]:
-    """The splits that a source has: `train`, and `val` and `test` where they are.
-
-    Raises:
-        ValueError: if it is missing, empty, or of no known layout.
-    """
+    """The splits that a source has: `train`, and `val` and `test` where they are."""
     path = location(source)
     if not path.exists():
         raise ValueError(
@@ -135,10 +130,6 @@ def _parquet_parts(path: Location, names: Sequence[str]) -> dict[str, list[Locat
     usual spelling (`data/train-00000-of-00002.parquet`, `validation/0000.parquet`).
     Where no file is of train, all that name no split are. Files that are not used are
     named in a warning.
-
-    Args:
-        path: the folder.
-        names: of the files below it; those of other kinds are passed over.
     """
     files = sorted(
         name
@@ -147,10 +138,9 @@ def _parquet_parts(path: Location, names: Sequence[str]) -> dict[str, list[Locat
     )
     _refuse_missing(path, set(files))
     parts: dict[str, list[str]] = {split: [] for split in SPLITS}
-    others = []
+    others: list[str] = []
     for name in files:
-        split = _split_of(name)
-        (others if split is None else parts[split]).append(name)
+        parts.get(_split_of(name) or "", others).append(name)
     if parts["train"] and others:
         warnings.warn(
             f"{path}: only files of train, val and test are used, not "
@@ -173,19 +163,13 @@ def _parquet_parts(path: Location, names: Sequence[str]) -> dict[str, list[Locat
 
 def _split_of(name: str) -> str | None:
     *above, file = PurePosixPath(name).parts
-    for folder in above:
-        if (split := split_of(folder)) is not None:
-            return split
-    return split_in(file)
+    return next(filter(None, map(split_of, above)), split_in(file))
 
 
 def _refuse_missing(path: Location, present: set[str]) -> None:
-    plan = read_plan(path)
-    if plan is None:
-        return
+    plan = read_plan(path) or {"shards": ()}
     planned = list(plan["shards"])
-    missing = [name for name in planned if name not in present]
-    if missing:
+    if missing := [name for name in planned if name not in present]:
         raise ValueError(
             f"{path} lacks {missing[0]}, in all {len(missing)} of the {len(planned)} "
             f"files that its plan.json lists: `infaug data prepare {plan['source']} "
@@ -234,18 +218,18 @@ def _of_lines(
         )
     found = {}
     moved = [line.name for lines in parts.values() for line in lines if line.is_moved]
-    notes = (
-        (
-            f"moved      {plural(len(moved), 'image')} found below {path.parent}, not "
-            f"where the table says: {moved[0]}",
-        )
-        if moved
-        else ()
+    notes = tuple(
+        f"moved      {plural(len(moved), 'image')} found below {path.parent}, not "
+        f"where the table says: {first}"
+        for first in moved[:1]
     )
     for split, lines in parts.items():
-        names = table_class_names(lines)
-        items = partial(table_items, lines, names)
-        found[split] = Listed(class_names=names, items=items, notes=notes)
+        names = ordered_names(line.label for line in lines)
+        number = {name: label for label, name in enumerate(names)}
+        items = [Encoded(line.name, line.file, number[line.label]) for line in lines]
+        found[split] = Listed(
+            class_names=names, items=partial(iter, items), notes=notes
+        )
     return found
 
 

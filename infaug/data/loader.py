@@ -4,11 +4,11 @@ All of it is a function of its arguments, so that any process can do any part of
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 import torch
@@ -126,7 +126,7 @@ class Reader:
             ) from error
         square = (self.size, self.size)
         cut = [
-            _random(image, self.size, *row)
+            _random(image, self.size, row)
             if crop == "random"
             else centre(image, square, self.centre_crop)
             for crop, row in zip(crops, numbers.tolist(), strict=True)
@@ -134,15 +134,9 @@ class Reader:
         return torch.from_numpy(np.stack([channels_first(each) for each in cut]))
 
 
-def _random(
-    image: Image.Image,
-    size: int,
-    area: float,
-    aspect: float,
-    left: float,
-    top: float,
-    mirror: float,
-) -> Image.Image:
+def _random(image: Image.Image, size: int, numbers: Sequence[float]) -> Image.Image:
+    """A random part, of aspect ratio up to 4/3, mirrored every second time."""
+    area, aspect, left, top, mirror = numbers
     width, height = image.size
     pixels = (AREA[0] + (AREA[1] - AREA[0]) * area) * width * height
     ratio = float(np.exp(LOG_ASPECT * (2 * aspect - 1)))
@@ -154,52 +148,36 @@ def _random(
     return ImageOps.mirror(cut) if mirror < 0.5 else cut
 
 
-@runtime_checkable
-class Loader(Protocol):
-    """Decodes buffers ahead of need, and gives the chunks of each shard in order."""
-
-    def __call__(
-        self,
-        reader: Reader,
-        buffers: Iterable[ShuffleBuffer],
-        crops: tuple[Crop, ...],
-    ) -> Iterator[Chunk]:
-        """Chunks without end if `buffers` has none; closed when no more is wanted."""
-        ...
+# Decodes buffers ahead of need, gives the chunks of each shard in order; to be closed.
+Loader = Callable[[Reader, Iterable[ShuffleBuffer], tuple[Crop, ...]], Iterator[Chunk]]
 
 
-class ThreadLoader:
-    """Threads of this process: decoding leaves Python's lock alone.
+def load_in_threads(
+    reader: Reader,
+    buffers: Iterable[ShuffleBuffer],
+    crops: tuple[Crop, ...],
+    num: int | None = None,
+) -> Iterator[Chunk]:
+    """A `Loader` in threads of this process: decoding leaves Python's lock alone.
 
-    Args:
-        num: threads; by default as many as there are CPUs for this process.
+    `num` threads; by default as many as there are CPUs for this process.
     """
-
-    def __init__(self, num: int | None = None):
-        self.num = num or usable_cores()
-
-    def __call__(
-        self,
-        reader: Reader,
-        buffers: Iterable[ShuffleBuffer],
-        crops: tuple[Crop, ...],
-    ) -> Iterator[Chunk]:
-        """See `Loader`."""
-        ahead: deque[Future[Chunk]] = deque()
-        with (
-            ThreadPoolExecutor(READS_AT_ONCE, "read") as disk,
-            ThreadPoolExecutor(self.num, "decode") as pool,
-        ):
-            try:
-                for encoded in _by_need(disk, reader, buffers, len(crops)):
-                    ahead.append(pool.submit(reader.decode, encoded, crops))
-                    if len(ahead) >= CHUNKS_AHEAD * self.num:
-                        yield ahead.popleft().result()
-                while ahead:
+    num = num or usable_cores()
+    ahead: deque[Future[Chunk]] = deque()
+    with (
+        ThreadPoolExecutor(READS_AT_ONCE, "read") as disk,
+        ThreadPoolExecutor(num, "decode") as pool,
+    ):
+        try:
+            for encoded in _by_need(disk, reader, buffers, len(crops)):
+                ahead.append(pool.submit(reader.decode, encoded, crops))
+                if len(ahead) >= CHUNKS_AHEAD * num:
                     yield ahead.popleft().result()
-            finally:
-                for future in ahead:
-                    future.cancel()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
 
 
 def _by_need(

@@ -83,16 +83,15 @@ class OnDisk:
 
     def select(self, indices: Int64[Tensor, "n"]) -> Labelled:
         """The images at `indices`, in that order, decoded: centre squares."""
-        order = self.positions[indices.cpu()].argsort()
-        wanted = self.positions[indices.cpu()][order]
+        indices = indices.cpu()
+        order = self.positions[indices].argsort()
+        wanted = self.positions[indices][order]
         images = torch.empty(len(wanted), *self.image_shape, dtype=torch.uint8)
         done = 0
         for chunk in self.loader(self.reader, self._buffers(wanted), ("centre",)):
             images[done : done + len(chunk.images)] = chunk.images[:, 0]
             done += len(chunk.images)
-        back = torch.empty_like(order)
-        back[order] = torch.arange(len(order))
-        return Labelled(images[back], self.labels[indices.cpu()], self.class_names)
+        return Labelled(images[order.argsort()], self.labels[indices], self.class_names)
 
     def select_all(self) -> Labelled:
         """All images, decoded: there must be room for them."""
@@ -146,22 +145,16 @@ def open_on_disk(
     groups = row_groups(files, config)
     labels = read_labels(groups, class_names)
     reader = Reader(
-        groups=groups,
-        size=config.image_size,
+        groups=groups, size=config.image_size,
         mode="RGB" if config.mode == "auto" else config.mode,
-        pixel_bits=config.pixel_bits,
-        centre_crop=config.centre_crop,
+        pixel_bits=config.pixel_bits, centre_crop=config.centre_crop,
         class_names=class_names,
-    )
-    names = class_names or tuple(str(label) for label in labels.unique().tolist())
-    positions = torch.arange(len(labels))
+    )  # fmt: skip
     return OnDisk(
-        reader=reader,
-        loader=loader,
-        labels=labels,
-        class_names=names,
-        positions=positions,
-    )
+        reader=reader, loader=loader, labels=labels,
+        class_names=class_names or tuple(map(str, labels.unique().tolist())),
+        positions=torch.arange(len(labels)),
+    )  # fmt: skip
 
 
 def _size_of_first(file: Location, config: DataConfig) -> tuple[int, int]:

@@ -24,7 +24,6 @@ from infaug.data.columns import (
     encoded_image,
     find_columns,
     is_text,
-    number_of,
 )
 from infaug.data.decode import Encoded
 from infaug.data.names import class_label, is_no_label, ordered_names
@@ -72,7 +71,7 @@ def _written_names(
     return {class_label(label) for label in labels if not is_no_label(label)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class RowGroup:
     """Rows that are read at once."""
 
@@ -107,11 +106,9 @@ def row_groups(
             )
             for number in range(parquet.num_row_groups):
                 size = parquet.metadata.row_group(number).num_rows
-                group = RowGroup(
-                    file=file, columns=columns, number=number, first=first, size=size,
-                    first_in_file=first_in_file,
-                )  # fmt: skip
-                groups.append(group)
+                groups.append(
+                    RowGroup(file, columns, number, first, size, first_in_file)
+                )
                 first, first_in_file = first + size, first_in_file + size
     return tuple(groups)
 
@@ -129,7 +126,7 @@ def read_labels(
     groups: Sequence[RowGroup], class_names: tuple[str, ...] | None
 ) -> Int64[Tensor, "N"]:
     """The classes of all rows; images are not read."""
-    number = number_of(class_names)
+    number = _numbers(class_names)
     labels = [np.zeros(0, dtype=np.int64)]
     for file, of_file in groupby(groups, key=lambda group: group.file):
         numbers = [group.number for group in of_file]
@@ -138,6 +135,10 @@ def read_labels(
             table = parquet.read_row_groups(numbers, columns=columns.read[1:])
         labels.append(_indices(file, table, columns, number))
     return torch.from_numpy(np.concatenate(labels))
+
+
+def _numbers(class_names: tuple[str, ...] | None) -> dict[str, int]:
+    return {name: index for index, name in enumerate(class_names or ())}
 
 
 def num_without_labels(files: Sequence[Location], config: DataConfig) -> int:
@@ -175,12 +176,7 @@ def _indices(
 def read_rows(
     group: RowGroup, positions: Container[int] | None = None
 ) -> Iterator[tuple[int, str, bytes | Location | None, Any]]:
-    """Position, name, encoded image and stored label of rows of a group.
-
-    Args:
-        group: where they lie.
-        positions: of the wanted ones in the set; None: all.
-    """
+    """Position, name, encoded image and stored label of rows of a group."""
     columns, first = group.columns, group.first
     with (
         opened(group.file) as parquet,
@@ -204,7 +200,7 @@ def read_items(
     positions: Container[int] | None = None,
 ) -> Iterator[tuple[int, Encoded]]:
     """The same rows as encoded images with the index of their class."""
-    number = number_of(class_names)
+    number = _numbers(class_names)
     for position, name, image, label in read_rows(group, positions):
         yield position, Encoded(name, image, class_index(name, label, number))
 
@@ -250,7 +246,7 @@ def opened(file: Location) -> Iterator[pq.ParquetFile]:
 
 @contextmanager
 def reading(file: Location, part: str) -> Iterator[None]:
-    """What goes wrong while a part of a file is read is told with both their names."""
+    """What goes wrong while a part of a file is read, with both their names."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

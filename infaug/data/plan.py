@@ -13,7 +13,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from infaug.config import DataConfig, PrepareConfig
@@ -26,12 +25,7 @@ from infaug.randomness import generator
 from infaug.storage import Location, location
 
 SHARD_BYTES = 256 * 2**20
-WHAT = {
-    "listing": "other files or labels",
-    "class_names": "other classes",
-    "settings": "other settings",
-    "shards": "other shards",
-}
+WHAT = {"listing": "other files or labels", "settings": "other settings"}
 Sized = tuple[Encoded, int]  # an image and the size of its file, bytes
 
 
@@ -124,14 +118,12 @@ def _checksum_of(
     *sources: Path | None,
 ) -> str:
     total = blake2b(repr(class_names).encode(), digest_size=16)
-    above = [str(source.absolute()) for source in sources if source is not None]
     for split, images in splits.items():
         for item, size in images:
             name = item.name
-            for source in above:
-                name = name.removeprefix(source)
-            line = f"{split} {name.lstrip('/: ')} {size} {item.label}\n"
-            total.update(line.encode())
+            for source in filter(None, sources):
+                name = name.removeprefix(str(source.absolute()))
+            total.update(f"{split} {name.lstrip('/: ')} {size} {item.label}\n".encode())
     return total.hexdigest()
 
 
@@ -142,14 +134,11 @@ def plan_shards(listing: Listing, config: PrepareConfig) -> list[Shard]:
     for split, images in listing.splits.items():
         order = torch.randperm(len(images), generator=generator(0, "prepare", split))
         for number, rows in enumerate(order.split(size)):
-            chosen = [images[row] for row in rows.tolist()]
+            items, sizes = zip(*(images[row] for row in rows.tolist()), strict=True)
             shard = Shard(
-                file=f"{split}-{number:05d}.parquet",
-                images=tuple(item for item, _ in chosen),
-                sizes=tuple(size for _, size in chosen),
-                class_names=listing.class_names,
-                shorter_side=config.shorter_side,
-            )
+                file=f"{split}-{number:05d}.parquet", images=items, sizes=sizes,
+                class_names=listing.class_names, shorter_side=config.shorter_side,
+            )  # fmt: skip
             shards.append(shard)
     return shards
 
@@ -158,19 +147,14 @@ def describe(
     source: Path, listing: Listing, config: PrepareConfig, shards: Sequence[Shard]
 ) -> dict[str, Any]:
     """The content of plan.json."""
-    rows_per_shard = _rows_per_shard(listing, config)
     return {
         "source": str(source.absolute()),
         "listing": listing.checksum,
-        "class_names": list(listing.class_names),
         "settings": {
             "shorter_side": config.shorter_side,
-            "rows_per_shard": rows_per_shard,
+            "rows_per_shard": _rows_per_shard(listing, config),
         },
-        "shards": {
-            shard.file: {"rows": len(shard.labels), "labels": _checksum(shard.labels)}
-            for shard in shards
-        },
+        "shards": {shard.file: len(shard.images) for shard in shards},
     }
 
 
@@ -217,8 +201,3 @@ def _rows_per_shard(listing: Listing, config: PrepareConfig) -> int:
     sizes = [size for _, size in listing.splits["train"]]
     rows = SHARD_BYTES * len(sizes) // max(sum(sizes), 1)
     return max(rows // ROWS_PER_GROUP, 1) * ROWS_PER_GROUP
-
-
-def _checksum(labels: Sequence[int]) -> str:
-    content = np.asarray(labels, dtype="<i8").tobytes()
-    return blake2b(content, digest_size=16).hexdigest()

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from infaug.config import PrepareConfig
 from infaug.data.plan import (
@@ -38,19 +37,8 @@ UNREADABLE_LIST = "unreadable.jsonl"
 Note = Callable[[int], None]
 # Writes shards to a folder, in any order, and reports how many images are done.
 Writer = Callable[[Sequence[Shard], Path, Note], Generator[Written, None, None]]
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """What shows how far it is."""
-
-    def begin(self, total: int, done: int) -> None:
-        """So many images in all, so many of them done before."""
-        ...
-
-    def step(self, count: int) -> None:
-        """So many more."""
-        ...
+# Receives how many images there are, and how many of them were done before.
+Begin = Callable[[int, int], Note]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +72,7 @@ def prepare(
     *,
     test: Path | None = None,
     write: Writer = write_here,
-    progress: Progress | None = None,
+    begin: Begin = lambda total, done: lambda count: None,
 ) -> Prepared:
     """Write the shards of a source that are not there yet.
 
@@ -97,11 +85,7 @@ def prepare(
         config: size of images and shards, and how many may be unreadable.
         test: source of the test split, if `source` has none.
         write: who writes the shards.
-        progress: shows how far it is, if anything.
-
-    Raises:
-        ValueError: for a source or folder that cannot work, storage that fails, and
-            more unreadable images than `config` allows.
+        begin: of what shows how far it is.
     """
     began = time.perf_counter()
     _refuse_overlap(out, source, test)
@@ -111,7 +95,7 @@ def prepare(
     check_folder(out, plan)
     with _entered(out):
         write_plan(out, plan)
-        written = _complete(shards, out, listing, config, write, progress)
+        written = _complete(shards, out, listing, config, write, begin)
     unreadable = _in_order(shards, written)
     return Prepared(
         images={
@@ -133,15 +117,13 @@ def _complete(
     listing: Listing,
     config: PrepareConfig,
     write: Writer,
-    progress: Progress | None,
+    begin: Begin,
 ) -> dict[str, Written]:
     """Write what is missing; what every shard came to."""
     written = _already(shards, out)
     missing = [shard for shard in shards if shard.file not in written]
-    if progress:
-        total, left = (sum(len(s.labels) for s in each) for each in (shards, missing))
-        progress.begin(total, total - left)
-    note: Note = progress.step if progress else lambda count: None
+    total, left = (sum(len(s.images) for s in each) for each in (shards, missing))
+    note = begin(total, total - left)
     max_bad = config.max_bad(listing.num_images)
     _check_bad(_in_order(shards, written), max_bad, out)
     with contextlib.closing(write(missing, out, note)) as writing:
@@ -196,9 +178,7 @@ def _in_order(
 
 
 def _refuse_overlap(out: Path, *sources: Path | None) -> None:
-    for source in sources:
-        if source is None:
-            continue
+    for source in filter(None, sources):
         there, here = out.absolute().resolve(), source.absolute().resolve()
         if there == here or here in there.parents:
             raise ValueError(
@@ -211,14 +191,12 @@ def _entered(out: Path) -> Generator[None, None, None]:
     """Alone in the folder, and nothing unfinished left in it."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = out / ".lock"
-        lock.touch()
+        (out / ".lock").touch()
     except OSError as error:
         raise ValueError(
             f"{out} cannot be written ({error.strerror}): choose another folder"
         ) from error
-    refusal = f"another process is preparing {out}: wait for it"
-    with locked(lock, refusal):
+    with locked(out / ".lock", f"another process is preparing {out}: wait for it"):
         remove_unfinished(out)
         try:
             yield

@@ -62,15 +62,13 @@ class Splits:
 
     @property
     def with_selection_trained(self) -> "Splits":
-        """The same, the selection images among those that pooled methods train on.
+        """The same for trainings in which nothing is chosen by the selection images.
 
-        For trainings in which nothing is chosen by them.
+        Pooled methods then train on them as well.
         """
-        at = self.at
+        at, both = self.at, self.influence + self.selection
         if at is not None:
-            both = torch.cat([at.influence, at.selection])
-            at = replace(at, influence=both)
-        both = self.influence + self.selection
+            at = replace(at, influence=torch.cat([at.influence, at.selection]))
         return replace(self, influence=both, at=at, selection_is_trained=True)
 
     @property
@@ -108,11 +106,7 @@ class Splits:
 
 
 def load_splits(config: DataConfig) -> Splits:
-    """Load a source and `divide` it for the first seed.
-
-    Raises:
-        ValueError: whatever `load` and `split` refuse.
-    """
+    """Load a source and `divide` it for the first seed."""
     return divide(load(config), config)
 
 
@@ -200,12 +194,11 @@ def _divide_stored(
             "data.balance repeats images in memory, and these are streamed: leave it "
             "out, or raise --data.stream-above-gib"
         )
-    nuisance = config.nuisance.kind != "none"
-    if nuisance or not config.shift.is_identity:
+    if config.nuisance.kind != "none" or not config.shift.is_identity:
         raise ValueError(
-            f"data.{'nuisance' if nuisance else 'shift'} is for images in memory, and "
-            "these are streamed: raise --data.stream-above-gib, or give the "
-            f"{'changed' if nuisance else 'shifted'} images themselves"
+            "data.nuisance and data.shift are for images in memory, and these are "
+            "streamed: raise --data.stream-above-gib, or give the changed images "
+            "themselves"
         )
     held = whole if source.target is None else source.target
     assert isinstance(held, OnDisk), "target images are streamed if train is"

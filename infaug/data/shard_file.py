@@ -173,22 +173,18 @@ def checked(content: bytes, shorter_side: int | None) -> bytes:
 
 
 def _shrunk(image: Image.Image, shorter_side: int, was: str | None) -> Image.Image:
-    width, height = image.size
-    scale = shorter_side / min(width, height)
-    return _smooth(image, was).resize(
-        (round(width * scale), round(height * scale)), Image.Resampling.BICUBIC
-    )
+    scale = shorter_side / min(image.size)
+    size = round(image.width * scale), round(image.height * scale)
+    return _smooth(image, was).resize(size, Image.Resampling.BICUBIC)
 
 
 def _smooth(image: Image.Image, was: str | None) -> Image.Image:
     if image.mode in SMOOTH or (image.mode == "CMYK" and was in JPEG):
         return image
-    if image.mode == "1":
-        return image.convert("L")
     if image.mode.startswith("I;16"):
         return image.convert("I")
-    has_alpha = "transparency" in image.info
-    return image.convert("RGBA" if has_alpha else "RGB")
+    other = "RGBA" if "transparency" in image.info else "RGB"
+    return image.convert("L" if image.mode == "1" else other)
 
 
 def _encoded(image: Image.Image, source_format: str | None) -> bytes:
@@ -209,6 +205,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     own = f".{path.name}.{socket.gethostname()}.{os.getpid()}.part"
     unfinished = path.with_name(own)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
@@ -221,7 +218,8 @@ def whole_file(path: Path) -> Iterator[Path]:
             f"{path} cannot be written ({why}): {remedy}, and rerun the command"
         ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
 
 
 def remove_unfinished(folder: Path) -> None:

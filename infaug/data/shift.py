@@ -17,6 +17,7 @@ from infaug.data.dataset import to_float
 from infaug.randomness import Draws, Purpose
 
 IMAGES_AT_ONCE = 256
+Images = Float[Tensor, "B C H W"]  # values 0..1
 
 
 def apply_shift(
@@ -35,9 +36,7 @@ def apply_shift(
     return torch.cat([(255 * part).round().to(torch.uint8) for part in parts])
 
 
-def _shifted(
-    x: Float[Tensor, "B C H W"], shift: ShiftConfig
-) -> Float[Tensor, "B C H W"]:
+def _shifted(x: Images, shift: ShiftConfig) -> Images:
     if shift.rotate_deg or shift.translate_px:
         x = transforms.affine(
             x,
@@ -52,10 +51,10 @@ def _shifted(
 
 
 def resampled(
-    x: Float[Tensor, "B C H W"],
+    x: Images,
     matrix: Float[Tensor, "B 2 2"],
     offset: Float[Tensor, "B 2"] | None = None,
-) -> Float[Tensor, "B C H W"]:
+) -> Images:
     """Every output pixel takes the value at matrix @ (right, down) + offset.
 
     Positions are pixels from the centre, `offset` is in halves of width and height.
@@ -108,23 +107,17 @@ def draw_amounts(nuisance: NuisanceConfig, draws: Draws) -> Float[Tensor, "N"]:
     return draws.uniform(-nuisance.erode_px, nuisance.dilate_px + 1).floor()
 
 
-def rotated(
-    x: Float[Tensor, "B C H W"], degrees: Float[Tensor, "B"]
-) -> Float[Tensor, "B C H W"]:
+def rotated(x: Images, degrees: Float[Tensor, "B"]) -> Images:
     """Counter-clockwise about the centre; bilinear, black comes in from outside."""
     return resampled(x, rotation(degrees))
 
 
-def on_grey(
-    x: Float[Tensor, "B C H W"], grey: Float[Tensor, "B"]
-) -> Float[Tensor, "B C H W"]:
+def on_grey(x: Images, grey: Float[Tensor, "B"]) -> Images:
     """The image over grey, x + (1 - x) grey: black becomes grey, white stays white."""
     return x + (1 - x) * grey[:, None, None, None]
 
 
-def dilated(
-    x: Float[Tensor, "B C H W"], pixels: Float[Tensor, "B"]
-) -> Float[Tensor, "B C H W"]:
+def dilated(x: Images, pixels: Float[Tensor, "B"]) -> Images:
     """The maximum over squares of side 1 + pixels; of a negative number the minimum."""
     out = x.clone()
     for amount in pixels.unique().long().tolist():

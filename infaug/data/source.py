@@ -23,7 +23,7 @@ from infaug.data.decode import Decoder, change_lines
 from infaug.data.digits import digits
 from infaug.data.images import Source
 from infaug.data.listing import Listed, listed
-from infaug.data.loader import Loader, ThreadLoader
+from infaug.data.loader import Loader, load_in_threads
 from infaug.data.on_disk import must_stream, open_on_disk
 from infaug.data.parquet import num_rows
 from infaug.storage import location
@@ -35,25 +35,18 @@ def load(config: DataConfig, loader: Loader | None = None) -> Source:
 
     Training images too many for `config.stream_above_gib` stay on disk, and `loader`
     decodes them when they are needed: by default threads of this process.
-
-    Raises:
-        ValueError: if the source is missing, empty or of no known layout, or if a
-            column, image, label or class is not as it must be.
     """
     _refuse_itself(config)
     roles = _roles(config)
     if config.source == "digits":
-        train = digits(
-            image_size=config.image_size or 16,
-            mode="RGB" if config.mode == "RGB" else "L",
-        )
-        mode = "RGB" if len(train.images[0]) == 3 else "L"
+        mode = "RGB" if config.mode == "RGB" else "L"
+        train = digits(image_size=config.image_size or 16, mode=mode)
         decoder = Decoder(replace(config, image_size=train.image_shape[1], mode=mode))
         source = _with_held_out(Source(train, None, ()), roles, config, decoder)
     else:
         decoder, files = Decoder(config), roles.train[0].files
         if files and must_stream(files, config):
-            source = _streamed(roles, config, decoder, loader or ThreadLoader())
+            source = _streamed(roles, config, decoder, loader or load_in_threads)
         else:
             source = _in_memory(roles, config, decoder)
     _check_held_out(source, config)
@@ -117,8 +110,7 @@ def _roles(config: DataConfig) -> Roles:
     if on_target and test is not None:
         warnings.warn(
             f"the test split of {config.source} is not looked at: test images are "
-            f"those of {config.target_source}, where the model will be used "
-            "(--data.test-from source changes that)",
+            f"those of {config.target_source} (--data.test-from source changes that)",
             stacklevel=3,
         )
     return Roles(

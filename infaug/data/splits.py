@@ -180,6 +180,7 @@ def _check_classes(
     if int(has.min()) >= at_least:
         return
     left = labels[candidates].bincount(minlength=num_classes)
+    remedy = f"raise --data.{name} to a count of {at_least * num_classes} or more"
     if int(left.min()) < at_least:
         few = int(left.argmin())
         named = repr(class_names[few]) if class_names else few
@@ -187,8 +188,6 @@ def _check_classes(
             f"class {named} has {plural(int(left.min()), 'image')} left for it; add "
             "images of that class, or hold out less with --data.test or --data.target"
         )
-    else:
-        remedy = f"raise --data.{name} to a count of {at_least * num_classes} or more"
     raise ValueError(
         f"split `{name}` is too small: {plural(len(chosen), 'image')} for "
         f"{num_classes} classes, of which it needs {at_least} each: {remedy}"
@@ -235,18 +234,11 @@ def thin(
     tail: TailConfig,
     seed: int,
 ) -> Int64[Tensor, "m"]:
-    """Of the training images, those that a long-tailed set keeps.
+    """Of the training images, positions in random order, those of a long-tailed set.
 
-    Which class is large and which small is drawn from `seed`. The largest has as many
-    images as the classes at hand allow; what is not kept is not used at all. The first
-    images of a class are kept, so a larger ratio keeps a subset in every class but the
-    largest.
-
-    Args:
-        train: positions in `labels`, in random order within each class.
-        labels: of all images of the source.
-        tail: how class sizes fall; `none` keeps everything.
-        seed: of the splits.
+    Which class is large and which small is drawn from `seed`; the largest has as many
+    images as the classes here allow. The first images of a class are kept, so a larger
+    ratio keeps a subset in every class but the largest.
     """
     if tail.kind == "none":
         return train

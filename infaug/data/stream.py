@@ -100,15 +100,6 @@ class Stream:
     A group's images are those of its shard, in order. A step that does not follow the
     last one is read by itself, and what goes on goes on where it stood; where the next
     step follows, as when a run resumes, the stream begins anew from there.
-
-    Args:
-        images: on disk.
-        batch_size: images of the global batch; a multiple of `num_groups`.
-        num_groups: groups of the global batch, over all workers: the shards.
-        world_groups: the groups held here.
-        device: where images are turned to float.
-        crops: of every image, one for each view.
-        key: seed key of the batches; equal keys give equal batches.
     """
 
     def __init__(
@@ -144,24 +135,15 @@ class Stream:
         self._last = step
         y = F.one_hot(labels, self.images.num_classes).float()
         draws = Draws(
-            *self.key,
-            "draws",
-            step,
-            groups=self.world_groups,
-            group_size=self.group_size,
-            device=self.device,
-        )
+            *self.key, "draws", step,
+            groups=self.world_groups, group_size=self.group_size, device=self.device,
+        )  # fmt: skip
         return Batch(to_float(images), y, draws)
 
     def _chunks(self, first: int, stop: int | None = None) -> Generator[Chunk]:
         """Of the steps from `first` on, or up to `stop`."""
-        ahead = buffers(
-            self._by_group,
-            self.num_groups,
-            self.world_groups,
-            first * self.group_size,
-            *self.key,
-        )
+        begin, shards = first * self.group_size, self.world_groups
+        ahead = buffers(self._by_group, self.num_groups, shards, begin, *self.key)
         if stop is not None:
             ahead = _until(stop * self.group_size, ahead)
         chunks = self.images.loader(self.images.reader, ahead, self.crops)

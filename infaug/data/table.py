@@ -18,14 +18,12 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 
 from infaug.config import DataConfig
-from infaug.data.decode import Encoded
 from infaug.data.names import (
     SPLITS,
     SUFFIXES,
     class_label,
     is_image,
     is_no_label,
-    ordered_names,
     split_of,
     suffix_of,
 )
@@ -51,27 +49,25 @@ class Line:
 
     name: str
     """Table, line and path: what an error message should say."""
-    file: Location
     label: str
+    file: Location
     is_moved: bool
     """Whether the file was found elsewhere than the table says."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """The cells of a table, as text."""
+    """The cells of a table, as text; rows with the place of each line."""
 
     path: Location
     header: list[str]
     rows: list[tuple[str, list[str]]]
-    """Place of each line, and its cells."""
 
 
 def table_parts(path: Location, config: DataConfig) -> dict[str, list[Line]]:
     """The lines of each split that occurs; all are `train` without a column."""
-    return _in_order(
-        [(None, *each) for each in _lines(_read(path, config), config)], path
-    )
+    lines = _lines(_read(path, config), config)
+    return _in_order([(None, *each) for each in lines], path)
 
 
 def unlabelled_items(
@@ -106,17 +102,6 @@ def metadata_parts(
         split = next((s for part in above if (s := split_of(part))), None)
         found += [(split, *each) for each in _lines(table, config)]
     return _in_order(found, root) if found else {}
-
-
-def table_class_names(lines: list[Line]) -> tuple[str, ...]:
-    """The labels that occur, in order of number if all are whole numbers, else name."""
-    return ordered_names(line.label for line in lines)
-
-
-def table_items(lines: list[Line], class_names: tuple[str, ...]) -> list[Encoded]:
-    """Every line as a file with the index of its class."""
-    number = {name: label for label, name in enumerate(class_names)}
-    return [Encoded(line.name, line.file, number[line.label]) for line in lines]
 
 
 def _in_order(
@@ -160,9 +145,10 @@ def _lines(
                 f"{where} has label {cells['label']}: give one name or number for each "
                 "image"
             )
-        file, is_moved = find(where, cells["path"])
-        label = class_label(cells["label"])
-        line = Line(f"{where}: {cells['path']}", file, label, is_moved)
+        line = Line(
+            f"{where}: {cells['path']}", class_label(cells["label"]),
+            *find(where, cells["path"]),
+        )  # fmt: skip
         top = PurePosixPath(cells["path"]).parts[0]
         yield split, split_of(top) if is_metadata else None, line
 
@@ -229,11 +215,12 @@ def _parquet_rows(path: Location) -> list[tuple[str, dict]]:
 
 def _of_rows(path: Location, found: Sequence[tuple[str, dict]]) -> Table:
     header = list(dict.fromkeys(key for _, row in found for key in row))
-    cells = [
-        (where, ["" if row.get(key) is None else str(row[key]) for key in header])
-        for where, row in found
-    ]
-    return Table(path, header, cells)
+
+    def text(value: object) -> str:
+        return "" if value is None else str(value)
+
+    rows = [(where, [text(row.get(key)) for key in header]) for where, row in found]
+    return Table(path, header, rows)
 
 
 def _text(path: Location) -> str:
@@ -322,7 +309,7 @@ def _finder(table: Location) -> Callable[[str, str], tuple[Location, bool]]:
 
 
 def _longest_tail(path: str, below: Mapping[str, Sequence[str]]) -> str | None:
-    """The only name that has the most last parts in common with a path, if any.
+    """The one name that has the most last parts in common with a path, if any.
 
     >>> _longest_tail("/there/cat/1.*", {"1": ["a/cat/1.jpg", "a/dog/1.jpg"]})
     'a/cat/1.jpg'

@@ -20,34 +20,30 @@ from infaug.data.loader import Chunk, Crop, Reader, ShuffleBuffer
 AT_ONCE = 1024  # buffers in one pipeline; starting one takes seconds
 
 
-class RayLoader:
+def load_by_ray(
+    reader: Reader, buffers: Iterable[ShuffleBuffer], crops: tuple[Crop, ...]
+) -> Iterator[Chunk]:
     """A `data.loader.Loader` through Ray Data."""
-
-    def __call__(
-        self, reader: Reader, buffers: Iterable[ShuffleBuffer], crops: tuple[Crop, ...]
-    ) -> Iterator[Chunk]:
-        """See `Loader`."""
-        context = ray.data.DataContext.get_current()
-        context.execution_options.preserve_order = True
-        context.enable_progress_bars = False
-        buffers = iter(buffers)
-        while some := list(islice(buffers, AT_ONCE)):
-            numbers = [{"number": number} for number in range(len(some))]
-            blocks = (
-                ray.data.from_items(numbers, override_num_blocks=len(some))
-                .map_batches(
-                    partial(_decode, job=ray.put((reader, some, crops))), batch_size=1
-                )
-                .iter_batches(batch_size=None, prefetch_batches=2)
-            )
-            try:
-                for block in blocks:
-                    yield from _chunks(block)
-            except RayError as error:
-                raise _told(error) from error
+    context = ray.data.DataContext.get_current()
+    context.execution_options.preserve_order = True
+    context.enable_progress_bars = False
+    buffers = iter(buffers)
+    while some := list(islice(buffers, AT_ONCE)):
+        numbers = [{"number": number} for number in range(len(some))]
+        job = ray.put((reader, some, crops))
+        blocks = (
+            ray.data.from_items(numbers, override_num_blocks=len(some))
+            .map_batches(partial(_decode, job=job), batch_size=1)
+            .iter_batches(batch_size=None, prefetch_batches=2)
+        )
+        try:
+            for block in blocks:
+                yield from _chunks(block)
+        except RayError as error:
+            raise _mistake_in(error) from error
 
 
-def _told(error: RayError) -> Exception:
+def _mistake_in(error: RayError) -> Exception:
     """The mistake that a task found, if that is what ended it."""
     cause: BaseException | None = error
     while cause is not None:

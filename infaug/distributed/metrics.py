@@ -24,9 +24,6 @@ class RayMetrics:
     infaug_steps, _images    counters
     infaug_seconds           counter, with a label `part`: see `Interval`
     infaug_step_seconds      histogram: the mean of each interval of steps
-
-    Args:
-        worker: which of those that train together, or 0.
     """
 
     def __init__(self, worker: int = 0):
@@ -68,12 +65,8 @@ class RayMetrics:
         """Ray goes on to export the last values."""
 
     def _labels(self, info: StepInfo) -> dict[str, str]:
-        return {
-            "row": info.method,
-            "seed": str(info.seed),
-            "phase": info.phase,
-            "worker": self.worker,
-        }
+        values = (info.method, str(info.seed), info.phase, self.worker)
+        return dict(zip(LABELS, values, strict=True))
 
 
 @cache

@@ -37,8 +37,6 @@ SERVICE = os.environ.get("INFAUG_METADATA_URL", "http://169.254.169.254")
 # Metadata never goes through a proxy.
 _OPEN = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
-Ask = Callable[[], "Notice | None"]
-
 
 @dataclass(frozen=True)
 class Notice:
@@ -50,12 +48,9 @@ class Notice:
 
 def aws_notice(service: str) -> Notice | None:
     """Of EC2: an interruption, or the advice to move before one."""
-    token = _get(
-        f"{service}/latest/api/token",
-        {"X-aws-ec2-metadata-token-ttl-seconds": "300"},
-        method="PUT",
-    )
-    headers = {"X-aws-ec2-metadata-token": token or ""}
+    ttl = {"X-aws-ec2-metadata-token-ttl-seconds": "300"}
+    token = _known(_get(f"{service}/latest/api/token", ttl, method="PUT"))
+    headers = {"X-aws-ec2-metadata-token": token}
     data = f"{service}/latest/meta-data"
     if action := _get(f"{data}/spot/instance-action", headers):
         until = datetime.fromisoformat(json.loads(action)["time"])
@@ -68,7 +63,7 @@ def aws_notice(service: str) -> Notice | None:
 def gcp_notice(service: str) -> Notice | None:
     """Of Compute Engine, which gives 30 seconds."""
     url = f"{service}/computeMetadata/v1/instance/preempted"
-    is_preempted = _get(url, {"Metadata-Flavor": "Google"}) == "TRUE"
+    is_preempted = _known(_get(url, {"Metadata-Flavor": "Google"})) == "TRUE"
     return Notice("preempted", SPOT_S) if is_preempted else None
 
 
@@ -76,7 +71,7 @@ def azure_notice(service: str) -> Notice | None:
     """Of Azure: events are those of a whole scale set, so the name must be ours."""
     headers = {"Metadata": "true"}
     url = f"{service}/metadata/scheduledevents?api-version=2020-07-01"
-    events = json.loads(_get(url, headers) or "{}").get("Events", [])
+    events = json.loads(_known(_get(url, headers)) or "{}").get("Events", [])
     url = f"{service}/metadata/instance/compute/name?api-version=2021-02-01&format=text"
     name = _get(url, headers) if events else None
     for event in events:
@@ -87,29 +82,15 @@ def azure_notice(service: str) -> Notice | None:
     return None
 
 
-# How each cloud's service is recognised, and what reads its notices.
-CLOUDS: dict[str, tuple[str, str, dict[str, str], Callable[[str], Notice | None]]] = {
-    "aws": (
-        "PUT", "/latest/api/token",
-        {"X-aws-ec2-metadata-token-ttl-seconds": "60"}, aws_notice,
-    ),
-    "gcp": (
-        "GET", "/computeMetadata/v1/instance/preempted",
-        {"Metadata-Flavor": "Google"}, gcp_notice,
-    ),
-    "azure": (
-        "GET", "/metadata/scheduledevents?api-version=2020-07-01",
-        {"Metadata": "true"}, azure_notice,
-    ),
-}  # fmt: skip
+CLOUDS = {"aws": aws_notice, "gcp": gcp_notice, "azure": azure_notice}
 
 
 def find_cloud(service: str = SERVICE) -> str | None:
     """The cloud this machine is in; None where no metadata service answers."""
-    for name, (method, path, headers, _) in CLOUDS.items():
-        with suppress(OSError):
-            if _get(service + path, headers, method=method) is not None:
-                return name
+    for name, notice_of in CLOUDS.items():
+        with suppress(OSError, ValueError):
+            notice_of(service)
+            return name
     return None
 
 
@@ -120,10 +101,9 @@ def watch_node(act: Callable[[Notice], None], service: str = SERVICE) -> None:
         if (cloud := find_cloud(service)) is None:
             return
         while True:
-            with suppress(
-                OSError, ValueError
-            ):  # A service that stumbles is tried again.
-                if notice := CLOUDS[cloud][-1](service):
+            # A service that stumbles is tried again.
+            with suppress(OSError, ValueError):
+                if notice := CLOUDS[cloud](service):
                     act(notice)
                     return
             time.sleep(POLL_S)
@@ -179,11 +159,7 @@ class Leaving:
 
 
 def _get(url: str, headers: Mapping[str, str], method: str = "GET") -> str | None:
-    """What the service answers; None if it knows no such thing.
-
-    Raises:
-        OSError: if it does not answer.
-    """
+    """What the service answers; None if it knows no such thing."""
     request = urllib.request.Request(url, headers=dict(headers), method=method)
     try:
         with _OPEN(request, timeout=TIMEOUT_S) as reply:
@@ -192,6 +168,13 @@ def _get(url: str, headers: Mapping[str, str], method: str = "GET") -> str | Non
         if error.code in (400, 403, 404, 405):
             return None
         raise
+
+
+def _known(answer: str | None) -> str:
+    """What a cloud's service answers in any case; another's does not."""
+    if answer is None:
+        raise ValueError("this is another cloud's service")
+    return answer
 
 
 def _seconds_until(moment: datetime) -> float:

@@ -22,7 +22,6 @@ from ray.exceptions import (
     RayTaskError,
 )
 from ray.util.placement_group import placement_group, remove_placement_group
-from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from torch import Tensor
 
 from infaug.config import InfluenceConfig
@@ -41,6 +40,7 @@ from infaug.distributed.pool_group import (
     REVIVAL_S,
     SILENCE_S,
     PoolShape,
+    at_bundle,
     remove_extra_groups,
     start_actor,
     with_health,
@@ -55,11 +55,7 @@ Shard = tuple[Any, range]  # a reference to its images, and their chunks
 
 
 class SolverPool:
-    """A pool in its own reserved place; close it, or leave its `with`.
-
-    Raises:
-        ValueError: if the cluster cannot reserve the least number of actors in time.
-    """
+    """A pool in its own reserved place; close it, or leave its `with`."""
 
     def __init__(self, shape: PoolShape, *, reserve_s: float = RESERVE_S):
         self.shape = shape
@@ -77,23 +73,18 @@ class SolverPool:
             start_actor(shape, self.group, place, name)
             for place, name in enumerate(names)
         ]
-        self.coordinator = self._start_coordinator(names)
-        self._await_all()
-        self.solver = PoolSolver(self.coordinator, shape.min)
-
-    def _start_coordinator(self, names: Sequence[str]) -> ActorHandle:
-        return (
+        self.coordinator = (
             with_health(Coordinator)
             .options(
                 num_cpus=0,  # it waits for actors most of its time
                 max_restarts=-1,
                 max_task_retries=-1,
-                scheduling_strategy=PlacementGroupSchedulingStrategy(
-                    placement_group=self.group, placement_group_bundle_index=0
-                ),
+                scheduling_strategy=at_bundle(self.group, 0),
             )
-            .remote(names, self.shape, self.name)
+            .remote(names, shape, self.name)
         )
+        self._await_all()
+        self.solver = PoolSolver(self.coordinator, shape.min)
 
     def _await_all(self) -> None:
         """Let processes begin: from then on, silence is a fault."""
@@ -146,11 +137,11 @@ class PoolSolver:
             PoolError: if the object store takes no more.
         """
         num_shards = len(shards_of(len(train), config.shards or 1))
-        if num_shards < self.num_actors:
+        if (idle := self.num_actors - num_shards) > 0:
             warnings.warn(
-                f"--pool: {self.num_actors - num_shards} of {self.num_actors} solver "
-                f"actors have nothing to do, for {len(train)} images are "
-                f"{num_shards} shards: lower --pool or raise influence.shards",
+                f"--pool: {idle} of {self.num_actors} solver actors have nothing to "
+                f"do, for {len(train)} images are {num_shards} shards: lower --pool or "
+                "raise influence.shards",
                 stacklevel=2,
             )
 
@@ -167,7 +158,7 @@ class PoolSolver:
             task = Task(sources, gradient, config, start, snapshot.purpose)
             return self.coordinator.solve.remote(task)
 
-        return InPool(self.coordinator, begin, self._forget)
+        return InPool(self.coordinator, begin, self._shards.clear)
 
     def _shards_of(
         self, name: str, images: Labelled | OnDisk, num_shards: int
@@ -181,9 +172,6 @@ class PoolSolver:
             kept = self._shards[name] = (images, num_shards, shards)
         return kept[2]
 
-    def _forget(self) -> None:
-        self._shards.clear()
-
     def apply(
         self, function: Callable[..., Any], jobs: Sequence[tuple[Any, ...]]
     ) -> list[Any]:
@@ -192,7 +180,7 @@ class PoolSolver:
         def begin() -> Any:
             return self.coordinator.apply.remote(function, list(jobs))
 
-        return InPool(self.coordinator, begin, self._forget).result()
+        return InPool(self.coordinator, begin, self._shards.clear).result()
 
 
 class InPool:
@@ -206,10 +194,6 @@ class InPool:
     ):
         self.coordinator, self.begin, self.forget = coordinator, begin, forget
         self.reference, self.submits = begin(), 1
-
-    def is_ready(self) -> bool:
-        """Whether `result` would return at once."""
-        return bool(ray.wait([self.reference], timeout=0)[0])
 
     def wait(self, timeout_s: float) -> bool:
         """Whether `result` returns at once; waits for so long at most.
@@ -260,9 +244,8 @@ class InPool:
             ray.get(ping, timeout=REVIVAL_S)
         except (RayActorError, GetTimeoutError) as error:
             raise PoolError(
-                f"the coordinator of the solver pool did not answer within "
-                f"{REVIVAL_S:.0f} s: look at `ray status` and at its log; the run "
-                "continues from its checkpoint if the command is rerun"
+                "the coordinator of the solver pool did not answer within "
+                f"{REVIVAL_S:.0f} s: look at `ray status` and at its log"
             ) from error
 
 

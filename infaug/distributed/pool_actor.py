@@ -7,6 +7,7 @@ actor, and one that was started again computes what it has lost.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,7 +17,7 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError
 from torch import Tensor
 
 from infaug.data.dataset import Labelled
-from infaug.data.loader import ThreadLoader
+from infaug.data.loader import load_in_threads
 from infaug.data.on_disk import OnDisk
 from infaug.influence.hessian import LastLayerHessian
 from infaug.training.snapshot import (
@@ -74,22 +75,14 @@ class ImageSource:
     """Their place among all chunks."""
 
     def load(self, device: torch.device) -> LastLayerHessian:
-        """Let the images go through F.
-
-        Raises:
-            ValueError: if an image cannot be read here.
-        """
+        """Let the images go through F."""
         snapshot: Snapshot = fetch(self.snapshot).to(device)
         images = _decoded(fetch(self.images), device).images
         return shard_hessian(snapshot, images, self.chunks)
 
 
 class PoolActor:
-    """Answers for shards of a Hessian, and applies functions.
-
-    Args:
-        threads: of its matrix products; the bytes of sums depend on it.
-    """
+    """Answers for shards of a Hessian, and applies functions."""
 
     def __init__(self, threads: int):
         self.threads = threads
@@ -155,7 +148,8 @@ def _decoded(shard: Labelled | OnDisk, device: torch.device) -> Labelled:
     """A shard's images, read by as many threads as this actor has CPUs."""
     if isinstance(shard, OnDisk):
         cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
-        shard = replace(shard, loader=ThreadLoader(max(int(cpus), 1))).select_all()
+        loader = partial(load_in_threads, num=max(int(cpus), 1))
+        shard = replace(shard, loader=loader).select_all()
     return shard.to(device)
 
 

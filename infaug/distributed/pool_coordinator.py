@@ -48,10 +48,7 @@ class Task:
 class Coordinator:
     """Solves one task after another with the pool's actors.
 
-    Args:
-        names: of the reserved actors; handles would not outlive a restart.
-        shape: how many more there may be.
-        pool: name of the pool.
+    They are found by name: handles would not outlive a restart.
     """
 
     def __init__(self, names: Sequence[str], shape: PoolShape, pool: str):
@@ -141,9 +138,8 @@ class Coordinator:
         bytes. Every actor that does one holds all shards.
         """
         given = (hessian.sources, gradient, config, start, seed)
-        found = self._apply(
-            lissa_repeat, [(*given, number) for number in range(NUM_REPEATS)]
-        )
+        jobs = [(*given, number) for number in range(NUM_REPEATS)]
+        found = self._apply(lissa_repeat, jobs)
         repeats, plan = [repeat for repeat, _ in found], found[0][1]
         operator = Damped(hessian, config.damping)
         return combine(operator, gradient, repeats, plan, rtol=config.rtol)
@@ -162,24 +158,14 @@ def lissa_repeat(
     hessian = ShardedHessian([source.load(own_device()) for source in sources])
     operator = Damped(hessian, config.damping)
     plan = plan_repeats(
-        operator,
-        b,
-        seed=seed,
-        rtol=config.rtol,
-        max_products=config.max_products,
-        batch_size=BATCH_SIZE,
-        num_repeats=NUM_REPEATS,
-    )
+        operator, b, seed=seed, rtol=config.rtol, max_products=config.max_products,
+        batch_size=BATCH_SIZE, num_repeats=NUM_REPEATS,
+    )  # fmt: skip
     return recursion(operator, b, seed=(*seed, number), x0=x0, plan=plan), plan
 
 
 class PoolHessian:
-    """H V = sum over shards, in shard order, over the sum of their weights.
-
-    Args:
-        group: who holds the shards.
-        sources: what each shard is made of.
-    """
+    """H V = sum over shards, in shard order, over the sum of their weights."""
 
     def __init__(self, group: WorkerGroup, sources: Sequence[Source]):
         self.group, self.sources = group, list(sources)

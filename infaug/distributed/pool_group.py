@@ -45,11 +45,7 @@ Call = Callable[[ActorHandle, list[int]], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class PoolShape:
-    """How many actors a pool may have, and what each of them takes.
-
-    Raises:
-        ValueError: if it is no shape of a pool.
-    """
+    """How many actors a pool may have, and what each of them takes."""
 
     min: int = 1
     max: int = 1
@@ -94,6 +90,13 @@ def with_health(kind: type) -> Any:
     return ray.remote(**options)(kind)
 
 
+def at_bundle(group: PlacementGroup, bundle: int) -> PlacementGroupSchedulingStrategy:
+    """In a reserved place."""
+    return PlacementGroupSchedulingStrategy(
+        placement_group=group, placement_group_bundle_index=bundle
+    )
+
+
 def start_actor(
     shape: PoolShape, group: PlacementGroup, bundle: int, name: str | None = None
 ) -> ActorHandle:
@@ -108,9 +111,7 @@ def start_actor(
             resources=own,
             max_restarts=-1,
             max_task_retries=0,  # the group asks again, and may ask another actor
-            scheduling_strategy=PlacementGroupSchedulingStrategy(
-                placement_group=group, placement_group_bundle_index=bundle
-            ),
+            scheduling_strategy=at_bundle(group, bundle),
         )
         .remote(shape.threads)
     )
@@ -131,11 +132,7 @@ class Growth:
         self.extras: list[tuple[ActorHandle, PlacementGroup]] = []
 
     def follow(self, useful: int) -> list[ActorHandle]:
-        """Drop extras that are gone, add some where capacity is free; return them.
-
-        Args:
-            useful: how many actors have something to do at all.
-        """
+        """Drop extras that are gone, add some where capacity is free; return them."""
         for extra in list(self.extras):
             if not _answers({extra[0].ping.remote(): 0}, PLACING_S):
                 self.extras.remove(extra)
@@ -164,11 +161,7 @@ def remove_extra_groups(pool: str) -> None:
 
 
 class WorkerGroup:
-    """The actors, and which parts each of them has in its cache.
-
-    Args:
-        actors: as the driver made them; Ray starts them again when they die.
-    """
+    """The actors, and which parts each of them has in its cache."""
 
     def __init__(self, actors: Sequence[ActorHandle]):
         self.actors = list(actors)
@@ -264,8 +257,7 @@ class WorkerGroup:
         raise PoolError(
             f"none of the {len(self.actors)} solver actors answers within "
             f"{REVIVAL_S:.0f} s: look at `ray status` for nodes that left and at the "
-            "workers' logs for what killed them (often memory); rerunning the command "
-            "continues from the last checkpoint"
+            "workers' logs for what killed them (often memory)"
         )
 
 

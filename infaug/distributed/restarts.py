@@ -23,6 +23,7 @@ from ray.util.state import list_placement_groups
 from infaug.distributed.ray_private import ControllerError
 from infaug.record.atomic import write_json, writing
 from infaug.record.folder import RunFolder
+from infaug.record.training_folder import progress_of
 from infaug.timer import Timer
 
 HANG_FACTOR = 20.0  # times the longest step so far
@@ -42,18 +43,12 @@ WORKED_S = 600.0  # an attempt that lasted so long did not fail in its setup
 def count_attempt(folder: RunFolder, num_workers: int) -> None:
     """Count that workers start here; only the first of them calls this.
 
-    On machines that are taken away a run starts again any number of times, as long as
-    there is a new checkpoint now and then. A start with another number of workers is a
-    resize, and no death.
-
-    Raises:
-        ValueError: if the last `MAX_DEATHS` attempts all started where this one does,
-            or the folder cannot be written: a full disk is reported at once, and not
-            five times as a death.
+    A run starts again any number of times as long as there is a new checkpoint now and
+    then. A start with another number of workers is a resize, and no death.
     """
     if folder.mirror:
         folder.mirror.bring()
-    before, here = _read(_file(folder)), folder.progress()
+    before, here = _read(_file(folder)), progress_of(folder.path)
     state = {"progress": here, "workers": num_workers}
     is_same = all(before.get(name) == value for name, value in state.items())
     count = before["count"] + 1 if is_same else 1
@@ -81,9 +76,6 @@ def fit_again(build: Callable[[], TorchTrainer]) -> dict[str, Any]:
     Ray retries workers that die, but not an error of its controller, such as a node
     that leaves while workers are being connected. Then it also leaves their place
     reserved (Ray 2.60), which the next workers would wait for.
-
-    Raises:
-        ValueError: if that failed `MAX_SETUPS` times in a row.
     """
     failed = 0
     while True:

@@ -59,11 +59,7 @@ SETTINGS = {
 
 @contextlib.contextmanager
 def cluster_for(capacity: Capacity) -> Iterator[None]:
-    """Join a cluster, or start one here that ends with this.
-
-    Raises:
-        ValueError: if no node has what a trial takes.
-    """
+    """Join a cluster, or start one here that ends with this."""
     os.environ.update({k: v for k, v in SETTINGS.items() if k not in os.environ})
     started_here = connect(capacity.at_a_time * capacity.workers * capacity.cpus)
     try:
@@ -89,11 +85,7 @@ def run_trials(
     cache: Path | None = None,
     work: Work | None = None,
 ) -> None:
-    """Run the trials that have not ended, on the cluster that Ray is connected to.
-
-    Raises:
-        ValueError: if trials were left without an end.
-    """
+    """Run the trials that have not ended, on the cluster that Ray is connected to."""
     waiting = ledger.open_of(sweep.names)
     if not waiting:
         return
@@ -150,9 +142,8 @@ def run_repeats(
 ) -> dict[Repeat, Progress]:
     """What both sides find on fresh seeds; those that are done are not done again."""
     work = partial(run_repeat, sweep=sweep, changes=changes, cache=cache)
-    at_a_time, cpus, gpus = capacity.at_a_time, capacity.cpus, capacity.gpus
-    done = in_tasks(work, repeats, at_a_time=at_a_time, cpus=cpus, gpus=gpus)
-    return dict(done)
+    takes = {"cpus": capacity.cpus, "gpus": capacity.gpus}
+    return dict(in_tasks(work, repeats, at_a_time=capacity.at_a_time, **takes))
 
 
 class SweepLog(tune.Callback):
@@ -176,12 +167,10 @@ class SweepLog(tune.Callback):
     ) -> None:
         """A trial ended by itself, or was stopped."""
         last = self.ledger.trials[str(trial)].last
-        if why := trial.last_result.get("mistake"):
-            self._finish(trial, "failed", why)
-        elif last and last.steps >= self.sweep.steps:
-            self._finish(trial, "completed")
-        else:
-            self._finish(trial, "stopped")
+        why = trial.last_result.get("mistake", "")
+        is_whole = last and last.steps >= self.sweep.steps
+        end: End = "completed" if is_whole else "stopped"
+        self._finish(trial, "failed" if why else end, why)
 
     def on_trial_error(
         self, iteration: int, trials: list, trial: Any, **_: Any

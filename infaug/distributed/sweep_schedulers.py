@@ -98,9 +98,6 @@ class OptunaSearcher(Searcher):
     """Optuna's TPE behind Tune's interface: known settings come first.
 
     Optuna is an extra that nothing else needs.
-
-    Raises:
-        ValueError: if Optuna is not installed.
     """
 
     def __init__(self, sweep: Sweep, ledger: Ledger, waiting: list[str]):
@@ -150,11 +147,9 @@ class OptunaSearcher(Searcher):
     def _frozen(self, trial: Tried) -> Any:
         states = self.optuna.trial.TrialState
         state = {
-            "completed": states.COMPLETE,
-            "stopped": states.PRUNED,
-            "failed": states.FAIL,
-            None: states.RUNNING,
-        }[trial.end]
+            "completed": states.COMPLETE, "stopped": states.PRUNED,
+            "failed": states.FAIL, None: states.RUNNING,
+        }[trial.end]  # fmt: skip
         objective = self.sweep.how.objective
         merits = {each.steps: each.merit(objective) for each in trial.rounds}
         return self.optuna.trial.create_trial(
@@ -187,12 +182,8 @@ class OptunaSearcher(Searcher):
 
 def _mutation(distribution: Distribution) -> Any:
     if isinstance(distribution, Between):
-        return partial(_draw, distribution)
+        return lambda: distribution.at(random.random())
     return list(distribution.values)
-
-
-def _draw(distribution: Distribution) -> Any:
-    return distribution.at(random.random())
 
 
 def _within(moving: Space, config: dict[str, Any]) -> dict[str, Any]:

@@ -30,19 +30,15 @@ Work = Callable[..., None]
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
-    """What trials may take.
-
-    Attributes:
-        at_a_time: trials that run together.
-        cpus: of each of a trial's workers.
-        gpus: of each, or a part of one.
-        workers: of each trial.
-    """
+    """What trials may take."""
 
     at_a_time: int
+    """Trials that run together."""
     cpus: int = 1
+    """Of each of a trial's workers, as are `gpus`."""
     gpus: float = 0.0
     workers: int = 1
+    """Of each trial."""
 
 
 class Reporter:
@@ -91,11 +87,7 @@ def run_together(
     *,
     capacity: Capacity,
 ) -> None:
-    """Train a trial on several Ray workers; one that dies is replaced.
-
-    Raises:
-        ValueError: for a mistake that the workers found.
-    """
+    """Train a trial on several Ray workers; one that dies is replaced."""
     gpus = {"GPU": capacity.gpus} if capacity.gpus else {}
     job = {"trial": trial, "path": path, "cache": cache, "report": report}
     trainer = TorchTrainer(
@@ -155,10 +147,8 @@ def train_trial(
         if (given := tune.get_checkpoint()) is not None:
             with given.as_directory() as packed:
                 run = Path(packed) / "run"
-                if (
-                    len(kept_rounds(RunFolder(run), trial))
-                    == trial.config.rounds.rounds
-                ):
+                done = kept_rounds(RunFolder(run), trial)
+                if len(done) == trial.config.rounds.rounds:
                     return  # Nothing is left to be done with other settings.
                 reporter.home = go_on(run, trial, sweep.out / "trials", name)
         home = sweep.home(reporter.home)

@@ -37,17 +37,7 @@ def run_on_ray(
     """Train on a cluster, yielding the record of each training as it ends.
 
     A training waits for the one it needs, if that is to be run too: both write to one
-    folder.
-
-    Args:
-        works: the trainings.
-        site: paths that all nodes see.
-        at_a_time: how many run together.
-        cpus: threads of each.
-        gpus: part of a GPU for each.
-
-    Raises:
-        ValueError: what a training refused; those that still run are given up.
+    folder. All nodes must see the paths of the site.
     """
 
     def ready(waiting: Sequence[Work], running: Iterable[Work]) -> list[Work]:
@@ -67,17 +57,7 @@ def write_on_ray(
     *,
     at_a_time: int,
 ) -> Generator[Written, None, None]:
-    """Write shards on a cluster, yielding a description of each as it ends.
-
-    Args:
-        shards: what to write.
-        folder: where, as all nodes see it.
-        note: receives how many images are done, shard by shard.
-        at_a_time: how many shards are written together, each on one CPU.
-
-    Raises:
-        ValueError: what a task refused; those that still run are given up.
-    """
+    """Write shards on a cluster, yielding a description of each as it ends."""
     work = partial(write_shard, folder=folder.absolute())
     for shard, written in in_tasks(work, shards, at_a_time=at_a_time):
         note(len(shard.labels))
@@ -93,19 +73,7 @@ def in_tasks(
     gpus: float = 0,
     ready: Ready[Job] = lambda waiting, _: waiting,
 ) -> Iterator[tuple[Job, Result]]:
-    """Do jobs on a cluster, yielding each with its result as it ends.
-
-    Args:
-        work: does one; it can be repeated.
-        jobs: what is to be done.
-        at_a_time: how many are done together.
-        cpus: of each.
-        gpus: of each, or part of one.
-        ready: of those that wait, which may begin beside those that run.
-
-    Raises:
-        ValueError: the mistake that a task refused; those that run are given up.
-    """
+    """Do jobs on a cluster, yielding each with its result as it ends."""
     started_here = connect(at_a_time)
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=MAX_RETRIES)(_do)
     waiting, running = list(jobs), {}

@@ -9,6 +9,7 @@ or a URL. So the folder is the same whether Ray was there or not.
 import contextlib
 import os
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,14 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from infaug.config import RunConfig, from_dict, to_dict
 from infaug.cores import usable_cores
 from infaug.count_range import CountRange
-from infaug.data.loader import Loader, ThreadLoader
+from infaug.data.loader import Loader, load_in_threads
 from infaug.distributed.capacity import (
     Fallback,
     await_capacity,
     scaling_of,
     worker_bundle,
 )
-from infaug.distributed.ingest import RayLoader
+from infaug.distributed.ingest import load_by_ray
 from infaug.distributed.local import connect
 from infaug.distributed.metrics import RayMetrics
 from infaug.distributed.notice import Leaving, drain_this_node, watch_node
@@ -74,13 +75,6 @@ def fit_on_workers(
     With 0 workers this process trains, and only the pool is Ray's. A worker takes a CPU
     and `gpus_per_worker`; None: one GPU if the minimum can have one now, else none. The
     autoscaler is given `await_s` to add what is missing.
-
-    Connects to the cluster that RAY_ADDRESS names (a submitted job has it), else starts
-    one on this machine that listens on localhost only.
-
-    Raises:
-        ValueError: whatever `experiment.run` refuses; too few CPUs or GPUs; a pool that
-            cannot go on.
     """
     folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
@@ -98,20 +92,18 @@ def fit_on_workers(
                 stack.enter_context(Fallback(worker, workers.min))
             solver = stack.enter_context(SolverPool(pool)) if pool else None
             if not workers.max:
+                services = Services(solver=solver, writers=[RayMetrics()])
                 return run(
-                    config,
-                    folder.place,
-                    cache=cache,
-                    shown=shown,
-                    services=Services(solver=solver, writers=[RayMetrics()]),
+                    config, folder.place, cache=cache, shown=shown, services=services
                 )
             scaling = scaling_of(
                 workers, gpus_per_worker, pool, resize_s, is_awaited=await_s > 0
             )
             return _train(config, folder, scaling, cache, shown, solver)
     except PoolError as error:
-        remedy = "the same command continues from the last checkpoint"
-        raise ValueError(f"{error}; {remedy}") from error
+        raise ValueError(
+            f"{error}; the same command continues from the last checkpoint"
+        ) from error
     finally:
         if started_here:
             ray.shutdown()
@@ -174,7 +166,7 @@ def _ray_files(folder: RunFolder) -> Location:
 def _loader(scaling: ScalingConfig) -> Loader | None:
     """Ray Data where a cluster has spare CPUs, else threads of each worker."""
     spare = ray.available_resources().get("CPU", 0) - scaling.max_workers
-    return RayLoader() if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
+    return load_by_ray if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
 
 
 def _work(job: dict[str, Any]) -> dict[str, Any]:
@@ -201,7 +193,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             shown=job["shown"],
             services=Services(
                 solver=job["solver"],
-                loader=job["loader"] or ThreadLoader(max(cores, 1)),
+                loader=job["loader"] or partial(load_in_threads, num=max(cores, 1)),
                 writers=[RayMetrics(context.get_world_rank())],
                 is_leaving=leaving,
             ),

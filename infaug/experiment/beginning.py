@@ -1,5 +1,6 @@
 """How a run begins: what is left open about its images is resolved and reported."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -66,16 +67,15 @@ def report_data(
     """
     if folder.is_resolved and folder.config().seeds == config.seeds:
         return
-    folder.list_duplicates(
-        [
-            {"seed": seed, **twin._asdict()}
-            for seed in range(config.seeds)
-            for twin in twins_in(source, config.data, seed)
-        ]
-    )
+    twins = [
+        json.dumps({"seed": seed, **twin._asdict()})
+        for seed in range(config.seeds)
+        for twin in twins_in(source, config.data, seed)
+    ]
+    folder.keep_lines("duplicates.jsonl", twins)
     if folder.is_resolved:
         return
-    folder.list_notes([*notes, *notes_of(source)])
+    folder.keep_lines("images.txt", [*notes, *notes_of(source)])
     if shown:
         console = Console(stderr=True)
         for line in (*notes, *inspect(source, config.data)):

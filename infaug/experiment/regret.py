@@ -26,7 +26,7 @@ from infaug.data.problem import FINAL
 from infaug.data.shift import SHIFTS
 from infaug.data.source import load
 from infaug.experiment.finished import finished_training
-from infaug.experiment.run import run, train_finals
+from infaug.experiment.run import run, train_finals, train_without_folds
 from infaug.experiment.verdict import half_width
 from infaug.randomness import generator
 from infaug.record.folder import RunFolder
@@ -68,14 +68,15 @@ def solve(
     places: Mapping[str, str],
     *,
     jobs: int,
+    answers: bool = True,
     shown: bool = True,
 ) -> dict[str, Any]:
     """Find the answer and score every method, or go on where that stopped.
 
     Returns:
-        "problem", "seed"; "answer", the method chosen, and "estimate", its accuracy as
-        folds saw it, with "low" and "high"; "accuracy" of each method on the rest, all
-        in percent.
+        "problem", "seed"; "accuracy" of each method on the rest; and, if it `answers`,
+        "answer", the method chosen, and "estimate", its accuracy as folds saw it, with
+        "low" and "high". All in percent.
     """
     home = work / f"{problem.title.replace(', ', '-').replace(' ', '_')}-seed{seed}"
     parts = _parts(problem, seed, home, places)
@@ -85,21 +86,19 @@ def solve(
         methods=tuple(methods),
         seeds=1,
     )
-    result = run(config, home / "run", jobs=jobs, shown=shown)
-    folder = RunFolder(home / "run")
-    train_finals(folder, methods, jobs=jobs)
+    found = {}
+    if answers:
+        made = run(config, home / "run", jobs=jobs, shown=shown)["answer"]
+        found = {"answer": made["method"], "estimate": made["accuracy"]}
+        found |= {"low": made["low"], "high": made["high"]}
+        folder = RunFolder(home / "run")
+        train_finals(folder, methods, jobs=jobs)
+    else:
+        folder = train_without_folds(config, home / "run", jobs=jobs)
     rest = load(DataConfig(source=str(parts[2]))).train
     assert isinstance(rest, Labelled), "a few thousand images fit into memory"
-    found = result["answer"]
-    return {
-        "problem": problem.title,
-        "seed": seed,
-        "answer": found["method"],
-        "estimate": found["accuracy"],
-        "low": found["low"],
-        "high": found["high"],
-        "accuracy": {name: _score(folder, name, rest) for name in methods},
-    }
+    accuracy = {name: _score(folder, name, rest) for name in methods}
+    return {"problem": problem.title, "seed": seed, **found, "accuracy": accuracy}
 
 
 def _score(folder: RunFolder, method: str, rest: Labelled) -> float:
@@ -162,13 +161,14 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     seed; its 95 % interval is Student's over problems and seeds.
     """
     methods = [name for name in METHODS if name in records[0]["accuracy"]]
-    lines = [f"| problem, seed | answer | {' | '.join(methods)} | {ANSWER} |"]
-    lines.append("|---" * (len(methods) + 3) + "|")
+    lines = [f"| problem, seed | {' | '.join(methods)} | {ANSWER} |"]
+    lines.append("|---" * (len(methods) + 2) + "|")
     for record in records:
         scores = [f"{record['accuracy'][name]:.1f}" for name in methods]
-        scores.append(f"{record['accuracy'][record['answer']]:.1f}")
+        if chosen := record.get("answer"):
+            scores.append(f"{record['accuracy'][chosen]:.1f} ({chosen})")
         name = f"{record['problem']}, {record['seed']}"
-        lines.append(f"| {name} | {record['answer']} | {' | '.join(scores)} |")
+        lines.append(f"| {name} | {' | '.join(scores)} |")
     lines += [
         "",
         "| method | mean regret | 95 % interval | worst |",
@@ -180,6 +180,31 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
         mean, half = float(np.mean(values)), half_width(values)
         interval = f"{mean - half:.1f} to {mean + half:.1f}"
         lines.append(f"| {name} | {mean:.2f} | {interval} | {max(values):.1f} |")
+    return "\n".join(lines)
+
+
+def worth_table(
+    records: Sequence[Mapping[str, Any]], learned: str, controls: Sequence[str]
+) -> str:
+    """Markdown: by problem, a learned method against the control that is best there.
+
+    Means over seeds; the difference is paired by seed, with Student's 95 % interval.
+    """
+    lines = [f"| problem | {learned} | best control | difference | seeds |"]
+    lines.append("|---" * 5 + "|")
+    for problem in dict.fromkeys(record["problem"] for record in records):
+        found = [r["accuracy"] for r in records if r["problem"] == problem]
+        best = max(controls, key=lambda name: sum(scores[name] for scores in found))
+        ahead = [scores[learned] - scores[best] for scores in found]
+        ours, theirs = (
+            float(np.mean([scores[name] for scores in found]))
+            for name in (learned, best)
+        )
+        mean, half = float(np.mean(ahead)), half_width(ahead)
+        lines.append(
+            f"| {problem} | {ours:.1f} | {theirs:.1f} ({best}) | {mean:+.1f} "
+            f"({mean - half:+.1f} to {mean + half:+.1f}) | {len(found)} |"
+        )
     return "\n".join(lines)
 
 
@@ -195,5 +220,6 @@ def regrets_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
         scores, best = record["accuracy"], max(record["accuracy"].values())
         for name, score in scores.items():
             regrets.setdefault(name, []).append(best - score)
-        regrets.setdefault(ANSWER, []).append(best - scores[record["answer"]])
+        if "answer" in record:
+            regrets.setdefault(ANSWER, []).append(best - scores[record["answer"]])
     return regrets

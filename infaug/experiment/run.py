@@ -111,7 +111,7 @@ def run(
             report = partial(_print_outlook, resolved, source, device, world.size)
             world.first(report)
         world.first(lambda: folder.resolve(resolved))
-        world.first(lambda: folder.list_unreadable(source.bad))
+        world.first(lambda: folder.keep_lines("unreadable.txt", source.bad))
         carry_out = partial(
             _carry_out, resolved, source, folder, world, device, services, cache,
             jobs=jobs, shown=shown,
@@ -121,6 +121,24 @@ def run(
             chosen = world.first(partial(chosen_method, folder, resolved))
             carry_out(final_plan(resolved, [chosen]), [chosen])
         return world.first(lambda: _finish(folder, resolved))
+
+
+def train_without_folds(config: RunConfig, out: Path, *, jobs: int) -> RunFolder:
+    """Train the methods of a config on all labelled images, and judge none of them.
+
+    The folder is that of the experiment with folds, which `run` makes of it later on.
+    """
+    folder = RunFolder(out)
+    folder.enter(config)
+    with folder.locked():
+        data, _ = begin_data(config, folder)
+        source = load(data)
+        config = with_folds(replace(config, data=data), source)
+        folder.match_data(source.identity)
+        config = resolve_config(config, source.train.image_shape, pick_device())
+        folder.resolve(config)
+    train_finals(folder, config.methods, jobs=jobs)
+    return folder
 
 
 def train_finals(folder: RunFolder, methods: Sequence[str], *, jobs: int) -> None:

@@ -33,11 +33,7 @@ class Checkpoint:
 
 
 class CheckpointWriter:
-    """Writes checkpoints in a thread of its own, one at a time.
-
-    Args:
-        write: `save_checkpoint` with its folder, and what follows it.
-    """
+    """Writes checkpoints in a thread of its own, one at a time."""
 
     def __init__(self, write: Callable[[Position, int, Mapping[str, Tensor]], None]):
         self._write = write
@@ -47,34 +43,22 @@ class CheckpointWriter:
     def begin(
         self, position: Position, metrics_bytes: int, tensors: Mapping[str, Tensor]
     ) -> None:
-        """Copy the tensors, which may change from then on, and begin to write.
-
-        Raises:
-            ValueError: if the checkpoint before could not be written.
-        """
+        """Copy the tensors, which may change from then on, and begin to write."""
         self.wait()
         copies = {name: _copy(tensor) for name, tensor in tensors.items()}
         copied = torch.cuda.Event() if torch.cuda.is_initialized() else None
         if copied is not None:
             copied.record()
-        self._writing = self._thread.submit(
-            self._write_copied, copied, position, metrics_bytes, copies
-        )
 
-    def _write_copied(
-        self, copied: torch.cuda.Event | None, position: Position, metrics_bytes: int,
-        copies: Mapping[str, Tensor],
-    ) -> None:  # fmt: skip
-        if copied is not None:
-            copied.synchronize()
-        self._write(position, metrics_bytes, copies)
+        def write() -> None:
+            if copied is not None:
+                copied.synchronize()
+            self._write(position, metrics_bytes, copies)
+
+        self._writing = self._thread.submit(write)
 
     def wait(self) -> None:
-        """Until what was begun is written.
-
-        Raises:
-            ValueError: if it could not be.
-        """
+        """Until what was begun is written."""
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()
@@ -109,9 +93,6 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint that can be read, or None if there is none at all.
 
     A damaged one is passed over with a warning.
-
-    Raises:
-        ValueError: if there are checkpoints and none can be read.
     """
     numbered = _numbered(folder)
     for _, path in reversed(numbered):

@@ -64,12 +64,13 @@ class ImageCount:
         self._total = self._before = self._here = 0
         self._began = time.perf_counter()
 
-    def begin(self, total: int, done: int) -> None:
-        """So many images in all, so many of them done before."""
+    def begin(self, total: int, done: int) -> Callable[[int], None]:
+        """So many images in all, so many done before; call what it returns for more."""
         self._total, self._before = total, done
         self._began = time.perf_counter()
         if done:
             self._line.say(f"{done} of {total} images were done before")
+        return self.step
 
     def step(self, count: int) -> None:
         """So many more are done."""
@@ -88,15 +89,7 @@ class ImageCount:
 
 
 class Display:
-    """Progress of a run; silent unless `shown`.
-
-    Args:
-        steps_of: for each training, steps of every phase.
-        num_rounds: for each training, its rounds.
-        shown: whether anything is printed.
-        at_a_time: trainings done at once.
-        now: seconds, from any beginning.
-    """
+    """Progress of a run; silent unless `shown`."""
 
     def __init__(
         self,
@@ -182,7 +175,7 @@ class Display:
 
 
 def _rate(spent: Sequence[float]) -> str:
-    """Steps a second, or seconds a step, of some seconds and steps; nothing of none.
+    """Steps a second, or seconds a step; nothing of none.
 
     >>> _rate((2.0, 24)), _rate((8.0, 2)), _rate((0.0, 0))
     ('  12 steps/s', '  4.0 s/step', '')
@@ -190,9 +183,8 @@ def _rate(spent: Sequence[float]) -> str:
     seconds, steps = spent
     if not steps:
         return ""
-    often = steps >= seconds
     rate = steps / max(seconds, 1e-9)
-    return f"  {rate:.0f} steps/s" if often else f"  {1 / rate:.1f} s/step"
+    return f"  {rate:.0f} steps/s" if rate >= 1 else f"  {1 / rate:.1f} s/step"
 
 
 def _pace(interval: Interval) -> str:

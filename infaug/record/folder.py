@@ -4,7 +4,7 @@ RUN/asked.json             the config asked for
 RUN/config.json            the same with every `auto` resolved
 RUN/data.json              which images the run is about
 RUN/trainings/ROW-seedK/   metrics, weights, result of one training, see TrainingFolder
-RUN/tensorboard/           curves, a folder for each training; at the end the pictures
+RUN/tensorboard/           curves, a folder for each training
 RUN/ledger/ROW-seedK/      what E did to images in each round (Parquet), docs/ledger.md
 RUN/trainings/generator-seedK/  the G fitted for this seed, and how far it reaches
 RUN/activations/           what frozen layers made of views; may be deleted
@@ -35,8 +35,8 @@ from torch import Tensor
 from infaug.config import RunConfig, difference, from_dict, to_dict
 from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json, writing
-from infaug.record.mirror import UNSHARED, Mirror
-from infaug.record.training_folder import TrainingFolder, lines_of, progress_of
+from infaug.record.mirror import BUSY, UNSHARED, Mirror
+from infaug.record.training_folder import TrainingFolder, lines_of
 from infaug.storage import is_url
 
 LOOKS_FILE = "looks.json"
@@ -44,11 +44,7 @@ SEEN_FILE = "seen.json"
 
 
 class RunFolder:
-    """Paths of a run, and the rules for entering and leaving it.
-
-    Args:
-        place: a path, or a URL at which the run is kept.
-    """
+    """Paths of a run, and the rules for entering and leaving it."""
 
     def __init__(self, place: Path | str):
         self.mirror = Mirror(str(place)) if is_url(str(place)) else None
@@ -59,12 +55,7 @@ class RunFolder:
         return str(self.mirror.home if self.mirror else self.path)
 
     def enter(self, requested: RunConfig) -> None:
-        """Begin a run here, or check that it is this very run that began here.
-
-        Raises:
-            ValueError: if the folder cannot be written, holds something else, or a
-                run with other settings, or its URL cannot be reached.
-        """
+        """Begin a run here, or check that it is this very run that began here."""
         if self.mirror:
             self.mirror.bring()
         try:
@@ -85,9 +76,8 @@ class RunFolder:
                 "touched, choose an empty or new folder for --out"
             )
         elif not (self._begins_anew(requested) or self.lacks_seeds(requested)):
-            self._must_equal(
-                "asked.json", requested, "use those settings to continue it"
-            )
+            remedy = "use those settings to continue it"
+            self._must_equal("asked.json", requested, remedy)
 
     def _begins_anew(self, requested: RunConfig) -> bool:
         """Whether what began here ended before it trained, as by a broken image.
@@ -104,10 +94,7 @@ class RunFolder:
         return True
 
     def lacks_seeds(self, requested: RunConfig) -> bool:
-        """Whether what is asked for is this very run with more seeds.
-
-        Seeds do not know of each other: those that are finished stay as they are.
-        """
+        """Whether what is asked for is this very run with more seeds."""
         return _is_less(self.config("asked.json"), requested)
 
     @property
@@ -119,10 +106,6 @@ class RunFolder:
         """Keep the resolved config, or check that it is the one the run began with.
 
         More seeds are as good: nothing keeps the run from going on by now.
-
-        Raises:
-            ValueError: if other data or hardware resolve it differently, or the folder
-                cannot be written.
         """
         if not self.is_resolved:
             self._write("config.json", to_dict(resolved))
@@ -149,22 +132,17 @@ class RunFolder:
         return json.loads(path.read_text()) if path.exists() else []
 
     def match_data(self, found: Mapping[str, Any]) -> None:
-        """Keep what the images are, or check that they are those the run began with.
-
-        Raises:
-            ValueError: if they have changed since, or the folder cannot be written.
-        """
+        """Keep what the images are, or check that they are those the run began with."""
         path = self.path / "data.json"
         if not (path.exists() and self.is_resolved):
             self._write("data.json", dict(found))
             return
         began = json.loads(path.read_text())
-        changed = [
+        if changed := [
             f"{key}: {_brief(began.get(key))} -> {_brief(found.get(key))}"
             for key in (began | dict(found))
             if began.get(key) != found.get(key)
-        ]
-        if changed:
+        ]:
             raise ValueError(
                 f"{self} holds a run on other images ({'; '.join(changed)}): "
                 "bring them back to continue it, or use another --out"
@@ -175,19 +153,8 @@ class RunFolder:
         """Classes of the images, once `match_data` has kept what they are."""
         return len(json.loads((self.path / "data.json").read_text())["classes"])
 
-    def list_unreadable(self, names: Sequence[str]) -> None:
-        """Keep the list of images that were skipped, if there are any."""
-        self._write_lines("unreadable.txt", names)
-
-    def list_notes(self, notes: Sequence[str]) -> None:
-        """Keep what was skipped, renamed or changed on reading, if anything was."""
-        self._write_lines("images.txt", notes)
-
-    def list_duplicates(self, found: Sequence[Mapping[str, Any]]) -> None:
-        """Keep the list of images that were in two splits, if there are any."""
-        self._write_lines("duplicates.jsonl", [json.dumps(each) for each in found])
-
-    def _write_lines(self, name: str, lines: Sequence[str]) -> None:
+    def keep_lines(self, name: str, lines: Sequence[str]) -> None:
+        """Keep a list of what was skipped, changed or left out, if anything was."""
         if lines:
             text = "".join(f"{line}\n" for line in lines)
             with writing(self.path):
@@ -206,30 +173,13 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self, wait_s: float = 0.0) -> Iterator[None]:
-        """Keep other processes out while this one writes: of this machine, or of all.
-
-        Args:
-            wait_s: for a process of this machine, such as one a killed driver left.
-
-        Raises:
-            ValueError: if another run is writing here.
-        """
-        refusal = (
-            f"another process is running in {self.path}: wait for it, or use another "
-            "--out"
-        )
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(locked(self.path / "lock", refusal, wait_s))
-            if self.mirror:
-                stack.enter_context(self.mirror.held())
+        """Keep other processes out while this one writes, of this machine or of all."""
+        others = self.mirror.held() if self.mirror else contextlib.nullcontext()
+        with locked(self.path / "lock", BUSY.format(self.path), wait_s), others:
             yield
 
     def config(self, name: str = "config.json") -> RunConfig:
-        """The resolved config of the run, or `asked.json`, the one asked for.
-
-        Raises:
-            ValueError: if the file is missing or not one of infaug's.
-        """
+        """The resolved config of the run, or `asked.json`, the one asked for."""
         path = self.path / name
         if not path.exists():
             raise ValueError(
@@ -266,20 +216,13 @@ class RunFolder:
         return self.training(row, seed).weights(part)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        """The lines of all trainings in a file that each has, as `metrics.jsonl`.
-
-        Trainings stand in the order of their seeds, then names.
-        """
+        """See `training_folder.lines_of`."""
         return lines_of(self.path, name)
 
     @property
     def has_trained(self) -> bool:
         """Whether a training began here."""
         return any(self.path.glob("trainings/*/*"))
-
-    def progress(self) -> str:
-        """What is finished and kept, in words; it changes with every checkpoint."""
-        return progress_of(self.path)
 
     def result(self) -> dict[str, Any] | None:
         """The run's result, or None while it is not finished."""
@@ -291,11 +234,7 @@ class RunFolder:
         return None if self.lacks_seeds(requested) else self.result()
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write the result, which marks the experiment finished.
-
-        Raises:
-            ValueError: if the folder cannot be written.
-        """
+        """Write the result, which marks the experiment finished."""
         self._write("result.json", result)
         if self.mirror:
             self.mirror.push()
@@ -303,11 +242,7 @@ class RunFolder:
 
 @contextlib.contextmanager
 def local_copy(place: Path | str) -> Iterator[Path]:
-    """A run's folder on this machine; what is added to it is kept at its URL too.
-
-    Raises:
-        ValueError: if it is kept at a URL that cannot be reached.
-    """
+    """A run's folder on this machine; what is added to it is kept at its URL too."""
     folder = RunFolder(place)
     if folder.mirror:
         folder.mirror.bring()

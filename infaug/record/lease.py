@@ -115,9 +115,7 @@ class Lease:
 
     def _read(self) -> dict[str, Any] | None:
         """What the holder wrote, if there is one."""
-        if not self.place.is_file():
-            return None
-        return json.loads(self.place.read_bytes())
+        return json.loads(self.place.read_bytes()) if self.place.is_file() else None
 
     def _is_own(self, found: dict[str, Any] | None) -> bool:
         return found is not None and found["owner"] == self.owner

@@ -81,12 +81,7 @@ def ledger_name(row: str, seed: int, round_: int) -> str:
 
 
 def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
-    """A ledger file; equal values give equal bytes.
-
-    Args:
-        columns: of `SCHEMA`, by name.
-        about: what holds for all lines, kept as JSON under `infaug`.
-    """
+    """A ledger file; equal values give equal bytes."""
     described = {"infaug": json.dumps({"version": VERSION, **about})}
     table = pa.table(dict(columns), schema=SCHEMA.with_metadata(described))
     content = io.BytesIO()
@@ -102,11 +97,7 @@ def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
 
 
 def read_ledger(run: Path, row: str | None = None, seed: int | None = None) -> pa.Table:
-    """All lines of a run, or those of a row or seed, in order of row, seed and round.
-
-    Raises:
-        ValueError: if the run has none.
-    """
+    """All lines of a run, or of a row or seed, in order of row, seed and round."""
     which = f"{row or '*'}-seed{'*' if seed is None else seed}"
     files = sorted(run.glob(f"ledger/{which}/*.parquet"))
     if not files:

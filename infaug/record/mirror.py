@@ -32,6 +32,7 @@ from infaug.transfer import PARTIAL, fetch, names_below, put, put_bytes, remove
 STAMP, LEASE = "mirror.json", "lease.json"
 # Of this machine alone: locks, and what Ray keeps while it trains.
 UNSHARED = ("lock", "ray", "activations")
+BUSY = "another process is running in {}: wait for it, or use another --out"
 WAITS_S = (1.0, 4.0, 10.0)  # before an upload is tried again
 
 
@@ -46,12 +47,7 @@ class Mirror:
         self._lease: Lease | None = None
 
     def bring(self) -> None:
-        """Make the folder that of the URL, if it is not, or ahead of it.
-
-        Raises:
-            ValueError: if the URL cannot be read, holds something else than a run, or
-                a process of this machine is running in it.
-        """
+        """Make the folder that of the URL, if it is not, or ahead of it."""
         with self._locked():
             stamp, names = self._stamp(), self._names()
             if self._is_known(stamp, names):
@@ -68,12 +64,7 @@ class Mirror:
             self._keep(stamp, {n: a for n, a in self._here().items() if n in names})
 
     def push(self) -> None:
-        """Upload what has changed, then remove what is gone.
-
-        Raises:
-            ValueError: if that fails, also when tried again, or another process has
-                taken over.
-        """
+        """Upload what has changed, then remove what is gone."""
         state, here = self._state(), self._here()
         assert state is not None, "brought before anything is written"
         there = state["files"]
@@ -94,7 +85,11 @@ class Mirror:
                 raise
             except ValueError as error:
                 if wait is None:
-                    raise self._failure(error) from error
+                    raise ValueError(
+                        f"the run could not be uploaded: {error}. {self.folder} on "
+                        f"{socket.gethostname()} holds all of it, and there the same "
+                        "command continues without loss"
+                    ) from error
                 time.sleep(wait)
         # Who only adds to a run holds no lease: others may go on with it meanwhile.
         self._keep(None if is_behind else stamp, here)
@@ -112,27 +107,18 @@ class Mirror:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep others out, of this machine and others; see `record.lease`.
-
-        Raises:
-            ValueError: if somebody is running there, or was until a moment ago, after
-                the run had been brought here.
-        """
+        """Keep others out, of this machine and others; see `record.lease`."""
         with self._locked(), Lease(self.home / LEASE, self._owner()) as lease:
-            self._must_be_current()
+            if not self._is_known(self._stamp(), self._names()):
+                raise ValueError(
+                    f"another process has just gone on with the run in {self.home}, "
+                    "and left: the same command continues from there"
+                )
             self._lease = lease
             try:
                 yield
             finally:
                 self._lease = None
-
-    def _must_be_current(self) -> None:
-        """The URL is still what was brought, and checked, before it could be held."""
-        if not self._is_known(self._stamp(), self._names()):
-            raise ValueError(
-                f"another process has just gone on with the run in {self.home}, and "
-                "left: the same command continues from there"
-            )
 
     def _is_known(self, stamp: str | None, names: Sequence[str]) -> bool:
         """Whether what is at the URL was brought from there, or put there from here.
@@ -156,11 +142,7 @@ class Mirror:
                 f"and that cannot be written ({error.strerror}): set XDG_CACHE_HOME to "
                 "a folder that can"
             ) from error
-        refusal = (
-            f"another process is running in {self.home}: wait for it, or use another "
-            "--out"
-        )
-        return locked(self.kept / "lock", refusal)
+        return locked(self.kept / "lock", BUSY.format(self.home))
 
     def _owner(self) -> str:
         path = self.kept / "owner"
@@ -171,9 +153,7 @@ class Mirror:
 
     def _stamp(self) -> str | None:
         place = self.home / STAMP
-        if not place.is_file():
-            return None
-        return json.loads(place.read_bytes())["stamp"]
+        return json.loads(place.read_bytes())["stamp"] if place.is_file() else None
 
     def _names(self) -> list[str]:
         return [name for name in names_below(self.home) if _is_shared(name)]
@@ -201,13 +181,6 @@ class Mirror:
         for path in self.folder.iterdir():
             if path.name not in UNSHARED:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    def _failure(self, error: ValueError) -> ValueError:
-        return ValueError(
-            f"the run could not be uploaded: {error}. {self.folder} on "
-            f"{socket.gethostname()} holds all of it, and there the same command "
-            "continues without loss"
-        )
 
 
 def _is_shared(name: str) -> bool:

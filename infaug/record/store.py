@@ -33,11 +33,7 @@ class GeneratorStore:
         return self.path / blake2b(text.encode(), digest_size=10).hexdigest()
 
     def find(self, identity: Mapping[str, Any]) -> dict[str, Tensor] | None:
-        """The weights, or None if they are still to be fitted.
-
-        Raises:
-            ValueError: if they are there but cannot be read.
-        """
+        """The weights, or None if they are still to be fitted."""
         place = self.place(identity)
         if not place.exists():
             return None
@@ -55,11 +51,7 @@ class GeneratorStore:
         weights: Mapping[str, Tensor],
         measured: Mapping[str, float],
     ) -> None:
-        """Add a fitted generator; one that another process added meanwhile stays.
-
-        Raises:
-            OSError: if the folder cannot be written.
-        """
+        """Add a fitted generator; one that another process added meanwhile stays."""
         place = self.place(identity)
         partial = place.with_name(f"{place.name}.{os.getpid()}.partial")
         try:

@@ -47,17 +47,15 @@ class Timings:
             "memory_gib": interval.memory_gib,
         }
         known = {
-            name: _brief(value) for name, value in line.items() if value is not None
+            name: round(value, 5) if isinstance(value, float) else value
+            for name, value in line.items()
+            if value is not None
         }
         self._file.append(as_line(known))
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-
-def _brief(value: float | int | str) -> float | int | str:
-    return round(value, 5) if isinstance(value, float) else value
 
 
 @dataclass(frozen=True, kw_only=True)

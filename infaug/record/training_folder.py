@@ -40,11 +40,7 @@ def training_name(method: str, seed: int) -> str:
 class TrainingFolder:
     """Paths of a training, and what is read and written there.
 
-    Args:
-        run: the folder of the experiment.
-        method: its name.
-        seed: repetition; negative for the final training on all labelled images.
-        push: called whenever something was written that must outlive this machine.
+    `push` is called whenever something was written that must outlive this machine.
     """
 
     def __init__(
@@ -75,21 +71,13 @@ class TrainingFolder:
         return load_file(self.path / f"{part}.safetensors")
 
     def enter(self) -> None:
-        """Make the folder.
-
-        Raises:
-            ValueError: if it cannot be written.
-        """
+        """Make the folder."""
         with writing(self.run):
             self.path.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """The folder to ourselves, once a process that a killed driver left has ended.
-
-        Raises:
-            ValueError: if another process goes on writing here.
-        """
+        """The folder to ourselves, once a process of a killed driver has ended."""
         self.enter()
         refusal = f"another process is training in {self.path}: wait for it"
         with locked(self.path / "lock", refusal, LOCK_WAIT_S):
@@ -98,11 +86,7 @@ class TrainingFolder:
     def finish(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
     ) -> None:
-        """Keep the weights and, last, the result; checkpoints are not needed any more.
-
-        Raises:
-            ValueError: if the folder cannot be written.
-        """
+        """Keep the weights and, last, the result; then drop the checkpoints."""
         self.enter()
         with writing(self.run):
             for part, tensors in weights.items():

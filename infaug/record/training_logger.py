@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -53,16 +52,7 @@ class TrainingLogger:
     """Keeps the files of one training; only the first process writes.
 
     All processes begin from the checkpoint the first one found. `writers` follow what
-    this process does.
-
-    Args:
-        folder: of the training.
-        number: of the training, as `display` counts them.
-        config: rounds of the training.
-        world: who trains together.
-        display: shows progress.
-        writers: see `steps.MetricsWriter`.
-        is_leaving: whether a machine will be taken away soon.
+    this process does; `is_leaving` says whether a machine will be taken away soon.
     """
 
     def __init__(
@@ -78,7 +68,6 @@ class TrainingLogger:
         self.folder, self.number, self.config = folder, number, config
         self.world, self.display, self.is_leaving = world, display, is_leaving
         self.writers = writers
-        self.name = training_name(folder.method, folder.seed)
         self.labels = {"row": folder.method, "seed": folder.seed}
         if world.is_first:
             folder.enter()
@@ -96,7 +85,11 @@ class TrainingLogger:
         for writer in writers:
             writer.begin(folder.method, folder.seed, done)
         if self.start is not None:
-            display.say(f"{self.name} {_continued(self.start.position)}")
+            at = self.start.position
+            display.say(
+                f"{training_name(folder.method, folder.seed)} goes on after {at.phase} "
+                f"step {at.step} of round {at.round + 1}"
+            )
             if repeated:
                 display.say(f"what followed, {_reach(repeated)}, is repeated")
 
@@ -107,12 +100,10 @@ class TrainingLogger:
 
     def left(self, round_: int, phase: Phase, num_steps: int) -> range:
         """The steps of a phase that are still to be done."""
-        start = self.start.position if self.start else None
         here = Position(round=round_, phase=phase, step=0)
-        if start is None or start.order[:2] < here.order[:2]:
-            done = 0
-        else:
-            done = num_steps if start.order[:2] > here.order[:2] else start.step
+        start, done = self.start.position if self.start else here, 0
+        if start.order[:2] >= here.order[:2]:
+            done = num_steps if self.is_past(round_, phase) else start.step
         self.display.skip(self.number, phase, done)
         return range(done, num_steps)
 
@@ -128,13 +119,14 @@ class TrainingLogger:
         It must be a function of the state of the training: who repeats a part writes
         it again.
         """
-        self.world.first(partial(self._keep, self.folder.run / name, make))
 
-    def _keep(self, path: Path, make: Callable[[], bytes]) -> None:
-        content = make()
-        with writing(self.folder.run):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, content)
+        def write() -> None:
+            path, content = self.folder.run / name, make()
+            with writing(self.folder.run):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_bytes(path, content)
+
+        self.world.first(write)
 
     def pass_over(self, **steps: int) -> None:
         """Steps of phases that will not be taken."""
@@ -182,12 +174,7 @@ class TrainingLogger:
     def finish(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
     ) -> None:
-        """Keep what the training found; only the first process may call this.
-
-        Raises:
-            ValueError: if the folder cannot be written; the training goes on from its
-                last checkpoint.
-        """
+        """Keep what the training found; only the first process may call this."""
         assert self.journal is not None
         self.checkpointer.wait()
         with writing(self.folder.run):
@@ -196,8 +183,7 @@ class TrainingLogger:
 
     def _log(self, at: Position, metrics: Metrics) -> None:
         if self.journal:
-            where = {"round": at.round, "phase": at.phase, "step": at.step}
-            self.journal.metrics({**self.labels, **where, **metrics})
+            self.journal.metrics({**self.labels, **asdict(at), **metrics})
         for writer in self.writers:
             writer.metrics(self._info(at), metrics)
 
@@ -224,13 +210,9 @@ class TrainingLogger:
         """Write what the steps took; writing counts for those that follow."""
         found = self.world.timer.take()
         interval = Interval(
-            steps=steps,
-            seconds=seconds,
-            parts=found.seconds,
-            counts=found.counts,
-            gpu_gib=peak_gpu_gib(),
-            memory_gib=peak_memory_gib(),
-        )
+            steps=steps, seconds=seconds, parts=found.seconds, counts=found.counts,
+            gpu_gib=peak_gpu_gib(), memory_gib=peak_memory_gib(),
+        )  # fmt: skip
         with self.world.timer.time("record"):
             self.display.timing(interval)
             for writer in self.writers:
@@ -238,13 +220,9 @@ class TrainingLogger:
 
     def _info(self, at: Position) -> StepInfo:
         return StepInfo(
-            method=self.folder.method,
-            seed=self.folder.seed,
-            round=at.round,
-            phase=at.phase,
-            step=at.step,
-            global_step=global_step(at, self.config),
-        )
+            method=self.folder.method, seed=self.folder.seed,
+            global_step=global_step(at, self.config), **asdict(at),
+        )  # fmt: skip
 
     def close(self) -> None:
         """Close the files."""
@@ -253,11 +231,6 @@ class TrainingLogger:
             writer.close()
         if self.journal:
             self.journal.close()
-
-
-def _continued(at: Position) -> str:
-    """Where a run goes on, in words."""
-    return f"goes on after {at.phase} step {at.step} of round {at.round + 1}"
 
 
 def _reach(lines: Sequence[Mapping[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """A streamed set trains as one in memory would, in another order."""
 
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 
 from infaug.config import DataConfig, ShiftConfig
 from infaug.data.decode import Decoder, Encoded
-from infaug.data.loader import Reader, ThreadLoader
+from infaug.data.loader import Reader, load_in_threads
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import divide
 from infaug.data.source import load
@@ -164,7 +165,7 @@ def test_a_step_out_of_turn_decodes_its_images_alone(config, monkeypatch):
 
 
 def test_the_number_of_threads_changes_no_byte(config):
-    alone, many = stored_of(config), load(config, ThreadLoader(3)).train
+    alone, many = stored_of(config), load(config, partial(load_in_threads, num=3)).train
     assert isinstance(many, OnDisk)
     for step in range(6):
         assert stream(alone).at(step).x.equal(stream(many).at(step).x)

@@ -23,7 +23,7 @@ from infaug.experiment.grid_run import Site, run_here
 from .pool_cases import cluster
 
 pytest.importorskip("ray")
-from infaug.distributed.ingest import RayLoader
+from infaug.distributed.ingest import load_by_ray
 from infaug.distributed.tasks import run_on_ray, write_on_ray
 
 pytestmark = pytest.mark.ray
@@ -139,7 +139,7 @@ def test_a_stream_through_ray_data_has_the_bytes_of_threads(tmp_path):
         Stream(stored, 8, 2, range(2), "cpu", ("random", "centre"), 0, "t")
         for stored in (
             on_disk(tmp_path / "a.parquet", images),
-            on_disk(tmp_path / "a.parquet", images, RayLoader()),
+            on_disk(tmp_path / "a.parquet", images, load_by_ray),
         )
     )
     for step in (0, 1, 9):  # goes on, and begins anew
@@ -150,7 +150,7 @@ def test_a_stream_through_ray_data_has_the_bytes_of_threads(tmp_path):
 
 def test_an_image_that_cannot_be_read_is_told_by_its_row(tmp_path):
     images = [encoded(0)] * 5 + [b"broken"]
-    stored = on_disk(tmp_path / "a.parquet", images, RayLoader())
+    stored = on_disk(tmp_path / "a.parquet", images, load_by_ray)
     with pytest.raises(ValueError, match=r"a\.parquet row 5 cannot be read"):
         stored.select(torch.arange(6))
     assert len(stored.select(torch.arange(5))) == 5

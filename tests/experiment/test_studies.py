@@ -17,7 +17,7 @@ from infaug.data.problem import divide
 from infaug.data.source import load
 from infaug.experiment.grid import grid_training
 from infaug.experiment.grid_run import Site
-from infaug.experiment.regret import Problem, regrets_of, solve, table
+from infaug.experiment.regret import Problem, regrets_of, solve, table, worth_table
 from infaug.experiment.results import Results
 from infaug.experiment.tail_run import run_tail_training
 from infaug.experiment.tail_table import by_thirds, classes_table, points, tail_table
@@ -132,10 +132,25 @@ def test_a_finished_problem_trains_nothing_again(solved):
 def test_the_table_names_each_problem_and_orders_methods_by_regret(solved):
     _, found = solved
     text = table([found])
-    assert f"| {PROBLEM.title}, 0 | {found['answer']} |" in text
+    assert f"({found['answer']}) |" in text
     regrets = regrets_of([found])
     assert min(min(values) for name, values in regrets.items()) == 0
     assert regrets["the answer"] == regrets[found["answer"]]
+
+
+def test_without_the_answer_the_same_models_are_trained_on_all_images(solved, tmp_path):
+    _, found = solved
+    bare = solve(PROBLEM, 0, OF_THEM, tmp_path, {}, jobs=1, answers=False, shown=False)
+    assert bare["accuracy"] == found["accuracy"]
+    assert "answer" not in bare
+    kept = sorted(path.parent.name for path in tmp_path.rglob("result.json"))
+    assert kept == ["base-final", "pooled-final"]
+
+
+def test_a_learned_method_is_held_against_the_control_that_is_best_there():
+    scores = [{"a": 90.0, "b": 80.0, "c": 85.0}, {"a": 92.0, "b": 95.0, "c": 88.0}]
+    records = [{"problem": "p", "seed": k, "accuracy": s} for k, s in enumerate(scores)]
+    assert "| p | 91.0 | 87.5 (b) | +3.5 (" in worth_table(records, "a", ("b", "c"))
 
 
 GIT = GitConfig(width=2, blocks=1, critics=1, steps=2, batch_size=4, threshold=20)

@@ -96,11 +96,10 @@ def test_an_unwritable_folder_is_refused(tmp_path):
     [
         lambda folder: folder.resolve(RunConfig()),
         lambda folder: folder.match_data({"classes": ["a", "b"]}),
-        lambda folder: folder.list_unreadable(["a.png"] * 9),
-        lambda folder: folder.list_duplicates([{"seed": 0}]),
+        lambda folder: folder.keep_lines("unreadable.txt", ["a.png"] * 9),
         lambda folder: folder.finish({"verdict": "undecided"}),
     ],
-    ids=["resolve", "match_data", "unreadable", "duplicates", "finish"],
+    ids=["resolve", "match_data", "lines", "finish"],
 )
 def test_a_full_disk_is_told_whatever_is_written(write, tmp_path):
     folder = RunFolder(tmp_path)

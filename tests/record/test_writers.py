@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from killed import contents
-from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import tiny
 
@@ -14,7 +13,7 @@ from infaug.experiment.run import run
 from infaug.record import training_logger
 from infaug.record.folder import RunFolder
 from infaug.record.steps import Interval, Metrics, StepInfo
-from infaug.record.tensorboard import TensorBoard, show_pictures
+from infaug.record.tensorboard import TensorBoard
 from infaug.training import train
 from infaug.training.services import Services
 
@@ -195,16 +194,3 @@ def test_a_full_disk_costs_no_run_and_no_point_that_it_takes_later(tmp_path):
     folder = tmp_path / "base_learned-seed0"
     points = EventAccumulator(str(folder)).Reload().Scalars("classify/loss")
     assert [point.step for point in points] == [1, 2, 3, 4, 5, 6]
-
-
-def test_pictures_of_a_finished_run_are_shown_beside_its_curves(tmp_path):
-    picture = tmp_path / "views-base_learned.png"
-    Image.new("RGB", (30, 20)).save(picture)
-    show_pictures(tmp_path / "tensorboard", [picture])
-    folder = tmp_path / "tensorboard" / "pictures"
-    (shown,) = EventAccumulator(str(folder)).Reload().Images("views-base_learned")
-    assert (shown.width, shown.height) == (30, 20)
-    assert shown.encoded_image_string == picture.read_bytes()
-    (before,) = folder.iterdir()
-    show_pictures(tmp_path / "tensorboard", [picture])
-    assert list(folder.iterdir()) == [before]

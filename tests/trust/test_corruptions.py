@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from corruption_kinds import CORRUPTIONS, SEVERITIES
 from tiny import tiny
 
-from infaug.data.corruptions import CORRUPTIONS, SEVERITIES
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 

@@ -21,37 +21,29 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
 from infaug.data.dataset import to_float
-from infaug.data.shift import resampled, rotation
+from infaug.data.shift import Images, resampled, rotation
 from infaug.randomness import Draws, Purpose
 
 
-def gaussian_noise(
-    x: Float[Tensor, "B C H W"], deviation: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def gaussian_noise(x: Images, deviation: float, draws: Draws) -> Images:
     """Normal noise of this standard deviation is added."""
     return (x + deviation * draws.normal(*x.shape[1:])).clamp(0, 1)
 
 
-def shot_noise(
-    x: Float[Tensor, "B C H W"], photons: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def shot_noise(x: Images, photons: float, draws: Draws) -> Images:
     """Poisson counts of mean photons * x, over photons: fewer photons, more noise."""
     counts = poisson(photons * x, draws.uniform(0, 1, *x.shape[1:]))
     return (counts / photons).clamp(0, 1)
 
 
-def impulse_noise(
-    x: Float[Tensor, "B C H W"], share: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def impulse_noise(x: Images, share: float, draws: Draws) -> Images:
     """This share of values is black or white, either as likely."""
     chance = draws.uniform(0, 1, *x.shape[1:])
     salted = torch.where(chance < share / 2, torch.ones_like(x), x)
     return torch.where(chance > 1 - share / 2, torch.zeros_like(x), salted)
 
 
-def poisson(
-    mean: Float[Tensor, "B C H W"], uniform: Float[Tensor, "B C H W"]
-) -> Float[Tensor, "B C H W"]:
+def poisson(mean: Images, uniform: Images) -> Images:
     """Poisson counts by inversion: the least n whose distribution exceeds `uniform`.
 
     Counts end eight standard deviations above the largest mean.
@@ -70,18 +62,14 @@ UNITS_A_SIDE = 32
 TAPS = 9  # images averaged along the path of a motion
 
 
-def gaussian_blur(
-    x: Float[Tensor, "B C H W"], deviation: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def gaussian_blur(x: Images, deviation: float, draws: Draws) -> Images:
     """Convolved with a Gaussian of this standard deviation; nothing is drawn."""
     sigma = deviation * min(x.shape[2:]) / UNITS_A_SIDE
     side = 2 * min(math.ceil(3 * sigma), min(x.shape[2:]) - 1) + 1
     return transforms.gaussian_blur(x, [side, side], [sigma, sigma])
 
 
-def motion_blur(
-    x: Float[Tensor, "B C H W"], length: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def motion_blur(x: Images, length: float, draws: Draws) -> Images:
     """The mean over a straight path of this length, of random direction."""
     angle = draws.uniform(0, math.pi)
     path = torch.stack([angle.cos(), angle.sin()], dim=1) * length / UNITS_A_SIDE
@@ -90,9 +78,7 @@ def motion_blur(
     return torch.stack([resampled(x, still, at * path) for at in places]).mean(0)
 
 
-def pixelate(
-    x: Float[Tensor, "B C H W"], share: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def pixelate(x: Images, share: float, draws: Draws) -> Images:
     """As if each side had this share of its pixels; nothing is drawn."""
     height, width = x.shape[2:]
     small = max(round(share * height), 1), max(round(share * width), 1)
@@ -100,42 +86,29 @@ def pixelate(
     return F.interpolate(coarse, size=(height, width), mode="nearest-exact")
 
 
-def jpeg(
-    x: Float[Tensor, "B C H W"], quality: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def jpeg(x: Images, quality: float, draws: Draws) -> Images:
     """Written as JPEG of this quality and read again; nothing is drawn."""
-    stored = (255 * x).round().to(torch.uint8)
-    read = [_through_jpeg(image, int(quality)) for image in stored]
+    read = []
+    for image in (255 * x).round().to(torch.uint8):
+        file = io.BytesIO()
+        transforms.to_pil_image(image).save(file, "JPEG", quality=int(quality))
+        read.append(transforms.pil_to_tensor(Image.open(file)))
     return torch.stack(read).float() / 255
 
 
-def _through_jpeg(
-    image: UInt8[Tensor, "C H W"], quality: int
-) -> UInt8[Tensor, "C H W"]:
-    file = io.BytesIO()
-    transforms.to_pil_image(image).save(file, "JPEG", quality=quality)
-    return transforms.pil_to_tensor(Image.open(file))
-
-
-def rotate(
-    x: Float[Tensor, "B C H W"], degrees: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def rotate(x: Images, degrees: float, draws: Draws) -> Images:
     """By this angle, to the left or to the right."""
     return resampled(x, rotation(degrees * _sign(draws)))
 
 
-def translate(
-    x: Float[Tensor, "B C H W"], share: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def translate(x: Images, share: float, draws: Draws) -> Images:
     """By this share of the side, in any direction."""
     angle = draws.uniform(0, 2 * math.pi)
     offset = 2 * share * torch.stack([angle.cos(), angle.sin()], dim=1)
     return resampled(x, torch.eye(2).expand(len(x), -1, -1), offset)
 
 
-def shear(
-    x: Float[Tensor, "B C H W"], degrees: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def shear(x: Images, degrees: float, draws: Draws) -> Images:
     """Rows slide along each other, uprights lean by this angle to either side."""
     lean = math.tan(math.radians(degrees)) * _sign(draws)
     matrix = torch.eye(2).repeat(len(x), 1, 1)
@@ -143,9 +116,7 @@ def shear(
     return resampled(x, matrix)
 
 
-def scale(
-    x: Float[Tensor, "B C H W"], factor: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def scale(x: Images, factor: float, draws: Draws) -> Images:
     """Larger or smaller by this factor."""
     power = factor ** _sign(draws)
     return resampled(x, torch.eye(2) * power[:, None, None])
@@ -158,24 +129,18 @@ def _sign(draws: Draws) -> Float[Tensor, "B"]:
 OCTAVES = (2, 4, 8, 16)  # cells along a side of the noises that fog is made of
 
 
-def brightness(
-    x: Float[Tensor, "B C H W"], added: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def brightness(x: Images, added: float, draws: Draws) -> Images:
     """This is added to every value; nothing is drawn."""
     return (x + added).clamp(0, 1)
 
 
-def contrast(
-    x: Float[Tensor, "B C H W"], factor: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def contrast(x: Images, factor: float, draws: Draws) -> Images:
     """Deviations from the image's own mean are multiplied; nothing is drawn."""
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
     return (mean + factor * (x - mean)).clamp(0, 1)
 
 
-def fog(
-    x: Float[Tensor, "B C H W"], thickness: float, draws: Draws
-) -> Float[Tensor, "B C H W"]:
+def fog(x: Images, thickness: float, draws: Draws) -> Images:
     """(x + thickness * f) / (1 + thickness), f a cloudy noise in [0, 1] per image.
 
     The noise is a sum over octaves of smooth random fields, each half as strong as the
@@ -199,7 +164,7 @@ IMAGES_AT_ONCE = 256
 class Corruption:
     """A way to change images, and how much at each severity."""
 
-    change: Callable[[Float[Tensor, "B C H W"], float, Draws], Float[Tensor, "B C H W"]]
+    change: Callable[[Images, float, Draws], Images]
     amounts: tuple[float, float, float, float, float]
 
 

@@ -1,10 +1,10 @@
 """What every corruption promises, and what each one alone does."""
 
+import corruption_kinds as corruptions
 import pytest
 import torch
+from corruption_kinds import CORRUPTIONS, SEVERITIES, corrupt
 
-from infaug.data import corruptions
-from infaug.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from infaug.data.digits import digits
 from infaug.randomness import Draws
 

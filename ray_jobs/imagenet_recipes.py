@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from infaug.config.classifier import ClassifierConfig
-from infaug.config.run import RunConfig
+from infaug.config import ClassifierConfig, RunConfig
 
 
 def cvpr(config: RunConfig, images: int) -> RunConfig:
@@ -70,11 +69,7 @@ RECIPES: dict[str, Callable[[RunConfig, int], RunConfig]] = {
 
 
 def in_recipe(config: RunConfig, name: str, images: int) -> RunConfig:
-    """`config` with F trained by a recipe, a round an epoch of so many `images`.
-
-    Raises:
-        ValueError: if there is no such recipe.
-    """
+    """`config` with F trained by a recipe, a round an epoch of so many `images`."""
     if name not in RECIPES:
         raise ValueError(f"there is no recipe {name!r}: use {', '.join(RECIPES)}")
     return RECIPES[name](config, images)
