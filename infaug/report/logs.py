@@ -1,13 +1,18 @@
-"""What an experiment logged: curves of F, refreshes, reviews, time."""
+"""What an experiment logged: curves of F, refreshes, reviews, time, every number."""
 
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
+from infaug.config import RoundsConfig
+from infaug.experiment.methods import methods_of
+from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.tuning import TRIAL
+from infaug.record.folder import RunFolder
+from infaug.record.steps import Position, global_step
 from infaug.report.experiment_data import ExperimentData, Line
 from infaug.report.words import PHASES, duration, number
 from infaug.training.methods import GENERATOR
@@ -169,3 +174,69 @@ def _memory(timings: Sequence[Line]) -> list[str]:
     kinds = (("memory_gib", "of main memory"), ("gpu_gib", "of its GPU for tensors"))
     held = {key: [line[key] for line in timings if key in line] for key, _ in kinds}
     return [f"{memory(max(held[key]))} {where}" for key, where in kinds if held[key]]
+
+
+LABELS = ("row", "seed", "round", "phase", "step", "metrics_bytes")
+Points = list[tuple[str, float, int]]  # name, value, step
+
+
+class LoggedTraining(NamedTuple):
+    """A training that has begun, in numbers."""
+
+    method: str
+    seed: int
+    points: Points
+    """PHASE/NAME, value, and the place on TensorBoard's axis."""
+    result: Mapping[str, float] | None
+    """The numbers it ended with; None while it is not finished."""
+    seconds: float
+
+
+def trainings_of(experiment: ExperimentData) -> dict[str, LoggedTraining]:
+    """Those that have begun, as their folders are called, in the order of the plan."""
+    config, folder = experiment.config, RunFolder(experiment.path)
+    planned = plan_trainings(config, methods_of(config), range(config.seeds))
+    # A candidate of `base_tuned` has rounds of its own.
+    rounds = {(each.method.name, each.seed): each.config.rounds for each in planned}
+    begun = dict.fromkeys(
+        [*rounds, *((m["row"], m["seed"]) for m in experiment.metrics)]
+    )
+    found = {}
+    for method, seed in begun:
+        name, axis = f"{method}-seed{seed}", rounds.get((method, seed), config.rounds)
+        lines, timings = (
+            [each for each in of if (each["row"], each["seed"]) == (method, seed)]
+            for of in (experiment.metrics, experiment.timings)
+        )
+        result = folder.training_result(method, seed)
+        points = [point for line in lines for point in _points(line, axis)]
+        if result is not None or points:
+            ended = None if result is None else _numbers(result)
+            spent = seconds_of(timings)
+            found[name] = LoggedTraining(method, seed, points, ended, spent)
+    return found
+
+
+def _points(line: Line, rounds: RoundsConfig) -> Points:
+    phase = line["phase"]
+    at = Position(round=line["round"], phase=phase, step=line["step"])
+    step = global_step(at, rounds)
+    return [(f"{phase}/{name}", v, step) for name, v in _numbers(line).items()]
+
+
+def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
+    """What of a line is a number.
+
+    >>> _numbers({"row": "base", "loss": 1, "status": "fine", "by_class": [1]})
+    {'loss': 1.0}
+    """
+    return {
+        name: float(value)
+        for name, value in line.items()
+        if name not in LABELS and isinstance(value, int | float)
+    }
+
+
+def seconds_of(timings: Sequence[Line]) -> float:
+    """What was timed, in all."""
+    return sum(line["seconds"] for line in timings)

@@ -10,26 +10,21 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from infaug.config import RoundsConfig
-from infaug.experiment.methods import methods_of
-from infaug.experiment.trainings import plan_trainings
 from infaug.experiment.verdict import Verdict
-from infaug.record.folder import RunFolder
-from infaug.record.steps import Position, global_step
 from infaug.report.experiment_data import (
     ExperimentData,
-    Line,
     read_experiment,
     settings_of,
     versions,
 )
+from infaug.report.logs import LoggedTraining, Points, seconds_of, trainings_of
 from infaug.report.results import method_results
 from infaug.report.verdict import describe
 from infaug.storage import cause, is_url, location
@@ -37,7 +32,6 @@ from infaug.words import plural
 
 EXPERIMENT, TRAINING = "infaug.run", "infaug.training"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
-LABELS = ("row", "seed", "round", "phase", "step", "metrics_bytes")
 GROWING = "seeds"  # may grow later, and a parameter in MLflow never changes
 # MLflow's limits; of older servers where these are lower.
 MAX_METRICS, MAX_PARAMS, MAX_PARAM_CHARS, MAX_TAG_CHARS = 900, 100, 500, 5000
@@ -51,7 +45,6 @@ ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
 }
-Points = list[tuple[str, float, int]]  # name, value, step
 
 
 @dataclass(frozen=True)
@@ -67,18 +60,28 @@ class Server:
         query = f"tags.`{tag}` = '{value}'"
         return self.client.search_runs([self.experiment], query, max_results=MAX_RUNS)
 
+    def create(
+        self,
+        title: str,
+        tags: dict[str, str],
+        named: Mapping[str, str],
+        start: int | None = None,
+    ) -> Any:
+        """A run with tags and parameters."""  # fmt: skip
+        run = self.client.create_run(self.experiment, start, tags, title)
+        params = [
+            self.entities.Param(name, _cut(value, MAX_PARAM_CHARS))
+            for name, value in named.items()
+        ]
+        for k in range(0, len(params), MAX_PARAMS):
+            self.client.log_batch(run.info.run_id, params=params[k : k + MAX_PARAMS])
+        return run
+
     def log(self, run: str, points: Points, when: int) -> None:
         """Add points to a run, all at one time, milliseconds."""
         metrics = [self.entities.Metric(n, v, when, step) for n, v, step in points]
         for k in range(0, len(metrics), MAX_METRICS):
             self.client.log_batch(run, metrics=metrics[k : k + MAX_METRICS])
-
-    def parameters(self, run: str, named: Mapping[str, str]) -> None:
-        """Set parameters of a run."""
-        cut = {name: _cut(value, MAX_PARAM_CHARS) for name, value in named.items()}
-        params = [self.entities.Param(*each) for each in cut.items()]
-        for k in range(0, len(params), MAX_PARAMS):
-            self.client.log_batch(run, params=params[k : k + MAX_PARAMS])
 
 
 def connect(uri: str) -> Server:
@@ -124,11 +127,7 @@ def without_password(text: str) -> str:
 def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> str:
     """Send what is new of an experiment, finished or not; how much that was, in words.
 
-    Args:
-        run: its folder.
-        name: what the user calls it.
-        uri: MLflow's address.
-        page: its report.
+    `name` is what the user calls its folder, `page` its report.
     """
     experiment = read_experiment(run, name)
     if not experiment.is_resolved or not (experiment.timings or experiment.is_finished):
@@ -173,13 +172,10 @@ def _parent(server: Server, experiment: ExperimentData) -> Any:
     mark = mark_of(experiment)
     if found := server.tagged(EXPERIMENT, mark):
         return found[0]
-    began = round(1000 * (time.time() - _seconds(experiment.timings)))
-    title, tags = experiment.path.name, {EXPERIMENT: mark}
-    parent = server.client.create_run(server.experiment, began, tags, title)
+    began = round(1000 * (time.time() - seconds_of(experiment.timings)))
     settings = settings_of(experiment.requested, experiment.config)
     named = {each.name: each.value for each in settings if each.name != GROWING}
-    server.parameters(parent.info.run_id, named)
-    return parent
+    return server.create(experiment.path.name, {EXPERIMENT: mark}, named, began)
 
 
 def mark_of(experiment: ExperimentData) -> str:
@@ -195,72 +191,13 @@ def mark_of(experiment: ExperimentData) -> str:
     return blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-class SentTraining(NamedTuple):
-    """A training that has begun, as MLflow gets it."""
-
-    method: str
-    seed: int
-    points: Points
-    """PHASE/NAME, value, and the place on TensorBoard's axis."""
-    result: Mapping[str, float] | None
-    """The numbers it ended with; None while it is not finished."""
-    seconds: float
-
-
-def trainings_of(experiment: ExperimentData) -> dict[str, SentTraining]:
-    """Those that have begun, as their folders are called, in the order of the plan."""
-    config, folder = experiment.config, RunFolder(experiment.path)
-    planned = plan_trainings(config, methods_of(config), range(config.seeds))
-    # A candidate of `base_tuned` has rounds of its own.
-    rounds = {(each.method.name, each.seed): each.config.rounds for each in planned}
-    begun = dict.fromkeys(
-        [*rounds, *((m["row"], m["seed"]) for m in experiment.metrics)]
-    )
-    found = {}
-    for method, seed in begun:
-        name, axis = f"{method}-seed{seed}", rounds.get((method, seed), config.rounds)
-        lines, timings = (
-            [each for each in of if (each["row"], each["seed"]) == (method, seed)]
-            for of in (experiment.metrics, experiment.timings)
-        )
-        result = folder.training_result(method, seed)
-        points = [point for line in lines for point in _points(line, axis)]
-        if result is not None or points:
-            ended = None if result is None else _numbers(result)
-            spent = _seconds(timings)
-            found[name] = SentTraining(method, seed, points, ended, spent)
-    return found
-
-
-def _points(line: Line, rounds: RoundsConfig) -> Points:
-    phase = line["phase"]
-    at = Position(round=line["round"], phase=phase, step=line["step"])
-    step = global_step(at, rounds)
-    return [(f"{phase}/{name}", v, step) for name, v in _numbers(line).items()]
-
-
-def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
-    """What of a line is a number.
-
-    >>> _numbers({"row": "base", "loss": 1, "status": "fine", "by_class": [1]})
-    {'loss': 1.0}
-    """
-    return {
-        name: float(value)
-        for name, value in line.items()
-        if name not in LABELS and isinstance(value, int | float)
-    }
-
-
 def _send_training(
-    server: Server, parent: str, name: str, training: SentTraining, known: Any
+    server: Server, parent: str, name: str, training: LoggedTraining, known: Any
 ) -> int:
     """Send a training unless it is there and finished; how many points that is."""
     if known is None:
-        tags = {PARENT: parent, TRAINING: name}
-        known = server.client.create_run(server.experiment, tags=tags, run_name=name)
         labels = {"method": training.method, "seed": str(training.seed)}
-        server.parameters(known.info.run_id, labels)
+        known = server.create(name, {PARENT: parent, TRAINING: name}, labels)
     if known.info.status == "FINISHED":
         return 0
     number, began, points = known.info.run_id, known.info.start_time, training.points
@@ -300,10 +237,6 @@ def _send_summary(server: Server, parent: Any, experiment: ExperimentData) -> No
     server.log(number, points, round(1000 * time.time()))
     if experiment.is_finished and parent.info.status != "FINISHED":
         server.client.set_terminated(number)
-
-
-def _seconds(timings: Sequence[Line]) -> float:
-    return sum(line["seconds"] for line in timings)
 
 
 def _cut(text: str, longest: int) -> str:

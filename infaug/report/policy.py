@@ -14,7 +14,7 @@ from infaug.data.problem import FINAL
 from infaug.estimate.policy import usable_operations
 from infaug.record.folder import RunFolder
 from infaug.report.experiment_data import ExperimentData
-from infaug.report.figures import VAR, as_svg
+from infaug.report.svg import VAR, as_svg
 from infaug.training.methods import POLICY_FROM
 from infaug.transform.operations import WITHOUT_STRENGTH
 from infaug.words import plural

@@ -15,13 +15,8 @@ from infaug.cli.terminal import BAD_INPUT
 from infaug.config import RunConfig, leaves
 from infaug.record.steps import Position, global_step
 from infaug.report.experiment_data import read_experiment
-from infaug.report.mlflow import (
-    connect,
-    mark_of,
-    send_at_end,
-    send_run,
-    trainings_of,
-)
+from infaug.report.logs import trainings_of
+from infaug.report.mlflow import connect, mark_of, send_at_end, send_run
 
 NOBODY = "http://127.0.0.1:9"
 REASON = "MLflow is an extra: pip install -e '.[mlflow]'"

@@ -1,4 +1,4 @@
-"""Pictures that commands write: previews, interpolations, accuracy by class size."""
+"""Pictures that commands write: previews and interpolations."""
 
 import pytest
 import torch
