@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
 from infaug.influence.features import head_inputs
 from infaug.influence.score import mean_head_gradient, replace_influence
 from infaug.influence.validate import Validation, agreement, validate
@@ -67,8 +66,7 @@ def check_predictions(
         h1.cpu(), y.cpu(), h1_aug.cpu(), picked, h1_val.cpu(), y_val.cpu(),
         damping=damping,
     )  # fmt: skip
-    is_sampled = isinstance(training.train, OnDisk)
-    s_val = solve_s_val(finished, "validate", is_sampled=is_sampled).value
+    s_val = solve_s_val(finished, "validate").value
     live = replace_influence(
         s_val, y[:num_samples], probs[:num_samples], h1[:num_samples], probs_aug, h1_aug
     )

@@ -8,6 +8,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.augment.views import Mixed
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, divide
 from infaug.data.source import load
 from infaug.experiment.trainings import resolve
@@ -91,10 +92,11 @@ def judged_view(training: Training) -> Augment:
     return augment.augment if isinstance(augment, Mixed) else augment
 
 
-def solve_s_val(finished: Finished, key: str, *, is_sampled: bool) -> Solution:
+def solve_s_val(finished: Finished, key: str, *, is_sampled: bool = False) -> Solution:
     """S at F's own head, as training solves for it; `key` seeds what is drawn.
 
-    H averages over a sample of the training images, or over all of them.
+    H averages over all training images, or over a sample of them, as it does where
+    they are streamed.
     """
     training, config = finished.training, finished.training.config.influence
     snapshot = take_snapshot(
@@ -102,7 +104,7 @@ def solve_s_val(finished: Finished, key: str, *, is_sampled: bool) -> Solution:
         training.seed, key, start=training.s_val,
     )  # fmt: skip
     train = training.train
-    if is_sampled:
+    if is_sampled or isinstance(train, OnDisk):
         train = hessian_sample(train, config, training.seed, key)
     influence = finished.splits.influence.to(training.device)
     return solve_snapshot(
