@@ -5,12 +5,13 @@ from dataclasses import replace
 from itertools import islice
 
 from infaug.config import DataConfig
+from infaug.data.class_sizes import UNEVEN, balanced
 from infaug.data.classes import alike_names
 from infaug.data.decode import change_lines
 from infaug.data.images import Duplicate, Source, duplicates
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import positions
-from infaug.data.splits import UNEVEN, Indices, balanced
+from infaug.data.splits import Indices
 from infaug.data.survey import sampled_changes
 from infaug.words import are, plural
 

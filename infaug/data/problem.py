@@ -7,12 +7,13 @@ from jaxtyping import Bool, Int64, UInt8
 from torch import Tensor
 
 from infaug.config import DataConfig, SplitName
+from infaug.data.class_sizes import balanced
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source, without_duplicates
 from infaug.data.on_disk import OnDisk
 from infaug.data.shift import apply_nuisance, apply_shift
 from infaug.data.source import load
-from infaug.data.splits import Indices, balanced, split
+from infaug.data.splits import Indices, split
 
 FINAL = -1  # The repetition that judges nothing: it trains on all labelled images.
 

@@ -1,12 +1,10 @@
 """The trials of a sweep, by Ray Tune.
 
 A trial is one process, which asks for nothing beside the CPUs and GPUs that Tune holds
-for it; or it drives workers that train together, and takes nothing itself. Trials can
-wait for each other, but never in a circle.
+for it; or it drives workers that train together, and takes nothing itself.
 
-Differs from Tune's own way of continuing a sweep (Tuner.restore), which was read and
-not used: it saves searchers but no schedulers, so ASHA would forget every milestone,
-and what ended since its last snapshot would run again. Here each start is a new
+Differs from Tune's own way of continuing a sweep (Tuner.restore), which saves searchers
+but no schedulers, so that ASHA would forget every milestone. Here each start is a new
 experiment of the trials that have not ended; `sweep.ledger` says which, and ASHA and
 Optuna get the results of the others first.
 """

@@ -1,8 +1,8 @@
 """Jobs as Ray tasks, some at a time: trainings of tables, shards of Parquet.
 
-A task is a function of its arguments: one that trains continues from its training's own
-folder, one that writes leaves the whole file or none. So Ray may repeat it when its
-worker dies. Folders and sources must be seen by all nodes.
+A task can be repeated when its worker dies: one that trains continues from its
+training's folder, one that writes leaves the whole file or none. All nodes must see
+folders and sources.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence

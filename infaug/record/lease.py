@@ -2,15 +2,12 @@
 
 The holder writes an object with its name and a count that grows every few seconds. Who
 finds the object of another watches it: if it changes, somebody is alive there; if it
-stands still for a minute, its holder is dead. No clocks are compared. A holder whose
-object is gone has lost it: somebody outlived it, and has left again.
+stands still for a minute, its holder is dead. No clocks are compared.
 
-What this cannot exclude: object stores of all kinds have no common test-and-set. Of two
-that begin within the same second both may write; each reads again a little later and
-then all but the last writer give up, unless the store shows them an old object. And a
-holder that was suspended for more than a minute may finish an upload that it was in the
-middle of, before it sees that another has taken over. Uploads are whole files, so even
-then the URL holds whole files of one run with one config.
+Object stores have no common test-and-set, so this cannot exclude all: two that begin
+within the same second may both write, until all but the last writer give up; and a
+holder that was suspended for a minute may finish an upload before it sees that another
+has taken over. Uploads are whole files, so even then the URL holds whole files.
 """
 
 import contextlib

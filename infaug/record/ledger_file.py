@@ -1,9 +1,8 @@
 """The ledger: what E did to which image in which round, and what came of it.
 
-RUN/ledger/ROW-seedK/round-NNN.parquet, a line for each image, written when E has
-learned in that round. A file is a function of the run's state there, so a round that is
-repeated writes the same bytes again. docs/ledger.md explains the columns; the schema
-carries the same in its metadata.
+RUN/ledger/ROW-seedK/round-NNN.parquet has a line for each image. A file is a function
+of the training's state, so a round that is repeated writes the same bytes again. The
+columns are explained in docs/ledger.md and in the schema's metadata.
 """
 
 import io

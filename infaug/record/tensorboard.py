@@ -3,9 +3,8 @@
 Every training is a run of TensorBoard's. Its curves share one axis, the steps of any
 kind that were done before, so a place on it is the same place in every method.
 
-`torch.utils.tensorboard` is not used: it writes from a thread, which a full disk ends
-for good, and a kill loses the two minutes that are not written yet. Here a record is
-appended whole, or later.
+Not by `torch.utils.tensorboard`: it writes from a thread, which a full disk ends for
+good, and a kill loses two minutes. Here a record is appended whole, or later.
 """
 
 import io

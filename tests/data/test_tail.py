@@ -7,11 +7,12 @@ import torch
 from PIL import Image
 
 from infaug.config import DataConfig, TailConfig
+from infaug.data.class_sizes import tail_sizes, thin
 from infaug.data.digits import digits
 from infaug.data.inspection import inspect
 from infaug.data.problem import load_splits
 from infaug.data.source import load
-from infaug.data.splits import split, tail_sizes, thin
+from infaug.data.splits import split
 
 KINDS = ("exponential", "zipf")
 
