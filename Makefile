@@ -8,6 +8,9 @@ RUN ?= runs/demo
 NUMERICAL = -n 2 --dist loadfile -m 'not slow and not ray' $(addprefix tests/, \
   influence classify transform estimate training augment)
 
+# Modules that one process has compiled serve all others.
+unexport PYTHONDONTWRITEBYTECODE
+
 install: .venv/installed
 
 .venv/installed: pyproject.toml constraints.txt
@@ -25,7 +28,7 @@ lint: install
 	$(BIN)/basedpyright
 
 test: lint
-	$(BIN)/pytest -n 2 --dist loadfile -m 'not slow'
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 # CPUs round differently: the numerical claims must hold on each kind.
 test-all: lint

@@ -20,10 +20,26 @@ def pytest_collectstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files come first: no process should work alone at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Long files and Ray's come first: no process should work alone at the end."""
+
+    def is_quick(item: pytest.Item) -> bool:
+        return not any(item.get_closest_marker(name) for name in ("long", "ray"))
+
+    items.sort(key=is_quick)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     torch.manual_seed(SEED)
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """`infaug fit` without pictures, page and check of influences: most of its time."""
+    nothing = list[str]()
+    for end in (
+        "report.views.draw_pictures",
+        "report.experiment_page.report_at_end",
+        "cli.influence.check_in_run",
+    ):
+        monkeypatch.setattr(f"infaug.{end}", lambda *_, **__: nothing)

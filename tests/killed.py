@@ -1,40 +1,72 @@
 """Runs that die at a chosen place, and what they leave."""
 
 import json
+import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from tiny import tiny
 
 from infaug.config import RunConfig, to_dict
 
-# Runs until a given place is about to be recorded, then dies as from kill -9.
-VICTIM = """
-import json, os, signal, sys
+# Imports everything once; each line it reads is a run in a fork of it, which dies as
+# from kill -9 when a given place is about to be recorded.
+SERVER = """
+import json, os, signal, sys, traceback
 import torch
 from infaug.experiment.run import run
 from infaug.config import RunConfig, from_dict
 from infaug.record.display import Display
 
-config, out, doom = json.loads(sys.argv[1])
+def victim(config, out, doom, environment):
+    live = Display.step
+    def dying(self, cell, labels, round_, phase, steps, step, metrics):
+        here = [labels["row"], round_, phase, step]
+        if here == doom:
+            os.kill(os.getpid(), signal.SIGKILL)
+        live(self, cell, labels, round_, phase, steps, step, metrics)
+    Display.step = dying
+    os.environ.update(environment)
+    run(from_dict(RunConfig, config), out, shown=False)
+
 torch.set_num_threads(1)
-live = Display.step
-def dying(self, cell, labels, round_, phase, steps, step, metrics):
-    here = [labels["row"], round_, phase, step]
-    if here == doom:
-        os.kill(os.getpid(), signal.SIGKILL)
-    live(self, cell, labels, round_, phase, steps, step, metrics)
-Display.step = dying
-run(from_dict(RunConfig, config), out, shown=False)
+for line in sys.stdin:
+    child = os.fork()
+    if child:
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        continue
+    os.dup2(2, 1)
+    code = 0
+    try:
+        victim(*json.loads(line))
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    os._exit(code)
 """
 
 CALM = tiny(controls="none")
 
 
 def start(out: Path | str, doom: list | None, config: RunConfig = CALM) -> int:
-    job = json.dumps([to_dict(config), str(out), doom])
-    return subprocess.run([sys.executable, "-c", VICTIM, job], check=False).returncode
+    """Do a run in a process of its own; its exit code."""
+    server = _server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    job = [to_dict(config), str(out), doom, dict(os.environ)]
+    print(json.dumps(job), file=server.stdin, flush=True)
+    return int(server.stdout.readline())
+
+
+@cache
+def _server() -> subprocess.Popen[str]:
+    """Ends with this process, when its stdin does."""
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVER],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
 IN_TIME = (

@@ -65,12 +65,6 @@ def test_poisson_counts_have_their_mean_and_variance():
     assert float(found.var()) == pytest.approx(10, rel=0.05)
 
 
-def test_impulses_are_as_often_black_as_white():
-    found = corruptions.impulse_noise(GREY, 0.2, draws())
-    assert float((found == 1).float().mean()) == pytest.approx(0.1, abs=0.01)
-    assert float((found == 0).float().mean()) == pytest.approx(0.1, abs=0.01)
-
-
 def test_blur_and_pixelate_keep_the_mean_of_what_is_far_from_the_border():
     x = torch.zeros(2, 1, 32, 32)
     x[:, :, 12:20, 12:20] = 1

@@ -17,30 +17,23 @@ from infaug.config import RunConfig
 from infaug.data.download import write_parquet
 from infaug.experiment.sweep.changes import check_space
 
+pytestmark = pytest.mark.long
+
 JOBS = Path(__file__).parent.parent / "ray_jobs"
 
 
-@pytest.mark.parametrize(
-    ("job", "arguments"),
-    [
-        ("digits.py", []),
-        # The MNIST job takes any data; digits stand in where there is no MNIST.
-        ("mnist.py", ["--data", "digits", "--labels", "300", "--target", "100"]),
-    ],
-)
-def test_a_job_smokes_and_ends_with_a_result(job, arguments, tmp_path):
-    command = [sys.executable, str(JOBS / job), "--smoke", *arguments]
-    done = subprocess.run(
-        [*command, "--out", str(tmp_path / "run"), "--controls", "quick"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_the_digits_job_smokes_as_a_user_starts_it(tmp_path):
+    command = [sys.executable, str(JOBS / "digits.py"), "--smoke"]
+    command += ["--out", str(tmp_path / "run"), "--controls", "none"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    last = done.stdout.strip().splitlines()[-1]
-    result = json.loads(last.removeprefix("RESULT "))
-    assert "pooled_learned" in result["methods"]
+    assert "pooled_learned" in result_of(done.stdout)["methods"]
     assert (tmp_path / "run" / "views-base_learned.png").exists()
+
+
+def result_of(printed: str) -> dict:
+    """What the last line says."""
+    return json.loads(printed.strip().splitlines()[-1].removeprefix("RESULT "))
 
 
 @pytest.mark.parametrize("job", ["digits", "imagenet", "sweep"])
@@ -73,7 +66,7 @@ class Coloured:
 
 
 @pytest.fixture
-def start(monkeypatch, capsys):
+def start(monkeypatch, capsys, undrawn):
     """Run a job as a script, but in this process; what it printed."""
 
     def start(job: str, *arguments: str):
@@ -87,19 +80,33 @@ def start(monkeypatch, capsys):
     return start
 
 
-@pytest.mark.parametrize("job", ["cifar10.py", "cifar100.py"])
-def test_the_cifar_jobs_run_on_parquet_of_their_kind(job, tmp_path, start):
+@pytest.fixture(scope="module")
+def coloured(tmp_path_factory) -> Path:
+    """Parquet of CIFAR-10's kind."""
+    folder = tmp_path_factory.mktemp("coloured")
     classes = tuple(str(label) for label in range(10))
     for split in ("train", "test"):
-        write_parquet(Coloured(split), tmp_path / f"{split}.parquet", classes)
+        write_parquet(Coloured(split), folder / f"{split}.parquet", classes)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("job", "methods"),
+    [
+        ("cifar10.py", {"none", "base", "base_random", "base_learned"}),
+        ("cifar100.py", {"none", "base", "base_random", "base_learned"}),
+        ("mnist.py", {"base_learned", "pooled_learned"}),
+    ],
+)
+def test_jobs_run_on_parquet_of_their_kind(job, methods, coloured, tmp_path, start):
     printed = start(
-        *(job, "--smoke", "--data", str(tmp_path), "--labels", "50", "--target", "40"),
-        *("--network", "allconv", "--data.influence-share", "0.5"),
+        *(job, "--smoke", "--data", str(coloured), "--labels", "50", "--target", "40"),
+        *("--network", "allconv", "--data.influence-share", "0.5", "--jobs", "1"),
         *("--classifier.batch-size", "8", "--estimator.batch-size", "8"),
         *("--out", str(tmp_path / "run")),
+        *(("--controls", "none") if job == "mnist.py" else ()),
     )
-    result = json.loads(printed.out.strip().splitlines()[-1].removeprefix("RESULT "))
-    assert set(result["methods"]) == {"none", "base", "base_random", "base_learned"}
+    assert set(result_of(printed.out)["methods"]) == methods
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.prepare import prepare
 from infaug.data.source import load
 from infaug.data.stream import Stream
-from infaug.storage import location
 
 FILES = class_files("cat", "dog", count=20)
 
@@ -139,11 +138,3 @@ def test_storage_that_goes_away_while_images_are_streamed_is_told(here, tmp_path
 def test_an_address_that_cannot_work_says_what_to_write_instead(url, why):
     with pytest.raises(ValueError, match=why):
         load(DataConfig(source=url))
-
-
-def test_a_location_is_taken_apart_as_a_path_is():
-    place = location("s3://bucket/set/a.parquet?region=x")
-    assert place.name == "a.parquet"
-    assert place.parent == location("s3://bucket/set?region=x")
-    assert str(place) == "s3://bucket/set/a.parquet"
-    assert str(location("a.parquet").parent) == "."

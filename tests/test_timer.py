@@ -38,11 +38,3 @@ def test_a_part_ends_with_its_block_even_when_that_fails():
     with timer.time("data"):
         clock.seconds += 100
     assert timer.take().seconds == {"data": 101}
-
-
-def test_what_was_taken_is_not_counted_again():
-    timer = Timer()
-    timer.count("images", 8)
-    timer.count("images", 8)
-    assert timer.take().counts == {"images": 16}
-    assert timer.take().counts == {}

@@ -11,14 +11,13 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
 from infaug.influence.features import head_inputs
 from infaug.influence.score import mean_head_gradient, replace_influence
 from infaug.influence.validate import Validation, agreement, validate
 from infaug.randomness import Draws, generator
 from infaug.training.snapshot import CHUNK, shared_inputs
-from infaug.training.solve import hessian_sample, solve_snapshot, take_snapshot
-from infaug.trust.reload import Finished, judged_view
+from infaug.training.solve import take_snapshot
+from infaug.trust.reload import Finished, judged_view, solve_s_val
 from infaug.world import World
 
 
@@ -67,7 +66,7 @@ def check_predictions(
         h1.cpu(), y.cpu(), h1_aug.cpu(), picked, h1_val.cpu(), y_val.cpu(),
         damping=damping,
     )  # fmt: skip
-    s_val = _live_s_val(finished, influence)
+    s_val = solve_s_val(finished, "validate").value
     live = replace_influence(
         s_val, y[:num_samples], probs[:num_samples], h1[:num_samples], probs_aug, h1_aug
     )
@@ -98,15 +97,3 @@ def _augmented(finished: Finished, picked: Labelled) -> tuple[Tensor, Tensor]:
     x = to_float(picked.images).to(training.dtype)
     x_aug = judged_view(training)(x, draws)
     return head_inputs(training.classifier, x_aug, batch_size=CHUNK)
-
-
-def _live_s_val(finished: Finished, influence: Labelled) -> Tensor:
-    training, config = finished.training, finished.training.config.influence
-    snapshot = take_snapshot(
-        training.classifier, training.augments, config,
-        training.seed, "validate", start=training.s_val,
-    )  # fmt: skip
-    train = training.train
-    if isinstance(train, OnDisk):
-        train = hessian_sample(train, config, training.seed, "validate")
-    return solve_snapshot(snapshot, train, influence, config, World()).value

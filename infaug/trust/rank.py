@@ -31,13 +31,11 @@ from torch.nn.functional import one_hot
 
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
-from infaug.influence.operator import Solution
 from infaug.influence.score import replace_influence, upweight_influence
 from infaug.randomness import Draws, generator
 from infaug.record.atomic import write_bytes
 from infaug.training.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs
-from infaug.training.solve import hessian_sample, solve_snapshot, take_snapshot
-from infaug.trust.reload import Finished, judged_view
+from infaug.trust.reload import Finished, judged_view, solve_s_val
 from infaug.world import World
 
 SCHEMA = pa.schema({
@@ -69,7 +67,7 @@ def rank(
         )
     picked = ranked_images(finished, max_images)
     train = _selected(finished, picked)
-    solution = _solve(finished, train, is_sampled=max_images is not None)
+    solution = solve_s_val(finished, "rank", is_sampled=max_images is not None)
     if not solution.converged:
         raise ValueError(f"s_val was not found: {solution.status}")
     images = _snapshot(finished, 0)
@@ -136,19 +134,6 @@ def _selected(finished: Finished, picked: Int64[Tensor, "n"]) -> Labelled:
     training = finished.training
     here = picked.to(training.train.labels.device)
     return training.train.select(here).to(training.device)
-
-
-def _solve(finished: Finished, train: Labelled, *, is_sampled: bool) -> Solution:
-    training, config = finished.training, finished.training.config.influence
-    snapshot = take_snapshot(
-        training.classifier, training.augments, config,
-        training.seed, "rank", start=training.s_val,
-    )  # fmt: skip
-    influence = finished.splits.influence.to(training.device)
-    if is_sampled:
-        train = hessian_sample(training.train, config, training.seed, "rank")
-        train = train.to(training.device)
-    return solve_snapshot(snapshot, train, influence, config, World())
 
 
 def _snapshot(finished: Finished, draw: int) -> Snapshot:

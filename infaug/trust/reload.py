@@ -8,13 +8,16 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.augment.views import Mixed
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, divide
 from infaug.data.source import load
 from infaug.experiment.trainings import resolve
 from infaug.experiment.verdict import CONTROLS_OF
+from infaug.influence.operator import Solution
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.training.methods import METHODS
+from infaug.training.solve import hessian_sample, solve_snapshot, take_snapshot
 from infaug.training.state import Training
 from infaug.training.train import TrainingSpec
 from infaug.types import Augment
@@ -87,3 +90,23 @@ def judged_view(training: Training) -> Augment:
     learned = [k for k, name in enumerate(names) if "learned" in name]
     augment = training.augments[learned[-1] if learned else -1]
     return augment.augment if isinstance(augment, Mixed) else augment
+
+
+def solve_s_val(finished: Finished, key: str, *, is_sampled: bool = False) -> Solution:
+    """S at F's own head, as training solves for it; `key` seeds what is drawn.
+
+    H averages over all training images, or over a sample of them, as it does where
+    they are streamed.
+    """
+    training, config = finished.training, finished.training.config.influence
+    snapshot = take_snapshot(
+        training.classifier, training.augments, config,
+        training.seed, key, start=training.s_val,
+    )  # fmt: skip
+    train = training.train
+    if is_sampled or isinstance(train, OnDisk):
+        train = hessian_sample(train, config, training.seed, key)
+    influence = finished.splits.influence.to(training.device)
+    return solve_snapshot(
+        snapshot, train.to(training.device), influence, config, World()
+    )

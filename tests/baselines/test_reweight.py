@@ -1,6 +1,7 @@
 """Weights by influence, against the meta-gradient in the weights themselves."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import reference
@@ -10,8 +11,13 @@ from resolved import resolved
 from tiny import CONFIG
 
 from infaug.baselines.reweight import helpful_shares, reweigh
+from infaug.config import BackoffConfig
 from infaug.data.problem import load_splits
+from infaug.experiment.run import run
+from infaug.experiment.verdict import Verdict
 from infaug.influence.score import upweight_influence
+from infaug.report.verdict import describe
+from infaug.training import review
 from infaug.training.alternation import classify, refresh
 from infaug.training.methods import METHODS
 from infaug.training.refresher import build_refresher
@@ -96,3 +102,20 @@ def test_s_val_is_refreshed_each_round_but_the_last_and_nothing_else_is_learned(
         row = METHODS["reweighted"]
         planned = TrainingSpec(method=row, seed=0, config=resolved(config))
         assert planned.steps == {"classify": 12, "refresh": 1}
+
+
+def test_a_view_learned_by_looking_ahead_can_be_given_up_too(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr(review, "suspicion", lambda *_: "asked for")
+    monkeypatch.setattr(review, "harm_of_view", lambda *_: 1 + torch.rand(9) / 9)
+    config = replace(
+        CONFIG,
+        methods=("bilevel_learned",),
+        rounds=replace(CONFIG.rounds, rounds=3),
+        backoff=BackoffConfig(attempts=0),
+    )
+    result = run(config, tmp_path / "run", shown=False)
+    assert describe(Verdict.from_dict(result["verdict"])).startswith(
+        "undecided: keep the base augmentation"
+    )

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from scale_apart import books, checkpoint
 from scale_steps import PROBLEMS, compare, plain_classifier
 
 from infaug.training.methods import METHODS
@@ -36,18 +35,6 @@ def test_both_ways_are_timed_in_one_process_group(tmp_path):
     found = json.loads((tmp_path / "seconds.json").read_text())
     assert found.keys() == {"infaug", "grouped", "ddp"}
     assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in found.values())
-
-
-def test_checkpoint_and_books_are_those_of_a_run():
-    saved = checkpoint("allconv", repeats=1)
-    assert saved["seconds"] > 0
-    assert saved["mib"] > 1
-    kept = books("allconv", steps=40)
-    assert 0 < kept["record_share"] < 1
-    parts = kept["seconds_a_step"]
-    assert parts.keys() >= {"data", "views", "record", "own", "total"}
-    whole = sum(spent for part, spent in parts.items() if part != "total")
-    assert whole == pytest.approx(parts["total"])
 
 
 @pytest.mark.slow

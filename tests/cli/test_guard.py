@@ -1,10 +1,8 @@
 """What becomes of errors of the disk: one line that names the file, and a way."""
 
-import errno
 import os
 from pathlib import Path
 
-import pytest
 from full_disk import full_disk
 
 from infaug.cli.terminal import BAD_INPUT, guarded
@@ -33,15 +31,6 @@ def test_verbose_shows_where_the_disk_was_asked(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "Traceback" in said
     assert said.splitlines()[-1].startswith("infaug: ")
-
-
-@pytest.mark.parametrize("error", [OSError("?"), OSError(errno.EBADF, "bad file")])
-def test_what_is_not_of_a_file_or_a_full_disk_keeps_its_traceback(error):
-    def fail() -> int:
-        raise error
-
-    with pytest.raises(OSError, match=r"\?|bad"):
-        guarded(fail)
 
 
 def test_a_ranking_is_refused_by_a_name_that_cannot_be_written(tmp_path, capsys):

@@ -4,8 +4,6 @@ The flag or file at fault is named, and what to do instead.
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ from PIL import Image
 
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
-from infaug.record.folder import RunFolder
 
 # {run} a finished run, {pictures} images, {broken} a broken one, {empty} an empty
 # folder, {text} a folder with a note in it, {new} a place where nothing is.
@@ -172,20 +169,3 @@ def test_a_result_for_machines_is_one_json_object(
     monkeypatch.chdir(tmp_path)
     assert main(words(line, places | {"new": tmp_path / "new"})) == 0
     assert "out" in json.loads(capsys.readouterr().out)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "line", ["fit --data {new}", "predict {new} {pictures}", "docter",
-             "export {run} --out {text}", "cluster check {new}"],
-)  # fmt: skip
-def test_real_processes_exit_with_two_and_one_line(line, places, tmp_path):
-    places = places | {"new": tmp_path / "new"}
-    command = [sys.executable, "-m", "infaug", *words(line, places)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=tmp_path
-    )
-    assert done.returncode == BAD_INPUT
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
-    assert RunFolder(places["run"]).result() is not None

@@ -33,13 +33,6 @@ def test_enough_in_all_is_not_enough_on_the_nodes():
     assert not fits(three, [demand(4, CPU=2)])
 
 
-def test_groups_together_have_no_more_nodes_than_the_cluster():
-    gpus = {"CPU": 8.0, "GPU": 1.0}
-    both = cluster(8, spot=(8, gpus), on_demand=(4, gpus))
-    assert fits(both, [demand(8, CPU=1, GPU=1)])
-    assert not fits(both, [demand(9, CPU=1, GPU=1)])
-
-
 def test_nodes_for_one_demand_are_nodes_that_another_cannot_have():
     mixed = cluster(
         4, decode=(4, {"CPU": 2, "solver": 1}), gpu=(4, {"CPU": 1, "GPU": 1})

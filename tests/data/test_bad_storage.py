@@ -10,7 +10,6 @@ import pytest
 from archives import class_files, write_files
 
 from infaug.config import DataConfig, PrepareConfig
-from infaug.data.download import write_parquet
 from infaug.data.prepare import prepare
 from infaug.data.source import load
 
@@ -141,16 +140,6 @@ def test_a_disk_too_full_for_the_plan_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"plan\.json cannot be .*disk is full"):
         prepare(source, out, PrepareConfig())
     assert [p.name for p in out.iterdir()] == [".lock"]
-
-
-def test_a_full_disk_leaves_no_part_of_a_download(tmp_path, image):
-    data = [(image(k), k % 2) for k in range(4)]
-    with (
-        full_disk(after=0),
-        pytest.raises(ValueError, match=r"a\.parquet cannot .*disk is full"),
-    ):
-        write_parquet(data, tmp_path / "a.parquet", ("even", "odd"))
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):

@@ -65,12 +65,6 @@ def test_the_parts_of_two_workers_are_the_whole_batch(step):
     assert torch.cat(numbers[1:]).equal(numbers[0])
 
 
-def test_draws_differ_from_step_to_step():
-    batches = Batches(some_images(), 4, 2, range(2), "cpu", 1, 0, "t")
-    one, two = (batches.at(step)[2].uniform(0.0, 1.0) for step in (0, 1))
-    assert not one.equal(two)
-
-
 @pytest.mark.parametrize(
     ("count", "batch_size", "groups", "message"),
     [

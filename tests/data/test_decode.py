@@ -45,11 +45,6 @@ def test_a_mode_converts_all_images():
     assert read([GREY, COLOUR], mode="L")[0].shape == (2, 1, 8, 8)
 
 
-def test_sixteen_bits_are_scaled_not_clipped():
-    deep = Image.fromarray(np.full((8, 8), 0x80FF, dtype=np.uint16))
-    assert read([deep], mode="L")[0].unique().tolist() == [0x80]
-
-
 def test_an_image_size_cuts_out_the_centre_square():
     wide = Image.new("RGB", (48, 16), (255, 0, 0))
     wide.paste((0, 255, 0), (16, 0, 32, 16))

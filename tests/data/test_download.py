@@ -82,13 +82,6 @@ def test_a_prepared_data_set_has_both_splits(tmp_path, fake_mnist):
     assert source.train.class_names == ("0", "1")
 
 
-def test_a_failed_second_split_takes_the_first_along(tmp_path, fake_mnist):
-    fake_mnist(broken_test=True)
-    with pytest.raises(RuntimeError, match="the disk broke"):
-        download("mnist", tmp_path / "out", tmp_path / "download")
-    assert list((tmp_path / "out").iterdir()) == []
-
-
 def test_prepare_refuses_to_overwrite_before_it_downloads(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "MNIST", None)
     (tmp_path / "test.parquet").write_bytes(b"precious")
@@ -105,9 +98,3 @@ def test_without_a_network_prepare_says_what_to_do(tmp_path, monkeypatch, error)
     with pytest.raises(ValueError, match=r"needs the network\. Without it, .*copy"):
         download("cifar10", tmp_path / "out", tmp_path / "download")
     assert not (tmp_path / "out").exists()
-
-
-def test_a_file_in_the_folders_way_is_named(tmp_path, image):
-    (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match=r"cannot be written"):
-        write_parquet(Fake(image), tmp_path / "file" / "sub" / "a.parquet", ("a", "b"))

@@ -70,12 +70,6 @@ def test_sixteen_bits_stay_sixteen():
     assert np.asarray(small).max() > 60_000
 
 
-def test_shrinking_is_a_local_mean():
-    checks = np.indices((20, 20)).sum(0) % 2 * 255
-    small = checked(encode(Image.fromarray(checks.astype(np.uint8)), "PNG"), 10)
-    assert np.abs(np.asarray(opened(small)).astype(int)[2:-2, 2:-2] - 128).max() <= 3
-
-
 def test_a_cut_image_is_unreadable():
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     for kind in ("PNG", "JPEG"):

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from jaxtyping import TypeCheckError
 
 from infaug.data.dataset import Labelled, to_float
 
@@ -41,13 +40,6 @@ def test_sets_of_other_shape_are_not_pooled():
 def test_labels_without_a_class_are_refused(label):
     with pytest.raises(ValueError, match=f"label {label} names none of the 2 classes"):
         labelled([0, label])
-
-
-def test_images_and_labels_must_be_as_many():
-    with pytest.raises((AssertionError, TypeCheckError)):
-        Labelled(
-            torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0]), ("cat",)
-        )
 
 
 def test_float_images_lie_in_zero_one():

@@ -11,7 +11,6 @@ import pytest
 from archives import class_files, encoded, imagenet_tar, tar_bytes, write_files
 
 from infaug.config import DataConfig, PrepareConfig
-from infaug.data import shard_file
 from infaug.data.prepare import prepare, write_here
 from infaug.data.source import load
 
@@ -71,15 +70,6 @@ def test_imagenets_tar_and_a_folder_for_test_make_the_round_trip(tmp_path):
         assert sorted(rows(tmp_path / "out", split)) == of_split(files, "")
 
 
-def test_the_present_reader_reads_it(tmp_path):
-    prepare(write_files(tmp_path / "src", FILES), tmp_path / "out", SMALL)
-    source = load(DataConfig(source=str(tmp_path / "out")))
-    assert source.train.class_names == ("cat", "dog", "eel")
-    assert source.train.labels.bincount().tolist() == [7, 7, 7]
-    assert source.test is not None
-    assert source.test.labels.bincount().tolist() == [2, 2, 2]
-
-
 def test_rows_are_shuffled_over_the_whole_split_the_same_way_each_time(tmp_path):
     (tmp_path / "src.tar").write_bytes(tar_bytes(FILES))
     prepare(write_files(tmp_path / "src", FILES), tmp_path / "a", SMALL)
@@ -88,20 +78,6 @@ def test_rows_are_shuffled_over_the_whole_split_the_same_way_each_time(tmp_path)
     labels = [name for _, name in rows(tmp_path / "a", "train")]
     assert len(set(labels[:4])) > 1
     assert labels != sorted(labels)
-
-
-def test_groups_are_small_and_shards_are_a_quarter_gibibyte(tmp_path, monkeypatch):
-    monkeypatch.setattr(shard_file, "ROWS_PER_GROUP", 2)
-    source = write_files(tmp_path / "src", FILES)
-    prepare(source, tmp_path / "out", PrepareConfig())
-    file = pq.ParquetFile(tmp_path / "out" / "train-00000.parquet").metadata
-    assert file.num_rows == 21
-    assert [file.row_group(g).num_rows for g in range(3)] == [2, 2, 2]
-    plan = json.loads((tmp_path / "out" / "plan.json").read_text())
-    per_shard = plan["settings"]["rows_per_shard"]
-    mean = sum(map(len, TRAIN.values())) / len(TRAIN)
-    assert per_shard % 256 == 0
-    assert 0 <= 2**28 - per_shard * mean < 256 * mean
 
 
 def test_the_shorter_side_is_shrunk_on_the_way(tmp_path):
@@ -203,15 +179,6 @@ def test_too_many_unreadable_images_are_refused_and_the_work_is_kept(tmp_path):
     assert all(p.stat().st_mtime_ns == when for p, when in first.items())
 
 
-def test_unreadable_members_of_a_tar_are_named_with_the_tar(tmp_path):
-    (tmp_path / "a.tar").write_bytes(tar_bytes(FILES | BAD))
-    config = PrepareConfig(max_bad_images=2)
-    done = prepare(tmp_path / "a.tar", tmp_path / "out", config)
-    assert {file for file, _ in done.unreadable} == {
-        f"{tmp_path}/a.tar: {name}" for name in BAD
-    }
-
-
 @pytest.mark.parametrize("inside", [".", "parquet"])
 def test_a_folder_in_the_source_is_refused(tmp_path, inside):
     source = write_files(tmp_path / "src", FILES)
@@ -242,15 +209,6 @@ def test_another_source_or_setting_is_refused_by_name(tmp_path):
     (source / "train" / "cat" / "7.png").write_bytes(encoded(9))
     with pytest.raises(ValueError, match="with other files or labels"):
         prepare(source, out, SMALL)
-    assert contents(out) == before
-
-
-def test_a_moved_source_continues(tmp_path):
-    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
-    prepare(source, out, SMALL)
-    before = contents(out)
-    (out / "train-00003.parquet").unlink()
-    prepare(source.rename(tmp_path / "moved"), out, SMALL)
     assert contents(out) == before
 
 
@@ -294,23 +252,3 @@ def test_two_processes_cannot_prepare_one_folder(tmp_path):
 
     prepare(source, out, SMALL, write=write)
     assert "another process is preparing" in others[0].stderr
-
-
-def test_progress_counts_every_image_and_what_was_there_before(tmp_path):
-    class Counted:
-        begun, done = (0, 0), 0
-
-        def begin(self, total, done):
-            self.begun = (total, done)
-            return self.step
-
-        def step(self, count):
-            self.done += count
-
-    source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
-    first, second = Counted(), Counted()
-    prepare(source, out, SMALL, begin=first.begin)
-    (out / "train-00001.parquet").unlink()
-    prepare(source, out, SMALL, begin=second.begin)
-    assert (first.begun, first.done) == ((27, 0), 27)
-    assert (second.begun, second.done) == ((27, 23), 4)

@@ -152,8 +152,3 @@ def test_a_class_too_rare_for_all_splits_is_named():
 def test_more_images_than_there_are_is_refused(name):
     with pytest.raises(ValueError, match=rf"data.{name} asks for 5000 images, but"):
         split(BALANCED, replace(CONFIG, **{name: 5000.0}), False)
-
-
-def test_a_count_must_be_whole():
-    with pytest.raises(ValueError, match=r"whole count or a fraction.*got 10\.5"):
-        split(BALANCED, replace(CONFIG, labels=10.5), False)

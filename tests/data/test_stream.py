@@ -3,16 +3,13 @@
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
-from itertools import islice
 
 import pytest
 import torch
 from PIL import Image
 
 from infaug.config import DataConfig, ShiftConfig
-from infaug.data import loader
 from infaug.data.decode import Decoder, Encoded
-from infaug.data.inspection import notes_of
 from infaug.data.loader import Reader, load_in_threads
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import divide
@@ -167,54 +164,11 @@ def test_a_step_out_of_turn_decodes_its_images_alone(config, monkeypatch):
     assert sum(decoded) == 8
 
 
-def test_a_step_out_of_turn_leaves_the_stream_where_it_stands(config):
-    whole, disturbed = stream(stored_of(config)), stream(stored_of(config))
-    for step in range(4):
-        assert disturbed.at(step).x.equal(whole.at(step).x)
-        disturbed.at(40)
-
-
-def test_shards_are_read_in_turn_as_far_as_is_looked_ahead(config, monkeypatch):
-    """Not one shard's buffer after another's, which all would wait for."""
-    monkeypatch.setattr(loader, "IMAGES_PER_CHUNK", 4)
-    monkeypatch.setattr(loader, "READ_AHEAD", 8)
-    stored, opened = stored_of(config), []
-
-    def ahead():
-        groups = stored.positions_by_group()
-        for buffer in buffers(groups, 2, range(2), 0, 0, "t", size=12):
-            opened.append(buffer.start)
-            yield buffer
-
-    seen = [0, 0]
-    for chunk in islice(load_in_threads(stored.reader, ahead(), ("centre",), 1), 12):
-        seen[chunk.shard] += len(chunk.labels)
-        assert max(seen) - min(seen) <= 4
-        # Chunks wait for the consumer, too, and one buffer more is known.
-        waiting = 4 * loader.CHUNKS_AHEAD
-        assert sorted(opened)[-2] <= max(seen) + 8 + waiting
-
-
 def test_the_number_of_threads_changes_no_byte(config):
     alone, many = stored_of(config), load(config, partial(load_in_threads, num=3)).train
     assert isinstance(many, OnDisk)
     for step in range(6):
         assert stream(alone).at(step).x.equal(stream(many).at(step).x)
-
-
-def test_random_crops_differ_from_epoch_to_epoch(tmp_path, write_rows):
-    gradient = Image.linear_gradient("L").convert("RGB")
-    images = [gradient.rotate(90 * n) for n in range(6)]
-    labels = [n % 2 for n in range(6)]
-    write_rows(tmp_path / "train.parquet", labels, images)
-    stored = stored_of(
-        DataConfig(source=str(tmp_path), image_size=16, stream_above_gib=0)
-    )
-    batches = Stream(stored, 3, 1, range(1), "cpu", ("random",), 0, "t")
-    first = torch.cat([batches.at(step).x for step in (0, 1)])
-    second = torch.cat([batches.at(step).x for step in (2, 3)])
-    alike = (first[:, None] == second[None]).flatten(2).all(dim=2)
-    assert not alike.any()
 
 
 def crops(item, crop, numbers, size):
@@ -281,20 +235,3 @@ def test_images_that_are_streamed_are_not_shifted(config):
 def test_more_shards_than_row_groups_are_refused(config):
     with pytest.raises(ValueError, match="smaller row groups"):
         Stream(stored_of(config), 42, 21, range(21), "cpu", ("centre",), 0, "t")
-
-
-def test_a_label_that_names_no_class_is_told_with_its_row(tmp_path, write_rows, image):
-    path = write_rows(tmp_path / "a.parquet", [0, 1, 2, 5], names=["a", "b", "c"])
-    with pytest.raises(ValueError, match="row 3 has label 5"):
-        load(DataConfig(source=path, image_size=8, stream_above_gib=0))
-
-
-def test_changes_of_streamed_images_are_counted_over_some(tmp_path, write_rows):
-    grey = Image.new("LA", (12, 12), (40, 128))
-    buffer = BytesIO()
-    grey.save(buffer, format="PNG")
-    rows = [buffer.getvalue()] * 30
-    write_rows(tmp_path / "set" / "train.parquet", [0, 1, 2] * 10, rows)
-    config = DataConfig(source=str(tmp_path / "set"), image_size=8, stream_above_gib=0)
-    (line,) = notes_of(load(config))
-    assert line.startswith("composited 30 images of 30 looked at on white")

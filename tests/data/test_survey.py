@@ -71,16 +71,3 @@ def test_too_many_images_for_memory_get_a_size(tmp_path, write_rows, image):
 def test_files_without_a_header_do_not_stop_it(resolved, image):
     config, _ = resolved(image(1), image(2), b"no image", image(3, size=(9, 9)))
     assert config.image_size == 8
-
-
-def test_rows_of_a_large_parquet_set_are_spread_over_it(
-    tmp_path, write_rows, image, monkeypatch
-):
-    monkeypatch.setattr("infaug.data.survey.MAX_HEADERS", 4)
-    monkeypatch.setattr("infaug.data.survey.MAX_GROUPS", 2)
-    images = [image(1)] * 11 + [image(1, size=(30, 30))]
-    path = write_rows(tmp_path / "a.parquet", [0, 1] * 6, images)
-    config, _ = resolve_images(DataConfig(source=path))
-    assert config.image_size is None  # the last group is not looked at
-    with pytest.raises(ValueError, match="differ in size"):
-        load(config)

@@ -79,11 +79,6 @@ def test_a_run_is_given_the_thinned_images():
     assert round(int(counts.max()) / 20) == int(counts.min())
 
 
-def test_a_ratio_below_one_is_refused():
-    with pytest.raises(ValueError, match=r"data\.tail\.ratio must be >= 1"):
-        TailConfig(ratio=0.5)
-
-
 def test_balanced_classes_weigh_alike_and_no_image_is_lost():
     tail = TailConfig(kind="exponential", ratio=16)
     plain = load_splits(DataConfig(tail=tail))  # Methods are compared on tails as such.

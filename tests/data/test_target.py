@@ -1,13 +1,10 @@
 """Images of where the model will be used: what they are used for, which are refused."""
 
-import unicodedata
-
 import pytest
 import torch
 
 from infaug.config import DataConfig
-from infaug.data.classes import numbered_as
-from infaug.data.problem import divide, positions
+from infaug.data.problem import divide
 from infaug.data.source import load
 
 
@@ -49,19 +46,6 @@ def test_target_images_drive_choose_and_test_and_no_other_does(folders):
     assert values(found.train) == set(range(12))
     for part in (found.influence, found.selection, found.test):
         assert part.labels.unique().tolist() == [0, 1]
-
-
-def test_shares_are_those_of_the_settings(folders):
-    config = folders({"cat": 20, "dog": 20})
-    at = positions(load(config), config)
-    assert [len(at.test), len(at.influence), len(at.selection)] == [12, 20, 8]
-
-
-def test_repetitions_divide_target_differently(folders):
-    config = folders({"cat": 9, "dog": 9})
-    source = load(config)
-    first, second = (positions(source, config, seed) for seed in (0, 1))
-    assert not first.test.equal(second.test)
 
 
 def test_classes_match_by_name_and_not_by_number(folders):
@@ -174,10 +158,3 @@ def test_pooled_images_of_a_target_are_counted_on_from_the_training_images(
     assert (source.train + source.target).select(number).images.equal(pooled.images)
     assert pooled.images[drives].equal(found.influence.images)
     assert number[~drives].equal(found.trained_on(is_pooled=False)[0])
-
-
-def test_accents_that_a_system_takes_apart_do_not_make_another_class():
-    apart, whole = unicodedata.normalize("NFD", "Frösche"), "Frösche"
-    assert apart != whole
-    labels = numbered_as(("Bär", whole), torch.tensor([0, 0]), (apart,), "target")
-    assert labels.tolist() == [1, 1]

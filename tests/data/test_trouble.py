@@ -216,13 +216,6 @@ def test_deep_grey_is_scaled_from_the_range_of_the_set(tmp_path, write_images, k
     assert source.notes == ("rescaled   3 images to 8 bits, for they have more",)
 
 
-def test_full_sixteen_bits_keep_their_upper_eight(tmp_path, write_images):
-    files = {"cat/1.png": deep(0x80FF), "dog/1.png": deep(0xFFFF)}
-    config, told = resolve_images(DataConfig(source=write_images(tmp_path, files)))
-    assert not any("grey" in line for line in told)
-    assert values(load(config).train) == [0x80, 0xFF]
-
-
 def test_exif_orientation_is_applied_and_counted(tmp_path, write_images):
     upright = Image.new("RGB", (12, 8), (0, 0, 0))
     upright.paste((255, 255, 255), (0, 0, 6, 8))
@@ -277,12 +270,6 @@ def test_a_run_in_its_data_is_no_class(animals, tmp_path):
     Image.new("L", (8, 8)).save(run / "figures" / "loss.png")
     source = load(DataConfig(source=animals))
     assert source.train.class_names == ("cat", "dog", "frog")
-
-
-def test_notes_are_in_the_plan(animals, tmp_path):
-    (tmp_path / "data" / "dog" / "9.heic").write_bytes(b"?")
-    config = DataConfig(source=animals, target=6, test=3)
-    assert any("9.heic" in line for line in inspect(load(config), config))
 
 
 # Labels.
@@ -399,12 +386,6 @@ def test_a_windows_drive_and_a_missing_file_are_told_for_what_they_are(tmp_path)
     path.write_text("path,label\n1.png,cat\n")
     with pytest.raises(ValueError, match=r"line 2: 1\.png .*is not there: looked for"):
         load(DataConfig(source=str(path)))
-
-
-def test_unreadable_images_alone_are_told_with_the_reason(tmp_path, write_images):
-    path = write_images(tmp_path, {"cat/1.png": b"?", "dog/1.png": b"?"})
-    with pytest.raises(ValueError, match=r"without a readable image \(.*known format"):
-        load(DataConfig(source=path, max_bad_images=9))
 
 
 def test_a_target_that_is_the_data_is_refused(animals):

@@ -2,11 +2,9 @@
 
 import time
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 from killed import contents
 from tiny import CONFIG, tiny
 
@@ -15,8 +13,6 @@ from infaug.count_range import CountRange
 from infaug.data.on_disk import OnDisk
 from infaug.data.source import load
 from infaug.experiment.run import run
-from infaug.influence.hessian import LastLayerHessian
-from infaug.influence.sharded import ShardedHessian
 from infaug.record.folder import RunFolder
 from infaug.training.services import Services
 from infaug.training.solve import solve_snapshot
@@ -102,30 +98,6 @@ def test_every_solver_gives_its_local_bytes(pool, given, solver):
     there = pending.result().solution
     assert there.value.equal(here.value)
     assert (there.num_products, there.spread) == (here.num_products, here.spread)
-
-
-def test_a_product_of_given_features_has_the_bytes_of_its_local_twin(pool):
-    import ray
-
-    from infaug.distributed.pool import feature_sources
-
-    draws = torch.Generator().manual_seed(0)
-    h1 = torch.randn(1000, 33, generator=draws)
-    probs = torch.randn(1000, 7, generator=draws).softmax(1)
-    v = torch.randn(7, 33, generator=draws)
-    sources = feature_sources("given", h1, probs, 3)
-    product, seconds, num_bytes = ray.get(
-        pool.coordinator.products.remote(sources, v, 2), timeout=60
-    )
-    bounds = [0, 333, 666, 1000]
-    shards = [  # clones, for the bytes of a product depend on the operands' alignment
-        LastLayerHessian(h1[low:high].clone(), probs[low:high].clone())
-        for low, high in pairwise(bounds)
-    ]
-    assert product.equal(ShardedHessian(shards) @ v)
-    assert seconds > 0
-    assert num_bytes == (2 + 3) * v.nbytes
-    torch.testing.assert_close(product, LastLayerHessian(h1, probs) @ v)
 
 
 def test_whole_recursions_run_side_by_side_and_come_back_in_order(pool):

@@ -76,10 +76,10 @@ def test_every_trial_ends_once_and_a_second_start_runs_only_what_is_new(
             loss = 0.1 * number + 1 / steps
             report(Progress(steps=steps, loss=loss, top1=90.0, seconds=0.1))
 
-    plan = planned(tmp_path / "sweep", trials=4, reduction=2)
+    plan = planned(tmp_path / "sweep", trials=3, reduction=2)
     run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
     first = ended(plan)
-    assert set(first) == set(names(4))
+    assert set(first) == set(names(3))
     assert first["t00"] == "completed"
     assert first["t01"] == "failed"
     assert plan.ledger().trials["t01"].why == "the loss is not finite"
@@ -88,23 +88,11 @@ def test_every_trial_ends_once_and_a_second_start_runs_only_what_is_new(
     run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
     assert (plan.out / "sweep.jsonl").read_text() == before
 
-    # ASHA remembers: the fifth trial is the worst of all at every milestone.
-    more = replace(plan, how=replace(plan.how, trials=5))
+    # ASHA remembers: the fourth trial is the worst of all at every milestone.
+    more = replace(plan, how=replace(plan.how, trials=4))
     run_trials(more, more.ledger(), cluster, shown=False, work=work)
-    assert ended(more)["t04"] == "stopped"
-    assert set(ended(more)) == set(names(5))
-
-
-@pytest.mark.slow
-def test_asha_stops_trials_that_are_trained(cluster, tmp_path):
-    from infaug.distributed.sweep import run_trials
-
-    plan = planned(tmp_path / "sweep", trials=4, reduction=2)
-    run_trials(plan, plan.ledger(), cluster, shown=False)
-    assert set(ended(plan)) == set(names(4))
-    assert set(ended(plan).values()) <= {"completed", "stopped"}
-    for trial in plan.ledger().trials.values():
-        assert not list(plan.home(trial.name).rglob("*.safetensors"))
+    assert ended(more)["t03"] == "stopped"
+    assert set(ended(more)) == set(names(4))
 
 
 @pytest.mark.slow

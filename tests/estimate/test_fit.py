@@ -5,8 +5,9 @@ import torch
 from resolved import resolved
 from tiny import CONFIG
 
+from infaug.augment.learned import Learned
 from infaug.classify.loss import soft_cross_entropy
-from infaug.config import InfluenceConfig
+from infaug.config import EstimatorConfig, InfluenceConfig, TransformConfig
 from infaug.data.problem import load_splits
 from infaug.estimate.fit import (
     InfluenceScores,
@@ -14,7 +15,14 @@ from infaug.estimate.fit import (
     fit_estimator,
     influence_of,
 )
+from infaug.estimate.learned_transform import (
+    Estimator,
+    build_transform,
+    tau_dropout,
+    tau_noise,
+)
 from infaug.influence.features import head_inputs
+from infaug.randomness import Draws
 from infaug.training.alternation import classify, refresh
 from infaug.training.methods import METHODS
 from infaug.training.refresher import Sync
@@ -118,3 +126,63 @@ def test_unrestrained_extremes_win_and_restraint_keeps_the_label(cell, objective
         return float(soft_cross_entropy(logits, y).mean())
 
     assert loss_on_views(restraint=0.0) > loss_on_views(restraint=1.0)
+
+
+def test_layers_are_the_papers_tables():
+    grey, colour = Estimator(128, 1, 28, 28), Estimator(128, 3, 32, 32)
+    assert [m.out_channels for m in (grey.first, *grey.down)] == [16, 32, 64]
+    assert grey.linear.in_features == 3136
+    assert [m.out_channels for m in (colour.first, *colour.down)] == [16, 32, 64, 128]
+    assert colour.linear.in_features == 2048
+
+
+@pytest.mark.parametrize("size", [(16, 16), (28, 28), (33, 47), (5, 6)])
+def test_tau_lies_within_one_whatever_the_size(size):
+    tau = Estimator(12, 3, *size)(10 * torch.rand(4, 3, *size))
+    assert tau.shape == (4, 12)
+    assert tau.abs().max() <= 1
+
+
+def test_one_view_is_differentiable_in_every_parameter_of_e_and_g():
+    transform = build_transform(TransformConfig(tau_size=8), 1, 12, 12, 0)
+    x = torch.rand(4, 1, 12, 12)
+    transform(x, torch.randn(4, 8)).square().sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in transform.parameters())
+
+
+def test_the_initial_transform_is_a_function_of_the_seed():
+    a, b, c = (
+        build_transform(TransformConfig(tau_size=8), 1, 12, 12, s) for s in (0, 0, 1)
+    )
+    assert a.generator.out.weight.equal(b.generator.out.weight)
+    assert not a.generator.out.weight.equal(c.generator.out.weight)
+
+
+def test_dropout_drops_its_share_and_keeps_the_mean():
+    keep = tau_dropout(EstimatorConfig(tau_dropout=0.25), 200, Draws.of_size(500, "a"))
+    assert keep is not None
+    assert set(keep.unique().tolist()) == {0.0, torch.tensor(1 / 0.75).item()}
+    assert abs(float((keep == 0).float().mean()) - 0.25) < 0.01
+    assert abs(float(keep.mean()) - 1) < 0.01
+
+
+def test_noise_is_the_same_with_and_without_dropout():
+    without, with_ = (
+        tau_noise(EstimatorConfig(tau_dropout=p), 8, Draws.of_size(4, "a"))
+        for p in (0.0, 0.5)
+    )
+    assert without.equal(with_)
+    assert tau_dropout(EstimatorConfig(), 8, Draws.of_size(4, "a")) is None
+
+
+def test_use_varies_tau_as_training_does():
+    """What F trains on is G at the tau E was trained with, for equal draws."""
+    config = EstimatorConfig(tau_dropout=0.5, tau_noise=0.3)
+    transform = build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0)
+    x, draws = torch.rand(4, 1, 16, 16), Draws.of_size(4, "step")
+    keep, noise = tau_dropout(config, 8, draws), tau_noise(config, 8, draws)
+    assert keep is not None
+    tau = transform.estimator(x) * keep + noise
+    expected = transform.render(x, transform.generator.unbounded(tau))
+    used = Learned(transform, config)(x, Draws.of_size(4, "step"))
+    torch.testing.assert_close(used, expected)

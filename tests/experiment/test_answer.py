@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.stats import norm
 from tiny import tiny
 
-from infaug.config import DataConfig, RunConfig
+from infaug.config import DataConfig, RunConfig, TuningConfig
 from infaug.data.digits import digits
 from infaug.data.problem import FINAL, divide
 from infaug.data.source import load
@@ -46,7 +46,8 @@ def config(tmp_path_factory) -> RunConfig:
     data = DataConfig(
         source=str(root / "source"), target_source=str(root / "target"), folds=3
     )
-    return tiny(methods=METHODS, data=data, seeds=2)
+    tuning = TuningConfig(candidates=("affine:20", "affine:60"))
+    return tiny(methods=METHODS, data=data, tuning=tuning, seeds=2)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,7 @@ def test_a_final_training_brings_what_it_needs(config):
     assert FINAL not in {spec.seed for spec in plan_of(config)}
 
 
+@pytest.mark.slow
 def test_folds_and_final_keep_their_bytes_side_by_side(config, finished, tmp_path):
     run(config, tmp_path / "run", shown=False, jobs=2)
     assert contents(tmp_path / "run") == contents(finished)

@@ -1,4 +1,4 @@
-"""How long steps take may choose the controls, once, and nothing else."""
+"""What a run will do and cost; how long steps take may choose the controls, once."""
 
 import json
 from dataclasses import replace
@@ -9,22 +9,18 @@ import torch
 from resolved import resolved
 from tiny import CONFIG
 
-from infaug.config import (
-    RoundsConfig,
-    in_mode,
-)
-from infaug.data.problem import divide
+from infaug.cli.main import main
+from infaug.config import RoundsConfig
+from infaug.data.problem import divide, load_splits
 from infaug.data.source import load
 from infaug.experiment import controls, run
-from infaug.experiment.controls import (
-    Pace,
-    choose_controls,
-    choose_methods,
-)
+from infaug.experiment.controls import Pace, choose_controls, choose_methods
+from infaug.experiment.outlook import foresee
 from infaug.experiment.plan import with_folds
 
 FAST = Pace(base_step=1e-4, learned_step=2e-4, estimator_step=1e-4, image=1e-6)
 SLOW = Pace(base_step=20.0, learned_step=40.0, estimator_step=20.0, image=1e-3)
+
 OPEN = replace(CONFIG, controls="auto")
 
 
@@ -40,6 +36,7 @@ def test_full_controls_if_they_take_under_half_an_hour_else_quick(monkeypatch):
     assert chosen == "quick"
     assert "minutes with full controls" in why
     assert "running quick" in why
+    assert choice_at(SLOW, monkeypatch, workers=10)[0] == "full", "they take less"
 
 
 def methods_at(pace: Pace, minutes: float):
@@ -62,18 +59,6 @@ def test_a_budget_is_kept_by_fewer_methods_then_steps_then_folds():
     assert "3 folds in place of 5" in why
     _, why = methods_at(replace(pace, base_step=50), 20)
     assert "longer than --minutes 20" in why
-
-
-@pytest.mark.parametrize("mode", ["iclr", "cvpr"])
-def test_the_papers_modes_leave_the_choice_to_the_clock_too(mode, monkeypatch):
-    monkeypatch.setattr(controls, "measure", lambda *_: FAST)
-    config = resolved(in_mode(OPEN, mode))
-    source = load(config.data)
-    assert choose_controls(config, source, torch.device("cpu"), 1)[0] == "full"
-
-
-def test_many_workers_take_less_time(monkeypatch):
-    assert choice_at(SLOW, monkeypatch, workers=10)[0] == "full"
 
 
 @pytest.mark.parametrize("pace", [FAST, SLOW])
@@ -99,3 +84,37 @@ def test_the_folder_keeps_the_choice_and_a_resumed_run_does_not_choose_again(
     monkeypatch.setattr(run, "summarise", lambda *_: {})
     run.run(OPEN, tmp_path / "run", shown=False)
     assert any(cell.candidate for cell in seen) == (chosen == "full")
+
+
+def test_the_outlook_counts_images_steps_and_cells():
+    config = replace(CONFIG, methods=("base", "base_learned"), seeds=2)
+    text = "\n".join(foresee(config, workers=1))
+    splits, rounds = load_splits(config.data), config.rounds
+    assert f"{len(splits.train)} to train on (in memory)" in text
+    assert f"{len(splits.influence)} influence" in text
+    assert f"{rounds.rounds * rounds.classifier_steps} steps" in text
+    assert "4: base, base_learned; 2 seeds" in text
+    assert "estimate" in text
+
+
+def test_any_number_of_workers_that_can_train_has_an_outlook():
+    """Of seven groups, three workers have two, two and three."""
+    config = replace(
+        CONFIG,
+        methods=("base_learned",),
+        classifier=replace(CONFIG.classifier, batch_size=14, batch_groups=7),
+        adversarial=replace(CONFIG.adversarial, batch_size=7),
+        estimator=replace(CONFIG.estimator, batch_size=7),
+    )
+    assert any("workers    3 on" in line for line in foresee(config, workers=3))
+    with pytest.raises(ValueError, match="7 batch groups are too few for 8 workers"):
+        list(foresee(config, workers=8))
+
+
+def test_a_plan_is_printed_and_nothing_is_run(tmp_path, capsys):
+    out = tmp_path / "run"
+    argv = ["fit", "--data", "digits", "--labels", "60", "--target", "40", "--plan"]
+    more = ["--seeds", "1", "--methods", "base", "--rounds.rounds", "1"]
+    assert main([*argv, *more, "--out", str(out)]) == 0
+    assert "1: base; 1 seed\n" in capsys.readouterr().out
+    assert not out.exists()

@@ -1,7 +1,6 @@
 """Trainings in processes of this machine."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -9,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from experiment.jobs import work
 from killed import contents, start
 from resolved import resolved
 from tiny import tiny
@@ -19,6 +19,8 @@ from infaug.experiment.processes import MAX_DEATHS, in_processes
 from infaug.experiment.run import run
 from infaug.experiment.trainings import needed_by
 from infaug.record.folder import RunFolder
+
+pytestmark = pytest.mark.long
 
 CONFIG = tiny(controls="quick")
 DRIVER = """
@@ -40,23 +42,6 @@ class Heard:
         self.said.append(message)
 
 
-def work(job: str, display: Heard) -> int:
-    """What a process of a test does."""
-    if job == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if job == "mistake":
-        raise ValueError("no such image")
-    if job == "bug":
-        raise KeyError("no such key")
-    if job.startswith("once"):
-        mark = Path(job.removeprefix("once "))
-        if not mark.exists():
-            mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-    display.say(f"{job} begins")
-    return len(job)
-
-
 def done(*jobs: str) -> tuple[dict[str, int], list[str]]:
     heard = Heard()
     found = dict(
@@ -67,10 +52,11 @@ def done(*jobs: str) -> tuple[dict[str, int], list[str]]:
     return found, heard.said
 
 
-def test_what_jobs_find_and_report_reaches_the_driver():
-    found, said = done("a", "bb", "ccc")
-    assert found == {"a": 1, "bb": 2, "ccc": 3}
-    assert sorted(said) == ["a begins", "bb begins", "ccc begins"]
+def test_what_jobs_find_and_report_reaches_the_driver_though_a_process_dies(tmp_path):
+    again = f"once {tmp_path / 'mark'}"
+    found, said = done("a", again)
+    assert found == {"a": 1, again: len(again)}
+    assert sorted(said) == ["a begins", f"{again} begins"]
 
 
 def test_a_mistake_is_a_value_error_and_a_bug_keeps_its_traceback():
@@ -80,9 +66,7 @@ def test_a_mistake_is_a_value_error_and_a_bug_keeps_its_traceback():
         done("bug")
 
 
-def test_a_job_whose_process_died_is_done_again_and_given_up_in_the_end(tmp_path):
-    again = f"once {tmp_path / 'mark'}"
-    assert done(again)[0] == {again: len(again)}
+def test_a_job_whose_processes_die_is_given_up_in_the_end():
     with pytest.raises(ValueError, match=f"died {MAX_DEATHS} times .*signal 9.*memory"):
         done("die")
 
@@ -108,18 +92,14 @@ def alone(tmp_path_factory) -> Path:
     return out
 
 
-def test_bytes_do_not_depend_on_how_many_trainings_are_done_at_a_time(alone, tmp_path):
-    run(CONFIG, tmp_path / "run", shown=False, jobs=2)
-    assert contents(tmp_path / "run") == contents(alone)
-
-
-def test_a_killed_driver_takes_its_processes_along_and_the_same_command_goes_on(
+def test_side_by_side_with_the_driver_killed_the_bytes_are_those_of_one_at_a_time(
     alone, tmp_path
 ):
+    """A killed driver takes its processes along; the same command goes on."""
     out = tmp_path / "run"
     job = json.dumps([to_dict(CONFIG), str(out)])
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, job])
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not list(out.glob("trainings/*/checkpoints/*.safetensors")):
         assert time.monotonic() < deadline, "a training begins"
         time.sleep(0.01)

@@ -109,22 +109,6 @@ def test_more_views_and_lambda_make_other_cells_of_the_rows_that_use_them():
     assert grid_training("mmel_hard", 0, heat).config.classifier.mmel_lambda == 0.5
 
 
-def test_neighbours_are_other_cells_by_what_they_use_alone():
-    def with_part(name: str, **changes) -> RunConfig:
-        return replace(TINY, **{name: replace(getattr(TINY, name), **changes)})
-
-    rate, damping = with_part("bilevel", rate=0.2), with_part("influence", damping=0.1)
-    raw, noise = (
-        with_part("influence", objective="raw"),
-        with_part("estimator", tau_noise=0.1),
-    )
-    other = {"bilevel_learned": {rate, noise}, "reweighted": {damping}}
-    for row, matter in other.items():
-        for config in (rate, damping, raw, noise):
-            assert (key(row) != key(row, config)) == (config in matter)
-    assert key("base_learned") == key("base_learned", rate)
-
-
 def test_what_a_cell_needs_comes_before_it_even_if_it_was_not_named():
     works = work_of([TABLE], ["base_random_final"], 1)
     assert [work.training.method for work in works] == [
@@ -187,10 +171,7 @@ def test_a_finished_cell_is_a_line_with_every_setting_that_matters(finished):
     assert learned["config"]["data"]["target"] == 60
     assert "target" not in found[0]["config"]["data"]
     assert 0 <= learned["test_top1"] <= 100
-
-
-def test_a_second_start_runs_nothing(finished):
-    assert run_missing(finished) == []
+    assert run_missing(finished) == [], "a second start runs nothing"
 
 
 def test_killed_anywhere_it_continues_and_ends_with_the_same_lines(
@@ -283,30 +264,3 @@ def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
     assert "base_learned 90 %" in text
     assert "base_tuned chose `affine:60`, `affine:60`, `affine:60`" in text
     assert "--tables digits --seeds 3 --methods base_learned base_ran" in text
-
-
-def test_without_a_gap_to_close_no_share_is_claimed(tmp_path):
-    found = {"base": [90.0], "oracle": [92.9], "base_learned": [92.0]}
-    table = replace(TABLE, methods=("base", "base_learned", "oracle"))
-    text = markdown(table, results_of(tmp_path / "r.jsonl", found), 1)
-    assert "share of the gap" not in text
-
-
-def test_a_line_from_before_a_setting_existed_stands_for_its_default(tmp_path):
-    cell = grid_training("base", 0, TINY)
-    settings = cell.settings
-    del settings["data"]["stream_above_gib"]
-    record = {"row": "base", "seed": 0, "config": settings, "test_top1": 90.0}
-    results = Results(tmp_path / "r.jsonl")
-    results.add(record)
-    assert results.get(cell) == record
-    other = replace(TINY, data=replace(TINY.data, stream_above_gib=1.0))
-    assert grid_training("base", 0, other) not in results
-
-
-def test_a_line_with_a_setting_that_is_gone_stands_for_nothing(tmp_path):
-    settings = grid_training("base", 0, TINY).settings | {"flux": 1}
-    record = {"row": "base", "seed": 0, "config": settings, "test_top1": 90.0}
-    results = Results(tmp_path / "r.jsonl")
-    results.add(record)
-    assert grid_training("base", 0, TINY) not in results

@@ -103,15 +103,3 @@ def test_the_table_marks_what_is_not_run(results):
     assert "| `oracle` | not run |" in text
     assert "| `pooled` | 89.0, 1 of 3 seeds | -1.0, one seed | undecided |" in text
     assert "Not run, or not for all seeds: `--methods pooled oracle`." in text
-
-
-def test_results_from_before_devices_were_noted_have_no_seconds(tmp_path):
-    found = Results(tmp_path / "r.jsonl")
-    settings = grid_training("base", 0, CONFIG).settings
-    found.add({"row": "base", "seed": 0, "config": settings, "test_top1": 90.0,
-               "selection_top1": 90.0, "seconds": 9.0})  # fmt: skip
-    (entry,) = board(COLUMN, ("base",), 1, found).entries
-    assert (entry.cpu_seconds, entry.gpu_seconds, entry.images) == (None, None, None)
-    assert "| `base` | 90.0 |  | reference |  |  |  |" in markdown(
-        [board(COLUMN, ("base",), 1, found)], 1, "x"
-    )

@@ -1,19 +1,22 @@
+"""Which methods an experiment trains, and what the presets change."""
+
 from dataclasses import replace
 
 import pytest
+import torch
 
-from infaug.config import DataConfig, RunConfig, ShiftConfig
+from infaug.config import DataConfig, RunConfig, ShiftConfig, in_mode
 from infaug.experiment.methods import methods_of
+from infaug.experiment.plan import resolve_config
 from infaug.training.methods import (
     METHODS,
-    NEIGHBOURS,
-    POLICIES,
     POLICY_FROM,
     RANDOM_METHODS,
     SIBLINGS,
 )
 
 SHIFTED = DataConfig(shift=ShiftConfig(rotate_deg=40))
+
 BOTH = replace(SHIFTED, shift=ShiftConfig(rotate_deg=40, splits=("train", "test")))
 
 
@@ -52,25 +55,6 @@ def test_a_method_s_learned_row_follows_the_row_without_e_where_s_val_is_solved_
     assert names(config) == ["trivial", "mixup", "trivial_learned", "mixup_learned"]
 
 
-def test_the_policies_are_the_methods_that_learn_nothing():
-    assert {"mixup", "cutmix", "trivial", "mmel_soft", "augmix"} < set(POLICIES)
-    learned = set(SIBLINGS) - set(POLICIES) - set(NEIGHBOURS)
-    assert learned == {"trivial_learned", "mixup_learned"}
-    assert all(METHODS[name].control in POLICIES for name in learned)
-
-
-def test_neighbours_use_influence_images_otherwise_each_with_what_it_needs():
-    reweighted, bilevel = (METHODS[name] for name in NEIGHBOURS)
-    assert reweighted.solves_s_val
-    assert not reweighted.is_learned
-    assert bilevel.is_learned
-    assert not bilevel.solves_s_val
-    assert all(
-        METHODS[n].solves_s_val == (METHODS[n].is_learned or METHODS[n].learns_policy)
-        for n in set(METHODS) - set(NEIGHBOURS)
-    )
-
-
 @pytest.mark.parametrize(
     ("row", "message"), [("bass", "no method 'bass'"), ("oracle", "the oracle")]
 )
@@ -96,3 +80,54 @@ def test_no_method_trains_on_the_images_that_drive_its_policy():
     drivers = [row for row in METHODS.values() if row.learns_policy]
     assert drivers
     assert not any(row.is_pooled for row in drivers)
+
+
+CONFIG = RunConfig(data=DataConfig(labels=60), seeds=2)
+
+
+def test_online_is_what_nothing_chosen_gives():
+    assert in_mode(CONFIG, "online") == CONFIG
+    assert RunConfig().mode == "online"
+
+
+def test_the_papers_modes_are_the_designs_table():
+    iclr, cvpr = in_mode(CONFIG, "iclr"), in_mode(CONFIG, "cvpr")
+    assert (iclr.adversarial.fit, cvpr.adversarial.fit) == ("wgan_gp", "ragan")
+    assert iclr.estimator.generator_learning_rate == 0
+    assert cvpr.estimator.generator_learning_rate > 0
+    assert (iclr.estimator.tau_dropout, cvpr.estimator.tau_dropout) == (0, 0.5)
+    for config in (iclr, cvpr):
+        assert config.rounds.s_val == "once"
+        assert config.estimator.learning_rate == 0.01
+        assert config.estimator.batch_size == config.classifier.batch_size == 128
+        assert config.transform.pooling == "local"
+
+
+@pytest.mark.parametrize("mode", ["online", "iclr", "cvpr"])
+def test_a_mode_leaves_everything_else_alone(mode):
+    config = in_mode(CONFIG, mode)
+    assert (config.data, config.seeds) == (CONFIG.data, 2)
+    assert config.classifier.network == CONFIG.classifier.network
+
+
+@pytest.mark.parametrize(("mode", "base", "rate"), [
+    ("online", "affine", 2e-3), ("iclr", "crop", 1e-2)
+])  # fmt: skip
+def test_on_grey_images_the_papers_crop_and_train_faster(mode, base, rate):
+    config = resolve_config(in_mode(CONFIG, mode), (1, 28, 28), torch.device("cpu"))
+    assert config.rounds.base == base
+    assert config.classifier.learning_rate == rate
+    colour = resolve_config(in_mode(CONFIG, mode), (3, 32, 32), torch.device("cpu"))
+    assert colour.rounds.base == "crop_flip"
+
+
+def test_rows_that_others_need_are_run_before_them():
+    alone = names(RunConfig(controls="none"))
+    assert alone == ["base_learned", "pooled_learned"]
+    once = names(in_mode(RunConfig(controls="none"), "iclr"))
+    assert once == ["base", "base_learned", "pooled", "pooled_learned"]
+
+
+def test_random_tau_through_a_frozen_g_is_run_once():
+    assert "base_random_final" not in names(in_mode(RunConfig(controls="full"), "iclr"))
+    assert "base_random_final" in names(in_mode(RunConfig(controls="full"), "cvpr"))

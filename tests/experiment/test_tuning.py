@@ -11,8 +11,7 @@ from infaug.augment.base import build_base
 from infaug.config import TuningConfig
 from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
-from infaug.experiment.tuning import candidates_for, choose, trial_config
-from infaug.record.display import Display
+from infaug.experiment.tuning import candidates_for, choose
 from infaug.training.methods import METHODS
 
 CANDIDATES = ("affine:20", "affine:60x1.5", "affine:40+trivial")
@@ -28,18 +27,6 @@ def test_the_candidates_can_be_built_and_choosing_costs_at_most_two_trainings(ba
     names = candidates_for(base)
     assert all(build_base(name) for name in names)
     assert len(names) * TuningConfig().fraction <= 2
-
-
-def test_a_trial_has_its_part_of_the_steps_on_one_cosine():
-    short = trial_config(TUNED, "trivial").rounds
-    assert (short.rounds, short.classifier_steps) == (1, 6)
-    assert short.base == "trivial"
-
-
-def test_a_trial_is_planned_however_few_its_steps_are_and_long_the_lag():
-    rounds = replace(TUNED.rounds, refresh="overlap", refresh_lag=6, rounds=1)
-    short = trial_config(replace(TUNED, rounds=rounds), "trivial").rounds
-    assert short.classifier_steps == 3
 
 
 def test_candidates_come_before_the_row_that_needs_them_in_every_seed():
@@ -82,11 +69,6 @@ def test_candidates_are_never_scored_on_test_images(finished):
     assert not any("test" in name for name in trial)
 
 
-def test_the_seconds_of_choosing_stand_apart(finished):
-    seconds = json.loads((finished / "result.json").read_text())["seconds"]
-    assert {"classify", "tuning"} < set(seconds)
-
-
 def test_the_tuned_row_is_trained_with_what_it_chose(finished, tmp_path):
     chosen = result_of(finished, "base_tuned")["base"]
     as_base = replace(
@@ -96,28 +78,3 @@ def test_the_tuned_row_is_trained_with_what_it_chose(finished, tmp_path):
     weights = "trainings/{}-seed0/classifier.safetensors"
     tuned = (finished / weights.format("base_tuned")).read_bytes()
     assert tuned == (tmp_path / "run" / weights.format("base")).read_bytes()
-
-
-def test_interrupted_while_choosing_it_ends_with_the_same_bytes(
-    finished, tmp_path, monkeypatch
-):
-    live = Display.step
-
-    def interrupt_at(row: str, at: int):
-        def step(self, cell, labels, round_, phase, steps, number, metrics):
-            live(self, cell, labels, round_, phase, steps, number, metrics)
-            if (labels["row"], number) == (row, at):
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr(Display, "step", step)
-        with pytest.raises(KeyboardInterrupt):
-            run(TUNED, tmp_path / "run", shown=False)
-
-    interrupt_at("tuning-affine60x1.5", 5)
-    interrupt_at("base_tuned", 4)
-    monkeypatch.setattr(Display, "step", live)
-    run(TUNED, tmp_path / "run", shown=False)
-    for path in finished.glob("trainings/*/*"):
-        again = tmp_path / "run" / path.relative_to(finished)
-        if path.name not in ("timings.jsonl", "starts.jsonl", "lock"):
-            assert again.read_bytes() == path.read_bytes(), path.name

@@ -56,12 +56,6 @@ def test_pooling_the_same_labels_must_be_beaten_by_every_learned_method():
         assert (found.word, found.closest) == ("no gain", "pooled")
 
 
-def test_one_control_that_is_clearly_better_makes_it_no_gain():
-    tops = {**CONTROLS, "base_learned": [80.0, 80.5, 80.2]}
-    tops["base_random"] = [82.0, 82.6, 82.1]
-    assert judged(tops).word == "no gain"
-
-
 def test_no_gain_needs_an_upper_bound_below_the_margin():
     base = [80.0, 81.0, 82.0]
     narrow = {"base": base, "base_learned": [80.0, 81.1, 82.0]}
@@ -102,14 +96,6 @@ def test_pooled_learned_is_the_headline_method():
     made = {(c.method, c.control) for c in comparisons(tops)}
     assert ("base_learned", "base_random") in made
     assert ("pooled_learned", "base") in made
-
-
-def test_every_other_method_that_was_run_must_be_beaten():
-    tops = {**CONTROLS, "base_learned": [80.0, 80.5, 80.2]}
-    without = judged(tops)
-    found = judged({**tops, "mixup": [82.0, 82.5, 82.2]})
-    assert (found.word, found.closest) == ("no gain", "mixup")
-    assert without.closest != "mixup"
 
 
 def test_a_rival_that_learns_is_a_control_and_headlines_only_without_ours():

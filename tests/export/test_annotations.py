@@ -129,14 +129,6 @@ def test_boxes_that_leave_the_image_are_clamped_and_sanitized_with_their_labels(
     assert [7, 8] in kept
 
 
-def test_no_boxes_stay_no_boxes(make_augment):
-    none = tv_tensors.BoundingBoxes(
-        torch.zeros(0, 4), format="XYXY", canvas_size=(16, 16)
-    )
-    _, moved = drawn(make_augment(), torch.rand(1, 16, 16), none)
-    assert moved.shape == (0, 4)
-
-
 def test_folds_are_reported_where_points_are_moved(make_augment):
     x = torch.rand(4, 1, 16, 16, generator=generator(0, "x"))
     keypoints = tv_tensors.KeyPoints(torch.full((4, 1, 2), 7.0), canvas_size=(16, 16))

@@ -32,13 +32,6 @@ def test_weights_come_back_as_the_run_left_them(exported, grey_run):
     assert all(loaded[name].equal(trained[name]) for name in trained)
 
 
-def test_loading_draws_no_random_number(exported):
-    state = torch.get_rng_state()
-    LearnedAugment.load(exported)
-    load_classifier(exported)
-    assert torch.get_rng_state().equal(state)
-
-
 def test_the_classifier_is_the_cells_and_classifies(exported, grey_run):
     classifier = load_classifier(exported)
     card = read_card(exported)
@@ -118,9 +111,3 @@ def test_a_card_that_cannot_be_read_says_why(copy, changes, message):
     change_card(copy, **changes)
     with pytest.raises(ValueError, match=message):
         LearnedAugment.load(copy)
-
-
-def test_a_card_that_is_no_json_is_refused(copy):
-    (copy / CARD).write_text('{"format": ')
-    with pytest.raises(ValueError, match="is no JSON"):
-        read_card(copy)

@@ -51,17 +51,6 @@ def test_samples_are_drawn_apart_and_the_same_generator_repeats_them(make_augmen
     assert not first.equal(other)
 
 
-def test_without_a_generator_the_default_one_is_used(make_augment):
-    augment = make_augment()
-    x = grey(4, 1, 16, 16)
-    torch.manual_seed(3)
-    first = augment(x)
-    second = augment(x)
-    torch.manual_seed(3)
-    assert augment(x).equal(first)
-    assert not second.equal(first)
-
-
 def test_uint8_float_and_pil_show_the_same_view(make_augment):
     augment = make_augment(channels=3)
     pixels = (grey(3, 16, 16) * 255).round().to(torch.uint8)
@@ -102,16 +91,6 @@ def test_probability_is_the_share_that_is_changed(make_augment):
     assert 0.15 < float(changed.float().mean()) < 0.35
     trained = make_augment(estimator=EstimatorConfig(probability=0.0))
     assert trained(x).equal(x)
-
-
-def test_a_single_image_is_a_batch_of_one(make_augment):
-    augment = make_augment()
-    x = grey(1, 16, 16)
-    alone, in_batch = (
-        augment(image, generator=torch.Generator().manual_seed(1))
-        for image in (x, x[None])
-    )
-    assert alone.equal(in_batch[0])
 
 
 def test_what_is_no_image_passes_and_nesting_is_kept(make_augment):
@@ -188,12 +167,6 @@ def test_what_cannot_be_augmented_is_refused_with_the_remedy(
 ):
     with pytest.raises(ValueError, match=message):
         make_augment()(image)
-
-
-def test_images_of_one_call_have_one_size(make_augment):
-    pair = [tv_tensors.Image(grey(1, size, size)) for size in (16, 20)]
-    with pytest.raises(ValueError, match="share one view"):
-        make_augment()(*pair)
 
 
 @pytest.mark.parametrize("how", [{"strength": -1.0}, {"probability": 1.5}])

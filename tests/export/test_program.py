@@ -20,12 +20,11 @@ def transform_of(channels: int = 1, pooling="local"):
     return build_transform(config, channels, 16, 16, 0).eval().requires_grad_(False)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_torch_export_equals_the_transform(tmp_path, dropout):
-    transform, estimator = transform_of(), EstimatorConfig(tau_dropout=dropout)
+def test_torch_export_equals_the_transform(tmp_path):
+    transform, estimator = transform_of(), EstimatorConfig(tau_dropout=0.5)
     about = program.write_program(transform, estimator, tmp_path / "a.pt2")
     assert about["max_difference"] <= 1e-6
-    assert ("keep" in about["inputs"]) == (dropout > 0)
+    assert "keep" in about["inputs"]
     again = torch.export.load(tmp_path / "a.pt2").module()
     inputs = program.inputs_of(transform, estimator, 7)
     torch.testing.assert_close(again(**inputs), transform(**inputs))

@@ -6,7 +6,6 @@ from finished import finished_run
 from full_disk import full_disk
 
 from infaug.cli.main import main
-from infaug.cli.terminal import BAD_INPUT
 from infaug.config import ExportConfig
 from infaug.export import LearnedAugment, write
 from infaug.export.write import export_run
@@ -89,21 +88,3 @@ def test_the_command_writes_programs_and_says_how_to_load(grey_run, tmp_path, ca
     torch.testing.assert_close(
         program(x=x, noise=noise), augment.views.transform(x, noise)
     )
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["nowhere"], "nowhere was not found"),
-        (["RUN", "--method", "base"], "--method base learns no augmentation"),
-        (["RUN", "--seed", "7"], "--seed 7 of base_learned is not finished"),
-        (["RUN", "--seed", "-1"], "must be a number from 0"),
-    ],
-)
-def test_mistakes_are_told_in_one_line(arguments, message, grey_run, tmp_path, capsys):
-    words = [str(grey_run) if word == "RUN" else word for word in arguments]
-    assert main(["export", *words, "--out", str(tmp_path / "out")]) == BAD_INPUT
-    error = capsys.readouterr().err
-    assert message in error
-    assert len(error.splitlines()) == 1
-    assert not (tmp_path / "out").exists()

@@ -1,8 +1,11 @@
 import pytest
 import torch
 from cases import CASES
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from infaug.config import InfluenceConfig
+from infaug.influence.features import check_deterministic, head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Damped
 from infaug.influence.sharded import ShardedHessian
@@ -10,6 +13,7 @@ from infaug.influence.solve import resolve_solver, solve
 from infaug.precision import has_fast_bfloat16
 
 CPU = torch.device("cpu")
+
 CASE = CASES[2]
 
 
@@ -46,3 +50,72 @@ def test_a_solver_that_needs_more_than_products_says_so(name):
     bare = Damped(hessian(), 0.1)
     with pytest.raises(ValueError, match="Kronecker factors, which Damped"):
         solve(bare, CASE.grad_val, InfluenceConfig(solver=name), None)
+
+
+class Tiny(nn.Module):
+    """A classifier of 1 x 4 x 4 images: D = 5, Y = 3."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(16, 5), nn.BatchNorm1d(5))
+        self.dropout = nn.Dropout(0.5)
+        self.head = nn.Linear(5, 3)
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.dropout(self.body(x))
+
+
+class AlwaysDropping(Tiny):
+    """Drops features in eval mode as well."""
+
+    def features(self, x: Tensor) -> Tensor:
+        return F.dropout(self.body(x), 0.5, training=True)
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.rand(10, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_they_are_features_a_one_and_probabilities(x: Tensor):
+    classifier = Tiny().eval()
+    h1, probs = head_inputs(classifier, x, batch_size=3)
+    h = classifier.features(x)
+    torch.testing.assert_close(h1[:, :5], h)
+    assert torch.equal(h1[:, 5], torch.ones(10))
+    torch.testing.assert_close(probs, classifier.head(h).softmax(dim=1))
+    assert not h1.requires_grad
+    assert not probs.requires_grad
+
+
+def test_autocast_does_not_lower_the_precision(x: Tensor):
+    classifier = Tiny().eval()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = head_inputs(classifier, x, batch_size=10)
+    for a, b in zip(inside, head_inputs(classifier, x, batch_size=10), strict=True):
+        assert a.dtype == torch.float32
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("stored", "returned"),
+    [(torch.bfloat16, torch.float32), (torch.float64, torch.float64)],
+)
+def test_they_are_float32_or_wider(x: Tensor, stored, returned):
+    h1, probs = head_inputs(Tiny().eval().to(stored), x, batch_size=4)
+    assert h1.dtype == probs.dtype == returned
+
+
+def test_training_mode_is_refused(x: Tensor):
+    classifier = Tiny().eval()
+    classifier.dropout.train()
+    with pytest.raises(ValueError, match=r"training mode \(dropout\): call \.eval"):
+        head_inputs(classifier, x, batch_size=4)
+    with pytest.raises(ValueError, match="training mode"):
+        check_deterministic(Tiny(), x)
+
+
+def test_dropout_in_eval_mode_is_caught(x: Tensor):
+    with pytest.raises(ValueError, match="dropout, batch statistics and random"):
+        check_deterministic(AlwaysDropping().eval(), x)

@@ -100,20 +100,6 @@ def test_a_run_and_its_export_say_the_same(run, pictures, tmp_path):
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize(
-    ("choice", "name"),
-    [(["--method", "base"], "base-seed0"), (["--seed", "0"], "base_learned-seed0"),
-     (["--method", "pooled_learned", "--seed", "1"], "pooled_learned-seed1")],
-)  # fmt: skip
-def test_another_row_or_seed_can_be_asked_for(
-    choice, name, run, pictures, tmp_path, capsys
-):
-    out = str(tmp_path / "out.csv")
-    command = ["predict", str(run), str(pictures / "cat"), "--out", out, "--json"]
-    assert main([*command, *choice]) == 0
-    assert json.loads(capsys.readouterr().out)["model"] == name
-
-
 def test_parquet_is_read_and_written_and_its_classes_are_known_by_name(
     run, pictures, tmp_path, capsys
 ):

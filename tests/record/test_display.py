@@ -51,12 +51,6 @@ def test_a_status_line_says_where_the_run_is_and_what_it_waits_for(clock, capsys
     assert last.endswith("ETA 2:58")
 
 
-def test_the_first_step_has_no_rate_and_no_time_left_yet(clock, capsys):
-    display = Display([{"classify": 60}], [1], shown=True, now=clock)
-    take_steps(display, clock, range(1), seconds=2)
-    assert capsys.readouterr().err.endswith("classify 1/1\n")
-
-
 def test_steps_of_a_kind_not_seen_yet_make_the_time_left_a_bound(clock, capsys):
     display = Display([{"classify": 60, "estimate": 9}], [1], shown=True, now=clock)
     take_steps(display, clock, range(60), seconds=7)

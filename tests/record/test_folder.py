@@ -144,8 +144,3 @@ def test_metrics_are_cut_back_to_a_checkpoint_and_grow_again(tmp_path):
     journal.metrics({"step": 3})
     journal.close()
     assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 3}]
-
-
-def test_a_line_cut_short_is_left_out(tmp_path):
-    (tmp_path / "metrics.jsonl").write_bytes(b'{"step": 1}\n{"st')
-    assert read_lines(tmp_path / "metrics.jsonl") == [{"step": 1}]

@@ -109,17 +109,6 @@ def test_a_run_that_begins_again_says_where_and_what_it_repeats(open_logger, cap
     assert "up to classify step 6 of round 1, is repeated" in said
 
 
-def test_every_start_is_kept_with_its_workers_and_place(open_logger, tmp_path):
-    logger = open_logger(lambda: True)
-    with pytest.raises(KeyboardInterrupt):
-        follow(logger, stop=7)
-    logger.close()
-    open_logger().close()
-    first, second = RunFolder(tmp_path).lines("starts.jsonl")
-    assert first == {"row": "base", "seed": 0, "workers": 1, "after": None}
-    assert second["after"] == {"round": 0, "phase": "classify", "step": 7}
-
-
 def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_logger):
     logger = open_logger(lambda: True)
     with pytest.raises(KeyboardInterrupt):

@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 
 from infaug.experiment.verdict import Comparison
 from infaug.report.figures import (
-    MAX_MARKED,
     draw_curves,
     draw_differences,
     plot_curves,
@@ -23,35 +22,9 @@ def axes():
     return Figure().add_subplot()
 
 
-def visible(ticks, ends) -> list[float]:
-    return [round(tick, 6) for tick in ticks if ends[0] <= tick <= ends[1]]
-
-
 def marked(axes) -> int:
     (line,) = axes.lines
     return len(line.get_markevery())
-
-
-def test_few_points_are_marked_and_of_many_the_last():
-    few = [(k / 4, 60.0 + k) for k in range(1, MAX_MARKED + 1)]
-    many = [(k / 8, 60.0 + k) for k in range(1, MAX_MARKED + 2)]
-    for points, num in ((few[:1], 1), (few, MAX_MARKED), (many, 1)):
-        axes = Figure().add_subplot()
-        plot_curves({"base": points}, TOP1, None, axes)
-        assert marked(axes) == num
-
-
-@pytest.mark.parametrize(("rounds", "last"), [(0.3, 1), (2.0, 2), (2.5, 3)])
-def test_only_whole_rounds_have_ticks(axes, rounds, last):
-    plot_curves({"base": [(rounds, 60.0)]}, TOP1, None, axes)
-    assert visible(axes.get_xticks(), axes.get_xlim()) == list(range(last + 1))
-
-
-def test_what_hardly_differs_looks_as_if_it_hardly_differs(axes):
-    plot_curves({"base": [(1.0, 60.0), (2.0, 60.001)]}, TOP1, None, axes)
-    low, high = axes.get_ylim()
-    assert high - low >= 2
-    assert visible(axes.get_yticks(), (low, high)) == [59, 59.5, 60, 60.5, 61]
 
 
 def test_no_axis_of_a_share_goes_beyond_the_whole():

@@ -3,7 +3,6 @@ from finished import run_config
 from pictured import draw_folder
 
 from infaug.config import AffineRanges, DataConfig, EstimatorConfig, ShiftConfig
-from infaug.data.dataset import Labelled
 from infaug.data.source import load
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
@@ -12,7 +11,6 @@ from infaug.report.learned import (
     in_numbers,
     known_shift,
     measure,
-    sample_of_classes,
 )
 from infaug.transform.affine_flows import compose, random_parameters
 from infaug.transform.fields import Fields
@@ -75,15 +73,6 @@ def test_every_class_has_its_quantiles_and_they_are_those_of_its_views(tmp_path)
     assert abs(classes[0].quantiles["rotation"][2] - first.quantile(0.5)) < 1e-9
     again = measure(transform, images, EstimatorConfig())
     assert again.values["scale"].equal(found.values["scale"])
-
-
-def test_of_many_classes_the_largest_are_sampled_alike():
-    sizes = [30] * 20 + [3] * 10
-    labels = torch.arange(30).repeat_interleave(torch.tensor(sizes))
-    images = torch.zeros(len(labels), 1, 8, 8, dtype=torch.uint8)
-    names = tuple(map(str, range(30)))
-    sample = sample_of_classes(Labelled(images, labels, names))
-    assert sample.labels.bincount(minlength=30).tolist() == [20] * 20 + [0] * 10
 
 
 def test_a_shift_that_was_made_is_known_and_others_are_not():

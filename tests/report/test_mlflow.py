@@ -8,7 +8,6 @@ import sys
 import time
 
 import pytest
-from finished import finished_run
 from pictured import metrics, pictured_run, unfinished_run
 
 from infaug.cli.main import main
@@ -149,15 +148,6 @@ def test_a_batch_of_which_it_is_unknown_whether_it_arrived_is_kept_once(
     assert Kept(uri, "unsure").all_points() == before
 
 
-def test_the_command_says_where_to_look(run, uri, tmp_path, capsys):
-    run = named(run, "told", tmp_path)
-    assert main(["report", str(run), "--mlflow", uri]) == 0
-    said = capsys.readouterr().out.splitlines()[-1]
-    assert said.startswith("MLflow: sent ")
-    assert said.endswith(f" at {uri}")
-    assert Kept(uri, "told").run.info.status == "FINISHED"
-
-
 def test_an_address_where_nobody_answers_is_told_within_seconds(run):
     pytest.importorskip("mlflow", reason=REASON)
     began = time.monotonic()
@@ -166,12 +156,6 @@ def test_an_address_where_nobody_answers_is_told_within_seconds(run):
     with pytest.raises(ValueError, match=r"kept in my/run, .* --mlflow URI sends it"):
         send_at_end(run, "my/run", NOBODY)
     assert time.monotonic() - began < 10
-
-
-def test_a_folder_is_no_address_any_more(tmp_path):
-    pytest.importorskip("mlflow", reason=REASON)
-    with pytest.raises(ValueError, match="sqlite:///"):
-        connect(str(tmp_path))
 
 
 def test_mlflow_is_told_to_tell_nobody(uri):
@@ -256,10 +240,3 @@ def test_a_training_that_still_goes_on_has_no_result(going):
     found = trainings_of(read_experiment(going, "x"))
     unfinished = [name for name, each in found.items() if each.result is None]
     assert unfinished == ["pooled_learned-seed1"]
-
-
-def test_an_experiment_that_has_not_begun_is_not_sent(tmp_path):
-    run = finished_run(tmp_path / "run")
-    (run / "result.json").unlink()
-    with pytest.raises(ValueError, match="has not begun to train"):
-        send_run(run, "run", NOBODY)

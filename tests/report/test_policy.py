@@ -2,7 +2,7 @@ import re
 import warnings
 
 import torch
-from finished import LOSSES, POLICIES, finished_run
+from finished import POLICIES, finished_run
 
 from infaug.report.experiment_data import read_experiment
 from infaug.report.experiment_page import write_report
@@ -24,13 +24,6 @@ def test_the_page_shows_which_operations_a_policy_draws(tmp_path):
     assert "What the policy draws" in page
     for anchor in ("pictures", "toward_target", "learned"):  # of E and G alone
         assert f'<section id="{anchor}"' not in page
-
-
-def test_without_a_policy_the_page_has_no_such_section(tmp_path):
-    run = finished_run(tmp_path / "run", rows=LOSSES)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert "What the policy draws" not in write_report(run).read_text()
 
 
 def test_the_darkest_field_is_the_likeliest_strength():

@@ -6,7 +6,6 @@ from finished import finished_run
 from PIL import Image
 
 from infaug.cli.main import main
-from infaug.cli.terminal import BAD_INPUT
 from infaug.config import TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.report.views import appearance, draw_interpolation, interpolate
@@ -62,31 +61,6 @@ def test_equal_seeds_draw_equal_pictures_through_an_export(
         drawn[name] = out.read_bytes()
     assert drawn["a"] == drawn["b"]
     assert drawn["a"] != drawn["c"]
-
-
-@pytest.mark.parametrize(
-    ("source", "images_at", "more", "message"),
-    [
-        (
-            "EMPTY",
-            "IMAGES",
-            [],
-            "neither a folder that `infaug export` wrote nor a run",
-        ),
-        ("RUN", "nowhere", [], "nowhere was not found"),
-        ("RUN", "EMPTY", [], "no image ("),
-        ("RUN", "IMAGES", ["--num", "0"], "--num must be >= 1"),
-        ("RUN", "IMAGES", ["--strength", "-1"], "strength must be >= 0"),
-    ],
-)
-def test_mistakes_are_told_in_one_line(
-    source, images_at, more, message, rgb_run, images, tmp_path, capsys
-):
-    (tmp_path / "empty").mkdir()
-    known = {"RUN": rgb_run, "IMAGES": images, "EMPTY": tmp_path / "empty"}
-    words = [str(known.get(word, word)) for word in (source, images_at)]
-    assert main(["preview", *words, *more]) == BAD_INPUT
-    assert message in capsys.readouterr().err
 
 
 def test_taus_go_from_one_draw_to_the_other_and_each_is_as_long_as_a_draw():

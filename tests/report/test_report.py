@@ -3,7 +3,6 @@
 import html
 import re
 import shlex
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import fsspec
@@ -14,13 +13,10 @@ from tiny import CONFIG
 
 from infaug.cli.fit import parse_fit
 from infaug.cli.main import main
-from infaug.cli.terminal import BAD_INPUT
 from infaug.config import in_mode
-from infaug.report.experiment_data import command, read_experiment
+from infaug.report.experiment_data import command
 from infaug.report.experiment_page import report_at_end, write_report
-from infaug.report.verdict import conclude
 from infaug.report.words import MINUS
-from infaug.training.methods import RANDOM_METHODS
 
 VOID = {"meta", "img", "br", "path", "circle", "rect"}
 MOST_BYTES = 5_000_000
@@ -102,20 +98,6 @@ def test_the_page_needs_nothing_but_itself_and_every_picture_has_words(page):
 
 def test_the_same_experiment_gives_the_same_page(page, run):
     assert write_report(run, "my run").read_text() == page.text
-
-
-def test_its_parts_have_headings_and_tables_captions(page):
-    assert page.text.startswith("<!doctype html>")
-    assert page.all("html") == [{"lang": "en"}]
-    assert [len(page.all(tag)) for tag in ("h1", "main", "nav", "title")] == [1] * 4
-    assert len(page.all("caption")) == len(page.all("table"))
-    anchors = [section["id"] for section in page.all("section")]
-    assert anchors == [
-        "results", "curves", "pictures", "toward_target", "learned", "extremes",
-        "predictions", "refreshes", "compute", "settings",
-    ]  # fmt: skip
-    links = [link["href"] for link in page.all("a")]
-    assert links == ["#content", *(f"#{anchor}" for anchor in anchors)]
 
 
 def test_verdict_interval_rows_and_what_was_not_run_are_said(page):
@@ -245,23 +227,6 @@ def test_the_command_asks_for_the_same_run_again():
         assert (requested.run, requested.out) == (config, "NEW")
 
 
-def test_mistakes_are_told_in_one_line(tmp_path, run, capsys):
-    begun = tmp_path / "begun"
-    begun.mkdir()
-    (begun / "asked.json").write_text((run / "asked.json").read_text())
-    for arguments, message in (
-        ([str(tmp_path)], "is no experiment of infaug"),
-        ([str(begun), str(tmp_path / "nowhere")], "nowhere was not found"),
-        (
-            [str(run), "--out", str(tmp_path / "no" / "page.html")],
-            "choose another --out",
-        ),
-        ([], "name a run"),
-    ):
-        assert main(["report", *arguments]) == BAD_INPUT
-        assert message in capsys.readouterr().err
-
-
 @pytest.fixture
 def url(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -287,32 +252,3 @@ def test_at_a_url_a_finished_run_keeps_its_report_and_a_going_one_is_only_read(
     assert store.cat("/report/done/report.html").startswith(b"<!doctype html>")
     assert {n: store.cat(n) for n in store.find("/report/going")} == before
     assert "5 of 6 trainings" in (tmp_path / "report.html").read_text()
-
-
-def test_candidates_are_left_out_of_the_curves(run):
-    experiment = read_experiment(run, "run")
-    assert {m["row"] for m in experiment.metrics_of("classify")} == set(
-        experiment.methods
-    )
-    assert experiment.num_trainings == experiment.num_done == 6
-
-
-def test_a_row_ahead_of_those_that_the_verdict_compares_is_named(run):
-    tops = {"base": 36.0, "base_learned": 41.0, "pooled": 77.5}
-    found = {row: {0: {"seed": 0, "test_top1": top}} for row, top in tops.items()}
-    ahead = "The best method is none of these: pooled, 77.50 %."
-    assert ahead in said_of(replace(read_experiment(run, "run"), found=found))
-    found = {
-        row: {0: {"seed": 0, "test_top1": top, "selection_top1": top}}
-        for row, top in {"none": 36.0, "learned": 41.0, RANDOM_METHODS[0]: 77.5}.items()
-    }
-    experiment = read_experiment(run, "run")
-    requested = replace(experiment.config, methods=tuple(found))
-    random = replace(experiment, found=found, config=requested)
-    assert "best method is none of these: base_random, 77.50 %." in said_of(random)
-    del found[RANDOM_METHODS[0]]
-    assert "best row" not in said_of(replace(read_experiment(run, "run"), found=found))
-
-
-def said_of(experiment) -> str:
-    return " ".join(conclude(experiment).sentences).replace("\xa0", " ")

@@ -10,10 +10,9 @@ import torch
 from killed import contents
 from tiny import CONFIG, tiny
 
-from infaug.config import AffineRanges, RoundsConfig
+from infaug.config import AffineRanges
 from infaug.data.dataset import to_float
 from infaug.data.problem import load_splits
-from infaug.experiment.grid import grid_training
 from infaug.experiment.plan import resolve_config
 from infaug.experiment.run import run
 from infaug.randomness import Draws, generator
@@ -156,22 +155,3 @@ def test_without_a_ledger_a_run_has_the_same_numbers(finished, tmp_path):
     assert all(plain[name] == written[name] for name in plain if name not in about)
     with pytest.raises(ValueError, match=r"--rounds\.ledger-images"):
         read_ledger(tmp_path / "run")
-
-
-def test_the_ledger_does_not_make_another_cell_of_a_table():
-    for row in METHODS:
-        keys = {grid_training(row, 0, with_ledger(n)).key for n in (0, 5, None)}
-        assert len(keys) == 1
-
-
-def test_the_number_of_images_is_checked():
-    with pytest.raises(ValueError, match=r"rounds\.ledger_images"):
-        RoundsConfig(ledger_images=-2)
-
-
-@pytest.mark.slow
-def test_where_s_val_is_solved_once_the_ledger_is_that_of_before_the_rounds(tmp_path):
-    run(with_ledger(None, s_val="once"), tmp_path / "run", shown=False)
-    table = read_ledger(tmp_path / "run", "base_learned")
-    assert set(table["round"].to_pylist()) == {-1}
-    assert len(table) == CONFIG.data.labels

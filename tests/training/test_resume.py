@@ -8,8 +8,10 @@ import pytest
 from killed import contents, start
 from tiny import CONFIG, tiny
 
-from infaug.config import in_mode
+from infaug.config import TuningConfig, in_mode
 from infaug.record.folder import RunFolder
+
+pytestmark = pytest.mark.long
 
 DOOMS = [
     ["base_learned", 0, "classify", 5],
@@ -36,16 +38,24 @@ def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
     assert "trainings/pooled_learned-seed0/transform.safetensors" in calm
 
 
-def test_an_experiment_killed_while_its_policy_learns_ends_with_the_same_bytes(
-    tmp_path,
-):
-    averaged = replace(CONFIG.classifier, ema=0.9)
-    config = tiny(methods=("policy_alone",), classifier=averaged)
+OTHERS = ("policy_alone", "base_tuned", "reweighted", "bilevel_learned")
+OTHER_DOOMS = [  # in the order of the plan
+    ["tuning-affine20", 0, "classify", 2],
+    ["reweighted", 1, "classify", 5],
+    ["bilevel_learned", 0, "estimate", 4],
+    ["policy_online", 0, "estimate", 3],
+    ["policy_alone", 0, "classify", 4],
+]
+
+
+def test_other_kinds_of_methods_that_are_killed_end_with_the_same_bytes(tmp_path):
+    config = tiny(
+        methods=OTHERS,
+        classifier=replace(CONFIG.classifier, ema=0.9),
+        tuning=TuningConfig(candidates=("affine:20", "affine:60")),
+    )
     assert start(tmp_path / "undisturbed", None, config) == 0
-    for doom in (
-        ["policy_online", 0, "estimate", 3],
-        ["policy_alone", 0, "classify", 4],
-    ):
+    for doom in OTHER_DOOMS:
         assert start(tmp_path / "killed", doom, config) == -9, f"was to die at {doom}"
     assert start(tmp_path / "killed", None, config) == 0
     calm, killed = contents(tmp_path / "undisturbed"), contents(tmp_path / "killed")

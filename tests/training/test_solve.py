@@ -165,12 +165,6 @@ def test_a_sampled_refresh_reports_its_correlation_at_the_interval(
     assert reported == expected
 
 
-def test_a_refresh_of_all_images_has_nothing_to_report(cell, splits):
-    line = next(refresh(cell, 0, range(1), Sync(cell, splits.influence)))
-    assert "pearson_full" not in line
-    cell.s_val = torch.zeros_like(cell.s_val)
-
-
 def test_a_classifier_that_is_not_deterministic_is_refused(cell, splits):
     cell.classifier.train()
     with pytest.raises(ValueError, match="training mode"):

@@ -1,21 +1,27 @@
+"""What a training begins with, sees and keeps; recipes without a learned view."""
+
 from dataclasses import replace
 
 import pytest
 import torch
 from resolved import resolved
-from tiny import CONFIG
+from tiny import CONFIG, tiny
 
+from infaug.classify.network import build_classifier
 from infaug.data.problem import load_splits
 from infaug.data.shift import apply_shift
 from infaug.estimate.learned_transform import draw_chance
+from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
 from infaug.randomness import Draws
+from infaug.record.folder import RunFolder
 from infaug.training.alternation import classify, estimate, refresh, teach_policy
 from infaug.training.methods import METHODS
 from infaug.training.refresher import build_refresher
 from infaug.training.snapshot import validation_gradient
 from infaug.training.solve import take_snapshot
-from infaug.training.state import Training
+from infaug.training.state import Training, _pooled_evenly
+from infaug.training.views import late_round
 from infaug.world import World
 
 CPU = torch.device("cpu")
@@ -90,23 +96,10 @@ def test_a_row_that_does_not_go_with_a_mixing_base_is_refused(row, message):
         )
 
 
-def test_seeds_begin_with_other_networks(splits):
-    a, b = (cell_of("base", splits, seed).classifier.head.weight for seed in (0, 1))
-    assert not a.equal(b)
-
-
 def test_pooled_rows_train_on_the_influence_split_too_and_others_never(splits):
     pooled, base = cell_of("pooled", splits), cell_of("base", splits)
     assert len(pooled.train) == len(splits.train) + len(splits.influence)
     assert len(base.train) == len(splits.train)
-
-
-def test_driving_images_are_half_of_what_even_rows_train_on(splits):
-    train = cell_of("pooled_even", splits).train
-    extra = train.images[len(splits.train) :]
-    assert len(extra) == pytest.approx(len(splits.train), rel=0.5)
-    assert len(extra) % len(splits.influence) == 0
-    assert extra[: len(splits.influence)].equal(splits.influence.images)
 
 
 def test_policy_rows_lay_operations_over_the_second_base_view(splits):
@@ -222,3 +215,41 @@ def test_a_compiled_f_learns_what_a_plain_one_does_through_a_whole_round(splits)
         torch.testing.assert_close(
             compiled[name], tensor, rtol=1e-3, atol=1e-3, msg=name
         )
+
+
+def test_a_stretched_network_ignores_light_and_contrast_of_an_image():
+    network = build_classifier("allconv", 1, 3, 0).eval()
+    network.is_stretched = True
+    x = torch.rand(4, 1, 16, 16)
+    torch.testing.assert_close(network(0.4 * x + 0.3), network(x), atol=1e-5, rtol=1e-4)
+    flat = torch.full((1, 1, 16, 16), 0.5)
+    assert network(flat).isfinite().all()
+
+
+def test_target_images_join_late_as_half_of_each_batch():
+    config, splits = resolved(CONFIG), load_splits(CONFIG.data)
+    cell = Training(METHODS["late"], 0, splits, config, World(), CPU)
+    first = late_round(config.rounds) * config.rounds.classifier_steps
+    assert 0 < first < config.rounds.rounds * config.rounds.classifier_steps
+    base = Training(METHODS["base"], 0, splits, config, World(), CPU)
+    before, after = cell.views_at(first - 1), cell.views_at(first)
+    assert before.x.equal(base.views_at(first - 1).x)
+    assert not after.x.equal(base.views_at(first).x)
+    half = len(_pooled_evenly(splits)) - len(splits.train)
+    assert half == pytest.approx(len(splits.train), rel=0.5)
+
+
+def test_e_stands_still_once_its_images_are_trained_on(tmp_path):
+    rounds = replace(CONFIG.rounds, rounds=4)
+    run(tiny(methods=("late_learned",), rounds=rounds), tmp_path / "run", shown=False)
+    lines = RunFolder(tmp_path / "run").lines("metrics.jsonl")
+    assert {m["round"] for m in lines if m["phase"] == "estimate"} == {0, 1, 2}
+    assert {m["round"] for m in lines if m["phase"] == "classify"} == {0, 1, 2, 3}
+
+
+def test_methods_with_a_tuned_base_choose_from_the_same_candidates():
+    config = resolved(CONFIG)
+    rows = [METHODS[name] for name in ("base_tuned", "pooled_tuned", "even_stretched")]
+    names = [spec.method.name for spec in plan_trainings(config, rows, [0])]
+    assert len(names) == len(set(names)) == 3 + len(config.tuning.candidates)
+    assert names.index("pooled_tuned") > len(config.tuning.candidates)

@@ -5,8 +5,9 @@ import torch
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as TF
 
-from infaug.augment.geometric import RandomAffine, inverse_affine
-from infaug.config import AffineRanges
+from infaug.augment.geometric import inverse_affine
+from infaug.config import AdversarialConfig, AffineRanges, TransformConfig
+from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.randomness import Draws
 from infaug.transform.affine_flows import (
     AffineParameters,
@@ -16,8 +17,10 @@ from infaug.transform.affine_flows import (
     fit_affine,
     random_affine_flows,
     random_parameters,
+    start_covariance,
 )
-from infaug.transform.spatial import pixel_grid, warp
+from infaug.transform.objective import NAMES, measure_reach, positions
+from infaug.transform.spatial import flow_of, pixel_grid, warp
 
 
 def parameters(**values) -> AffineParameters:
@@ -54,15 +57,6 @@ def test_random_flows_fill_their_ranges_and_stay_inside():
         assert value.max() < high + slack, name
         # Of 2,000 uniform draws the extremes lie within 1 % of the ends.
         assert value.max() - value.min() > 0.98 * (high - low), name
-
-
-def test_ranges_are_wider_than_the_base_augmentation():
-    ranges, base = AffineRanges(), RandomAffine()
-    assert ranges.degrees > base.degrees
-    assert ranges.translate > base.translate
-    assert ranges.shear_deg > base.shear_deg
-    assert ranges.scale[0] < base.scale[0]
-    assert ranges.scale[1] > base.scale[1]
 
 
 def test_signs_and_units_are_those_of_the_base_augmentation():
@@ -111,3 +105,107 @@ def test_the_fit_is_torchs_least_squares_solution():
 def test_impossible_ranges_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         AffineRanges(**values)
+
+
+def test_a_fit_begins_with_the_covariance_of_the_real_flows():
+    config, settings = TransformConfig(tau_size=32), AdversarialConfig(start_share=1)
+    generator = build_transform(config, 1, 16, 16, 0).generator
+    generator.condition(
+        random_tau(32, 0), start_covariance(config, settings, 1, 16, 16)
+    )
+    fields = generator(Draws.of_size(1000, "tau").uniform(-1, 1, 32))
+    ours = flow_of(fields.matrix, fields.offset).detach().flatten(1)
+    real = random_affine_flows(
+        Draws.of_size(1000, "real"), AffineRanges(), 16, 16
+    ).flatten(1)
+    # tanh takes a little from the widest; correlations are those of affine maps.
+    away = torch.linalg.matrix_norm(ours.T.cov() - real.T.cov())
+    assert away < 0.2 * torch.linalg.matrix_norm(real.T.cov())
+
+
+NONE = {"degrees": 0.0, "shear_deg": 0.0, "scale": (1.0, 1.0), "translate": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("ranges", "strengths"),
+    [
+        *(({name: zero}, {}) for name, zero in NONE.items()),
+        (NONE, {}),
+        (NONE, {"matrix_strength": 0.0}),
+        (NONE, {"offset_strength": 0.0}),
+    ],
+)
+def test_a_fit_begins_also_where_a_range_or_a_strength_is_zero(ranges, strengths):
+    config = TransformConfig(tau_size=32, **strengths)
+    settings = AdversarialConfig(affine=AffineRanges(**ranges))
+    generator = build_transform(config, 1, 16, 16, 0).generator
+    covariance, tau = start_covariance(config, settings, 1, 16, 16), random_tau(32, 0)
+    generator.condition(tau, covariance)
+    before_tanh = generator.pooled(tau).detach().double().transpose(0, 1).flatten(1)
+    torch.testing.assert_close(before_tanh.cov(), covariance, atol=1e-4, rtol=1e-4)
+
+
+def test_the_share_scales_the_flows_and_leaves_the_colours():
+    config = TransformConfig(initial_spread=0.5)
+    whole, half = (
+        start_covariance(config, AdversarialConfig(start_share=share), 1, 16, 16)
+        for share in (1.0, 0.5)
+    )
+    torch.testing.assert_close(half[:6, :6], whole[:6, :6] / 4)
+    torch.testing.assert_close(half[6:, 6:], 0.25 * torch.eye(2).double())
+    # Rotations: the off-diagonal entries of A are opposite.
+    assert whole[1, 2] < -0.5 * (whole[1, 1] * whole[2, 2]).sqrt()
+
+
+RANGES = AffineRanges()
+
+
+def test_the_ends_of_the_ranges_stand_at_one():
+    drawn = random_parameters(Draws.of_size(4000, "reach"), RANGES)
+    found = positions(drawn, RANGES)
+    assert tuple(found) == NAMES
+    where = torch.stack(tuple(found.values()), dim=1)
+    assert where.abs().max() <= 1 + 1e-5
+    quantiles = where.quantile(where.new_tensor([0.05, 0.95]), dim=0)
+    expected = torch.tensor([[-0.9], [0.9]], dtype=where.dtype).expand(2, 6)
+    torch.testing.assert_close(quantiles, expected, rtol=0, atol=0.03)
+
+
+def test_a_wider_generator_reaches_further_and_leaves_the_ranges():
+    x = torch.rand(200, 1, 16, 16)
+    narrow, wide = (
+        measure_reach(
+            build_transform(
+                TransformConfig(tau_size=8, initial_spread=spread), 1, 16, 16, 0
+            ).generator,
+            x,
+            Draws.of_size(200, "reach"),
+            RANGES,
+        )
+        for spread in (0.02, 1.0)
+    )
+    assert narrow["inside"] == 1
+    assert wide["inside"] < 0.2
+    assert all(wide[f"{name}_high"] > narrow[f"{name}_high"] for name in NAMES)
+    assert narrow["flow_mse"] < 1e-3 < wide["flow_mse"]
+    assert narrow["image_mse"] < wide["image_mse"]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "left"),
+    [
+        (AffineRanges(degrees=0.0, shear_deg=0.0), NAMES[2:]),
+        (AffineRanges(scale=(1.0, 1.0), translate=0.0), NAMES[:2]),
+        (
+            AffineRanges(degrees=0.0, shear_deg=0.0, scale=(1.0, 1.0), translate=0.0),
+            (),
+        ),
+    ],
+)
+def test_what_has_no_range_is_not_measured_in_it(ranges, left):
+    generator = build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0).generator
+    draws = Draws.of_size(20, "reach")
+    found = measure_reach(generator, torch.rand(20, 1, 16, 16), draws, ranges)
+    measured = {f"{name}_{end}" for name in left for end in ("low", "high")}
+    assert set(found) == measured | {"inside", "flow_mse", "image_mse"}
+    assert all(math.isfinite(value) for value in found.values())

@@ -1,5 +1,4 @@
 import json
-import math
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from infaug.config import AdversarialConfig, AffineRanges, TransformConfig
+from infaug.config import AdversarialConfig, TransformConfig
 from infaug.data.dataset import to_float
 from infaug.data.digits import digits
 from infaug.descent import Guard
@@ -87,13 +86,6 @@ def test_after_the_fit_gs_flows_fill_the_affine_ranges_and_stay_inside():
     assert reach["image_mse"] > 0.02, "not the identity"
 
 
-def test_real_flows_that_only_turn_are_fitted_as_well():
-    ranges = AffineRanges(shear_deg=0.0, scale=(1.0, 1.0), translate=0.0)
-    config = replace(CONFIG, affine=ranges)
-    (metrics,) = fit(begin(config), range(1), config)
-    assert all(math.isfinite(value) for value in metrics.values())
-
-
 @pytest.mark.parametrize("gan", ["wgan_gp", "ragan"])
 def test_a_fit_is_a_function_of_its_seed(gan):
     config = replace(CONFIG, fit=gan)
@@ -142,16 +134,6 @@ def test_critics_learn_while_g_stays_and_g_while_critics_stay():
     for critic in state.critics.values():
         assert moved(critic, critics)
         assert not moved(critic, generator)
-
-
-def test_a_fit_says_what_it_does():
-    (metrics,) = fit(begin(), range(1))
-    assert metrics.keys() == {
-        *(f"image_{k}" for k in ("critic_loss", "penalty", "distance")),
-        *(f"flow_{k}" for k in ("critic_loss", "penalty", "distance")),
-        *(f"{k}_gradient_norm" for k in ("image", "flow", "generator")),
-        *("generator_loss", "image_mse", "flow_mse"),
-    }
 
 
 def test_nan_is_refused_before_the_network_moves():

@@ -4,7 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from infaug.transform.fields import Fields, apply_fields
+from infaug.estimate.learned_transform import Estimator
+from infaug.transform.critics import FlowCritic, ImageCritic
+from infaug.transform.fields import Fields, apply_fields, recolour
+from infaug.transform.layers import layer_table
 from infaug.transform.spatial import (
     flow_of,
     pixel_grid,
@@ -90,9 +93,43 @@ def test_stretch_bounds_how_far_the_displacement_of_any_two_points_differs():
     assert (slope.amax(dim=1) > 0.5 * most).all(), "the bound is not idle"
 
 
-def test_the_stretch_of_an_affine_map_is_the_norm_of_its_matrix():
-    matrix = torch.tensor([[0.3, -0.5, 0.2, 0.1]], dtype=torch.float64)
-    fields = matrix[:, :, None, None].expand(-1, -1, 5, 8)
-    flow = flow_of(fields, torch.zeros(1, 2, 5, 8, dtype=torch.float64))
-    expected = torch.linalg.matrix_norm(matrix.view(1, 2, 2), ord=2)
-    torch.testing.assert_close(stretch(flow - pixel_grid(5, 8, flow)), expected)
+def test_a_constant_filter_is_a_colour_matrix_and_a_bias():
+    x = torch.rand(2, 3, 4, 4, dtype=torch.float64)
+    matrix, bias = torch.randn(3, 3).double(), torch.randn(3).double()
+    ours = recolour(
+        x,
+        matrix.flatten()[None, :, None, None].expand(2, -1, 4, 4),
+        bias[None, :, None, None].expand(2, -1, 4, 4),
+    )
+    expected = x + torch.einsum("dc,bchw->bdhw", matrix, x) + bias[:, None, None]
+    torch.testing.assert_close(ours, expected)
+
+
+def test_zero_filter_and_bias_change_nothing():
+    x = torch.rand(1, 3, 4, 4)
+    assert recolour(x, torch.zeros(1, 9, 4, 4), torch.zeros(1, 3, 4, 4)).equal(x)
+
+
+def test_e_and_critics_have_eight_layers_at_224():
+    estimator = Estimator(128, 3, 224, 224)
+    layers = [estimator.first, *estimator.down]
+    assert [m.out_channels for m in layers] == [16, 16, 32, 32, 64, 64, 128]
+    assert [m.kernel_size[0] for m in layers] == [7, 4, 4, 4, 4, 4, 4]
+    assert [m.stride[0] for m in layers] == [1, 2, 2, 2, 2, 2, 2]
+    assert estimator.linear.in_features == 4 * 4 * 128
+    assert ImageCritic(3, 224, 224).linear.in_features == 4 * 4 * 128
+
+
+@pytest.mark.parametrize("size", [(224, 224), (65, 90)])
+def test_large_images_of_any_size_pass(size):
+    x = torch.rand(1, 3, *size)
+    assert Estimator(8, 3, *size)(x).shape == (1, 8)
+    assert ImageCritic(3, *size)(x).shape == (1,)
+    assert FlowCritic(*size)(torch.rand(1, *size, 2)).shape == (1,)
+
+
+def test_64_px_and_below_keep_the_appendix_rule():
+    assert layer_table(64, 64).widths == (16, 32, 64, 128, 128)
+    assert layer_table(64, 64).sizes[-1] == (4, 4)
+    assert layer_table(64, 64).first_kernel == 4
+    assert layer_table(64, 64).of_fields == layer_table(64, 64)

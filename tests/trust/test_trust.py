@@ -5,7 +5,6 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -15,8 +14,6 @@ from tiny import CONFIG, tiny
 from infaug.cli.influence import check_in_run
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
-from infaug.config import DataConfig
-from infaug.data.digits import digits
 from infaug.experiment.run import run
 from infaug.trust.predictions import check_predictions
 from infaug.trust.rank import SCHEMA, extremes, rank, ranked_images, ranked_view
@@ -59,31 +56,6 @@ def test_pooled_images_are_found_again_in_the_source(finished_run):
     own = len(pooled.splits.train)
     images = source.train.images[pooled.source_index[:own]]
     assert images.equal(pooled.training.train.images[:own])
-
-
-def test_pooled_images_of_a_stream_are_found_again_in_the_source(tmp_path):
-    from infaug.data.source import load
-
-    whole = digits()
-    table = {
-        "image": [png(image) for image in whole.images[:300]],
-        "label": whole.labels[:300].tolist(),
-    }
-    pq.write_table(pa.table(table), tmp_path / "digits.parquet", row_group_size=50)
-    data = DataConfig(
-        source=str(tmp_path / "digits.parquet"),
-        labels=60,
-        target=60,
-        image_size=16,
-        mode="L",
-        stream_above_gib=0,
-    )
-    run(tiny(methods=("pooled",), data=data), tmp_path / "run", shown=False)
-    pooled = reload(tmp_path / "run", "pooled")
-    everything = torch.arange(len(pooled.source_index))
-    trained = pooled.training.train.select(everything).images
-    named = load(data).train.select(pooled.source_index).images
-    assert named.equal(trained)
 
 
 def png(image: torch.Tensor) -> bytes:

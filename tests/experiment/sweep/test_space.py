@@ -8,7 +8,6 @@ from infaug.experiment.sweep.changes import (
     DEFAULT_SPACE,
     apply,
     check_space,
-    may_move,
     propose,
     values_of,
 )
@@ -89,10 +88,3 @@ def test_a_space_is_refused_before_anything_is_trained(space, why):
     check_space({"mode": Choice(("online", "iclr"))}, CONFIG)
     with pytest.raises(ValueError, match="begin with --preset online"):
         check_space({"mode": Choice(("online", "iclr"))}, in_mode(CONFIG, "cvpr"))
-
-
-def test_networks_and_schedules_stay_while_a_trial_trains():
-    names = ("estimator.learning_rate", "influence.damping", "field_strength")
-    assert all(may_move(name) for name in names)
-    fixed = ("transform.tau_size", "mode", "refresh_steps", "classifier.learning_rate")
-    assert not any(may_move(name) for name in fixed)

@@ -106,18 +106,6 @@ def test_interrupted_between_two_rounds_it_ends_as_the_undisturbed_one(
     assert timeless(trained(source, tmp_path / "t00")) == timeless(finished[1])
 
 
-def test_a_trial_that_is_stopped_at_a_report_can_be_continued(
-    finished, source, tmp_path
-):
-    def stop(progress: Progress):
-        raise SystemExit  # as Tune ends a trial
-
-    data = TRIAL.config.data
-    with pytest.raises(SystemExit):
-        run_trial(TRIAL, without_test(source, data), tmp_path / "t", None, stop)
-    assert timeless(trained(source, tmp_path / "t")) == timeless(finished[1])
-
-
 def test_what_has_ended_keeps_its_numbers_and_not_its_networks(
     finished, source, tmp_path
 ):
@@ -126,17 +114,6 @@ def test_what_has_ended_keeps_its_numbers_and_not_its_networks(
     forget(home)
     assert not list(home.rglob("*.safetensors"))
     assert timeless(trained(source, home)) == timeless(finished[1])
-
-
-@pytest.mark.slow
-def test_where_s_val_is_solved_once_the_control_is_trained_first_and_unseen_by_test(
-    source, tmp_path
-):
-    once = replace(SHORT, rounds=replace(SHORT.rounds, rounds=2, s_val="once"))
-    told = trained(source, tmp_path / "t", replace(TRIAL, config=once))
-    assert [each.steps for each in told] == [4, 8]
-    control = tmp_path / "t" / "trainings" / "base-seed0" / "result.json"
-    assert "test" not in control.read_text()
 
 
 GIVER = Trial(row="base_learned", seed=0, config=SMALL)
