@@ -200,10 +200,14 @@ def worth_table(
             float(np.mean([scores[name] for scores in found]))
             for name in (learned, best)
         )
-        mean, half = float(np.mean(ahead)), half_width(ahead)
+        mean = float(np.mean(ahead))
+        worth = f"{mean:+.1f}"
+        if len(ahead) > 1:
+            half = half_width(ahead)
+            worth += f" ({mean - half:+.1f} to {mean + half:+.1f})"
         lines.append(
-            f"| {problem} | {ours:.1f} | {theirs:.1f} ({best}) | {mean:+.1f} "
-            f"({mean - half:+.1f} to {mean + half:+.1f}) | {len(found)} |"
+            f"| {problem} | {ours:.1f} | {theirs:.1f} ({best}) | {worth} | "
+            f"{len(found)} |"
         )
     return "\n".join(lines)
 
