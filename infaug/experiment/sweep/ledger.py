@@ -52,6 +52,10 @@ class Tried:
         """Its last report."""
         return self.rounds[-1] if self.rounds else None
 
+    def reached(self, steps: int) -> Progress | None:
+        """The first report at or after a step."""
+        return next((each for each in self.rounds if each.steps >= steps), None)
+
     def at(self, steps: int) -> Progress | None:
         """The last report at or before a step."""
         until = [each for each in self.rounds if each.steps <= steps]

@@ -60,6 +60,15 @@ class Sweep:
         """Of F, before a trial may be stopped or exchanged."""
         return math.ceil(self.how.grace * self.steps)
 
+    @property
+    def rungs(self) -> list[int]:
+        """Steps at which ASHA compares trials, before the last."""
+        found, steps = [], float(self.grace_steps)
+        while steps < self.steps:
+            found.append(int(steps))
+            steps *= self.how.reduction
+        return found
+
     def trial(self, changes: Mapping[str, Any]) -> Trial:
         """What is trained with some changes."""
         config = apply(self.config, changes)

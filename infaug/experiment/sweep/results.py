@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
+from scipy.stats import spearmanr
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import permutation_importance
 
@@ -23,6 +25,7 @@ from infaug.record.atomic import write_bytes, write_json
 from infaug.words import plural
 
 MIN_TRIALS = 8  # for an importance
+MIN_AGREEING = 5  # trials, for a rank correlation with an interval
 NUM_TREES = 200
 NUM_SHUFFLES = 10
 
@@ -139,6 +142,60 @@ def importance(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Whether trials that lead at one rung lead at a later one.
+
+    A rung is a step at which the scheduler compares trials. Only trials that reached
+    the later one are seen, the better ones: over all trials agreement is rather higher.
+    """
+
+    rung: int
+    later: int
+    """Steps of F."""
+    spearman: float
+    low: float
+    high: float
+    """Of 95 %, by Fisher's z with Fieller's variance, 1.06 / (n - 3)."""
+    num_trials: int
+
+    def describe(self) -> str:
+        """In a line."""
+        return (
+            f"rank agreement of step {self.rung} with step {self.later}: Spearman "
+            f"{self.spearman:+.2f} ({self.low:+.2f} to {self.high:+.2f}), "
+            f"{self.num_trials} trials"
+        )
+
+
+def agreements(sweep: Sweep, trials: Sequence[Tried]) -> list[Agreement]:
+    """How each rung agrees with the last step; of too few trials nothing is said."""
+    objective = sweep.how.objective
+    whole = [t for t in trials if t.last and t.last.steps >= sweep.steps]
+    ends = [trial.rounds[-1].merit(objective) for trial in whole]
+    found = []
+    for rung in sweep.rungs if len(whole) >= MIN_AGREEING else ():
+        reports = [trial.reached(rung) for trial in whole]
+        merits = [report.merit(objective) for report in reports if report]
+        ranked: Any = spearmanr(merits, ends)
+        rho = float(ranked.statistic)
+        if not math.isfinite(rho):  # all trials are alike
+            continue
+        z = math.atanh(np.clip(rho, -0.999, 0.999))
+        width = 1.96 * math.sqrt(1.06 / (len(whole) - 3))
+        found.append(
+            Agreement(
+                rung=rung,
+                later=sweep.steps,
+                spearman=rho,
+                low=math.tanh(z - width),
+                high=math.tanh(z + width),
+                num_trials=len(whole),
+            )
+        )
+    return found
+
+
 def write_choice(sweep: Sweep, ledger: Ledger) -> Tried:
     """Write the table of trials and the best settings, for `infaug fit --config`.
 
@@ -192,6 +249,7 @@ def conclude(
         "changes": best.changes,
         "selection": asdict(best.rounds[-1]),
         "importance": asdict(found) if found else None,
+        "agreement": [asdict(each) for each in agreements(sweep, trials)],
         "confirm": confirmed.to_json() if confirmed else None,
         "test": score_on_test(sweep, confirmed.seeds) if confirmed else None,
     }
@@ -204,6 +262,7 @@ def describe_result(
 ) -> list[str]:
     """What mattered, what fresh seeds say, and the test accuracy."""
     lines = [found.describe()] if found else []
+    lines += [Agreement(**each).describe() for each in result["agreement"]]
     if confirmed is None:
         return [*lines, "not confirmed: --confirm 5 repeats it on fresh seeds"]
     sides = {"best": confirmed.best, "default": confirmed.default}

@@ -10,6 +10,7 @@ from infaug.config import RunConfig, from_dict
 from infaug.experiment.sweep.changes import propose
 from infaug.experiment.sweep.ledger import Ledger
 from infaug.experiment.sweep.results import (
+    agreements,
     best_of,
     importance,
     table,
@@ -102,6 +103,22 @@ def test_few_trials_say_nothing_and_noise_is_called_noise(tmp_path):
     found = importance(trials, SPACE, "loss")
     assert found is not None
     assert "take it for noise" in found.describe()
+
+
+@pytest.mark.parametrize(("sign", "expected"), [(1, 1.0), (-1, -1.0)])
+def test_rungs_agree_where_the_order_of_trials_stays(sign, expected, tmp_path):
+    """Four rounds of three steps; ASHA compares after the first and the third."""
+    plan = sweep(tmp_path, trials=9, grace=0.25, reduction=3)
+    assert plan.rungs == [3, 9]
+    trials = [tried(f"t{k}", [sign * k, k, k, k]) for k in range(8)]
+    trials.append(tried("t8", [100.0], end="stopped"))
+    first, last = agreements(plan, trials)
+    assert first.spearman == pytest.approx(expected)
+    assert last.spearman == pytest.approx(1.0)
+    assert first.num_trials == 8
+    assert -1 < first.low <= first.high < 1
+    assert "step 3 with step 12: Spearman" in first.describe()
+    assert agreements(plan, trials[:4]) == [], "too few to tell"
 
 
 def test_a_sweep_goes_on_with_more_trials_and_with_nothing_else(tmp_path):
