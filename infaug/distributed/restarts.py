@@ -102,8 +102,12 @@ def _reserved_here() -> set[str]:
     """Placement groups without a name that this job holds, by their ids."""
     if not ray.is_initialized():
         return set()
-    own = ray.get_runtime_context().get_job_id()
-    held: Any = list_placement_groups(filters=[("creator_job_id", "=", own)])
+    context = ray.get_runtime_context()
+    # With its address: there may be several clusters on one machine.
+    held: Any = list_placement_groups(
+        address=context.gcs_address,
+        filters=[("creator_job_id", "=", context.get_job_id())],
+    )
     return {
         group.placement_group_id
         for group in held
