@@ -24,6 +24,7 @@ Result = TypeVar("Result")
 Ready = Callable[[Sequence[Job], Iterable[Job]], Sequence[Job]]
 
 MAX_RETRIES = 3  # of a task whose worker died
+CANCEL_S = 10.0  # for tasks to end that are killed
 
 
 def run_on_ray(
@@ -88,6 +89,8 @@ def in_tasks(
     finally:
         for left in running:
             ray.cancel(left, force=True)
+        if running:  # What they leave half-written can be removed once they are gone.
+            ray.wait(list(running), num_returns=len(running), timeout=CANCEL_S)
         if started_here:
             ray.shutdown()
 
