@@ -4,7 +4,9 @@ Methods of a seed share its G, so this is no part of a training. E and G begin a
 training of the seed would have them.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +23,11 @@ from infaug.descent import StepMetrics
 from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
+from infaug.record.store import GeneratorStore
+from infaug.record.training_folder import training_name
+from infaug.record.training_logger import TrainingLogger
 from infaug.training.activations import digest_of_state
+from infaug.training.methods import GENERATOR
 from infaug.transform.affine_flows import start_covariance
 from infaug.transform.critics import (
     build_adversaries,
@@ -158,3 +164,51 @@ def _digest_of_images(images: Labelled | OnDisk) -> str:
     if isinstance(images, Labelled):
         return digest_of_state({"images": images.images})
     return f"{images.checksum} {images.image_shape}"
+
+
+def fit_and_keep(
+    fit: GeneratorFit, logger: TrainingLogger, store: GeneratorStore | None
+) -> dict[str, Any]:
+    """Leave the seed's G in its folder: from the store, or fitted and kept there."""
+    num_steps = fit.config.adversarial.steps
+    cached = None
+    if logger.state is not None:
+        fit.load(logger.state)
+    elif store is not None:
+        cached = fit.world.first(lambda: store.find(fit.identity()))
+    if cached is not None:
+        fit.adversaries.average.load_state_dict(cached)
+        logger.display.skip(logger.number, "adversary", num_steps)
+    else:
+        left = logger.left(0, "adversary", num_steps)
+        logger.follow(0, "adversary", left, fit.steps(left), fit)
+    return fit.world.first(
+        partial(_keep_generator, fit, logger, store, cached is not None)
+    )
+
+
+def _keep_generator(
+    fit: GeneratorFit,
+    logger: TrainingLogger,
+    store: GeneratorStore | None,
+    was_cached: bool,
+) -> dict[str, Any]:
+    measured = fit.measure()
+    weights = fit.adversaries.average.state_dict()
+    if store is not None and not was_cached:
+        try:
+            store.keep(fit.identity(), weights, measured)
+        except OSError as error:
+            warnings.warn(
+                f"the fitted generator could not be kept for other runs ({error}): "
+                "this run goes on; choose another --cache",
+                stacklevel=2,
+            )
+    found = {"row": GENERATOR.name, "seed": fit.seed, **measured}
+    logger.finish({GENERATOR.name: weights}, found)
+    name = training_name(GENERATOR.name, fit.seed)
+    logger.display.say(
+        f"{name}: {'found in the cache' if was_cached else 'fitted'}, "
+        f"{100 * measured['inside']:.0f} % of its flows in the affine ranges"
+    )
+    return found

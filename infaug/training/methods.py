@@ -119,7 +119,7 @@ class Method:
     @property
     def looks_ahead(self) -> bool:
         """Whether E and G learn by one step of F ahead."""
-        return self.is_learned and not self.solves_s_val
+        return self.is_learned and self.signal == "lookahead"
 
     @property
     def uses_generator(self) -> bool:

@@ -5,7 +5,6 @@ experiment it belongs to.
 """
 
 import contextlib
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +29,7 @@ from infaug.training.alternation import (
     predict,
     run_alternation,
 )
-from infaug.training.generator_fit import GeneratorFit
+from infaug.training.generator_fit import GeneratorFit, fit_and_keep
 from infaug.training.methods import GENERATOR, Method
 from infaug.training.services import ALONE, Services
 from infaug.training.state import Training
@@ -157,7 +156,7 @@ def train(
             fit = GeneratorFit(
                 spec.seed, splits, spec.config, world, device, inputs.features
             )
-            return _fit_generator(fit, logger, store)
+            return fit_and_keep(fit, logger, store)
         splits = spec.method.divided(splits)
         training = Training(
             spec.method, spec.seed, splits, spec.config, world, device,
@@ -211,7 +210,8 @@ def _adapt(training: Training, splits: Splits) -> None:
     images = splits.influence.images
     if not splits.selection_is_trained:
         images = torch.cat([images, splits.selection.images])
-    x = to_float(images[:MAX_ADAPTED]).to(training.device, training.dtype)
+    every = -(-len(images) // MAX_ADAPTED)  # Sets are often sorted by class.
+    x = to_float(images[::every]).to(training.device, training.dtype)
     adapt_statistics(training.evaluated, x)
 
 
@@ -247,51 +247,3 @@ def _summary(found: Mapping[str, Any], is_folded: bool) -> str:
     score = f"{found[f'{split}_top1']:.2f} % top-1 {where}"
     base = f" (base {found['base']})" if "base" in found else ""
     return f"{name}: {score}{base}"
-
-
-def _fit_generator(
-    fit: GeneratorFit, logger: TrainingLogger, store: GeneratorStore | None
-) -> dict[str, Any]:
-    """Leave the seed's G in its folder: from the store, or fitted and kept there."""
-    num_steps = fit.config.adversarial.steps
-    cached = None
-    if logger.state is not None:
-        fit.load(logger.state)
-    elif store is not None:
-        cached = fit.world.first(lambda: store.find(fit.identity()))
-    if cached is not None:
-        fit.adversaries.average.load_state_dict(cached)
-        logger.display.skip(logger.number, "adversary", num_steps)
-    else:
-        left = logger.left(0, "adversary", num_steps)
-        logger.follow(0, "adversary", left, fit.steps(left), fit)
-    return fit.world.first(
-        partial(_keep_generator, fit, logger, store, cached is not None)
-    )
-
-
-def _keep_generator(
-    fit: GeneratorFit,
-    logger: TrainingLogger,
-    store: GeneratorStore | None,
-    was_cached: bool,
-) -> dict[str, Any]:
-    measured = fit.measure()
-    weights = fit.adversaries.average.state_dict()
-    if store is not None and not was_cached:
-        try:
-            store.keep(fit.identity(), weights, measured)
-        except OSError as error:
-            warnings.warn(
-                f"the fitted generator could not be kept for other runs ({error}): "
-                "this run goes on; choose another --cache",
-                stacklevel=2,
-            )
-    found = {"row": GENERATOR.name, "seed": fit.seed, **measured}
-    logger.finish({GENERATOR.name: weights}, found)
-    name = training_name(GENERATOR.name, fit.seed)
-    logger.display.say(
-        f"{name}: {'found in the cache' if was_cached else 'fitted'}, "
-        f"{100 * measured['inside']:.0f} % of its flows in the affine ranges"
-    )
-    return found

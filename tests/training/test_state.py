@@ -15,6 +15,7 @@ from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
 from infaug.randomness import Draws
 from infaug.record.folder import RunFolder
+from infaug.training import train
 from infaug.training.alternation import classify, estimate, refresh, teach_policy
 from infaug.training.methods import METHODS
 from infaug.training.refresher import build_refresher
@@ -184,6 +185,22 @@ def test_a_diagnosis_leaves_out_h_or_what_e_sees_of_an_image(splits):
         world=World(),
     )
     torch.testing.assert_close(bare.s_val, gradient)
+
+
+def test_batchnorm_adapts_to_images_of_all_classes_however_they_are_sorted(
+    splits, monkeypatch
+):
+    many = replace(splits.influence, images=splits.influence.images.sort(dim=0).values)
+    seen = []
+    monkeypatch.setattr(train, "adapt_statistics", lambda _, x: seen.append(x))
+    monkeypatch.setattr(train, "MAX_ADAPTED", len(many) // 2)
+    train._adapt(
+        cell_of("adapted", splits),
+        replace(splits, influence=many, selection_is_trained=True),
+    )
+    (x,) = seen
+    assert len(many) // 4 <= len(x) <= len(many) // 2
+    assert (255 * x[-1]).round().byte().equal(many.images[(len(x) - 1) * 2])
 
 
 def test_random_tau_can_go_through_a_given_generator(splits):
