@@ -16,6 +16,9 @@ class CountRange:
 
         >>> CountRange.parse("2..4", "--workers")
         CountRange(min=2, max=4)
+
+        Raises:
+            ValueError: if it is no range; `flag` says whose.
         """
         low, _, high = text.partition("..")
         try:

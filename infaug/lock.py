@@ -26,6 +26,10 @@ def locked(file: Path, refusal: str, wait_s: float = 0.0) -> Iterator[None]:
         file: the lock.
         refusal: the message if another process holds it.
         wait_s: for a process of this machine, such as one that a killed driver left.
+
+    Raises:
+        ValueError: if a process of this machine still holds it then, or one of another
+            machine still does after `DEAD_AFTER_S`.
     """
     with file.open("a+") as lock:
         if not _take(lock):

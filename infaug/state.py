@@ -69,7 +69,11 @@ def take_average(average: nn.Module, network: nn.Module, kept: float) -> None:
 def fill(
     module: nn.Module, tensors: Mapping[str, Tensor], path: Path, remedy: str
 ) -> None:
-    """Give a module these weights, which `path` holds."""
+    """Give a module these weights, which `path` holds.
+
+    Raises:
+        ValueError: if their names, shapes or types are not the module's.
+    """
     expected = module.state_dict()
     if lacking := sorted(expected.keys() - tensors.keys()):
         raise ValueError(f"{path} lacks the tensor {lacking[0]!r}: {remedy}")

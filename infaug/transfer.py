@@ -20,7 +20,11 @@ def names_below(folder: Location) -> list[str]:
 
 
 def put(file: Path, place: Location) -> None:
-    """Upload a file."""
+    """Upload a file.
+
+    Raises:
+        ValueError: if that fails; what was there before is then still there.
+    """
     system, path = place.opened
     with reaching(place):
         if _is_object_store(system):
@@ -40,7 +44,11 @@ def put_bytes(content: bytes, place: Location) -> None:
 
 
 def fetch(place: Location, file: Path) -> None:
-    """Download a file, whole or not at all."""
+    """Download a file, whole or not at all.
+
+    Raises:
+        ValueError: if that fails.
+    """
     system, path = place.opened
     partial = file.with_name(file.name + PARTIAL)
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +58,11 @@ def fetch(place: Location, file: Path) -> None:
 
 
 def remove(place: Location) -> None:
-    """Remove a file if it is there."""
+    """Remove a file if it is there.
+
+    Raises:
+        ValueError: if that fails.
+    """
     if place.is_file():
         system, path = place.opened
         with reaching(place):
@@ -58,7 +70,11 @@ def remove(place: Location) -> None:
 
 
 def remove_folder(folder: Location) -> None:
-    """Remove a folder and all that it holds, if it is there."""
+    """Remove a folder and all that it holds, if it is there.
+
+    Raises:
+        ValueError: if that fails.
+    """
     if folder.is_dir():
         system, path = folder.opened
         with reaching(folder):

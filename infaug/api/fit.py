@@ -149,7 +149,12 @@ SHOWN_TO_IT = 2  # images, for the head to be found
 def keep_model(
     model: nn.Module, head: str | None, data: DataConfig, folder: Path
 ) -> Given:
-    """The module with the weights that the run began with."""
+    """The module with the weights that the run began with.
+
+    Raises:
+        ValueError: if it does not fit the images, has no head, or is not the module
+            that the run began with.
+    """
     shape = image_shape(data)
     found = find_head(model, torch.rand(SHOWN_TO_IT, *shape), head)
     about = {"head": found, "image shape": list(shape), **describe(model)}
@@ -184,7 +189,11 @@ def describe(model: nn.Module) -> dict[str, Any]:
 
 
 def image_shape(data: DataConfig) -> tuple[int, int, int]:
-    """(C, H, W) of what F will see, from one image."""
+    """(C, H, W) of what F will see, from one image.
+
+    Raises:
+        ValueError: if none can be read.
+    """
     if data.source == "digits":
         mode = "RGB" if data.mode == "RGB" else "L"
         return digits(image_size=data.image_size or 16, mode=mode).image_shape

@@ -35,6 +35,10 @@ def keep_images(given: Any, path: Path, name: str) -> None:
             [C, H, W], uint8 or float in [0, 1], labels as numbers or names.
         path: of the file.
         name: of the argument, for messages.
+
+    Raises:
+        ValueError: for images or labels that are not such, or other ones than the file
+            holds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     names, pairs = _class_names(given), _pairs(given, name)

@@ -66,7 +66,11 @@ class Result:
     """The module that F was made of, if it was given."""
 
     def classifier_of(self, row: str, seed: int = 0) -> nn.Module:
-        """The trained F of any method and seed, in evaluation mode."""
+        """The trained F of any method and seed, in evaluation mode.
+
+        Raises:
+            ValueError: if there is no such training.
+        """
         with offered(self.given):
             return finished_training(RunFolder(self.out), row, seed).classifier()
 

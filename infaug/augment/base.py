@@ -57,6 +57,10 @@ def build_base(name: str) -> Augment:
 
     >>> type(build_base("affine:40x1.5")).__name__
     'RandomAffine'
+
+    Raises:
+        ValueError: if a part of `name` is no augmentation, as `auto` is none until the
+            plan has resolved it, or its numbers do not fit.
     """
     words, _ = _without_mixer(name)
     parts = [_built(_KINDS, word, name) for word in words or ["none"]]
@@ -68,6 +72,9 @@ def build_mixer(name: str) -> Mixer | None:
 
     >>> type(build_mixer("affine+mixup:0.2")).__name__, build_mixer("affine")
     ('MixUp', None)
+
+    Raises:
+        ValueError: if its alpha cannot be.
     """
     _, mixer = _without_mixer(name)
     return None if mixer is None else _built(_MIXERS, mixer, name)
@@ -78,6 +85,9 @@ def joined(base: str, part: str) -> str:
 
     >>> joined("affine", "mixup:0.2"), joined("affine+cutmix:1", "trivial")
     ('affine+mixup:0.2', 'affine+trivial+cutmix:1')
+
+    Raises:
+        ValueError: if both mix.
     """
     words, mixer = _without_mixer(base)
     if mixer is None:

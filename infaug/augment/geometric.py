@@ -59,7 +59,7 @@ class ResizedCropFlip:
 
     Szegedy et al. (2015), as torchvision's RandomResizedCrop draws it, except that a
     crop that does not fit is clamped to the image instead of drawn again: ten
-    draws an image would tie the numbers of one image to another's luck.
+    draws an image would make the numbers of one depend on another's.
 
     Args:
         min_area: share of the image that the smallest crop has.
@@ -95,6 +95,9 @@ class RandomAffine:
     Args:
         degrees: rotation lies within plus and minus this.
         strength: factor on the ranges of translation, scale and shear, at most 5.
+
+    Raises:
+        ValueError: if a range is negative or would turn the image inside out.
     """
 
     def __init__(self, degrees: float = 20.0, strength: float = 1.0):

@@ -44,7 +44,11 @@ def mixed(
 
 
 def check_alpha(alpha: float) -> None:
-    """Refuse what no Beta distribution has."""
+    """Refuse what no Beta distribution has.
+
+    Raises:
+        ValueError: if alpha is not positive and finite.
+    """
     if not 0 < alpha < float("inf"):
         raise ValueError(f"alpha must be positive and finite, got {alpha}")
 
@@ -58,6 +62,9 @@ class MixUp:
 
     Args:
         alpha: 0.1 to 0.4 on ImageNet and 1 on CIFAR in the paper; more mixes more.
+
+    Raises:
+        ValueError: if alpha is not positive and finite.
     """
 
     def __init__(self, alpha: float = 0.2):
@@ -83,6 +90,9 @@ class CutMix:
 
     Args:
         alpha: 1, a uniform lam, in the paper.
+
+    Raises:
+        ValueError: if alpha is not positive and finite.
     """
 
     def __init__(self, alpha: float = 1.0):

@@ -57,6 +57,9 @@ def rand_augment(magnitude: float = 9) -> PerImage:
     """Two of torchvision's 14 operations at one magnitude, 0 to 30.
 
     Cubuk et al. (2020); 9 is torchvision's default.
+
+    Raises:
+        ValueError: if there is no such magnitude.
     """
     if magnitude not in range(MAGNITUDES):
         raise ValueError(
@@ -77,6 +80,9 @@ def auto_augment(policy: str = "imagenet") -> PerImage:
 
     Cubuk et al. (2019), torchvision's tables. Nothing is searched for here, so a policy
     has seen many more labels than a training has.
+
+    Raises:
+        ValueError: if there is no such policy.
     """
     policies = [known.value for known in v2.AutoAugmentPolicy]
     if policy not in policies:
@@ -92,6 +98,9 @@ def aug_mix(severity: float = 3) -> PerImage:
     Hendrycks et al. (2020): three chains of one to three operations, w from a flat
     Dirichlet, m from Beta(1, 1), as torchvision has them. Labels stay. Differs from the
     paper: without its consistency loss, which is one of training and not of views.
+
+    Raises:
+        ValueError: if there is no such severity.
     """
     if severity not in range(1, SEVERITIES + 1):
         raise ValueError(f"the severity must be one of 1..{SEVERITIES}, got {severity}")
@@ -135,6 +144,9 @@ def random_erasing(probability: float = 0.5) -> PerImage:
 
     Zhong et al. (2020), as torchvision draws it: aspect 0.3 to 3.3. Cutout (DeVries and
     Taylor, 2017) is the same with one square size in every image.
+
+    Raises:
+        ValueError: if `probability` is none.
     """
     return PerImage(v2.RandomErasing(_share_of_images(probability)))
 

@@ -162,7 +162,7 @@ def _conv(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module
 class StyleTransfer(nn.Module):
     """T(x, s) = decoder(content(x), s): one set of networks for one data set.
 
-    It is never told a class, so what it learns of one holds for all. MUNIT (Huang et
+    It never sees a class, so what it learns of one holds for all. MUNIT (Huang et
     al., 2018) has two data sets, and these networks for each.
     """
 
@@ -201,7 +201,11 @@ class Critics(nn.Module):
 def build_networks(
     shape: tuple[int, int, int], config: GitConfig, *seed: Purpose
 ) -> tuple[StyleTransfer, Critics]:
-    """Generator and critics, their initial weights a function of `seed`."""
+    """Generator and critics, their initial weights a function of `seed`.
+
+    Raises:
+        ValueError: if a side cannot be halved as often as requested.
+    """
     channels, height, width = shape
     if height % 2**config.halvings or width % 2**config.halvings:
         raise ValueError(

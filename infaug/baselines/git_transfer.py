@@ -100,6 +100,9 @@ def fit_transfer(
     Yields:
         The generator as it stands, and the losses "critics", "image", "style",
         "content", "realism".
+
+    Raises:
+        ValueError: if images cannot be halved, or a loss is not finite.
     """
     channels, height, width = images.shape[1:]
     transfer, critics = build_networks((channels, height, width), config, seed)

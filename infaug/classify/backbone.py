@@ -158,7 +158,11 @@ def is_backbone(network: str) -> bool:
 
 
 def build_backbone(network: str, num_classes: int, *seed: Purpose) -> Backbone:
-    """F with a new head and, but for `py:`, random weights that follow from `seed`."""
+    """F with a new head and, but for `py:`, random weights that follow from `seed`.
+
+    Raises:
+        ValueError: if there is no such network, or its last layer is not linear.
+    """
     with _seeded(seed):
         model = _model(network, num_classes)
         name = _head_of(model, network)
@@ -192,7 +196,11 @@ def given_by_name(
 
 
 def begin_backbone(classifier: Backbone, config: ClassifierConfig) -> None:
-    """Give F pretrained weights, their normalisation, and freeze it, as requested."""
+    """Give F pretrained weights, their normalisation, and freeze it, as requested.
+
+    Raises:
+        ValueError: if the weights cannot be had, or none of them fits.
+    """
     if config.weights != "none":
         with _seeded(("weights",)):
             model = _model(config.network, num_classes=1000)
@@ -212,7 +220,11 @@ def begin_backbone(classifier: Backbone, config: ClassifierConfig) -> None:
 
 
 def name_network(network: str | None) -> None:
-    """Allow the import of a `py:` network: the command at hand names it."""
+    """Allow the import of a `py:` network: the command at hand names it.
+
+    Raises:
+        ValueError: for a name of another form.
+    """
     if network is None:
         return
     if not re.fullmatch(r"py:[\w.]+:\w+", network):

@@ -30,6 +30,9 @@ def cut(body: nn.Module, size: int) -> tuple[nn.Module, nn.Module]:
     part has at least `MIN_SHARE` of the parameters, and the cut is where the least lies
     between the two for an image of `size`: of convolutional networks some two stages
     learn, of a transformer most blocks.
+
+    Raises:
+        ValueError: if the body cannot be traced, or is nowhere to be cut.
     """
     was_training = body.training
     try:

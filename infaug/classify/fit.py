@@ -173,6 +173,9 @@ def fitting_step(
 
     Returns:
         Loss, gradient norm, and the parts it took.
+
+    Raises:
+        ValueError: if F does not fit with one group at a time.
     """
     while True:
         try:

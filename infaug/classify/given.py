@@ -85,7 +85,11 @@ def offered(given: Given | None) -> Iterator[None]:
 def given_classifier(
     channels: int, num_classes: int, *seed: Purpose
 ) -> GivenClassifier:
-    """F made of a copy of the offered module, with the weights that it has."""
+    """F made of a copy of the offered module, with the weights that it has.
+
+    Raises:
+        ValueError: if none is offered, or its head has another number of classes.
+    """
     given = _OFFERED.get()
     if given is None:
         raise ValueError(

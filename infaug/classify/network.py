@@ -28,6 +28,10 @@ def build_classifier(
     `resnet18` and `resnet50` are torchvision's; `resnet20` and `resnet56` are He et
     al.'s for CIFAR, `wrn28_10` Zagoruyko and Komodakis'; `given` is the module that
     `offered` offers, with its own weights.
+
+    Raises:
+        ValueError: if `network` is `auto`, which the plan must resolve first, or
+            `given` and no module is offered or the offered one does not fit.
     """
     if network == "given" and (named := named_network()):
         return given_by_name(named, channels, num_classes, *seed)

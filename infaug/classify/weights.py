@@ -23,7 +23,11 @@ LISTED = 5  # keys in a message
 
 
 def import_timm() -> Any:
-    """The package timm."""
+    """The package timm.
+
+    Raises:
+        ValueError: if it is not installed.
+    """
     try:
         return importlib.import_module("timm")
     except ImportError as error:
@@ -33,7 +37,11 @@ def import_timm() -> Any:
 
 
 def load_weights(model: nn.Module, head: str, config: ClassifierConfig) -> None:
-    """Load what fits into all but the head, and warn of what does not."""
+    """Load what fits into all but the head, and warn of what does not.
+
+    Raises:
+        ValueError: if the weights cannot be read or downloaded, or none of them fits.
+    """
     tensors = _tensors(config, model)
     own = {k: v for k, v in model.state_dict().items() if not _is_in(k, head)}
     given = {k: v for k, v in tensors.items() if not _is_in(k, head)}

@@ -137,7 +137,11 @@ def _run(
 
 
 def methods_of(run: RunConfig) -> tuple[str, ...]:
-    """The methods that are named, or the usual ones."""
+    """The methods that are named, or the usual ones.
+
+    Raises:
+        ValueError: for one that there is not.
+    """
     from infaug.training.methods import METHODS
 
     methods = run.methods or DEFAULT_METHODS
@@ -150,7 +154,11 @@ def methods_of(run: RunConfig) -> tuple[str, ...]:
 
 
 def problems_of(args: Compare) -> Problems:
-    """One problem for each source, with the settings that the flags give."""
+    """One problem for each source, with the settings that the flags give.
+
+    Raises:
+        ValueError: without a source, and for two of one name.
+    """
     from infaug.experiment.grid import Column
 
     places = places_of(args.sources or (args.run.data.source,))
@@ -200,6 +208,9 @@ def run_missing(
 
     `workers` at a time on Ray, each with so many GPUs and threads; 0: one after another
     in this process.
+
+    Raises:
+        ValueError: whatever a training refuses.
     """
     missing = [work for work in works if work.training not in results]
     if shown:

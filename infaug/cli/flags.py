@@ -40,6 +40,9 @@ def read_flags(
         prog: how the command is called.
         default: what the flags change; None: the form's own defaults.
         also: flags that were put into other words before.
+
+    Raises:
+        ValueError: for a flag or a word that the form does not ask for.
     """
     argv = [re.sub(r"^--row(?==|$)", "--method", word) for word in argv]
     begun: Any = {} if default is None else {"default": default}
@@ -149,6 +152,9 @@ def parse_run(
         prog: how the command is called.
         short: flags in other words.
         needed: the flag that names data, in full.
+
+    Raises:
+        ValueError: without data, with an unknown flag, or a file that is no config.
     """
     argv = [_lengthen(word, short) for word in _name_targets(argv)]
     named = {word.partition("=")[0] for word in argv}
@@ -205,17 +211,29 @@ BUNDLED = "digits"
 
 
 def look_for_run(*places: str) -> None:
-    """Refuse a run folder that is not there; URLs pass."""
+    """Refuse a run folder that is not there; URLs pass.
+
+    Raises:
+        ValueError: for the first that is not.
+    """
     _look(places, "give the --out of an `infaug fit`")
 
 
 def look_for_images(paths: Iterable[Path]) -> None:
-    """Refuse image files and folders that are not there."""
+    """Refuse image files and folders that are not there.
+
+    Raises:
+        ValueError: for the first that is not.
+    """
     _look(map(str, paths), "give image files or a folder of them")
 
 
 def look_for_data(*sources: str | None) -> None:
-    """Refuse images of a run that are not there."""
+    """Refuse images of a run that are not there.
+
+    Raises:
+        ValueError: for the first that is not.
+    """
     _look(
         [place for place in sources if place and place != BUNDLED],
         f"give a Parquet file, a CSV, a folder, or `{BUNDLED}`, which is bundled",

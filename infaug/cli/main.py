@@ -89,6 +89,9 @@ def split_command(argv: list[str]) -> tuple[str, list[str]]:
 
     >>> split_command(["data", "prepare", "mnist", "out"])
     ('data prepare', ['mnist', 'out'])
+
+    Raises:
+        ValueError: if there is no such command; the nearest one is named.
     """
     for length in (2, 1):
         name = " ".join(argv[:length])

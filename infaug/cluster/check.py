@@ -50,6 +50,9 @@ def check(path: Path, prepare: Prepare) -> Checked:
         path: the YAML file.
         prepare: Ray's own check, which returns the file with Ray's defaults; it raises
             ValueError. Passed in because only `infaug.distributed` may import ray.
+
+    Raises:
+        ValueError: one line `FILE: field: what, remedy` for each mistake.
     """
     documents = _read(path)
     described = [doc for doc in documents if doc.get("kind") in KINDS]

@@ -46,7 +46,11 @@ class Cluster:
 
 
 def cluster_of(prepared: Mapping[str, Any]) -> Cluster:
-    """The cluster of a file as Ray has prepared it: checked, with its defaults."""
+    """The cluster of a file as Ray has prepared it: checked, with its defaults.
+
+    Raises:
+        ValueError: if a `ray start` of a local cluster cannot be read.
+    """
     kinds = prepared["available_node_types"]
     is_local = prepared["provider"]["type"] == "local"
     head, workers = None, []

@@ -62,7 +62,11 @@ class Job:
 
 
 def describe_fit(cluster: Cluster, job: Job) -> str:
-    """What of the job fits at once."""
+    """What of the job fits at once.
+
+    Raises:
+        ValueError: if not even its minimum can fit; the message says what is missing.
+    """
     workers, pool = job.workers, job.pool
     needed = job.demands(workers.min, pool.min)
     for index, (demand, count) in enumerate(

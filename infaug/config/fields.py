@@ -52,7 +52,12 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type, values: Any) -> Any:
-    """The config of class `kind` that `to_dict` turned into `values`."""
+    """The config of class `kind` that `to_dict` turned into `values`.
+
+    Raises:
+        ValueError: if `values` has a field that `kind` lacks, or a value is refused.
+        TypeError: if `values` is no dictionary.
+    """
     if not isinstance(values, dict):
         raise TypeError(f"{kind.__name__} is read from an object, got {values!r}")
     hints = typing.get_type_hints(kind)
@@ -90,6 +95,9 @@ def value_at(config: Any, path: str) -> Any:
     >>> from infaug.config import RunConfig
     >>> value_at(RunConfig(), "influence.damping")
     0.01
+
+    Raises:
+        ValueError: if there is no such setting.
     """
     value = config
     for name in path.split("."):
@@ -108,6 +116,9 @@ def changed(config: Config, changes: Mapping[str, Any]) -> Config:
     """`config` with other values of some settings, each named by its path.
 
     The value of a part may be a dictionary of some of its settings.
+
+    Raises:
+        ValueError: if there is no such setting, or its value is refused.
     """
     for path, value in changes.items():
         part = value_at(config, path)

@@ -67,7 +67,11 @@ class Listed:
 
 
 def listed(source: str, config: DataConfig) -> dict[str, Listed]:
-    """The splits that a source has: `train`, and `val` and `test` where they are."""
+    """The splits that a source has: `train`, and `val` and `test` where they are.
+
+    Raises:
+        ValueError: if it is missing, empty, or of no known layout.
+    """
     path = location(source)
     if not path.exists():
         raise ValueError(

@@ -86,6 +86,10 @@ def prepare(
         test: source of the test split, if `source` has none.
         write: who writes the shards.
         begin: of what shows how far it is.
+
+    Raises:
+        ValueError: for a source or folder that cannot work, storage that fails, and
+            more unreadable images than `config` allows.
     """
     began = time.perf_counter()
     _refuse_overlap(out, source, test)

@@ -107,7 +107,11 @@ class Splits:
 
 
 def load_splits(config: DataConfig) -> Splits:
-    """Load a source and `divide` it for the first seed."""
+    """Load a source and `divide` it for the first seed.
+
+    Raises:
+        ValueError: whatever `load` and `split` refuse.
+    """
     return divide(load(config), config)
 
 

@@ -35,6 +35,10 @@ def load(config: DataConfig, loader: Loader | None = None) -> Source:
 
     Training images too many for `config.stream_above_gib` stay on disk, and `loader`
     decodes them when they are needed: by default threads of this process.
+
+    Raises:
+        ValueError: if the source is missing, empty or of no known layout, or if a
+            column, image, label or class is not as it must be.
     """
     _refuse_itself(config)
     roles = _roles(config)

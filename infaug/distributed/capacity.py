@@ -43,6 +43,10 @@ def scaling_of(
         pool: what solves beside them.
         resize_s: how often their number may change.
         is_awaited: whether nodes may still come, so that few CPUs are no mistake.
+
+    Raises:
+        ValueError: if the cluster has too few CPUs, or workers that come and go need
+            what the pool takes.
     """
     have = ray.available_resources()  # what a pool has reserved is not
     if have.get("CPU", 0) < workers.min and not is_awaited:
@@ -89,6 +93,9 @@ def await_capacity(
 
     Workers and pool each reserve their own place later. Requested one after the other
     they would wait twice for nodes, and the pool for a minute only.
+
+    Raises:
+        ValueError: if not all of them can be placed in time.
     """
     actors = [pool.resources] * pool.min if pool else []
     bundles = [*[worker] * num_workers, *actors]

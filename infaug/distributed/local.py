@@ -75,7 +75,11 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def look(address: str) -> dict[str, Any]:
-    """What a cluster has; an address of jobs (http://) only gives its version."""
+    """What a cluster has; an address of jobs (http://) only gives its version.
+
+    Raises:
+        OSError: and others of Ray's, if it cannot be reached.
+    """
     if address.startswith(("http://", "https://")):
         url = f"{address.rstrip('/')}/api/version"
         with urllib.request.urlopen(url, timeout=ANSWER_S) as reply:

@@ -55,7 +55,11 @@ Shard = tuple[Any, range]  # a reference to its images, and their chunks
 
 
 class SolverPool:
-    """A pool in its own reserved place; close it, or leave its `with`."""
+    """A pool in its own reserved place; close it, or leave its `with`.
+
+    Raises:
+        ValueError: if the cluster cannot reserve the least number of actors in time.
+    """
 
     def __init__(self, shape: PoolShape, *, reserve_s: float = RESERVE_S):
         self.shape = shape

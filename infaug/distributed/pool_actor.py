@@ -75,7 +75,11 @@ class ImageSource:
     """Their place among all chunks."""
 
     def load(self, device: torch.device) -> LastLayerHessian:
-        """Let the images go through F."""
+        """Let the images go through F.
+
+        Raises:
+            ValueError: if an image cannot be read here.
+        """
         snapshot: Snapshot = fetch(self.snapshot).to(device)
         images = _decoded(fetch(self.images), device).images
         return shard_hessian(snapshot, images, self.chunks)

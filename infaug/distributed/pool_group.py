@@ -45,7 +45,11 @@ Call = Callable[[ActorHandle, list[int]], Any]
 
 @dataclass(frozen=True, kw_only=True)
 class PoolShape:
-    """How many actors a pool may have, and what each of them takes."""
+    """How many actors a pool may have, and what each of them takes.
+
+    Raises:
+        ValueError: if it is no shape of a pool.
+    """
 
     min: int = 1
     max: int = 1

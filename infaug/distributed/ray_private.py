@@ -42,6 +42,9 @@ def prepared_by_ray(file: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         file: a file for `ray up`, or `{"kind": "RayCluster", "name": NAME, **spec}`.
+
+    Raises:
+        ValueError: what Ray reports, as `field: what`.
     """
     file = copy.deepcopy(dict(file))
     output = io.StringIO()
@@ -80,7 +83,11 @@ def draining_nodes() -> set[str]:
 
 
 def drain_node(address: str, node_id: str, why: str, left_s: float) -> None:
-    """Give Ray notice that a node goes in so many seconds."""
+    """Give Ray notice that a node goes in so many seconds.
+
+    Raises:
+        ValueError: if Ray does not accept it.
+    """
     is_accepted, refusal = GcsClient(address=address).drain_node(
         node_id,
         DrainNodeReason.Value("DRAIN_NODE_REASON_PREEMPTION"),

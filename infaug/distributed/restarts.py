@@ -45,6 +45,11 @@ def count_attempt(folder: RunFolder, num_workers: int) -> None:
 
     A run starts again any number of times as long as there is a new checkpoint now and
     then. A start with another number of workers is a resize, and no death.
+
+    Raises:
+        ValueError: if the last `MAX_DEATHS` attempts all started where this one does,
+            or the folder cannot be written: a full disk is reported at once, and not
+            five times as a death.
     """
     if folder.mirror:
         folder.mirror.bring()
@@ -76,6 +81,9 @@ def fit_again(build: Callable[[], TorchTrainer]) -> dict[str, Any]:
     Ray retries workers that die, but not an error of its controller, such as a node
     that leaves while workers are being connected. Then it also leaves their place
     reserved (Ray 2.60), which the next workers would wait for.
+
+    Raises:
+        ValueError: if that failed `MAX_SETUPS` times in a row.
     """
     failed = 0
     while True:

@@ -57,7 +57,11 @@ SETTINGS = {
 
 @contextlib.contextmanager
 def cluster_for(capacity: Capacity) -> Iterator[None]:
-    """Join a cluster, or start one here that ends with this."""
+    """Join a cluster, or start one here that ends with this.
+
+    Raises:
+        ValueError: if no node has what a trial takes.
+    """
     os.environ.update({k: v for k, v in SETTINGS.items() if k not in os.environ})
     started_here = connect(capacity.at_a_time * capacity.workers * capacity.cpus)
     try:
@@ -83,7 +87,11 @@ def run_trials(
     cache: Path | None = None,
     work: Work | None = None,
 ) -> None:
-    """Run the trials that have not ended, on the cluster that Ray is connected to."""
+    """Run the trials that have not ended, on the cluster that Ray is connected to.
+
+    Raises:
+        ValueError: if trials were left without an end.
+    """
     waiting = ledger.open_of(sweep.names)
     if not waiting:
         return

@@ -98,6 +98,9 @@ class OptunaSearcher(Searcher):
     """Optuna's TPE behind Tune's interface: known settings come first.
 
     Optuna is an extra that nothing else needs.
+
+    Raises:
+        ValueError: if Optuna is not installed.
     """
 
     def __init__(self, sweep: Sweep, ledger: Ledger, waiting: list[str]):

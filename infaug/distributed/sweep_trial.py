@@ -87,7 +87,11 @@ def run_together(
     *,
     capacity: Capacity,
 ) -> None:
-    """Train a trial on several Ray workers; one that dies is replaced."""
+    """Train a trial on several Ray workers; one that dies is replaced.
+
+    Raises:
+        ValueError: for a mistake that the workers found.
+    """
     gpus = {"GPU": capacity.gpus} if capacity.gpus else {}
     job = {"trial": trial, "path": path, "cache": cache, "report": report}
     trainer = TorchTrainer(

@@ -39,6 +39,9 @@ def run_on_ray(
 
     A training waits for the one it needs, if that is to be run too: both write to one
     folder. All nodes must see the paths of the site.
+
+    Raises:
+        ValueError: what a training refused; those that still run are given up.
     """
 
     def ready(waiting: Sequence[Work], running: Iterable[Work]) -> list[Work]:
@@ -58,7 +61,11 @@ def write_on_ray(
     *,
     at_a_time: int,
 ) -> Generator[Written, None, None]:
-    """Write shards on a cluster, yielding a description of each as it ends."""
+    """Write shards on a cluster, yielding a description of each as it ends.
+
+    Raises:
+        ValueError: what a task refused; those that still run are given up.
+    """
     work = partial(write_shard, folder=folder.absolute())
     for shard, written in in_tasks(work, shards, at_a_time=at_a_time):
         note(len(shard.labels))
@@ -74,7 +81,11 @@ def in_tasks(
     gpus: float = 0,
     ready: Ready[Job] = lambda waiting, _: waiting,
 ) -> Iterator[tuple[Job, Result]]:
-    """Do jobs on a cluster, yielding each with its result as it ends."""
+    """Do jobs on a cluster, yielding each with its result as it ends.
+
+    Raises:
+        ValueError: the mistake that a task refused; those that run are given up.
+    """
     started_here = connect(at_a_time)
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=MAX_RETRIES)(_do)
     waiting, running = list(jobs), {}

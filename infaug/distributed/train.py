@@ -75,6 +75,10 @@ def fit_on_workers(
     With 0 workers this process trains, and only the pool is Ray's. A worker takes a CPU
     and `gpus_per_worker`; None: one GPU if the minimum can have one now, else none. The
     autoscaler is given `await_s` to add what is missing.
+
+    Raises:
+        ValueError: whatever `experiment.run` refuses; too few CPUs or GPUs; a pool that
+            cannot go on.
     """
     folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)

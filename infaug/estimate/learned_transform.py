@@ -168,7 +168,11 @@ def transform_of(
     path: Path,
     remedy: str,
 ) -> LearnedTransform:
-    """E and G with these weights, which `path` holds; they do not learn."""
+    """E and G with these weights, which `path` holds; they do not learn.
+
+    Raises:
+        ValueError: if the weights are not those of such an E and G.
+    """
     # No memory and no random number is spent on weights that are replaced.
     with torch.device("meta"):
         transform = LearnedTransform(config, *image_shape)

@@ -48,6 +48,9 @@ class Lookahead:
 
     All is computed in F's own dtype: PyTorch has no derivative along a direction under
     autocast.
+
+    Raises:
+        ValueError: if F is in training mode, or its loss not finite after the step.
     """
 
     def __init__(

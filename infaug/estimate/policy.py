@@ -48,6 +48,9 @@ class Policy(nn.Module):
     """Softmax over operation x strength, at each of `num_draws` positions.
 
     One distribution for all images. It begins uniform.
+
+    Raises:
+        ValueError: if an operation is unknown.
     """
 
     def __init__(self, config: PolicyConfig, channels: int):
@@ -125,14 +128,22 @@ def policy_of(
     path: Path,
     remedy: str,
 ) -> Policy:
-    """The policy with these probabilities, which `path` holds; it does not learn."""
+    """The policy with these probabilities, which `path` holds; it does not learn.
+
+    Raises:
+        ValueError: if they are not those of such a policy.
+    """
     policy = Policy(config, channels)
     fill(policy, tensors, path, remedy)
     return policy.eval().requires_grad_(False)
 
 
 def usable_operations(names: tuple[str, ...], channels: int) -> tuple[str, ...]:
-    """The named operations, without those of colour if the images are grey."""
+    """The named operations, without those of colour if the images are grey.
+
+    Raises:
+        ValueError: if an operation is unknown.
+    """
     if unknown := [name for name in names if name not in OPERATIONS]:
         raise ValueError(
             f"policy.operations: there is no operation {unknown[0]!r}: choose among "
@@ -161,6 +172,9 @@ def fit_policy(
         (step, {"objective", "entropy", "gradient_norm"}): the mean influence of the
         views against their images (negative where the policy is predicted to help), and
         the entropy as a share of the uniform policy's.
+
+    Raises:
+        ValueError: if a score is not finite.
     """
     for step in steps:
         x, y, draws = batch_at(step)

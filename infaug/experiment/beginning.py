@@ -18,7 +18,11 @@ MAX_PRETRAINED_ON_CPU = 128
 
 
 def resolve_data(config: RunConfig) -> tuple[DataConfig, list[str]]:
-    """The data settings with what a new run decides, and lines about the choices."""
+    """The data settings with what a new run decides, and lines about the choices.
+
+    Raises:
+        ValueError: for a source that is missing or of no known layout.
+    """
     data, notes = resolve_images(config.data, _max_size(config.classifier))
     if data.drop_duplicates is None:
         data = replace(data, drop_duplicates=True)
@@ -35,7 +39,11 @@ def _max_size(config: ClassifierConfig) -> int:
 
 
 def begin_data(config: RunConfig, folder: RunFolder) -> tuple[DataConfig, list[str]]:
-    """The data settings that the run in `folder` began with, or begins with."""
+    """The data settings that the run in `folder` began with, or begins with.
+
+    Raises:
+        ValueError: as `resolve_data`.
+    """
     if not folder.is_resolved:
         return resolve_data(config)
     began = folder.config().data

@@ -68,7 +68,12 @@ class FinishedTraining:
         }
 
     def classifier(self) -> ImageClassifier:
-        """F in evaluation mode: images in [0, 1] to logits; it does not learn."""
+        """F in evaluation mode: images in [0, 1] to logits; it does not learn.
+
+        Raises:
+            ValueError: if the weights are not those of such an F, or F is a module of
+                the user's that the command does not name.
+        """
         network = self.config.classifier.network
         classifier = build_classifier(
             network, self.image_shape[0], len(self.class_names), 0
@@ -78,14 +83,22 @@ class FinishedTraining:
         return classifier.eval().requires_grad_(False)
 
     def transform(self) -> LearnedTransform:
-        """E and G; they do not learn."""
+        """E and G; they do not learn.
+
+        Raises:
+            ValueError: if the weights are not those of such an E and G.
+        """
         return transform_of(
             self.config.transform, self.image_shape, self.weights("transform"),
             self._path("transform"), TRAIN_AGAIN,
         )  # fmt: skip
 
     def policy(self) -> Policy:
-        """The policy that its views were drawn by; it does not learn."""
+        """The policy that its views were drawn by; it does not learn.
+
+        Raises:
+            ValueError: if the weights are not those of such a policy.
+        """
         return policy_of(
             self.config.policy, self.image_shape[0], self.weights("policy"),
             self._path("policy"), TRAIN_AGAIN,
@@ -97,7 +110,11 @@ class FinishedTraining:
 
 
 def data_of(folder: RunFolder) -> dict[str, Any]:
-    """What the experiment's images are."""
+    """What the experiment's images are.
+
+    Raises:
+        ValueError: if it does not say.
+    """
     path = folder.path / "data.json"
     try:
         return json.loads(path.read_text())
@@ -109,7 +126,11 @@ def data_of(folder: RunFolder) -> dict[str, Any]:
 
 
 def finished_training(folder: RunFolder, method: str, seed: int) -> FinishedTraining:
-    """The training of this method and seed."""
+    """The training of this method and seed.
+
+    Raises:
+        ValueError: if it is not finished.
+    """
     found = folder.training_result(method, seed)
     if found is None:
         raise ValueError(
@@ -133,6 +154,9 @@ def choose_learned(
     the learned method whose mean selection loss over its finished seeds is least. Seeds
     have selection images of their own, so between seeds the loss also tells how hard
     these are.
+
+    Raises:
+        ValueError: if there is no such training, or its learned view was given up.
     """
     learned = [name for name in METHODS if METHODS[name].has_learned_view]
     if method is not None and method not in learned:
@@ -171,6 +195,9 @@ def choose_classifier(
     Without folds, and so without an answer, of the method of least mean selection loss.
 
     The oracle, which trains on images shifted as those of test, is no candidate.
+
+    Raises:
+        ValueError: if there is no such training.
     """
     if method is not None and method not in METHODS:
         raise ValueError(

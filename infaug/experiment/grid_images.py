@@ -43,14 +43,22 @@ def reading(data: DataConfig) -> DataConfig:
 def images_of(
     data: DataConfig, places: Mapping[str, str], targets: Mapping[str, str]
 ) -> Source:
-    """The images of a problem."""
+    """The images of a problem.
+
+    Raises:
+        ValueError: whatever `load` refuses.
+    """
     return _loaded(reading(_placed(data, places, targets)))
 
 
 def resolved(
     data: DataConfig, places: Mapping[str, str], targets: Mapping[str, str]
 ) -> tuple[DataConfig, list[str]]:
-    """A problem's settings with the size and mode its images get, and notes on them."""
+    """A problem's settings with the size and mode its images get, and notes on them.
+
+    Raises:
+        ValueError: for images that are missing or of no known layout.
+    """
     found, lines = resolve_images(_placed(data, places, targets))
     return replace(data, **{name: getattr(found, name) for name in FROM_IMAGES}), lines
 

@@ -12,7 +12,11 @@ from infaug.experiment.results import Results
 
 
 def resolved(problems: Problems, results: Results, *, shown: bool) -> Problems:
-    """The problems with what their images decide; what is not here is recalled."""
+    """The problems with what their images decide; what is not here is recalled.
+
+    Raises:
+        ValueError: for results of other images.
+    """
     columns = []
     places, targets = problems.places, problems.targets
     forget_images()  # They may have changed since this process compared before.

@@ -135,6 +135,9 @@ def foresee(config: RunConfig, workers: int) -> Iterator[str]:
     """What the images are like, and the outlook of a config that is not resolved yet.
 
     Unreadable images end a run, not a plan: it lists them.
+
+    Raises:
+        ValueError: for images or settings that cannot work.
     """
     data, lines = resolve_data(config)
     yield from lines

@@ -31,6 +31,9 @@ def places_of(sources: Sequence[str]) -> dict[str, str]:
 
     >>> places_of(["digits", "cats=s3://bucket/pets", "s3://bucket/set?scheme=http"])
     {'digits': 'digits', 'cats': 's3://bucket/pets', 'set': 's3://bucket/set?scheme=http'}
+
+    Raises:
+        ValueError: for two of one name.
     """
     places: dict[str, str] = {}
     for source in sources:

@@ -26,7 +26,11 @@ FINE_TUNING_RATES = {"none": 3e-4, "early": 3e-3, "body": 1e-3}  # of adam, by f
 
 
 def with_folds(config: RunConfig, source: Source) -> RunConfig:
-    """The config with the number of folds, and seeds that go through all of them."""
+    """The config with the number of folds, and seeds that go through all of them.
+
+    Raises:
+        ValueError: for folds of too few or of streamed images.
+    """
     data, labels = config.data, (source.target or source.train).labels
     folds = data.folds
     if folds is None:
@@ -62,6 +66,9 @@ def resolve_config(
     """The config with every `auto` replaced: a function of image shape and hardware.
 
     `shape` is (C, H, W).
+
+    Raises:
+        ValueError: for a base augmentation that cannot be built.
     """
     channels, height, width = shape
     size = max(height, width)

@@ -17,7 +17,11 @@ from infaug.training.views import base_of
 def plan_trainings(
     config: RunConfig, methods: Iterable[Method], seeds: Iterable[int]
 ) -> list[TrainingSpec]:
-    """All trainings in the order in which they run: what one needs comes before it."""
+    """All trainings in the order in which they run: what one needs comes before it.
+
+    Raises:
+        ValueError: if a method does not go with the base or the settings.
+    """
     methods = _with_generator(list(methods), config)
     for method in methods:
         base_of(method, config.rounds.base)  # What cannot be is refused at once.

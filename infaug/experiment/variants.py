@@ -41,7 +41,11 @@ class Variant:
 
 
 def develop(source: Source, config: DataConfig, seed: int) -> Splits:
-    """The splits of a seed, development images in the place of test images."""
+    """The splits of a seed, development images in the place of test images.
+
+    Raises:
+        ValueError: if `config.labels` leaves no image over.
+    """
     splits = divide(source, config, seed)
     at = positions(source, config, seed).unlabelled
     if len(at) == 0:

@@ -36,7 +36,11 @@ AGAIN = "export it again with `infaug export RUN --out DIR`"
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """What `card.json` says."""
+    """What `card.json` says.
+
+    Raises:
+        ValueError: if it is missing, no JSON, or no card that this version can read.
+    """
     path = Path(folder) / CARD
     try:
         card = json.loads(_content(path))
@@ -58,7 +62,11 @@ def read_card(folder: Path) -> dict[str, Any]:
 def read_views(
     folder: Path,
 ) -> tuple[GeneratorViews | PolicyViews, dict[str, Any]]:
-    """What was learned, and the card."""
+    """What was learned, and the card.
+
+    Raises:
+        ValueError: if a file is missing or broken, or they do not fit together.
+    """
     card = read_card(folder)
     where, weights = folder / CARD, folder / AUGMENT
     image, tensors = card["image"], _tensors(folder, AUGMENT, card)

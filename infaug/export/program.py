@@ -29,7 +29,11 @@ BATCHES = (1, 5)
 def write_program(
     transform: LearnedTransform, estimator: EstimatorConfig, path: Path
 ) -> dict[str, Any]:
-    """Write the torch.export program, read it back, and compare."""
+    """Write the torch.export program, read it back, and compare.
+
+    Raises:
+        ValueError: if it differs from the transform by more than `TOLERANCE`.
+    """
     torch.export.save(traced(transform, estimator), path)
     again = torch.export.load(path).module()
     return _about(path, transform, estimator, lambda inputs: again(**inputs))
@@ -38,7 +42,11 @@ def write_program(
 def write_onnx(
     transform: LearnedTransform, estimator: EstimatorConfig, path: Path
 ) -> dict[str, Any]:
-    """Write ONNX, run it by onnxruntime, and compare; `check_onnx` comes first."""
+    """Write ONNX, run it by onnxruntime, and compare; `check_onnx` comes first.
+
+    Raises:
+        ValueError: if the two differ by more than `TOLERANCE`.
+    """
     import onnxruntime  # pyright: ignore[reportMissingImports]
 
     program = traced(transform, estimator)
@@ -64,7 +72,11 @@ def write_onnx(
 
 
 def check_onnx() -> None:
-    """See that ONNX can be written and run here."""
+    """See that ONNX can be written and run here.
+
+    Raises:
+        ValueError: if a package is missing.
+    """
     for name in ("onnx", "onnxscript", "onnxruntime"):
         if find_spec(name) is None:
             raise ValueError(f"--formats onnx needs {name}: pip install 'infaug[onnx]'")

@@ -44,7 +44,11 @@ def _is_plain(value: Any) -> bool:
 
 
 def pixels(image: Any) -> Float[Tensor, "*B C H W"]:
-    """The image as float32 in [0, 1]."""
+    """The image as float32 in [0, 1].
+
+    Raises:
+        ValueError: for modes, types and values that no image of infaug has.
+    """
     if isinstance(image, PIL.Image.Image):
         if image.mode not in MODES:
             raise ValueError(
@@ -90,7 +94,11 @@ OUTLINE = 16  # points along each side of a box: sides do not stay straight
 
 
 def move_mask(mask: tv_tensors.Mask, view: View) -> tv_tensors.Mask:
-    """The mask under the image's flow; any number of masks for each image."""
+    """The mask under the image's flow; any number of masks for each image.
+
+    Raises:
+        ValueError: if it does not fit the image.
+    """
     _must_fit("mask", mask, view, tuple(mask.shape[-2:]))
     if mask.numel() == 0:
         return mask
@@ -105,7 +113,11 @@ def move_mask(mask: tv_tensors.Mask, view: View) -> tv_tensors.Mask:
 
 
 def move_keypoints(points: tv_tensors.KeyPoints, view: View) -> tv_tensors.KeyPoints:
-    """The keypoints at the pixels they marked; integers are rounded."""
+    """The keypoints at the pixels they marked; integers are rounded.
+
+    Raises:
+        ValueError: if they do not fit the image.
+    """
     _must_fit("keypoints", points, view, points.canvas_size)
     if points.numel() == 0:
         return points
@@ -115,7 +127,11 @@ def move_keypoints(points: tv_tensors.KeyPoints, view: View) -> tv_tensors.KeyPo
 
 
 def move_boxes(boxes: tv_tensors.BoundingBoxes, view: View) -> tv_tensors.BoundingBoxes:
-    """The smallest boxes around the moved outlines, clamped."""
+    """The smallest boxes around the moved outlines, clamped.
+
+    Raises:
+        ValueError: if they do not fit the image, or are rotated.
+    """
     _must_fit("boxes", boxes, view, boxes.canvas_size)
     if tv_tensors.is_rotated_bounding_format(boxes.format):
         raise ValueError(

@@ -40,6 +40,11 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     """Write a training's augmentation and classifier into `out`; returns the card.
 
     Weights and the card are written in any case; the card is written last.
+
+    Raises:
+        ValueError: if there is no such training, `out` holds something else or cannot
+            be written, a format needs a package that is missing, or a program differs
+            from the transform.
     """
     if "onnx" in config.formats:
         check_onnx()

@@ -75,6 +75,9 @@ def pcg(
     decides how many products are spent, never what is solved.
 
     Source: Hestenes & Stiefel 1952; Golub & Van Loan, section 11.5.
+
+    Raises:
+        ValueError: as `cg`.
     """
     return solve_by_descents(
         operator,
@@ -105,6 +108,9 @@ def refined(
     Where a descent on `rough` no longer halves the residual, the rest runs on A itself.
 
     Source: Higham, Accuracy and Stability of Numerical Algorithms, chapter 12.
+
+    Raises:
+        ValueError: as `cg`.
     """
     return solve_by_descents(
         operator,

@@ -22,6 +22,9 @@ def head_inputs(
     Computed without autocast in the classifier's own dtype and returned in the wider of
     it and float32, on the classifier's device; the images may be elsewhere. Equal
     batch sizes give equal bytes.
+
+    Raises:
+        ValueError: if any part of the classifier is in training mode.
     """
     refuse_training_mode(classifier)
     weight = classifier.head.weight
@@ -36,7 +39,11 @@ def head_inputs(
 
 
 def check_deterministic(classifier: Classifier, x: Float[Tensor, "B C H W"]) -> None:
-    """Refuse a classifier of which two passes over `x` differ in any byte."""
+    """Refuse a classifier of which two passes over `x` differ in any byte.
+
+    Raises:
+        ValueError: if they differ, or the classifier is in training mode.
+    """
     first, second = (head_inputs(classifier, x, batch_size=len(x)) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         if not torch.equal(a, b):
@@ -48,7 +55,11 @@ def check_deterministic(classifier: Classifier, x: Float[Tensor, "B C H W"]) -> 
 
 
 def refuse_training_mode(classifier: Classifier | nn.Module) -> None:
-    """Refuse a classifier of which any part is in training mode."""
+    """Refuse a classifier of which any part is in training mode.
+
+    Raises:
+        ValueError: naming the parts that are not.
+    """
     if not isinstance(classifier, nn.Module):
         return
     training = [

@@ -61,6 +61,9 @@ class LastLayerHessian:
         weights: how much each sample counts in the training loss; None: one each.
         chunk_size: samples times arrays per pair of matrix products: it bounds the
             memory of a product to chunk_size x Y numbers.
+
+    Raises:
+        ValueError: if a weight is negative, or they sum to zero.
     """
 
     def __init__(

@@ -77,6 +77,9 @@ class KroneckerInverse:
     zero where those of its argument do.
 
     Source: Martens & Grosse 2015, section 4.2, for one layer, damped exactly.
+
+    Raises:
+        ValueError: if the sums are not finite.
     """
 
     def __init__(self, sums: FactorSums, damping: float):

@@ -44,7 +44,11 @@ class Sampled(Operator, Protocol):
 
 
 def finite(v: Float[Tensor, "*R Y D1"], name: str) -> Float[Tensor, "*R Y D1"]:
-    """`v` in float32 or wider, fit to be given to a solver."""
+    """`v` in float32 or wider, fit to be given to a solver.
+
+    Raises:
+        ValueError: if an entry is NaN or infinite.
+    """
     num_bad = int((~torch.isfinite(v)).sum())
     if num_bad:
         raise ValueError(
@@ -60,6 +64,9 @@ class Damped:
 
     With damping equal to the L2 penalty of the head, and A the `LastLayerHessian`, it
     is the exact Hessian of mean loss + (damping/2) |[W b]|^2; the bias is damped too.
+
+    Raises:
+        ValueError: if `damping` is not positive.
     """
 
     def __init__(self, operator: Operator, damping: float):

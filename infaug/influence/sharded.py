@@ -17,6 +17,9 @@ class ShardedHessian:
     """H V = sum over shards of their `product_sum` over the sum of their weights.
 
     Another partition of the same samples agrees to rounding.
+
+    Raises:
+        ValueError: if there is no shard.
     """
 
     def __init__(self, shards: Sequence[LastLayerHessian]):

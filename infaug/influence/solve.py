@@ -26,7 +26,12 @@ def solve(
     start: Float[Tensor, "*R Y D1"] | None,
     *seed: Purpose,
 ) -> Solution:
-    """(H + damping I)^-1 gradient by the solver that `config` names."""
+    """(H + damping I)^-1 gradient by the solver that `config` names.
+
+    Raises:
+        ValueError: if the solver needs what the operator does not offer, or as the
+            solver says.
+    """
     operator = Damped(hessian, config.damping)
     rtol, most = config.rtol, config.max_products
     name = resolve_solver(config, gradient.device)

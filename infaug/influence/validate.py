@@ -160,6 +160,9 @@ def validate(
     labels stay, and may be soft. Everything is float64.
 
     Source: Koh & Liang 2017, section 4.1, with replacement instead of removal.
+
+    Raises:
+        ValueError: if a refit does not converge: damping is too small for the features.
     """
     h1_train, h1_aug, h1_val = h1_train.double(), h1_aug.double(), h1_val.double()
     y_train, y_val = y_train.double(), y_val.double()

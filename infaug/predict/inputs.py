@@ -51,6 +51,9 @@ class Inputs:
 
         The class of a file is known if a folder above it is named like one, the nearest
         first; that of a row or line if there is the run's label column.
+
+        Raises:
+            ValueError: for Parquet or a table that cannot be read or names no image.
         """
         number = {class_label(name): k for k, name in enumerate(class_names)}
         for file in self.files:
@@ -73,6 +76,9 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
     """All images and Parquet files among these paths and below these folders.
 
     A table counts if it is named itself: in a folder its images lie beside it.
+
+    Raises:
+        ValueError: if a path does not exist, or holds nothing of either kind.
     """
     if not paths:
         raise ValueError("no image is named: give image files, a folder, or Parquet")

@@ -53,6 +53,9 @@ class Model:
 
         Converted to the run's mode; of another size, its middle is cut out in the run's
         proportions and scaled, as --data.image-size does.
+
+        Raises:
+            UnreadableError: if there is no image, or none that can be decoded.
         """
         channels, height, width = self.image_shape
         image = open_image(item, "L" if channels == 1 else "RGB", self.data.pixel_bits)
@@ -73,7 +76,11 @@ class Model:
 def open_model(
     place: Path, row: str | None, seed: int | None, device: torch.device
 ) -> Model:
-    """F of an exported folder, or of a finished training."""
+    """F of an exported folder, or of a finished training.
+
+    Raises:
+        ValueError: if `place` is neither, or has no such training.
+    """
     if (place / CARD).exists():
         if row is not None or seed is not None:
             raise ValueError(
@@ -232,7 +239,11 @@ FORMATS = {".csv": as_csv, ".jsonl": as_json_lines, ".parquet": as_parquet}
 
 
 def check_name(path: Path) -> None:
-    """Refuse a file whose name says no format, or whose folder there is not."""
+    """Refuse a file whose name says no format, or whose folder there is not.
+
+    Raises:
+        ValueError: naming what would do.
+    """
     if path.suffix not in FORMATS:
         raise ValueError(
             f"--out {path}: the name must end in {', '.join(FORMATS)}; - prints CSV"
@@ -242,7 +253,11 @@ def check_name(path: Path) -> None:
 
 
 def write_predictions(lines: Lines, path: Path) -> None:
-    """Write the file, whole or not at all."""
+    """Write the file, whole or not at all.
+
+    Raises:
+        ValueError: if it cannot be written.
+    """
     try:
         write_bytes(path, FORMATS[path.suffix](lines))
     except OSError as error:

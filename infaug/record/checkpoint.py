@@ -43,7 +43,11 @@ class CheckpointWriter:
     def begin(
         self, position: Position, metrics_bytes: int, tensors: Mapping[str, Tensor]
     ) -> None:
-        """Copy the tensors, which may change from then on, and begin to write."""
+        """Copy the tensors, which may change from then on, and begin to write.
+
+        Raises:
+            ValueError: if the checkpoint before could not be written.
+        """
         self.wait()
         copies = {name: _copy(tensor) for name, tensor in tensors.items()}
         copied = torch.cuda.Event() if torch.cuda.is_initialized() else None
@@ -58,7 +62,11 @@ class CheckpointWriter:
         self._writing = self._thread.submit(write)
 
     def wait(self) -> None:
-        """Until what was begun is written."""
+        """Until what was begun is written.
+
+        Raises:
+            ValueError: if it could not be.
+        """
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.result()
@@ -93,6 +101,9 @@ def load_checkpoint(folder: Path) -> Checkpoint | None:
     """The newest checkpoint that can be read, or None if there is none at all.
 
     A damaged one is passed over with a warning.
+
+    Raises:
+        ValueError: if there are checkpoints and none can be read.
     """
     numbered = _numbered(folder)
     for _, path in reversed(numbered):

@@ -55,7 +55,12 @@ class RunFolder:
         return str(self.mirror.home if self.mirror else self.path)
 
     def enter(self, requested: RunConfig) -> None:
-        """Begin a run here, or check that it is this very run that began here."""
+        """Begin a run here, or check that it is this very run that began here.
+
+        Raises:
+            ValueError: if the folder cannot be written, holds something else, or a
+                run with other settings, or its URL cannot be reached.
+        """
         if self.mirror:
             self.mirror.bring()
         try:
@@ -106,6 +111,10 @@ class RunFolder:
         """Keep the resolved config, or check that it is the one the run began with.
 
         More seeds are as good: nothing keeps the run from going on by now.
+
+        Raises:
+            ValueError: if other data or hardware resolve it differently, or the folder
+                cannot be written.
         """
         if not self.is_resolved:
             self._write("config.json", to_dict(resolved))
@@ -132,7 +141,11 @@ class RunFolder:
         return json.loads(path.read_text()) if path.exists() else []
 
     def match_data(self, found: Mapping[str, Any]) -> None:
-        """Keep what the images are, or check that they are those the run began with."""
+        """Keep what the images are, or check that they are those the run began with.
+
+        Raises:
+            ValueError: if they have changed since, or the folder cannot be written.
+        """
         path = self.path / "data.json"
         if not (path.exists() and self.is_resolved):
             self._write("data.json", dict(found))
@@ -173,13 +186,21 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self, wait_s: float = 0.0) -> Iterator[None]:
-        """Keep other processes out while this one writes, of this machine or of all."""
+        """Keep other processes out while this one writes, of this machine or of all.
+
+        Raises:
+            ValueError: if another run is writing here.
+        """
         others = self.mirror.held() if self.mirror else contextlib.nullcontext()
         with locked(self.path / "lock", BUSY.format(self.path), wait_s), others:
             yield
 
     def config(self, name: str = "config.json") -> RunConfig:
-        """The resolved config of the run, or `asked.json`, the one asked for."""
+        """The resolved config of the run, or `asked.json`, the one asked for.
+
+        Raises:
+            ValueError: if the file is missing or not one of infaug's.
+        """
         path = self.path / name
         if not path.exists():
             raise ValueError(
@@ -234,7 +255,11 @@ class RunFolder:
         return None if self.lacks_seeds(requested) else self.result()
 
     def finish(self, result: dict[str, Any]) -> None:
-        """Write the result, which marks the experiment finished."""
+        """Write the result, which marks the experiment finished.
+
+        Raises:
+            ValueError: if the folder cannot be written.
+        """
         self._write("result.json", result)
         if self.mirror:
             self.mirror.push()
@@ -242,7 +267,11 @@ class RunFolder:
 
 @contextlib.contextmanager
 def local_copy(place: Path | str) -> Iterator[Path]:
-    """A run's folder on this machine; what is added to it is kept at its URL too."""
+    """A run's folder on this machine; what is added to it is kept at its URL too.
+
+    Raises:
+        ValueError: if it is kept at a URL that cannot be reached.
+    """
     folder = RunFolder(place)
     if folder.mirror:
         folder.mirror.bring()

@@ -96,7 +96,11 @@ def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
 
 
 def read_ledger(run: Path, row: str | None = None, seed: int | None = None) -> pa.Table:
-    """All lines of a run, or of a row or seed, in order of row, seed and round."""
+    """All lines of a run, or of a row or seed, in order of row, seed and round.
+
+    Raises:
+        ValueError: if the run has none.
+    """
     which = f"{row or '*'}-seed{'*' if seed is None else seed}"
     files = sorted(run.glob(f"ledger/{which}/*.parquet"))
     if not files:

@@ -47,7 +47,12 @@ class Mirror:
         self._lease: Lease | None = None
 
     def bring(self) -> None:
-        """Make the folder that of the URL, if it is not, or ahead of it."""
+        """Make the folder that of the URL, if it is not, or ahead of it.
+
+        Raises:
+            ValueError: if the URL cannot be read, holds something else than a run, or
+                a process of this machine is running in it.
+        """
         with self._locked():
             stamp, names = self._stamp(), self._names()
             if self._is_known(stamp, names):
@@ -64,7 +69,12 @@ class Mirror:
             self._keep(stamp, {n: a for n, a in self._here().items() if n in names})
 
     def push(self) -> None:
-        """Upload what has changed, then remove what is gone."""
+        """Upload what has changed, then remove what is gone.
+
+        Raises:
+            ValueError: if that fails, also when tried again, or another process has
+                taken over.
+        """
         state, here = self._state(), self._here()
         assert state is not None, "brought before anything is written"
         there = state["files"]
@@ -107,7 +117,12 @@ class Mirror:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Keep others out, of this machine and others; see `record.lease`."""
+        """Keep others out, of this machine and others; see `record.lease`.
+
+        Raises:
+            ValueError: if somebody is running there, or was until a moment ago, after
+                the run had been brought here.
+        """
         with self._locked(), Lease(self.home / LEASE, self._owner()) as lease:
             if not self._is_known(self._stamp(), self._names()):
                 raise ValueError(

@@ -33,7 +33,11 @@ class GeneratorStore:
         return self.path / blake2b(text.encode(), digest_size=10).hexdigest()
 
     def find(self, identity: Mapping[str, Any]) -> dict[str, Tensor] | None:
-        """The weights, or None if they are still to be fitted."""
+        """The weights, or None if they are still to be fitted.
+
+        Raises:
+            ValueError: if they are there but cannot be read.
+        """
         place = self.place(identity)
         if not place.exists():
             return None
@@ -51,7 +55,11 @@ class GeneratorStore:
         weights: Mapping[str, Tensor],
         measured: Mapping[str, float],
     ) -> None:
-        """Add a fitted generator; one that another process added meanwhile stays."""
+        """Add a fitted generator; one that another process added meanwhile stays.
+
+        Raises:
+            OSError: if the folder cannot be written.
+        """
         place = self.place(identity)
         partial = place.with_name(f"{place.name}.{os.getpid()}.partial")
         try:

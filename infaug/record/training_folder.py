@@ -71,13 +71,21 @@ class TrainingFolder:
         return load_file(self.path / f"{part}.safetensors")
 
     def enter(self) -> None:
-        """Make the folder."""
+        """Make the folder.
+
+        Raises:
+            ValueError: if it cannot be written.
+        """
         with writing(self.run):
             self.path.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """The folder to ourselves, once a process of a killed driver has ended."""
+        """The folder to ourselves, once a process of a killed driver has ended.
+
+        Raises:
+            ValueError: if another process goes on writing here.
+        """
         self.enter()
         refusal = f"another process is training in {self.path}: wait for it"
         with locked(self.path / "lock", refusal, LOCK_WAIT_S):
@@ -86,7 +94,11 @@ class TrainingFolder:
     def finish(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
     ) -> None:
-        """Keep the weights and, last, the result; then drop the checkpoints."""
+        """Keep the weights and, last, the result; then drop the checkpoints.
+
+        Raises:
+            ValueError: if the folder cannot be written.
+        """
         self.enter()
         with writing(self.run):
             for part, tensors in weights.items():

@@ -174,7 +174,12 @@ class TrainingLogger:
     def finish(
         self, weights: Mapping[str, Mapping[str, Tensor]], result: dict[str, Any]
     ) -> None:
-        """Keep what the training found; only the first process may call this."""
+        """Keep what the training found; only the first process may call this.
+
+        Raises:
+            ValueError: if the folder cannot be written; the training goes on from its
+                last checkpoint.
+        """
         assert self.journal is not None
         self.checkpointer.wait()
         with writing(self.folder.run):

@@ -16,7 +16,11 @@ from infaug.words import plural
 
 
 def write_comparison(runs: Sequence[Path], names: Sequence[str], out: Path) -> Path:
-    """Draw several experiments side by side, finished or still going."""
+    """Draw several experiments side by side, finished or still going.
+
+    Raises:
+        ValueError: if one of the folders is none, or the file cannot be written.
+    """
     experiments = [
         replace(read_experiment(run, name), name=short)
         for run, name, short in zip(runs, names, short_names(names), strict=True)

@@ -75,7 +75,11 @@ class ExperimentData:
 
 
 def read_experiment(path: Path, name: str) -> ExperimentData:
-    """Read the folder of an experiment."""
+    """Read the folder of an experiment.
+
+    Raises:
+        ValueError: if it is none.
+    """
     folder = RunFolder(path)
     kept = [n for n in ("config.json", "asked.json") if (path / n).exists()]
     if not kept:

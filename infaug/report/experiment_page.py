@@ -58,6 +58,9 @@ def write_report(run: Path, name: str | None = None, out: Path | None = None) ->
         run: its folder.
         name: what the user calls it; none: the folder.
         out: the file; none: report.html in the folder.
+
+    Raises:
+        ValueError: if the folder is no experiment, or the file cannot be written.
     """
     drawing = Drawing(read_experiment(run, name or str(run)))
     return write_page(drawing.page(), out or run / REPORT)
@@ -94,6 +97,9 @@ class Drawing:
 
         A method with E and G comes before one with a policy, which has no views to
         measure.
+
+        Raises:
+            ValueError: the reason why there is none.
         """
         experiment = self.experiment
         found = [method for method, records in experiment.found.items() if records]

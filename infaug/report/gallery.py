@@ -132,6 +132,9 @@ def rank_views(finished: Finished, run: Path) -> dict[str, Any]:
 
     Of the ranking that `infaug influence rank` left in the folder, or one made now: of
     a sample where there are many images, or large ones.
+
+    Raises:
+        ValueError: if s_val cannot be solved for.
     """
     path = run / f"influence-{finished.name}.parquet"
     num_train = len(finished.training.train)

@@ -149,7 +149,11 @@ def toward_target(
     splits: Splits,
     transforms: Mapping[str, LearnedTransform],
 ) -> TowardTarget:
-    """Compare a seed's training images, their views by each method, and its target."""
+    """Compare a seed's training images, their views by each method, and its target.
+
+    Raises:
+        ValueError: if no class is in both sets.
+    """
     images, aims = (sample_of_classes(p) for p in (splits.train, splits.influence))
     train, target = statistics_of_images(images), statistics_of_images(aims)
     config, methods = experiment.config.estimator, {}
@@ -194,6 +198,9 @@ def compare(
     training images by more than `MIN_CHANGE` and by more than `STANDARD_ERRORS` of the
     way they went (paired); and that would be so wherever the target lies within that
     many errors of its own.
+
+    Raises:
+        ValueError: if no class is in both sets.
     """
     known = labels.unique()
     classes = known[torch.isin(known, target_labels)]

@@ -95,7 +95,11 @@ def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
 
 
 def refreshes(experiment: ExperimentData) -> list[str]:
-    """How well s_val was solved for, in a few words each."""
+    """How well s_val was solved for, in a few words each.
+
+    Raises:
+        ValueError: if it never was.
+    """
     found = experiment.metrics_of("refresh")
     if not found:
         raise ValueError("s_val was not solved for yet")
@@ -115,7 +119,11 @@ def refreshes(experiment: ExperimentData) -> list[str]:
 
 
 def reviews(experiment: ExperimentData) -> list[str]:
-    """Whether the learned view was still sound each time it was looked at."""
+    """Whether the learned view was still sound each time it was looked at.
+
+    Raises:
+        ValueError: if there was none.
+    """
     found = experiment.metrics_of("review")
     if not found:
         return [
@@ -136,7 +144,11 @@ def reviews(experiment: ExperimentData) -> list[str]:
 
 
 def spent(experiment: ExperimentData) -> Mapping[str, Any]:
-    """Seconds by phase and by method, and memory; repeated work counts twice."""
+    """Seconds by phase and by method, and memory; repeated work counts twice.
+
+    Raises:
+        ValueError: if nothing was timed.
+    """
     if not experiment.timings:
         raise ValueError("no step has been timed yet")
     phases: dict[str, float] = defaultdict(float)

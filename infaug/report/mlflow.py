@@ -85,7 +85,11 @@ class Server:
 
 
 def connect(uri: str) -> Server:
-    """The experiment at an address, which MLFLOW_EXPERIMENT_NAME may name."""
+    """The experiment at an address, which MLFLOW_EXPERIMENT_NAME may name.
+
+    Raises:
+        ValueError: if MLflow is not installed, or cannot be written at that address.
+    """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
@@ -128,6 +132,9 @@ def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> str:
     """Send what is new of an experiment, finished or not; how much that was, in words.
 
     `name` is what the user calls its folder, `page` its report.
+
+    Raises:
+        ValueError: if the folder is no run or has not begun, or MLflow is not there.
     """
     experiment = read_experiment(run, name)
     if not experiment.is_resolved or not (experiment.timings or experiment.is_finished):
@@ -157,7 +164,11 @@ def send_run(run: Path, name: str, uri: str, page: Path | None = None) -> str:
 
 
 def send_at_end(run: Path, name: str, uri: str) -> str:
-    """What `infaug fit` prints about it; the run itself is finished and kept."""
+    """What `infaug fit` prints about it; the run itself is finished and kept.
+
+    Raises:
+        ValueError: if it could not be sent: the run itself is finished and kept.
+    """
     try:
         return send_run(run, name, uri, run / "report.html")
     except ValueError as error:

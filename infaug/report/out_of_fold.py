@@ -43,7 +43,11 @@ class Judged:
 
 
 def judgements(experiment: ExperimentData) -> Judged:
-    """What the method that is handed over said of each target image, out of fold."""
+    """What the method that is handed over said of each target image, out of fold.
+
+    Raises:
+        ValueError: without folds, or while the experiment is not finished.
+    """
     if not experiment.is_folded:
         raise ValueError("the target images were not judged in folds (--data.folds)")
     if experiment.result is None:
@@ -106,7 +110,11 @@ def calibration(judged: Judged) -> tuple[Bins, float]:
 
 
 def mistakes(experiment: ExperimentData, judged: Judged) -> list[Line]:
-    """The most confident ones, each image once, with the wrong class's probability."""
+    """The most confident ones, each image once, with the wrong class's probability.
+
+    Raises:
+        ValueError: if the images cannot be loaded any more.
+    """
     wrong = judged.predicted != judged.labels
     sure = judged.probs.amax(dim=1).where(wrong, torch.tensor(-1.0).double())
     order = sure.argsort(descending=True, stable=True)[: int(wrong.sum())].tolist()

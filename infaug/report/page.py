@@ -23,7 +23,11 @@ Context = Mapping[str, Any]
 
 
 def write_page(html: str, path: Path) -> Path:
-    """Put a page on disk."""
+    """Put a page on disk.
+
+    Raises:
+        ValueError: if that fails.
+    """
     try:
         write_bytes(path, html.encode())
     except OSError as error:

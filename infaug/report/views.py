@@ -188,6 +188,9 @@ def some_images(
 
     Converted to what the augmentation was trained on; unreadable ones are left out with
     a warning.
+
+    Raises:
+        ValueError: if none can be read.
     """
     step = max(len(files) / num, 1)
     shown = []

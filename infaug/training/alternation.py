@@ -36,7 +36,11 @@ def run_alternation(
     logger: TrainingLogger,
     solver: Solver | None = None,
 ) -> None:
-    """Train a training to its end, from wherever the logger says it stands."""
+    """Train a training to its end, from wherever the logger says it stands.
+
+    Raises:
+        ValueError: if a loss, a gradient or S is not finite.
+    """
     rounds, method = training.config.rounds, training.method
     influence = splits.influence.to(training.device)
     is_trained = splits.selection_is_trained

@@ -37,7 +37,11 @@ class Pending(Protocol):
         ...
 
     def result(self) -> Solved:
-        """S, waited for if need be."""
+        """S, waited for if need be.
+
+        Raises:
+            ValueError: if the problem cannot be solved.
+        """
         ...
 
 

@@ -151,6 +151,9 @@ def validation_gradient(
     """Gradient of L_val: the mean over the influence split.
 
     Shards are summed one after the other, as the actors of a pool sum theirs.
+
+    Raises:
+        ValueError: if two passes through F differ.
     """
     _check_deterministic(snapshot, influence)
     h1, probs = shared_inputs(snapshot, influence.images, world)
@@ -164,7 +167,11 @@ def validation_gradient(
 
 
 def shard_gradient(snapshot: Snapshot, shard: Labelled, chunks: range) -> GradientSum:
-    """What one shard of the influence split adds to the gradient of L_val."""
+    """What one shard of the influence split adds to the gradient of L_val.
+
+    Raises:
+        ValueError: if this is the first shard, and two passes through F differ.
+    """
     if chunks.start == 0:
         _check_deterministic(snapshot, shard)
     h1, probs = inputs(snapshot, shard.images, chunks)

@@ -48,6 +48,9 @@ def solve_s_val(
     grad L_val is the mean over the influence split; H the mean over the views F is
     trained on (one draw of each, a function of `purpose`) or over the originals, of
     the images that `hessian_sample` picks.
+
+    Raises:
+        ValueError: if F is not deterministic or not finite.
     """
     snapshot = take_snapshot(classifier, augments, config, *purpose, start=start)
     sample = hessian_sample(train, config, *purpose)

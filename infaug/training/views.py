@@ -231,7 +231,11 @@ def late_round(rounds: RoundsConfig) -> int:
 
 
 def base_of(method: Method, base: str) -> str:
-    """The base augmentation of a method: the run's, and what the method adds to it."""
+    """The base augmentation of a method: the run's, and what the method adds to it.
+
+    Raises:
+        ValueError: if both mix images, or the loss needs views of one image alone.
+    """
     name = base if method.adds is None else joined(base, method.adds)
     if method.view_loss == "mmel_soft" and build_mixer(name) is not None:
         raise ValueError(

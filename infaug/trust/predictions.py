@@ -44,6 +44,9 @@ def check_predictions(
     x_aug is the view of an image that `judged_view` picks: through E and G if the
     method has such a view. Images are drawn at random with the training's seed; the
     head is fitted on `max_train` of them at most.
+
+    Raises:
+        ValueError: if a refit does not converge, or there are too few images.
     """
     training, device = finished.training, finished.training.device
     order = torch.randperm(

@@ -58,6 +58,10 @@ def rank(
     S and the scores belong to F's own head; a view is that of `judged_view`. With
     `max_images`, so many images drawn at random are ranked, and H averages over no more
     images than in the run; without it all are, and H averages over all.
+
+    Raises:
+        ValueError: if S cannot be solved for, or all images are asked for and these are
+            streamed.
     """
     training = finished.training
     if isinstance(training.train, OnDisk) and max_images is None:
@@ -124,7 +128,11 @@ def ranked_view(
 
 
 def write_ranking(table: pa.Table, path: Path) -> None:
-    """The table as Parquet: the file is the old or the new one."""
+    """The table as Parquet: the file is the old or the new one.
+
+    Raises:
+        OSError: with its name, if it cannot be written.
+    """
     content = BytesIO()
     pq.write_table(table, content)
     write_bytes(path, content.getvalue())

@@ -41,7 +41,11 @@ class Finished:
 
 
 def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
-    """A finished training; without a row, that of the verdict's learned method."""
+    """A finished training; without a row, that of the verdict's learned method.
+
+    Raises:
+        ValueError: if `run` is no run, or has not finished such a training.
+    """
     folder = RunFolder(run)
     config = folder.config()
     name = _finished_row(folder, row, seed)

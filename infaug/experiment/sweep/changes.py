@@ -38,7 +38,11 @@ DEFAULT_SPACE = {
 
 
 def apply(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
-    """The config with changes by name."""
+    """The config with changes by name.
+
+    Raises:
+        ValueError: if one of them is no setting, or is refused.
+    """
     plain = dict(changes)
     if (mode := plain.pop("mode", None)) is not None:
         names = get_args(Mode)
@@ -91,7 +95,12 @@ def propose(name: str, space: Space, config: RunConfig, seed: int) -> dict[str, 
 
 
 def check_space(space: Space, config: RunConfig) -> None:
-    """Try out the ends of every distribution."""
+    """Try out the ends of every distribution.
+
+    Raises:
+        ValueError: for a setting that there is not or a value that is refused, and for
+            what may not be chosen by a sweep.
+    """
     if not space:
         raise ValueError("the search space is empty: name a setting with --space")
     for name, distribution in space.items():

@@ -70,7 +70,11 @@ class Sweep:
         return found
 
     def trial(self, changes: Mapping[str, Any]) -> Trial:
-        """What is trained with some changes."""
+        """What is trained with some changes.
+
+        Raises:
+            ValueError: if they do not go together.
+        """
         config = apply(self.config, changes)
         return Trial(row=self.how.method, seed=self.how.seed, config=config)
 
@@ -83,7 +87,12 @@ class Sweep:
         return Ledger(self.out / "sweep.jsonl")
 
     def enter(self) -> None:
-        """Begin in the folder, or check that it is this sweep that began there."""
+        """Begin in the folder, or check that it is this sweep that began there.
+
+        Raises:
+            ValueError: if the space cannot be searched, or the folder holds something
+                else or cannot be written.
+        """
         check_space(self.space, self.config)
         if self.how.scheduler == "pbt":
             self._must_move()

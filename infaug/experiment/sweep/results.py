@@ -34,6 +34,9 @@ def best_of(trials: Sequence[Tried], objective: Objective) -> Tried:
     """The first of the best on the selection split, among those with all steps.
 
     A trial that was stopped might have become better; the scheduler bets it would not.
+
+    Raises:
+        ValueError: if no trial took all its steps.
     """
     whole = [trial for trial in trials if trial.end == "completed"]
     if not whole:
@@ -201,6 +204,9 @@ def write_choice(sweep: Sweep, ledger: Ledger) -> Tried:
 
     Returns:
         The best trial.
+
+    Raises:
+        ValueError: if no trial took all its steps.
     """
     trials = ledger.named(sweep.names)
     write_trials(trials, sweep.space, sweep.out / "trials.csv")

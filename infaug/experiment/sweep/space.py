@@ -113,6 +113,9 @@ def parse_space(words: Sequence[str]) -> dict[str, Distribution]:
     >>> space = parse_space(["influence.damping=log:1e-3..0.1", "mode=online,cvpr"])
     >>> {name: str(each) for name, each in space.items()}
     {'influence.damping': 'log:0.001..0.1', 'mode': 'online,cvpr'}
+
+    Raises:
+        ValueError: for a word that cannot be read.
     """
     space = {}
     for word in words:

@@ -70,6 +70,9 @@ def run_trial(
         cache: where fitted generators are kept; None for none.
         report: called after each round by all who train; may raise, to end the trial.
         world: who trains together; None: this process alone.
+
+    Raises:
+        ValueError: for settings that cannot work, and for a loss that is not finite.
     """
     assert source.test is not None, "trials get no test images"
     assert len(source.test) == 0, "trials get no test images"
