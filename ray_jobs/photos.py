@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from infaug.api.images import keep_images
 from infaug.classify.backbone import Backbone, begin_backbone
+from infaug.classify.image_classifier import ImageClassifier
 from infaug.classify.network import build_classifier
 from infaug.cli.terminal import guarded
 from infaug.config import ClassifierConfig, DataConfig, RoundsConfig, RunConfig
