@@ -224,7 +224,7 @@ def table(results: list[dict[str, Any]]) -> str:
     )
     head = (
         "target", "seed", "answer", "handed over", "its own estimate",
-        "fold models in hindsight", "logistic regression", "seconds",
+        "each method in hindsight", "logistic regression", "seconds",
     )  # fmt: skip
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     return "\n".join([
