@@ -141,7 +141,7 @@ def experiment(
     tops = {name: dict.fromkeys(range(passes * folds), 0.0) for name in methods}
     word = verdict(tops, compare=comparison_of(found)).word
     finals = [train(methods[m], source, target, numbers) for m in made.members]
-    probs = sum(final(judges.x).softmax(1) for final in finals)
+    probs = torch.stack([final(judges.x).softmax(1) for final in finals]).mean(0)
     truth = 100 * float((probs.argmax(1) == judges.y).double().mean())
     inside, above = made.low <= truth <= made.high, truth > made.high
     better, width = truth - made.accuracy, made.high - made.low

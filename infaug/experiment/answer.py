@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int64
 from scipy import stats
-from scipy.optimize import minimize_scalar
+from scipy.optimize import fminbound
 
 from infaug.record.folder import RunFolder
 
@@ -65,7 +65,7 @@ class OutOfFold:
             z = np.exp(log_beta) * logits
             return float((np.logaddexp.reduce(z, axis=1) - z[at, labels]).mean())
 
-        return float(minimize_scalar(loss, bounds=np.log(BETAS)).fun)
+        return loss(np.asarray(fminbound(loss, *np.log(BETAS))).item())
 
 
 def average(found: Sequence[OutOfFold]) -> OutOfFold:
