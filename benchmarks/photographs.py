@@ -107,7 +107,7 @@ def features(images: Labelled, folder: Path, threads: int) -> dict[str, float]:
         part = images.select(at)
         began = time.perf_counter()
         Activations(
-            classifier, [(f"{turn}", lambda x, _: x)], [part],
+            classifier, [(f"{turn}", lambda x, draws: x)], [part],
             num_draws=draws, folder=folder, precision="float32",
         )  # fmt: skip
         middle = time.perf_counter()

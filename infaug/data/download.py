@@ -72,7 +72,7 @@ def _write_pacs(files: Sequence[Path], download_dir: Path) -> None:
         own = own.take(order.numpy())
         labels = torch.tensor(own["label"].to_pylist())
         nth = one_hot(labels).cumsum(dim=0).gather(1, labels[:, None])[:, 0]
-        images = pc.struct_field(own["image"], "bytes")
+        images = [image["bytes"] for image in own["image"].to_pylist()]
         table = pa.table([images, own["label"]], schema=image_schema(names))
         for file, chosen in ((few, nth <= FEW), (rest, nth > FEW)):
             with whole_file(file) as unfinished:

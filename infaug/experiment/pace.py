@@ -18,6 +18,7 @@ from infaug.config import RunConfig
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source
 from infaug.data.problem import Splits, positions
+from infaug.experiment.answer import MAX_MEMBERS
 from infaug.experiment.execute import final_plan, plan_of
 from infaug.experiment.methods import methods_of
 from infaug.training.alternation import assess, classify, estimate
@@ -181,7 +182,8 @@ def estimated_seconds(
     """What all trainings of a run take; conjugate gradients are left out as small.
 
     So is fitting G, for the same whichever controls are run: nothing hangs on it. With
-    folds one method is trained on all images at last, the one that takes longest.
+    folds as many methods as an average may have are at last trained on all images; it
+    is not known yet which, so those that take longest are counted.
 
     Args:
         config: resolved.
@@ -196,11 +198,19 @@ def estimated_seconds(
         return sum(seconds_of_training(t, sizes, pace, workers) for t in trainings)
 
     alone = seconds(plan) + seconds_of_activations(plan, sizes, pace, workers)
-    last = 0.0
-    if config.data.folds:
-        names = {training.method.name for training in plan if not training.candidate}
-        last = max(seconds(final_plan(config, [name])) for name in names)
+    longest = sorted(
+        (seconds(final_plan(config, [name])) for name in may_be_chosen(config, plan)),
+        reverse=True,
+    )[:MAX_MEMBERS]
+    last = sum(longest) / min(at_once, max(len(longest), 1))
     return alone / min(at_once, len(plan)) + last
+
+
+def may_be_chosen(config: RunConfig, plan: Sequence[TrainingSpec]) -> set[str]:
+    """The methods that are trained on all images if they are the best; with folds."""
+    if not config.data.folds:
+        return set()
+    return {training.method.name for training in plan if not training.candidate}
 
 
 def trained_in(config: RunConfig) -> list[TrainingSpec]:

@@ -27,15 +27,15 @@ def test_the_estimate_counts_every_step_of_every_training():
     assert estimated_seconds(config, sizes, pace) == 2 * (1200 + 4e5 + 12)
 
 
-def test_the_last_training_of_folds_is_counted_and_done_alone():
+def test_what_folds_train_at_last_is_counted():
+    """One of the two methods or both, as their average: at most both."""
     data = replace(CONFIG.data, folds=2)
     config = resolved(replace(CONFIG, data=data, methods=("base", "learned"), seeds=2))
     sizes = sizes_of(load(config.data), config)
     pace = Pace(base_step=1.0, learned_step=100.0, estimator_step=1e4, image=0.0)
     whole = 12 + 1200 + 4e4
-    assert estimated_seconds(config, sizes, pace) == 2 * whole + 1200 + 4e4
-    side_by_side = estimated_seconds(config, sizes, pace, at_once=2)
-    assert side_by_side == whole + 1200 + 4e4
+    assert estimated_seconds(config, sizes, pace) == 2 * whole + whole
+    assert estimated_seconds(config, sizes, pace, at_once=2) == whole + whole / 2
 
 
 def test_what_frozen_layers_make_of_views_is_counted_once():
