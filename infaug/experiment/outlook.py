@@ -13,7 +13,6 @@ from infaug.data.inspection import inspect
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
-from infaug.experiment.answer import MAX_MEMBERS
 from infaug.experiment.beginning import resolve_data
 from infaug.experiment.controls import choose_controls, choose_methods, said
 from infaug.experiment.execute import side_by_side, threads_of
@@ -62,8 +61,8 @@ def outlook(
     seconds = estimated_seconds(config, sizes, pace, workers=workers, at_once=at_once)
     processes = max(workers, min(at_once, len(trained)))
     beside = f", {processes} at a time" if processes > workers else ""
-    most = min(len(may_be_chosen(config, trained)), MAX_MEMBERS)
-    last = f", then at most {most} on all images" if most else ""
+    most = min(len(may_be_chosen(config, trained)), config.members)
+    last = f", then {most} on all images" if most else ""
     names = ", ".join(dict.fromkeys(training.method.name for training in trained))
     return [
         f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "

@@ -18,7 +18,6 @@ from infaug.config import RunConfig
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source
 from infaug.data.problem import Splits, positions
-from infaug.experiment.answer import MAX_MEMBERS
 from infaug.experiment.execute import final_plan, plan_of
 from infaug.experiment.methods import methods_of
 from infaug.training.alternation import assess, classify, estimate
@@ -201,7 +200,7 @@ def estimated_seconds(
     longest = sorted(
         (seconds(final_plan(config, [name])) for name in may_be_chosen(config, plan)),
         reverse=True,
-    )[:MAX_MEMBERS]
+    )[: config.members]
     last = sum(longest) / min(at_once, max(len(longest), 1))
     return alone / min(at_once, len(plan)) + last
 
