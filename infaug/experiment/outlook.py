@@ -30,7 +30,7 @@ from infaug.precision import pick_device
 from infaug.words import memory, plural
 from infaug.world import World
 
-CALIBRATED_ON = 2  # target images of each class, where all would have to be decoded
+CALIBRATED_ON = 2  # influence images for each class, where all would be decoded
 
 
 def outlook(
@@ -63,7 +63,9 @@ def outlook(
     )
     held = sizes.influence + sizes.selection + sizes.test
     gib = held * torch.Size(train.image_shape).numel() / 2**30
-    kept = "streamed" if isinstance(train, OnDisk) else "in memory"
+    kept = "in memory"
+    if isinstance(train, OnDisk):
+        kept, gib = "streamed", gib / workers
     pace = pace or measure(
         _of_one_worker(config, workers), _calibration_splits(config, source), device
     )
@@ -122,13 +124,12 @@ def _of_one_worker(config: RunConfig, workers: int) -> RunConfig:
 
 
 def _calibration_splits(config: RunConfig, source: Source) -> Splits:
-    """The splits, with few target images where all would have to be decoded."""
-    data = config.data
-    if isinstance(source.train, OnDisk):
-        few = CALIBRATED_ON * source.train.num_classes
-        source = replace(source, test=source.train.select(torch.arange(few)))
-        data = replace(data, target=few, influence_share=0.5)
-    return divide(source, data)
+    """The splits, with few influence images where all would have to be decoded."""
+    splits = divide(source, config.data)
+    if isinstance(splits.influence, OnDisk):
+        few = min(CALIBRATED_ON * splits.num_classes, len(splits.influence))
+        return replace(splits, influence=splits.influence.part(torch.arange(few)))
+    return splits
 
 
 def foresee(config: RunConfig, workers: int) -> Iterator[str]:
