@@ -19,8 +19,9 @@ from typing import Any, Literal, cast
 
 import torch
 
+from infaug.data.crops import Crop
 from infaug.data.decode import Encoded
-from infaug.data.loader import Chunk, Crop, EncodedChunk, Reader, load_in_threads
+from infaug.data.loader import Chunk, EncodedChunk, Reader, load_in_threads
 from infaug.data.on_disk import OnDisk
 from infaug.data.parquet import RowGroup
 from infaug.data.share import CHUNK, hold, sample_of

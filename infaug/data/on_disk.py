@@ -49,6 +49,8 @@ class OnDisk:
     class_names: tuple[str, ...]
     positions: Int64[Tensor, "N"]
     """Of these images in the set, ascending."""
+    on_device: bool = False
+    """Whether a stream decodes JPEG on the GPU that it is for."""
     held: Held | None = None
 
     def __len__(self) -> int:
@@ -181,7 +183,7 @@ def open_on_disk(
     return OnDisk(
         reader=reader, loader=loader, labels=labels,
         class_names=class_names or tuple(map(str, labels.unique().tolist())),
-        positions=torch.arange(len(labels)),
+        positions=torch.arange(len(labels)), on_device=config.decode == "device",
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ from infaug.experiment.plan import resolve_config, with_folds
 from infaug.experiment.proposals import propose
 from infaug.experiment.trainings import plan_trainings
 from infaug.precision import pick_device
+from infaug.training.services import ALONE
 from infaug.words import memory, plural
 from infaug.world import World
 
@@ -39,6 +40,7 @@ def outlook(
     device: torch.device,
     workers: int,
     pace: Pace | None = None,
+    feed: str = ALONE.feed,
 ) -> list[str]:
     """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
@@ -65,7 +67,7 @@ def outlook(
     gib = held * torch.Size(train.image_shape).numel() / 2**30
     kept = "in memory"
     if isinstance(train, OnDisk):
-        kept, gib = "streamed", gib / workers
+        kept, gib = f"streamed, decoded by {feed}", gib / workers
     pace = pace or measure(
         _of_one_worker(config, workers), _calibration_splits(config, source), device
     )
