@@ -17,7 +17,14 @@ from pathlib import Path
 
 from infaug.cli.terminal import guarded
 from infaug.config import RoundsConfig
-from infaug.experiment.regret import Problem, solve, table, worth_table
+from infaug.experiment.regret import (
+    ANSWER,
+    UNLEARNED,
+    Problem,
+    solve,
+    table,
+    worth_table,
+)
 from infaug.record.journal import append_line, read_lines
 
 SHIFTS = (
@@ -63,6 +70,8 @@ def main() -> int:
     print(table(read_lines(kept)))
     for learned in LEARNED:
         print("", worth_table(read_lines(kept), learned, CONTROLS), sep="\n")
+    if not args.without_answer:
+        print("", worth_table(read_lines(kept), ANSWER, [UNLEARNED]), sep="\n")
     return 0
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from infaug.classify.ensemble import Ensemble
 from infaug.classify.image_classifier import ImageClassifier
 from infaug.classify.network import build_classifier
 from infaug.config import ExportSeed, RunConfig
@@ -109,6 +110,32 @@ class FinishedTraining:
         return training.path / f"{part}.safetensors"
 
 
+@dataclass(frozen=True, kw_only=True)
+class HandedOver:
+    """What classifies in use: F of one training, or those of several, averaged."""
+
+    trainings: tuple[FinishedTraining, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its trainings."""
+        return " + ".join(training.name for training in self.trainings)
+
+    @property
+    def first(self) -> FinishedTraining:
+        """The training that also tells of images and classes."""
+        return self.trainings[0]
+
+    def classifier(self) -> nn.Module:
+        """In evaluation mode: images in [0, 1] to logits; it does not learn.
+
+        Raises:
+            ValueError: as `FinishedTraining.classifier` does.
+        """
+        members = [training.classifier() for training in self.trainings]
+        return Ensemble(members).eval() if len(members) > 1 else members[0]
+
+
 def data_of(folder: RunFolder) -> dict[str, Any]:
     """What the experiment's images are.
 
@@ -150,10 +177,10 @@ def choose_learned(
 ) -> FinishedTraining:
     """The learned training requested; where left open, that of least selection loss.
 
-    Without a method, the final training of the answer if it has a learned view; else
-    the learned method whose mean selection loss over its finished seeds is least. Seeds
-    have selection images of their own, so between seeds the loss also tells how hard
-    these are.
+    Without a method, the answer's final training with a learned view, if it has one;
+    else the learned method whose mean selection loss over its finished seeds is least.
+    Seeds have selection images of their own, so between seeds the loss also tells how
+    hard these are.
 
     Raises:
         ValueError: if there is no such training, or its learned view was given up.
@@ -166,8 +193,9 @@ def choose_learned(
         )
     if method is None and seed == "best-on-selection":
         answer = (folder.result() or {}).get("answer")
-        if answer and answer["method"] in learned:
-            return _final(folder, answer["method"])
+        for name in answer["members"] if answer else ():
+            if name in learned:
+                return _final(folder, name)
     # Of a policy, the training that learned it: others may not choose by selection.
     learned = [name for name in learned if METHODS[name].policy != "learned"]
     finished = _results(folder, [method] if method else learned)
@@ -189,8 +217,8 @@ def choose_learned(
 
 def choose_classifier(
     folder: RunFolder, method: str | None = None, seed: ExportSeed = "best-on-selection"
-) -> FinishedTraining:
-    """The training whose F is used; where left open, the final one of the answer.
+) -> HandedOver:
+    """What is used to classify; where left open, the final trainings of the answer.
 
     Without folds, and so without an answer, of the method of least mean selection loss.
 
@@ -206,7 +234,8 @@ def choose_classifier(
     if method is None and seed == "best-on-selection":
         answered = (folder.result() or {}).get("answer")
         if answered:
-            return _final(folder, answered["method"])
+            finals = (_final(folder, name) for name in answered["members"])
+            return HandedOver(trainings=tuple(finals))
     names = [name for name in METHODS if not METHODS[name].is_oracle]
     finished = _results(folder, [method] if method else names)
     if not finished:
@@ -215,7 +244,7 @@ def choose_classifier(
             f"{folder.path} has no finished training {which}yet: it has one once the "
             "first seed of a method is finished"
         )
-    return _least(folder, finished, method, seed)
+    return HandedOver(trainings=(_least(folder, finished, method, seed),))
 
 
 def _final(folder: RunFolder, method: str) -> FinishedTraining:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision.transforms.v2.functional import to_pil_image
 
+from infaug.classify.ensemble import Ensemble
 from infaug.classify.evaluate import evaluate
 from infaug.config import DataConfig, RoundsConfig, RunConfig
 from infaug.data.dataset import Labelled
@@ -25,15 +26,19 @@ from infaug.data.download import write_parquet
 from infaug.data.problem import FINAL
 from infaug.data.shift import SHIFTS
 from infaug.data.source import load
+from infaug.experiment.answer import choose
 from infaug.experiment.finished import finished_training
 from infaug.experiment.run import run, train_finals, train_without_folds
+from infaug.experiment.summary import judged_by_method
 from infaug.experiment.verdict import half_width
 from infaug.randomness import generator
 from infaug.record.folder import RunFolder
 from infaug.training.methods import METHODS
 
 ANSWER = "the answer"
+UNLEARNED = "the answer without learned views"
 MAX_REST = 5000
+FOLDS = 3  # Of 30 images 3 are of each class.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +80,16 @@ def solve(
 
     Returns:
         "problem", "seed"; "accuracy" of each method on the rest; and, if it `answers`,
-        "answer", the method chosen, and "estimate", its accuracy as folds saw it, with
-        "low" and "high". All in percent.
+        "answer", the methods chosen, "answers", the accuracy on the rest of `ANSWER`
+        and of `UNLEARNED`, which is chosen among methods without a learned view, and
+        "estimate", as folds saw the answer, with "low" and "high". All in percent.
     """
     home = work / f"{problem.title.replace(', ', '-').replace(' ', '_')}-seed{seed}"
     parts = _parts(problem, seed, home, places)
     config = RunConfig(
-        data=DataConfig(source=str(parts[0]), target_source=str(parts[1]), seed=seed),
+        data=DataConfig(
+            source=str(parts[0]), target_source=str(parts[1]), seed=seed, folds=FOLDS
+        ),
         rounds=problem.rounds,
         methods=tuple(methods),
         seeds=1,
@@ -97,13 +105,20 @@ def solve(
         folder = train_without_folds(config, home / "run", jobs=jobs)
     rest = load(DataConfig(source=str(parts[2]))).train
     assert isinstance(rest, Labelled), "a few thousand images fit into memory"
-    accuracy = {name: _score(folder, name, rest) for name in methods}
+    if answers:
+        judged = judged_by_method(folder, folder.config())
+        plain = {n: of for n, of in judged.items() if not METHODS[n].has_learned_view}
+        found["answers"] = {
+            title: _score(folder, choose(among), rest)
+            for title, among in ((ANSWER, judged), (UNLEARNED, plain))
+        }
+    accuracy = {name: _score(folder, (name,), rest) for name in methods}
     return {"problem": problem.title, "seed": seed, **found, "accuracy": accuracy}
 
 
-def _score(folder: RunFolder, method: str, rest: Labelled) -> float:
-    classifier = finished_training(folder, method, FINAL).classifier()
-    return evaluate(classifier, rest.images, rest.labels).accuracy
+def _score(folder: RunFolder, methods: Sequence[str], rest: Labelled) -> float:
+    members = [finished_training(folder, name, FINAL).classifier() for name in methods]
+    return evaluate(Ensemble(members), rest.images, rest.labels).accuracy
 
 
 def _parts(
@@ -166,7 +181,7 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     for record in records:
         scores = [f"{record['accuracy'][name]:.1f}" for name in methods]
         if chosen := record.get("answer"):
-            scores.append(f"{record['accuracy'][chosen]:.1f} ({chosen})")
+            scores.append(f"{record['answers'][ANSWER]:.1f} ({chosen})")
         name = f"{record['problem']}, {record['seed']}"
         lines.append(f"| {name} | {' | '.join(scores)} |")
     lines += [
@@ -193,7 +208,7 @@ def worth_table(
     lines = [f"| problem | {learned} | best control | difference | seeds |"]
     lines.append("|---" * 5 + "|")
     for problem in dict.fromkeys(record["problem"] for record in records):
-        found = [r["accuracy"] for r in records if r["problem"] == problem]
+        found = [_scores(r) for r in records if r["problem"] == problem]
         best = max(controls, key=lambda name: sum(scores[name] for scores in found))
         ahead = [scores[learned] - scores[best] for scores in found]
         ours, theirs = (
@@ -213,17 +228,21 @@ def worth_table(
 
 
 def regrets_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Points behind the best, by method and for the answer, one value a record.
+    """Points behind the best method, by method and for the answer, one value a record.
 
-    >>> made = regrets_of([{"answer": "a", "accuracy": {"a": 90.0, "b": 92.0}}])
-    >>> made["a"], made["b"], made["the answer"]
-    ([2.0], [0.0], [2.0])
+    That of the answer is negative where an average is ahead of all methods.
+
+    >>> answers, accuracy = {"the answer": 92.5}, {"a": 90.0, "b": 92.0}
+    >>> regrets_of([{"answers": answers, "accuracy": accuracy}])
+    {'a': [2.0], 'b': [0.0], 'the answer': [-0.5]}
     """
     regrets: dict[str, list[float]] = {}
     for record in records:
-        scores, best = record["accuracy"], max(record["accuracy"].values())
-        for name, score in scores.items():
+        best = max(record["accuracy"].values())
+        for name, score in _scores(record).items():
             regrets.setdefault(name, []).append(best - score)
-        if "answer" in record:
-            regrets.setdefault(ANSWER, []).append(best - scores[record["answer"]])
     return regrets
+
+
+def _scores(record: Mapping[str, Any]) -> dict[str, float]:
+    return {**record["accuracy"], **record.get("answers", {})}

@@ -29,7 +29,7 @@ from infaug.experiment.methods import methods_of
 from infaug.experiment.outlook import outlook
 from infaug.experiment.pace import measure
 from infaug.experiment.plan import resolve_config, with_fewer_folds, with_folds
-from infaug.experiment.summary import chosen_method, summarise
+from infaug.experiment.summary import chosen_methods, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
@@ -120,8 +120,8 @@ def run(
         )  # fmt: skip
         carry_out(plan_of(resolved), ())
         if resolved.data.folds:
-            chosen = world.first(partial(chosen_method, folder, resolved))
-            carry_out(final_plan(resolved, [chosen]), [chosen])
+            chosen = world.first(partial(chosen_methods, folder, resolved))
+            carry_out(final_plan(resolved, chosen), chosen)
         return world.first(lambda: _finish(folder, resolved))
 
 

@@ -95,8 +95,8 @@ def judged_by_method(folder: RunFolder, config: RunConfig) -> dict[str, OutOfFol
     }
 
 
-def chosen_method(folder: RunFolder, config: RunConfig) -> str:
-    """The method that is handed over."""
+def chosen_methods(folder: RunFolder, config: RunConfig) -> tuple[str, ...]:
+    """The methods whose F are handed over."""
     return choose(judged_by_method(folder, config))
 
 
