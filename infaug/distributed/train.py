@@ -177,7 +177,7 @@ def _decodes_apart(data: DataConfig, scaling: ScalingConfig) -> bool:
     num = scaling.max_workers
     spare = ray.available_resources().get("CPU", 0) - num
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return pays(nodes, spare, num, use_gpu=scaling.use_gpu)
+    return pays(nodes, spare, num, use_gpu=bool(scaling.use_gpu))
 
 
 def _work(job: dict[str, Any]) -> dict[str, Any]:
