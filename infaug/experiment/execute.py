@@ -43,7 +43,9 @@ class Trainer:
         self.folder, self.world, self.device = folder, world, device
         self.services, self.store = services, store
         # All methods of a seed have the same splits.
-        self._splits_of = lru_cache(maxsize=1)(partial(divide, source, config.data))
+        self._splits_of = lru_cache(maxsize=1)(
+            lambda seed: divide(source, config.data, seed).held_by(world)
+        )
 
     def train(self, number: int, spec: TrainingSpec, display: Display) -> None:
         """Do a training that is not finished yet; those it needs are."""
@@ -98,8 +100,9 @@ def train_alone(
         threads_of(spec.config, World()),
     ):
         return train(
-            spec, splits, folder.training(*name_of(spec)), World(), pick_device(),
-            inputs=Inputs(), display=display, prepare=prepare, scores_of=scores_of,
+            spec, splits.held_by(World()), folder.training(*name_of(spec)),
+            World(), pick_device(), inputs=Inputs(), display=display,
+            prepare=prepare, scores_of=scores_of,
         )  # fmt: skip
 
 

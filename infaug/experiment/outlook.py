@@ -27,10 +27,11 @@ from infaug.experiment.pace import (
 from infaug.experiment.plan import resolve_config, with_folds
 from infaug.experiment.proposals import propose
 from infaug.precision import pick_device
+from infaug.training.services import ALONE
 from infaug.words import memory, plural
 from infaug.world import World
 
-CALIBRATED_ON = 2  # target images of each class, where all would have to be decoded
+CALIBRATED_ON = 2  # influence images for each class, where all would be decoded
 
 
 def outlook(
@@ -40,6 +41,7 @@ def outlook(
     workers: int,
     pace: Pace | None = None,
     at_once: int = 1,
+    feed: str = ALONE.feed,
 ) -> list[str]:
     """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
@@ -54,7 +56,9 @@ def outlook(
     shape = "x".join(str(side) for side in train.image_shape)
     held = sizes.influence + sizes.selection + sizes.test
     gib = held * torch.Size(train.image_shape).numel() / 2**30
-    kept = "streamed" if isinstance(train, OnDisk) else "in memory"
+    kept = "in memory"
+    if isinstance(train, OnDisk):
+        kept, gib = f"streamed, decoded by {feed}", gib / workers
     if pace is None:
         splits = _calibration_splits(config, source)
         pace = measure(_of_one_worker(config, workers), splits, device)
@@ -114,13 +118,12 @@ def _of_one_worker(config: RunConfig, workers: int) -> RunConfig:
 
 
 def _calibration_splits(config: RunConfig, source: Source) -> Splits:
-    """The splits, with few target images where all would have to be decoded."""
-    data = config.data
-    if isinstance(source.train, OnDisk):
-        few = CALIBRATED_ON * source.train.num_classes
-        source = replace(source, test=source.train.select(torch.arange(few)))
-        data = replace(data, target=few, influence_share=0.5)
-    return divide(source, data)
+    """The splits, with few influence images where all would have to be decoded."""
+    splits = divide(source, config.data)
+    if isinstance(splits.influence, OnDisk):
+        few = min(CALIBRATED_ON * splits.num_classes, len(splits.influence))
+        return replace(splits, influence=splits.influence.part(torch.arange(few)))
+    return splits
 
 
 def foresee(config: RunConfig, workers: int, jobs: int = 0) -> Iterator[str]:

@@ -112,7 +112,9 @@ def run(
             pick = partial(_pick, resolved, source, folder, device, processes, shown)
             resolved = replace(resolved, controls=world.first(pick))
         if shown and isinstance(source.train, OnDisk) and not folder.is_resolved:
-            report = partial(_print_outlook, resolved, source, device, world.size)
+            report = partial(
+                _print_outlook, resolved, source, device, world.size, services.feed
+            )
             world.first(report)
         world.first(lambda: folder.resolve(resolved))
         world.first(lambda: folder.keep_lines("unreadable.txt", source.bad))
@@ -225,11 +227,11 @@ def _pick_methods(
 
 
 def _print_outlook(
-    config: RunConfig, source: Source, device: torch.device, workers: int
+    config: RunConfig, source: Source, device: torch.device, workers: int, feed: str
 ) -> None:
     """Long runs say first what they will take; short ones show it as they go."""
     console = Console(stderr=True)
-    for line in outlook(config, source, device, workers):
+    for line in outlook(config, source, device, workers, feed=feed):
         console.print(line, highlight=False, soft_wrap=True)
 
 

@@ -16,6 +16,7 @@ from infaug.classify.invariance import expected_divergence
 from infaug.config import GitConfig, NuisanceConfig, to_dict
 from infaug.data.dataset import Labelled
 from infaug.data.problem import divide
+from infaug.data.share import own_part
 from infaug.data.shift import apply_nuisance
 from infaug.data.source import Source, load
 from infaug.experiment.execute import train_alone
@@ -30,6 +31,7 @@ from infaug.record.store import GeneratorStore
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
 from infaug.training.train import TrainingSpec
+from infaug.world import World
 
 SCORES = ("test_top1", "test_balanced", "test_by_class", "ekld")
 NUM_DRAWS = 3  # of the nuisance of each test image, for eKLD
@@ -53,6 +55,7 @@ def run_tail_training(tail: TailTraining, site: Site, *, shown: bool) -> Record:
         config = replace(data, source=site.places.get(data.source, data.source))
         source, seed, device = load(config), tail.training.seed, pick_device()
         splits = divide(source, config, seed)
+        test = own_part(splits.test, World())
         resolved = resolve_config(
             tail.training.config, splits.train.image_shape, device
         )
@@ -75,7 +78,7 @@ def run_tail_training(tail: TailTraining, site: Site, *, shown: bool) -> Record:
             folder,
             shown=shown,
             prepare=partial(use_tail_batches, method=tail.method, transfer=transfer),
-            scores_of=partial(_ekld, source=source, test=splits.test),
+            scores_of=partial(_ekld, source=source, test=test),
         )
         seconds = time.monotonic() - started
     return {
@@ -136,7 +139,7 @@ def _ekld(training: Training, source: Source, test: Labelled) -> dict[str, Any]:
     data = training.config.data
     nuisance = data.nuisance
     bare = replace(data, nuisance=NuisanceConfig())
-    images = divide(source, bare, training.seed).test.images
+    images = own_part(divide(source, bare, training.seed).test, World()).images
     again = [
         apply_nuisance(images, nuisance, training.seed, "ekld", draw).to(
             training.device
