@@ -21,9 +21,8 @@ from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.services import ALONE, Services
-from infaug.training.state import Training
-from infaug.training.train import Inputs, Scores, TrainingSpec, train
+from infaug.training.services import Services
+from infaug.training.train import TrainingSpec, train
 from infaug.world import World
 
 
@@ -33,17 +32,15 @@ class Trainer:
     def __init__(
         self,
         folder: RunFolder,
-        source: Source,
-        config: RunConfig,
+        splits_of: Callable[[int], Splits],
         world: World,
         device: torch.device,
-        services: Services = ALONE,
-        store: GeneratorStore | None = None,
+        **given: Any,
     ):
         self.folder, self.world, self.device = folder, world, device
-        self.services, self.store = services, store
+        self._given = given
         # All methods of a seed have the same splits.
-        self._splits_of = lru_cache(maxsize=1)(partial(divide, source, config.data))
+        self._splits_of = lru_cache(maxsize=1)(splits_of)
 
     def train(self, number: int, spec: TrainingSpec, display: Display) -> None:
         """Do a training that is not finished yet; those it needs are."""
@@ -58,49 +55,30 @@ class Trainer:
             inputs=inputs,
             display=display,
             number=number,
-            services=self.services,
-            store=self.store,
+            **self._given,
         )
 
 
 def run_planned(
     plan: Sequence[TrainingSpec],
-    source: Source,
+    splits_of: Callable[[int], Splits],
     folder: RunFolder,
     world: World,
     device: torch.device,
-    services: Services = ALONE,
-    store: GeneratorStore | None = None,
     *,
     shown: bool,
+    **given: Any,
 ) -> None:
-    """Do the trainings that are not finished yet, one after another."""
-    trainer = Trainer(folder, source, plan[0].config, world, device, services, store)
+    """Do the trainings that are not finished yet, one after another.
+
+    `splits_of` divides the images for a seed; `given` goes to `train`.
+    """
+    trainer = Trainer(folder, splits_of, world, device, **given)
     with contextlib.closing(display_of(plan, shown=shown and world.is_first)) as shows:
         for number, spec in enumerate(plan):
             if world.first(folder.training(*name_of(spec)).result) is None:
                 trainer.train(number, spec, shows)
             shows.skip_training(number)
-
-
-def train_alone(
-    spec: TrainingSpec,
-    splits: Splits,
-    folder: RunFolder,
-    *,
-    shown: bool,
-    prepare: Callable[[Training], None] | None = None,
-    scores_of: Scores | None = None,
-) -> dict[str, Any]:
-    """Do a training that takes nothing from others, in this process."""
-    with (
-        contextlib.closing(display_of([spec], shown=shown)) as display,
-        threads_of(spec.config, World()),
-    ):
-        return train(
-            spec, splits, folder.training(*name_of(spec)), World(), pick_device(),
-            inputs=Inputs(), display=display, prepare=prepare, scores_of=scores_of,
-        )  # fmt: skip
 
 
 def run_in_processes(
@@ -164,9 +142,13 @@ def _trainer_in(
 ) -> tuple[Trainer, list[TrainingSpec]]:
     folder = RunFolder(path)
     config = folder.config()
-    store = GeneratorStore(cache) if cache else None
-    source = load(config.data)
-    trainer = Trainer(folder, source, config, World(), pick_device(), ALONE, store)
+    trainer = Trainer(
+        folder,
+        partial(divide, load(config.data), config.data),
+        World(),
+        pick_device(),
+        store=GeneratorStore(cache) if cache else None,
+    )
     return trainer, final_plan(config, final) if final else plan_of(config)
 
 

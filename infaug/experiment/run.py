@@ -173,8 +173,12 @@ def _carry_out(
         )
         return
     store = GeneratorStore(cache) if cache else None
+    splits_of = partial(divide, source, config.data)
     with threads_of(config, world):
-        run_planned(plan, source, folder, world, device, services, store, shown=shown)
+        run_planned(
+            plan, splits_of, folder, world, device,
+            services=services, store=store, shown=shown,
+        )  # fmt: skip
 
 
 def _pick(

@@ -11,17 +11,17 @@ from infaug.config import DataConfig, PrepareConfig, RunConfig
 from infaug.data.on_disk import OnDisk
 from infaug.data.prepare import prepare
 from infaug.experiment import run as run_file
-from infaug.experiment.grid import grid_training
-from infaug.experiment.grid_images import images_of
 from infaug.experiment.places import located
 from infaug.experiment.results import Results
+from infaug.experiment.table_plan import table_training
+from infaug.experiment.table_training import images_of
 
 ONE, OTHER = {"train checksum": "1a"}, {"train checksum": "2b"}
 DATA = replace(CONFIG.data, image_size=16, mode="L")
 
 
 def finish_a_training(results: Results, **more) -> None:
-    training = grid_training("base", 0, replace(CONFIG, data=DATA))
+    training = table_training("base", 0, replace(CONFIG, data=DATA))
     results.add({"row": "base", "seed": 0, "config": training.settings, **more})
 
 
@@ -50,18 +50,6 @@ def test_results_from_before_this_was_kept_are_about_what_comes_next(tmp_path):
     results.match(DATA, ONE)
 
 
-def test_a_size_that_was_chosen_is_recalled_without_the_images(tmp_path):
-    results = Results(tmp_path / "board.jsonl")
-    finish_a_training(results)
-    requested = replace(CONFIG.data, seed=3)
-    assert results.recall(requested) == replace(requested, image_size=16, mode="L")
-    for unknown in (
-        replace(requested, source="more"),
-        replace(requested, image_size=9),
-    ):
-        assert results.recall(unknown) == unknown
-
-
 @pytest.fixture
 def pets(tmp_path):
     """A prepared set of 24 images of two classes, for the name it is known by."""
@@ -72,23 +60,9 @@ def pets(tmp_path):
 
 def test_images_that_are_to_be_streamed_are(pets):
     small = DataConfig(source="pets", image_size=8)
-    assert not isinstance(images_of(small, pets, {}).train, OnDisk)
-    streamed = DataConfig(source="pets", image_size=8, stream_above_gib=0.0)
-    assert isinstance(images_of(streamed, pets, {}).train, OnDisk)
-
-
-def test_a_target_is_found_by_a_process_that_works_elsewhere(
-    pets, tmp_path, monkeypatch
-):
-    """Even one that is called like another problem's data."""
-    write_files(tmp_path / "pets", class_files("cat", "dog", count=5, above="new/"))
-    data = DataConfig(source="pets", target_source="pets", image_size=8)
-    targets = {"pets": str(tmp_path / "pets" / "new")}
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    source = images_of(data, pets, targets)
-    assert source.target is not None
-    assert (len(source.train), len(source.target)) == (24, 10)
+    assert not isinstance(images_of(small, pets)[0].train, OnDisk)
+    streamed = replace(small, stream_above_gib=0.0)
+    assert isinstance(images_of(streamed, pets)[0].train, OnDisk)
 
 
 def test_images_and_those_of_the_target_are_found_from_any_folder(

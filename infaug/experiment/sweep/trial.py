@@ -13,11 +13,13 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from infaug.config import RunConfig, to_dict
 from infaug.data.images import Source
+from infaug.data.problem import divide
 from infaug.experiment.execute import run_planned
 from infaug.experiment.methods import methods_of
 from infaug.experiment.plan import resolve_config
@@ -86,12 +88,12 @@ def run_trial(
         rounds.repeat(world.first(lambda: kept_rounds(folder, trial)))
         run_planned(
             planned(trial, config),
-            source,
+            partial(divide, source, config.data),
             folder,
             world,
             device,
-            Services(writers=[rounds]),
-            GeneratorStore(cache) if cache else None,
+            services=Services(writers=[rounds]),
+            store=GeneratorStore(cache) if cache else None,
             shown=False,
         )
 
