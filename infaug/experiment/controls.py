@@ -10,7 +10,7 @@ from functools import partial
 
 import torch
 
-from infaug.config import Controls, RoundsConfig, RunConfig
+from infaug.config import RoundsConfig, RunConfig
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source
 from infaug.experiment.methods import ANSWERS
@@ -23,20 +23,43 @@ MIN_FINE_TUNING_STEPS = 200  # of a network that begins with pretrained weights
 FALLBACKS = ((3, 5), (3, 3), (2, 3), (1, 3), (1, 2))  # groups of ANSWERS, folds
 
 
-def choose_controls(
-    config: RunConfig, source: Source, device: torch.device, workers: int
-) -> tuple[Controls, str]:
-    """`full` if that is estimated to take under half an hour, else `quick`; and why."""
+def is_open(config: RunConfig) -> bool:
+    """Whether the user leaves it to the time there is what is run."""
+    return config.controls == "auto" and not config.methods
+
+
+def choose(
+    config: RunConfig,
+    source: Source,
+    device: torch.device,
+    at_once: int,
+    *,
+    fewer_folds: bool,
+) -> tuple[RunConfig, str]:
+    """The resolved config with what there is time for, and why; unless it is said.
+
+    `at_once` is how many trainings are done at a time, or workers share one.
+    """
+    if not is_open(config):
+        return config, ""
     splits = divide(source, config.data)
     pace = measure(config, splits, device)
-    full, quick = (
-        estimated_seconds(replace(config, controls=controls), splits, pace) / workers
-        for controls in ("full", "quick")
-    )
-    chosen: Controls = "full" if full < FULL_UNDER_S else "quick"
+    if not config.data.folds:
+        return choose_controls(config, splits, pace, at_once)
+    return choose_methods(config, splits, pace, at_once, fewer_folds=fewer_folds)
+
+
+def choose_controls(
+    config: RunConfig, splits: Splits, pace: Pace, at_once: int
+) -> tuple[RunConfig, str]:
+    """`full` if that is estimated to take under half an hour, else `quick`; and why."""
+    choices = [replace(config, controls=controls) for controls in ("full", "quick")]
+    full, quick = (estimated_seconds(c, splits, pace) / at_once for c in choices)
+    chosen = choices[0] if full < FULL_UNDER_S else choices[1]
     return chosen, (
         f"estimate from a few timed steps: {said(full)} with full controls, "
-        f"{said(quick)} with quick ones; running {chosen} (--controls decides)"
+        f"{said(quick)} with quick ones; running {chosen.controls} "
+        "(--controls decides)"
     )
 
 

@@ -176,7 +176,6 @@ def num_jobs(
     folder: RunFolder,
     source: Source,
     services: Services,
-    device: torch.device,
 ) -> int:
     """How many trainings are done at a time here; `requested` is as `run` has it.
 
@@ -186,7 +185,7 @@ def num_jobs(
     """
     is_shared = (
         services.solver is not None
-        or device.type != "cpu"
+        or pick_device().type != "cpu"
         or isinstance(source.train, OnDisk)
         or folder.mirror is not None
         or config.classifier.network == "given"

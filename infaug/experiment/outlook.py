@@ -14,22 +14,23 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import Source, load
 from infaug.experiment.beginning import resolve_data
-from infaug.experiment.controls import choose_controls, choose_methods, said
+from infaug.experiment.controls import choose, said
 from infaug.experiment.methods import methods_of
 from infaug.experiment.pace import (
-    Pace,
     Sizes,
     measure,
     seconds_of_activations,
     seconds_of_training,
 )
 from infaug.experiment.plan import resolve_config, with_folds
-from infaug.experiment.proposals import propose
 from infaug.experiment.trainings import plan_trainings
 from infaug.precision import pick_device
 from infaug.words import memory, plural
 from infaug.world import World
 
+LONG_S = 2 * 3600
+MIN_EPOCHS = 10
+SMALL = 32  # pixels; what a CPU trains on in minutes
 CALIBRATED_ON = 2  # target images of each class, where all would have to be decoded
 
 
@@ -38,7 +39,6 @@ def outlook(
     source: Source,
     device: torch.device,
     workers: int,
-    pace: Pace | None = None,
 ) -> list[str]:
     """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
@@ -64,7 +64,7 @@ def outlook(
     held = sizes.influence + sizes.selection + sizes.test
     gib = held * torch.Size(train.image_shape).numel() / 2**30
     kept = "streamed" if isinstance(train, OnDisk) else "in memory"
-    pace = pace or measure(
+    pace = measure(
         _of_one_worker(config, workers), _calibration_splits(config, source), device
     )
     seconds = sum(
@@ -86,8 +86,31 @@ def outlook(
         f"estimate   {said(seconds)}, {seconds * workers / 3600:.1f} "
         f"{device.type}-hours, from a few timed steps",
         *_busy(load),
-        *propose(config, steps / per_epoch, seconds, device),
+        *_propose(config, steps / per_epoch, seconds, device),
     ]
+
+
+def _propose(
+    config: RunConfig, epochs: float, seconds: float, device: torch.device
+) -> list[str]:
+    """What to change where the settings take long or train little."""
+    lines, on_cpu = [], device.type == "cpu"
+    if seconds > LONG_S:
+        small = " --network allconv" if on_cpu else ""
+        if on_cpu and (config.data.image_size or 0) > SMALL:
+            small += f" --data.image-size {SMALL}"
+        lines.append(
+            f"shorter    --seeds 1 --methods base base_learned pooled{small} "
+            "--rounds.rounds 8 for a first look; a verdict needs three seeds and the "
+            "controls"
+        )
+    if epochs < MIN_EPOCHS:
+        steps = round(config.rounds.classifier_steps * MIN_EPOCHS / epochs)
+        lines.append(
+            f"longer     --rounds.classifier-steps {steps} for {MIN_EPOCHS} epochs: "
+            f"F sees each image only {epochs:.1f} times"
+        )
+    return lines
 
 
 def _busy(load: float) -> list[str]:
@@ -148,17 +171,8 @@ def foresee(config: RunConfig, workers: int) -> Iterator[str]:
     config = with_folds(config, source)
     yield from inspect(source, config.data)
     resolved = resolve_config(config, source.train.image_shape, device)
-    is_open, pace = resolved.controls == "auto" and not resolved.methods, None
-    if is_open and resolved.data.folds:
-        jobs = max(workers, usable_cores() // resolved.threads, 1)
-        splits = divide(source, resolved.data)
-        found = measure(resolved, splits, device)
-        resolved, why = choose_methods(
-            resolved, splits, found, jobs, fewer_folds=is_free
-        )
+    at_once = max(workers, usable_cores() // resolved.threads, 1)
+    resolved, why = choose(resolved, source, device, at_once, fewer_folds=is_free)
+    if why:
         yield why
-        pace = found if workers <= 1 else None
-    elif is_open:
-        chosen, _ = choose_controls(resolved, source, device, max(workers, 1))
-        resolved = replace(resolved, controls=chosen)
-    yield from outlook(resolved, source, device, workers, pace)
+    yield from outlook(resolved, source, device, workers)

@@ -27,6 +27,7 @@ from infaug.training.views import base_of
 from infaug.world import World
 
 FROZEN_IMAGES = 8  # whose activations are computed to time a step on them
+LOOKAHEAD = 3  # times a step of E: it goes through a step of F, and back
 TIMED_STEPS = 5
 MAX_TIMED_S = 1.0  # for the steps of a kind: of slow ones two are timed
 TIMED_PIXELS = 2**16  # of a step, and of forward passes: the others take as long
@@ -40,8 +41,6 @@ class Pace:
         base_step: a step of F on base views.
         learned_step: a step of F with a view through G.
         estimator_step: a step of E and G by influence.
-        lookahead_step: a step of E and G one step of F ahead; None where no method that
-            is named learns so.
         image: F's forward pass of one image.
         frozen_step: a step of F on what its frozen layers made of views before; None
             where nothing is frozen.
@@ -50,7 +49,6 @@ class Pace:
     base_step: float
     learned_step: float
     estimator_step: float
-    lookahead_step: float | None = None
     image: float
     frozen_step: float | None = None
 
@@ -93,12 +91,10 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
     began = time.perf_counter()
     assess(training, some.to(device))
     image = (time.perf_counter() - began) / len(some)
-    lookahead_step = _lookahead_step(config, splits, device)
     return Pace(
         base_step=base_step * of_f,
         learned_step=learned_step * of_f,
         estimator_step=estimator_step * of_e,
-        lookahead_step=None if lookahead_step is None else lookahead_step * of_e,
         image=image,
         frozen_step=_frozen_step(config, splits, device, of_f),
     )
@@ -139,18 +135,6 @@ def _with_few_images(config: RunConfig, most: int) -> RunConfig:
         estimator=replace(estimator, batch_size=few - few % groups),
         adversarial=replace(config.adversarial, batch_size=groups),  # It is not timed.
     )
-
-
-def _lookahead_step(
-    config: RunConfig, splits: Splits, device: torch.device
-) -> float | None:
-    """Only where it will be taken: it needs several times the memory."""
-    named = methods_of(config) if config.methods else []
-    method = next((each for each in named if each.looks_ahead), None)
-    if method is None:
-        return None
-    training = Training(method, 0, splits, config, World(), device)
-    return _seconds_a_step(estimate(training, 0, range(TIMED_STEPS)))
 
 
 def _seconds_a_step(steps: Iterator[Any]) -> float:
@@ -219,8 +203,7 @@ def seconds_of_training(
     if method.is_reweighted:  # Every view goes through F once more, to be judged.
         judged = num_views * training.config.classifier.batch_size
         step += judged / workers * pace.image
-    e_step = pace.lookahead_step if method.looks_ahead else pace.estimator_step
-    assert e_step is not None, "rows that look ahead are named, so it was timed"
+    e_step = pace.estimator_step * (LOOKAHEAD if method.looks_ahead else 1)
     assessed = training.config.rounds.rounds * sizes.selection + sizes.test
     return (
         steps["classify"] * step

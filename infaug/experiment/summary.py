@@ -17,7 +17,7 @@ from infaug.experiment.answer import (
     out_of_fold,
 )
 from infaug.experiment.methods import methods_of
-from infaug.experiment.tuning import TRIAL
+from infaug.experiment.trainings import TRIAL
 from infaug.experiment.verdict import (
     MIN_SEEDS,
     Compare,

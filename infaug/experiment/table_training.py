@@ -17,8 +17,7 @@ from infaug.experiment.methods import methods_of
 from infaug.experiment.plan import resolve_config
 from infaug.experiment.results import Record
 from infaug.experiment.table_plan import TableTraining, reading
-from infaug.experiment.trainings import plan_trainings
-from infaug.experiment.tuning import TRIAL
+from infaug.experiment.trainings import TRIAL, plan_trainings
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.training.methods import GENERATOR, METHODS, Method

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from resolved import resolved
 from tiny import CONFIG
 
@@ -24,19 +23,19 @@ SLOW = Pace(base_step=20.0, learned_step=40.0, estimator_step=20.0, image=1e-3)
 OPEN = replace(CONFIG, controls="auto")
 
 
-def choice_at(pace: Pace, monkeypatch, workers: int = 1) -> tuple[str, str]:
-    monkeypatch.setattr(controls, "measure", lambda *_: pace)
-    config = resolved(OPEN)
-    return choose_controls(config, load(config.data), torch.device("cpu"), workers)
+def choice_at(pace: Pace, at_once: int = 1) -> tuple[str, str]:
+    splits = load_splits(OPEN.data)
+    chosen, why = choose_controls(resolved(OPEN), splits, pace, at_once)
+    return chosen.controls, why
 
 
-def test_full_controls_if_they_take_under_half_an_hour_else_quick(monkeypatch):
-    assert choice_at(FAST, monkeypatch)[0] == "full"
-    chosen, why = choice_at(SLOW, monkeypatch)
+def test_full_controls_if_they_take_under_half_an_hour_else_quick():
+    assert choice_at(FAST)[0] == "full"
+    chosen, why = choice_at(SLOW)
     assert chosen == "quick"
     assert "minutes with full controls" in why
     assert "running quick" in why
-    assert choice_at(SLOW, monkeypatch, workers=10)[0] == "full", "they take less"
+    assert choice_at(SLOW, at_once=10)[0] == "full", "they take less"
 
 
 def methods_at(pace: Pace, minutes: float):
@@ -78,7 +77,7 @@ def test_the_folder_keeps_the_choice_and_a_resumed_run_does_not_choose_again(
             for n in ("asked", "config")]  # fmt: skip
     assert kept == ["auto", chosen]
 
-    monkeypatch.setattr(run, "choose_controls", interrupted)
+    monkeypatch.setattr(run, "choose", interrupted)
     seen = []
     monkeypatch.setattr(run, "run_planned", lambda cells, *_, **__: seen.extend(cells))
     monkeypatch.setattr(run, "summarise", lambda *_: {})
