@@ -139,11 +139,11 @@ def experiment(
     made = answer(found, "pooled_policy", list(methods)[:-1])
     tops = {name: dict.fromkeys(range(passes * folds), 0.0) for name in methods}
     word = verdict(tops, compare=comparison_of(found)).word
-    final = train(methods[made.method], source, target, numbers)
+    final = train(methods[made["method"]], source, target, numbers)
     truth = 100 * float((final(judges.x).argmax(1) == judges.y).double().mean())
-    inside, above = made.low <= truth <= made.high, truth > made.high
-    better, width = truth - made.accuracy, made.high - made.low
-    hits = found[made.method].hit
+    inside, above = made["low"] <= truth <= made["high"], truth > made["high"]
+    better, width = truth - made["accuracy"], made["high"] - made["low"]
+    hits = found[made["method"]].hit
     low, high = binomtest(int(hits.sum()), hits.size).proportion_ci(method="wilson")
     plain = 100 * low <= truth <= 100 * high
     return word == "gain", inside, above, better, width, plain

@@ -49,7 +49,7 @@ class Result:
     seconds: Mapping[str, float]
     """Spent, by phase."""
     answer: Mapping[str, Any] | None
-    """See `infaug.experiment.answer.Answer`; None without folds."""
+    """See `infaug.experiment.answer.answer`; None without folds."""
     training: str
     """The training that `classifier` is of: the answer's, on all labelled images;
     without folds that of the method of least loss on selection images."""

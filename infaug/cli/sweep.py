@@ -13,7 +13,6 @@ from infaug.config import RunConfig, SweepConfig
 
 if TYPE_CHECKING:
     from infaug.distributed.sweep import Capacity
-    from infaug.experiment.sweep.confirm import Confirmed
     from infaug.experiment.sweep.ledger import Tried
     from infaug.experiment.sweep.plan import Sweep as Plan
     from infaug.experiment.sweep.space import Space
@@ -108,7 +107,6 @@ def _search(
         conclude,
         describe_choice,
         describe_result,
-        importance,
         write_choice,
     )
     from infaug.report.pictures import draw_parallel
@@ -121,12 +119,11 @@ def _search(
             print(*describe_choice(plan, ledger, best), sep="\n", flush=True)
         confirmed = _confirm(plan, best, capacity, repeats) if repeats else None
     trials = ledger.named(plan.names)
-    found = importance(trials, plan.space, plan.how.objective)
-    result = conclude(plan, ledger, best, found, confirmed)
+    result = conclude(plan, ledger, best, confirmed)
     picture, objective = plan.out / "parallel.png", plan.how.objective
     draw_parallel(trials, plan.space, objective, best.name, picture)
     if shown:
-        print(*describe_result(result, found, confirmed), sep="\n")
+        print(*describe_result(result), sep="\n")
         print("picture:", picture)
     keys = ("trials", "ends", "best", "changes", "selection", "test")
     return {key: result[key] for key in keys}
@@ -134,7 +131,7 @@ def _search(
 
 def _confirm(
     plan: "Plan", best: "Tried", capacity: "Capacity", count: int
-) -> "Confirmed":
+) -> dict[str, Any]:
     from infaug.distributed.sweep import run_repeats
     from infaug.experiment.sweep.changes import DEFAULT
     from infaug.experiment.sweep.confirm import confirmed, repeats

@@ -7,7 +7,7 @@ are not independent of each other.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,28 +49,25 @@ def out_of_fold(
     folder: RunFolder, method: str, num_folds: int, seeds: int
 ) -> OutOfFold:
     """What the trainings of a method kept of the images they judged."""
-    passes = range(seeds // num_folds)
-    judged = [
-        [folder.weights(method, p * num_folds + k, "judged") for k in range(num_folds)]
-        for p in passes
-    ]
-    logits = np.concatenate(
-        [each["log_probs"].double().numpy() for p in judged for each in p]
-    )
-    labels = np.concatenate([each["labels"].numpy() for p in judged for each in p])
-    index = [np.concatenate([each["index"].numpy() for each in p]) for p in judged]
-    fold = [
-        np.repeat(np.arange(num_folds), [len(e["index"]) for e in p]) for p in judged
-    ]
-    order = [np.argsort(each) for each in index]
-    shape = (len(judged), -1)
-    tempered = at_temperature(logits, labels)
-    truth = tempered[np.arange(len(labels)), labels].reshape(shape)
-    hit = (logits.argmax(axis=1) == labels).reshape(shape)
+    logits, labels, folds = [], [], []
+    for first in range(0, seeds, num_folds):
+        judged = [folder.weights(method, first + k, "judged") for k in range(num_folds)]
+        index, label, log_probs = (
+            np.concatenate([each[name].numpy() for each in judged])
+            for name in ("index", "labels", "log_probs")
+        )
+        order = np.argsort(index)
+        fold = np.repeat(np.arange(num_folds), [len(each["index"]) for each in judged])
+        logits.append(log_probs[order].astype(np.float64))
+        labels.append(label[order])
+        folds.append(fold[order])
+    truth = np.stack(labels)
+    tempered = at_temperature(np.concatenate(logits), truth.ravel())
+    log_prob = np.take_along_axis(tempered, truth.reshape(-1, 1), axis=1)
     return OutOfFold(
-        hit=np.stack([row[o] for row, o in zip(hit, order, strict=True)]),
-        log_prob=np.stack([row[o] for row, o in zip(truth, order, strict=True)]),
-        fold=np.stack([row[o] for row, o in zip(fold, order, strict=True)]),
+        hit=np.stack(logits).argmax(axis=2) == truth,
+        log_prob=log_prob.reshape(truth.shape),
+        fold=np.stack(folds),
     )
 
 
@@ -210,36 +207,21 @@ def _wilson(p: float, half: float, num_images: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The method that is handed over, trained again on all labelled images.
-
-    `accuracy`, `low` and `high` are percent, for images like the target images;
-    `num_images` of them were judged. `learned_worth` compares the headline method with
-    its closest control, in points; None where no learned method was run.
-    """
-
-    method: str
-    accuracy: float
-    low: float
-    high: float
-    num_images: int
-    learned_worth: Mapping[str, Any] | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-
 def answer(
     found: Mapping[str, OutOfFold], headline: str | None, controls: Sequence[str]
-) -> Answer:
+) -> dict[str, Any]:
     """The answer, from what every method says of images that it did not see.
 
     Args:
         found: by method, simpler ones first.
         headline: the learned method in question.
         controls: what it must beat.
+
+    Returns:
+        "method", the one that is handed over, trained again on all labelled images; its
+        "accuracy" with "low" and "high", percent, for images like the target images, of
+        which "num_images" were judged; "learned_worth", the headline method against its
+        closest control, in points; None where no learned method was run.
     """
     estimate = accuracy_of_chosen(found)
     method = choose(found)
@@ -255,11 +237,11 @@ def answer(
             "low": made.low,
             "high": made.high,
         }
-    return Answer(
-        method=method,
-        accuracy=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        num_images=found[method].hit[0].size,
-        learned_worth=worth,
-    )
+    return {
+        "method": method,
+        "accuracy": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "num_images": found[method].hit[0].size,
+        "learned_worth": worth,
+    }

@@ -5,7 +5,7 @@ chosen by their loss on selection images, never on test.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -164,20 +164,9 @@ def choose_learned(
             f"--method {method} learns no augmentation: choose among "
             f"{', '.join(learned)}"
         )
-    if method is None and seed == "best-on-selection":
-        answer = (folder.result() or {}).get("answer")
-        if answer and answer["method"] in learned:
-            return _final(folder, answer["method"])
     # Of a policy, the training that learned it: others may not choose by selection.
-    learned = [name for name in learned if METHODS[name].policy != "learned"]
-    finished = _results(folder, [method] if method else learned)
-    if not finished:
-        which = f"method {method}" if method else "a learned method"
-        raise ValueError(
-            f"{folder.path} has no finished training of {which}: it can be exported "
-            f"once its first seed is finished; learned methods are {', '.join(learned)}"
-        )
-    chosen = _least(folder, finished, method, seed)
+    candidates = [name for name in learned if METHODS[name].policy != "learned"]
+    chosen = _choose(folder, method, seed, candidates, learned)
     if chosen.found.get("strength") == 0:
         raise ValueError(
             f"the learned view of {chosen.method.name} seed {chosen.seed} was given up "
@@ -203,24 +192,32 @@ def choose_classifier(
         raise ValueError(
             f"there is no --method {method}: choose among {', '.join(METHODS)}"
         )
-    if method is None and seed == "best-on-selection":
-        answered = (folder.result() or {}).get("answer")
-        if answered:
-            return _final(folder, answered["method"])
     names = [name for name in METHODS if not METHODS[name].is_oracle]
-    finished = _results(folder, [method] if method else names)
+    return _choose(folder, method, seed, names, names)
+
+
+def _choose(
+    folder: RunFolder,
+    method: str | None,
+    seed: ExportSeed,
+    candidates: Collection[str],
+    answers: Collection[str],
+) -> FinishedTraining:
+    """What is requested; else the answer, if it is one of `answers`, or a candidate."""
+    if method is None and seed == "best-on-selection":
+        answer = (folder.result() or {}).get("answer")
+        if answer and answer["method"] in answers:
+            how = "chosen by folds of the target images, trained on all labelled images"
+            final = finished_training(folder, answer["method"], FINAL)
+            return replace(final, how=how)
+    finished = _results(folder, [method] if method else candidates)
     if not finished:
-        which = f"of method {method} " if method else ""
+        which = f"method {method}" if method else f"any of {', '.join(candidates)}"
         raise ValueError(
-            f"{folder.path} has no finished training {which}yet: it has one once the "
-            "first seed of a method is finished"
+            f"{folder.path} has no finished training of {which} yet: it has one once "
+            "the first seed of a method is finished"
         )
     return _least(folder, finished, method, seed)
-
-
-def _final(folder: RunFolder, method: str) -> FinishedTraining:
-    how = "chosen by folds of the target images, trained on all labelled images"
-    return replace(finished_training(folder, method, FINAL), how=how)
 
 
 def _least(

@@ -9,7 +9,6 @@ import numpy as np
 
 from infaug.config import RunConfig
 from infaug.experiment.answer import (
-    Answer,
     OutOfFold,
     answer,
     choose,
@@ -44,8 +43,8 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
     seed, the better of random tau through the initial and the final G on the selection
     split. `verdict` is `Verdict.to_dict`. `generators`, if G was fitted adversarially,
     is how far each seed's flows reach. `tuned` lists, by seed, what `base_tuned` chose
-    from; `gap_closed` see there. `answer`, where folds were judged, is
-    `Answer.to_dict`. `seconds` sums the timings by phase; work that a crash made run
+    from; `gap_closed` see there. `answer`, where folds were judged, see
+    there. `seconds` sums the timings by phase; work that a crash made run
     twice counts twice.
     """
     seeds = range(config.seeds)
@@ -76,7 +75,7 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
         "tuned": [_choice(record) for record in found.get("base_tuned", {}).values()],
         "gap_closed": gap_closed(values),
         "generators": _generators(folder, config),
-        **({"answer": _answer(judged).to_dict()} if judged else {}),
+        **({"answer": _answer(judged)} if judged else {}),
     }
 
 
@@ -119,7 +118,7 @@ def comparison_of(judged: Mapping[str, OutOfFold]) -> Compare:
     return over_images if judged else compare
 
 
-def _answer(judged: Mapping[str, OutOfFold]) -> Answer:
+def _answer(judged: Mapping[str, OutOfFold]) -> dict[str, Any]:
     headline = headline_method(judged)
     controls = controls_of(headline, judged) if headline else []
     return answer(judged, headline, controls)

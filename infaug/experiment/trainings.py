@@ -62,7 +62,7 @@ def needed_by(spec: TrainingSpec) -> set[tuple[str, int]]:
 
 
 def _taken_by(spec: TrainingSpec) -> dict[str, tuple[str, str]]:
-    """What a training takes: for each of its `Inputs` the method, and the part of it."""
+    """What a training takes: for each of its `Inputs` the method and its part."""
     method, config = spec.method, spec.config
     taken = {}
     if method.control is not None and config.rounds.s_val == "once":

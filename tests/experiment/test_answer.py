@@ -161,10 +161,9 @@ def test_the_best_method_is_chosen_by_loss_and_compared_with_its_closest_control
     found = drawn(np.random.default_rng(2), [0.6, 0.97, 0.75], 300)
     assert choose(found) == "1"
     made = answer(found, "1", ["0", "2"])
-    assert made.method == "1"
-    assert made.learned_worth is not None
-    assert made.learned_worth["control"] == "2"
-    assert made.learned_worth["low"] > 0
+    assert made["method"] == "1"
+    assert made["learned_worth"]["control"] == "2"
+    assert made["learned_worth"]["low"] > 0
 
 
 def test_a_temperature_changes_confidence_and_no_decision():

@@ -141,45 +141,13 @@ def run_repeat(
     return reports[-1]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Confirmed:
-    """Both sides by seed, and how far the best is ahead."""
+def confirmed(sweep: Sweep, found: Mapping[Repeat, Progress]) -> dict[str, Any]:
+    """Both sides by seed, and how far the best is ahead, as result.json keeps it.
 
-    seeds: list[int]
-    best: list[Progress]
-    default: list[Progress]
-    ahead: Comparison | None
-    """In nats of loss or points of accuracy, above 0 where the best settings are
-    better; None if they are those that the sweep began with."""
-
-    def describe(self) -> str:
-        """What fresh seeds say."""
-        if self.ahead is None:
-            return "no trial beat the settings that the sweep began with"
-        c, number = self.ahead, len(self.seeds)
-        word = "better" if c.low > 0 else "worse" if c.high < 0 else "undecided"
-        interval = f" ({c.low:+.4f} to {c.high:+.4f})" if number > 1 else ""
-        return (
-            f"{word if number > 1 else 'undecided'}: on {number} fresh seeds of the "
-            f"selection split the best settings are {c.difference:+.4f}{interval} "
-            "ahead of those the sweep began with"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """As result.json keeps it."""
-        ahead = asdict(self.ahead) if self.ahead else None
-        if ahead and len(self.seeds) < 2:
-            ahead |= {"low": None, "high": None}  # JSON has no infinity
-        return {
-            "words": self.describe(),
-            "ahead": ahead,
-            "best": [asdict(each) for each in self.best],
-            "default": [asdict(each) for each in self.default],
-        }
-
-
-def confirmed(sweep: Sweep, found: Mapping[Repeat, Progress]) -> Confirmed:
-    """Put the repeats together; the interval is of 95 %, paired by seed."""
+    "ahead" is in nats of loss or points of accuracy, above 0 where the best settings
+    are better, with a 95 % interval paired by seed; None if they are those that the
+    sweep began with.
+    """
     sides: dict[str, list[Progress]] = {"best": [], "default": []}
     for repeat in sorted(found, key=lambda repeat: repeat.seed):
         sides[repeat.side].append(found[repeat])
@@ -187,9 +155,29 @@ def confirmed(sweep: Sweep, found: Mapping[Repeat, Progress]) -> Confirmed:
         side: [each.merit(sweep.how.objective) for each in reports]
         for side, reports in sides.items()
     }
-    ahead = compare("best", "default", merits) if sides["default"] else None
-    seeds = sorted({repeat.seed for repeat in found})
-    return Confirmed(seeds=seeds, ahead=ahead, **sides)
+    c = compare("best", "default", merits) if sides["default"] else None
+    ahead = None if c is None else asdict(c)
+    if c and c.num_seeds < 2:
+        ahead = asdict(c) | {"low": None, "high": None}  # JSON has no infinity
+    return {
+        "seeds": sorted({repeat.seed for repeat in found}),
+        "words": _words(c),
+        "ahead": ahead,
+        **{side: [asdict(each) for each in reports] for side, reports in sides.items()},
+    }
+
+
+def _words(c: Comparison | None) -> str:
+    """What fresh seeds say."""
+    if c is None:
+        return "no trial beat the settings that the sweep began with"
+    word = "better" if c.low > 0 else "worse" if c.high < 0 else "undecided"
+    interval = f" ({c.low:+.4f} to {c.high:+.4f})" if c.num_seeds > 1 else ""
+    return (
+        f"{word}: on {c.num_seeds} fresh seeds of the selection split the best "
+        f"settings are {c.difference:+.4f}{interval} ahead of those the sweep began "
+        "with"
+    )
 
 
 def score_on_test(sweep: Sweep, seeds: Sequence[int]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def test_the_seeds_are_fresh_and_both_sides_have_the_same(tmp_path):
 )
 def test_fresh_seeds_decide_by_the_sign_of_merit(best, default, word, tmp_path):
     plan = sweep(tmp_path)
-    assert confirmed(plan, found_of(plan, best, default)).describe().startswith(word)
+    assert confirmed(plan, found_of(plan, best, default))["words"].startswith(word)
 
 
 def test_test_images_are_looked_at_once_and_the_number_is_kept(tmp_path, monkeypatch):
@@ -63,15 +63,15 @@ def test_test_images_are_looked_at_once_and_the_number_is_kept(tmp_path, monkeyp
     monkeypatch.setattr(module, "score_on_test", score)
     plan, ledger = filled(tmp_path)
     best = write_choice(plan, ledger)
-    assert conclude(plan, ledger, best, None, None)["test"] is None
+    assert conclude(plan, ledger, best, None)["test"] is None
     assert looked == []
     fresh = confirmed(plan, found_of(plan, [0.1, 0.2], [0.3, 0.5]))
     for _ in range(2):
-        result = conclude(plan, ledger, best, None, fresh)
+        result = conclude(plan, ledger, best, fresh)
         assert result["test"]["mean_top1"] == 90.0
     assert looked == [[1, 2]]
     json.loads((plan.out / "result.json").read_text())
-    lines = describe_result(result, None, fresh)
+    lines = describe_result(result)
     assert [line for line in lines if "test" in line] == [lines[-1]]
 
 

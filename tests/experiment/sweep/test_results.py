@@ -12,6 +12,7 @@ from infaug.experiment.sweep.ledger import Ledger
 from infaug.experiment.sweep.results import (
     agreements,
     best_of,
+    describe_result,
     importance,
     table,
     write_choice,
@@ -85,9 +86,9 @@ def test_a_forest_finds_the_setting_that_decided_and_a_picture_is_drawn(tmp_path
     trials = list(ledger.trials.values())
     found = importance(trials, plan.space, "loss")
     assert found is not None
-    assert next(iter(found.by_name)) == "estimator.learning_rate"
-    assert found.explained > 0.5
-    assert found.steps == 6
+    assert next(iter(found["by_name"])) == "estimator.learning_rate"
+    assert found["explained"] > 0.5
+    assert found["steps"] == 6
     draw_parallel(trials, plan.space, "loss", "t03", tmp_path / "p.png")
     assert (tmp_path / "p.png").stat().st_size > 10_000
 
@@ -102,7 +103,10 @@ def test_few_trials_say_nothing_and_noise_is_called_noise(tmp_path):
         trial.rounds[0] = replace(trial.rounds[0], loss=float(number * 7 % 12))
     found = importance(trials, SPACE, "loss")
     assert found is not None
-    assert "take it for noise" in found.describe()
+    assert (
+        "take it for noise"
+        in describe_result({"importance": found, "agreement": [], "confirm": None})[0]
+    )
 
 
 @pytest.mark.parametrize(("sign", "expected"), [(1, 1.0), (-1, -1.0)])
@@ -113,11 +117,12 @@ def test_rungs_agree_where_the_order_of_trials_stays(sign, expected, tmp_path):
     trials = [tried(f"t{k}", [sign * k, k, k, k]) for k in range(8)]
     trials.append(tried("t8", [100.0], end="stopped"))
     first, last = agreements(plan, trials)
-    assert first.spearman == pytest.approx(expected)
-    assert last.spearman == pytest.approx(1.0)
-    assert first.num_trials == 8
-    assert -1 < first.low <= first.high < 1
-    assert "step 3 with step 12: Spearman" in first.describe()
+    assert first["spearman"] == pytest.approx(expected)
+    assert last["spearman"] == pytest.approx(1.0)
+    assert first["num_trials"] == 8
+    assert -1 < first["low"] <= first["high"] < 1
+    lines = describe_result({"importance": None, "agreement": [first], "confirm": None})
+    assert "step 3 with step 12: Spearman" in lines[0]
     assert agreements(plan, trials[:4]) == [], "too few to tell"
 
 
