@@ -30,13 +30,14 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-from infaug.cli.compare import run_missing, scored
-from infaug.experiment.long_tail import (
+from tail_methods import (
     METHODS,
     recorded_tail,
     run_tail_training,
     tail_training,
 )
+
+from infaug.cli.compare import run_missing, scored
 from infaug.experiment.results import Record, Results
 
 CONFIG = RunConfig(

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from regret_problems import Problem, solve
 
 from infaug.cli.compare import run_missing
 from infaug.cli.terminal import guarded
 from infaug.config import RoundsConfig
-from infaug.experiment.regret import Problem, solve
 from infaug.experiment.results import Record, Results
 from infaug.experiment.verdict import half_width
 from infaug.record.journal import read_lines

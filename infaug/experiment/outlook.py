@@ -19,8 +19,7 @@ from infaug.experiment.methods import methods_of
 from infaug.experiment.pace import (
     Sizes,
     measure,
-    seconds_of_activations,
-    seconds_of_training,
+    seconds_of,
 )
 from infaug.experiment.plan import resolve_config, with_folds
 from infaug.experiment.trainings import plan_trainings
@@ -35,10 +34,7 @@ CALIBRATED_ON = 2  # target images of each class, where all would have to be dec
 
 
 def outlook(
-    config: RunConfig,
-    source: Source,
-    device: torch.device,
-    workers: int,
+    config: RunConfig, source: Source, device: torch.device, workers: int
 ) -> list[str]:
     """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
@@ -55,22 +51,13 @@ def outlook(
     settings = config.classifier
     per_epoch = len(at.train) / settings.batch_size
     shape = "x".join(str(side) for side in train.image_shape)
-    sizes = Sizes(
-        train=len(at.train),
-        influence=len(at.influence),
-        selection=len(at.selection),
-        test=num_test,
-    )
-    held = sizes.influence + sizes.selection + sizes.test
-    gib = held * torch.Size(train.image_shape).numel() / 2**30
+    sizes = Sizes(len(at.train), len(at.influence), len(at.selection), num_test)
+    gib = sum(sizes[1:]) * torch.Size(train.image_shape).numel() / 2**30
     kept = "streamed" if isinstance(train, OnDisk) else "in memory"
     pace = measure(
         _of_one_worker(config, workers), _calibration_splits(config, source), device
     )
-    seconds = sum(
-        seconds_of_training(training, sizes, pace, workers) for training in trained
-    )
-    seconds += seconds_of_activations(trained, sizes, pace, workers)
+    seconds = seconds_of(trained, sizes, pace, workers)
     names = ", ".join(dict.fromkeys(training.method.name for training in trained))
     return [
         f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "

@@ -10,7 +10,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -53,8 +53,7 @@ class Pace:
     frozen_step: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sizes:
+class Sizes(NamedTuple):
     """Images of each split."""
 
     train: int
@@ -148,24 +147,27 @@ def _seconds_a_step(steps: Iterator[Any]) -> float:
 
 
 def estimated_seconds(config: RunConfig, splits: Splits, pace: Pace) -> float:
-    """What all trainings of a run take; conjugate gradients are left out as small.
+    """What all trainings of a run take."""
+    plan = plan_trainings(config, methods_of(config), range(config.seeds))
+    parts = (splits.train, splits.influence, splits.selection, splits.test)
+    return seconds_of(plan, Sizes(*map(len, parts)), pace)
 
-    So is fitting G, for the same whichever controls are run: nothing hangs on it.
+
+def seconds_of(
+    plan: Sequence[TrainingSpec], sizes: Sizes, pace: Pace, workers: int = 1
+) -> float:
+    """What trainings take, at a pace of one of the workers that share each.
+
+    Conjugate gradients are left out as small. So is fitting G, for the same whichever
+    controls are run: nothing hangs on it.
     """
-    trainings = plan_trainings(config, methods_of(config), range(config.seeds))
-    trained = [training for training in trainings if not training.fits_generator]
-    sizes = Sizes(
-        train=len(splits.train),
-        influence=len(splits.influence),
-        selection=len(splits.selection),
-        test=len(splits.test),
-    )
-    alone = sum(seconds_of_training(training, sizes, pace) for training in trained)
-    return alone + seconds_of_activations(trained, sizes, pace)
+    trained = [training for training in plan if not training.fits_generator]
+    alone = sum(_seconds_of(training, sizes, pace, workers) for training in trained)
+    return alone + _seconds_of_activations(trained, sizes, pace) / workers
 
 
-def seconds_of_activations(
-    trainings: Sequence[TrainingSpec], sizes: Sizes, pace: Pace, workers: int = 1
+def _seconds_of_activations(
+    trainings: Sequence[TrainingSpec], sizes: Sizes, pace: Pace
 ) -> float:
     """What frozen layers take for all draws of the views that trainings share."""
     if pace.frozen_step is None:
@@ -178,8 +180,7 @@ def seconds_of_activations(
         if _uses_activations(training):
             kinds |= {(view, base, method.stretches, own) for view in method.views}
     draws = trainings[0].config.classifier.frozen_views
-    num = sizes.train + sizes.influence + sizes.selection + sizes.test
-    return len(kinds) * num * draws * pace.image / workers
+    return len(kinds) * sum(sizes) * draws * pace.image
 
 
 def _uses_activations(training: TrainingSpec) -> bool:
@@ -187,10 +188,9 @@ def _uses_activations(training: TrainingSpec) -> bool:
     return not (method.is_learned or method.learns_policy or method.is_reweighted)
 
 
-def seconds_of_training(
-    training: TrainingSpec, sizes: Sizes, pace: Pace, workers: int = 1
+def _seconds_of(
+    training: TrainingSpec, sizes: Sizes, pace: Pace, workers: int
 ) -> float:
-    """What a training takes, at a pace of one of its workers."""
     steps, method = training.steps, training.method
     through_g = method.is_learned or method.generator is not None
     influence = training.config.influence

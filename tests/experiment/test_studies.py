@@ -8,6 +8,13 @@ from ablation import Variant, develop, run_variant
 from ablation import table as ablation_table
 from long_tail import by_thirds, classes_table, tail_table
 from regret import regrets_of, table, worth_table
+from regret_problems import Problem, solve
+from tail_methods import (
+    METHODS,
+    recorded_tail,
+    run_tail_training,
+    tail_training,
+)
 from tiny import CONFIG
 
 from infaug.config import (
@@ -20,13 +27,6 @@ from infaug.config import (
 )
 from infaug.data.problem import divide
 from infaug.data.source import load
-from infaug.experiment.long_tail import (
-    METHODS,
-    recorded_tail,
-    run_tail_training,
-    tail_training,
-)
-from infaug.experiment.regret import Problem, solve
 from infaug.experiment.results import Results
 from infaug.experiment.table_plan import table_training
 
