@@ -5,9 +5,10 @@ chosen by their loss on selection images, never on test.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from torch import Tensor
@@ -22,7 +23,6 @@ from infaug.record.folder import RunFolder
 from infaug.state import fill
 from infaug.training.methods import METHODS, Method
 
-Found = Mapping[str, Mapping[int, dict[str, Any]]]
 TRAIN_AGAIN = "copy the folder again, or train it again with another --out"
 
 
@@ -125,8 +125,10 @@ def data_of(folder: RunFolder) -> dict[str, Any]:
         ) from error
 
 
-def finished_training(folder: RunFolder, method: str, seed: int) -> FinishedTraining:
-    """The training of this method and seed.
+def finished_training(
+    folder: RunFolder, method: str, seed: int, how: str = "asked for by number"
+) -> FinishedTraining:
+    """The training of this method and seed; `how` it was chosen, in words.
 
     Raises:
         ValueError: if it is not finished.
@@ -137,11 +139,7 @@ def finished_training(folder: RunFolder, method: str, seed: int) -> FinishedTrai
             f"{folder.path} has no training of method {method!r} and seed {seed}"
         )
     return FinishedTraining(
-        folder=folder,
-        method=METHODS[method],
-        seed=seed,
-        how="asked for by number",
-        found=found,
+        folder=folder, method=METHODS[method], seed=seed, how=how, found=found
     )
 
 
@@ -150,8 +148,7 @@ def choose_learned(
 ) -> FinishedTraining:
     """The learned training requested; where left open, that of least selection loss.
 
-    Without a method, the final training of the answer if it has a learned view; else
-    the learned method whose mean selection loss over its finished seeds is least. Seeds
+    Without a method, the final training of the answer if it has a learned view. Seeds
     have selection images of their own, so between seeds the loss also tells how hard
     these are.
 
@@ -203,57 +200,49 @@ def _choose(
     candidates: Collection[str],
     answers: Collection[str],
 ) -> FinishedTraining:
-    """What is requested; else the answer, if it is one of `answers`, or a candidate."""
+    """What is requested; else the answer, if it is one of `answers`, or a candidate.
+
+    Of candidates that of least mean selection loss, of its seeds that of the least.
+    """
     if method is None and seed == "best-on-selection":
         answer = (folder.result() or {}).get("answer")
         if answer and answer["method"] in answers:
             how = "chosen by folds of the target images, trained on all labelled images"
-            final = finished_training(folder, answer["method"], FINAL)
-            return replace(final, how=how)
-    finished = _results(folder, [method] if method else candidates)
+            return finished_training(folder, answer["method"], FINAL, how)
+    finished = {
+        name: found
+        for name in ([method] if method else candidates)
+        if (found := _results(folder, name))
+    }
     if not finished:
         which = f"method {method}" if method else f"any of {', '.join(candidates)}"
         raise ValueError(
             f"{folder.path} has no finished training of {which} yet: it has one once "
             "the first seed of a method is finished"
         )
-    return _least(folder, finished, method, seed)
-
-
-def _least(
-    folder: RunFolder, finished: Found, method: str | None, seed: ExportSeed
-) -> FinishedTraining:
     name = method or min(finished, key=lambda name: _mean_loss(finished[name]))
-    seeds = finished[name]
+    losses = {k: found.get("selection_loss", 0) for k, found in finished[name].items()}
+    seeds = ", ".join(map(str, losses))
     if seed == "best-on-selection":
-        number = min(seeds, key=lambda k: seeds[k].get("selection_loss", 0))
-        how = f"least selection loss of seeds {', '.join(map(str, sorted(seeds)))}"
-    elif seed in seeds:
+        number = min(losses, key=losses.__getitem__)
+        how = f"least selection loss of seeds {seeds}"
+    elif seed in losses:
         number, how = seed, "asked for by number"
     else:
         raise ValueError(
-            f"--seed {seed} of {name} is not finished in {folder.path}: it has "
-            f"{', '.join(map(str, sorted(seeds)))}"
+            f"--seed {seed} of {name} is not finished in {folder.path}: it has {seeds}"
         )
-    if method is None and len(finished) > 1:
+    if len(finished) > 1:
         how = f"method of least mean selection loss among {', '.join(finished)}; {how}"
-    return FinishedTraining(
-        folder=folder, method=METHODS[name], seed=number, how=how, found=seeds[number]
-    )
+    return finished_training(folder, name, number, how)
 
 
-def _results(
-    folder: RunFolder, names: Iterable[str]
-) -> dict[str, dict[int, dict[str, Any]]]:
-    """Results by method and seed; methods without one are left out."""
-    found: dict[str, dict[int, dict[str, Any]]] = {}
-    for name in names:
-        for seed in range(folder.config().seeds):
-            result = folder.training_result(name, seed)
-            if result is not None:
-                found.setdefault(name, {})[seed] = result
-    return found
+def _results(folder: RunFolder, method: str) -> dict[int, dict[str, Any]]:
+    """What its finished trainings found, by seed."""
+    seeds = range(folder.config().seeds)
+    found = {seed: folder.training_result(method, seed) for seed in seeds}
+    return {seed: result for seed, result in found.items() if result is not None}
 
 
 def _mean_loss(seeds: Mapping[int, dict[str, Any]]) -> float:
-    return sum(found["selection_loss"] for found in seeds.values()) / len(seeds)
+    return mean(found["selection_loss"] for found in seeds.values())

@@ -55,20 +55,20 @@ def without_test(source: Source, config: DataConfig) -> Source:
     """
     test, held = _test_of(source, config)
     known = set(digests_of(test.images)) if config.drop_duplicates else set()
-    of_target = source.is_tested_on_target
-    train, target = source.train, source.target
-    kept = {"train": _kept(train, held if not of_target else held[:0], known)}
-    if target is not None:
-        kept["target"] = _kept(target, held if of_target else held[:0], known)
+    parts = {name: part for name, part in source.parts.items() if name != "test"}
+    tested = "target" if source.is_tested_on_target else "train"
+    kept = {
+        name: _kept(part, held if name == tested else held[:0], known)
+        for name, part in parts.items()
+    }
     return replace(
         source,
-        train=_part(train, kept["train"]),
-        target=None if target is None else _part(target, kept["target"]),
-        test=train.select(torch.arange(0)),
+        **{name: _part(parts[name], at) for name, at in kept.items()},
+        test=source.train.select(torch.arange(0)),
         names={
-            part: [names[at] for at in kept[part].tolist()]
-            for part, names in source.names.items()
-            if part in kept and names
+            name: [names[at] for at in kept[name].tolist()]
+            for name, names in source.names.items()
+            if name in kept and names
         },
     )
 
@@ -156,13 +156,10 @@ def confirmed(sweep: Sweep, found: Mapping[Repeat, Progress]) -> dict[str, Any]:
         for side, reports in sides.items()
     }
     c = compare("best", "default", merits) if sides["default"] else None
-    ahead = None if c is None else asdict(c)
-    if c and c.num_seeds < 2:
-        ahead = asdict(c) | {"low": None, "high": None}  # JSON has no infinity
     return {
         "seeds": sorted({repeat.seed for repeat in found}),
         "words": _words(c),
-        "ahead": ahead,
+        "ahead": c.to_dict() if c else None,
         **{side: [asdict(each) for each in reports] for side, reports in sides.items()},
     }
 

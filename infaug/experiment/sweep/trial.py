@@ -31,7 +31,6 @@ from infaug.record.folder import RunFolder
 from infaug.record.steps import Interval, Metrics, StepInfo
 from infaug.record.store import GeneratorStore
 from infaug.training.services import Services
-from infaug.training.train import TrainingSpec
 from infaug.world import World
 
 Report = Callable[[Progress], None]
@@ -46,11 +45,6 @@ class Trial:
     row: str
     seed: int
     config: RunConfig
-
-    @property
-    def steps(self) -> int:
-        """Of F, in all."""
-        return self.config.rounds.rounds * self.config.rounds.classifier_steps
 
 
 def run_trial(
@@ -86,8 +80,10 @@ def run_trial(
         world.first(lambda: folder.resolve(config))
         rounds = RoundReports(trial, folder, report)
         rounds.repeat(world.first(lambda: kept_rounds(folder, trial)))
+        methods = methods_of(replace(config, methods=(trial.row,)))
+        plan = plan_trainings(config, methods, [trial.seed])
         run_planned(
-            planned(trial, config),
+            [replace(training, sees_test=False) for training in plan],
             partial(divide, source, config.data),
             folder,
             world,
@@ -96,13 +92,6 @@ def run_trial(
             store=GeneratorStore(cache) if cache else None,
             shown=False,
         )
-
-
-def planned(trial: Trial, config: RunConfig) -> list[TrainingSpec]:
-    """The row's training, and what it needs before it; none looks at test images."""
-    rows = methods_of(replace(config, methods=(trial.row,)))
-    trainings = plan_trainings(config, rows, [trial.seed])
-    return [replace(training, sees_test=False) for training in trainings]
 
 
 class RoundReports:
