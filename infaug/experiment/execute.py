@@ -83,7 +83,6 @@ def run_planned(
 
 def run_in_processes(
     plan: Sequence[TrainingSpec],
-    final: Sequence[str],
     folder: RunFolder,
     cache: Path | None,
     *,
@@ -94,7 +93,7 @@ def run_in_processes(
     """Do the trainings that are not finished yet, `jobs` at a time.
 
     The bytes of each are those that it has alone: it has its own folder and as many
-    threads. The plan is `plan_of` the folder's config, or the `final_plan` of methods.
+    threads.
     """
     with contextlib.closing(display_of(plan, shown=shown, at_a_time=jobs)) as shows:
         left = []
@@ -103,7 +102,7 @@ def run_in_processes(
                 shows.skip_training(number)
             else:
                 left.append(number)
-        work = partial(_train_in_process, str(folder.path), tuple(final), cache)
+        work = partial(_train_in_process, str(folder.path), cache, plan)
         ready = partial(_ready, plan)
         for number, _ in in_processes(
             work, left, shows, at_a_time=jobs, threads=threads, ready=ready
@@ -129,27 +128,24 @@ def _ready(
 
 
 def _train_in_process(
-    path: str, final: Sequence[str], cache: Path | None, number: int, display: Display
+    path: str,
+    cache: Path | None,
+    plan: Sequence[TrainingSpec],
+    number: int,
+    display: Display,
 ) -> None:
-    """A training of the plan that an experiment's folder holds, in this process."""
-    trainer, plan = _trainer_in(path, final, cache)
-    trainer.train(number, plan[number], display)
+    """A training of an experiment's plan, in this process."""
+    _trainer_in(path, cache).train(number, plan[number], display)
 
 
 @lru_cache(maxsize=1)
-def _trainer_in(
-    path: str, final: Sequence[str], cache: Path | None
-) -> tuple[Trainer, list[TrainingSpec]]:
+def _trainer_in(path: str, cache: Path | None) -> Trainer:
     folder = RunFolder(path)
-    config = folder.config()
-    trainer = Trainer(
-        folder,
-        partial(divide, load(config.data), config.data),
-        World(),
-        pick_device(),
+    data = folder.config().data
+    return Trainer(
+        folder, partial(divide, load(data), data), World(), pick_device(),
         store=GeneratorStore(cache) if cache else None,
-    )
-    return trainer, final_plan(config, final) if final else plan_of(config)
+    )  # fmt: skip
 
 
 def plan_of(config: RunConfig) -> list[TrainingSpec]:

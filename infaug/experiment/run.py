@@ -90,7 +90,7 @@ def run(
         do(plan_of(config))
         if config.data.folds:
             chosen = world.first(partial(chosen_method, folder, config))
-            do(final_plan(config, [chosen]), [chosen])
+            do(final_plan(config, [chosen]))
         return world.first(partial(_finish, folder, config))
 
 
@@ -168,7 +168,7 @@ def train_finals(folder: RunFolder, methods: Sequence[str], *, jobs: int) -> Non
     with folder.locked():
         _carry_out(
             config, load(config.data), folder, World(), ALONE, None,
-            final_plan(config, methods), methods, jobs=jobs, shown=False,
+            final_plan(config, methods), jobs=jobs, shown=False,
         )  # fmt: skip
 
 
@@ -180,16 +180,15 @@ def _carry_out(
     services: Services,
     cache: Path | None,
     plan: list[TrainingSpec],
-    final: Sequence[str] = (),
     *,
     jobs: int,
     shown: bool,
 ) -> None:
-    """Do all trainings of the plan; `final` are the methods of a `final_plan`."""
+    """Do all trainings of the plan, in this process or in others."""
     jobs = num_jobs(jobs, config, len(plan), folder, source, services)
     if jobs > 1 and world.size == 1:
         run_in_processes(
-            plan, final, folder, cache, jobs=jobs, threads=config.threads, shown=shown
+            plan, folder, cache, jobs=jobs, threads=config.threads, shown=shown
         )
         return
     with threads_of(config, world):

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,6 @@ from infaug.experiment.sweep.ledger import Ledger, Tried
 from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.space import Space
 from infaug.record.atomic import write_bytes, write_json
-from infaug.words import plural
 
 MIN_TRIALS = 8  # for an importance
 MIN_AGREEING = 5  # trials, for a rank correlation with an interval
@@ -48,39 +46,6 @@ def best_of(trials: Sequence[Tried], objective: Objective) -> Tried:
 def common_steps(trials: Sequence[Tried]) -> int:
     """The last step that every trial with a report has reached."""
     return min(trial.rounds[-1].steps for trial in trials if trial.rounds)
-
-
-def in_order(trials: Sequence[Tried], objective: Objective) -> list[Tried]:
-    """Best first: those with all steps, then those stopped, by how far they came."""
-
-    def merit(trial: Tried) -> tuple[bool, int, float]:
-        if not (last := trial.last):
-            return False, 0, 0.0
-        return trial.end == "completed", last.steps, last.merit(objective)
-
-    return sorted(trials, key=merit, reverse=True)
-
-
-def table(trials: Sequence[Tried], space: Space, objective: Objective) -> str:
-    """A line for each trial, best first, for a terminal."""
-    shown = [name.rpartition(".")[2] for name in space]
-    lines = [["trial", "end", "steps", "loss", "top-1", "s", *shown]]
-    for trial in in_order(trials, objective):
-        numbers = ["0", "", "", ""]
-        if last := trial.last:
-            numbers = [f"{last.steps}", f"{last.loss:.4f}", f"{last.top1:.2f}"]
-            numbers += [f"{last.seconds:.0f}"]
-        values = [_brief(trial.changes.get(name)) for name in space]
-        lines.append([trial.name, trial.end or "open", *numbers, *values])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(word.rjust(w) for word, w in zip(line, widths, strict=True))
-        for line in lines
-    )
-
-
-def _brief(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def write_trials(trials: Sequence[Tried], space: Space, path: Path) -> None:
@@ -175,16 +140,6 @@ def write_choice(sweep: Sweep, ledger: Ledger) -> Tried:
     return best
 
 
-def describe_choice(sweep: Sweep, ledger: Ledger, best: Tried) -> list[str]:
-    """The table, and which settings are best."""
-    changes = ", ".join(f"{name} {value}" for name, value in best.changes.items())
-    return [
-        table(ledger.named(sweep.names), sweep.space, sweep.how.objective),
-        f"best on selection: {best.name} with {changes}",
-        f"its settings: infaug fit --config {sweep.out / 'best.json'}",
-    ]
-
-
 def conclude(
     sweep: Sweep, ledger: Ledger, best: Tried, confirmed: Mapping[str, Any] | None
 ) -> dict[str, Any]:
@@ -217,37 +172,3 @@ def conclude(
     }
     write_json(path, result)
     return result
-
-
-def describe_result(result: Mapping[str, Any]) -> list[str]:
-    """What mattered, what fresh seeds say, and the test accuracy."""
-    lines = []
-    if found := result["importance"]:
-        first = list(found["by_name"].items())[:3]
-        parts = ", ".join(f"{name} {value:.2f}" for name, value in first)
-        about = f"{found['num_trials']} trials at step {found['steps']}"
-        noise = "; but a forest predicts no trial from the others: take it for noise"
-        noise = noise if found["explained"] <= 0 else ""
-        lines.append(f"importance ({about}): {parts}{noise}")
-    lines += [
-        f"rank agreement of step {a['rung']} with step {a['later']}: Spearman "
-        f"{a['spearman']:+.2f} ({a['low']:+.2f} to {a['high']:+.2f}), "
-        f"{a['num_trials']} trials"
-        for a in result["agreement"]
-    ]
-    if (confirmed := result["confirm"]) is None:
-        return [*lines, "not confirmed: --confirm 5 repeats it on fresh seeds"]
-    lines += [
-        f"{side} on fresh seeds, selection: loss {mean(p['loss'] for p in each):.4f}, "
-        f"top-1 {mean(p['top1'] for p in each):.2f} %"
-        for side in ("best", "default")
-        if (each := confirmed[side])
-    ]
-    test = result["test"]
-    return [
-        *lines,
-        confirmed["words"],
-        f"test, once, best settings: top-1 {test['mean_top1']:.2f} %, loss "
-        f"{test['mean_loss']:.4f} (mean of {plural(len(test['seeds']), 'seed')}, "
-        f"{test['images']} images)",
-    ]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from infaug.cli.sweep import describe_result
 from infaug.experiment.sweep import results as module
 from infaug.experiment.sweep.confirm import (
     Repeat,
@@ -12,7 +13,7 @@ from infaug.experiment.sweep.confirm import (
     run_repeat,
     score_on_test,
 )
-from infaug.experiment.sweep.results import conclude, describe_result, write_choice
+from infaug.experiment.sweep.results import conclude, write_choice
 
 from .cases import progress, sweep
 from .test_results import filled

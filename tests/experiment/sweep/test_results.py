@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from infaug.cli.sweep import describe_result, table
 from infaug.config import RunConfig, from_dict
 from infaug.experiment.sweep.changes import propose
 from infaug.experiment.sweep.ledger import Ledger
 from infaug.experiment.sweep.results import (
     agreements,
     best_of,
-    describe_result,
     importance,
-    table,
     write_choice,
 )
 from infaug.experiment.sweep.space import Choice
