@@ -214,38 +214,22 @@ def test_a_training_is_not_continued_on_other_images_than_it_began_with(tmp_path
     assert json.loads((folder / "data.json").read_text()) == kept
 
 
-def test_the_line_of_a_tuned_base_says_what_it_chose_from(tmp_path):
-    record = run_table_training(plan("base_tuned")[0], tmp_path, {}, shown=False)
-    assert set(record["candidates"]) == {"affine:20", "affine:60"}
-    assert record["base"] in record["candidates"]
-    assert record["tuning_seconds"] < record["seconds"]
-
-
-def results_of(path: Path, tops: dict[str, list[float]]) -> Results:
-    """A file in which the N = 60 column has these accuracies."""
-    results = Results(path)
-    for row, values in tops.items():
-        for seed, value in enumerate(values):
-            cell = table_training(row, seed, TINY)
-            results.add({
-                "row": row, "seed": seed, "config": cell.settings,
-                "test_top1": value, "selection_top1": value, "base": "affine:60",
-            })  # fmt: skip
-    return Results(path)
-
-
 def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
+    results = Results(tmp_path / "r.jsonl")
+    tops = {
+        "base": [70.0, 71.0, 72.0],
+        "base_tuned": [80.0, 81.0, 82.5],
+        "base_learned": [88.0, 89.0, 90.0],
+        "base_random_initial": [75.0, 76.0],
+        "oracle": [90.0, 91.0, 92.0],
+    }
+    for method, values in tops.items():
+        for seed, value in enumerate(values):
+            results.add({
+                "row": method, "seed": seed, "base": "affine:60", "test_top1": value,
+                "config": table_training(method, seed, TINY).settings,
+            })  # fmt: skip
     table = replace(TABLE, methods=(*SHOWN, "base_tuned", "oracle"))
-    results = results_of(
-        tmp_path / "r.jsonl",
-        {
-            "base": [70.0, 71.0, 72.0],
-            "base_tuned": [80.0, 81.0, 82.5],
-            "base_learned": [88.0, 89.0, 90.0],
-            "base_random_initial": [75.0, 76.0],
-            "oracle": [90.0, 91.0, 92.0],
-        },
-    )
     text = markdown(table, results, 3)
     assert "| `base_learned` | 89.0 ± 1.0 | not run |" in text
     assert "through the initial G | 75.5 ± 0.7 (2 of 3 seeds) | not run |" in text
