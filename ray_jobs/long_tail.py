@@ -38,6 +38,15 @@ from tail_methods import (
 )
 
 from infaug.cli.compare import run_missing, scored
+from infaug.cli.terminal import guarded
+from infaug.config import (
+    DataConfig,
+    GitConfig,
+    NuisanceConfig,
+    RoundsConfig,
+    RunConfig,
+    TailConfig,
+)
 from infaug.experiment.results import Record, Results
 
 CONFIG = RunConfig(
