@@ -32,9 +32,6 @@ def test_the_best_is_chosen_among_those_with_all_steps_by_the_last_round():
     assert best_of(trials, "loss").name == "t02"
     trials[0].rounds[-1] = replace(trials[0].rounds[-1], top1=99.0)
     assert best_of(trials, "top1").name == "t00"
-
-
-def test_without_a_whole_trial_the_reasons_are_told():
     failed = tried("t00", [], end="failed")
     failed.why = "loss is not finite"
     with pytest.raises(ValueError, match="no trial came to its end: loss is not fin"):
