@@ -33,7 +33,7 @@ from torchvision.transforms.v2.functional import rotate
 from infaug.config import DataConfig
 from infaug.data.dataset import Labelled
 from infaug.data.source import load
-from infaug.experiment.answer import OutOfFold, answer, at_temperature
+from infaug.experiment.answer import OutOfFold, answer, average
 from infaug.experiment.summary import comparison_of
 from infaug.experiment.verdict import verdict
 from infaug.randomness import generator
@@ -135,15 +135,17 @@ def experiment(
             seen = Images(target.x[~out], target.y[~out])
             head = train(size, source, seen, numbers)
             log_probs[p, out] = head(target.x[out])
-        found[name] = judged(log_probs, target.y, fold)
+        logs = log_probs.double().log_softmax(2).numpy()
+        found[name] = OutOfFold(logs, target.y.numpy(), fold.numpy())
     made = answer(found, "pooled_policy", list(methods)[:-1])
     tops = {name: dict.fromkeys(range(passes * folds), 0.0) for name in methods}
     word = verdict(tops, compare=comparison_of(found)).word
-    final = train(methods[made["method"]], source, target, numbers)
-    truth = 100 * float((final(judges.x).argmax(1) == judges.y).double().mean())
-    inside, above = made["low"] <= truth <= made["high"], truth > made["high"]
-    better, width = truth - made["accuracy"], made["high"] - made["low"]
-    hits = found[made["method"]].hit
+    finals = [train(methods[m], source, target, numbers) for m in made.members]
+    probs = torch.stack([final(judges.x).softmax(1) for final in finals]).mean(0)
+    truth = 100 * float((probs.argmax(1) == judges.y).double().mean())
+    inside, above = made.low <= truth <= made.high, truth > made.high
+    better, width = truth - made.accuracy, made.high - made.low
+    hits = average([found[name] for name in made.members]).hit
     low, high = binomtest(int(hits.sum()), hits.size).proportion_ci(method="wilson")
     plain = 100 * low <= truth <= 100 * high
     return word == "gain", inside, above, better, width, plain
@@ -153,16 +155,6 @@ def divided(num: int, folds: int, passes: int, numbers: torch.Generator) -> Tens
     """The fold of each image in each pass, [R M]."""
     orders = [torch.randperm(num, generator=numbers) for _ in range(passes)]
     return torch.stack(orders) % folds
-
-
-def judged(log_probs: Tensor, labels: Tensor, fold: Tensor) -> OutOfFold:
-    """As `infaug.experiment.answer.out_of_fold` makes it of a folder."""
-    shape = fold.shape
-    y = labels.repeat(shape[0]).numpy()
-    logits = log_probs.flatten(0, 1).double().numpy()
-    tempered = at_temperature(logits, y)[np.arange(len(y)), y]
-    hit = logits.argmax(1) == y
-    return OutOfFold(hit.reshape(shape), tempered.reshape(shape), fold.numpy())
 
 
 def train(size: int, source: Images, target: Images, numbers: torch.Generator):

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
-from torch import Tensor
+from torch import Tensor, nn
 
 from infaug.api.images import keep_images
 from infaug.classify.backbone import Backbone, begin_backbone
@@ -31,9 +31,10 @@ from infaug.classify.network import build_classifier
 from infaug.cli.terminal import guarded
 from infaug.config import ClassifierConfig, DataConfig, RoundsConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.problem import FINAL
 from infaug.data.source import load
 from infaug.experiment.finished import choose_classifier, finished_training
-from infaug.experiment.run import run
+from infaug.experiment.run import run, train_finals
 from infaug.randomness import generator
 from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
@@ -95,6 +96,7 @@ def one(args: argparse.Namespace, target: str, seed: int, out: Path) -> dict[str
     share_activations(out / "run", args.out / "activations")
     found = run(config, out / "run", jobs=args.jobs)
     seconds = time.monotonic() - began
+    train_finals(RunFolder(out / "run"), CONFIG.methods, jobs=args.jobs)
     began = time.monotonic()
     regression = logistic_regression(photos, given, rest)
     return {
@@ -132,30 +134,26 @@ def divided(file: Path, num: int, seed: int) -> tuple[Labelled, Labelled]:
 
 
 def on_rest(out: Path, rest: Labelled) -> dict[str, Any]:
-    """Percent of the other target images that the models of an experiment get right.
+    """Percent of the other target images that models of all labelled images get right.
 
-    `handed_over`, and in hindsight, for every method, the mean of its fold models, each
-    trained without a fold of the target images.
+    `handed_over`, and in hindsight every method alone.
     """
     folder, cache = RunFolder(out), None
-    accuracy: dict[str, list[float]] = {"handed_over": []}
-    models = [("handed_over", choose_classifier(folder).classifier())]
+    models = {"handed_over": choose_classifier(folder).classifier()}
     for method in folder.config().methods:
-        models += [
-            (method, finished_training(folder, method, fold).classifier())
-            for fold in range(FOLDS)
-        ]
-    for name, classifier in models:
-        assert isinstance(classifier, Backbone), "EfficientNet-Lite0 is one"
-        classifier.freeze("early")  # They share what early layers make of an image.
-        cache = classifier.cache = cache or classifier.cache
-        accuracy.setdefault(name, []).append(percent_right(classifier, rest))
-    means = {name: float(np.mean(values)) for name, values in accuracy.items()}
-    return {"handed_over": means.pop("handed_over"), "hindsight": means}
+        models[method] = finished_training(folder, method, FINAL).classifier()
+    accuracy = {}
+    for name, classifier in models.items():
+        for backbone in classifier.modules():
+            if isinstance(backbone, Backbone):  # They share what early layers make.
+                backbone.freeze("early")
+                cache = backbone.cache = cache or backbone.cache
+        accuracy[name] = percent_right(classifier, rest)
+    return {"handed_over": accuracy.pop("handed_over"), "hindsight": accuracy}
 
 
 @torch.no_grad()
-def percent_right(classifier: ImageClassifier, images: Labelled) -> float:
+def percent_right(classifier: nn.Module, images: Labelled) -> float:
     """Top-1 accuracy."""
     parts = images.images.split(50)
     logits = torch.cat([classifier(to_float(part)) for part in parts])
@@ -226,7 +224,7 @@ def table(results: list[dict[str, Any]]) -> str:
     )
     head = (
         "target", "seed", "answer", "handed over", "its own estimate",
-        "fold models in hindsight", "logistic regression", "seconds",
+        "each method in hindsight", "logistic regression", "seconds",
     )  # fmt: skip
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     return "\n".join([

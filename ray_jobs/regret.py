@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from regret_problems import Problem, solve
+from regret_problems import ANSWER, UNLEARNED, Problem, solve
 
 from infaug.cli.compare import run_missing
 from infaug.cli.terminal import guarded
@@ -26,8 +26,6 @@ from infaug.config import RoundsConfig
 from infaug.experiment.results import Record, Results
 from infaug.experiment.verdict import half_width
 from infaug.record.journal import read_lines
-
-ANSWER = "the answer"
 
 SHIFTS = (
     "as trained", "rotated", "rotated, flat", "inverted, moved", "blurred, noisy",
@@ -77,6 +75,8 @@ def main() -> int:
     print(table(read_lines(kept)))
     for learned in LEARNED:
         print("", worth_table(read_lines(kept), learned, CONTROLS), sep="\n")
+    if not args.without_answer:
+        print("", worth_table(read_lines(kept), ANSWER, [UNLEARNED]), sep="\n")
     return 0
 
 
@@ -92,7 +92,7 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
     for record in records:
         scores = [f"{record['accuracy'][name]:.1f}" for name in methods]
         if chosen := record.get("answer"):
-            scores.append(f"{record['accuracy'][chosen]:.1f} ({chosen})")
+            scores.append(f"{record['answers'][ANSWER]:.1f} ({chosen})")
         name = f"{record['problem']}, {record['seed']}"
         lines.append(f"| {name} | {' | '.join(scores)} |")
     lines += [
@@ -119,7 +119,7 @@ def worth_table(
     lines = [f"| problem | {learned} | best control | difference | seeds |"]
     lines.append("|---" * 5 + "|")
     for problem in dict.fromkeys(record["problem"] for record in records):
-        found = [r["accuracy"] for r in records if r["problem"] == problem]
+        found = [_scores(r) for r in records if r["problem"] == problem]
         best = max(controls, key=lambda name: sum(scores[name] for scores in found))
         ahead = [scores[learned] - scores[best] for scores in found]
         ours, theirs = (
@@ -139,20 +139,24 @@ def worth_table(
 
 
 def regrets_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Points behind the best, by method and for the answer, one value a record.
+    """Points behind the best method, by method and for the answer, one value a record.
 
-    >>> made = regrets_of([{"answer": "a", "accuracy": {"a": 90.0, "b": 92.0}}])
-    >>> made["a"], made["b"], made["the answer"]
-    ([2.0], [0.0], [2.0])
+    That of the answer is negative where an average is ahead of all methods.
+
+    >>> answers, accuracy = {"the answer": 92.5}, {"a": 90.0, "b": 92.0}
+    >>> regrets_of([{"answers": answers, "accuracy": accuracy}])
+    {'a': [2.0], 'b': [0.0], 'the answer': [-0.5]}
     """
     regrets: dict[str, list[float]] = {}
     for record in records:
-        scores, best = record["accuracy"], max(record["accuracy"].values())
-        for name, score in scores.items():
+        best = max(record["accuracy"].values())
+        for name, score in _scores(record).items():
             regrets.setdefault(name, []).append(best - score)
-        if "answer" in record:
-            regrets.setdefault(ANSWER, []).append(best - scores[record["answer"]])
     return regrets
+
+
+def _scores(record: Mapping[str, Any]) -> dict[str, float]:
+    return {**record["accuracy"], **record.get("answers", {})}
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

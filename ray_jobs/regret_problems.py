@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision.transforms.v2.functional import to_pil_image
 
+from infaug.classify.ensemble import Ensemble
 from infaug.classify.evaluate import evaluate
 from infaug.config import DataConfig, RoundsConfig, RunConfig
 from infaug.data.dataset import Labelled
@@ -24,12 +25,18 @@ from infaug.data.download import write_parquet
 from infaug.data.problem import FINAL
 from infaug.data.shift import SHIFTS
 from infaug.data.source import load
+from infaug.experiment.answer import choose
 from infaug.experiment.finished import finished_training
 from infaug.experiment.run import run, train_finals, train_without_folds
+from infaug.experiment.summary import judged_by_method
 from infaug.randomness import generator
 from infaug.record.folder import RunFolder
+from infaug.training.methods import METHODS
 
+ANSWER = "the answer"
+UNLEARNED = "the answer without learned views"
 MAX_REST = 5000
+FOLDS = 3  # Of 30 images 3 are of each class.
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +78,16 @@ def solve(
 
     Returns:
         "problem", "seed"; "accuracy" of each method on the rest; and, if it `answers`,
-        "answer", the method chosen, and "estimate", its accuracy as folds saw it, with
-        "low" and "high". All in percent.
+        "answer", the methods chosen, "answers", the accuracy on the rest of `ANSWER`
+        and of `UNLEARNED`, which is chosen among methods without a learned view, and
+        "estimate", as folds saw the answer, with "low" and "high". All in percent.
     """
     home = work / f"{problem.title.replace(', ', '-').replace(' ', '_')}-seed{seed}"
     parts = _parts(problem, seed, home, places)
     config = RunConfig(
-        data=DataConfig(source=str(parts[0]), target_source=str(parts[1]), seed=seed),
+        data=DataConfig(
+            source=str(parts[0]), target_source=str(parts[1]), seed=seed, folds=FOLDS
+        ),
         rounds=problem.rounds,
         methods=tuple(methods),
         seeds=1,
@@ -93,13 +103,20 @@ def solve(
         folder = train_without_folds(config, home / "run", jobs=jobs)
     rest = load(DataConfig(source=str(parts[2]))).train
     assert isinstance(rest, Labelled), "a few thousand images fit into memory"
-    accuracy = {name: _score(folder, name, rest) for name in methods}
+    if answers:
+        judged = judged_by_method(folder, folder.config())
+        plain = {n: of for n, of in judged.items() if not METHODS[n].has_learned_view}
+        found["answers"] = {
+            title: _score(folder, choose(among), rest)
+            for title, among in ((ANSWER, judged), (UNLEARNED, plain))
+        }
+    accuracy = {name: _score(folder, (name,), rest) for name in methods}
     return {"problem": problem.title, "seed": seed, **found, "accuracy": accuracy}
 
 
-def _score(folder: RunFolder, method: str, rest: Labelled) -> float:
-    classifier = finished_training(folder, method, FINAL).classifier()
-    return evaluate(classifier, rest.images, rest.labels).accuracy
+def _score(folder: RunFolder, methods: Sequence[str], rest: Labelled) -> float:
+    members = [finished_training(folder, name, FINAL).classifier() for name in methods]
+    return evaluate(Ensemble(members), rest.images, rest.labels).accuracy
 
 
 def _parts(

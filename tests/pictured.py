@@ -77,7 +77,8 @@ def folded_run(path: Path) -> Path:
     worth = {"method": "pooled_learned", "control": "base", "difference": -5.0}
     found = json.loads((run / "result.json").read_text()) | {
         "answer": {
-            "method": "base", "accuracy": 66.7, "low": 51.0, "high": 79.4,
+            "method": "base", "members": ["base"],
+            "accuracy": 66.7, "low": 51.0, "high": 79.4,
             "num_images": len(NAMES) * EACH,
             "learned_worth": {**worth, "low": -9.0, "high": -1.0},
         }

@@ -49,10 +49,10 @@ class Result:
     seconds: Mapping[str, float]
     """Spent, by phase."""
     answer: Mapping[str, Any] | None
-    """See `infaug.experiment.answer.answer`; None without folds."""
+    """See `infaug.experiment.answer.Answer`; None without folds."""
     training: str
-    """The training that `classifier` is of: the answer's, on all labelled images;
-    without folds that of the method of least loss on selection images."""
+    """The trainings that `classifier` is of: the answer's, on all labelled images;
+    without folds the one of the method of least loss on selection images."""
     classifier: nn.Module
     """F, in evaluation mode: images in [0, 1] to logits, in order of `class_names`."""
     augment: LearnedAugment | None

@@ -1,4 +1,4 @@
-"""What an experiment with folds answers: which method, how good, what learning gave.
+"""What an experiment with folds answers: which methods, how good, what learning gave.
 
 Every target image was judged by F that did not see it, once for each pass over the
 folds. All numbers here are over images, not over re-divisions of the same images, which
@@ -7,93 +7,124 @@ are not independent of each other.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int64
 from scipy import stats
+from scipy.optimize import fminbound
 
 from infaug.record.folder import RunFolder
 
 CONFIDENCE = 0.95
 LEARNING_CURVE = 0.25  # power of the number of images with which errors fall
-TEMPERATURES = np.geomspace(0.05, 100, 200)
+MAX_MEMBERS = 4  # methods whose F are averaged
+BETAS = (0.01, 20.0)  # inverse temperatures
 
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
     """What a method says of every target image, each image judged unseen.
 
-    `hit` and `log_prob` are [R, M] for R passes over the folds and M images: whether
-    the likeliest class is the label, and log p(label) in nats at the temperature that
-    suits the method. `fold` [R, M] says which training judged an image.
+    `log_probs` [R, M, Y] for R passes over the folds, M images and Y classes, in nats,
+    as F says them; `labels` [M]; `fold` [R, M] says which training judged an image.
     """
 
-    hit: Bool[np.ndarray, "R M"]
-    log_prob: Float[np.ndarray, "R M"]
+    log_probs: Float[np.ndarray, "R M Y"]
+    labels: Int64[np.ndarray, "M"]
     fold: Int64[np.ndarray, "R M"]
+
+    @cached_property
+    def hit(self) -> Bool[np.ndarray, "R M"]:
+        """Whether the likeliest class is the label."""
+        return self.log_probs.argmax(axis=2) == self.labels
 
     @property
     def accuracy(self) -> float:
         """Percent, over images and passes."""
         return 100 * float(self.hit.mean())
 
-    @property
+    @cached_property
     def loss(self) -> float:
-        """Mean of -log_prob, nats."""
-        return -float(self.log_prob.mean())
+        """See `loss_where`, of all judgements."""
+        return self.loss_where(np.ones_like(self.fold, dtype=bool))
+
+    def loss_where(self, kept: Bool[np.ndarray, "R M"]) -> float:
+        """Mean of -log p(label) over some judgements, nats.
+
+        At the temperature of least loss on these (Guo et al., 2017), one number for all
+        of them: methods are compared by what they know, not by how sure they are.
+        """
+        labels = np.broadcast_to(self.labels, kept.shape)[kept]
+        logits, at = self.log_probs[kept], np.arange(len(labels))
+
+        def loss(log_beta: float) -> float:
+            z = np.exp(log_beta) * logits
+            return float((np.logaddexp.reduce(z, axis=1) - z[at, labels]).mean())
+
+        return loss(np.asarray(fminbound(loss, *np.log(BETAS))).item())
+
+
+def average(found: Sequence[OutOfFold]) -> OutOfFold:
+    """What the mean of several methods' probabilities says of the images."""
+    total = np.logaddexp.reduce([each.log_probs for each in found], axis=0)
+    return replace(found[0], log_probs=total - math.log(len(found)))
 
 
 def out_of_fold(
     folder: RunFolder, method: str, num_folds: int, seeds: int
 ) -> OutOfFold:
     """What the trainings of a method kept of the images they judged."""
-    logits, labels, folds = [], [], []
+    passes = []
     for first in range(0, seeds, num_folds):
         judged = [folder.weights(method, first + k, "judged") for k in range(num_folds)]
-        index, label, log_probs = (
-            np.concatenate([each[name].numpy() for each in judged])
-            for name in ("index", "labels", "log_probs")
+        order = torch.cat([each["index"] for each in judged]).argsort()
+        fold = [torch.full_like(each["index"], k) for k, each in enumerate(judged)]
+        log_probs, labels = (
+            torch.cat([each[name] for each in judged])[order]
+            for name in ("log_probs", "labels")
         )
-        order = np.argsort(index)
-        fold = np.repeat(np.arange(num_folds), [len(each["index"]) for each in judged])
-        logits.append(log_probs[order].astype(np.float64))
-        labels.append(label[order])
-        folds.append(fold[order])
-    truth = np.stack(labels)
-    tempered = at_temperature(np.concatenate(logits), truth.ravel())
-    log_prob = np.take_along_axis(tempered, truth.reshape(-1, 1), axis=1)
+        passes.append((log_probs.double(), labels, torch.cat(fold)[order]))
+    log_probs, labels, fold = zip(*passes, strict=True)
     return OutOfFold(
-        hit=np.stack(logits).argmax(axis=2) == truth,
-        log_prob=log_prob.reshape(truth.shape),
-        fold=np.stack(folds),
+        log_probs=torch.stack(log_probs).numpy(),
+        labels=labels[0].numpy(),
+        fold=torch.stack(fold).long().numpy(),
     )
 
 
-def at_temperature(
-    log_probs: Float[np.ndarray, "N Y"], labels: Int64[np.ndarray, "N"]
-) -> Float[np.ndarray, "N Y"]:
-    """Log-probabilities at the temperature of least loss on these labels (Guo, 2017).
+def choose(
+    found: Mapping[str, OutOfFold], kept: Bool[np.ndarray, "R M"] | None = None
+) -> tuple[str, ...]:
+    """The methods whose F, averaged, have the least out-of-fold loss.
 
-    One number for all images: methods are compared by what they know, not by how sure
-    they are.
+    The best method alone, and then again and again the one with which the average is
+    best, as long as it gets better (Caruana et al., 2004), up to `MAX_MEMBERS`; of
+    equal ones the first. What recipes get wrong differs: their average is seldom much
+    worse than the best of them, which few images cannot tell from the next.
+
+    Args:
+        found: by method, simpler ones first.
+        kept: the judgements to choose by; None: all of them.
     """
-
-    def scaled(temperature: float) -> Float[np.ndarray, "N Y"]:
-        z = log_probs / temperature
-        z = z - z.max(axis=1, keepdims=True)
-        return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-
-    def loss(temperature: float) -> float:
-        return -float(scaled(temperature)[np.arange(len(labels)), labels].mean())
-
-    return scaled(min(TEMPERATURES, key=loss))
-
-
-def choose(found: Mapping[str, OutOfFold]) -> str:
-    """The method of least out-of-fold loss; of equal ones the first."""
-    return min(found, key=lambda name: found[name].loss)
+    if kept is None:
+        kept = np.ones_like(next(iter(found.values())).fold, dtype=bool)
+    members: tuple[str, ...] = ()
+    least = math.inf
+    while len(members) < MAX_MEMBERS:
+        losses = {
+            name: average([found[n] for n in (*members, name)]).loss_where(kept)
+            for name in found
+            if name not in members
+        }
+        best = min(losses, key=losses.__getitem__, default=None)
+        if best is None or losses[best] >= least:
+            break
+        members, least = (*members, best), losses[best]
+    return members
 
 
 def half_width(
@@ -160,22 +191,21 @@ def difference(method: OutOfFold, control: OutOfFold) -> Interval:
 
 
 def accuracy_of_chosen(found: Mapping[str, OutOfFold]) -> Interval:
-    """Accuracy of the chosen method, percent, corrected for having chosen.
+    """Accuracy of what is chosen, percent, corrected for having chosen.
 
     Whoever takes the best of several takes its luck as well. So each fold is scored by
-    the method that the other folds choose: neither its images nor the training that
-    judges them had a part in the choice.
+    what the other folds choose: neither its images nor the training that judges them
+    had a part in the choice.
 
     What is handed over is trained on all K folds, those that judged on K - 1 of them,
     and errors fall with the number of images n as n^-0.07 to n^-0.35 (Hestness et al.,
     2017). So the upper end allows for an error that is (1 - 1 / K)^0.25 of it.
     """
-    names = list(found)
-    fold = found[names[0]].fold
+    fold = next(iter(found.values())).fold
     hit = np.zeros(fold.shape)
     for k in np.unique(fold):
-        loss = [-float(found[name].log_prob[fold != k].mean()) for name in names]
-        chosen = found[names[int(np.argmin(loss))]]
+        members = choose(found, fold != k)
+        chosen = average([found[name] for name in members])
         hit[fold == k] = chosen.hit[fold == k]
     made, num_folds = accuracy_interval(hit, fold), len(np.unique(fold))
     high = 100 - (100 - made.high) * (1 - 1 / num_folds) ** LEARNING_CURVE
@@ -207,24 +237,44 @@ def _wilson(p: float, half: float, num_images: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The methods that are handed over, trained again on all labelled images.
+
+    Of several `members` the mean probability is used; `method` names them all.
+    `accuracy`, `low` and `high` are percent, for images like the target images;
+    `num_images` of them were judged. `learned_worth` compares the headline method with
+    its closest control, in points; None where no learned method was run.
+    """
+
+    members: tuple[str, ...]
+    accuracy: float
+    low: float
+    high: float
+    num_images: int
+    learned_worth: Mapping[str, Any] | None
+
+    @property
+    def method(self) -> str:
+        """All members, as `pooled + late`."""
+        return " + ".join(self.members)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"method": self.method, **asdict(self)}
+
+
 def answer(
     found: Mapping[str, OutOfFold], headline: str | None, controls: Sequence[str]
-) -> dict[str, Any]:
+) -> Answer:
     """The answer, from what every method says of images that it did not see.
 
     Args:
         found: by method, simpler ones first.
         headline: the learned method in question.
         controls: what it must beat.
-
-    Returns:
-        "method", the one that is handed over, trained again on all labelled images; its
-        "accuracy" with "low" and "high", percent, for images like the target images, of
-        which "num_images" were judged; "learned_worth", the headline method against its
-        closest control, in points; None where no learned method was run.
     """
     estimate = accuracy_of_chosen(found)
-    method = choose(found)
     worth = None
     if headline is not None and controls:
         compared = {name: difference(found[headline], found[name]) for name in controls}
@@ -237,11 +287,11 @@ def answer(
             "low": made.low,
             "high": made.high,
         }
-    return {
-        "method": method,
-        "accuracy": estimate.value,
-        "low": estimate.low,
-        "high": estimate.high,
-        "num_images": found[method].hit[0].size,
-        "learned_worth": worth,
-    }
+    return Answer(
+        members=choose(found),
+        accuracy=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        num_images=next(iter(found.values())).fold.shape[1],
+        learned_worth=worth,
+    )

@@ -11,8 +11,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from infaug.classify.ensemble import Ensemble
 from infaug.classify.image_classifier import ImageClassifier
 from infaug.classify.network import build_classifier
 from infaug.config import ExportSeed, RunConfig
@@ -109,6 +110,32 @@ class FinishedTraining:
         return training.path / f"{part}.safetensors"
 
 
+@dataclass(frozen=True, kw_only=True)
+class HandedOver:
+    """What classifies in use: F of one training, or those of several, averaged."""
+
+    trainings: tuple[FinishedTraining, ...]
+
+    @property
+    def name(self) -> str:
+        """Of its trainings."""
+        return " + ".join(training.name for training in self.trainings)
+
+    @property
+    def first(self) -> FinishedTraining:
+        """The training that also tells of images and classes."""
+        return self.trainings[0]
+
+    def classifier(self) -> nn.Module:
+        """In evaluation mode: images in [0, 1] to logits; it does not learn.
+
+        Raises:
+            ValueError: as `FinishedTraining.classifier` does.
+        """
+        members = [training.classifier() for training in self.trainings]
+        return Ensemble(members).eval() if len(members) > 1 else members[0]
+
+
 def data_of(folder: RunFolder) -> dict[str, Any]:
     """What the experiment's images are.
 
@@ -148,9 +175,9 @@ def choose_learned(
 ) -> FinishedTraining:
     """The learned training requested; where left open, that of least selection loss.
 
-    Without a method, the final training of the answer if it has a learned view. Seeds
-    have selection images of their own, so between seeds the loss also tells how hard
-    these are.
+    Without a method, the answer's final training with a learned view, if it has one.
+    Seeds have selection images of their own, so between seeds the loss also tells how
+    hard these are.
 
     Raises:
         ValueError: if there is no such training, or its learned view was given up.
@@ -163,7 +190,7 @@ def choose_learned(
         )
     # Of a policy, the training that learned it: others may not choose by selection.
     candidates = [name for name in learned if METHODS[name].policy != "learned"]
-    chosen = _choose(folder, method, seed, candidates, learned)
+    chosen = _choose(folder, method, seed, candidates, learned)[0]
     if chosen.found.get("strength") == 0:
         raise ValueError(
             f"the learned view of {chosen.method.name} seed {chosen.seed} was given up "
@@ -175,8 +202,8 @@ def choose_learned(
 
 def choose_classifier(
     folder: RunFolder, method: str | None = None, seed: ExportSeed = "best-on-selection"
-) -> FinishedTraining:
-    """The training whose F is used; where left open, the final one of the answer.
+) -> HandedOver:
+    """What is used to classify; where left open, the final trainings of the answer.
 
     Without folds, and so without an answer, of the method of least mean selection loss.
 
@@ -190,7 +217,7 @@ def choose_classifier(
             f"there is no --method {method}: choose among {', '.join(METHODS)}"
         )
     names = [name for name in METHODS if not METHODS[name].is_oracle]
-    return _choose(folder, method, seed, names, names)
+    return HandedOver(trainings=_choose(folder, method, seed, names, names))
 
 
 def _choose(
@@ -199,16 +226,16 @@ def _choose(
     seed: ExportSeed,
     candidates: Collection[str],
     answers: Collection[str],
-) -> FinishedTraining:
-    """What is requested; else the answer, if it is one of `answers`, or a candidate.
+) -> tuple[FinishedTraining, ...]:
+    """What is requested; else those of the answer among `answers`, or a candidate.
 
     Of candidates that of least mean selection loss, of its seeds that of the least.
     """
     if method is None and seed == "best-on-selection":
-        answer = (folder.result() or {}).get("answer")
-        if answer and answer["method"] in answers:
-            how = "chosen by folds of the target images, trained on all labelled images"
-            return finished_training(folder, answer["method"], FINAL, how)
+        answer = (folder.result() or {}).get("answer") or {"members": ()}
+        how = "chosen by folds of the target images, trained on all labelled images"
+        if members := [name for name in answer["members"] if name in answers]:
+            return tuple(finished_training(folder, n, FINAL, how) for n in members)
     finished = {
         name: found
         for name in ([method] if method else candidates)
@@ -234,7 +261,7 @@ def _choose(
         )
     if len(finished) > 1:
         how = f"method of least mean selection loss among {', '.join(finished)}; {how}"
-    return finished_training(folder, name, number, how)
+    return (finished_training(folder, name, number, how),)
 
 
 def _results(folder: RunFolder, method: str) -> dict[int, dict[str, Any]]:

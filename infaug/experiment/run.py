@@ -27,7 +27,7 @@ from infaug.experiment.execute import (
 from infaug.experiment.methods import methods_of
 from infaug.experiment.outlook import outlook
 from infaug.experiment.plan import resolve_config, with_fewer_folds, with_folds
-from infaug.experiment.summary import chosen_method, summarise
+from infaug.experiment.summary import chosen_methods, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
@@ -89,8 +89,8 @@ def run(
         )  # fmt: skip
         do(plan_of(config))
         if config.data.folds:
-            chosen = world.first(partial(chosen_method, folder, config))
-            do(final_plan(config, [chosen]))
+            chosen = world.first(partial(chosen_methods, folder, config))
+            do(final_plan(config, chosen))
         return world.first(partial(_finish, folder, config))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from infaug.config import RunConfig
 from infaug.experiment.answer import (
+    Answer,
     OutOfFold,
     answer,
     choose,
@@ -75,7 +76,7 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
         "generators": [
             fit for s in seeds if (fit := folder.training_result(GENERATOR.name, s))
         ],
-        **({"answer": _answer(judged)} if judged else {}),
+        **({"answer": _answer(judged).to_dict()} if judged else {}),
     }
 
 
@@ -94,8 +95,8 @@ def judged_by_method(folder: RunFolder, config: RunConfig) -> dict[str, OutOfFol
     }
 
 
-def chosen_method(folder: RunFolder, config: RunConfig) -> str:
-    """The method that is handed over."""
+def chosen_methods(folder: RunFolder, config: RunConfig) -> tuple[str, ...]:
+    """The methods whose F are handed over."""
     return choose(judged_by_method(folder, config))
 
 
@@ -118,7 +119,7 @@ def comparison_of(judged: Mapping[str, OutOfFold]) -> Compare:
     return over_images if judged else compare
 
 
-def _answer(judged: Mapping[str, OutOfFold]) -> dict[str, Any]:
+def _answer(judged: Mapping[str, OutOfFold]) -> Answer:
     headline = headline_method(judged)
     controls = controls_of(headline, judged) if headline else []
     return answer(judged, headline, controls)

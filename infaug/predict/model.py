@@ -14,9 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from infaug.classify.network import ImageClassifier
 from infaug.config import DataConfig
 from infaug.data.dataset import to_float
 from infaug.data.decode import (
@@ -39,12 +38,12 @@ READING = ("image_column", "label_column", "path_column", "pixel_bits")
 class Model:
     """F in evaluation mode, in float32."""
 
-    classifier: ImageClassifier
+    classifier: nn.Module
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
     """(C, H, W)."""
     name: str
-    """ROW-seedK."""
+    """METHOD-seedK, or several."""
     data: DataConfig
     """How the run's own images were read: columns, and bits of deep grey."""
 
@@ -117,10 +116,10 @@ def _of_run(
     )
     return Model(
         classifier=chosen.classifier().to(device),
-        class_names=chosen.class_names,
-        image_shape=chosen.image_shape,
+        class_names=chosen.first.class_names,
+        image_shape=chosen.first.image_shape,
         name=chosen.name,
-        data=chosen.config.data,
+        data=chosen.first.config.data,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the answer's method said of images it did not see: where it is right and wrong.
+"""What the answer said of images it did not see: where it is right and wrong.
 
 Only experiments with folds have this: each training kept what it said of the images
 that it judged (`judged.safetensors`).
@@ -27,7 +27,7 @@ NUM_MISTAKES = 12
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Judged:
-    """Every judgement of a method: N = images times passes over the folds."""
+    """Every judgement of the answer: N = images times passes over the folds."""
 
     method: str
     classes: tuple[str, ...]
@@ -43,7 +43,7 @@ class Judged:
 
 
 def judgements(experiment: ExperimentData) -> Judged:
-    """What the method that is handed over said of each target image, out of fold.
+    """What the methods that are handed over said of each target image, out of fold.
 
     Raises:
         ValueError: without folds, or while the experiment is not finished.
@@ -52,13 +52,21 @@ def judgements(experiment: ExperimentData) -> Judged:
         raise ValueError("the target images were not judged in folds (--data.folds)")
     if experiment.result is None:
         raise ValueError("the answer is known when the experiment is finished")
-    method, folder = experiment.result["answer"]["method"], RunFolder(experiment.path)
+    answer, folder = experiment.result["answer"], RunFolder(experiment.path)
     seeds = range(experiment.config.seeds)
-    judged = [folder.weights(method, seed, "judged") for seed in seeds]
+    by_member = [
+        [folder.weights(method, seed, "judged") for seed in seeds]
+        for method in answer["members"]
+    ]
+    probs = [
+        torch.cat([each["log_probs"].double().exp() for each in judged])
+        for judged in by_member
+    ]
+    judged = by_member[0]
     return Judged(
-        method=method,
+        method=answer["method"],
         classes=tuple(map(str, experiment.images["classes"])),
-        probs=torch.cat([each["log_probs"].double().exp() for each in judged]),
+        probs=torch.stack(probs).mean(dim=0),
         labels=torch.cat([each["labels"] for each in judged]),
         where=[
             (seed, at)
@@ -144,7 +152,7 @@ def mistakes(experiment: ExperimentData, judged: Judged) -> list[Line]:
 
 
 def judged_section(experiment: ExperimentData) -> Mapping[str, Any]:
-    """Confusion, calibration and mistakes of the answer's method."""
+    """Confusion, calibration and mistakes of the answer."""
     judged = judgements(experiment)
     bins, error = calibration(judged)
     try:

@@ -54,7 +54,7 @@ def results_section(experiment: ExperimentData) -> Mapping[str, Any]:
     values = {name: list(seeds.values()) for name, seeds in tops(experiment).items()}
     return {
         "experiment": experiment,
-        "answer": answer.get("method"),
+        "answer": answer.get("members", ()),
         "lines": lines,
         "seeds": range(experiment.config.seeds),
         "gaps": gap_closed(values),

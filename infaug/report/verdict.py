@@ -88,17 +88,21 @@ def is_given_up(found: Verdict) -> bool:
 def describe_answer(answer: Mapping[str, Any]) -> str:
     """What is handed over, how good it is, and what learning was worth.
 
-    >>> describe_answer({"method": "pooled", "accuracy": 91.25, "low": 80.0,
-    ...     "high": 97.0, "num_images": 60, "learned_worth": None})[:33]
+    >>> describe_answer({"method": "pooled", "members": ["pooled"],
+    ...     "accuracy": 91.25, "low": 80.0, "high": 97.0, "num_images": 60,
+    ...     "learned_worth": None})[:33]
     'pooled classifies 91.2 % of image'
     """
     return f"{_accuracy(answer)}; {_worth(answer)}"
 
 
 def _accuracy(answer: Mapping[str, Any]) -> str:
+    by = answer["method"]
+    if len(answer["members"]) > 1:
+        by = f"the average of {by}"
     return (
-        f"{answer['method']} classifies {answer['accuracy']:.1f} % of images like "
-        f"those of the target right ({answer['low']:.1f} to {answer['high']:.1f} %: "
+        f"{by} classifies {answer['accuracy']:.1f} % of images like those of the "
+        f"target right ({answer['low']:.1f} to {answer['high']:.1f} %: "
         f"{plural(answer['num_images'], 'image')} judged out of fold)"
     )
 
@@ -157,7 +161,7 @@ def conclude(experiment: ExperimentData) -> Conclusion:
         leads = [
             _worth(answer),
             "each of these images was judged by a classifier that did not see it; the "
-            "classifier that infaug predict and infaug export use was then trained by "
+            "classifier that infaug predict uses was then trained by "
             f"{answer['method']} on all labelled images",
         ]
     else:

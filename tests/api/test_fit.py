@@ -78,7 +78,8 @@ def test_the_classifier_is_trained_and_the_given_model_is_not_changed(finished):
     result, model, before = finished
     assert all(value.equal(before[name]) for name, value in model.state_dict().items())
     assert result.answer["num_images"] == 80
-    assert result.training == f"{result.answer['method']}-final"
+    finals = [f"{name}-final" for name in result.answer["members"]]
+    assert result.training == " + ".join(finals)
     images = some(0, 5)[0] / 255
     first, second = (result.classifier(images) for _ in range(2))
     assert first.shape == (5, 10)

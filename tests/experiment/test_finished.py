@@ -45,7 +45,8 @@ def test_the_classifier_of_any_row_can_be_chosen_also_where_the_view_was_given_u
     tmp_path, grey_run
 ):
     assert choose_classifier(RunFolder(grey_run)).name == "base_learned-seed1"
-    assert choose_classifier(RunFolder(grey_run), "base").method.name == "base"
+    chosen = choose_classifier(RunFolder(grey_run), "base")
+    assert chosen.first.method.name == "base"
     run = finished_run(tmp_path / "run", given_up=("base_learned",))
     assert choose_classifier(RunFolder(run)).name == "base_learned-seed1"
     with pytest.raises(ValueError, match="no finished training of method oracle"):
