@@ -13,8 +13,8 @@ import tyro
 
 from infaug.cli import flags
 from infaug.cli.flags import look_for_data, parse_run
+from infaug.cli.places import located, places_of
 from infaug.config import RunConfig
-from infaug.experiment.places import located, places_of
 
 if TYPE_CHECKING:
     from infaug.experiment.leaderboard import Board

@@ -38,8 +38,7 @@ def outlook(
 ) -> list[str]:
     """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
-    A few steps of F and E are timed in this process, on as much as one worker has of a
-    batch. Nothing of them is kept.
+    A few steps of F and E are timed in this process; nothing of them is kept.
     """
     workers, load = max(workers, 1), os.getloadavg()[0]
     train, test = source.train, source.test
@@ -54,10 +53,11 @@ def outlook(
     sizes = Sizes(len(at.train), len(at.influence), len(at.selection), num_test)
     gib = sum(sizes[1:]) * torch.Size(train.image_shape).numel() / 2**30
     kept = "streamed" if isinstance(train, OnDisk) else "in memory"
-    pace = measure(
-        _of_one_worker(config, workers), _calibration_splits(config, source), device
-    )
-    seconds = seconds_of(trained, sizes, pace, workers)
+    groups = settings.batch_groups
+    # The others wait for the worker with the largest share of a batch.
+    own = max(len(World(rank=k, size=workers).share(groups)) for k in range(workers))
+    pace = measure(config, _calibration_splits(config, source), device)
+    seconds = seconds_of(trained, sizes, pace.of_share(own / groups), workers)
     names = ", ".join(dict.fromkeys(training.method.name for training in trained))
     return [
         f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "
@@ -109,26 +109,6 @@ def _busy(load: float) -> list[str]:
         f"busy       load {load:.1f} on {cores} cores: what else runs here makes steps "
         "and the estimate many times longer; OMP_NUM_THREADS=1 then often helps"
     ]
-
-
-def _of_one_worker(config: RunConfig, workers: int) -> RunConfig:
-    """What one of the workers does in a step: the others wait for the largest share."""
-    groups = config.classifier.batch_groups
-    own = max(len(World(rank=k, size=workers).share(groups)) for k in range(workers))
-    settings, estimator, adversarial = (
-        replace(part, batch_size=part.batch_size // groups * own)
-        for part in (
-            replace(config.classifier, batch_groups=1),
-            config.estimator,
-            config.adversarial,
-        )
-    )
-    return replace(
-        config,
-        classifier=replace(settings, batch_groups=own),
-        estimator=estimator,
-        adversarial=adversarial,
-    )
 
 
 def _calibration_splits(config: RunConfig, source: Source) -> Splits:

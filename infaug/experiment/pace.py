@@ -52,6 +52,11 @@ class Pace:
     image: float
     frozen_step: float | None = None
 
+    def of_share(self, share: float) -> "Pace":
+        """The same where a process has only a share of every batch."""
+        steps = {k: v and v * share for k, v in vars(self).items() if "step" in k}
+        return replace(self, **steps)
+
 
 class Sizes(NamedTuple):
     """Images of each split."""

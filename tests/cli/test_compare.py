@@ -6,8 +6,9 @@ import pytest
 from archives import class_files, encoded, write_files
 
 from infaug.cli.main import main
+from infaug.cli.places import located, places_of
 from infaug.cli.terminal import BAD_INPUT
-from infaug.experiment.places import places_of
+from infaug.config import DataConfig
 from infaug.record.journal import read_lines
 
 TINY = [
@@ -74,6 +75,21 @@ def test_data_are_called_as_they_are_named_or_by_their_folder(tmp_path, monkeypa
     assert places_of([f"mine={url}"]) == {"mine": url}
     assert places_of(["cats/lr=3"]) == {"lr=3": f"{here}/cats/lr=3"}
     assert places_of(["lr=cats"]) == {"lr": f"{here}/cats"}
+
+
+def test_images_and_those_of_the_target_are_found_from_any_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    data = located(DataConfig(source="pets", target_source="new/few.csv", labels=9))
+    assert data == DataConfig(
+        source=str(tmp_path / "pets"),
+        target_source=str(tmp_path / "new/few.csv"),
+        labels=9,
+    )
+    assert located(DataConfig()) == DataConfig()
+    far = DataConfig(source="s3://b/set", target_source="digits")
+    assert located(far) == far
 
 
 def test_results_of_other_images_are_not_passed_off_as_these(tmp_path, capsys):

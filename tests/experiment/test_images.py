@@ -1,4 +1,4 @@
-"""Which images results are about, where they lie, and that a run keeps its own."""
+"""Which images results are about, and that a run keeps its own."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,6 @@ from infaug.config import DataConfig, PrepareConfig, RunConfig
 from infaug.data.on_disk import OnDisk
 from infaug.data.prepare import prepare
 from infaug.experiment import run as run_file
-from infaug.experiment.places import located
 from infaug.experiment.results import Results
 from infaug.experiment.table_plan import table_training
 from infaug.experiment.table_training import images_of
@@ -53,21 +52,6 @@ def test_images_that_are_to_be_streamed_are(pets):
     assert not isinstance(images_of(small, pets)[0].train, OnDisk)
     streamed = replace(small, stream_above_gib=0.0)
     assert isinstance(images_of(streamed, pets)[0].train, OnDisk)
-
-
-def test_images_and_those_of_the_target_are_found_from_any_folder(
-    tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    data = located(DataConfig(source="pets", target_source="new/few.csv", labels=9))
-    assert data == DataConfig(
-        source=str(tmp_path / "pets"),
-        target_source=str(tmp_path / "new/few.csv"),
-        labels=9,
-    )
-    assert located(DataConfig()) == DataConfig()
-    far = DataConfig(source="s3://b/set", target_source="digits")
-    assert located(far) == far
 
 
 FILES = class_files("cat", "dog", count=12)
