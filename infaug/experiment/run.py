@@ -116,11 +116,11 @@ def _begin(
     if folder.is_resolved:
         config = _as_begun(config, folder.config())
     else:
-        at_once = num_jobs(jobs, config, sys.maxsize, folder, source, services)
+        at_once = world.size
+        if at_once == 1:
+            at_once = num_jobs(jobs, config, sys.maxsize, folder, source, services)
         with threads_of(config, world):
-            config, why = choose(
-                config, source, device, max(at_once, world.size), fewer_folds=is_free
-            )
+            config, why = choose(config, source, device, at_once, fewer_folds=is_free)
         lines = [why] if why else []
         if shown and isinstance(source.train, OnDisk):
             # Long runs say first what they take; short ones show it as they go.
