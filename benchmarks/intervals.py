@@ -40,6 +40,7 @@ from infaug.randomness import generator
 
 NUM_SOURCE = 300
 NUM_JUDGES = 20_000
+MEMBERS = 2  # of these four methods are averaged
 DIMENSIONS = 50  # principal components of the pixels
 # By method, simpler ones first: number of random features. The last one is "learned".
 EQUAL = {"base": 100, "pooled": 100, "pooled_even": 100, "pooled_policy": 100}
@@ -137,7 +138,7 @@ def experiment(
             log_probs[p, out] = head(target.x[out])
         logs = log_probs.double().log_softmax(2).numpy()
         found[name] = OutOfFold(logs, target.y.numpy(), fold.numpy())
-    made = answer(found, "pooled_policy", list(methods)[:-1])
+    made = answer(found, "pooled_policy", list(methods)[:-1], MEMBERS)
     tops = {name: dict.fromkeys(range(passes * folds), 0.0) for name in methods}
     word = verdict(tops, compare=comparison_of(found)).word
     finals = [train(methods[m], source, target, numbers) for m in made.members]

@@ -107,7 +107,7 @@ def solve(
         judged = judged_by_method(folder, folder.config())
         plain = {n: of for n, of in judged.items() if not METHODS[n].has_learned_view}
         found["answers"] = {
-            title: _score(folder, choose(among), rest)
+            title: _score(folder, choose(among, config.members), rest)
             for title, among in ((ANSWER, judged), (UNLEARNED, plain))
         }
     accuracy = {name: _score(folder, (name,), rest) for name in methods}

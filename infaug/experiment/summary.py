@@ -76,7 +76,7 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
         "generators": [
             fit for s in seeds if (fit := folder.training_result(GENERATOR.name, s))
         ],
-        **({"answer": _answer(judged).to_dict()} if judged else {}),
+        **({"answer": _answer(judged, config).to_dict()} if judged else {}),
     }
 
 
@@ -97,7 +97,7 @@ def judged_by_method(folder: RunFolder, config: RunConfig) -> dict[str, OutOfFol
 
 def chosen_methods(folder: RunFolder, config: RunConfig) -> tuple[str, ...]:
     """The methods whose F are handed over."""
-    return choose(judged_by_method(folder, config))
+    return choose(judged_by_method(folder, config), config.members)
 
 
 def comparison_of(judged: Mapping[str, OutOfFold]) -> Compare:
@@ -119,10 +119,10 @@ def comparison_of(judged: Mapping[str, OutOfFold]) -> Compare:
     return over_images if judged else compare
 
 
-def _answer(judged: Mapping[str, OutOfFold]) -> Answer:
+def _answer(judged: Mapping[str, OutOfFold], config: RunConfig) -> Answer:
     headline = headline_method(judged)
     controls = controls_of(headline, judged) if headline else []
-    return answer(judged, headline, controls)
+    return answer(judged, headline, controls, config.members)
 
 
 def _near_chance(

@@ -16,7 +16,7 @@ from infaug.config import DataConfig, RunConfig, from_dict, to_dict
 from infaug.training.methods import METHODS, POLICY_FROM, Method
 
 # What only names the methods, or says how often to write something down.
-NEVER_MATTER = ("seeds", "controls", "methods", "threads", "minutes")
+NEVER_MATTER = ("seeds", "controls", "methods", "members", "threads", "minutes")
 NEVER_MATTER_IN_ROUNDS = (
     "log_every_steps",
     "checkpoint_every_steps",
