@@ -68,7 +68,7 @@ def main(settings: Settings) -> None:
     )
     training = Training(METHODS["base_learned"], 0, splits, config, World(), device)
     whole = replace(config.influence, hessian_samples=None)
-    train = hessian_sample(training.train, whole)
+    train = hessian_sample(training.train, whole, world=World())
     *_, last = classify(training, 0, range(settings.steps), splits.selection)
     training.classifier.eval()
     print(dict(last), flush=True)
@@ -83,7 +83,7 @@ def main(settings: Settings) -> None:
     )
     gradient = validation_gradient(snapshot, splits.influence)
     views = [
-        shared_inputs(snapshot, train.images, World(), view)
+        shared_inputs(snapshot, train, World(), view)
         for view in range(len(training.augments))
     ]
     seconds = time.perf_counter() - began

@@ -2,7 +2,7 @@
 
     python benchmarks/ingest.py FOLDER_OF_PARQUET            # table
     python benchmarks/ingest.py FOLDER_OF_PARQUET --json     # one line
-    python benchmarks/ingest.py --stub                       # a decoder that sleeps
+    python benchmarks/ingest.py --stub                       # counted; see below
 
 224x224 training crops per second and core, of the same images: a bare loop of decode
 and random-resized crop, in a process for each core at once; infaug's stream with as
@@ -24,11 +24,13 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 import tyro
+from ingest_share import Layout, shares
 from ingest_stub import FIRST_STEPS, waits
 from memory import forget_peak, peak, resident
 from PIL import Image
@@ -52,7 +54,8 @@ class Settings:
     source: tyro.conf.Positional[Path | None] = None
     """Folder of Parquet, such as `infaug data prepare` writes."""
     stub: bool = False
-    """Time a decoder that sleeps, and needs no images; see `ingest_stub`."""
+    """Without images: count what starts read, `ingest_share`; time a decoder that
+    sleeps, `ingest_stub`."""
     images: int = 2000
     """Crops in each turn; the set is gone through again as often as needed."""
     repeats: int = 5
@@ -160,6 +163,8 @@ def main(settings: Settings) -> None:
     """Take turns, then measure memory."""
     torch.set_num_threads(1)
     if settings.stub:
+        for layout in get_args(Layout):
+            print(json.dumps(shares(layout)), flush=True)
         for first in FIRST_STEPS:
             print(json.dumps(waits(first)), flush=True)
         return

@@ -18,8 +18,9 @@ from typing import Any, cast
 
 import torch
 
+from infaug.data.crops import Crop
 from infaug.data.decode import Encoded
-from infaug.data.loader import Chunk, Crop, EncodedChunk, Reader, load_in_threads
+from infaug.data.loader import Chunk, EncodedChunk, Reader, load_in_threads
 from infaug.data.on_disk import OnDisk
 from infaug.data.parquet import RowGroup
 from infaug.data.stream import Stream

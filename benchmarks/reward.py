@@ -155,6 +155,7 @@ def rewards_of(judge: Training, splits: Splits) -> list[dict[str, float]]:
     """For every choice: the mean of each reward over its views."""
     train, target = splits.train, splits.influence
     assert isinstance(train, Labelled), "they fit in memory"
+    assert isinstance(target, Labelled), "they fit in memory"
     x, y = to_float(train.images), one_hot(train.labels, 10).float()
     x_val, y_val = to_float(target.images), one_hot(target.labels, 10).float()
     draws = Draws.of_size(len(x), judge.seed, "reward", device=judge.device)

@@ -118,6 +118,14 @@ class Location:
         """Whether a file or folder is there."""
         return self._kind() != fs.FileType.NotFound
 
+    @property
+    def stamp(self) -> str:
+        """Of a file; another one once the file is written anew."""
+        system, path = self.opened
+        with reaching(self):
+            info = system.get_file_info(path)
+        return f"{info.size} {info.mtime_ns}"
+
     def _kind(self) -> fs.FileType:
         system, path = self.opened
         with reaching(self):

@@ -60,6 +60,21 @@ class World:
         first = self.rank * num_parts // self.size
         return range(first, (self.rank + 1) * num_parts // self.size)
 
+    def rows(self, num: int, unit: int = 1) -> range:
+        """The contiguous rows of `num` that belong here, in whole units of rows.
+
+        The last unit may be short. Where units are few, the last processes have none.
+
+        >>> [World(rank=rank, size=3).rows(10, 4) for rank in range(3)]
+        [range(0, 4), range(4, 8), range(8, 10)]
+        """
+        units = -(-num // unit)
+        first, stop = (
+            min(-(-rank * units // self.size) * unit, num)
+            for rank in (self.rank, self.rank + 1)
+        )
+        return range(first, stop)
+
     def sum_(self, tensors: Sequence[Tensor]) -> None:
         """Replace every tensor by its sum over processes, in place, in one message."""
         if self.size == 1 or not tensors:
@@ -109,3 +124,23 @@ class World:
         if box[1] is not None:
             raise ValueError(box[1])
         return box[0]
+
+    def each(self, act: Callable[[], T]) -> T:
+        """Let every process act on what is its own, and return what it returned.
+
+        Raises:
+            ValueError: on every process, if one's act raised it: otherwise the others
+                would wait for it for ever.
+        """
+        if self.size == 1:
+            return act()
+        done, errors = list[T](), [""] * self.size
+        try:
+            done, error = [act()], ""
+        except ValueError as raised:
+            error = str(raised)
+        with self.timer.time("peers"):
+            dist.all_gather_object(errors, error)
+        for found in filter(None, errors):
+            raise ValueError(found)
+        return done[0]

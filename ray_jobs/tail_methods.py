@@ -19,6 +19,7 @@ from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source
 from infaug.data.problem import divide
+from infaug.data.share import own_part
 from infaug.data.shift import apply_nuisance
 from infaug.experiment.results import Record
 from infaug.experiment.table_plan import (
@@ -32,6 +33,7 @@ from infaug.record.display import Line
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
 from infaug.training.state import Training
+from infaug.world import World
 
 NUM_DRAWS = 3  # of the nuisance of each test image, for eKLD
 DELAY = 0.8  # as Cao et al. (2019): 160 of 200 epochs
@@ -182,12 +184,13 @@ def _ekld(training: Training, source: Source) -> dict[str, Any]:
     nuisance, which no image of the data has.
     """
     data, seed, device = training.config.data, training.seed, training.device
-    bare = divide(source, replace(data, nuisance=NuisanceConfig()), seed).test.images
+    bare = replace(data, nuisance=NuisanceConfig())
+    images = own_part(divide(source, bare, seed).test, World()).images
     again = [
-        apply_nuisance(bare, data.nuisance, seed, "ekld", draw).to(device)
+        apply_nuisance(images, data.nuisance, seed, "ekld", draw).to(device)
         for draw in range(NUM_DRAWS)
     ]
-    x = divide(source, data, seed).test.to(device)
+    x = own_part(divide(source, data, seed).test, World()).to(device)
     found = expected_divergence(
         training.evaluated.eval(), x.images, again, x.labels, dtype=training.dtype
     )

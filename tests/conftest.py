@@ -33,6 +33,12 @@ def pytest_runtest_setup() -> None:
     torch.manual_seed(SEED)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory) -> None:
+    """What is kept for later starts is not the user's."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def undrawn(monkeypatch) -> None:
     """`infaug fit` without pictures, page and check of influences: most of its time."""

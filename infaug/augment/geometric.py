@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from infaug.data.loader import AREA, LOG_ASPECT
+from infaug.data.crops import AREA, LOG_ASPECT
 from infaug.randomness import Draws
 from infaug.transform.spatial import inverse_affine, warp_affine
 

@@ -8,6 +8,11 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from infaug.world import World
+
+BATCH_SIZE = 500
+ALONE = World()
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -37,30 +42,45 @@ def evaluate(
     labels: Int64[Tensor, "N"],
     *,
     dtype: torch.dtype = torch.float32,
-    batch_size: int = 500,
+    batch_size: int = BATCH_SIZE,
+    device: torch.device | None = None,
+    world: World = ALONE,
 ) -> Evaluation:
     """Loss and accuracy of `logits_of`, which must be in evaluation mode.
 
-    Sums are carried in float64 and divided once.
+    Sums of batches are carried in float64, added in order and divided once.
+
+    Args:
+        logits_of: F.
+        images: of this process; the evaluation is of those of all processes.
+        labels: theirs.
+        dtype: of what `logits_of` is given.
+        batch_size: images that go through F together.
+        device: where F is; None: where the images are.
+        world: who evaluates together.
     """
-    loss, among = 0.0, 0
-    hits: list[Tensor] = []
-    num_classes = 0
+    device = device or images.device
+    labels = labels.to(device)
+    sums, hits = list[list[float]](), [labels[:0].bool()]
     with torch.no_grad():
         for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)
-            logits = logits_of((images[part].float() / 255).to(dtype)).double()
-            loss += float(F.cross_entropy(logits, labels[part], reduction="sum"))
-            hits.append(logits.argmax(dim=1) == labels[part])
+            x, y = images[part].to(device), labels[part]
+            logits = logits_of((x.float() / 255).to(dtype)).double()
+            loss = F.cross_entropy(logits, y, reduction="sum")
             likeliest = logits.topk(min(5, logits.shape[1])).indices
-            among += int((likeliest == labels[part, None]).sum())
-            num_classes = logits.shape[1]
-    num, hit = len(images), torch.cat(hits)
+            among = (likeliest == y[:, None]).sum()
+            sums.append([float(loss), float(among), logits.shape[1]])
+            hits.append(logits.argmax(dim=1) == y)
+    gathered = torch.tensor(sums, dtype=torch.float64, device=device).view(-1, 3)
+    losses, amongs, num_classes = world.gather(gathered).T.tolist()
+    hit, labels = world.gather(torch.cat(hits)), world.gather(labels)
+    num = len(labels)
     return Evaluation(
-        loss=loss / num,
+        loss=sum(losses) / num,
         accuracy=100 * int(hit.sum()) / num,
-        top5=100 * among / num,
-        by_class=_by_class(hit, labels, num_classes),
+        top5=100 * int(sum(amongs)) / num,
+        by_class=_by_class(hit, labels, int(max(num_classes))),
     )
 
 

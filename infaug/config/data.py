@@ -151,6 +151,10 @@ class DataConfig:
     drop_duplicates: bool | None = None
     """Training images whose pixels are also among the images that drive, choose or test
     are left out. None: in a new run, and not in one begun before there was this."""
+    decode: Literal["cpu", "device"] = "cpu"
+    """Where JPEG images that are streamed for training are decoded: by the CPU, or by
+    the GPU that trains, whose pixels differ in the last bits; others always by the CPU.
+    """
     stream_above_gib: float = 4.0
     """A Parquet set whose training images would take more memory than this, decoded, is
     streamed from its files; `image_size` is then needed."""

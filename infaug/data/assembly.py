@@ -11,14 +11,20 @@ from infaug.data.loader import Chunk
 
 
 class Slot:
-    """Room for one batch, used again and again; pinned where there is a GPU."""
+    """Room for one batch, used again and again; pinned where there is a GPU.
+
+    Images that are decoded there are put together there.
+    """
 
     def __init__(
         self, groups: range, group_size: int, shape: tuple[int, ...],
-        device: torch.device,
+        device: torch.device, images_on: torch.device,
     ):  # fmt: skip
         num, pinned = len(groups) * group_size, device.type == "cuda"
-        self.images = torch.empty(num, *shape, dtype=torch.uint8, pin_memory=pinned)
+        self.images = torch.empty(
+            num, *shape, dtype=torch.uint8, device=images_on,
+            pin_memory=pinned and images_on.type == "cpu",
+        )  # fmt: skip
         self.labels = torch.empty(num, dtype=torch.int64, pin_memory=pinned)
         self.groups, self.group_size, self.device = groups, group_size, device
         self.stream = torch.cuda.Stream(device) if pinned else None

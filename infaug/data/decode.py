@@ -170,9 +170,7 @@ def open_image(
         pixel_bits: bits that grey of more than 8 bits uses; None: 16.
         changes: counts images that were turned, composited or rescaled.
     """
-    if item.image is None:
-        raise UnreadableError(item.name, "the row holds no image bytes")
-    content = item.image if isinstance(item.image, bytes) else _read(item)
+    content = content_of(item)
     try:
         with Image.open(BytesIO(content)) as image:
             image.load()
@@ -233,9 +231,12 @@ def reason(error: Exception) -> str:
     return str(error)
 
 
-def _read(item: Encoded) -> bytes:
-    """A file's bytes; storage that is away is no fault of the image."""
-    assert isinstance(item.image, Location | Member)
+def content_of(item: Encoded) -> bytes:
+    """The encoded bytes; storage that is away is no fault of the image."""
+    if item.image is None:
+        raise UnreadableError(item.name, "the row holds no image bytes")
+    if isinstance(item.image, bytes):
+        return item.image
     try:
         return item.image.read_bytes()
     except ValueError as error:

@@ -19,7 +19,7 @@ class Source:
     """All images of a source; `test` is None if it comes without a test split."""
 
     train: Labelled | OnDisk
-    test: Labelled | None
+    test: Labelled | OnDisk | None
     bad: tuple[str, ...]
     """Images that were skipped as unreadable: file or row, and the reason."""
     target: Labelled | OnDisk | None = None

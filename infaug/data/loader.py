@@ -8,15 +8,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from infaug.cores import usable_cores
+from infaug.data.crops import (
+    NUMBERS,
+    Crop,
+    crop_on_device,
+    decode_on_device,
+    random_crop,
+)
 from infaug.data.decode import Encoded, centre, channels_first, open_image
 from infaug.data.parquet import RowGroup, read_items
 from infaug.randomness import Purpose, generator
@@ -25,11 +30,6 @@ IMAGES_PER_CHUNK = 32
 CHUNKS_AHEAD = 4  # in memory for each thread
 READS_AT_ONCE = 4
 READ_AHEAD = 512  # images of a shard
-AREA = (0.08, 1.0)
-LOG_ASPECT = 0.2877  # log(4/3)
-NUMBERS = 5  # a random crop takes: area, aspect, left, top, mirror
-
-Crop = Literal["centre", "random"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,6 +83,8 @@ class Reader:
     centre_crop: float = 1.0
     class_names: tuple[str, ...] | None = None
     """None if labels are bare numbers."""
+    device: torch.device | None = None
+    """Where JPEG is decoded; None: all is decoded by Pillow, on the CPU."""
 
     def items(self, positions: Sequence[int], groups: Sequence[int]) -> list[Encoded]:
         """The images at some positions, all of them in these row groups, in order."""
@@ -107,12 +109,28 @@ class Reader:
 
     def decode(self, encoded: EncodedChunk, crops: tuple[Crop, ...]) -> Chunk:
         """The crops of a chunk."""
-        images = [
-            self.crops_of(item, crops, numbers)
-            for item, numbers in zip(encoded.items, encoded.numbers, strict=True)
-        ]
+        if self.device is None:
+            images = [
+                self.crops_of(item, crops, numbers)
+                for item, numbers in zip(encoded.items, encoded.numbers, strict=True)
+            ]
+        else:
+            images = self._on_device(encoded, crops, self.device)
         labels = torch.tensor([item.label for item in encoded.items])
         return Chunk(encoded.shard, torch.stack(images), labels)
+
+    def _on_device(
+        self, encoded: EncodedChunk, crops: tuple[Crop, ...], device: torch.device
+    ) -> list[UInt8[Tensor, "K C size size"]]:
+        whole = decode_on_device(encoded.items, self.mode, self.pixel_bits, device)
+        rows = encoded.numbers.tolist()
+        return [
+            torch.stack([
+                crop_on_device(image, self.size, crop, numbers, self.centre_crop)
+                for crop, numbers in zip(crops, of_image, strict=True)
+            ])
+            for image, of_image in zip(whole, rows, strict=True)
+        ]  # fmt: skip
 
     def crops_of(
         self, item: Encoded, crops: tuple[Crop, ...], numbers: Float[Tensor, "K 5"]
@@ -126,26 +144,12 @@ class Reader:
             ) from error
         square = (self.size, self.size)
         cut = [
-            _random(image, self.size, row)
+            random_crop(image, self.size, row)
             if crop == "random"
             else centre(image, square, self.centre_crop)
             for crop, row in zip(crops, numbers.tolist(), strict=True)
         ]
         return torch.from_numpy(np.stack([channels_first(each) for each in cut]))
-
-
-def _random(image: Image.Image, size: int, numbers: Sequence[float]) -> Image.Image:
-    """A random part, of aspect ratio up to 4/3, mirrored every second time."""
-    area, aspect, left, top, mirror = numbers
-    width, height = image.size
-    pixels = (AREA[0] + (AREA[1] - AREA[0]) * area) * width * height
-    ratio = float(np.exp(LOG_ASPECT * (2 * aspect - 1)))
-    crop_width = min((pixels * ratio) ** 0.5, width)
-    crop_height = min((pixels / ratio) ** 0.5, height)
-    x, y = left * (width - crop_width), top * (height - crop_height)
-    box = (x, y, x + crop_width, y + crop_height)
-    cut = image.resize((size, size), Image.Resampling.BILINEAR, box)
-    return ImageOps.mirror(cut) if mirror < 0.5 else cut
 
 
 # Decodes buffers ahead of need, gives the chunks of each shard in order; to be closed.

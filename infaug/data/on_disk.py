@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from infaug.config import DataConfig
@@ -20,9 +21,18 @@ from infaug.data.parquet import (
     row_groups,
 )
 from infaug.storage import Location
+from infaug.world import World
 
-SAMPLE = 1000
 SELECTED = ("selected",)  # `select` draws no random numbers, but a key is needed
+
+
+class Held(NamedTuple):
+    """What one process of a world keeps decoded of the images that they share."""
+
+    world: World
+    rows: range
+    """Which ones."""
+    images: Labelled
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -30,7 +40,7 @@ class OnDisk:
     """Some images of a Parquet set, with their labels in memory.
 
     Has what `Labelled` has but `images`: a `Stream` trains on them, `select` decodes a
-    few.
+    few, and `share.own_part` has those that this process works on.
     """
 
     reader: Reader
@@ -39,6 +49,9 @@ class OnDisk:
     class_names: tuple[str, ...]
     positions: Int64[Tensor, "N"]
     """Of these images in the set, ascending."""
+    on_device: bool = False
+    """Whether a stream decodes JPEG on the GPU that it is for."""
+    held: Held | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,7 +71,7 @@ class OnDisk:
         positions = torch.cat([self.positions, other.positions])
         order = positions.argsort()
         labels = torch.cat([self.labels, other.labels])[order]
-        return replace(self, labels=labels, positions=positions[order])
+        return replace(self, labels=labels, positions=positions[order], held=None)
 
     @property
     def checksum(self) -> str:
@@ -77,20 +90,14 @@ class OnDisk:
 
     def part(self, indices: Int64[Tensor, "n"]) -> "OnDisk":
         """The images at `indices`, which ascend, still encoded."""
-        return replace(
-            self, labels=self.labels[indices], positions=self.positions[indices]
-        )
+        labels, positions = self.labels[indices], self.positions[indices]
+        return replace(self, labels=labels, positions=positions, held=None)
 
     def select(self, indices: Int64[Tensor, "n"]) -> Labelled:
         """The images at `indices`, in that order, decoded: centre squares."""
         indices = indices.cpu()
         order = self.positions[indices].argsort()
-        wanted = self.positions[indices][order]
-        images = torch.empty(len(wanted), *self.image_shape, dtype=torch.uint8)
-        done = 0
-        for chunk in self.loader(self.reader, self._buffers(wanted), ("centre",)):
-            images[done : done + len(chunk.images)] = chunk.images[:, 0]
-            done += len(chunk.images)
+        (images,) = decode_together([self.part(indices[order])])
         return Labelled(images[order.argsort()], self.labels[indices], self.class_names)
 
     def select_all(self) -> Labelled:
@@ -105,16 +112,39 @@ class OnDisk:
         ends = torch.searchsorted(self.positions, torch.tensor(stop))
         return [self.positions[a:b] for a, b in zip(begins, ends, strict=True)]
 
-    def _buffers(self, wanted: Int64[Tensor, "n"]) -> Iterator[ShuffleBuffer]:
-        """One for each row group that holds some of `wanted`, which ascend."""
-        part, start = replace(self, positions=wanted, labels=wanted), 0
-        for number, positions in enumerate(part.positions_by_group()):
-            if len(positions):
-                yield ShuffleBuffer(
-                    shard=0, key=SELECTED, start=start, groups=(number,),
-                    positions=positions,
-                )  # fmt: skip
-            start += len(positions)
+
+def decode_together(parts: Sequence[OnDisk]) -> list[UInt8[Tensor, "_ C H W"]]:
+    """The centre squares of parts of one set, each in order of position.
+
+    A row group that several parts need is read once.
+    """
+    first = parts[0]
+    wanted = torch.cat([part.positions for part in parts]).unique()
+    # Where the images of each part lie among all of them.
+    places = [torch.searchsorted(wanted, part.positions) for part in parts]
+    found = [
+        torch.empty(len(part), *part.image_shape, dtype=torch.uint8) for part in parts
+    ]
+    whole, done = replace(first, positions=wanted, labels=wanted, held=None), 0
+    for chunk in first.loader(first.reader, _buffers(whole), ("centre",)):
+        bounds = torch.tensor([done, done + len(chunk.images)])
+        for images, place in zip(found, places, strict=True):
+            begin, end = torch.searchsorted(place, bounds).tolist()
+            images[begin:end] = chunk.images[place[begin:end] - done, 0]
+        done += len(chunk.images)
+    return found
+
+
+def _buffers(part: OnDisk) -> Iterator[ShuffleBuffer]:
+    """One for each row group that holds some of the images."""
+    start = 0
+    for number, positions in enumerate(part.positions_by_group()):
+        if len(positions):
+            yield ShuffleBuffer(
+                shard=0, key=SELECTED, start=start, groups=(number,),
+                positions=positions,
+            )  # fmt: skip
+        start += len(positions)
 
 
 def must_stream(files: Sequence[Location], config: DataConfig) -> bool:
@@ -153,7 +183,7 @@ def open_on_disk(
     return OnDisk(
         reader=reader, loader=loader, labels=labels,
         class_names=class_names or tuple(map(str, labels.unique().tolist())),
-        positions=torch.arange(len(labels)),
+        positions=torch.arange(len(labels)), on_device=config.decode == "device",
     )  # fmt: skip
 
 
@@ -168,11 +198,3 @@ def _size_of_first(file: Location, config: DataConfig) -> tuple[int, int]:
     except (StopIteration, UnreadableError):
         return 0, 0
     return image.height, image.width
-
-
-def sample(images: Labelled | OnDisk) -> Labelled:
-    """All images of a set in memory; of one on disk a thousand, spread out."""
-    if isinstance(images, Labelled):
-        return images
-    step = max(len(images) // SAMPLE, 1)
-    return images.select(torch.arange(0, len(images), step)[:SAMPLE])

@@ -1,6 +1,7 @@
 """A source, divided and changed as the config asks: what a run is given."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Int64, UInt8
@@ -11,9 +12,11 @@ from infaug.data.class_sizes import balanced
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source, without_duplicates
 from infaug.data.on_disk import OnDisk
+from infaug.data.share import CHUNK, hold, sample_of
 from infaug.data.shift import apply_nuisance, apply_shift
 from infaug.data.source import load
 from infaug.data.splits import Indices, split
+from infaug.world import World
 
 FINAL = -1  # The repetition that judges nothing: it trains on all labelled images.
 
@@ -24,19 +27,17 @@ class Splits:
 
     train: Labelled | OnDisk
     """Trains F."""
-    influence: Labelled
-    """Validation images that drive the influence."""
-    selection: Labelled
+    influence: Labelled | OnDisk
+    """Validation images that drive the influence; on disk if `train` is."""
+    selection: Labelled | OnDisk
     """Validation images that choose between runs."""
-    test: Labelled
+    test: Labelled | OnDisk
     """For the number reported last."""
     unlabelled: UInt8[Tensor, "U C H W"]
     """Training images whose labels are not used; U may be 0, and is if they do not fit
     into memory."""
     bad: tuple[str, ...]
     """Images that were skipped as unreadable."""
-    drives: OnDisk | None = None
-    """The influence images as they are stored, if the training images are."""
     at: Indices | None = None
     """Where in the source the images lie; None: nowhere, they were made."""
     is_folded: bool = False
@@ -56,10 +57,7 @@ class Splits:
     @property
     def pooled(self) -> Labelled | OnDisk:
         """Training and influence images together."""
-        if isinstance(self.train, OnDisk):
-            assert self.drives is not None, "both are parts of what is stored"
-            return self.train + self.drives
-        return self.train + self.influence
+        return _joined(self.train, self.influence)
 
     @property
     def with_selection_trained(self) -> "Splits":
@@ -67,7 +65,7 @@ class Splits:
 
         Pooled methods then train on them as well.
         """
-        at, both = self.at, self.influence + self.selection
+        at, both = self.at, _joined(self.influence, self.selection)
         if at is not None:
             at = replace(at, influence=torch.cat([at.influence, at.selection]))
         return replace(self, influence=both, at=at, selection_is_trained=True)
@@ -78,7 +76,20 @@ class Splits:
 
         For trainings that neither train on them nor are driven by them.
         """
-        return replace(self, selection=self.influence + self.selection)
+        return replace(self, selection=_joined(self.influence, self.selection))
+
+    def held_by(self, world: World) -> "Splits":
+        """The same; this process then holds its part of the images on disk, decoded.
+
+        What F is normalised by is read along with them. All processes of the world
+        call this together.
+        """
+        units = [(self.influence, CHUNK), (self.selection, 1), (self.test, 1)]
+        if isinstance(self.train, OnDisk):
+            units.append((sample_of(self.train), 1))
+        parts = world.each(partial(hold, units, world))
+        influence, selection, test = parts[:3]
+        return replace(self, influence=influence, selection=selection, test=test)
 
     def trained_on(
         self, is_pooled: bool
@@ -104,6 +115,14 @@ class Splits:
     def num_classes(self) -> int:
         """Y."""
         return self.train.num_classes
+
+
+def _joined(a: Labelled | OnDisk, b: Labelled | OnDisk) -> Labelled | OnDisk:
+    if isinstance(a, OnDisk):
+        assert isinstance(b, OnDisk), "both are parts of what is stored"
+        return a + b
+    assert isinstance(b, Labelled), "both are in memory"
+    return a + b
 
 
 def load_splits(config: DataConfig) -> Splits:
@@ -170,6 +189,7 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     test = source.test
     if test is None or config.folds:
         test = (held if config.folds else tested).select(at.test)
+    assert isinstance(test, Labelled), "what is tested on lies where the others lie"
     return Splits(
         train=altered(whole.select(at.train), "train", seeded),
         influence=altered(held.select(at.influence), "influence", seeded),
@@ -210,12 +230,11 @@ def _divide_stored(
     tested = held if source.is_tested_on_target else whole
     return Splits(
         train=whole.part(at.train),
-        influence=held.select(at.influence),
-        selection=held.select(at.selection),
-        test=tested.select(at.test) if source.test is None else source.test,
+        influence=held.part(at.influence),
+        selection=held.part(at.selection),
+        test=tested.part(at.test) if source.test is None else source.test,
         unlabelled=whole.select(at.unlabelled[:0]).images,
         bad=source.bad,
-        drives=held.part(at.influence),
         at=at,
         counted_from=0 if held is whole else len(whole),
     )

@@ -173,7 +173,7 @@ def _matched(
 def _streamed(
     roles: Roles, config: DataConfig, decoder: Decoder, loader: Loader
 ) -> Source:
-    """Training images stay in their Parquet files; test images are decoded.
+    """Images stay in their Parquet files.
 
     Target images may be trained on, pooled, so they are streamed from the same set:
     they have to be Parquet with the same class numbers.
@@ -205,7 +205,7 @@ def _streamed(
     if part is not None and part.files:
         tested = open_on_disk(part.files, config, part.class_names, loader)
         labels = numbered_as(classes, tested.labels, part.class_names, place)
-        test = replace(tested, labels=labels, class_names=classes).select_all()
+        test = replace(tested, labels=labels, class_names=classes)
     elif part is not None:
         test, _ = _matched(part, classes, decoder, place)
     return Source(train, test, (), target, roles.is_tested_on_target)

@@ -19,8 +19,9 @@ from torch import Tensor
 
 from infaug.data.assembly import Assembly, Slot
 from infaug.data.batches import Batch, Batches, check_groups
+from infaug.data.crops import Crop
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.loader import Chunk, Crop, ShuffleBuffer
+from infaug.data.loader import Chunk, ShuffleBuffer
 from infaug.data.on_disk import OnDisk
 from infaug.randomness import Draws, Purpose, generator
 
@@ -118,6 +119,14 @@ class Stream:
         self.num_groups, self.world_groups = num_groups, world_groups
         self.key = key
         self._by_group = images.positions_by_group()
+        self.reader = images.reader
+        if images.on_device:
+            if self.device.type != "cuda":
+                raise ValueError(
+                    "data.decode device needs a GPU, and PyTorch finds none: use "
+                    "--data.decode cpu"
+                )
+            self.reader = replace(images.reader, device=self.device)
         self._ahead = Assembly(self._chunks(0), self._slots(2))
         self._next, self._last = 0, -1
 
@@ -146,15 +155,18 @@ class Stream:
         ahead = buffers(self._by_group, self.num_groups, shards, begin, *self.key)
         if stop is not None:
             ahead = _until(stop * self.group_size, ahead)
-        chunks = self.images.loader(self.images.reader, ahead, self.crops)
+        chunks = self.images.loader(self.reader, ahead, self.crops)
         return cast(Generator[Chunk], chunks)
 
     def _slots(self, num: int) -> list[Slot]:
         shape = (len(self.crops), *self.images.image_shape)
         return [
-            Slot(self.world_groups, self.group_size, shape, self.device)
+            Slot(
+                self.world_groups, self.group_size, shape, self.device,
+                images_on=self.reader.device or torch.device("cpu"),
+            )
             for _ in range(num)
-        ]
+        ]  # fmt: skip
 
 
 def _until(stop: int, ahead: Iterator[ShuffleBuffer]) -> Iterator[ShuffleBuffer]:

@@ -5,7 +5,7 @@ is done again and a resumed run asks for its buffers alone. Machines that decode
 machines that train can then be added apart.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -15,9 +15,30 @@ import ray.data
 import torch
 from ray.exceptions import RayError
 
-from infaug.data.loader import Chunk, Crop, Reader, ShuffleBuffer
+from infaug.data.crops import Crop
+from infaug.data.loader import Chunk, Reader, ShuffleBuffer
 
 AT_ONCE = 1024  # buffers in one pipeline; starting one takes seconds
+
+
+def pays(
+    nodes: Iterable[Mapping[str, float]], spare: float, workers: int, *, use_gpu: bool
+) -> bool:
+    """Whether Ray Data has enough CPUs of its own to decode on.
+
+    Where GPUs train, threads of the workers have the CPUs beside them: machines without
+    a GPU must have more. Where CPUs train, one for each worker must be left.
+
+    Args:
+        nodes: what each machine has.
+        spare: CPUs that neither workers nor a pool take.
+        workers: how many train.
+        use_gpu: whether each takes a GPU.
+    """
+    if not use_gpu:
+        return spare >= workers
+    has = [(node.get("CPU", 0.0), node.get("GPU", 0.0)) for node in nodes]
+    return sum(c for c, g in has if not g) > sum(c for c, g in has if g)
 
 
 def load_by_ray(

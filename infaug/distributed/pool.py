@@ -129,7 +129,7 @@ class PoolSolver:
         self,
         snapshot: Snapshot,
         train: Labelled | OnDisk,
-        influence: Labelled,
+        influence: Labelled | OnDisk,
         config: InfluenceConfig,
     ) -> "InPool":
         """Have the pool solve for S; H and L_val have `config.shards` shards each.

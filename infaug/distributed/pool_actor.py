@@ -19,6 +19,7 @@ from torch import Tensor
 from infaug.data.dataset import Labelled
 from infaug.data.loader import load_in_threads
 from infaug.data.on_disk import OnDisk
+from infaug.data.share import own_part
 from infaug.influence.hessian import LastLayerHessian
 from infaug.training.snapshot import (
     GradientSum,
@@ -26,6 +27,7 @@ from infaug.training.snapshot import (
     shard_gradient,
     shard_hessian,
 )
+from infaug.world import World
 
 FETCH_S = 60.0  # an object that does not arrive within it is lost
 
@@ -81,8 +83,9 @@ class ImageSource:
             ValueError: if an image cannot be read here.
         """
         snapshot: Snapshot = fetch(self.snapshot).to(device)
-        images = _decoded(fetch(self.images), device).images
-        return shard_hessian(snapshot, images, self.chunks)
+        shard = _with_own_threads(fetch(self.images))
+        images = shard if isinstance(shard, Labelled) else shard.select_all()
+        return shard_hessian(snapshot, images.images, self.chunks)
 
 
 class PoolActor:
@@ -142,19 +145,18 @@ def own_device() -> torch.device:
 
 def gradient_of(snapshot: Any, shard: Any, chunks: range) -> GradientSum:
     """A shard's part of the gradient of L_val, on the CPU; all in the object store."""
-    device = own_device()
-    images = _decoded(fetch(shard), device)
-    total, weight = shard_gradient(fetch(snapshot).to(device), images, chunks)
+    # The same ones at each refresh: they are decoded once.
+    images = own_part(_with_own_threads(fetch(shard)), World())
+    total, weight = shard_gradient(fetch(snapshot).to(own_device()), images, chunks)
     return total.cpu(), weight.cpu()
 
 
-def _decoded(shard: Labelled | OnDisk, device: torch.device) -> Labelled:
-    """A shard's images, read by as many threads as this actor has CPUs."""
-    if isinstance(shard, OnDisk):
-        cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
-        loader = partial(load_in_threads, num=max(int(cpus), 1))
-        shard = replace(shard, loader=loader).select_all()
-    return shard.to(device)
+def _with_own_threads(shard: Labelled | OnDisk) -> Labelled | OnDisk:
+    """A shard that is read by as many threads as this actor has CPUs."""
+    if isinstance(shard, Labelled):
+        return shard
+    cpus = ray.get_runtime_context().get_assigned_resources().get("CPU", 1)
+    return replace(shard, loader=partial(load_in_threads, num=max(int(cpus), 1)))
 
 
 def fetch(reference: Any) -> Any:

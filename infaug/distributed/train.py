@@ -19,17 +19,17 @@ from ray.train import FailureConfig, LoggingConfig, ScalingConfig
 from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 
-from infaug.config import RunConfig, from_dict, to_dict
+from infaug.config import DataConfig, RunConfig, from_dict, to_dict
 from infaug.cores import usable_cores
 from infaug.count_range import CountRange
-from infaug.data.loader import Loader, load_in_threads
+from infaug.data.loader import load_in_threads
 from infaug.distributed.capacity import (
     Fallback,
     await_capacity,
     scaling_of,
     worker_bundle,
 )
-from infaug.distributed.ingest import load_by_ray
+from infaug.distributed.ingest import load_by_ray, pays
 from infaug.distributed.local import connect
 from infaug.distributed.metrics import RayMetrics
 from infaug.distributed.notice import Leaving, drain_this_node, watch_node
@@ -131,7 +131,7 @@ def _train(
         "cache": str(cache.absolute()) if cache else None,
         "shown": shown,
         "solver": solver,
-        "loader": _loader(scaling),
+        "decodes_apart": _decodes_apart(config.data, scaling),
     }
 
     def build() -> TorchTrainer:
@@ -167,10 +167,17 @@ def _ray_files(folder: RunFolder) -> Location:
     return home / "ray"
 
 
-def _loader(scaling: ScalingConfig) -> Loader | None:
-    """Ray Data where a cluster has spare CPUs, else threads of each worker."""
-    spare = ray.available_resources().get("CPU", 0) - scaling.max_workers
-    return load_by_ray if os.environ.get("RAY_ADDRESS") and spare >= 1 else None
+def _decodes_apart(data: DataConfig, scaling: ScalingConfig) -> bool:
+    """Whether tasks of Ray Data decode, not threads of each worker.
+
+    Who decodes on its GPU does so itself.
+    """
+    if not os.environ.get("RAY_ADDRESS") or data.decode == "device":
+        return False
+    num = scaling.max_workers
+    spare = ray.available_resources().get("CPU", 0) - num
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return pays(nodes, spare, num, use_gpu=bool(scaling.use_gpu))
 
 
 def _work(job: dict[str, Any]) -> dict[str, Any]:
@@ -184,7 +191,10 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     if Path(job["here"]).is_dir():
         os.chdir(job["here"])
     world, context = World.joined(), ray.train.get_context()
-    cores = usable_cores() // context.get_local_world_size()
+    threads = max(usable_cores() // context.get_local_world_size(), 1)
+    loader, feed = partial(load_in_threads, num=threads), f"{threads} threads a worker"
+    if job["decodes_apart"]:
+        loader, feed = load_by_ray, "Ray Data"
     leaving = Leaving(world)
     if context.get_local_rank() == 0:
         watch_node(drain_this_node)
@@ -197,7 +207,8 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             shown=job["shown"],
             services=Services(
                 solver=job["solver"],
-                loader=job["loader"] or partial(load_in_threads, num=max(cores, 1)),
+                loader=loader,
+                feed=feed,
                 writers=[RayMetrics(context.get_world_rank())],
                 is_leaving=leaving,
             ),

@@ -28,6 +28,8 @@ from infaug.classify.network import ImageClassifier
 from infaug.config import BilevelConfig
 from infaug.data.batches import batch_indices
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk
+from infaug.data.share import own_part, own_rows
 from infaug.influence.features import refuse_training_mode
 from infaug.randomness import Purpose
 from infaug.world import World
@@ -56,7 +58,7 @@ class Lookahead:
     def __init__(
         self,
         classifier: ImageClassifier,
-        influence: Labelled,
+        influence: Labelled | OnDisk,
         config: BilevelConfig,
         *purpose: Purpose,
         batch_size: int,
@@ -67,7 +69,8 @@ class Lookahead:
         self.theta = {k: p.detach() for k, p in self.network.named_parameters()}
         self.influence, self.config, self.purpose = influence, config, purpose
         self.batch_size, self.world = batch_size, world
-        self.dtype = next(iter(self.theta.values())).dtype
+        weight = next(iter(self.theta.values()))
+        self.dtype, self.device = weight.dtype, weight.device
 
     def __call__(
         self, step: int, x_aug: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"]
@@ -77,6 +80,8 @@ class Lookahead:
         ahead = self.after_a_step(x_aug.detach(), y)
         x_val, y_val = self.minibatch(step)
         v = gradients(self.losses_of(x_val, y_val), ahead)
+        if isinstance(self.influence, OnDisk):
+            self.world.sum_(list(v.values()))
         slopes = jvp(self.losses_of(x_aug, y), (self.theta,), (v,))[1]
         return -slopes / self.length_of(v)
 
@@ -103,11 +108,19 @@ class Lookahead:
     def minibatch(
         self, step: int
     ) -> tuple[Float[Tensor, "V C H W"], Float[Tensor, "V Y"]]:
-        """Influence images of a step and their one-hot labels."""
+        """Influence images of a step and their one-hot labels.
+
+        Of images on disk, those that this process holds.
+        """
         total = len(self.influence)
         size = min(self.config.batch_size, total)
         at = batch_indices(total, size, step, *self.purpose)
-        chosen = self.influence.select(at.to(self.influence.labels.device))
+        if isinstance(self.influence, OnDisk):
+            rows = own_rows(self.influence, self.world)
+            at = at[(at >= rows.start) & (at < rows.stop)] - rows.start
+            chosen = own_part(self.influence, self.world).select(at).to(self.device)
+        else:
+            chosen = self.influence.select(at.to(self.influence.labels.device))
         labels = torch.nn.functional.one_hot(chosen.labels, chosen.num_classes)
         return to_float(chosen.images).to(self.dtype), labels.to(self.dtype)
 

@@ -40,7 +40,9 @@ class Trainer:
         self.folder, self.world, self.device = folder, world, device
         self._given = given
         # All methods of a seed have the same splits.
-        self._splits_of = lru_cache(maxsize=1)(splits_of)
+        self._splits_of = lru_cache(maxsize=1)(
+            lambda seed: splits_of(seed).held_by(world)
+        )
 
     def train(self, number: int, spec: TrainingSpec, display: Display) -> None:
         """Do a training that is not finished yet; those it needs are."""

@@ -24,17 +24,22 @@ from infaug.experiment.pace import (
 from infaug.experiment.plan import resolve_config, with_folds
 from infaug.experiment.trainings import plan_trainings
 from infaug.precision import pick_device
+from infaug.training.services import ALONE
 from infaug.words import memory, plural
 from infaug.world import World
 
 LONG_S = 2 * 3600
 MIN_EPOCHS = 10
 SMALL = 32  # pixels; what a CPU trains on in minutes
-CALIBRATED_ON = 2  # target images of each class, where all would have to be decoded
+CALIBRATED_ON = 2  # influence images for each class, where all would be decoded
 
 
 def outlook(
-    config: RunConfig, source: Source, device: torch.device, workers: int
+    config: RunConfig,
+    source: Source,
+    device: torch.device,
+    workers: int,
+    feed: str = ALONE.feed,
 ) -> list[str]:
     """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
@@ -52,7 +57,9 @@ def outlook(
     shape = "x".join(str(side) for side in train.image_shape)
     sizes = Sizes(len(at.train), len(at.influence), len(at.selection), num_test)
     gib = sum(sizes[1:]) * torch.Size(train.image_shape).numel() / 2**30
-    kept = "streamed" if isinstance(train, OnDisk) else "in memory"
+    kept = "in memory"
+    if isinstance(train, OnDisk):
+        kept, gib = f"streamed, decoded by {feed}", gib / workers
     groups = settings.batch_groups
     # The others wait for the worker with the largest share of a batch.
     own = max(len(World(rank=k, size=workers).share(groups)) for k in range(workers))
@@ -112,13 +119,12 @@ def _busy(load: float) -> list[str]:
 
 
 def _calibration_splits(config: RunConfig, source: Source) -> Splits:
-    """The splits, with few target images where all would have to be decoded."""
-    data = config.data
-    if isinstance(source.train, OnDisk):
-        few = CALIBRATED_ON * source.train.num_classes
-        source = replace(source, test=source.train.select(torch.arange(few)))
-        data = replace(data, target=few, influence_share=0.5)
-    return divide(source, data)
+    """The splits, with few influence images where all would have to be decoded."""
+    splits = divide(source, config.data)
+    if isinstance(splits.influence, OnDisk):
+        few = min(CALIBRATED_ON * splits.num_classes, len(splits.influence))
+        return replace(splits, influence=splits.influence.part(torch.arange(few)))
+    return splits
 
 
 def foresee(config: RunConfig, workers: int) -> Iterator[str]:

@@ -82,12 +82,9 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
         for part in ("classifier", "estimator")
     )
     training = Training(METHODS["base"], 0, splits, config, World(), device)
-    base_step = _seconds_a_step(
-        classify(training, 0, range(TIMED_STEPS), splits.selection)
-    )
+    base_step = _seconds_a_step(classify(training, 0, range(TIMED_STEPS), None))
     training = Training(METHODS["base_learned"], 0, splits, config, World(), device)
-    selection = splits.selection.to(device)
-    learned_step = _seconds_a_step(classify(training, 0, range(TIMED_STEPS), selection))
+    learned_step = _seconds_a_step(classify(training, 0, range(TIMED_STEPS), None))
     training.s_val = torch.ones_like(training.s_val)  # Any S but zero takes as long.
     estimator_step = _seconds_a_step(estimate(training, 0, range(TIMED_STEPS)))
     num = min(len(splits.train), max(TIMED_PIXELS // (height * width), 1))
@@ -117,9 +114,7 @@ def _frozen_step(
     with TemporaryDirectory() as folder:
         if not training.keep_activations(Path(folder)):
             return None
-    return of_f * _seconds_a_step(
-        classify(training, 0, range(TIMED_STEPS), splits.selection)
-    )
+    return of_f * _seconds_a_step(classify(training, 0, range(TIMED_STEPS), None))
 
 
 def _with_few_images(config: RunConfig, most: int) -> RunConfig:
@@ -142,7 +137,7 @@ def _with_few_images(config: RunConfig, most: int) -> RunConfig:
 
 
 def _seconds_a_step(steps: Iterator[Any]) -> float:
-    """The median; the first step also warms up, the last of F also assesses."""
+    """The median; the first step also warms up."""
     began, ends = time.perf_counter(), []
     for _ in islice(steps, TIMED_STEPS - 1):
         ends.append(time.perf_counter())

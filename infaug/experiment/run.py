@@ -124,7 +124,7 @@ def _begin(
         lines = [why] if why else []
         if shown and isinstance(source.train, OnDisk):
             # Long runs say first what they take; short ones show it as they go.
-            lines += outlook(config, source, device, world.size)
+            lines += outlook(config, source, device, world.size, services.feed)
         for line in lines if shown else ():
             Console(stderr=True).print(line, highlight=False, soft_wrap=True)
     folder.resolve(config)

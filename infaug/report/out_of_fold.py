@@ -139,7 +139,8 @@ def mistakes(experiment: ExperimentData, judged: Judged) -> list[Line]:
             label, taken = (
                 judged.classes[int(of[at])] for of in (judged.labels, judged.predicted)
             )
-            image = to_float(divided[seed].test.images[position][None])[0]
+            picked = divided[seed].test.select(torch.tensor([position]))
+            image = to_float(picked.images)[0]
             found[index] = {
                 "image": Pixels(picture(image), f"{label}, taken for {taken}"),
                 "label": label,

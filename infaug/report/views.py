@@ -89,7 +89,8 @@ def _draw_views(
     for name, augment in (("base", base), ("learned", Compose(*parts))):
         lines += [(name, augment(x, draws.fork(name, k))) for k in range(NUM_VIEWS)]
     aim = some_of_each_class(splits.influence, NUM_IMAGES)
-    lines.append(("influence split", to_float(splits.influence.images[aim])))
+    aims = splits.influence.select(aim).images
+    lines.append(("influence split", to_float(aims)))
     axes = _grid([name for name, _ in lines], len(x), 0.7, 0.75)
     for (_, images), line in zip(lines, axes, strict=True):
         for image, axis in zip(images, line, strict=False):

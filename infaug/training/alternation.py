@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.classify.evaluate import Evaluation, evaluate
+from infaug.classify.evaluate import BATCH_SIZE, Evaluation, evaluate
 from infaug.classify.fit import fit_classifier
 from infaug.config import RoundsConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
+from infaug.data.share import own_part
 from infaug.estimate.fit import fit_estimator
 from infaug.estimate.policy import fit_policy
 from infaug.record.steps import Metrics
@@ -128,7 +129,7 @@ def classify(
     training: Training,
     round_: int,
     left: range,
-    selection: Labelled | None,
+    selection: Labelled | OnDisk | None,
     refresher: Refresher | None = None,
 ) -> Iterator[Metrics]:
     """Steps of F; the last one of a round also reports the selection split, if any.
@@ -186,7 +187,9 @@ def refresh(
         yield metrics | probe(training, round_, refresher.influence)
 
 
-def probe(training: Training, round_: int, influence: Labelled) -> dict[str, float]:
+def probe(
+    training: Training, round_: int, influence: Labelled | OnDisk
+) -> dict[str, float]:
     """`pearson_full` of a sampled S, every `probe_every` refreshes from the first on.
 
     The full solution it is compared with forwards all training images once more; those
@@ -272,11 +275,18 @@ def predict(training: Training, split: Labelled) -> Float[Tensor, "N Y"]:
     return torch.cat(parts).float().cpu()
 
 
-def assess(training: Training, split: Labelled) -> Evaluation:
-    """Loss and accuracy of F on a split; F is left in training mode as it was."""
+def assess(training: Training, split: Labelled | OnDisk) -> Evaluation:
+    """Loss and accuracy of F on a split; F is left in training mode as it was.
+
+    All processes call this together; each assesses its part.
+    """
     classifier = training.evaluated
     was_training = classifier.training
     classifier.eval()
-    found = evaluate(classifier, split.images, split.labels, dtype=training.dtype)
+    own = own_part(split, training.world, BATCH_SIZE)
+    found = evaluate(
+        classifier, own.images, own.labels,
+        dtype=training.dtype, device=training.device, world=training.world,
+    )  # fmt: skip
     classifier.train(was_training)
     return found

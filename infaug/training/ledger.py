@@ -14,7 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
+from infaug.data.share import own_part
 from infaug.estimate.learned_transform import draw_chance
 from infaug.influence.score import replace_influence, with_bias
 from infaug.randomness import Draws
@@ -24,6 +26,7 @@ from infaug.training.state import Training
 from infaug.transform.affine_flows import affine_flow, decompose, fit_affine
 from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.spatial import flow_of
+from infaug.world import World
 
 CHUNK = 250  # images that go through F together; fixed, so that bytes are
 
@@ -75,10 +78,11 @@ class Ledger:
 
     @cached_property
     def images(self) -> Labelled:
-        """Of a stream they are decoded once, and stay in memory."""
-        return self.training.train.select(
-            self.picked.to(self.training.train.labels.device)
-        )
+        """Of a set on disk they are decoded once, and kept for later starts."""
+        train = self.training.train
+        if isinstance(train, OnDisk):
+            return own_part(train.part(self.picked), World())
+        return train.select(self.picked.to(train.labels.device))
 
     @cached_property
     def _who(self) -> Mapping[str, Any]:

@@ -53,7 +53,7 @@ class Solver(Protocol):
         self,
         snapshot: Snapshot,
         train: Labelled | OnDisk,
-        influence: Labelled,
+        influence: Labelled | OnDisk,
         config: InfluenceConfig,
     ) -> Pending:
         """Begin to solve; the snapshot must not change any more."""
@@ -74,7 +74,7 @@ class InBackground:
         self,
         snapshot: Snapshot,
         train: Labelled | OnDisk,
-        influence: Labelled,
+        influence: Labelled | OnDisk,
         config: InfluenceConfig,
     ) -> "InThread":
         """Begin to solve once what was submitted before is solved."""
@@ -100,7 +100,7 @@ class InThread:
 def _timed(
     snapshot: Snapshot,
     train: Labelled | OnDisk,
-    influence: Labelled,
+    influence: Labelled | OnDisk,
     config: InfluenceConfig,
 ) -> Solved:
     began = time.perf_counter()

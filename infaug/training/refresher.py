@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from infaug.classify.network import ImageClassifier
 from infaug.data.dataset import Labelled
+from infaug.data.on_disk import OnDisk
 from infaug.influence.operator import Solution
 from infaug.training.overlap import InBackground, Pending, Solved, Solver
 from infaug.training.solve import hessian_part, solve_s_val, take_snapshot
@@ -36,7 +37,7 @@ class Refreshed:
 class Refresher(Protocol):
     """Gives each round its S."""
 
-    influence: Labelled
+    influence: Labelled | OnDisk
 
     def after(self, round_: int, steps: int) -> None:
         """F has done `steps` steps of a round."""
@@ -50,7 +51,7 @@ class Refresher(Protocol):
 class Sync:
     """Solve when E needs S; all processes share the work, F waits."""
 
-    def __init__(self, training: Training, influence: Labelled):
+    def __init__(self, training: Training, influence: Labelled | OnDisk):
         self.training, self.influence = training, influence
 
     def after(self, round_: int, steps: int) -> None:
@@ -85,7 +86,9 @@ class HandedOver:
     run hands the same one over again.
     """
 
-    def __init__(self, training: Training, influence: Labelled, solver: Solver):
+    def __init__(
+        self, training: Training, influence: Labelled | OnDisk, solver: Solver
+    ):
         self.training, self.influence, self.solver = training, influence, solver
         self.pending: Pending | None = None
         self.handing_over_s = 0.0
@@ -141,7 +144,7 @@ class HandedOver:
 
 
 def build_refresher(
-    training: Training, influence: Labelled, solver: Solver | None
+    training: Training, influence: Labelled | OnDisk, solver: Solver | None
 ) -> Refresher:
     """The refresher that `rounds.refresh` names; a given solver is used by both."""
     if solver is None and training.config.rounds.refresh == "sync":

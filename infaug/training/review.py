@@ -19,6 +19,8 @@ from torch.nn import functional as F
 from infaug.classify.fit import fit_classifier
 from infaug.config import BackoffConfig
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk
+from infaug.data.share import own_part
 from infaug.estimate.health import Health, health_of
 from infaug.record.steps import Metrics
 from infaug.training.state import Training
@@ -28,7 +30,10 @@ CHUNK = 500
 
 
 def review(
-    training: Training, round_: int, left: range, selection: Labelled | None
+    training: Training,
+    round_: int,
+    left: range,
+    selection: Labelled | OnDisk | None,
 ) -> Iterator[Metrics]:
     """The one step of a review, between training E and the next round of F.
 
@@ -77,7 +82,7 @@ def suspicion(health: Health, config: BackoffConfig) -> str:
 
 
 def harm_of_view(
-    training: Training, round_: int, selection: Labelled
+    training: Training, round_: int, selection: Labelled | OnDisk
 ) -> Float[Tensor, "M"]:
     """Loss of F on selection images after `round_` with the view, minus without (nats).
 
@@ -93,7 +98,7 @@ def harm_of_view(
 
 
 def _losses_after(
-    training: Training, round_: int, selection: Labelled
+    training: Training, round_: int, selection: Labelled | OnDisk
 ) -> Float[Tensor, "M"]:
     rounds = training.config.rounds
     steps = range(
@@ -112,13 +117,15 @@ def _losses_after(
     ):
         pass
     training.classifier.eval()
-    losses = []
+    own, device = own_part(selection, training.world, CHUNK), training.device
+    losses = [torch.zeros(0, dtype=training.dtype, device=device)]
     with torch.no_grad():
-        for start in range(0, len(selection), CHUNK):
-            x = to_float(selection.images[start : start + CHUNK]).to(training.dtype)
-            y = selection.labels[start : start + CHUNK]
+        for start in range(0, len(own), CHUNK):
+            part = slice(start, start + CHUNK)
+            x = to_float(own.images[part].to(device)).to(training.dtype)
+            y = own.labels[part].to(device)
             losses.append(F.cross_entropy(training.classifier(x), y, reduction="none"))
-    return torch.cat(losses).double()
+    return training.world.gather(torch.cat(losses)).double()
 
 
 def mean_and_error(harm: Float[Tensor, "M"]) -> tuple[float, float]:

@@ -16,6 +16,8 @@ class Services:
     """Solves for every S, beside training; None: this process does."""
     loader: Loader | None = None
     """Decodes images that are streamed; None: threads of this process."""
+    feed: str = "threads of this process"
+    """The loader in words."""
     writers: Sequence[MetricsWriter] = ()
     """Told of what this process does."""
     is_leaving: Callable[[], bool] | None = None

@@ -7,6 +7,7 @@ process can do any part of it, as often as requested, and gets the same bytes.
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -14,6 +15,8 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk
+from infaug.data.share import CHUNK, own_part, own_rows
 from infaug.influence.features import check_deterministic, head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.score import head_gradient_sum
@@ -22,7 +25,6 @@ from infaug.randomness import Draws, Purpose
 from infaug.types import Augment, Classifier
 from infaug.world import World
 
-CHUNK = 250  # images that go through F together; fixed, so that bytes are
 ALONE = World()
 
 # Sum of the head gradients of some images, and how many they are.
@@ -106,7 +108,7 @@ def inputs(
     probs = [weight.new_zeros(0, weight.shape[0])]
     for first, chunk in enumerate(chunks):
         part = images[first * CHUNK : (first + 1) * CHUNK]
-        x = to_float(part).to(weight.device, weight.dtype)
+        x = to_float(part.to(weight.device)).to(weight.dtype)
         if view is not None:
             purpose = (*snapshot.purpose, "view", view, chunk)
             draws = Draws.of_size(len(x), *purpose, device=x.device)
@@ -134,19 +136,22 @@ def shard_hessian(
 
 def shared_inputs(
     snapshot: Snapshot,
-    images: UInt8[Tensor, "N C H W"],
+    split: Labelled | OnDisk,
     world: World,
     view: int | None = None,
 ) -> tuple[Float[Tensor, "N D1"], Float[Tensor, "N Y"]]:
     """`inputs` of a whole split, computed by all processes and known to each."""
-    num = len(range(0, len(images), CHUNK))
-    mine = range(world.rank * num // world.size, (world.rank + 1) * num // world.size)
-    h1, probs = inputs(snapshot, images[rows_of_chunks(mine)], mine, view)
+    own, rows = own_part(split, world, CHUNK), own_rows(split, world, CHUNK)
+    chunks = range(rows.start // CHUNK, -(-rows.stop // CHUNK))
+    h1, probs = inputs(snapshot, own.images, chunks, view)
     return world.gather(h1), world.gather(probs)
 
 
 def validation_gradient(
-    snapshot: Snapshot, influence: Labelled, num_shards: int = 1, world: World = ALONE
+    snapshot: Snapshot,
+    influence: Labelled | OnDisk,
+    num_shards: int = 1,
+    world: World = ALONE,
 ) -> Float[Tensor, "Y D1"]:
     """Gradient of L_val: the mean over the influence split.
 
@@ -155,8 +160,10 @@ def validation_gradient(
     Raises:
         ValueError: if two passes through F differ.
     """
-    _check_deterministic(snapshot, influence)
-    h1, probs = shared_inputs(snapshot, influence.images, world)
+    # The first process has images if any has.
+    own = own_part(influence, world, CHUNK)
+    world.first(partial(_check_deterministic, snapshot, own))
+    h1, probs = shared_inputs(snapshot, influence, world)
     parts = []
     for chunks in shards_of(len(influence), num_shards):
         rows = rows_of_chunks(chunks)
@@ -192,5 +199,5 @@ def _gradient_sum(h1: Tensor, probs: Tensor, labels: Tensor) -> GradientSum:
 
 def _check_deterministic(snapshot: Snapshot, images: Labelled) -> None:
     weight = snapshot.classifier.head.weight
-    probe = to_float(images.images[:CHUNK]).to(weight.device, weight.dtype)
+    probe = to_float(images.images[:CHUNK].to(weight.device)).to(weight.dtype)
     check_deterministic(snapshot.classifier, probe)

@@ -5,6 +5,7 @@ every process solves the same problem and S has the same bytes for any number of
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
@@ -13,6 +14,7 @@ from torch import Tensor
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
 from infaug.data.on_disk import OnDisk
+from infaug.data.share import CHUNK, hold_for_now
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Solution
 from infaug.influence.score import upweight_influence
@@ -36,7 +38,7 @@ WORTHWHILE = 2  # times fewer images, or all are used
 def solve_s_val(
     classifier: Classifier,
     train: Labelled | OnDisk,
-    influence: Labelled,
+    influence: Labelled | OnDisk,
     augments: Sequence[Augment],
     config: InfluenceConfig,
     *purpose: Purpose,
@@ -53,7 +55,7 @@ def solve_s_val(
         ValueError: if F is not deterministic or not finite.
     """
     snapshot = take_snapshot(classifier, augments, config, *purpose, start=start)
-    sample = hessian_sample(train, config, *purpose)
+    sample = hessian_sample(train, config, *purpose, world=world)
     return solve_snapshot(snapshot, sample, influence, config, world)
 
 
@@ -69,11 +71,13 @@ def is_sampled(train: Labelled | OnDisk, config: InfluenceConfig) -> bool:
 
 
 def hessian_sample(
-    train: Labelled | OnDisk, config: InfluenceConfig, *purpose: Purpose
-) -> Labelled:
-    """`hessian_part`, decoded into memory."""
+    train: Labelled | OnDisk, config: InfluenceConfig, *purpose: Purpose, world: World
+) -> Labelled | OnDisk:
+    """`hessian_part`; of images on disk every process holds a part, decoded."""
     part = hessian_part(train, config, *purpose)
-    return part if isinstance(part, Labelled) else part.select_all()
+    if isinstance(part, Labelled):
+        return part
+    return world.each(partial(hold_for_now, part, world, CHUNK))
 
 
 def hessian_part(
@@ -94,7 +98,7 @@ def correlation_with_full(
     s_val: Float[Tensor, "Y D1"],
     classifier: Classifier,
     train: Labelled,
-    influence: Labelled,
+    influence: Labelled | OnDisk,
     augments: Sequence[Augment],
     config: InfluenceConfig,
     *purpose: Purpose,
@@ -140,8 +144,8 @@ def take_snapshot(
 
 def solve_snapshot(
     snapshot: Snapshot,
-    train: Labelled,
-    influence: Labelled,
+    train: Labelled | OnDisk,
+    influence: Labelled | OnDisk,
     config: InfluenceConfig,
     world: World,
 ) -> Solution:
@@ -162,10 +166,7 @@ def solve_snapshot(
 
 
 def _train_inputs(
-    snapshot: Snapshot, train: Labelled, world: World
+    snapshot: Snapshot, train: Labelled | OnDisk, world: World
 ) -> list[tuple[Tensor, Tensor]]:
     """Head inputs and probabilities of every view of the training images."""
-    return [
-        shared_inputs(snapshot, train.images, world, view)
-        for view in views_of(snapshot)
-    ]
+    return [shared_inputs(snapshot, train, world, view) for view in views_of(snapshot)]

@@ -16,8 +16,9 @@ from infaug.classify.loss import loss_of_views
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk, sample
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
+from infaug.data.share import sample
 from infaug.data.shift import apply_shift
 from infaug.estimate.fit import InfluenceScores, Scores, influence_of
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
@@ -74,7 +75,7 @@ class Training:
             settings.network, channels, splits.num_classes, seed
         )
         self.classifier.is_stretched = method.stretches
-        self.classifier.normalise_by(to_float(sample(train).images))
+        self.classifier.normalise_by(to_float(sample(train, world, device)))
         self.transform = build_transform(
             config.transform, channels, height, width, seed
         )
@@ -284,7 +285,7 @@ def _trained_on(
 
 def _pooled_evenly(splits: Splits) -> Labelled:
     """Training and influence images, these repeated until they are half of all."""
-    if not isinstance(splits.train, Labelled):
+    if isinstance(splits.train, OnDisk) or isinstance(splits.influence, OnDisk):
         raise ValueError(
             "rows: methods of which target images are half repeat them in memory, and "
             "these are streamed: raise --data.stream-above-gib"

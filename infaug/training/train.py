@@ -16,7 +16,9 @@ from torch import Tensor
 from infaug.classify.batchnorm import adapt_statistics
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
+from infaug.data.share import own_part, own_rows
 from infaug.record.display import Display
 from infaug.record.store import GeneratorStore
 from infaug.record.training_folder import TrainingFolder, training_name
@@ -169,30 +171,39 @@ def train(
         if logger.state is not None:
             training.load(logger.state)
         run_alternation(training, splits, logger, services.solver)
-        finish = partial(_finish, spec, training, splits, logger, inputs, scores_of)
-        found = world.first(finish)
+        found = _judge(spec, training, splits, inputs)
+        keep = partial(_keep, spec, training, splits, logger, found, scores_of)
+        found = world.first(keep)
         display.say(_summary(found, splits.is_folded))
         return found
 
 
-def _finish(
-    spec: TrainingSpec,
-    training: Training,
-    splits: Splits,
-    logger: TrainingLogger,
-    inputs: Inputs,
-    scores_of: Scores | None,
+def _judge(
+    spec: TrainingSpec, training: Training, splits: Splits, inputs: Inputs
 ) -> dict[str, Any]:
+    """What all processes find out about F together."""
     found: dict[str, Any] = {"row": spec.method.name, "seed": spec.seed}
     if spec.method.adapts:
         _adapt(training, splits)
     if not splits.selection_is_trained:
         found |= _scores("selection", training, splits.selection)
-    judged: State = {}
     if spec.sees_test and len(splits.test):
         # The only place where test images are looked at.
         found |= {**_scores("test", training, splits.test), **inputs.notes}
-        judged = _judged(training, splits) if splits.is_folded else {}
+    return found
+
+
+def _keep(
+    spec: TrainingSpec,
+    training: Training,
+    splits: Splits,
+    logger: TrainingLogger,
+    found: dict[str, Any],
+    scores_of: Scores | None,
+) -> dict[str, Any]:
+    judged: State = {}
+    if spec.sees_test and len(splits.test) and splits.is_folded:
+        judged = _judged(training, splits)
     if training.method.is_learned:
         found["strength"] = training.strength
     if scores_of is not None:
@@ -207,15 +218,21 @@ def _finish(
 
 def _adapt(training: Training, splits: Splits) -> None:
     """BatchNorm takes the statistics of the target images, without their labels."""
-    images = splits.influence.images
+    parts, world = [splits.influence], training.world
     if not splits.selection_is_trained:
-        images = torch.cat([images, splits.selection.images])
-    every = -(-len(images) // MAX_ADAPTED)  # Sets are often sorted by class.
-    x = to_float(images[::every]).to(training.device, training.dtype)
+        parts.append(splits.selection)
+    every = -(-sum(map(len, parts)) // MAX_ADAPTED)  # Sets are often sorted by class.
+    images, before = list[Tensor](), 0
+    for part in parts:
+        first = before + own_rows(part, world).start
+        own = own_part(part, world).images[-first % every :: every]
+        images.append(world.gather(own.to(training.device)))
+        before += len(part)
+    x = to_float(torch.cat(images)).to(training.dtype)
     adapt_statistics(training.evaluated, x)
 
 
-def _scores(name: str, training: Training, split: Labelled) -> dict[str, Any]:
+def _scores(name: str, training: Training, split: Labelled | OnDisk) -> dict[str, Any]:
     found = assess(training, split.to(training.device))
     return {
         f"{name}_loss": found.loss,
@@ -233,6 +250,7 @@ def _judged(training: Training, splits: Splits) -> State:
     among all images.
     """
     assert splits.at is not None, "folds are of a source"
+    assert isinstance(splits.test, Labelled), "folds are judged in memory"
     log_probs = predict(training, splits.test)
     labels = splits.test.labels
     return {"index": splits.at.test, "labels": labels, "log_probs": log_probs}

@@ -20,8 +20,8 @@ from infaug.baselines.reweight import reweigh
 from infaug.classify.backbone import Backbone
 from infaug.config import RoundsConfig, RunConfig
 from infaug.data.batches import Batches
+from infaug.data.crops import Crop
 from infaug.data.dataset import Labelled
-from infaug.data.loader import Crop
 from infaug.data.on_disk import OnDisk
 from infaug.data.stream import Stream, batches_of
 from infaug.estimate.learned_transform import LearnedTransform

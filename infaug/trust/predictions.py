@@ -11,11 +11,13 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from infaug.data.dataset import Labelled, to_float
+from infaug.data.on_disk import OnDisk
+from infaug.data.share import CHUNK
 from infaug.influence.features import head_inputs
 from infaug.influence.score import mean_head_gradient, replace_influence
 from infaug.influence.validate import Validation, agreement, validate
 from infaug.randomness import Draws, generator
-from infaug.training.snapshot import CHUNK, shared_inputs
+from infaug.training.snapshot import shared_inputs
 from infaug.training.solve import take_snapshot
 from infaug.trust.reload import Finished, judged_view, solve_s_val
 from infaug.world import World
@@ -60,10 +62,10 @@ def check_predictions(
         )
     h1, probs = _inputs(finished, train)
     h1_aug, probs_aug = _augmented(finished, train.select(torch.arange(num_samples)))
-    y = one_hot(train.labels, train.num_classes).to(h1.dtype)
+    y = one_hot(train.labels, train.num_classes).to(h1)
     influence = finished.splits.influence.to(device)
     h1_val, _ = _inputs(finished, influence)
-    y_val = one_hot(influence.labels, influence.num_classes).to(h1.dtype)
+    y_val = one_hot(influence.labels, influence.num_classes).to(h1)
     damping, picked = training.config.influence.damping, torch.arange(num_samples)
     found = validate(
         h1.cpu(), y.cpu(), h1_aug.cpu(), picked, h1_val.cpu(), y_val.cpu(),
@@ -84,12 +86,12 @@ def check_predictions(
     )
 
 
-def _inputs(finished: Finished, split: Labelled) -> tuple[Tensor, Tensor]:
+def _inputs(finished: Finished, split: Labelled | OnDisk) -> tuple[Tensor, Tensor]:
     training = finished.training
     snapshot = take_snapshot(
         training.classifier, (), training.config.influence, start=training.s_val
     )
-    return shared_inputs(snapshot, split.images, World())
+    return shared_inputs(snapshot, split, World())
 
 
 def _augmented(finished: Finished, picked: Labelled) -> tuple[Tensor, Tensor]:

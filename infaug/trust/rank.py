@@ -31,10 +31,11 @@ from torch.nn.functional import one_hot
 
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
+from infaug.data.share import CHUNK
 from infaug.influence.score import replace_influence, upweight_influence
 from infaug.randomness import Draws, generator
 from infaug.record.atomic import write_bytes
-from infaug.training.snapshot import CHUNK, Snapshot, rows_of_chunks, shared_inputs
+from infaug.training.snapshot import Snapshot, rows_of_chunks, shared_inputs
 from infaug.trust.reload import Finished, judged_view, solve_s_val
 from infaug.world import World
 
@@ -75,14 +76,14 @@ def rank(
     if not solution.converged:
         raise ValueError(f"s_val was not found: {solution.status}")
     images = _snapshot(finished, 0)
-    h1, probs = shared_inputs(images, train.images, World())
+    h1, probs = shared_inputs(images, train, World())
     y = one_hot(train.labels, training.num_classes).to(h1.dtype)
     s_val = solution.value
     influence = upweight_influence(s_val, probs, y, h1)
     tables = [_table(finished, picked, None, influence)]
     for draw in range(num_draws):
         snapshot = _snapshot(finished, draw)
-        h1_aug, probs_aug = shared_inputs(snapshot, train.images, World(), view=0)
+        h1_aug, probs_aug = shared_inputs(snapshot, train, World(), view=0)
         scores = replace_influence(s_val, y, probs, h1, probs_aug, h1_aug)
         tables.append(_table(finished, picked, draw, scores))
     about = {

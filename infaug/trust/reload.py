@@ -109,7 +109,7 @@ def solve_s_val(finished: Finished, key: str, *, is_sampled: bool = False) -> So
     )  # fmt: skip
     train = training.train
     if is_sampled or isinstance(train, OnDisk):
-        train = hessian_sample(train, config, training.seed, key)
+        train = hessian_sample(train, config, training.seed, key, world=World())
     influence = finished.splits.influence.to(training.device)
     return solve_snapshot(
         snapshot, train.to(training.device), influence, config, World()

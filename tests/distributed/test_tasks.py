@@ -24,7 +24,7 @@ from infaug.experiment.table_training import run_table_training
 from .pool_cases import cluster
 
 pytest.importorskip("ray")
-from infaug.distributed.ingest import load_by_ray
+from infaug.distributed.ingest import load_by_ray, pays
 from infaug.distributed.tasks import in_tasks, write_on_ray
 
 pytestmark = pytest.mark.ray
@@ -130,6 +130,25 @@ def on_disk(path: Path, images: list[bytes], loader=None) -> OnDisk:
     stored = load(data, loader).train
     assert isinstance(stored, OnDisk)
     return stored
+
+
+GPUS, CPUS = {"CPU": 96.0, "GPU": 8.0}, {"CPU": 64.0}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "spare", "use_gpu", "expected"),
+    [
+        ([GPUS], 88, True, False),  # Threads have these CPUs without sending anything.
+        ([GPUS, CPUS], 152, True, False),
+        ([GPUS, CPUS, CPUS], 216, True, True),
+        ([CPUS], 56, False, True),
+        ([CPUS], 1, False, False),  # Eight would wait for what one CPU decodes.
+    ],
+)
+def test_ray_data_decodes_where_it_has_more_cpus_than_threads(
+    nodes, spare, use_gpu, expected
+):
+    assert pays(nodes, spare, 8, use_gpu=use_gpu) == expected
 
 
 def test_a_stream_through_ray_data_has_the_bytes_of_threads(tmp_path):

@@ -25,7 +25,7 @@ from infaug.training.snapshot import (
     shards_of,
     validation_gradient,
 )
-from infaug.training.solve import correlation_with_full, hessian_sample, solve_s_val
+from infaug.training.solve import correlation_with_full, hessian_part, solve_s_val
 from infaug.training.state import Training
 from infaug.world import World
 
@@ -121,7 +121,7 @@ def test_a_set_that_is_not_twice_the_sample_is_used_whole(cell, splits):
 def test_samples_are_a_function_of_their_purpose(cell):
     config = sampled(25)
     first, again, other = (
-        hessian_sample(cell.train, config, 0, "refresh", round_).images
+        hessian_part(cell.train, config, 0, "refresh", round_).images
         for round_ in (1, 1, 2)
     )
     assert first.equal(again)

@@ -54,7 +54,9 @@ def without_test(source: Source, config: DataConfig) -> Source:
     Nor by copies of them, unless `config.drop_duplicates` is off.
     """
     test, held = _test_of(source, config)
-    known = set(digests_of(test.images)) if config.drop_duplicates else set()
+    known = set[bytes]()  # The pixels of images that are streamed are not.
+    if config.drop_duplicates and isinstance(test, Labelled):
+        known.update(digests_of(test.images))
     parts = {name: part for name, part in source.parts.items() if name != "test"}
     tested = "target" if source.is_tested_on_target else "train"
     kept = {
@@ -75,19 +77,21 @@ def without_test(source: Source, config: DataConfig) -> Source:
 
 def images_of_test(source: Source, config: DataConfig) -> Labelled:
     """What `without_test` set aside, changed as test images are."""
-    return altered(_test_of(source, config)[0], "test", config)
+    test, _ = _test_of(source, config)
+    decoded = test if isinstance(test, Labelled) else test.select_all()
+    return altered(decoded, "test", config)
 
 
 def _test_of(
     source: Source, config: DataConfig
-) -> tuple[Labelled, Int64[Tensor, "test"]]:
+) -> tuple[Labelled | OnDisk, Int64[Tensor, "test"]]:
     """The test images, and where among the others they lie."""
     if source.test is not None:
         return source.test, torch.arange(0)
     at = positions(source, config).test
     whole = source.target if source.is_tested_on_target else source.train
     assert whole is not None, "what is tested on is there"
-    return whole.select(at), at
+    return _part(whole, at), at
 
 
 def _kept(
