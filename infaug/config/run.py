@@ -44,9 +44,9 @@ class RunConfig:
     """What an experiment with folds may take on this machine where no methods are
     named: as many methods are run as fit, the strongest controls first."""
     members: int = 4
-    """Methods whose F an experiment with folds hands over as one, averaged: those that
-    judged best out of fold. 1: the best alone, which classifies in a quarter of the
-    time and is most often a little worse."""
+    """Methods whose F an experiment with folds hands over as one, averaged, at most:
+    the best out of fold, and those that are hardly worse. 1: the best alone, which
+    classifies in a quarter of the time and is most often a little worse."""
     seeds: int = 3
     """Paired repetitions: seeds 0 .. seeds - 1, the same for every row."""
 
@@ -64,6 +64,14 @@ class RunConfig:
         decay, damping = self.classifier.weight_decay, self.influence.damping
         rule = f"must be >= classifier.weight_decay ({decay}), which the head has"
         require(damping >= decay, "influence.damping", rule, damping)
+
+    def placed_as(self, other: "RunConfig") -> "RunConfig":
+        """The config with images that lie where the other's do."""
+        mine, its = self.data, other.data
+        if (mine.target_source is None) != (its.target_source is None):
+            return self
+        data = replace(mine, source=its.source, target_source=its.target_source)
+        return replace(self, data=data)
 
 
 _FIT: dict[Mode, Literal["none", "wgan_gp", "ragan"]] = {

@@ -11,26 +11,26 @@ from infaug.config import RunConfig
 from infaug.cores import usable_cores
 from infaug.data.inspection import inspect
 from infaug.data.on_disk import OnDisk
-from infaug.data.problem import Splits, divide, positions
+from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
 from infaug.experiment.beginning import resolve_data
-from infaug.experiment.controls import choose, said
-from infaug.experiment.methods import methods_of
+from infaug.experiment.controls import choose_controls, choose_methods, said
+from infaug.experiment.execute import side_by_side, threads_of
 from infaug.experiment.pace import (
-    Sizes,
+    Pace,
+    estimated_seconds,
+    may_be_chosen,
     measure,
-    seconds_of,
+    sizes_of,
+    trained_in,
 )
 from infaug.experiment.plan import resolve_config, with_folds
-from infaug.experiment.trainings import plan_trainings
+from infaug.experiment.proposals import propose
 from infaug.precision import pick_device
 from infaug.training.services import ALONE
 from infaug.words import memory, plural
 from infaug.world import World
 
-LONG_S = 2 * 3600
-MIN_EPOCHS = 10
-SMALL = 32  # pixels; what a CPU trains on in minutes
 CALIBRATED_ON = 2  # influence images for each class, where all would be decoded
 
 
@@ -39,32 +39,34 @@ def outlook(
     source: Source,
     device: torch.device,
     workers: int,
+    pace: Pace | None = None,
+    at_once: int = 1,
     feed: str = ALONE.feed,
 ) -> list[str]:
     """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
-    A few steps of F and E are timed in this process; nothing of them is kept.
+    A few steps of F and E are timed in this process, on as much as one worker has of a
+    batch. Nothing of them is kept. `at_once` trainings are done side by side.
     """
     workers, load = max(workers, 1), os.getloadavg()[0]
-    train, test = source.train, source.test
-    at = positions(source, config.data)
-    num_test = len(at.test) if test is None else len(test)
-    trainings = plan_trainings(config, methods_of(config), range(config.seeds))
-    trained = [training for training in trainings if not training.fits_generator]
+    train, sizes, trained = source.train, sizes_of(source, config), trained_in(config)
     steps = max(training.steps["classify"] for training in trained)
     settings = config.classifier
-    per_epoch = len(at.train) / settings.batch_size
+    per_epoch = sizes.train / settings.batch_size
     shape = "x".join(str(side) for side in train.image_shape)
-    sizes = Sizes(len(at.train), len(at.influence), len(at.selection), num_test)
-    gib = sum(sizes[1:]) * torch.Size(train.image_shape).numel() / 2**30
+    held = sizes.influence + sizes.selection + sizes.test
+    gib = held * torch.Size(train.image_shape).numel() / 2**30
     kept = "in memory"
     if isinstance(train, OnDisk):
         kept, gib = f"streamed, decoded by {feed}", gib / workers
-    groups = settings.batch_groups
-    # The others wait for the worker with the largest share of a batch.
-    own = max(len(World(rank=k, size=workers).share(groups)) for k in range(workers))
-    pace = measure(config, _calibration_splits(config, source), device)
-    seconds = seconds_of(trained, sizes, pace.of_share(own / groups), workers)
+    if pace is None:
+        splits = _calibration_splits(config, source)
+        pace = measure(_of_one_worker(config, workers), splits, device)
+    seconds = estimated_seconds(config, sizes, pace, workers=workers, at_once=at_once)
+    processes = max(workers, min(at_once, len(trained)))
+    beside = f", {processes} at a time" if processes > workers else ""
+    most = min(len(may_be_chosen(config, trained)), config.members)
+    last = f", then {most} on all images" if most else ""
     names = ", ".join(dict.fromkeys(training.method.name for training in trained))
     return [
         f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "
@@ -76,35 +78,12 @@ def outlook(
         f"{settings.batch_groups} groups; {per_epoch:,.0f} steps an epoch",
         f"classifier {settings.network}, {steps:,} steps = "
         f"{steps / per_epoch:,.1f} epochs each time it is trained",
-        f"trainings  {len(trained)}: {names}; {plural(config.seeds, 'seed')}",
-        f"estimate   {said(seconds)}, {seconds * workers / 3600:.1f} "
+        f"trainings  {len(trained)}: {names}; {plural(config.seeds, 'seed')}{last}",
+        f"estimate   {said(seconds)}{beside}, {seconds * processes / 3600:.1f} "
         f"{device.type}-hours, from a few timed steps",
         *_busy(load),
-        *_propose(config, steps / per_epoch, seconds, device),
+        *propose(config, steps / per_epoch, seconds, device),
     ]
-
-
-def _propose(
-    config: RunConfig, epochs: float, seconds: float, device: torch.device
-) -> list[str]:
-    """What to change where the settings take long or train little."""
-    lines, on_cpu = [], device.type == "cpu"
-    if seconds > LONG_S:
-        small = " --network allconv" if on_cpu else ""
-        if on_cpu and (config.data.image_size or 0) > SMALL:
-            small += f" --data.image-size {SMALL}"
-        lines.append(
-            f"shorter    --seeds 1 --methods base base_learned pooled{small} "
-            "--rounds.rounds 8 for a first look; a verdict needs three seeds and the "
-            "controls"
-        )
-    if epochs < MIN_EPOCHS:
-        steps = round(config.rounds.classifier_steps * MIN_EPOCHS / epochs)
-        lines.append(
-            f"longer     --rounds.classifier-steps {steps} for {MIN_EPOCHS} epochs: "
-            f"F sees each image only {epochs:.1f} times"
-        )
-    return lines
 
 
 def _busy(load: float) -> list[str]:
@@ -118,6 +97,26 @@ def _busy(load: float) -> list[str]:
     ]
 
 
+def _of_one_worker(config: RunConfig, workers: int) -> RunConfig:
+    """What one of the workers does in a step: the others wait for the largest share."""
+    groups = config.classifier.batch_groups
+    own = max(len(World(rank=k, size=workers).share(groups)) for k in range(workers))
+    settings, estimator, adversarial = (
+        replace(part, batch_size=part.batch_size // groups * own)
+        for part in (
+            replace(config.classifier, batch_groups=1),
+            config.estimator,
+            config.adversarial,
+        )
+    )
+    return replace(
+        config,
+        classifier=replace(settings, batch_groups=own),
+        estimator=estimator,
+        adversarial=adversarial,
+    )
+
+
 def _calibration_splits(config: RunConfig, source: Source) -> Splits:
     """The splits, with few influence images where all would have to be decoded."""
     splits = divide(source, config.data)
@@ -127,10 +126,11 @@ def _calibration_splits(config: RunConfig, source: Source) -> Splits:
     return splits
 
 
-def foresee(config: RunConfig, workers: int) -> Iterator[str]:
+def foresee(config: RunConfig, workers: int, jobs: int = 0) -> Iterator[str]:
     """What the images are like, and the outlook of a config that is not resolved yet.
 
-    Unreadable images end a run, not a plan: it lists them.
+    `jobs` trainings are done at a time, 0: as many as the cores serve well. Unreadable
+    images end a run, not a plan: it lists them.
 
     Raises:
         ValueError: for images or settings that cannot work.
@@ -144,8 +144,18 @@ def foresee(config: RunConfig, workers: int) -> Iterator[str]:
     config = with_folds(config, source)
     yield from inspect(source, config.data)
     resolved = resolve_config(config, source.train.image_shape, device)
-    at_once = max(workers, usable_cores() // resolved.threads, 1)
-    resolved, why = choose(resolved, source, device, at_once, fewer_folds=is_free)
-    if why:
-        yield why
-    yield from outlook(resolved, source, device, workers)
+    is_open, pace = resolved.controls == "auto" and not resolved.methods, None
+    at_once = 1 if workers > 1 else side_by_side(jobs, resolved, source, device)
+    with threads_of(resolved, World()):
+        if is_open and resolved.data.folds:
+            found = measure(resolved, divide(source, resolved.data), device)
+            resolved, why = choose_methods(
+                resolved, source, found, max(at_once, workers), fewer_folds=is_free
+            )
+            yield why
+            pace = found if workers <= 1 else None
+        elif is_open:
+            processes = max(at_once, workers)
+            chosen, _ = choose_controls(resolved, source, device, processes)
+            resolved = replace(resolved, controls=chosen)
+        yield from outlook(resolved, source, device, workers, pace, at_once)

@@ -10,15 +10,16 @@ from itertools import islice, pairwise
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled
-from infaug.data.problem import Splits
+from infaug.data.images import Source
+from infaug.data.problem import Splits, positions
+from infaug.experiment.execute import final_plan, plan_of
 from infaug.experiment.methods import methods_of
-from infaug.experiment.trainings import plan_trainings
 from infaug.training.alternation import assess, classify, estimate
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
@@ -27,7 +28,6 @@ from infaug.training.views import base_of
 from infaug.world import World
 
 FROZEN_IMAGES = 8  # whose activations are computed to time a step on them
-LOOKAHEAD = 3  # times a step of E: it goes through a step of F, and back
 TIMED_STEPS = 5
 MAX_TIMED_S = 1.0  # for the steps of a kind: of slow ones two are timed
 TIMED_PIXELS = 2**16  # of a step, and of forward passes: the others take as long
@@ -41,6 +41,8 @@ class Pace:
         base_step: a step of F on base views.
         learned_step: a step of F with a view through G.
         estimator_step: a step of E and G by influence.
+        lookahead_step: a step of E and G one step of F ahead; None where no method that
+            is named learns so.
         image: F's forward pass of one image.
         frozen_step: a step of F on what its frozen layers made of views before; None
             where nothing is frozen.
@@ -49,16 +51,13 @@ class Pace:
     base_step: float
     learned_step: float
     estimator_step: float
+    lookahead_step: float | None = None
     image: float
     frozen_step: float | None = None
 
-    def of_share(self, share: float) -> "Pace":
-        """The same where a process has only a share of every batch."""
-        steps = {k: v and v * share for k, v in vars(self).items() if "step" in k}
-        return replace(self, **steps)
 
-
-class Sizes(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
     """Images of each split."""
 
     train: int
@@ -92,10 +91,12 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
     began = time.perf_counter()
     assess(training, some.to(device))
     image = (time.perf_counter() - began) / len(some)
+    lookahead_step = _lookahead_step(config, splits, device)
     return Pace(
         base_step=base_step * of_f,
         learned_step=learned_step * of_f,
         estimator_step=estimator_step * of_e,
+        lookahead_step=None if lookahead_step is None else lookahead_step * of_e,
         image=image,
         frozen_step=_frozen_step(config, splits, device, of_f),
     )
@@ -136,6 +137,18 @@ def _with_few_images(config: RunConfig, most: int) -> RunConfig:
     )
 
 
+def _lookahead_step(
+    config: RunConfig, splits: Splits, device: torch.device
+) -> float | None:
+    """Only where it will be taken: it needs several times the memory."""
+    named = methods_of(config) if config.methods else []
+    method = next((each for each in named if each.looks_ahead), None)
+    if method is None:
+        return None
+    training = Training(method, 0, splits, config, World(), device)
+    return _seconds_a_step(estimate(training, 0, range(TIMED_STEPS)))
+
+
 def _seconds_a_step(steps: Iterator[Any]) -> float:
     """The median; the first step also warms up."""
     began, ends = time.perf_counter(), []
@@ -146,28 +159,61 @@ def _seconds_a_step(steps: Iterator[Any]) -> float:
     return median(later - earlier for earlier, later in pairwise(ends))
 
 
-def estimated_seconds(config: RunConfig, splits: Splits, pace: Pace) -> float:
-    """What all trainings of a run take."""
-    plan = plan_trainings(config, methods_of(config), range(config.seeds))
-    parts = (splits.train, splits.influence, splits.selection, splits.test)
-    return seconds_of(plan, Sizes(*map(len, parts)), pace)
+def sizes_of(source: Source, config: RunConfig) -> Sizes:
+    """How many images serve each purpose in the first repetition."""
+    at = positions(source, config.data)
+    return Sizes(
+        train=len(at.train),
+        influence=len(at.influence),
+        selection=len(at.selection),
+        test=len(at.test) if source.test is None else len(source.test),
+    )
 
 
-def seconds_of(
-    plan: Sequence[TrainingSpec], sizes: Sizes, pace: Pace, workers: int = 1
+def estimated_seconds(
+    config: RunConfig, sizes: Sizes, pace: Pace, *, workers: int = 1, at_once: int = 1
 ) -> float:
-    """What trainings take, at a pace of one of the workers that share each.
+    """What all trainings of a run take; conjugate gradients are left out as small.
 
-    Conjugate gradients are left out as small. So is fitting G, for the same whichever
-    controls are run: nothing hangs on it.
+    So is fitting G, for the same whichever controls are run: nothing hangs on it. With
+    folds as many methods as an average may have are at last trained on all images; it
+    is not known yet which, so those that take longest are counted.
+
+    Args:
+        config: resolved.
+        sizes: of its images.
+        pace: of one worker.
+        workers: that train together.
+        at_once: trainings that are done side by side.
     """
-    trained = [training for training in plan if not training.fits_generator]
-    alone = sum(_seconds_of(training, sizes, pace, workers) for training in trained)
-    return alone + _seconds_of_activations(trained, sizes, pace) / workers
+    plan = trained_in(config)
+
+    def seconds(trainings: Sequence[TrainingSpec]) -> float:
+        return sum(seconds_of_training(t, sizes, pace, workers) for t in trainings)
+
+    alone = seconds(plan) + seconds_of_activations(plan, sizes, pace, workers)
+    longest = sorted(
+        (seconds(final_plan(config, [name])) for name in may_be_chosen(config, plan)),
+        reverse=True,
+    )[: config.members]
+    last = sum(longest) / min(at_once, max(len(longest), 1))
+    return alone / min(at_once, len(plan)) + last
 
 
-def _seconds_of_activations(
-    trainings: Sequence[TrainingSpec], sizes: Sizes, pace: Pace
+def may_be_chosen(config: RunConfig, plan: Sequence[TrainingSpec]) -> set[str]:
+    """The methods that are trained on all images if they are the best; with folds."""
+    if not config.data.folds:
+        return set()
+    return {training.method.name for training in plan if not training.candidate}
+
+
+def trained_in(config: RunConfig) -> list[TrainingSpec]:
+    """The trainings of F in a run, but for the last one of an experiment with folds."""
+    return [spec for spec in plan_of(config) if not spec.fits_generator]
+
+
+def seconds_of_activations(
+    trainings: Sequence[TrainingSpec], sizes: Sizes, pace: Pace, workers: int = 1
 ) -> float:
     """What frozen layers take for all draws of the views that trainings share."""
     if pace.frozen_step is None:
@@ -180,7 +226,8 @@ def _seconds_of_activations(
         if _uses_activations(training):
             kinds |= {(view, base, method.stretches, own) for view in method.views}
     draws = trainings[0].config.classifier.frozen_views
-    return len(kinds) * sum(sizes) * draws * pace.image
+    num = sizes.train + sizes.influence + sizes.selection + sizes.test
+    return len(kinds) * num * draws * pace.image / workers
 
 
 def _uses_activations(training: TrainingSpec) -> bool:
@@ -188,9 +235,10 @@ def _uses_activations(training: TrainingSpec) -> bool:
     return not (method.is_learned or method.learns_policy or method.is_reweighted)
 
 
-def _seconds_of(
-    training: TrainingSpec, sizes: Sizes, pace: Pace, workers: int
+def seconds_of_training(
+    training: TrainingSpec, sizes: Sizes, pace: Pace, workers: int = 1
 ) -> float:
+    """What a training takes, at a pace of one of its workers."""
     steps, method = training.steps, training.method
     through_g = method.is_learned or method.generator is not None
     influence = training.config.influence
@@ -203,7 +251,8 @@ def _seconds_of(
     if method.is_reweighted:  # Every view goes through F once more, to be judged.
         judged = num_views * training.config.classifier.batch_size
         step += judged / workers * pace.image
-    e_step = pace.estimator_step * (LOOKAHEAD if method.looks_ahead else 1)
+    e_step = pace.lookahead_step if method.looks_ahead else pace.estimator_step
+    assert e_step is not None, "rows that look ahead are named, so it was timed"
     assessed = training.config.rounds.rounds * sizes.selection + sizes.test
     return (
         steps["classify"] * step

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from infaug.config import RunConfig
@@ -15,7 +16,7 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.problem import divide
 from infaug.data.source import Source, load
 from infaug.experiment.beginning import begin_data, report_data
-from infaug.experiment.controls import choose, is_open
+from infaug.experiment.controls import choose_controls, choose_methods
 from infaug.experiment.execute import (
     final_plan,
     num_jobs,
@@ -26,6 +27,7 @@ from infaug.experiment.execute import (
 )
 from infaug.experiment.methods import methods_of
 from infaug.experiment.outlook import outlook
+from infaug.experiment.pace import measure
 from infaug.experiment.plan import resolve_config, with_fewer_folds, with_folds
 from infaug.experiment.summary import chosen_methods, summarise
 from infaug.precision import pick_device
@@ -116,15 +118,17 @@ def _begin(
     if folder.is_resolved:
         config = _as_begun(config, folder.config())
     else:
-        at_once = world.size
-        if at_once == 1:
-            at_once = num_jobs(jobs, config, sys.maxsize, folder, source, services)
-        with threads_of(config, world):
-            config, why = choose(config, source, device, at_once, fewer_folds=is_free)
-        lines = [why] if why else []
+        processes = world.size
+        if processes == 1:
+            processes = num_jobs(jobs, config, sys.maxsize, folder, source, services)
+        lines = []
+        if config.controls == "auto" and not config.methods:
+            with threads_of(config, world):
+                config, why = _choose(config, source, device, processes, is_free)
+            lines.append(why)
         if shown and isinstance(source.train, OnDisk):
             # Long runs say first what they take; short ones show it as they go.
-            lines += outlook(config, source, device, world.size, services.feed)
+            lines += outlook(config, source, device, world.size, feed=services.feed)
         for line in lines if shown else ():
             Console(stderr=True).print(line, highlight=False, soft_wrap=True)
     folder.resolve(config)
@@ -132,11 +136,26 @@ def _begin(
     return config
 
 
+def _choose(
+    config: RunConfig,
+    source: Source,
+    device: torch.device,
+    processes: int,
+    fewer_folds: bool,
+) -> tuple[RunConfig, str]:
+    """The config with what there is time for, and what was decided."""
+    if not config.data.folds:
+        controls, why = choose_controls(config, source, device, processes)
+        return replace(config, controls=controls), why
+    pace = measure(config, divide(source, config.data), device)
+    return choose_methods(config, source, pace, processes, fewer_folds=fewer_folds)
+
+
 def _as_begun(config: RunConfig, began: RunConfig) -> RunConfig:
     """The config with what was chosen when the run began."""
     # Threads are those it began with, whatever cores there are now.
     config = replace(config, threads=began.threads)
-    if not is_open(config):
+    if config.controls != "auto" or config.methods:
         return config
     if not config.data.folds:
         return replace(config, controls=began.controls)

@@ -1,18 +1,20 @@
 """What a run will do and cost; how long steps take may choose the controls, once."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from resolved import resolved
 from tiny import CONFIG
 
 from infaug.cli.main import main
-from infaug.config import RoundsConfig
-from infaug.data.problem import divide, load_splits
+from infaug.config import ClassifierConfig, RoundsConfig
+from infaug.data.problem import load_splits
 from infaug.data.source import load
-from infaug.experiment import controls, run
+from infaug.experiment import controls, outlook, run
 from infaug.experiment.controls import Pace, choose_controls, choose_methods
 from infaug.experiment.outlook import foresee
 from infaug.experiment.plan import with_folds
@@ -23,27 +25,26 @@ SLOW = Pace(base_step=20.0, learned_step=40.0, estimator_step=20.0, image=1e-3)
 OPEN = replace(CONFIG, controls="auto")
 
 
-def choice_at(pace: Pace, at_once: int = 1) -> tuple[str, str]:
-    splits = load_splits(OPEN.data)
-    chosen, why = choose_controls(resolved(OPEN), splits, pace, at_once)
-    return chosen.controls, why
+def choice_at(pace: Pace, monkeypatch, workers: int = 1) -> tuple[str, str]:
+    monkeypatch.setattr(controls, "measure", lambda *_: pace)
+    config = resolved(OPEN)
+    return choose_controls(config, load(config.data), torch.device("cpu"), workers)
 
 
-def test_full_controls_if_they_take_under_half_an_hour_else_quick():
-    assert choice_at(FAST)[0] == "full"
-    chosen, why = choice_at(SLOW)
+def test_full_controls_if_they_take_under_half_an_hour_else_quick(monkeypatch):
+    assert choice_at(FAST, monkeypatch)[0] == "full"
+    chosen, why = choice_at(SLOW, monkeypatch)
     assert chosen == "quick"
     assert "minutes with full controls" in why
     assert "running quick" in why
-    assert choice_at(SLOW, at_once=10)[0] == "full", "they take less"
+    assert choice_at(SLOW, monkeypatch, workers=10)[0] == "full", "they take less"
 
 
 def methods_at(pace: Pace, minutes: float):
     config = replace(OPEN, minutes=minutes, rounds=RoundsConfig())
     source = load(config.data)
     config = with_folds(replace(config, data=replace(config.data, folds=5)), source)
-    splits = divide(source, config.data)
-    return choose_methods(resolved(config), splits, pace, 1, fewer_folds=True)
+    return choose_methods(resolved(config), source, pace, 1, fewer_folds=True)
 
 
 def test_a_budget_is_kept_by_fewer_methods_then_steps_then_folds():
@@ -60,10 +61,12 @@ def test_a_budget_is_kept_by_fewer_methods_then_steps_then_folds():
     assert "longer than --minutes 20" in why
 
 
+@pytest.mark.parametrize("pace", [FAST, SLOW])
 def test_the_folder_keeps_the_choice_and_a_resumed_run_does_not_choose_again(
-    tmp_path: Path, monkeypatch
+    pace, tmp_path: Path, monkeypatch
 ):
-    monkeypatch.setattr(controls, "measure", lambda *_: FAST)
+    chosen = "full" if pace is FAST else "quick"
+    monkeypatch.setattr(controls, "measure", lambda *_: pace)
 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -73,14 +76,14 @@ def test_the_folder_keeps_the_choice_and_a_resumed_run_does_not_choose_again(
         run.run(OPEN, tmp_path / "run", shown=False)
     kept = [json.loads((tmp_path / "run" / f"{n}.json").read_text())["controls"]
             for n in ("asked", "config")]  # fmt: skip
-    assert kept == ["auto", "full"]
+    assert kept == ["auto", chosen]
 
-    monkeypatch.setattr(run, "choose", interrupted)
+    monkeypatch.setattr(run, "choose_controls", interrupted)
     seen = []
-    monkeypatch.setattr(run, "run_planned", lambda plan, *_, **__: seen.extend(plan))
+    monkeypatch.setattr(run, "run_planned", lambda cells, *_, **__: seen.extend(cells))
     monkeypatch.setattr(run, "summarise", lambda *_: {})
     run.run(OPEN, tmp_path / "run", shown=False)
-    assert any(training.candidate for training in seen)
+    assert any(cell.candidate for cell in seen) == (chosen == "full")
 
 
 def test_the_outlook_counts_images_steps_and_cells():
@@ -92,6 +95,30 @@ def test_the_outlook_counts_images_steps_and_cells():
     assert f"{rounds.rounds * rounds.classifier_steps} steps" in text
     assert "4: base, base_learned; 2 seeds" in text
     assert "estimate" in text
+
+
+def test_a_plan_has_one_estimate_of_time(tmp_path, monkeypatch):
+    """That for which methods were chosen is that of all trainings."""
+    pace = replace(FAST, base_step=0.02, learned_step=0.02, estimator_step=0.02)
+    monkeypatch.setattr(outlook, "measure", lambda *_: pace)
+    data = replace(CONFIG.data, folds=3)
+    config = replace(OPEN, data=data, minutes=10, rounds=RoundsConfig())
+    lines = list(foresee(config, workers=0, jobs=2))
+    chosen, whole = (line for line in lines if line.startswith("estimate "))
+    said = re.search(r"\d+ (minutes|seconds)", chosen)
+    assert said
+    assert f"{said[0]}, 2 at a time" in whole
+    assert any("on all images" in line for line in lines)
+
+
+def test_batches_are_small_for_pretrained_weights_on_a_cpu():
+    def size(**settings):
+        f = ClassifierConfig(network="torchvision:resnet18", **settings)
+        return resolved(replace(CONFIG, classifier=f)).classifier.batch_size
+
+    assert size() == 64
+    assert size(weights="default", freeze="body") == 32
+    assert size(weights="default", freeze="body", batch_size=64) == 64
 
 
 def test_any_number_of_workers_that_can_train_has_an_outlook():
