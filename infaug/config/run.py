@@ -44,9 +44,9 @@ class RunConfig:
     """What an experiment with folds may take on this machine where no methods are
     named: as many methods are run as fit, the strongest controls first."""
     members: int = 4
-    """Methods whose F an experiment with folds hands over as one, averaged: those that
-    judged best out of fold. 1: the best alone, which classifies in a quarter of the
-    time and is most often a little worse."""
+    """Methods whose F an experiment with folds hands over as one, averaged, at most:
+    the best out of fold, and those that are hardly worse. 1: the best alone, which
+    classifies in a quarter of the time and is most often a little worse."""
     seeds: int = 3
     """Paired repetitions: seeds 0 .. seeds - 1, the same for every row."""
 

@@ -22,6 +22,7 @@ from infaug.record.folder import RunFolder
 CONFIDENCE = 0.95
 LEARNING_CURVE = 0.25  # power of the number of images with which errors fall
 BETAS = (0.01, 20.0)  # inverse temperatures
+CLOSE = 1.5  # standard errors; chosen on half of the problems of ray_jobs/regret.py
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,23 +49,27 @@ class OutOfFold:
 
     @cached_property
     def loss(self) -> float:
-        """See `loss_where`, of all judgements."""
-        return self.loss_where(np.ones_like(self.fold, dtype=bool))
+        """Mean of `losses_where`, of all judgements."""
+        return float(self.losses_where(np.ones_like(self.fold, dtype=bool)).mean())
 
-    def loss_where(self, kept: Bool[np.ndarray, "R M"]) -> float:
-        """Mean of -log p(label) over some judgements, nats.
+    def losses_where(self, kept: Bool[np.ndarray, "R M"]) -> Float[np.ndarray, "K"]:
+        """-log p(label) of the K images with judgements that are kept, nats.
 
-        At the temperature of least loss on these (Guo et al., 2017), one number for all
-        of them: methods are compared by what they know, not by how sure they are.
+        The mean over an image's passes. At the temperature of least loss on these
+        judgements (Guo et al., 2017), one number for all of them: methods are compared
+        by what they know, not by how sure they are.
         """
-        labels = np.broadcast_to(self.labels, kept.shape)[kept]
-        logits, at = self.log_probs[kept], np.arange(len(labels))
+        passes, image = kept.nonzero()
+        logits, at = self.log_probs[passes, image], np.arange(len(image))
 
-        def loss(log_beta: float) -> float:
+        def losses(log_beta: float) -> Float[np.ndarray, "N"]:
             z = np.exp(log_beta) * logits
-            return float((np.logaddexp.reduce(z, axis=1) - z[at, labels]).mean())
+            return np.logaddexp.reduce(z, axis=1) - z[at, self.labels[image]]
 
-        return loss(np.asarray(fminbound(loss, *np.log(BETAS))).item())
+        best = fminbound(lambda each: losses(each).mean(), *np.log(BETAS))
+        found = losses(np.asarray(best).item())
+        total, count = np.bincount(image, found), np.bincount(image)
+        return total[count > 0] / count[count > 0]
 
 
 def average(found: Sequence[OutOfFold]) -> OutOfFold:
@@ -100,22 +105,36 @@ def choose(
     num: int,
     kept: Bool[np.ndarray, "R M"] | None = None,
 ) -> tuple[str, ...]:
-    """The `num` methods of least out-of-fold loss, best first; of equal ones the first.
+    """The method of least out-of-fold loss, and those that are hardly worse.
 
     F of all of them are averaged. What recipes get wrong differs, and a few images tell
-    good recipes from bad ones, but hardly the best from the next: their average is
-    seldom much worse than the best. Choosing members by the loss of their average
-    (Caruana et al., 2004) fits the few images too well: it was behind on the problems
-    of `ray_jobs/regret.py`.
+    good recipes from bad ones, but hardly the best from the next. A method is hardly
+    worse if its loss is at most `CLOSE` standard errors above the least, image by
+    image. Choosing members by the loss of their average (Caruana et al., 2004) fits the
+    few images too well: it was behind on the problems of `ray_jobs/regret.py`.
 
     Args:
         found: by method, simpler ones first.
         num: how many at most.
         kept: the judgements to choose by; None: all of them.
+
+    Returns:
+        Names, best first; of equal ones the first.
     """
     if kept is None:
         kept = np.ones_like(next(iter(found.values())).fold, dtype=bool)
-    return tuple(sorted(found, key=lambda name: found[name].loss_where(kept))[:num])
+    losses = {name: each.losses_where(kept) for name, each in found.items()}
+    order = sorted(losses, key=lambda name: float(losses[name].mean()))
+    behind = {name: losses[name] - losses[order[0]] for name in order}
+    close = [
+        name for name in order if behind[name].mean() <= CLOSE * _error(behind[name])
+    ]
+    return tuple(close[:num])
+
+
+def _error(values: Float[np.ndarray, "K"]) -> float:
+    """Standard error of the mean."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
 def half_width(
