@@ -6,7 +6,8 @@
 RandomAffine (bilinear) and ColorJitter draw once for a call, so for views of their own
 the images of a batch go through them one by one; the same pair on the whole batch at
 once, with one view for all, is timed beside it. LearnedAugment draws for each image and
-does it in one call. All take turns; medians, and of ratios the median of paired turns.
+does it in one call; and image by image, as in a DataLoader's workers. All take turns;
+medians, and of ratios the median of paired turns.
 """
 
 import json
@@ -62,8 +63,10 @@ def measure(settings: Settings, size: int) -> dict[str, float]:
     """Images a second of each, and how many times as fast the learned one is."""
     num = settings.batch if size <= 64 else max(settings.batch // 8, 1)
     x = torch.rand(num, settings.channels, size, size, device=settings.device)
+    augment = learned(settings, size)
     methods = {
-        "learned": learned(settings, size),
+        "learned": augment,
+        "learned_one_by_one": lambda x: torch.stack([augment(image) for image in x]),
         "one_by_one": one_by_one,
         "one_view_for_all": JITTER,
     }

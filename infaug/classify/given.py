@@ -33,7 +33,7 @@ class GivenClassifier(ImageClassifier):
 
     def __init__(self, body: nn.Module, head: nn.Linear, channels: int, *seed: Purpose):
         super().__init__(body, head.in_features, head.out_features, channels)
-        self.head = head
+        self.head = head.requires_grad_(True)  # without it nothing might learn
         self.seed = seed
         self.register_buffer("forwards", torch.tensor(0))
         self.fixed = {k for k, p in self.named_parameters() if not p.requires_grad}

@@ -18,12 +18,13 @@ class Prepare(Output):
 
     A source in class folders is written in shards, in a fixed random order, each image
     decoded once to see that it is whole. The same command again continues where it was
-    stopped. mnist, cifar10 and cifar100 are downloaded through torchvision.
+    stopped. mnist, cifar10 and cifar100 are downloaded through torchvision; pacs, from
+    the Hugging Face Hub, gets a file for each domain and one with 12 images a class.
     """
 
     source: tyro.conf.Positional[str]
     """Folder or plain tar with class/name.jpg, or with train/ and test/ or val/ above;
-    ImageNet's tar of tars; or mnist, cifar10, cifar100."""
+    ImageNet's tar of tars; or mnist, cifar10, cifar100, pacs."""
     out: tyro.conf.Positional[Path]
     """Folder for the Parquet files: new, empty, or begun by this very command."""
     test: Path | None = None
@@ -33,7 +34,7 @@ class Prepare(Output):
     """Shards written side by side by Ray tasks; 0 writes in this process without Ray.
     Makes no difference to the files."""
     downloads: Path = Path("downloads")
-    """Where torchvision keeps what it downloads."""
+    """Where what is downloaded is kept."""
     config: Annotated[PrepareConfig, tyro.conf.arg(name="")] = field(
         default_factory=PrepareConfig
     )
@@ -54,9 +55,8 @@ def _download(args: Prepare, name: Downloadable) -> tuple[list[str], dict[str, o
             f"{name} is downloaded and written as it is: leave out --test, --workers "
             f"and the settings of shards, or give ./{name} if you mean a folder"
         )
-    download(name, args.out, args.downloads)
-    files = [f"{args.out}/{split}.parquet" for split in ("train", "test")]
-    return [f"wrote {' and '.join(files)}"], {"out": str(args.out), "files": files}
+    files = [str(file) for file in download(name, args.out, args.downloads)]
+    return [f"wrote {', '.join(files)}"], {"out": str(args.out), "files": files}
 
 
 def _prepare(args: Prepare) -> tuple[list[str], dict[str, object]]:

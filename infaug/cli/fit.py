@@ -114,7 +114,7 @@ def fit(args: Fit) -> int:
     if args.plan:
         from infaug.experiment.outlook import foresee
 
-        for line in foresee(args.run, workers.max):
+        for line in foresee(args.run, workers.max, args.jobs):
             print(line, flush=True)
         return 0
     if args.mlflow:

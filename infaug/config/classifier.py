@@ -40,8 +40,9 @@ class ClassifierConfig:
     frozen_views: int = 4
     """Where layers are frozen: draws of each random view of an image, among which F
     picks anew in every step; up to four times as many of an image that is repeated."""
-    batch_size: int = 64
-    """Images per step, over all workers; every image is seen in `views` views."""
+    batch_size: int = 0
+    """Images per step, over all workers; every image is seen in `views` views. 0: 64,
+    or 32 for pretrained weights on a CPU."""
     batch_groups: int = 4
     """Groups of a batch with their own BatchNorm statistics and random numbers; shared
     among the workers, of whom there can be as many."""
@@ -117,6 +118,6 @@ class ClassifierConfig:
         rule = "needs classifier.weights: a frozen network learns no features"
         require(learns, "classifier.freeze", rule, self.freeze)
         size, groups = self.batch_size, self.batch_groups
-        whole = size >= groups and size % groups == 0
+        whole = (size == 0 or size >= groups) and size % groups == 0
         rule = f"must be a multiple of batch_groups ({groups})"
         require(whole, "classifier.batch_size", rule, size)

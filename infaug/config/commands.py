@@ -29,7 +29,7 @@ class ExportConfig:
         require(number or self.seed == "best-on-selection", "seed", rule, self.seed)
 
 
-Downloadable = Literal["mnist", "cifar10", "cifar100"]
+Downloadable = Literal["mnist", "cifar10", "cifar100", "pacs"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,6 +65,14 @@ class RunConfig:
         rule = f"must be >= classifier.weight_decay ({decay}), which the head has"
         require(damping >= decay, "influence.damping", rule, damping)
 
+    def placed_as(self, other: "RunConfig") -> "RunConfig":
+        """The config with images that lie where the other's do."""
+        mine, its = self.data, other.data
+        if (mine.target_source is None) != (its.target_source is None):
+            return self
+        data = replace(mine, source=its.source, target_source=its.target_source)
+        return replace(self, data=data)
+
 
 _FIT: dict[Mode, Literal["none", "wgan_gp", "ragan"]] = {
     "online": "none",

@@ -1,5 +1,6 @@
 """Do the classes of a source's splits agree?"""
 
+import re
 import warnings
 from collections.abc import Sequence
 
@@ -98,6 +99,16 @@ def alike_names(names: Sequence[str]) -> list[tuple[str, str]]:
         if twin != name:
             pairs.append((twin, name))
     return pairs
+
+
+def joined_names(names: Sequence[str]) -> list[str]:
+    """Class names that list others, as several labels of one image are written.
+
+    >>> joined_names(["cat", "cat|pet", "dog", "black, white"])
+    ['cat|pet']
+    """
+    parts = {name: [p.strip() for p in re.split(r"[|;,]", name)] for name in names}
+    return [k for k, found in parts.items() if len(found) > 1 and {*found} & {*names}]
 
 
 def check_enough(

@@ -10,6 +10,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from io import BytesIO
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -38,6 +39,9 @@ DEEP_BITS = 16  # of grey deeper than 8 bits, where nobody has looked at the set
 
 BAD_AT_ONCE = 100  # unreadable images beyond the limit, before reading is given up
 NAMED = 3
+
+MAX_PIXELS = 2**30
+_LIMIT = Lock()  # Pillow's is one for all threads.
 
 
 class Encoded(NamedTuple):
@@ -156,6 +160,23 @@ class UnreadableError(ValueError):
         super().__init__(f"{name} cannot be read ({why})")
 
 
+def opened(source: BytesIO | str) -> Image.Image:
+    """An image of which the header is read, with `MAX_PIXELS` at most.
+
+    Pillow takes images of 179 megapixels for attacks; telephones take them of 200.
+    """
+    try:
+        return Image.open(source)
+    except Image.DecompressionBombError:
+        with _LIMIT:
+            before = Image.MAX_IMAGE_PIXELS
+            Image.MAX_IMAGE_PIXELS = MAX_PIXELS // 2
+            try:
+                return Image.open(source)
+            finally:
+                Image.MAX_IMAGE_PIXELS = before
+
+
 def open_image(
     item: Encoded,
     mode: str,
@@ -172,7 +193,7 @@ def open_image(
     """
     content = content_of(item)
     try:
-        with Image.open(BytesIO(content)) as image:
+        with opened(BytesIO(content)) as image:
             image.load()
             found = changes_of(image)
             if changes is not None:

@@ -6,7 +6,7 @@ from itertools import islice
 
 from infaug.config import DataConfig
 from infaug.data.class_sizes import UNEVEN, balanced
-from infaug.data.classes import alike_names
+from infaug.data.classes import alike_names, joined_names
 from infaug.data.decode import change_lines
 from infaug.data.images import Duplicate, Source, duplicates
 from infaug.data.on_disk import OnDisk
@@ -41,6 +41,10 @@ def inspect(source: Source, config: DataConfig) -> list[str]:
     lines += [
         f"alike      classes {a!r} and {b!r} differ in case or spaces alone: one class?"
         for a, b in alike_names(train.class_names)
+    ]
+    lines += [
+        f"alike      class {name!r} lists others: give each image one label"
+        for name in joined_names(train.class_names)
     ]
     if source.bad:
         num = len(source.bad)

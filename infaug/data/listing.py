@@ -5,6 +5,7 @@ decodes, counts, samples or rewrites images need not know which it was.
 """
 
 import json
+import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from infaug.data.folder import class_folders, without_runs
 from infaug.data.names import (
     SPLITS,
     UNREAD,
+    is_image,
     is_parquet,
     ordered_names,
     split_in,
@@ -76,7 +78,8 @@ def listed(source: str, config: DataConfig) -> dict[str, Listed]:
     if not path.exists():
         raise ValueError(
             f"data.source {str(path)!r} was not found: looked for {path.absolute}. "
-            "Give a Parquet file, a CSV, a folder, or `digits`, which is bundled"
+            "Give a Parquet file, a CSV, a folder, or `digits`, which is bundled; if a "
+            "run's images have moved, rerun its `infaug fit` with the new --data"
         )
     if path.is_file():
         if suffix_of(path.name) in TABLES:
@@ -93,7 +96,7 @@ def listed(source: str, config: DataConfig) -> dict[str, Listed]:
         if parquet := _parquet_parts(path, names):
             return _of_parquet(parquet, config)
     layout = class_folders(str(path), names)
-    if not layout.splits:
+    if not layout.splits or _is_webdataset(names):
         _refuse_layout(path, names, layout.notes)
     return {
         split: Listed(
@@ -110,6 +113,14 @@ def _is_tar(path: Location) -> bool:
     return path.is_local and (".tar" in lower or lower.endswith((".tgz", ".tbz2")))
 
 
+def _is_webdataset(names: Sequence[str]) -> bool:
+    """Whether images have files beside them that hold their labels."""
+    labelled = {name[:-4] for name in names if suffix_of(name) == ".cls"}
+    return any(
+        is_image(name) and os.path.splitext(name)[0] in labelled for name in names
+    )
+
+
 def _refuse_layout(
     path: Location, names: Sequence[str], notes: Sequence[str]
 ) -> NoReturn:
@@ -119,7 +130,7 @@ def _refuse_layout(
     hint = ""
     if any("ILSVRC2012_val_" in name for name in names):
         hint = IMAGENET
-    elif any(suffix_of(name) == ".cls" for name in names):
+    elif _is_webdataset(names) or _is_tar(path):
         hint = ". A WebDataset is not read: unpack it to class folders or Parquet"
     elif why := UNREAD.get(suffix_of(path.name)):
         hint = f"; {why}"

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageOps
 
-from infaug.data.decode import UNREADABLE, Encoded, reason
+from infaug.data.decode import UNREADABLE, Encoded, opened, reason
 
 ROWS_PER_GROUP = 256  # A stream reads and shuffles whole row groups.
 
@@ -164,7 +164,7 @@ def checked(content: bytes, shorter_side: int | None) -> bytes:
     with antialiasing, and encoded as JPEG of quality 95 if they were JPEG, else as PNG.
     They are turned as their EXIF orientation says, for metadata is not kept then.
     """
-    with Image.open(BytesIO(content)) as image:
+    with opened(BytesIO(content)) as image:
         image.load()
         if shorter_side is None or min(image.size) <= shorter_side:
             return content

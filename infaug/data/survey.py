@@ -11,8 +11,6 @@ from dataclasses import dataclass, field, replace
 from io import BytesIO
 from statistics import median
 
-from PIL import Image
-
 from infaug.config import DataConfig
 from infaug.data.decode import (
     DEEP_BITS,
@@ -22,6 +20,7 @@ from infaug.data.decode import (
     changes_of,
     is_deep,
     largest_value,
+    opened,
 )
 from infaug.data.listing import Listed, listed
 from infaug.data.on_disk import OnDisk
@@ -54,7 +53,7 @@ class Survey:
         for item in items:
             with (
                 contextlib.suppress(*UNREADABLE),
-                Image.open(_opened(item)) as image,
+                opened(_file_of(item)) as image,
             ):
                 is_turned = image.getexif().get(ORIENTATION, 1) in range(5, 9)
                 width, height = image.size
@@ -171,7 +170,7 @@ def sampled_changes(images: OnDisk) -> tuple[Counter[str], int]:
     """
     changes, num = Counter[str](), 0
     for item in _rows(images.reader.groups, images.reader.class_names):
-        with contextlib.suppress(*UNREADABLE), Image.open(_opened(item)) as image:
+        with contextlib.suppress(*UNREADABLE), opened(_file_of(item)) as image:
             changes.update(changes_of(image))
             num += 1
     return changes, num
@@ -192,7 +191,7 @@ def _spread(items: Sequence, max_items: int) -> Sequence:
     return items[:: max(-(-len(items) // max_items), 1)]
 
 
-def _opened(item: Encoded) -> BytesIO | str:
+def _file_of(item: Encoded) -> BytesIO | str:
     """What Pillow reads a header from; of a local file it reads no more."""
     if item.image is None:
         raise ValueError("the row holds no image bytes")

@@ -11,10 +11,10 @@ from functools import partial
 import torch
 
 from infaug.config import Controls, RoundsConfig, RunConfig
-from infaug.data.problem import Splits, divide
+from infaug.data.problem import divide
 from infaug.data.source import Source
 from infaug.experiment.methods import ANSWERS
-from infaug.experiment.pace import Pace, estimated_seconds, measure
+from infaug.experiment.pace import Pace, estimated_seconds, measure, sizes_of
 from infaug.experiment.plan import with_fewer_folds
 
 FULL_UNDER_S = 30 * 60
@@ -24,13 +24,18 @@ FALLBACKS = ((3, 5), (3, 3), (2, 3), (1, 3), (1, 2))  # groups of ANSWERS, folds
 
 
 def choose_controls(
-    config: RunConfig, source: Source, device: torch.device, workers: int
+    config: RunConfig, source: Source, device: torch.device, processes: int
 ) -> tuple[Controls, str]:
-    """`full` if that is estimated to take under half an hour, else `quick`; and why."""
-    splits = divide(source, config.data)
-    pace = measure(config, splits, device)
+    """`full` if that is estimated to take under half an hour, else `quick`; and why.
+
+    Processes share a training, or do several at a time.
+    """
+    pace = measure(config, divide(source, config.data), device)
+    sizes = sizes_of(source, config)
     full, quick = (
-        estimated_seconds(replace(config, controls=controls), splits, pace) / workers
+        estimated_seconds(
+            replace(config, controls=controls), sizes, pace, at_once=processes
+        )
         for controls in ("full", "quick")
     )
     chosen: Controls = "full" if full < FULL_UNDER_S else "quick"
@@ -42,9 +47,9 @@ def choose_controls(
 
 def choose_methods(
     config: RunConfig,
-    splits: Splits,
+    source: Source,
     pace: Pace,
-    jobs: int,
+    at_once: int,
     *,
     fewer_folds: bool = False,
 ) -> tuple[RunConfig, str]:
@@ -56,9 +61,8 @@ def choose_methods(
     budget = 60 * config.minutes
 
     def seconds(names: Sequence[str], config: RunConfig) -> float:
-        # The chosen method is trained once more, on all images.
-        requested = replace(config, methods=tuple(names), seeds=config.seeds + 1)
-        return estimated_seconds(requested, splits, pace) / jobs
+        requested = replace(config, methods=tuple(names))
+        return estimated_seconds(requested, sizes, pace, at_once=at_once)
 
     is_pretrained = config.classifier.weights != "none"
     fewest = MIN_FINE_TUNING_STEPS if is_pretrained else MIN_STEPS
@@ -66,7 +70,7 @@ def choose_methods(
     for num_groups, folds in FALLBACKS:
         worth = [name for group in ANSWERS[:num_groups] for name in group]
         folded = with_fewer_folds(config, folds if fewer_folds else None)
-        at = partial(_with_steps, folded)
+        at, sizes = partial(_with_steps, folded), sizes_of(source, folded)
         steps = _steps_for(
             config.rounds, lambda n, at=at, w=worth: seconds(w, at(n)), budget, fewest
         )

@@ -201,20 +201,28 @@ def num_jobs(
 ) -> int:
     """How many trainings are done at a time here; `requested` is as `run` has it.
 
-    One where they share what only one process has: a solver pool, a GPU, a stream of
-    images that takes all cores, a folder that is copied to a URL, a network of the
-    caller's own.
+    One where they share a solver pool, or a folder that is copied to a URL.
     """
-    is_shared = (
-        services.solver is not None
-        or device.type != "cpu"
-        or isinstance(source.train, OnDisk)
-        or folder.mirror is not None
-        or config.classifier.network == "given"
-    )
-    if is_shared:
+    if services.solver is not None or folder.mirror is not None:
         return 1
-    return min(requested or max(usable_cores() // config.threads, 1), num_trainings)
+    return min(side_by_side(requested, config, source, device), num_trainings)
+
+
+def side_by_side(
+    requested: int, config: RunConfig, source: Source, device: torch.device
+) -> int:
+    """How many trainings the machine does at a time, if there are as many.
+
+    One where they share a GPU, a stream of images that takes all cores, or a network of
+    the caller's own.
+    """
+    if (
+        device.type != "cpu"
+        or isinstance(source.train, OnDisk)
+        or config.classifier.network == "given"
+    ):
+        return 1
+    return requested or max(usable_cores() // config.threads, 1)
 
 
 @contextlib.contextmanager

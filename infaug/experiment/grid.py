@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 from infaug.config import DataConfig, RunConfig, from_dict, to_dict
+from infaug.experiment.plan import BATCH_SIZE
 from infaug.training.methods import METHODS, POLICY_FROM, Method
 
 # What only names the methods, or says how often to write something down.
@@ -118,6 +119,9 @@ def recorded_training(record: Mapping[str, Any]) -> GridTraining | None:
 
 def _settings(method: Method, config: RunConfig) -> dict[str, Any]:
     values = to_dict(config)
+    classifier = values["classifier"]
+    if config.classifier.weights == "none":
+        classifier["batch_size"] = classifier["batch_size"] or BATCH_SIZE
     _drop(values, NEVER_MATTER)
     _drop(values["rounds"], NEVER_MATTER_IN_ROUNDS)
     if config.rounds.refresh == "sync":
@@ -125,7 +129,7 @@ def _settings(method: Method, config: RunConfig) -> dict[str, Any]:
     if method.policy is None:
         _drop(values, ("policy",))
     if method.view_loss == "mean":
-        _drop(values["classifier"], ("mmel_lambda",))
+        _drop(classifier, ("mmel_lambda",))
     if not method.is_tuned:
         _drop(values, ("tuning",))
     if not method.is_learned and method.generator is None:

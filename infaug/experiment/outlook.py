@@ -11,21 +11,21 @@ from infaug.config import RunConfig
 from infaug.cores import usable_cores
 from infaug.data.inspection import inspect
 from infaug.data.on_disk import OnDisk
-from infaug.data.problem import Splits, divide, positions
+from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
 from infaug.experiment.beginning import resolve_data
 from infaug.experiment.controls import choose_controls, choose_methods, said
-from infaug.experiment.methods import methods_of
+from infaug.experiment.execute import side_by_side, threads_of
 from infaug.experiment.pace import (
     Pace,
-    Sizes,
+    estimated_seconds,
+    may_be_chosen,
     measure,
-    seconds_of_activations,
-    seconds_of_training,
+    sizes_of,
+    trained_in,
 )
 from infaug.experiment.plan import resolve_config, with_folds
 from infaug.experiment.proposals import propose
-from infaug.experiment.trainings import plan_trainings
 from infaug.precision import pick_device
 from infaug.training.services import ALONE
 from infaug.words import memory, plural
@@ -40,41 +40,33 @@ def outlook(
     device: torch.device,
     workers: int,
     pace: Pace | None = None,
+    at_once: int = 1,
     feed: str = ALONE.feed,
 ) -> list[str]:
     """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
     A few steps of F and E are timed in this process, on as much as one worker has of a
-    batch. Nothing of them is kept.
+    batch. Nothing of them is kept. `at_once` trainings are done side by side.
     """
     workers, load = max(workers, 1), os.getloadavg()[0]
-    train, test = source.train, source.test
-    at = positions(source, config.data)
-    num_test = len(at.test) if test is None else len(test)
-    trainings = plan_trainings(config, methods_of(config), range(config.seeds))
-    trained = [training for training in trainings if not training.fits_generator]
+    train, sizes, trained = source.train, sizes_of(source, config), trained_in(config)
     steps = max(training.steps["classify"] for training in trained)
     settings = config.classifier
-    per_epoch = len(at.train) / settings.batch_size
+    per_epoch = sizes.train / settings.batch_size
     shape = "x".join(str(side) for side in train.image_shape)
-    sizes = Sizes(
-        train=len(at.train),
-        influence=len(at.influence),
-        selection=len(at.selection),
-        test=num_test,
-    )
     held = sizes.influence + sizes.selection + sizes.test
     gib = held * torch.Size(train.image_shape).numel() / 2**30
     kept = "in memory"
     if isinstance(train, OnDisk):
         kept, gib = f"streamed, decoded by {feed}", gib / workers
-    pace = pace or measure(
-        _of_one_worker(config, workers), _calibration_splits(config, source), device
-    )
-    seconds = sum(
-        seconds_of_training(training, sizes, pace, workers) for training in trained
-    )
-    seconds += seconds_of_activations(trained, sizes, pace, workers)
+    if pace is None:
+        splits = _calibration_splits(config, source)
+        pace = measure(_of_one_worker(config, workers), splits, device)
+    seconds = estimated_seconds(config, sizes, pace, workers=workers, at_once=at_once)
+    processes = max(workers, min(at_once, len(trained)))
+    beside = f", {processes} at a time" if processes > workers else ""
+    most = min(len(may_be_chosen(config, trained)), config.members)
+    last = f", then {most} on all images" if most else ""
     names = ", ".join(dict.fromkeys(training.method.name for training in trained))
     return [
         f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "
@@ -86,8 +78,8 @@ def outlook(
         f"{settings.batch_groups} groups; {per_epoch:,.0f} steps an epoch",
         f"classifier {settings.network}, {steps:,} steps = "
         f"{steps / per_epoch:,.1f} epochs each time it is trained",
-        f"trainings  {len(trained)}: {names}; {plural(config.seeds, 'seed')}",
-        f"estimate   {said(seconds)}, {seconds * workers / 3600:.1f} "
+        f"trainings  {len(trained)}: {names}; {plural(config.seeds, 'seed')}{last}",
+        f"estimate   {said(seconds)}{beside}, {seconds * processes / 3600:.1f} "
         f"{device.type}-hours, from a few timed steps",
         *_busy(load),
         *propose(config, steps / per_epoch, seconds, device),
@@ -134,10 +126,11 @@ def _calibration_splits(config: RunConfig, source: Source) -> Splits:
     return splits
 
 
-def foresee(config: RunConfig, workers: int) -> Iterator[str]:
+def foresee(config: RunConfig, workers: int, jobs: int = 0) -> Iterator[str]:
     """What the images are like, and the outlook of a config that is not resolved yet.
 
-    Unreadable images end a run, not a plan: it lists them.
+    `jobs` trainings are done at a time, 0: as many as the cores serve well. Unreadable
+    images end a run, not a plan: it lists them.
 
     Raises:
         ValueError: for images or settings that cannot work.
@@ -152,16 +145,17 @@ def foresee(config: RunConfig, workers: int) -> Iterator[str]:
     yield from inspect(source, config.data)
     resolved = resolve_config(config, source.train.image_shape, device)
     is_open, pace = resolved.controls == "auto" and not resolved.methods, None
-    if is_open and resolved.data.folds:
-        jobs = max(workers, usable_cores() // resolved.threads, 1)
-        splits = divide(source, resolved.data)
-        found = measure(resolved, splits, device)
-        resolved, why = choose_methods(
-            resolved, splits, found, jobs, fewer_folds=is_free
-        )
-        yield why
-        pace = found if workers <= 1 else None
-    elif is_open:
-        chosen, _ = choose_controls(resolved, source, device, max(workers, 1))
-        resolved = replace(resolved, controls=chosen)
-    yield from outlook(resolved, source, device, workers, pace)
+    at_once = 1 if workers > 1 else side_by_side(jobs, resolved, source, device)
+    with threads_of(resolved, World()):
+        if is_open and resolved.data.folds:
+            found = measure(resolved, divide(source, resolved.data), device)
+            resolved, why = choose_methods(
+                resolved, source, found, max(at_once, workers), fewer_folds=is_free
+            )
+            yield why
+            pace = found if workers <= 1 else None
+        elif is_open:
+            processes = max(at_once, workers)
+            chosen, _ = choose_controls(resolved, source, device, processes)
+            resolved = replace(resolved, controls=chosen)
+        yield from outlook(resolved, source, device, workers, pace, at_once)

@@ -16,9 +16,10 @@ import torch
 
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled
-from infaug.data.problem import Splits
+from infaug.data.images import Source
+from infaug.data.problem import Splits, positions
+from infaug.experiment.execute import final_plan, plan_of
 from infaug.experiment.methods import methods_of
-from infaug.experiment.trainings import plan_trainings
 from infaug.training.alternation import assess, classify, estimate
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
@@ -158,21 +159,57 @@ def _seconds_a_step(steps: Iterator[Any]) -> float:
     return median(later - earlier for earlier, later in pairwise(ends))
 
 
-def estimated_seconds(config: RunConfig, splits: Splits, pace: Pace) -> float:
+def sizes_of(source: Source, config: RunConfig) -> Sizes:
+    """How many images serve each purpose in the first repetition."""
+    at = positions(source, config.data)
+    return Sizes(
+        train=len(at.train),
+        influence=len(at.influence),
+        selection=len(at.selection),
+        test=len(at.test) if source.test is None else len(source.test),
+    )
+
+
+def estimated_seconds(
+    config: RunConfig, sizes: Sizes, pace: Pace, *, workers: int = 1, at_once: int = 1
+) -> float:
     """What all trainings of a run take; conjugate gradients are left out as small.
 
-    So is fitting G, for the same whichever controls are run: nothing hangs on it.
+    So is fitting G, for the same whichever controls are run: nothing hangs on it. With
+    folds as many methods as an average may have are at last trained on all images; it
+    is not known yet which, so those that take longest are counted.
+
+    Args:
+        config: resolved.
+        sizes: of its images.
+        pace: of one worker.
+        workers: that train together.
+        at_once: trainings that are done side by side.
     """
-    trainings = plan_trainings(config, methods_of(config), range(config.seeds))
-    trained = [training for training in trainings if not training.fits_generator]
-    sizes = Sizes(
-        train=len(splits.train),
-        influence=len(splits.influence),
-        selection=len(splits.selection),
-        test=len(splits.test),
-    )
-    alone = sum(seconds_of_training(training, sizes, pace) for training in trained)
-    return alone + seconds_of_activations(trained, sizes, pace)
+    plan = trained_in(config)
+
+    def seconds(trainings: Sequence[TrainingSpec]) -> float:
+        return sum(seconds_of_training(t, sizes, pace, workers) for t in trainings)
+
+    alone = seconds(plan) + seconds_of_activations(plan, sizes, pace, workers)
+    longest = sorted(
+        (seconds(final_plan(config, [name])) for name in may_be_chosen(config, plan)),
+        reverse=True,
+    )[: config.members]
+    last = sum(longest) / min(at_once, max(len(longest), 1))
+    return alone / min(at_once, len(plan)) + last
+
+
+def may_be_chosen(config: RunConfig, plan: Sequence[TrainingSpec]) -> set[str]:
+    """The methods that are trained on all images if they are the best; with folds."""
+    if not config.data.folds:
+        return set()
+    return {training.method.name for training in plan if not training.candidate}
+
+
+def trained_in(config: RunConfig) -> list[TrainingSpec]:
+    """The trainings of F in a run, but for the last one of an experiment with folds."""
+    return [spec for spec in plan_of(config) if not spec.fits_generator]
 
 
 def seconds_of_activations(

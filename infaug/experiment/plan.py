@@ -19,6 +19,7 @@ OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small traini
 
 
 NUM_FOLDS = 5
+BATCH_SIZE, FINE_TUNING_BATCH_SIZE = 64, 32  # the latter on a CPU
 FINE_TUNING_WARMUP = 0.25  # share of all steps
 FINE_TUNING_DECAY = 0.1
 FINE_TUNING = "resized_crop_flip:0.5+jitter:0.3"  # of a pretrained network
@@ -120,7 +121,8 @@ def _resolve_classifier(
         is_own = network in ("allconv", "given") or is_backbone(network)
         optimizer = "adam" if is_own else "sgd"
     freeze = config.freeze
-    if freeze == "auto" and config.weights != "none" and device.type == "cpu":
+    is_tuned_here = config.weights != "none" and device.type == "cpu"
+    if freeze == "auto" and is_tuned_here:
         freeze = "early" if can_be_cut(network) else "body"
     elif freeze == "auto":
         freeze = "none"
@@ -130,6 +132,7 @@ def _resolve_classifier(
         adam = FINE_TUNING_RATES[freeze] if config.weights != "none" else adam
         adam = 1e-2 if of_paper and network == "allconv" else adam
         rate = adam if optimizer == "adam" else 0.1
+    batch_size = FINE_TUNING_BATCH_SIZE if is_tuned_here else BATCH_SIZE
     warmup, layer_decay = config.warmup, config.layer_decay
     if config.weights != "none" and freeze != "body":
         # A new head would tear up what is pretrained: F collapses without these.
@@ -141,6 +144,7 @@ def _resolve_classifier(
         freeze=freeze,
         warmup=warmup,
         layer_decay=layer_decay,
+        batch_size=config.batch_size or batch_size,
         optimizer=optimizer,
         learning_rate=rate,
         precision=resolve_precision(config, device),

@@ -98,14 +98,18 @@ def run(
             began = world.first(folder.config)
             resolved = replace(resolved, threads=began.threads)
         world.share(resolved.classifier.batch_groups)
+        at_once = num_jobs(
+            jobs, resolved, sys.maxsize, folder, source, services, device
+        )
+        processes = max(at_once, world.size)
         if config.data.folds and config.controls == "auto" and not config.methods:
             pick = partial(
-                _pick_methods, resolved, source, folder, device, world, services, jobs,
+                _pick_methods, resolved, source, folder, device, world, processes,
                 fewer_folds=is_free, shown=shown,
             )  # fmt: skip
             resolved = world.first(pick)
         elif config.controls == "auto" and not config.methods:
-            pick = partial(_pick, resolved, source, folder, device, world.size, shown)
+            pick = partial(_pick, resolved, source, folder, device, processes, shown)
             resolved = replace(resolved, controls=world.first(pick))
         if shown and isinstance(source.train, OnDisk) and not folder.is_resolved:
             report = partial(
@@ -184,13 +188,13 @@ def _pick(
     source: Source,
     folder: RunFolder,
     device: torch.device,
-    workers: int,
+    processes: int,
     shown: bool,
 ) -> Controls:
     """The controls this run began with, or those it has time for."""
     if folder.is_resolved:
         return folder.config().controls
-    controls, why = choose_controls(config, source, device, workers)
+    controls, why = choose_controls(config, source, device, processes)
     if shown:
         Console(stderr=True).print(why, highlight=False, soft_wrap=True)
     return controls
@@ -202,8 +206,7 @@ def _pick_methods(
     folder: RunFolder,
     device: torch.device,
     world: World,
-    services: Services,
-    jobs: int,
+    processes: int,
     *,
     fewer_folds: bool,
     shown: bool,
@@ -213,13 +216,11 @@ def _pick_methods(
         began = folder.config()
         config = with_fewer_folds(config, began.data.folds)
         return replace(config, methods=began.methods, rounds=began.rounds)
-    at_once = num_jobs(jobs, config, sys.maxsize, folder, source, services, device)
     with threads_of(config, world):
-        splits = divide(source, config.data)
+        pace = measure(config, divide(source, config.data), device)
         config, why = choose_methods(
-            config, splits, measure(config, splits, device),
-            max(at_once, world.size), fewer_folds=fewer_folds,
-        )  # fmt: skip
+            config, source, pace, processes, fewer_folds=fewer_folds
+        )
     if shown:
         Console(stderr=True).print(why, highlight=False, soft_wrap=True)
     return config

@@ -1,8 +1,10 @@
 """What was learned, as a transform of torchvision that depends on no run."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import torch
 from jaxtyping import Float
@@ -24,6 +26,22 @@ from infaug.export.values import (
 from infaug.export.view import GeneratorViews, PolicyViews, View
 from infaug.randomness import Draws
 
+_ALIVE: WeakValueDictionary[int, "LearnedAugment"] = WeakValueDictionary()
+_NUMBERS = itertools.count()
+
+
+# One operation to compilers, which cannot look into the choices it makes by numbers.
+@torch.library.custom_op(
+    "infaug::augment", mutates_args=(), tags=(torch.Tag.nondeterministic_seeded,)
+)
+def _augmented(x: Tensor, number: int) -> Tensor:
+    return _ALIVE[number](x)
+
+
+@_augmented.register_fake
+def _like(x: Tensor, number: int) -> Tensor:
+    return torch.empty_like(x)
+
 
 class LearnedAugment(v2.Transform):
     """What was learned, as a transform; drawn anew for every image and every call.
@@ -36,9 +54,11 @@ class LearnedAugment(v2.Transform):
     [0, 1], [C, H, W] or [B, C, H, W], or PIL. Masks, keypoints and boxes beside them
     move along; of a batch their first axis must be the batch's. Everything else passes.
 
-    A batch is augmented where it lies, so `augment.to("cuda")` for batches there.
+    A batch is augmented where it lies, so `augment.to("cuda")` for batches there. It
+    computes in float32, also as a part of a module that is cast to another precision.
     Random numbers come from torch's default generator, which DataLoader seeds in each
-    worker, or from `generator`: `augment(images, generator=g)`.
+    worker, or from `generator`: `augment(images, generator=g)`. Under `torch.compile` a
+    tensor of images is augmented by one operation of the graph.
 
     Args:
         views: what was learned: E and G, or a policy.
@@ -64,6 +84,17 @@ class LearnedAugment(v2.Transform):
         self.strength = float(strength)
         self.probability = float(share)
         self.card = dict(card or {})
+        self._register()
+
+    def _register(self) -> None:
+        """A number by which compiled graphs find this transform while it lives."""
+        self.number = next(_NUMBERS)
+        _ALIVE[self.number] = self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """A copy, or what was pickled, has a number of its own."""
+        super().__setstate__(state)
+        self._register()
 
     @classmethod
     def load(
@@ -92,6 +123,9 @@ class LearnedAugment(v2.Transform):
         Raises:
             ValueError: if there is no image, or something does not fit it.
         """
+        is_images = len(inputs) == 1 and type(inputs[0]) is Tensor
+        if is_images and generator is None and torch.compiler.is_compiling():
+            return _augmented(inputs[0], self.number)
         flat, nesting = pytree.tree_flatten(inputs[0] if len(inputs) == 1 else inputs)
         at = images_among(flat)
         kinds = (tv_tensors.Mask, tv_tensors.KeyPoints, tv_tensors.BoundingBoxes)
@@ -154,6 +188,12 @@ class LearnedAugment(v2.Transform):
     def device(self) -> torch.device:
         """Where what was learned lies."""
         return self.views.device
+
+    def _apply(
+        self, fn: Callable[[Tensor], Tensor], recurse: bool = True
+    ) -> "LearnedAugment":
+        """Moved to a device like any module, but never cast: flows are coordinates."""
+        return super()._apply(lambda tensor: tensor.to(fn(tensor).device), recurse)
 
     def extra_repr(self) -> str:
         """What was learned, from what, and how it is used."""

@@ -8,9 +8,8 @@ RUN/tensorboard/           curves, a folder for each training
 RUN/ledger/ROW-seedK/      what E did to images in each round (Parquet), docs/ledger.md
 RUN/trainings/generator-seedK/  the G fitted for this seed, and how far it reaches
 RUN/activations/           what frozen layers made of views; may be deleted
-RUN/views-*.png            images before and after
+RUN/*.png                  views of images, and one image from tau to tau
 RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
-RUN/interpolation-*.png    one image on the way from one tau to another
 RUN/looks.json             light, contrast, colour of views, and whether they leave use
 RUN/report.html            all of it on one page
 RUN/unreadable.txt         images that were skipped, if any were
@@ -110,7 +109,7 @@ class RunFolder:
     def resolve(self, resolved: RunConfig) -> None:
         """Keep the resolved config, or check that it is the one the run began with.
 
-        More seeds are as good: nothing keeps the run from going on by now.
+        More seeds are as good, and so are images that have moved.
 
         Raises:
             ValueError: if other data or hardware resolve it differently, or the folder
@@ -118,22 +117,25 @@ class RunFolder:
         """
         if not self.is_resolved:
             self._write("config.json", to_dict(resolved))
-        elif _is_less(began := self.config(), resolved):
-            self._grow(began.seeds, resolved)
+            return
+        began, requested = self.config(), self.config("asked.json")
+        if _is_less(began, resolved):
+            self._unfinish(began.seeds)
+            requested = replace(requested, seeds=resolved.seeds)
         else:
             remedy = "continue it on such data and hardware, or set these explicitly"
             self._must_equal("config.json", resolved, remedy)
+        if began != resolved:
+            self._write("asked.json", to_dict(requested.placed_as(resolved)))
+            self._write("config.json", to_dict(resolved))
 
-    def _grow(self, began: int, resolved: RunConfig) -> None:
-        """Make it a run of more seeds that is not finished."""
+    def _unfinish(self, seeds: int) -> None:
+        """Make it a run that lacks a result; it began with so many seeds."""
         if self.result() is not None:
-            self._write(SEEN_FILE, [*self.seen_with(), began])
+            self._write(SEEN_FILE, [*self.seen_with(), seeds])
         with writing(self.path):
             for name in ("result.json", LOOKS_FILE, "report.html"):
                 (self.path / name).unlink(missing_ok=True)
-        requested = replace(self.config("asked.json"), seeds=resolved.seeds)
-        self._write("asked.json", to_dict(requested))
-        self._write("config.json", to_dict(resolved))
 
     def seen_with(self) -> list[int]:
         """How many seeds it had each time it was finished before."""
@@ -178,7 +180,7 @@ class RunFolder:
             write_json(self.path / name, value)
 
     def _must_equal(self, name: str, config: RunConfig, remedy: str) -> None:
-        if changes := difference(self.config(name), config):
+        if changes := difference(self.config(name).placed_as(config), config):
             raise ValueError(
                 f"{self} holds a run with other settings "
                 f"({'; '.join(changes)}): {remedy}, or use another --out"
@@ -251,8 +253,13 @@ class RunFolder:
         return json.loads(path.read_text()) if path.exists() else None
 
     def result_of(self, requested: RunConfig) -> dict[str, Any] | None:
-        """The result of what is asked for; None also while seeds are lacking."""
-        return None if self.lacks_seeds(requested) else self.result()
+        """The result of what is asked for; None while seeds are lacking.
+
+        Also for images elsewhere, until `match_data` has seen that it is they.
+        """
+        began = self.config("asked.json")
+        has_moved = began.placed_as(requested) != began
+        return None if has_moved or self.lacks_seeds(requested) else self.result()
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write the result, which marks the experiment finished.
@@ -282,9 +289,8 @@ def local_copy(place: Path | str) -> Iterator[Path]:
 
 def _is_less(began: RunConfig, config: RunConfig) -> bool:
     """Whether two configs are alike but for more seeds in the second."""
-    return began.seeds < config.seeds and not difference(
-        replace(began, seeds=config.seeds), config
-    )
+    as_many = replace(began.placed_as(config), seeds=config.seeds)
+    return began.seeds < config.seeds and not difference(as_many, config)
 
 
 def _brief(value: Any) -> str:

@@ -44,13 +44,16 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     """A finished training; without a row, that of the verdict's learned method.
 
     Raises:
-        ValueError: if `run` is no run, or has not finished such a training.
+        ValueError: if `run` is no run, has not finished such a training, or if its
+            images are gone or others.
     """
     folder = RunFolder(run)
     config = folder.config()
     name = _finished_row(folder, row, seed)
     kind = METHODS[name]
-    splits = kind.divided(divide(load(config.data), config.data, seed))
+    source = load(config.data)
+    folder.match_data(source.identity)
+    splits = kind.divided(divide(source, config.data, seed))
     requested = TrainingSpec(method=kind, seed=seed, config=config)
     spec, inputs = resolve(requested, folder)
     training = Training(

@@ -1,10 +1,12 @@
 import io
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 import pyarrow.parquet as pq
 import pytest
 import torch
+import torchvision
 from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
@@ -120,8 +122,6 @@ def weights(tmp_path: Path, **changes: torch.Tensor) -> str:
 
 
 def build_weights() -> dict[str, torch.Tensor]:
-    import torchvision
-
     torch.manual_seed(5)
     return torchvision.models.resnet18(weights=None).state_dict()
 
@@ -139,6 +139,34 @@ def test_weights_of_a_file_are_the_bodys_and_bring_their_normalisation(tmp_path)
     stem = classifier.state_dict()["body.conv1.weight"]
     assert stem.equal(build_weights()["conv1.weight"])
     assert classifier.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+
+
+def test_a_network_of_timm_brings_its_own_normalisation(tmp_path):
+    timm = pytest.importorskip("timm")
+    model = timm.create_model("vit_tiny_patch16_224")
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    network = "timm:vit_tiny_patch16_224"
+    classifier = begun(network, weights=str(tmp_path / "w.pth"))
+    assert classifier.mean.flatten().tolist() == list(model.pretrained_cfg["mean"])
+    assert classifier.size == 224, "the only size that it takes"
+
+
+@pytest.mark.parametrize("network", ["timm:resnet10t", RESNET])
+def test_weights_of_a_hub_that_is_away_say_what_to_do(network, monkeypatch):
+    library = torchvision.models
+    if network.startswith("timm"):
+        library = pytest.importorskip("timm")
+    name = "get_model" if network == RESNET else "create_model"
+    real = getattr(library, name)
+
+    def offline(*args, **settings):
+        if settings.get("pretrained") or settings.get("weights") == "DEFAULT":
+            raise URLError("no route to host")
+        return real(*args, **settings)
+
+    monkeypatch.setattr(library, name, offline)
+    with pytest.raises(ValueError, match=r"cannot be downloaded .*no route.*FILE"):
+        begun(network, weights="default")
 
 
 def test_keys_that_do_not_fit_are_listed(tmp_path):

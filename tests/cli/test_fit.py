@@ -121,6 +121,45 @@ def test_images_of_many_sizes_and_a_target_folder_need_no_settings(tmp_path, cap
     assert "pooled_learned is" in captured.out
 
 
+def files_of(folder):
+    """What lies in it but below `runs`, and when it was written."""
+    return {
+        path.relative_to(folder): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if "runs" not in path.parts
+    }
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_run_may_lie_in_its_data_and_the_data_may_move(tmp_path, monkeypatch, capsys):
+    """`cd photos; infaug fit --data .`; nothing but the run is written there."""
+    photos = image_folder(tmp_path / "photos", count=20, mode="RGB")
+    before = files_of(photos)
+    monkeypatch.chdir(photos)
+    fit = ["fit", *FAST[10:], "--network", "allconv", "--target", "12", "--seeds", "1"]
+    fit += ["--methods", "pooled_learned"]
+    assert main([*fit, "--data", "."]) == 0
+    first = capsys.readouterr().out.splitlines()[-1]
+    assert main([*fit, "--data", ".", "--plan"]) == 0
+    assert "classes    2: cat (20), dog (20)" in capsys.readouterr().out
+    assert files_of(photos) == before
+    monkeypatch.chdir(tmp_path)
+    out = ["--out", str(photos / "runs" / "fit")]
+    assert main([*fit, "--data", "photos", *out]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == first
+    photos.rename(tmp_path / "moved")
+    run = tmp_path / "moved" / "runs" / "fit"
+    rank = ["influence", "rank", str(run)]
+    assert "rerun its `infaug fit` with the new --data" in refused(rank, capsys)
+    assert main([*fit, "--data", "moved", "--out", str(run)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == first
+    assert main(rank) == 0
+    (tmp_path / "moved/cat/0.png").unlink()
+    (tmp_path / "moved").rename(tmp_path / "again")
+    fit += ["--data", "again", "--out", str(tmp_path / "again/runs/fit")]
+    assert "run on other images" in refused(fit, capsys)
+
+
 def test_a_target_that_is_a_number_is_held_out_of_the_data(tmp_path, capsys):
     out = ["--out", str(tmp_path / "run")]
     message = refused(["fit", "--data", "digits", "--target=5", *out], capsys)

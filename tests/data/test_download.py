@@ -1,13 +1,17 @@
 """Writing Parquet, and downloads, with a fake in place of torchvision's data sets."""
 
+import io
+import json
 from urllib.error import URLError
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from torchvision import datasets
 
 from infaug.config import DataConfig
-from infaug.data.download import download, write_parquet
+from infaug.data.download import DOMAINS, download, write_parquet
 from infaug.data.source import load
 
 
@@ -97,4 +101,46 @@ def test_without_a_network_prepare_says_what_to_do(tmp_path, monkeypatch, error)
     monkeypatch.setattr(datasets, "CIFAR10", offline)
     with pytest.raises(ValueError, match=r"needs the network\. Without it, .*copy"):
         download("cifar10", tmp_path / "out", tmp_path / "download")
+    assert not (tmp_path / "out").exists()
+
+
+def fake_pacs(path, image):
+    """As on the Hub: 15 images of each of two classes in each of four domains."""
+    rows = [(d, k % 2, 30 * i + k) for i, d in enumerate(DOMAINS) for k in range(30)]
+    buffers = [io.BytesIO() for _ in rows]
+    for (_, _, value), buffer in zip(rows, buffers, strict=True):
+        image(value).save(buffer, format="PNG")
+    images = [{"bytes": buffer.getvalue(), "path": "1.jpg"} for buffer in buffers]
+    domains, labels, _ = zip(*rows, strict=True)
+    table = pa.table({"image": images, "domain": domains, "label": labels})
+    feature = {"names": ["dog", "house"], "_type": "ClassLabel"}
+    about = {"info": {"features": {"label": feature}}}
+    path.parent.mkdir(parents=True)
+    table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
+    pq.write_table(table, path)
+
+
+def test_pacs_has_few_and_other_images_of_each_domain(tmp_path, image):
+    fake_pacs(tmp_path / "downloads/pacs.parquet", image)
+    files = download("pacs", tmp_path / "out", tmp_path / "downloads")
+    assert len(files) == 8
+    for k, domain in enumerate(DOMAINS):
+        rest, few = (
+            load(DataConfig(source=str(tmp_path / f"out/{domain}{end}.parquet"))).train
+            for end in ("", "-few")
+        )
+        assert few.class_names == ("dog", "house")
+        assert few.labels.bincount().tolist() == [12, 12]
+        values = torch.cat([few.images, rest.images])[:, 0, 0, 0].tolist()
+        assert sorted(values) == list(range(30 * k, 30 * k + 30))
+
+
+def test_pacs_without_a_network_says_what_to_do(tmp_path, monkeypatch):
+    def offline(url, *args, **kwargs):
+        assert url.startswith("https://huggingface.co/datasets/flwrlabs/pacs/")
+        raise URLError("no route")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    with pytest.raises(ValueError, match=r"pacs could not be .* needs the network\."):
+        download("pacs", tmp_path / "out", tmp_path / "downloads")
     assert not (tmp_path / "out").exists()

@@ -70,6 +70,19 @@ def test_sixteen_bits_stay_sixteen():
     assert np.asarray(small).max() > 60_000
 
 
+def test_an_image_is_turned_as_its_exif_says_before_it_loses_it():
+    exif = Image.Exif()
+    exif[274] = 6
+    buffer = io.BytesIO()
+    ramp((40, 20)).transpose(Image.Transpose.ROTATE_90).save(
+        buffer, format="PNG", exif=exif
+    )
+    small = opened(checked(buffer.getvalue(), 10))
+    assert (small.size, small.getexif().get(274, 1)) == ((20, 10), 1)
+    grey = np.asarray(small.convert("L")).astype(int)
+    assert grey[5, 1] < 60 < 190 < grey[5, -2]
+
+
 def test_a_cut_image_is_unreadable():
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     for kind in ("PNG", "JPEG"):

@@ -5,6 +5,7 @@ The link says where; a tuple of names and labels is what is expected, a text the
 
 import io
 import json
+import tarfile
 import warnings
 
 import numpy as np
@@ -180,6 +181,19 @@ def test_what_is_not_read_is_named_with_the_remedy(
 ):
     with pytest.raises(ValueError, match=f"neither Parquet nor [^~]*{remedy}"):
         read(write_images(tmp_path, files))
+
+
+@pytest.mark.parametrize("above", ["", "train/"])
+def test_a_webdataset_is_listed_with_the_reason(tmp_path, above):
+    path = tmp_path / "shard-000.tar"
+    with tarfile.open(path, "w") as tar:
+        for k in range(4):
+            for suffix, content in (("png", encoded(flat(k))), ("cls", b"1")):
+                entry = tarfile.TarInfo(f"{above}{k:05d}.{suffix}")
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
+    with pytest.raises(ValueError, match=r"WebDataset is not read: unpack it to class"):
+        read(path)
 
 
 # Pixels.

@@ -107,6 +107,18 @@ def test_classes_that_differ_in_case_are_told(tmp_path, write_images, image):
     )
 
 
+def test_a_class_that_lists_several_is_told(tmp_path, write_images, image):
+    names = ("cat", "cat|pet", "dog")
+    files = {f"{name}-{k}.png": image(9 * i + k) for i, name in enumerate(names)
+             for k in range(9)}  # fmt: skip
+    write_images(tmp_path, files)
+    lines = [f"{name},{name.rpartition('-')[0]}\n" for name in files]
+    (tmp_path / "all.csv").write_text("path,label\n" + "".join(lines))
+    config = DataConfig(source=str(tmp_path / "all.csv"), target=6, test=3)
+    text = "\n".join(inspect(load(config), config))
+    assert "alike      class 'cat|pet' lists others" in text
+
+
 # Splits.
 
 
@@ -239,6 +251,21 @@ def test_what_lies_under_transparent_pixels_is_not_seen(tmp_path, write_images):
     source = load(config)
     assert source.train.images.unique().tolist() == [255]
     assert source.notes[0].startswith("composited 2 images on white")
+
+
+def test_images_that_are_all_black_are_named(tmp_path, write_images, image):
+    files = {f"{c}/{k}.png": image(0) for c in ("cat", "dog") for k in range(9)}
+    config = DataConfig(
+        source=write_images(tmp_path, files), target=4, test=2, drop_duplicates=True
+    )
+    with pytest.raises(ValueError, match=r"same pixels.*not black or damaged"):
+        positions(load(config), config)
+
+
+def test_small_counts_in_sixteen_bits_stay_apart(tmp_path, write_images):
+    files = {f"{c}/{k}.png": deep(3 * k) for c in ("cat", "dog") for k in (0, 1)}
+    config, _ = resolve_images(DataConfig(source=write_images(tmp_path, files)))
+    assert values(load(config).train) == [0, 3, 0, 3]
 
 
 # Files that were lost.

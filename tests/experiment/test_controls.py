@@ -1,6 +1,7 @@
 """What a run will do and cost; how long steps take may choose the controls, once."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from resolved import resolved
 from tiny import CONFIG
 
 from infaug.cli.main import main
-from infaug.config import RoundsConfig
-from infaug.data.problem import divide, load_splits
+from infaug.config import ClassifierConfig, RoundsConfig
+from infaug.data.problem import load_splits
 from infaug.data.source import load
-from infaug.experiment import controls, run
+from infaug.experiment import controls, outlook, run
 from infaug.experiment.controls import Pace, choose_controls, choose_methods
 from infaug.experiment.outlook import foresee
 from infaug.experiment.plan import with_folds
@@ -43,8 +44,7 @@ def methods_at(pace: Pace, minutes: float):
     config = replace(OPEN, minutes=minutes, rounds=RoundsConfig())
     source = load(config.data)
     config = with_folds(replace(config, data=replace(config.data, folds=5)), source)
-    splits = divide(source, config.data)
-    return choose_methods(resolved(config), splits, pace, 1, fewer_folds=True)
+    return choose_methods(resolved(config), source, pace, 1, fewer_folds=True)
 
 
 def test_a_budget_is_kept_by_fewer_methods_then_steps_then_folds():
@@ -95,6 +95,30 @@ def test_the_outlook_counts_images_steps_and_cells():
     assert f"{rounds.rounds * rounds.classifier_steps} steps" in text
     assert "4: base, base_learned; 2 seeds" in text
     assert "estimate" in text
+
+
+def test_a_plan_has_one_estimate_of_time(tmp_path, monkeypatch):
+    """That for which methods were chosen is that of all trainings."""
+    pace = replace(FAST, base_step=0.02, learned_step=0.02, estimator_step=0.02)
+    monkeypatch.setattr(outlook, "measure", lambda *_: pace)
+    data = replace(CONFIG.data, folds=3)
+    config = replace(OPEN, data=data, minutes=10, rounds=RoundsConfig())
+    lines = list(foresee(config, workers=0, jobs=2))
+    chosen, whole = (line for line in lines if line.startswith("estimate "))
+    said = re.search(r"\d+ (minutes|seconds)", chosen)
+    assert said
+    assert f"{said[0]}, 2 at a time" in whole
+    assert any("on all images" in line for line in lines)
+
+
+def test_batches_are_small_for_pretrained_weights_on_a_cpu():
+    def size(**settings):
+        f = ClassifierConfig(network="torchvision:resnet18", **settings)
+        return resolved(replace(CONFIG, classifier=f)).classifier.batch_size
+
+    assert size() == 64
+    assert size(weights="default", freeze="body") == 32
+    assert size(weights="default", freeze="body", batch_size=64) == 64
 
 
 def test_any_number_of_workers_that_can_train_has_an_outlook():

@@ -10,31 +10,42 @@ from infaug.config import AdversarialConfig, ClassifierConfig, EstimatorConfig
 from infaug.data.problem import divide
 from infaug.data.source import load
 from infaug.experiment import pace as pace_module
-from infaug.experiment.pace import Pace, estimated_seconds
+from infaug.experiment.pace import Pace, estimated_seconds, sizes_of
 
 SLOW = Pace(base_step=20.0, learned_step=40.0, estimator_step=20.0, image=1e-3)
 
 
 def test_the_estimate_counts_every_step_of_every_training():
     config = resolved(replace(CONFIG, methods=("base", "learned"), seeds=2))
-    splits = divide(load(config.data), config.data)
+    sizes = sizes_of(load(config.data), config)
     pace = Pace(base_step=1.0, learned_step=100.0, estimator_step=1e4, image=0.0)
     # Two rounds of six steps of F; E learns after the first, for four steps.
-    assert estimated_seconds(config, splits, pace) == 2 * (12 + 1200 + 4e4)
+    assert estimated_seconds(config, sizes, pace) == 2 * (12 + 1200 + 4e4)
+    assert estimated_seconds(config, sizes, pace, at_once=2) == 12 + 1200 + 4e4
     config = replace(config, methods=("bilevel_learned", "reweighted"))
     pace = replace(pace, lookahead_step=1e5)
-    assert estimated_seconds(config, splits, pace) == 2 * (1200 + 4e5 + 12)
+    assert estimated_seconds(config, sizes, pace) == 2 * (1200 + 4e5 + 12)
+
+
+def test_what_folds_train_at_last_is_counted():
+    """One of the two methods or both, as their average: at most both."""
+    data = replace(CONFIG.data, folds=2)
+    config = resolved(replace(CONFIG, data=data, methods=("base", "learned"), seeds=2))
+    sizes = sizes_of(load(config.data), config)
+    pace = Pace(base_step=1.0, learned_step=100.0, estimator_step=1e4, image=0.0)
+    whole = 12 + 1200 + 4e4
+    assert estimated_seconds(config, sizes, pace) == 2 * whole + whole
+    assert estimated_seconds(config, sizes, pace, at_once=2) == whole + whole / 2
 
 
 def test_what_frozen_layers_make_of_views_is_counted_once():
     """Whatever the number of trainings: they share it."""
     config = resolved(replace(CONFIG, methods=("base", "pooled"), seeds=3))
-    splits = divide(load(config.data), config.data)
+    sizes = sizes_of(load(config.data), config)
     pace = replace(SLOW, image=1.0, frozen_step=0.0)
-    assessed = config.rounds.rounds * len(splits.selection) + len(splits.test)
-    sets = (splits.train, splits.influence, splits.selection, splits.test)
-    draws = config.classifier.frozen_views * sum(len(each) for each in sets)
-    assert estimated_seconds(config, splits, pace) == 6 * assessed + draws
+    assessed = config.rounds.rounds * sizes.selection + sizes.test
+    draws = config.classifier.frozen_views * sum(vars(sizes).values())
+    assert estimated_seconds(config, sizes, pace) == 6 * assessed + draws
 
 
 def test_real_steps_are_timed():

@@ -1,4 +1,7 @@
+import copy
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +11,7 @@ from finished import trained_transform
 from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import tv_tensors
+from torchvision.datasets import FakeData
 from torchvision.transforms import v2
 
 from infaug.augment.learned import Learned
@@ -127,6 +131,61 @@ def test_it_is_a_v2_transform_that_composes_and_says_what_it_is(make_augment):
     assert not next(iter(augment.parameters())).requires_grad
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("how", ["cast", "autocast"])
+def test_a_module_that_is_cast_or_autocast_shows_the_same_view(
+    make_augment, dtype, how
+):
+    def view():
+        return augment(x, generator=torch.Generator().manual_seed(1))
+
+    augment, x = make_augment(), grey(4, 1, 16, 16).to(dtype)
+    before = view()
+    if how == "cast":
+        whole = torch.nn.Sequential(augment, torch.nn.Flatten()).to(dtype)
+        assert whole(x).dtype == dtype
+        assert copy.deepcopy(augment)(x).shape == x.shape
+        assert view().equal(before)
+    else:
+        with torch.autocast("cpu", dtype):
+            # The layers that make the fields are rounded.
+            torch.testing.assert_close(view(), before, atol=0.05, rtol=0)
+
+
+COMPILED = """
+import torch
+from infaug.config import EstimatorConfig, PolicyConfig, TransformConfig
+from infaug.estimate.learned_transform import build_transform
+from infaug.estimate.policy import Policy
+from infaug.export import LearnedAugment
+from infaug.export.view import GeneratorViews, PolicyViews
+
+transform = build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0)
+x = torch.rand(4, 1, 16, 16)
+for views in (GeneratorViews(transform, EstimatorConfig()),
+              PolicyViews(Policy(PolicyConfig(), 1))):
+    augment = LearnedAugment(views)
+    scale = torch.nn.Parameter(torch.ones(()))
+
+    def step(x):
+        return (scale * augment(x) - augment(x)).square().sum()
+
+    torch.manual_seed(1)
+    plain = step(x)
+    torch.manual_seed(1)
+    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")(x)
+    compiled.backward()
+    torch.testing.assert_close(compiled, plain)
+    assert plain > 0, "both views are drawn apart"
+    assert scale.grad is not None
+"""
+
+
+def test_it_is_compiled_without_a_break_and_gives_the_same_views():
+    """In a process without the checks of shapes, which compilers do not follow."""
+    subprocess.run([sys.executable, "-c", COMPILED], check=True, timeout=240)
+
+
 class Images(torch.utils.data.Dataset):
     def __init__(self, augment):
         self.augment = augment
@@ -149,6 +208,16 @@ def test_it_is_pickled_and_workers_of_a_loader_draw_apart(make_augment):
         batches.append(torch.cat(list(loader)))
     assert batches[0].equal(batches[1])
     assert len({image.numpy().tobytes() for image in batches[0]}) == 8
+
+
+def test_workers_of_a_loader_may_be_spawned(make_augment):
+    transform = v2.Compose([v2.ToImage(), make_augment(channels=3)])
+    images = FakeData(4, (3, 16, 16), transform=transform)
+    loader = DataLoader(
+        images, batch_size=2, num_workers=1, multiprocessing_context="spawn"
+    )
+    batches = torch.cat([views for views, _ in loader])
+    assert batches.shape == (4, 3, 16, 16)
 
 
 @pytest.mark.parametrize(

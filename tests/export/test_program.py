@@ -26,8 +26,9 @@ def test_torch_export_equals_the_transform(tmp_path):
     assert about["max_difference"] <= 1e-6
     assert "keep" in about["inputs"]
     again = torch.export.load(tmp_path / "a.pt2").module()
-    inputs = program.inputs_of(transform, estimator, 7)
-    torch.testing.assert_close(again(**inputs), transform(**inputs))
+    for batch in (1, 7, 65):
+        inputs = program.inputs_of(transform, estimator, batch)
+        torch.testing.assert_close(again(**inputs), transform(**inputs))
 
 
 def test_a_program_that_differs_is_not_kept(tmp_path, monkeypatch):

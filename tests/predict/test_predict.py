@@ -1,10 +1,12 @@
 """`infaug predict`: what a run's classifier says of images of one's own."""
 
 import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,9 +18,11 @@ from tiny import CONFIG, tiny
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT, SOME_FAILED
 from infaug.config import ExportConfig, ShiftConfig
+from infaug.data.decode import Encoded
 from infaug.data.problem import load_splits
 from infaug.experiment.run import run as train
 from infaug.export.write import export_run
+from infaug.predict.model import open_model
 from infaug.randomness import generator
 from infaug.record.folder import RunFolder
 
@@ -159,3 +163,24 @@ def test_a_csv_of_paths_is_read_and_its_labels_are_compared_by_name(
     assert is_warned == (labels == ("0", "1", "2"))
     known = ["cat", "dog", ""] if labels and labels[0] == "cat" else [""] * 3
     assert [line["label"] for line in lines_of(tmp_path / "out.csv")] == known
+
+
+def test_pixels_are_read_as_by_fit(run):
+    """Scaled by the bits of the run's set, turned, and put on white."""
+    model = open_model(run, None, None, torch.device("cpu"))
+    model = replace(model, data=replace(model.data, pixel_bits=12))
+
+    def seen(image, **settings):
+        buffer = io.BytesIO()
+        image.save(buffer, format="PNG", **settings)
+        return model.prepared(Encoded("a.png", buffer.getvalue(), -1))[0]
+
+    deep = Image.fromarray(np.full((16, 16), 2048, dtype=np.uint16))
+    assert seen(deep).unique().tolist() == [128]
+    assert seen(Image.new("LA", (16, 16), (7, 0))).unique().tolist() == [255]
+    upright = Image.new("L", (16, 16), 0)
+    upright.paste(255, (0, 0, 8, 16))
+    exif = Image.Exif()
+    exif[274] = 6
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    assert seen(turned, exif=exif).equal(seen(upright))
