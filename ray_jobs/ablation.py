@@ -16,8 +16,16 @@ Cost: half a minute a training on one CPU core for digits, two minutes for MNIST
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
 
+import torch
+
+from infaug.cli.compare import run_missing, scored
 from infaug.cli.terminal import guarded
 from infaug.config import (
     DataConfig,
@@ -25,11 +33,28 @@ from infaug.config import (
     RunConfig,
     ShiftConfig,
     TransformConfig,
+    changed,
 )
-from infaug.data.source import load
-from infaug.experiment.results import Results
-from infaug.experiment.variants import Variant, run_variant, variants_table
+from infaug.data.images import Source
+from infaug.data.problem import Splits, altered, divide, positions
+from infaug.experiment.results import Record, Results
+from infaug.experiment.table_plan import TableTraining, plan_table
+from infaug.experiment.table_training import images_of, record_of, train_in
+from infaug.experiment.verdict import compare
+from infaug.randomness import generator
 from infaug.record.folder import RunFolder
+
+MAX_IMAGES = 5000  # whose labels are not used
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """A method with some settings changed; `changes` maps `part.field` to a value."""
+
+    name: str
+    method: str = "base_learned"
+    changes: Mapping[str, Any]
+
 
 # What every line but one has in common: the colours that were the default then.
 COLOURS_THEN = TransformConfig(filter_strength=0.25, bias_strength=0.25)
@@ -94,21 +119,79 @@ def main() -> int:
     if args.only:
         variants = [v for v in variants if v.name in ("default", *args.only)]
     config = problem(args)
-    source = None
-    for seed in range(args.seeds):
-        for variant in variants:
-            training = variant.training(config, seed)
-            if training in results or args.render:
-                continue
-            source = source or load(config.data)
-            name = f"{training.method}-seed{seed}-{training.key}"
-            folder = RunFolder(args.work / name)
-            record = run_variant(training, source, folder, shown=True)
-            results.add(record)
-            top = record["development_top1"]
-            print(f"{variant.name}, seed {seed}: {top:.2f} %", file=sys.stderr)
-    print(variants_table(variants, config, args.seeds, results))
+    if not args.render:
+        wanted = [(changed(config, v.changes), v.method) for v in variants]
+        run_missing(
+            plan_table(wanted, args.seeds),
+            results,
+            partial(run_variant, work=args.work),
+            describe=partial(scored, name="development_top1"),
+        )
+    print(table(variants, config, args.seeds, results))
     return 0
+
+
+def run_variant(training: TableTraining, work: Path, *, shown: bool) -> Record:
+    """Train a variant, or continue it in its folder, and assess it."""
+    name = f"{training.method}-seed{training.seed}-{training.key}"
+    folder, (source, _) = RunFolder(work / name), images_of(training.stands_for[0], {})
+    resolved = train_in(folder, training, source, shown=shown, splits_of=develop)
+    record = record_of(training, folder, source, resolved)
+    on_development = {f"development_{n}": record[f"test_{n}"] for n in ("top1", "loss")}
+    kept = {k: v for k, v in record.items() if not k.startswith("test_")}
+    return kept | on_development
+
+
+def develop(source: Source, config: DataConfig, seed: int) -> Splits:
+    """The splits of a seed, development images in the place of test images.
+
+    Raises:
+        ValueError: if `config.labels` leaves no image over.
+    """
+    splits = divide(source, config, seed)
+    at = positions(source, config, seed).unlabelled
+    if len(at) == 0:
+        raise ValueError(
+            "data.labels uses every training image: lower it, what is left over is "
+            "what variants are compared on"
+        )
+    seeded = replace(config, seed=config.seed + seed)
+    shuffle = generator(seeded.seed, "development")
+    order = torch.randperm(len(at), generator=shuffle)
+    images = source.train.select(at[order[:MAX_IMAGES]])
+    return replace(splits, test=altered(images, "test", seeded))
+
+
+def table(
+    variants: Sequence[Variant], config: RunConfig, seeds: int, results: Results
+) -> str:
+    """Markdown: each variant's accuracy, and its difference to the first one.
+
+    Mean and standard deviation over seeds; the difference is paired by seed, with its
+    95 % interval. A variant without all of its seeds is `not run`.
+    """
+    first = variants[0].name
+    lines = [f"| | development top-1 | against {first} |", "|---|---|---|"]
+    tops: dict[str, list[float]] = {}
+    for variant in variants:
+        name, settings = variant.name, changed(config, variant.changes)
+        found = results.by_seed(variant.method, settings, seeds)
+        if len(found) < seeds:
+            lines.append(f"| {name} | not run | |")
+            continue
+        tops[name] = [record["development_top1"] for record in found.values()]
+        spread = f" ± {stdev(tops[name]):.1f}" if seeds > 1 else ""
+        against = _against(first, name, tops)
+        lines.append(f"| {name} | {mean(tops[name]):.1f}{spread} | {against} |")
+    return "\n".join(lines)
+
+
+def _against(first: str, name: str, tops: Mapping[str, list[float]]) -> str:
+    if name == first or first not in tops:
+        return ""
+    c = compare(name, first, tops)
+    interval = f" ({c.low:+.1f} to {c.high:+.1f})" if c.num_seeds > 1 else ""
+    return f"{c.difference:+.1f}{interval}"
 
 
 def problem(args: argparse.Namespace) -> RunConfig:

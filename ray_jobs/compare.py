@@ -31,9 +31,7 @@ from infaug.config import (
     ShiftConfig,
     difference,
 )
-from infaug.experiment.grid import Column
-from infaug.experiment.places import places_of
-from infaug.experiment.problems import Problems
+from infaug.experiment.table_plan import Column
 
 SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)
 PROBLEMS = {
@@ -77,12 +75,8 @@ def main() -> int:
         columns = [smoke(column) for column in columns]
         run = replace(args.run, seeds=1)
         args = replace(args, run=run, results=None, out=args.out / "smoke")
-    problems = Problems(
-        columns=tuple(columns),
-        places=places_of(args.sources),
-        program="python ray_jobs/compare.py",
-    )
-    return compare(replace(args, given=tuple(sys.argv[1:])), problems)
+    args = replace(args, given=tuple(sys.argv[1:]))
+    return compare(args, columns, "python ray_jobs/compare.py")
 
 
 def smoke(column: Column) -> Column:

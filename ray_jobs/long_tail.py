@@ -25,11 +25,19 @@ done.
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import fmean
+from statistics import mean
 
+from tail_methods import (
+    METHODS,
+    recorded_tail,
+    run_tail_training,
+    tail_training,
+)
+
+from infaug.cli.compare import run_missing, scored
 from infaug.cli.terminal import guarded
 from infaug.config import (
     DataConfig,
@@ -39,17 +47,7 @@ from infaug.config import (
     RunConfig,
     TailConfig,
 )
-from infaug.experiment.grid_run import Site
 from infaug.experiment.results import Record, Results
-from infaug.experiment.tail_run import run_tail_training
-from infaug.experiment.tail_table import classes_table, points, tail_table
-from infaug.experiment.tail_training import (
-    METHODS,
-    TailTraining,
-    recorded,
-    tail_training,
-)
-from infaug.record.journal import read_lines
 
 CONFIG = RunConfig(
     data=DataConfig(
@@ -74,53 +72,75 @@ SMOKE_GIT = GitConfig(width=4, steps=5, batch_size=4, threshold=50)
 
 
 def main() -> int:
-    """Run what is missing, then print the tables and draw the picture."""
+    """Run what is missing, then print the table and draw the picture."""
     args = parse(sys.argv[1:])
     config, git = (SMOKE, SMOKE_GIT) if args.smoke else (CONFIG, GIT)
     trainings = {
         name: [tail_training(METHODS[name], s, config, git) for s in range(args.seeds)]
         for name in args.methods
     }
+    results = Results(args.out, recorded_tail)
     if not args.render:
-        run_missing(args, [each for seeds in trainings.values() for each in seeds])
-    done = {recorded(record): record for record in read_lines(args.out)}
+        plan = [each for seeds in trainings.values() for each in seeds]
+        # What takes longest begins first.
+        plan.sort(key=lambda each: (each.training.seed, each.git is None))
+        places, work = {"mnist": args.data}, args.work.absolute()
+        run_missing(
+            plan,
+            results,
+            partial(run_tail_training, work=work, places=places),
+            workers=args.workers,
+            describe=lambda r: f"{r['method']['name']}: {scored(r, 'test_balanced')}",
+        )
     found = {
-        name: [done[training] for training in seeds if training in done]
+        name: [record for each in seeds if (record := results.get(each))]
         for name, seeds in trainings.items()
     }
     print(tail_table(found))
-    for name in ("test_by_class", "ekld"):
-        print("", classes_table(found, name), sep="\n")
     draw({name: records for name, records in found.items() if records}, args.figure)
     return 0
 
 
-def run_missing(args: argparse.Namespace, trainings: Sequence[TailTraining]) -> None:
-    """Run the trainings that are not in the file, appending each as it ends."""
-    done = {recorded(record) for record in read_lines(args.out)}
-    missing = [training for training in trainings if training not in done]
-    # What takes longest begins first.
-    missing.sort(key=lambda training: (training.training.seed, training.git is None))
-    print(f"{len(missing)} of {len(trainings)} trainings to run", file=sys.stderr)
-    results = Results(args.out)
-    for record in run(missing, args):
-        results.add(record)
-        words = f"{record['method']['name']} seed {record['seed']}"
-        said = f"{words}: balanced {record['test_balanced']:.2f} %"
-        print(f"{said} in {record['seconds']:.0f} s", file=sys.stderr, flush=True)
+GROUPS = (("large", 0, 1 / 3), ("middle", 1 / 3, 2 / 3), ("small", 2 / 3, 1))
 
 
-def run(
-    trainings: Sequence[TailTraining], args: argparse.Namespace
-) -> Iterable[Record]:
-    """Here one after another, or on Ray some at a time."""
-    site = Site(work=args.work.absolute(), places={"mnist": args.data})
-    if not args.workers or not trainings:
-        return (run_tail_training(each, site, shown=True) for each in trainings)
-    from infaug.distributed.tasks import in_tasks  # imports ray
+def tail_table(found: Mapping[str, Sequence[Record]]) -> str:
+    """Markdown: balanced accuracy, and accuracy and eKLD by thirds of the classes.
 
-    work = partial(run_tail_training, site=site, shown=False)
-    return (found for _, found in in_tasks(work, trainings, at_a_time=args.workers))
+    Classes in order of size, the first third being the largest. Numbers are means over
+    the classes of a third, then over seeds.
+    """
+    thirds = [f"{name} {what}" for what in ("top-1", "eKLD") for name, _, _ in GROUPS]
+    titles = ["method", "balanced top-1", *thirds, "seconds", "seeds"]
+    lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
+    for method, records in found.items():
+        if not records:
+            trainings = ["not run"] + [""] * (len(titles) - 2)
+        else:
+            seconds = mean(r["seconds"] + r["git_seconds"] for r in records)
+            trainings = [
+                f"{mean(r['test_balanced'] for r in records):.1f}",
+                *(f"{value:.1f}" for value in by_thirds(records, "test_by_class")),
+                *(f"{value:.3f}" for value in by_thirds(records, "ekld")),
+                f"{seconds:.0f}",
+                str(len(records)),
+            ]
+        lines.append(f"| {method} | " + " | ".join(trainings) + " |")
+    return "\n".join(lines)
+
+
+def by_thirds(records: Sequence[Record], name: str) -> list[float]:
+    """Mean of a quantity over the largest, middle and smallest third of classes."""
+    found = []
+    for _, low, high in GROUPS:
+        values = []
+        for record in records:
+            sizes = record["sizes"]
+            order = sorted(range(len(sizes)), key=lambda c, of=sizes: -of[c])
+            part = order[round(low * len(order)) : round(high * len(order))]
+            values.append(mean(record[name][c] for c in part))
+        found.append(mean(values))
+    return found
 
 
 PANELS = {
@@ -144,10 +164,11 @@ def draw(found: dict[str, list[Record]], path: Path) -> None:
     for axis, (name, title) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
         for number, (method, records) in enumerate(found.items()):
             by_size: dict[int, list[float]] = {}
-            for size, value in points(records, name):
-                by_size.setdefault(size, []).append(value)
-                axis.scatter(size, value, s=9, alpha=0.4, color=f"C{number}")
-            means = [(size, fmean(values)) for size, values in sorted(by_size.items())]
+            for record in records:
+                for size, value in zip(record["sizes"], record[name], strict=True):
+                    by_size.setdefault(size, []).append(value)
+                    axis.scatter(size, value, s=9, alpha=0.4, color=f"C{number}")
+            means = [(size, mean(values)) for size, values in sorted(by_size.items())]
             axis.plot(*zip(*means, strict=True), color=f"C{number}", label=method)
         axis.set(xscale="log", xlabel="training images of the class", ylabel=title)
         axis.grid(alpha=0.3)

@@ -13,19 +13,19 @@ and a half without the answer, which needs no folds: what the learned views are 
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from regret_problems import ANSWER, UNLEARNED, Problem, solve
+
+from infaug.cli.compare import run_missing
 from infaug.cli.terminal import guarded
 from infaug.config import RoundsConfig
-from infaug.experiment.regret import (
-    ANSWER,
-    UNLEARNED,
-    Problem,
-    solve,
-    table,
-    worth_table,
-)
-from infaug.record.journal import append_line, read_lines
+from infaug.experiment.results import Record, Results
+from infaug.experiment.verdict import half_width
+from infaug.record.journal import read_lines
 
 SHIFTS = (
     "as trained", "rotated", "rotated, flat", "inverted, moved", "blurred, noisy",
@@ -48,7 +48,6 @@ MNIST = RoundsConfig(rounds=8, classifier_steps=100, estimator_steps=30)
 def main() -> int:
     """Solve what is left, printing the table after each problem."""
     args = parse(sys.argv[1:])
-    kept = args.out / "results.jsonl"
     places = {"mnist": args.mnist} if args.mnist else {}
     problems = [
         Problem(name=name, shift=shift, labels=labels, target=target, rounds=rounds)
@@ -57,22 +56,107 @@ def main() -> int:
         for shift in args.shifts
         if name == "digits" or name in places
     ]
-    for seed in range(args.first_seed, args.first_seed + args.seeds):
-        for problem in problems:
-            done = {(line["problem"], line["seed"]) for line in read_lines(kept)}
-            if (problem.title, seed) not in done:
-                found = solve(
-                    problem, seed, METHODS, args.out, places, jobs=args.jobs,
-                    answers=not args.without_answer,
-                )  # fmt: skip
-                append_line(kept, found)
-                print(table(read_lines(kept)), end="\n\n", flush=True)
+    of_title = {problem.title: problem for problem in problems}
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    kept = args.out / "results.jsonl"
+
+    def work(job: tuple[str, int], *, shown: bool) -> Record:
+        return solve(
+            of_title[job[0]], job[1], METHODS, args.out, places,
+            jobs=args.jobs, answers=not args.without_answer, shown=shown,
+        )  # fmt: skip
+
+    run_missing(
+        [(title, seed) for seed in seeds for title in of_title],
+        Results(kept, lambda record: (record["problem"], record["seed"])),
+        work,
+        describe=lambda _: f"\n{table(read_lines(kept))}\n",
+    )
     print(table(read_lines(kept)))
     for learned in LEARNED:
         print("", worth_table(read_lines(kept), learned, CONTROLS), sep="\n")
     if not args.without_answer:
         print("", worth_table(read_lines(kept), ANSWER, [UNLEARNED]), sep="\n")
     return 0
+
+
+def table(records: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: accuracy on the rest by problem, then each method's regret.
+
+    Regret is how many points a method is behind the best of all on that problem and
+    seed; its 95 % interval is Student's over problems and seeds.
+    """
+    methods = list(records[0]["accuracy"])
+    lines = [f"| problem, seed | {' | '.join(methods)} | {ANSWER} |"]
+    lines.append("|---" * (len(methods) + 2) + "|")
+    for record in records:
+        scores = [f"{record['accuracy'][name]:.1f}" for name in methods]
+        if chosen := record.get("answer"):
+            scores.append(f"{record['answers'][ANSWER]:.1f} ({chosen})")
+        name = f"{record['problem']}, {record['seed']}"
+        lines.append(f"| {name} | {' | '.join(scores)} |")
+    lines += [
+        "",
+        "| method | mean regret | 95 % interval | worst |",
+        "|---|---|---|---|",
+    ]
+    regrets = regrets_of(records)
+    for name in sorted(regrets, key=lambda each: float(np.mean(regrets[each]))):
+        values = regrets[name]
+        mean, half = float(np.mean(values)), half_width(values)
+        interval = f"{mean - half:.1f} to {mean + half:.1f}"
+        lines.append(f"| {name} | {mean:.2f} | {interval} | {max(values):.1f} |")
+    return "\n".join(lines)
+
+
+def worth_table(
+    records: Sequence[Mapping[str, Any]], learned: str, controls: Sequence[str]
+) -> str:
+    """Markdown: by problem, a learned method against the control that is best there.
+
+    Means over seeds; the difference is paired by seed, with Student's 95 % interval.
+    """
+    lines = [f"| problem | {learned} | best control | difference | seeds |"]
+    lines.append("|---" * 5 + "|")
+    for problem in dict.fromkeys(record["problem"] for record in records):
+        found = [_scores(r) for r in records if r["problem"] == problem]
+        best = max(controls, key=lambda name: sum(scores[name] for scores in found))
+        ahead = [scores[learned] - scores[best] for scores in found]
+        ours, theirs = (
+            float(np.mean([scores[name] for scores in found]))
+            for name in (learned, best)
+        )
+        mean = float(np.mean(ahead))
+        worth = f"{mean:+.1f}"
+        if len(ahead) > 1:
+            half = half_width(ahead)
+            worth += f" ({mean - half:+.1f} to {mean + half:+.1f})"
+        lines.append(
+            f"| {problem} | {ours:.1f} | {theirs:.1f} ({best}) | {worth} | "
+            f"{len(found)} |"
+        )
+    return "\n".join(lines)
+
+
+def regrets_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Points behind the best method, by method and for the answer, one value a record.
+
+    That of the answer is negative where an average is ahead of all methods.
+
+    >>> answers, accuracy = {"the answer": 92.5}, {"a": 90.0, "b": 92.0}
+    >>> regrets_of([{"answers": answers, "accuracy": accuracy}])
+    {'a': [2.0], 'b': [0.0], 'the answer': [-0.5]}
+    """
+    regrets: dict[str, list[float]] = {}
+    for record in records:
+        best = max(record["accuracy"].values())
+        for name, score in _scores(record).items():
+            regrets.setdefault(name, []).append(best - score)
+    return regrets
+
+
+def _scores(record: Mapping[str, Any]) -> dict[str, float]:
+    return {**record["accuracy"], **record.get("answers", {})}
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

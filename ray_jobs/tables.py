@@ -19,17 +19,18 @@ that.
 
 import argparse
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from infaug.cli.compare import run_missing
 from infaug.cli.terminal import guarded
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
-from infaug.experiment.grid import Column, Table, grid_training, work_of
-from infaug.experiment.grid_run import Site
 from infaug.experiment.results import Record, Results
 from infaug.experiment.summary import gap_closed, statistics
+from infaug.experiment.table_plan import Column, plan_table, ready
+from infaug.experiment.table_training import run_table_training
 from infaug.experiment.verdict import (
     CONTROLS_OF,
     best_random,
@@ -52,6 +53,16 @@ LABELS = {
 }
 SMOKE = RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5)
 IN_DISTRIBUTION = tuple(row for row in USUAL if row != "oracle")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Methods by problems; `name` is what a command calls it."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    methods: tuple[str, ...]
 
 
 def problem(target: int, shift: ShiftConfig) -> Column:
@@ -96,35 +107,32 @@ def main() -> int:
         tables = [smoke(table, args.data) for table in tables]
     results = Results(args.out)
     if not args.render:
-        wanted = [extended(table, args.methods or ()) for table in tables]
+        wanted = [
+            (column.config, method)
+            for table in tables
+            for column in table.columns
+            for method in args.methods or table.methods
+            if method in (*table.methods, *SIBLINGS)
+        ]
         name = tables[0].columns[0].config.data.source
+        places = {name: args.data}
         run_missing(
-            work_of(wanted, args.methods, args.seeds),
+            plan_table(wanted, args.seeds),
             results,
-            Site(work=args.work.absolute(), places={name: args.data}),
+            partial(run_table_training, work=args.work.absolute(), places=places),
             workers=args.workers,
             gpus=args.gpus,
+            ready=ready,
         )
     for table in tables:
-        shown = extended(table, found_in(results, table, args.seeds))
+        others = [
+            method
+            for method in SIBLINGS
+            if any(results.by_seed(method, c.config, args.seeds) for c in table.columns)
+        ]
+        shown = replace(table, methods=(*table.methods, *others))
         print(markdown(shown, results, args.seeds), end="\n\n", flush=True)
     return 0
-
-
-def extended(table: Table, rows: Collection[str]) -> Table:
-    """The table with those of the other methods that are among `rows`."""
-    return replace(table, methods=(*table.methods, *(r for r in SIBLINGS if r in rows)))
-
-
-def found_in(results: Results, table: Table, seeds: int) -> set[str]:
-    """The other methods of which a training of the table is finished."""
-    return {
-        row
-        for row in SIBLINGS
-        for column in table.columns
-        for seed in range(seeds)
-        if grid_training(row, seed, column.config) in results
-    }
 
 
 def smoke(table: Table, source: str) -> Table:
@@ -135,13 +143,19 @@ def smoke(table: Table, source: str) -> Table:
     return replace(table, columns=(Column(title="smoke", config=config),))
 
 
+Found = dict[str, dict[int, Record]]  # by method and seed
+
+
 def markdown(table: Table, results: Results, seeds: int) -> str:
     """A table with mean and spread, verdicts, shares of the gap, and its command.
 
     Only trainings of the first `seeds` seeds count. A verdict compares methods that
     have all of them.
     """
-    found = [_found(table, column, results, seeds) for column in table.columns]
+    found = [
+        {name: results.by_seed(name, column.config, seeds) for name in table.methods}
+        for column in table.columns
+    ]
     titles = [column.title for column in table.columns]
     lines = [f"### {table.title}", "", *_lines(table, titles, found, seeds), ""]
     lines.append(
@@ -158,21 +172,11 @@ def markdown(table: Table, results: Results, seeds: int) -> str:
     return "\n".join(lines)
 
 
-Found = dict[str, dict[int, Record]]
-
-
-def _found(table: Table, column: Column, results: Results, seeds: int) -> Found:
-    """Results by method and seed."""
-    found: Found = {}
-    for method in table.methods:
-        trainings = [grid_training(method, s, column.config) for s in range(seeds)]
-        records = {each.seed: results.get(each) for each in trainings}
-        found[method] = {seed: r for seed, r in records.items() if r is not None}
-    return found
-
-
 def _lines(
-    table: Table, titles: list[str], found: list[Found], seeds: int
+    table: Table,
+    titles: list[str],
+    found: list[Found],
+    seeds: int,
 ) -> list[str]:
     lines = [f"| method | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     columns = {m: [column[m] for column in found] for m in table.methods}

@@ -3,25 +3,23 @@
 import json
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from infaug.cli import flags
 from infaug.cli.flags import look_for_data, parse_run
+from infaug.cli.places import located, places_of
 from infaug.config import RunConfig
-from infaug.experiment.places import fixed, places_of
-from infaug.experiment.problems import Problems
-from infaug.words import plural
 
 if TYPE_CHECKING:
-    from infaug.experiment.grid import Work
-    from infaug.experiment.grid_run import Site
     from infaug.experiment.leaderboard import Board
     from infaug.experiment.results import Results
+    from infaug.experiment.table_plan import Column
 
 
 DEFAULT_METHODS = (
@@ -80,60 +78,67 @@ def parse_compare(
     return replace(args, given=tuple(argv))
 
 
-def compare(args: Compare, problems: Problems | None = None) -> int:
-    """`infaug compare`; `problems`: what is compared on where flags do not say."""
+def compare(
+    args: Compare,
+    columns: "Sequence[Column] | None" = None,
+    prog: str = "infaug compare",
+) -> int:
+    """`infaug compare`; `columns`: what is compared on where flags do not say."""
+    places = places_of(args.sources or (args.run.data.source,))
     if not args.render:
-        target = args.run.data.target_source
-        look_for_data(*places_of(args.sources).values(), target)
-    from infaug.experiment.grid_problems import recalled
+        look_for_data(*places.values(), args.run.data.target_source)
     from infaug.experiment.leaderboard import board
     from infaug.experiment.results import Results
 
-    problems = problems or problems_of(args)
+    columns = columns or columns_of(args.run, places)
     methods, seeds = methods_of(args.run), args.run.seeds
     results = Results(args.results or args.out / "results.jsonl")
-    if args.render:
-        problems = recalled(problems, results)
-    else:
-        problems = _run(args, problems, methods, results)
-    boards = [board(column, methods, seeds, results) for column in problems.columns]
-    _show(args, boards, problems.program)
+    if not args.render:
+        here = [c for c in columns if c.config.data.source in places]
+        _run(args, here, methods, results, places)
+    boards = [board(column, methods, seeds, results) for column in columns]
+    _show(args, boards, prog)
     return 0
 
 
 def _run(
-    args: Compare, problems: Problems, methods: tuple[str, ...], results: "Results"
-) -> Problems:
-    """Run what is missing of the problems whose data is here.
-
-    What comes back are the problems with the sizes and modes that were chosen.
-    """
-    from infaug.experiment.grid import Table, work_of
-    from infaug.experiment.grid_images import forget_images
-    from infaug.experiment.grid_problems import resolved
-    from infaug.experiment.grid_run import Site
+    args: Compare,
+    columns: "Sequence[Column]",
+    methods: tuple[str, ...],
+    results: "Results",
+    places: Mapping[str, str],
+) -> None:
+    """Do what is missing of problems whose images are here."""
+    from infaug.experiment.table_plan import plan_table, ready
+    from infaug.experiment.table_training import (
+        images_at,
+        images_of,
+        run_table_training,
+    )
     from infaug.lock import locked
 
     shown = not (args.quiet or args.json)
-    work = (args.out / "work").absolute()
     args.out.mkdir(parents=True, exist_ok=True)
     refusal = f"another process is comparing in {args.out}: wait for it"
     with locked(args.out / "lock", refusal):
-        problems = resolved(problems, results, shown=shown)
-        if args.workers:
-            forget_images()  # Ray's workers read their own.
-        here = [c for c in problems.columns if c.config.data.source in problems.places]
-        table = Table(name="", title="", columns=tuple(here), methods=methods)
+        images_at.cache_clear()  # They may have changed since this process read them.
+        for column in columns:
+            source, notes = images_of(column.config.data, places)
+            results.match(column.config.data, source.identity)
+            for line in notes if shown else ():
+                print(f"{column.title}: {line}", file=sys.stderr)
+        wanted = [(c.config, method) for c in columns for method in methods]
+        work = (args.out / "work").absolute()
         run_missing(
-            work_of([table], None, args.run.seeds),
+            plan_table(wanted, args.run.seeds),
             results,
-            Site(work=work, places=problems.places, targets=problems.targets),
+            partial(run_table_training, work=work, places=places),
             workers=args.workers,
             gpus=args.gpus_per_training,
             cpus=args.cpus_per_training,
+            ready=ready,
             shown=shown,
         )
-    return problems
 
 
 def methods_of(run: RunConfig) -> tuple[str, ...]:
@@ -153,34 +158,26 @@ def methods_of(run: RunConfig) -> tuple[str, ...]:
     return methods
 
 
-def problems_of(args: Compare) -> Problems:
-    """One problem for each source, with the settings that the flags give.
+def columns_of(run: RunConfig, names: Iterable[str]) -> "list[Column]":
+    """One problem for each name of data, with the settings that the flags give."""
+    from infaug.experiment.table_plan import Column
 
-    Raises:
-        ValueError: without a source, and for two of one name.
-    """
-    from infaug.experiment.grid import Column
-
-    places = places_of(args.sources or (args.run.data.source,))
-    run = args.run
     if run.data.drop_duplicates is None:  # What a new run decides.
         run = replace(run, data=replace(run.data, drop_duplicates=True))
-    columns = []
-    for name in places:
-        data = replace(run.data, source=name)
-        columns.append(Column(title=name, config=replace(run, data=data)))
-    target = args.run.data.target_source
-    targets = {} if target is None else {target: fixed(target)}
-    return Problems(columns=tuple(columns), places=places, targets=targets)
+    data = located(run.data)
+    return [
+        Column(title=name, config=replace(run, data=replace(data, source=name)))
+        for name in names
+    ]
 
 
-def _show(args: Compare, boards: "Sequence[Board]", program: str) -> None:
+def _show(args: Compare, boards: "Sequence[Board]", prog: str) -> None:
     from infaug.record.atomic import write_bytes
     from infaug.report import tables as files
     from infaug.report.pictures import draw_leaderboard
 
     words = [word for word in args.given if word not in ONLY_SHOWN]
-    text = files.markdown(boards, args.run.seeds, f"{program} {shlex.join(words)}")
+    text = files.markdown(boards, args.run.seeds, f"{prog} {shlex.join(words)}")
     args.out.mkdir(parents=True, exist_ok=True)
     write_bytes(args.out / "leaderboard.md", (text + "\n").encode())
     files.write_csv(boards, args.out / "leaderboard.csv")
@@ -194,41 +191,55 @@ def _show(args: Compare, boards: "Sequence[Board]", program: str) -> None:
         print(f"files: {args.out}/leaderboard.md, .csv, .parquet, .png")
 
 
+def scored(record: Mapping[str, Any], name: str = "test_top1") -> str:
+    """A training and how well it did, in a line."""
+    which = f"{record['row']} seed {record['seed']}"
+    return f"{which}: {record[name]:.2f} % in {record['seconds']:.0f} s"
+
+
 def run_missing(
-    works: "Sequence[Work]",
+    plan: Sequence[Any],
     results: "Results",
-    site: "Site",
+    work: Callable[..., dict[str, Any]],
     *,
-    workers: int,
+    workers: int = 0,
     gpus: float = 0.0,
     cpus: int = 1,
+    ready: Callable[..., Sequence[Any]] = lambda waiting, _: waiting,
+    describe: Callable[[dict[str, Any]], str] = scored,
     shown: bool = True,
 ) -> None:
-    """Do the trainings that have no result yet, adding each as it ends.
+    """Do what a plan still lacks, keeping what each job found as it ends.
 
-    `workers` at a time on Ray, each with so many GPUs and threads; 0: one after another
-    in this process.
+    Args:
+        plan: the jobs, as `results` reads them.
+        results: what is done.
+        work: does a job, or goes on with it; its argument `shown` is whether it prints.
+        workers: jobs at a time on Ray; 0: one after another in this process.
+        gpus: of each, on Ray.
+        cpus: likewise, and its threads.
+        ready: of the jobs that wait, which may begin beside those that run.
+        describe: what is printed of what a job found.
+        shown: whether progress is printed.
 
     Raises:
-        ValueError: whatever a training refuses.
+        ValueError: whatever a job refuses.
     """
-    missing = [work for work in works if work.training not in results]
+    missing = [job for job in plan if job not in results]
     if shown:
-        done = len(works) - len(missing)
-        print(f"{plural(done, 'training')} done, {len(missing)} to do", file=sys.stderr)
-    if not missing:
-        return
-    if workers:
-        from infaug.distributed.tasks import run_on_ray  # imports ray
+        done = len(plan) - len(missing)
+        print(f"{done} done, {len(missing)} to do", file=sys.stderr)
+    if workers and missing:
+        from infaug.distributed.tasks import in_tasks  # imports ray
 
-        found = run_on_ray(missing, site, at_a_time=workers, cpus=cpus, gpus=gpus)
+        found = in_tasks(
+            partial(work, shown=False), missing,
+            at_a_time=workers, cpus=cpus, gpus=gpus, ready=ready,
+        )  # fmt: skip
     else:
-        from infaug.experiment.grid_run import run_grid_training
-
-        found = (run_grid_training(work, site, shown=shown) for work in missing)
-    for number, record in enumerate(found, start=1):
+        found = ((job, work(job, shown=shown)) for job in missing)
+    for number, (_, record) in enumerate(found, start=1):
         results.add(record)
         if shown:
-            words = f"{record['row']} seed {record['seed']}: {record['test_top1']:.2f}"
-            line = f"[{number}/{len(missing)}] {words} % in {record['seconds']:.0f} s"
+            line = f"[{number}/{len(missing)}] {describe(record)}"
             print(line, file=sys.stderr, flush=True)

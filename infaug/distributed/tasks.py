@@ -15,9 +15,6 @@ from ray.exceptions import RayTaskError
 
 from infaug.data.shard_file import Shard, Written, write_shard
 from infaug.distributed.local import connect
-from infaug.experiment.grid import Work
-from infaug.experiment.grid_run import Site, run_grid_training
-from infaug.experiment.results import Record
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -25,33 +22,6 @@ Ready = Callable[[Sequence[Job], Iterable[Job]], Sequence[Job]]
 
 MAX_RETRIES = 3  # of a task whose worker died
 CANCEL_S = 10.0  # for tasks to end that are killed
-
-
-def run_on_ray(
-    works: Sequence[Work],
-    site: Site,
-    *,
-    at_a_time: int,
-    cpus: float = 1,
-    gpus: float = 0,
-) -> Iterator[Record]:
-    """Train on a cluster, yielding the record of each training as it ends.
-
-    A training waits for the one it needs, if that is to be run too: both write to one
-    folder. All nodes must see the paths of the site.
-
-    Raises:
-        ValueError: what a training refused; those that still run are given up.
-    """
-
-    def ready(waiting: Sequence[Work], running: Iterable[Work]) -> list[Work]:
-        unfinished = {work.training for work in (*waiting, *running)}
-        return [work for work in waiting if work.training.needs not in unfinished]
-
-    work = partial(run_grid_training, site=site, shown=False)
-    done = in_tasks(work, works, at_a_time=at_a_time, cpus=cpus, gpus=gpus, ready=ready)
-    for _, record in done:
-        yield record
 
 
 def write_on_ray(

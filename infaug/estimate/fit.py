@@ -6,6 +6,7 @@ and E. Another score of images can take the place of influence.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -101,17 +102,65 @@ def fit_estimator(
         x, y, draws = batch_at(step)
         noise = tau_noise(config, transform.config.tau_size, draws)
         keep = tau_dropout(config, transform.config.tau_size, draws)
-        with autocast(x.device, precision):
-            fields = transform.unbounded(x, noise, keep)
-            x_aug = transform.render(x, fields)
-        scores = scores_of(step, x_aug, y)
-        scores = scores + config.restraint * fields.square().mean((1, 2, 3))
-        loss = scores.sum() / config.batch_size
-        objective, norm = take_step([loss], optimizer, world, guard, name="estimator")
+        images = (x, y, noise, keep)
+        losses = partial(_losses, transform, scores_of, step, images, config, precision)
+        # A step of F ahead is a step on all images.
+        most = len(x) if isinstance(scores_of, InfluenceScores) else 1
+        objective, norm = _fitting_step(
+            transform, losses, most, optimizer, world, guard
+        )
         metrics = StepMetrics({"objective": objective, "gradient_norm": norm}, guard)
         yield step, metrics
         if step == steps[-1]:
             dict(metrics)  # Refuses what was not finite, if nobody looked.
+
+
+def _fitting_step(
+    transform: LearnedTransform,
+    losses: Callable[[int], Iterator[Tensor]],
+    most: int,
+    optimizer: Optimizer,
+    world: World,
+    guard: Guard,
+) -> tuple[Tensor, Tensor]:
+    """A step in twice as many parts, up to `most`, until it fits into GPU memory."""
+    while True:
+        parts = min(transform.parts_that_fit, most)
+        try:
+            return take_step(
+                losses(parts), optimizer, world, guard, name="estimator",
+                num_losses=parts,
+            )  # fmt: skip
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            if parts == most:
+                raise ValueError(
+                    "GPU memory is too small for a step of E: lower "
+                    "--estimator.batch-size, or use more workers"
+                ) from error
+            transform.parts_that_fit = min(2 * parts, most)
+
+
+def _losses(
+    transform: LearnedTransform,
+    scores_of: Scores,
+    step: int,
+    images: tuple[Tensor, Tensor, Tensor, Tensor | None],
+    config: EstimatorConfig,
+    precision: str,
+    parts: int,
+) -> Iterator[Tensor]:
+    """The losses of parts of a batch, which add up to that of the batch."""
+    x, y, noise, keep = images
+    for numbers in torch.arange(len(x)).tensor_split(parts):
+        rows = slice(int(numbers[0]), int(numbers[-1]) + 1)
+        kept = None if keep is None else keep[rows]
+        with autocast(x.device, precision):
+            fields = transform.unbounded(x[rows], noise[rows], kept)
+            x_aug = transform.render(x[rows], fields)
+        scores = scores_of(step, x_aug, y[rows])
+        scores = scores + config.restraint * fields.square().mean((1, 2, 3))
+        yield scores.sum() / config.batch_size
 
 
 def influence_of(

@@ -102,6 +102,7 @@ class LearnedTransform(nn.Module):
         self.estimator = Estimator(config.tau_size, channels, height, width)
         self.generator = Generator(config, channels, height, width)
         self.register_buffer("strength", torch.ones(()))
+        self.parts_that_fit = 1  # of a batch, into GPU memory; grows
 
     def forward(
         self,

@@ -21,9 +21,8 @@ from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.services import ALONE, Services
-from infaug.training.state import Training
-from infaug.training.train import Inputs, Scores, TrainingSpec, train
+from infaug.training.services import Services
+from infaug.training.train import TrainingSpec, train
 from infaug.world import World
 
 
@@ -33,18 +32,16 @@ class Trainer:
     def __init__(
         self,
         folder: RunFolder,
-        source: Source,
-        config: RunConfig,
+        splits_of: Callable[[int], Splits],
         world: World,
         device: torch.device,
-        services: Services = ALONE,
-        store: GeneratorStore | None = None,
+        **given: Any,
     ):
         self.folder, self.world, self.device = folder, world, device
-        self.services, self.store = services, store
+        self._given = given
         # All methods of a seed have the same splits.
         self._splits_of = lru_cache(maxsize=1)(
-            lambda seed: divide(source, config.data, seed).held_by(world)
+            lambda seed: splits_of(seed).held_by(world)
         )
 
     def train(self, number: int, spec: TrainingSpec, display: Display) -> None:
@@ -60,24 +57,25 @@ class Trainer:
             inputs=inputs,
             display=display,
             number=number,
-            services=self.services,
-            store=self.store,
+            **self._given,
         )
 
 
 def run_planned(
     plan: Sequence[TrainingSpec],
-    source: Source,
+    splits_of: Callable[[int], Splits],
     folder: RunFolder,
     world: World,
     device: torch.device,
-    services: Services = ALONE,
-    store: GeneratorStore | None = None,
     *,
     shown: bool,
+    **given: Any,
 ) -> None:
-    """Do the trainings that are not finished yet, one after another."""
-    trainer = Trainer(folder, source, plan[0].config, world, device, services, store)
+    """Do the trainings that are not finished yet, one after another.
+
+    `splits_of` divides the images for a seed; `given` goes to `train`.
+    """
+    trainer = Trainer(folder, splits_of, world, device, **given)
     with contextlib.closing(display_of(plan, shown=shown and world.is_first)) as shows:
         for number, spec in enumerate(plan):
             if world.first(folder.training(*name_of(spec)).result) is None:
@@ -85,30 +83,8 @@ def run_planned(
             shows.skip_training(number)
 
 
-def train_alone(
-    spec: TrainingSpec,
-    splits: Splits,
-    folder: RunFolder,
-    *,
-    shown: bool,
-    prepare: Callable[[Training], None] | None = None,
-    scores_of: Scores | None = None,
-) -> dict[str, Any]:
-    """Do a training that takes nothing from others, in this process."""
-    with (
-        contextlib.closing(display_of([spec], shown=shown)) as display,
-        threads_of(spec.config, World()),
-    ):
-        return train(
-            spec, splits.held_by(World()), folder.training(*name_of(spec)),
-            World(), pick_device(), inputs=Inputs(), display=display,
-            prepare=prepare, scores_of=scores_of,
-        )  # fmt: skip
-
-
 def run_in_processes(
     plan: Sequence[TrainingSpec],
-    final: Sequence[str],
     folder: RunFolder,
     cache: Path | None,
     *,
@@ -119,7 +95,7 @@ def run_in_processes(
     """Do the trainings that are not finished yet, `jobs` at a time.
 
     The bytes of each are those that it has alone: it has its own folder and as many
-    threads. The plan is `plan_of` the folder's config, or the `final_plan` of methods.
+    threads.
     """
     with contextlib.closing(display_of(plan, shown=shown, at_a_time=jobs)) as shows:
         left = []
@@ -128,7 +104,7 @@ def run_in_processes(
                 shows.skip_training(number)
             else:
                 left.append(number)
-        work = partial(_train_in_process, str(folder.path), tuple(final), cache)
+        work = partial(_train_in_process, str(folder.path), cache, plan)
         ready = partial(_ready, plan)
         for number, _ in in_processes(
             work, left, shows, at_a_time=jobs, threads=threads, ready=ready
@@ -154,23 +130,24 @@ def _ready(
 
 
 def _train_in_process(
-    path: str, final: Sequence[str], cache: Path | None, number: int, display: Display
+    path: str,
+    cache: Path | None,
+    plan: Sequence[TrainingSpec],
+    number: int,
+    display: Display,
 ) -> None:
-    """A training of the plan that an experiment's folder holds, in this process."""
-    trainer, plan = _trainer_in(path, final, cache)
-    trainer.train(number, plan[number], display)
+    """A training of an experiment's plan, in this process."""
+    _trainer_in(path, cache).train(number, plan[number], display)
 
 
 @lru_cache(maxsize=1)
-def _trainer_in(
-    path: str, final: Sequence[str], cache: Path | None
-) -> tuple[Trainer, list[TrainingSpec]]:
+def _trainer_in(path: str, cache: Path | None) -> Trainer:
     folder = RunFolder(path)
-    config = folder.config()
-    store = GeneratorStore(cache) if cache else None
-    source = load(config.data)
-    trainer = Trainer(folder, source, config, World(), pick_device(), ALONE, store)
-    return trainer, final_plan(config, final) if final else plan_of(config)
+    data = folder.config().data
+    return Trainer(
+        folder, partial(divide, load(data), data), World(), pick_device(),
+        store=GeneratorStore(cache) if cache else None,
+    )  # fmt: skip
 
 
 def plan_of(config: RunConfig) -> list[TrainingSpec]:
@@ -197,7 +174,6 @@ def num_jobs(
     folder: RunFolder,
     source: Source,
     services: Services,
-    device: torch.device,
 ) -> int:
     """How many trainings are done at a time here; `requested` is as `run` has it.
 
@@ -205,7 +181,8 @@ def num_jobs(
     """
     if services.solver is not None or folder.mirror is not None:
         return 1
-    return min(side_by_side(requested, config, source, device), num_trainings)
+    at_once = side_by_side(requested, config, source, pick_device())
+    return min(at_once, num_trainings)
 
 
 def side_by_side(

@@ -5,9 +5,10 @@ chosen by their loss on selection images, never on test.
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from torch import Tensor, nn
@@ -23,7 +24,6 @@ from infaug.record.folder import RunFolder
 from infaug.state import fill
 from infaug.training.methods import METHODS, Method
 
-Found = Mapping[str, Mapping[int, dict[str, Any]]]
 TRAIN_AGAIN = "copy the folder again, or train it again with another --out"
 
 
@@ -152,8 +152,10 @@ def data_of(folder: RunFolder) -> dict[str, Any]:
         ) from error
 
 
-def finished_training(folder: RunFolder, method: str, seed: int) -> FinishedTraining:
-    """The training of this method and seed.
+def finished_training(
+    folder: RunFolder, method: str, seed: int, how: str = "asked for by number"
+) -> FinishedTraining:
+    """The training of this method and seed; `how` it was chosen, in words.
 
     Raises:
         ValueError: if it is not finished.
@@ -164,11 +166,7 @@ def finished_training(folder: RunFolder, method: str, seed: int) -> FinishedTrai
             f"{folder.path} has no training of method {method!r} and seed {seed}"
         )
     return FinishedTraining(
-        folder=folder,
-        method=METHODS[method],
-        seed=seed,
-        how="asked for by number",
-        found=found,
+        folder=folder, method=METHODS[method], seed=seed, how=how, found=found
     )
 
 
@@ -177,8 +175,7 @@ def choose_learned(
 ) -> FinishedTraining:
     """The learned training requested; where left open, that of least selection loss.
 
-    Without a method, the answer's final training with a learned view, if it has one;
-    else the learned method whose mean selection loss over its finished seeds is least.
+    Without a method, the answer's final training with a learned view, if it has one.
     Seeds have selection images of their own, so between seeds the loss also tells how
     hard these are.
 
@@ -191,21 +188,9 @@ def choose_learned(
             f"--method {method} learns no augmentation: choose among "
             f"{', '.join(learned)}"
         )
-    if method is None and seed == "best-on-selection":
-        answer = (folder.result() or {}).get("answer")
-        for name in answer["members"] if answer else ():
-            if name in learned:
-                return _final(folder, name)
     # Of a policy, the training that learned it: others may not choose by selection.
-    learned = [name for name in learned if METHODS[name].policy != "learned"]
-    finished = _results(folder, [method] if method else learned)
-    if not finished:
-        which = f"method {method}" if method else "a learned method"
-        raise ValueError(
-            f"{folder.path} has no finished training of {which}: it can be exported "
-            f"once its first seed is finished; learned methods are {', '.join(learned)}"
-        )
-    chosen = _least(folder, finished, method, seed)
+    candidates = [name for name in learned if METHODS[name].policy != "learned"]
+    chosen = _choose(folder, method, seed, candidates, learned)[0]
     if chosen.found.get("strength") == 0:
         raise ValueError(
             f"the learned view of {chosen.method.name} seed {chosen.seed} was given up "
@@ -231,61 +216,60 @@ def choose_classifier(
         raise ValueError(
             f"there is no --method {method}: choose among {', '.join(METHODS)}"
         )
-    if method is None and seed == "best-on-selection":
-        answered = (folder.result() or {}).get("answer")
-        if answered:
-            finals = (_final(folder, name) for name in answered["members"])
-            return HandedOver(trainings=tuple(finals))
     names = [name for name in METHODS if not METHODS[name].is_oracle]
-    finished = _results(folder, [method] if method else names)
+    return HandedOver(trainings=_choose(folder, method, seed, names, names))
+
+
+def _choose(
+    folder: RunFolder,
+    method: str | None,
+    seed: ExportSeed,
+    candidates: Collection[str],
+    answers: Collection[str],
+) -> tuple[FinishedTraining, ...]:
+    """What is requested; else those of the answer among `answers`, or a candidate.
+
+    Of candidates that of least mean selection loss, of its seeds that of the least.
+    """
+    if method is None and seed == "best-on-selection":
+        answer = (folder.result() or {}).get("answer") or {"members": ()}
+        how = "chosen by folds of the target images, trained on all labelled images"
+        if members := [name for name in answer["members"] if name in answers]:
+            return tuple(finished_training(folder, n, FINAL, how) for n in members)
+    finished = {
+        name: found
+        for name in ([method] if method else candidates)
+        if (found := _results(folder, name))
+    }
     if not finished:
-        which = f"of method {method} " if method else ""
+        which = f"method {method}" if method else f"any of {', '.join(candidates)}"
         raise ValueError(
-            f"{folder.path} has no finished training {which}yet: it has one once the "
-            "first seed of a method is finished"
+            f"{folder.path} has no finished training of {which} yet: it has one once "
+            "the first seed of a method is finished"
         )
-    return HandedOver(trainings=(_least(folder, finished, method, seed),))
-
-
-def _final(folder: RunFolder, method: str) -> FinishedTraining:
-    how = "chosen by folds of the target images, trained on all labelled images"
-    return replace(finished_training(folder, method, FINAL), how=how)
-
-
-def _least(
-    folder: RunFolder, finished: Found, method: str | None, seed: ExportSeed
-) -> FinishedTraining:
     name = method or min(finished, key=lambda name: _mean_loss(finished[name]))
-    seeds = finished[name]
+    losses = {k: found.get("selection_loss", 0) for k, found in finished[name].items()}
+    seeds = ", ".join(map(str, losses))
     if seed == "best-on-selection":
-        number = min(seeds, key=lambda k: seeds[k].get("selection_loss", 0))
-        how = f"least selection loss of seeds {', '.join(map(str, sorted(seeds)))}"
-    elif seed in seeds:
+        number = min(losses, key=losses.__getitem__)
+        how = f"least selection loss of seeds {seeds}"
+    elif seed in losses:
         number, how = seed, "asked for by number"
     else:
         raise ValueError(
-            f"--seed {seed} of {name} is not finished in {folder.path}: it has "
-            f"{', '.join(map(str, sorted(seeds)))}"
+            f"--seed {seed} of {name} is not finished in {folder.path}: it has {seeds}"
         )
-    if method is None and len(finished) > 1:
+    if len(finished) > 1:
         how = f"method of least mean selection loss among {', '.join(finished)}; {how}"
-    return FinishedTraining(
-        folder=folder, method=METHODS[name], seed=number, how=how, found=seeds[number]
-    )
+    return (finished_training(folder, name, number, how),)
 
 
-def _results(
-    folder: RunFolder, names: Iterable[str]
-) -> dict[str, dict[int, dict[str, Any]]]:
-    """Results by method and seed; methods without one are left out."""
-    found: dict[str, dict[int, dict[str, Any]]] = {}
-    for name in names:
-        for seed in range(folder.config().seeds):
-            result = folder.training_result(name, seed)
-            if result is not None:
-                found.setdefault(name, {})[seed] = result
-    return found
+def _results(folder: RunFolder, method: str) -> dict[int, dict[str, Any]]:
+    """What its finished trainings found, by seed."""
+    seeds = range(folder.config().seeds)
+    found = {seed: folder.training_result(method, seed) for seed in seeds}
+    return {seed: result for seed, result in found.items() if result is not None}
 
 
 def _mean_loss(seeds: Mapping[int, dict[str, Any]]) -> float:
-    return sum(found["selection_loss"] for found in seeds.values()) / len(seeds)
+    return mean(found["selection_loss"] for found in seeds.values())

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from infaug.experiment.grid import Column, grid_training
 from infaug.experiment.results import Record, Results
+from infaug.experiment.table_plan import Column
 from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Comparison, compare, half_width
 from infaug.training.methods import METHODS
 
@@ -77,7 +77,9 @@ def board(
     The reference is chosen among fixed policies with every seed; without one there are
     no differences.
     """
-    found = {method: _found(column, method, seeds, results) for method in methods}
+    found = {
+        method: results.by_seed(method, column.config, seeds) for method in methods
+    }
     reference = best_policy({
         method: list(records.values())
         for method, records in found.items()
@@ -113,17 +115,6 @@ def best_policy(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
         return mean(record["selection_top1"] for record in records), -mean(losses)
 
     return max(filter(is_fixed, found), key=merit, default=None)
-
-
-def _found(
-    column: Column, method: str, seeds: int, results: Results
-) -> dict[int, Record]:
-    trainings = [grid_training(method, seed, column.config) for seed in range(seeds)]
-    return {
-        training.seed: got
-        for training in trainings
-        if (got := results.get(training)) is not None
-    }
 
 
 def _entry(

@@ -11,7 +11,7 @@ from infaug.config import ClassifierConfig, Network, RunConfig
 from infaug.cores import usable_cores
 from infaug.data.images import Source
 from infaug.data.on_disk import OnDisk
-from infaug.experiment.tuning import candidates_for
+from infaug.experiment.trainings import candidates_for
 from infaug.influence.solve import resolve_solver
 from infaug.precision import resolve_precision
 

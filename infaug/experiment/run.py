@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from infaug.config import Controls, RunConfig
+from infaug.config import RunConfig
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import divide
 from infaug.data.source import Source, load
@@ -65,7 +65,7 @@ def run(
 
     Returns:
         {"unit", "methods", "verdict", "seconds", "comparisons", "tuned", "gap_closed"};
-        see `comparison.summary`.
+        see `summarise`.
 
     Raises:
         ValueError: for images, settings or folders that cannot work, and for a loss
@@ -74,59 +74,93 @@ def run(
     world = world or World.joined()
     folder = RunFolder(out)
     if config.methods:
-        methods_of(
-            config
-        )  # Names that do not exist are refused before a folder is made.
+        methods_of(config)  # Unknown names are refused before a folder is made.
     world.first(lambda: folder.enter(config))
     if (finished := world.first(lambda: folder.result_of(config))) is not None:
         return finished
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked()))
-        begin = partial(begin_data, config, folder)
-        data, notes = world.first(begin)
-        config = replace(config, data=data)
+        data, notes = world.first(partial(begin_data, config, folder))
         source = load(data, services.loader)
-        is_free = config.data.folds is None
-        config = with_folds(config, source)
-        world.first(lambda: folder.match_data(source.identity))
-        report = partial(report_data, source, config, folder, notes, shown=shown)
-        world.first(report)
-        device = pick_device()
-        resolved = resolve_config(config, source.train.image_shape, device)
-        if world.first(lambda: folder.is_resolved):
-            # Threads are those it began with, whatever cores there are now.
-            began = world.first(folder.config)
-            resolved = replace(resolved, threads=began.threads)
-        world.share(resolved.classifier.batch_groups)
-        at_once = num_jobs(
-            jobs, resolved, sys.maxsize, folder, source, services, device
-        )
-        processes = max(at_once, world.size)
-        if config.data.folds and config.controls == "auto" and not config.methods:
-            pick = partial(
-                _pick_methods, resolved, source, folder, device, world, processes,
-                fewer_folds=is_free, shown=shown,
-            )  # fmt: skip
-            resolved = world.first(pick)
-        elif config.controls == "auto" and not config.methods:
-            pick = partial(_pick, resolved, source, folder, device, processes, shown)
-            resolved = replace(resolved, controls=world.first(pick))
-        if shown and isinstance(source.train, OnDisk) and not folder.is_resolved:
-            report = partial(
-                _print_outlook, resolved, source, device, world.size, services.feed
-            )
-            world.first(report)
-        world.first(lambda: folder.resolve(resolved))
-        world.first(lambda: folder.keep_lines("unreadable.txt", source.bad))
-        carry_out = partial(
-            _carry_out, resolved, source, folder, world, device, services, cache,
+        config = replace(config, data=data)
+        begin = partial(_begin, config, source, folder, world, services, jobs, notes)
+        config = world.first(partial(begin, shown=shown))
+        do = partial(
+            _carry_out, config, source, folder, world, services, cache,
             jobs=jobs, shown=shown,
         )  # fmt: skip
-        carry_out(plan_of(resolved), ())
-        if resolved.data.folds:
-            chosen = world.first(partial(chosen_methods, folder, resolved))
-            carry_out(final_plan(resolved, chosen), chosen)
-        return world.first(lambda: _finish(folder, resolved))
+        do(plan_of(config))
+        if config.data.folds:
+            chosen = world.first(partial(chosen_methods, folder, config))
+            do(final_plan(config, chosen))
+        return world.first(partial(_finish, folder, config))
+
+
+def _begin(
+    config: RunConfig,
+    source: Source,
+    folder: RunFolder,
+    world: World,
+    services: Services,
+    jobs: int,
+    notes: Sequence[str],
+    *,
+    shown: bool,
+) -> RunConfig:
+    """The resolved config, which the folder keeps; of a run that began, as it began."""
+    is_free = config.data.folds is None
+    config = with_folds(config, source)
+    folder.match_data(source.identity)
+    report_data(source, config, folder, notes, shown=shown)
+    device = pick_device()
+    config = resolve_config(config, source.train.image_shape, device)
+    world.share(config.classifier.batch_groups)
+    if folder.is_resolved:
+        config = _as_begun(config, folder.config())
+    else:
+        processes = world.size
+        if processes == 1:
+            processes = num_jobs(jobs, config, sys.maxsize, folder, source, services)
+        lines = []
+        if config.controls == "auto" and not config.methods:
+            with threads_of(config, world):
+                config, why = _choose(config, source, device, processes, is_free)
+            lines.append(why)
+        if shown and isinstance(source.train, OnDisk):
+            # Long runs say first what they take; short ones show it as they go.
+            lines += outlook(config, source, device, world.size, feed=services.feed)
+        for line in lines if shown else ():
+            Console(stderr=True).print(line, highlight=False, soft_wrap=True)
+    folder.resolve(config)
+    folder.keep_lines("unreadable.txt", source.bad)
+    return config
+
+
+def _choose(
+    config: RunConfig,
+    source: Source,
+    device: torch.device,
+    processes: int,
+    fewer_folds: bool,
+) -> tuple[RunConfig, str]:
+    """The config with what there is time for, and what was decided."""
+    if not config.data.folds:
+        controls, why = choose_controls(config, source, device, processes)
+        return replace(config, controls=controls), why
+    pace = measure(config, divide(source, config.data), device)
+    return choose_methods(config, source, pace, processes, fewer_folds=fewer_folds)
+
+
+def _as_begun(config: RunConfig, began: RunConfig) -> RunConfig:
+    """The config with what was chosen when the run began."""
+    # Threads are those it began with, whatever cores there are now.
+    config = replace(config, threads=began.threads)
+    if config.controls != "auto" or config.methods:
+        return config
+    if not config.data.folds:
+        return replace(config, controls=began.controls)
+    config = with_fewer_folds(config, began.data.folds)
+    return replace(config, methods=began.methods, rounds=began.rounds)
 
 
 def train_without_folds(config: RunConfig, out: Path, *, jobs: int) -> RunFolder:
@@ -152,8 +186,8 @@ def train_finals(folder: RunFolder, methods: Sequence[str], *, jobs: int) -> Non
     config = folder.config()
     with folder.locked():
         _carry_out(
-            config, load(config.data), folder, World(), pick_device(), ALONE, None,
-            final_plan(config, methods), methods, jobs=jobs, shown=False,
+            config, load(config.data), folder, World(), ALONE, None,
+            final_plan(config, methods), jobs=jobs, shown=False,
         )  # fmt: skip
 
 
@@ -162,77 +196,26 @@ def _carry_out(
     source: Source,
     folder: RunFolder,
     world: World,
-    device: torch.device,
     services: Services,
     cache: Path | None,
     plan: list[TrainingSpec],
-    final: Sequence[str],
     *,
     jobs: int,
     shown: bool,
 ) -> None:
-    """Do all trainings of the plan; `final` are the methods of a `final_plan`."""
-    jobs = num_jobs(jobs, config, len(plan), folder, source, services, device)
+    """Do all trainings of the plan, in this process or in others."""
+    jobs = num_jobs(jobs, config, len(plan), folder, source, services)
     if jobs > 1 and world.size == 1:
         run_in_processes(
-            plan, final, folder, cache, jobs=jobs, threads=config.threads, shown=shown
+            plan, folder, cache, jobs=jobs, threads=config.threads, shown=shown
         )
         return
-    store = GeneratorStore(cache) if cache else None
     with threads_of(config, world):
-        run_planned(plan, source, folder, world, device, services, store, shown=shown)
-
-
-def _pick(
-    config: RunConfig,
-    source: Source,
-    folder: RunFolder,
-    device: torch.device,
-    processes: int,
-    shown: bool,
-) -> Controls:
-    """The controls this run began with, or those it has time for."""
-    if folder.is_resolved:
-        return folder.config().controls
-    controls, why = choose_controls(config, source, device, processes)
-    if shown:
-        Console(stderr=True).print(why, highlight=False, soft_wrap=True)
-    return controls
-
-
-def _pick_methods(
-    config: RunConfig,
-    source: Source,
-    folder: RunFolder,
-    device: torch.device,
-    world: World,
-    processes: int,
-    *,
-    fewer_folds: bool,
-    shown: bool,
-) -> RunConfig:
-    """The methods, steps and folds this began with, or those that it has time for."""
-    if folder.is_resolved:
-        began = folder.config()
-        config = with_fewer_folds(config, began.data.folds)
-        return replace(config, methods=began.methods, rounds=began.rounds)
-    with threads_of(config, world):
-        pace = measure(config, divide(source, config.data), device)
-        config, why = choose_methods(
-            config, source, pace, processes, fewer_folds=fewer_folds
-        )
-    if shown:
-        Console(stderr=True).print(why, highlight=False, soft_wrap=True)
-    return config
-
-
-def _print_outlook(
-    config: RunConfig, source: Source, device: torch.device, workers: int, feed: str
-) -> None:
-    """Long runs say first what they will take; short ones show it as they go."""
-    console = Console(stderr=True)
-    for line in outlook(config, source, device, workers, feed=feed):
-        console.print(line, highlight=False, soft_wrap=True)
+        run_planned(
+            plan, partial(divide, source, config.data), folder, world, pick_device(),
+            services=services, store=GeneratorStore(cache) if cache else None,
+            shown=shown,
+        )  # fmt: skip
 
 
 def _finish(folder: RunFolder, config: RunConfig) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """What came of an experiment whose trainings are all finished."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,7 @@ from infaug.experiment.answer import (
     out_of_fold,
 )
 from infaug.experiment.methods import methods_of
-from infaug.experiment.tuning import TRIAL
+from infaug.experiment.trainings import TRIAL
 from infaug.experiment.verdict import (
     MIN_SEEDS,
     Compare,
@@ -44,9 +42,8 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
     seed, the better of random tau through the initial and the final G on the selection
     split. `verdict` is `Verdict.to_dict`. `generators`, if G was fitted adversarially,
     is how far each seed's flows reach. `tuned` lists, by seed, what `base_tuned` chose
-    from; `gap_closed` see there. `answer`, where folds were judged, is
-    `Answer.to_dict`. `seconds` sums the timings by phase; work that a crash made run
-    twice counts twice.
+    from; `gap_closed` and, where folds were judged, `answer` see there. `seconds` sums
+    the timings by phase; work that a crash made run twice counts twice.
     """
     seeds = range(config.seeds)
     found = {
@@ -70,12 +67,15 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
         "methods": {name: statistics(each) for name, each in values.items()},
         "verdict": verdict(tops, given_up, notes, comparison_of(judged)).to_dict(),
         "seconds": _seconds(folder),
-        "comparisons": [
-            _finite(asdict(c)) for c in comparisons(tops, comparison_of(judged))
+        "comparisons": [c.to_dict() for c in comparisons(tops, comparison_of(judged))],
+        "tuned": [
+            {name: record[name] for name in ("seed", "base", "candidates")}
+            for record in found.get("base_tuned", {}).values()
         ],
-        "tuned": [_choice(record) for record in found.get("base_tuned", {}).values()],
         "gap_closed": gap_closed(values),
-        "generators": _generators(folder, config),
+        "generators": [
+            fit for s in seeds if (fit := folder.training_result(GENERATOR.name, s))
+        ],
         **({"answer": _answer(judged, config).to_dict()} if judged else {}),
     }
 
@@ -153,15 +153,6 @@ def _looks(counts: Sequence[int]) -> dict[str, list[int]]:
     return {"looks": looks} if looks else {}
 
 
-def _generators(folder: RunFolder, config: RunConfig) -> list[dict[str, Any]]:
-    """How far each seed's flows reach; empty if no method uses a fitted G."""
-    if config.adversarial.fit == "none":
-        return []
-    if not any(method.uses_generator for method in methods_of(config)):
-        return []
-    return [folder.found(GENERATOR.name, seed) for seed in range(config.seeds)]
-
-
 def statistics(values: Sequence[float]) -> dict[str, Any]:
     """Mean, standard deviation (None for one value) and the values."""
     spread = float(np.std(values, ddof=1)) if len(values) > 1 else None
@@ -188,10 +179,6 @@ def gap_closed(tops: Mapping[str, Sequence[float]]) -> dict[str, float]:
     }
 
 
-def _choice(result: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: result[name] for name in ("seed", "base", "candidates")}
-
-
 def _seconds(folder: RunFolder) -> dict[str, float]:
     """By phase; what choosing for `base_tuned` took stands apart."""
     seconds: dict[str, float] = {}
@@ -200,9 +187,3 @@ def _seconds(folder: RunFolder) -> dict[str, float]:
         seconds[phase] = seconds.get(phase, 0.0) + line["seconds"]
     seconds["total"] = sum(seconds.values())
     return {phase: round(spent, 3) for phase, spent in seconds.items()}
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: an unknown bound is null."""
-    bad = (math.inf, -math.inf)
-    return {k: None if v in bad else v for k, v in values.items()}

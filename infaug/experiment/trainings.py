@@ -1,17 +1,21 @@
-"""Which trainings an experiment consists of, and what each takes from the others."""
+"""Which trainings an experiment consists of, and what each takes from the others.
 
-from collections.abc import Iterable
+Those of `base_tuned` begin with a trial of every candidate: `base` for part of the
+steps. They never see test images.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor
-
+from infaug.augment.base import joined
 from infaug.config import RunConfig
-from infaug.experiment.tuning import choose, trial_config, trial_method, tuned_config
 from infaug.record.folder import RunFolder
 from infaug.training.methods import FEATURES_OF, GENERATOR, POLICY_FROM, Method
 from infaug.training.train import Inputs, TrainingSpec
 from infaug.training.views import base_of
+
+TRIAL = "tuning-"  # what names of methods begin with that try a candidate
 
 
 def plan_trainings(
@@ -51,48 +55,53 @@ def name_of(spec: TrainingSpec) -> tuple[str, int]:
 
 def needed_by(spec: TrainingSpec) -> set[tuple[str, int]]:
     """Names of the trainings that must be finished before this one can begin."""
+    names = {name for name, _ in _taken_by(spec).values()}
+    if spec.method.is_tuned:
+        names |= {trial_method(each).name for each in spec.config.tuning.candidates}
+    return {(name, spec.seed) for name in names}
+
+
+def _taken_by(spec: TrainingSpec) -> dict[str, tuple[str, str]]:
+    """What a training takes: for each of its `Inputs` the method and its part."""
     method, config = spec.method, spec.config
-    found = set()
-    if method.is_tuned:
-        found |= {
-            trial_method(candidate).name for candidate in config.tuning.candidates
-        }
+    taken = {}
     if method.control is not None and config.rounds.s_val == "once":
-        found.add(method.control)
+        taken["driver"] = (method.control, "classifier")
     if method.generator == "final":
-        found.add("base_learned")
-    elif config.adversarial.fit != "none" and method.uses_generator:
-        found.add(GENERATOR.name)
+        taken["generator"] = ("base_learned", "transform")
+    elif method.uses_generator and config.adversarial.fit != "none":
+        taken["generator"] = (GENERATOR.name, "generator")
     if method.policy == "learned":
-        found.add(POLICY_FROM)
+        taken["policy"] = (POLICY_FROM, "policy")
     if spec.fits_generator and config.adversarial.fit == "ragan":
-        found.add(FEATURES_OF)
-    return {(name, spec.seed) for name in found}
+        taken["features"] = (FEATURES_OF, "classifier")
+    return taken
 
 
 def resolve(spec: TrainingSpec, folder: RunFolder) -> tuple[TrainingSpec, Inputs]:
     """The training as those before it decide, and what it takes from them."""
     notes: dict[str, Any] = {}
     if spec.method.is_tuned:
-        trials = _trials(spec, folder)
+        trials = {
+            candidate: folder.found(trial_method(candidate).name, spec.seed)
+            for candidate in spec.config.tuning.candidates
+        }
         base, scores = choose(trials), ("selection_top1", "selection_loss")
         tried = {name: {s: trials[name][s] for s in scores} for name in trials}
         notes = {"base": base, "candidates": tried}
-        spec = replace(spec, config=tuned_config(spec.config, base))
-    return spec, Inputs(
-        generator=_generator_for(spec, folder),
-        driver=_driver_for(spec, folder),
-        features=_features_for(spec, folder),
-        policy=_policy_for(spec, folder),
-        notes=notes,
-    )
-
-
-def _trials(spec: TrainingSpec, folder: RunFolder) -> dict[str, dict[str, Any]]:
-    return {
-        candidate: folder.found(trial_method(candidate).name, spec.seed)
-        for candidate in spec.config.tuning.candidates
+        rounds = replace(spec.config.rounds, base=base)
+        spec = replace(spec, config=replace(spec.config, rounds=rounds))
+    taken = {
+        name: folder.weights(method, spec.seed, part)
+        for name, (method, part) in _taken_by(spec).items()
     }
+    if spec.method.generator == "final":  # of E and G, which are kept together
+        taken["generator"] = {
+            name.removeprefix("generator."): tensor
+            for name, tensor in taken["generator"].items()
+            if name.startswith("generator.")
+        }
+    return spec, Inputs(notes=notes, **taken)
 
 
 def _with_generator(methods: list[Method], config: RunConfig) -> list[Method]:
@@ -106,38 +115,52 @@ def _with_generator(methods: list[Method], config: RunConfig) -> list[Method]:
     return [*methods[:at], GENERATOR, *methods[at:]]
 
 
-State = dict[str, Tensor]
+def candidates_for(base: str) -> tuple[str, ...]:
+    """What `base_tuned` chooses from, where the config names nothing.
+
+    For `affine`: rotation up to 20, 40 or 60 degrees, and the middle one followed by
+    RandAugment, TrivialAugment, changes of light, blur or inversion. For others: the
+    base alone, and followed by rotations and by the same.
+    """
+    others = ["randaugment:9", "trivial", "jitter:0.5", "blur:1.5", "invert:0.5"]
+    if base == "affine":
+        grid = [f"affine:{degrees}x1" for degrees in (20, 40, 60)]
+        return (*grid, *(joined("affine:40", part) for part in others))
+    parts = ["affine:20", "affine:40", *others]
+    return (base, *(parts if base == "none" else [joined(base, p) for p in parts]))
 
 
-def _features_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
-    """The F whose features a critic sees, where G is fitted with such a critic."""
-    if not spec.fits_generator or spec.config.adversarial.fit != "ragan":
-        return None
-    return folder.weights(FEATURES_OF, spec.seed, "classifier")
+def trial_method(candidate: str) -> Method:
+    """The method under which a candidate is tried: `base`, with a name of its own."""
+    name = TRIAL + candidate.replace(":", "").replace("+", "-")
+    return Method(name=name, views=("base", "base"), is_trial=True)
 
 
-def _driver_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
-    """The F that drives E of this method, where s_val is solved once."""
-    control = spec.method.control
-    if control is None or spec.config.rounds.s_val != "once":
-        return None
-    return folder.weights(control, spec.seed, "classifier")
+def trial_config(config: RunConfig, candidate: str) -> RunConfig:
+    """The candidate as base, and the first part of the steps on a whole cosine."""
+    rounds = config.rounds
+    steps = round(config.tuning.fraction * rounds.rounds * rounds.classifier_steps)
+    short = replace(
+        rounds,
+        base=candidate,
+        rounds=1,
+        classifier_steps=max(steps, 1),
+        refresh="sync",  # Nothing is refreshed, and no lag has to fit in.
+    )
+    return replace(config, rounds=short)
 
 
-def _generator_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
-    """The G that a method begins with: `base_learned`'s, the fitted one, or none."""
-    method, seed = spec.method, spec.seed
-    if method.generator == "final":
-        prefix = "generator."
-        tensors = folder.weights("base_learned", seed, "transform").items()
-        return {k.removeprefix(prefix): v for k, v in tensors if k.startswith(prefix)}
-    if method.uses_generator and spec.config.adversarial.fit != "none":
-        return folder.weights(GENERATOR.name, seed, "generator")
-    return None
+def choose(found: Mapping[str, Mapping[str, Any]]) -> str:
+    """The candidate with the best accuracy on selection; of equal ones the least loss.
 
+    >>> results = {"a": (90, 0.5), "b": (95, 0.4), "c": (95, 0.3)}
+    >>> choose({k: {"selection_top1": a, "selection_loss": l}
+    ...         for k, (a, l) in results.items()})
+    'c'
+    """
 
-def _policy_for(spec: TrainingSpec, folder: RunFolder) -> State | None:
-    """The policy a training begins with: the learned one, or none for the uniform."""
-    if spec.method.policy != "learned":
-        return None
-    return folder.weights(POLICY_FROM, spec.seed, "policy")
+    def merit(candidate: str) -> tuple[float, float]:
+        result = found[candidate]
+        return result["selection_top1"], -result["selection_loss"]
+
+    return max(found, key=merit)

@@ -28,21 +28,20 @@ _OF_POLICIES = (
     "base", "base_tuned", "uniform_policy", "uniform_alone", "pooled", "pooled_even",
     "pooled_uniform",
 )  # fmt: skip
+_OF_VIEWS = ("none", "base", "base_random", "pooled", "base_tuned")
 CONTROLS_OF = {
     "pooled_policy": _OF_POLICIES,
     "policy_learned": _OF_POLICIES,
     "policy_alone": _OF_POLICIES,
     "pooled_policy_alone": _OF_POLICIES,
-    "pooled_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
-    "base_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
-    "trivial_learned": (
-        "none", "base", "base_random", "pooled", "base_tuned", "trivial",
-    ),
-    "mixup_learned": ("none", "base", "base_random", "pooled", "base_tuned", "mixup"),
-    "late_learned": ("none", "base", "base_random", "pooled", "base_tuned", "late"),
+    "pooled_learned": _OF_VIEWS,
+    "base_learned": _OF_VIEWS,
+    "trivial_learned": (*_OF_VIEWS, "trivial"),
+    "mixup_learned": (*_OF_VIEWS, "mixup"),
+    "late_learned": (*_OF_VIEWS, "late"),
     "learned": ("none", "pooled"),
-    "bilevel_learned": ("none", "base", "base_random", "pooled", "base_tuned"),
-}  # fmt: skip
+    "bilevel_learned": _OF_VIEWS,
+}
 
 
 def controls_of(method: str, run: Collection[str]) -> list[str]:
@@ -103,6 +102,11 @@ class Comparison:
     low: float
     high: float
     num_seeds: int
+
+    def to_dict(self) -> Record:
+        """For JSON, which has no infinity: an unknown bound is null."""
+        values = asdict(self)
+        return {k: None if v in (-math.inf, math.inf) else v for k, v in values.items()}
 
 
 def compare(
@@ -210,11 +214,12 @@ def verdict(
     made = [c for c in comparisons(tops, compare) if c.method == method]
     is_given_up = len(seeds) == len(tops[method])
     if not made:
-        word = "no gain" if is_given_up and len(seeds) >= MIN_SEEDS else "undecided"
-        num = len(tops[method])
+        num_seeds = len(tops[method])
+        is_sure = is_given_up and num_seeds >= MIN_SEEDS
         return Verdict(
-            word=word, method=method, num_seeds=num, missing=missing, notes=notes
-        )
+            word="no gain" if is_sure else "undecided",
+            method=method, num_seeds=num_seeds, missing=missing, notes=notes,
+        )  # fmt: skip
     closest = min(made, key=lambda c: c.difference)
     is_known = math.isfinite(closest.low)
     return Verdict(

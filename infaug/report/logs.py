@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 from infaug.config import RoundsConfig
 from infaug.experiment.methods import methods_of
-from infaug.experiment.trainings import plan_trainings
-from infaug.experiment.tuning import TRIAL
+from infaug.experiment.trainings import TRIAL, plan_trainings
 from infaug.record.folder import RunFolder
 from infaug.record.steps import Position, global_step
 from infaug.report.experiment_data import ExperimentData, Line

@@ -81,7 +81,7 @@ class TrainingSpec:
     @property
     def fits_generator(self) -> bool:
         """Whether the seed's G is fitted here, and no F trained."""
-        return self.method is GENERATOR
+        return self.method == GENERATOR
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ import json
 import pytest
 from archives import class_files, encoded, write_files
 
-from infaug.cli.compare import parse_compare, problems_of
 from infaug.cli.main import main
+from infaug.cli.places import located, places_of
 from infaug.cli.terminal import BAD_INPUT
-from infaug.experiment.places import places_of
+from infaug.config import DataConfig
 from infaug.record.journal import read_lines
 
 TINY = [
@@ -25,7 +25,7 @@ def test_two_data_sets_are_compared_continued_and_rendered(tmp_path, capsys):
     out = tmp_path / "board"
     command = ["compare", "--data", "digits", "more=digits", "--out", str(out), *TINY]
     assert main([*command, "--methods", "none"]) == 0
-    assert "0 trainings done, 2 to do" in capsys.readouterr().err
+    assert "0 done, 2 to do" in capsys.readouterr().err
 
     assert main([*command, "--methods", "none", "base", "--render"]) == 0
     text = capsys.readouterr().out
@@ -77,13 +77,19 @@ def test_data_are_called_as_they_are_named_or_by_their_folder(tmp_path, monkeypa
     assert places_of(["lr=cats"]) == {"lr": f"{here}/cats"}
 
 
-def test_a_target_is_told_with_its_whole_path_and_known_by_the_one_given(
+def test_images_and_those_of_the_target_are_found_from_any_folder(
     tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    problems = problems_of(parse_compare(["--data", "digits", "--target", "new"]))
-    assert problems.targets == {"new": str(tmp_path / "new")}
-    assert problems.columns[0].config.data.target_source == "new"
+    data = located(DataConfig(source="pets", target_source="new/few.csv", labels=9))
+    assert data == DataConfig(
+        source=str(tmp_path / "pets"),
+        target_source=str(tmp_path / "new/few.csv"),
+        labels=9,
+    )
+    assert located(DataConfig()) == DataConfig()
+    far = DataConfig(source="s3://b/set", target_source="digits")
+    assert located(far) == far
 
 
 def test_results_of_other_images_are_not_passed_off_as_these(tmp_path, capsys):
@@ -97,13 +103,13 @@ def test_results_of_other_images_are_not_passed_off_as_these(tmp_path, capsys):
     one, two = tmp_path / "v1" / "pets", tmp_path / "v2" / "pets"
     write_files(one, class_files("cat", "dog", count=12))
     write_files(two, class_files("cat", "dog", count=14))
-    assert "0 trainings done, 1 to do" in compared(str(one))[1]
+    assert "0 done, 1 to do" in compared(str(one))[1]
     code, why = compared(str(two))
     assert code == BAD_INPUT
     assert "holds results of other images called 'pets'" in why
     assert "(other train images, train checksum)" in why
-    assert "0 trainings done, 1 to do" in compared(f"more={two}")[1]
-    assert "1 training done, 0 to do" in compared(str(one))[1]
+    assert "0 done, 1 to do" in compared(f"more={two}")[1]
+    assert "1 done, 0 to do" in compared(str(one))[1]
 
     write_files(one, class_files("cat", count=13))
     assert compared(str(one))[0] == BAD_INPUT, "an image came to the folder"
@@ -125,7 +131,8 @@ def test_images_of_mixed_sizes_are_compared_without_copies_of_test_images(
     assert "pets: size       9x9: images are 12x9 to 30x20" in capsys.readouterr().err
     (record,) = read_lines(out / "results.jsonl")
     data = record["config"]["data"]
-    assert (data["image_size"], data["drop_duplicates"]) == (9, True)
+    assert (data["image_size"], data["drop_duplicates"]) == (None, True)
+    assert record["data"]["image shape"][1:] == [9, 9]
 
     pets.rename(tmp_path / "gone")
     assert main([*command, *FEW, "--render", "--json"]) == 0

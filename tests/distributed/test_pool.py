@@ -81,10 +81,14 @@ def test_images_on_disk_are_read_by_the_actors(pool, given, tmp_path, monkeypatc
     data = DataConfig(source="images", stream_above_gib=0, image_size=16, mode="L")
     stored = load(data).train
     assert isinstance(stored, OnDisk)
-    given = splits.influence, cell.config.influence
-    here = solve_snapshot(snapshot, stored.select_all(), *given, World())
-    pending = pool.solver.submit(snapshot, stored, *given)
+    whole, config = stored.select_all(), cell.config.influence
+    here = solve_snapshot(snapshot, whole, splits.influence, config, World())
+    pending = pool.solver.submit(snapshot, stored, splits.influence, config)
     assert pending.result().solution.value.equal(here.value)
+    here = solve_snapshot(snapshot, whole, whole, config, World())
+    for _ in range(2):  # The second time from the files of the first.
+        pending = pool.solver.submit(snapshot, stored, stored, config)
+        assert pending.result().solution.value.equal(here.value)
 
 
 @pytest.mark.parametrize("solver", ["cg", "pcg", "refined", "lissa"])

@@ -3,6 +3,7 @@
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,23 +18,17 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.prepare import prepare
 from infaug.data.source import load
 from infaug.data.stream import Stream
-from infaug.experiment.grid import Column, Table, work_of
-from infaug.experiment.grid_run import Site, run_grid_training
+from infaug.experiment.table_plan import plan_table, ready
+from infaug.experiment.table_training import run_table_training
 
 from .pool_cases import cluster
 
 pytest.importorskip("ray")
 from infaug.distributed.ingest import load_by_ray, pays
-from infaug.distributed.tasks import run_on_ray, write_on_ray
+from infaug.distributed.tasks import in_tasks, write_on_ray
 
 pytestmark = pytest.mark.ray
 ANOTHER = "192.0.2.1:6379"  # a Ray of the user's
-TABLE = Table(
-    name="digits",
-    title="Digits",
-    columns=(Column(title="N = 60", config=CONFIG),),
-    methods=("base", "base_learned", "base_random_final"),
-)
 FILES = class_files("cat", "dog", count=10) | {"cat/3.png": b"no image"}
 PREPARE = PrepareConfig(rows_per_shard=4, max_bad_images=1)
 
@@ -55,29 +50,31 @@ def test_processes_of_a_ray_that_is_started_here_know_that_they_belong_to_it(ray
     assert "RAY_GCS_SERVER_PORT" not in os.environ
 
 
-def found(records) -> dict[str, dict]:
-    timeless = [
-        {k: v for k, v in record.items() if "seconds" not in k} for record in records
-    ]
-    return {record["row"]: record for record in timeless}
+def trained(methods: list[str], work: Path, config=CONFIG) -> dict[str, dict]:
+    """What trainings on two workers found, by method as they ended, without times."""
+    plan = plan_table([(config, method) for method in methods], 1)
+    train = partial(run_table_training, work=work, places={}, shown=False)
+    done = in_tasks(train, plan, at_a_time=2, ready=ready)
+    return {training.method: timeless(record) for training, record in done}
+
+
+def timeless(record: dict) -> dict:
+    return {k: v for k, v in record.items() if "seconds" not in k}
 
 
 def test_trainings_on_two_workers_equal_those_of_one_process_in_order_of_need(tmp_path):
-    works = work_of([TABLE], None, 1)
-    site = Site(work=tmp_path / "one")
-    here = [run_grid_training(work, site, shown=False) for work in works]
-    two = Site(work=tmp_path / "two")
-    on_ray = found(run_on_ray(works, two, at_a_time=2))
-    assert on_ray == found(here)
+    methods = ["base", "base_learned", "base_random_final"]
+    on_ray = trained(methods, tmp_path / "two")
+    for training in plan_table([(CONFIG, method) for method in methods], 1):
+        here = run_table_training(training, tmp_path / "one", {}, shown=False)
+        assert on_ray[training.method] == timeless(here)
     assert list(on_ray).index("base_learned") < list(on_ray).index("base_random_final")
 
 
 def test_what_a_training_refuses_is_a_value_error_here(tmp_path):
-    config = replace(CONFIG, data=replace(CONFIG.data, target=5))
-    table = replace(TABLE, columns=(Column(title="N = 5", config=config),))
-    site = Site(work=tmp_path)
+    few = replace(CONFIG, data=replace(CONFIG.data, target=5))
     with pytest.raises(ValueError, match="`target` is too small"):
-        list(run_on_ray(work_of([table], ["base_learned"], 1), site, at_a_time=1))
+        trained(["base_learned"], tmp_path, few)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

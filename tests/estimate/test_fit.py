@@ -186,3 +186,39 @@ def test_use_varies_tau_as_training_does():
     expected = transform.render(x, transform.generator.unbounded(tau))
     used = Learned(transform, config)(x, Draws.of_size(4, "step"))
     torch.testing.assert_close(used, expected)
+
+
+def limited(cell: Training, monkeypatch, largest: int) -> None:
+    """G renders so many images at a time."""
+    render = cell.transform.render
+
+    def rendered(x, fields):
+        if len(x) > largest:
+            raise torch.OutOfMemoryError("no room")
+        return render(x, fields)
+
+    monkeypatch.setattr(cell.transform, "render", rendered)
+    monkeypatch.setattr(cell.transform, "parts_that_fit", 1)
+
+
+def test_a_step_that_does_not_fit_is_taken_in_parts(cell, monkeypatch):
+    before = {name: t.clone() for name, t in cell.tensors().items()}
+    whole = fit(cell, range(2), cell.s_val)
+    expected = {name: t.clone() for name, t in cell.transform.state_dict().items()}
+    cell.load(before)
+    limited(cell, monkeypatch, 3)  # of eight
+    parted = fit(cell, range(2), cell.s_val)
+    assert cell.transform.parts_that_fit == 4, "remembered"
+    for (_, ours), (_, theirs) in zip(parted, whole, strict=True):
+        assert dict(ours) == pytest.approx(dict(theirs), rel=1e-4)
+    for name, tensor in expected.items():
+        torch.testing.assert_close(
+            cell.transform.state_dict()[name], tensor, rtol=1e-3, atol=1e-6
+        )
+    cell.load(before)
+
+
+def test_one_image_that_does_not_fit_is_told_with_the_remedy(cell, monkeypatch):
+    limited(cell, monkeypatch, 0)
+    with pytest.raises(ValueError, match=r"--estimator\.batch-size"):
+        fit(cell, range(1), cell.s_val)

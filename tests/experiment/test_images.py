@@ -1,4 +1,4 @@
-"""Which images results are about, where they lie, and that a run keeps its own."""
+"""Which images results are about, and that a run keeps its own."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,55 +11,32 @@ from infaug.config import DataConfig, PrepareConfig, RunConfig
 from infaug.data.on_disk import OnDisk
 from infaug.data.prepare import prepare
 from infaug.experiment import run as run_file
-from infaug.experiment.grid import grid_training
-from infaug.experiment.grid_images import images_of
-from infaug.experiment.places import located
 from infaug.experiment.results import Results
+from infaug.experiment.table_plan import table_training
+from infaug.experiment.table_training import images_of
 
 ONE, OTHER = {"train checksum": "1a"}, {"train checksum": "2b"}
 DATA = replace(CONFIG.data, image_size=16, mode="L")
 
 
 def finish_a_training(results: Results, **more) -> None:
-    training = grid_training("base", 0, replace(CONFIG, data=DATA))
+    training = table_training("base", 0, replace(CONFIG, data=DATA))
     results.add({"row": "base", "seed": 0, "config": training.settings, **more})
 
 
 def test_images_with_results_stay_and_others_are_refused(tmp_path):
     results = Results(tmp_path / "deep" / "board.jsonl")
-    results.match(DATA, ONE)
+    finish_a_training(results)  # from before this was kept
     results.match(DATA, OTHER)
     finish_a_training(results, data=ONE)
     results.match(DATA, ONE)
+    # Images read with other settings or of another name are others.
+    for data in (replace(DATA, image_size=24), replace(DATA, source="more")):
+        results.match(data, OTHER)
     shared = replace(DATA, target=100, seed=1, drop_duplicates=True)
     for data in (DATA, shared):
         with pytest.raises(ValueError, match=r"board.jsonl.*'digits'.*another --out"):
             Results(results.path).match(data, OTHER)
-
-
-def test_images_read_with_other_settings_and_of_another_name_are_others(tmp_path):
-    results = Results(tmp_path / "board.jsonl")
-    finish_a_training(results, data=ONE)
-    for data in (replace(DATA, image_size=24), replace(DATA, source="more")):
-        results.match(data, OTHER)
-
-
-def test_results_from_before_this_was_kept_are_about_what_comes_next(tmp_path):
-    results = Results(tmp_path / "board.jsonl")
-    finish_a_training(results)
-    results.match(DATA, ONE)
-
-
-def test_a_size_that_was_chosen_is_recalled_without_the_images(tmp_path):
-    results = Results(tmp_path / "board.jsonl")
-    finish_a_training(results)
-    requested = replace(CONFIG.data, seed=3)
-    assert results.recall(requested) == replace(requested, image_size=16, mode="L")
-    for unknown in (
-        replace(requested, source="more"),
-        replace(requested, image_size=9),
-    ):
-        assert results.recall(unknown) == unknown
 
 
 @pytest.fixture
@@ -72,38 +49,9 @@ def pets(tmp_path):
 
 def test_images_that_are_to_be_streamed_are(pets):
     small = DataConfig(source="pets", image_size=8)
-    assert not isinstance(images_of(small, pets, {}).train, OnDisk)
-    streamed = DataConfig(source="pets", image_size=8, stream_above_gib=0.0)
-    assert isinstance(images_of(streamed, pets, {}).train, OnDisk)
-
-
-def test_a_target_is_found_by_a_process_that_works_elsewhere(
-    pets, tmp_path, monkeypatch
-):
-    """Even one that is called like another problem's data."""
-    write_files(tmp_path / "pets", class_files("cat", "dog", count=5, above="new/"))
-    data = DataConfig(source="pets", target_source="pets", image_size=8)
-    targets = {"pets": str(tmp_path / "pets" / "new")}
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    source = images_of(data, pets, targets)
-    assert source.target is not None
-    assert (len(source.train), len(source.target)) == (24, 10)
-
-
-def test_images_and_those_of_the_target_are_found_from_any_folder(
-    tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
-    data = located(DataConfig(source="pets", target_source="new/few.csv", labels=9))
-    assert data == DataConfig(
-        source=str(tmp_path / "pets"),
-        target_source=str(tmp_path / "new/few.csv"),
-        labels=9,
-    )
-    assert located(DataConfig()) == DataConfig()
-    far = DataConfig(source="s3://b/set", target_source="digits")
-    assert located(far) == far
+    assert not isinstance(images_of(small, pets)[0].train, OnDisk)
+    streamed = replace(small, stream_above_gib=0.0)
+    assert isinstance(images_of(streamed, pets)[0].train, OnDisk)
 
 
 FILES = class_files("cat", "dog", count=12)
@@ -137,26 +85,21 @@ def config(root: Path) -> RunConfig:
     return tiny(data=data, controls="none")
 
 
-def changed() -> dict[str, tuple[dict[str, bytes], str]]:
-    swapped = FILES | {
-        "cat/0.png": FILES["dog/0.png"],
-        "dog/0.png": FILES["cat/0.png"],
-    }
-    renamed = {name.replace("dog", "emu"): content for name, content in FILES.items()}
-    return {
-        "a class more": (
+SWAPPED = {"cat/0.png": FILES["dog/0.png"], "dog/0.png": FILES["cat/0.png"]}
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
             FILES | class_files("eel", count=12),
             r"classes: \['cat', 'dog'\] -> \['cat', 'dog', 'eel'\]",
         ),
-        "other names": (renamed, r"-> \['cat', 'emu'\]"),
-        "an image more": (FILES | class_files("cat", count=13), "images: 24 -> 25"),
-        "two labels swapped": (swapped, "train checksum"),
-    }
-
-
-@pytest.mark.parametrize("case", changed())
-def test_a_run_on_other_images_is_refused_with_what_changed(begun, case):
-    files, message = changed()[case]
+        (FILES | class_files("cat", count=13), "images: 24 -> 25"),
+        (FILES | SWAPPED, "train checksum"),
+    ],
+)
+def test_a_run_on_other_images_is_refused_with_what_changed(begun, files, message):
     make_set(begun, files)
     before = {p: p.read_bytes() for p in (begun / "run").rglob("*") if p.is_file()}
     with pytest.raises(ValueError, match=f"a run on other images .*{message}.*--out"):
@@ -165,7 +108,6 @@ def test_a_run_on_other_images_is_refused_with_what_changed(begun, case):
 
 
 def test_with_the_images_it_began_with_it_goes_on(begun, monkeypatch):
-    make_set(begun, FILES | class_files("eel", count=12))
     make_set(begun, FILES)
     seen = []
     monkeypatch.setattr(

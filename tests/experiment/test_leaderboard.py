@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from tiny import CONFIG
 
-from infaug.experiment.grid import Column, grid_training
 from infaug.experiment.leaderboard import best_policy, board
 from infaug.experiment.results import Results
+from infaug.experiment.table_plan import Column, table_training
 from infaug.report.pictures import draw_leaderboard
 from infaug.report.tables import (
     findings,
@@ -38,7 +38,7 @@ def results(tmp_path) -> Results:
         for seed, (test, selection) in enumerate(zip(tops, chosen, strict=True)):
             found.add({
                 "row": row, "seed": seed,
-                "config": grid_training(row, seed, CONFIG).settings,
+                "config": table_training(row, seed, CONFIG).settings,
                 "test_top1": test, "selection_top1": selection, "selection_loss": 0.5,
                 "device": "cpu", "threads": 2, "seconds": 10.0, "images": 500,
             })  # fmt: skip

@@ -26,9 +26,9 @@ def names(config: RunConfig) -> list[str]:
 
 def test_full_controls_tune_the_base_and_have_an_oracle_only_where_use_is_shifted():
     assert "base_tuned" in names(RunConfig(controls="full"))
-    assert "oracle" not in names(RunConfig(controls="full"))
     assert "oracle" in names(RunConfig(controls="full", data=SHIFTED))
-    assert "oracle" not in names(RunConfig(controls="full", data=BOTH))
+    for data in (DataConfig(), BOTH):
+        assert "oracle" not in names(RunConfig(controls="full", data=data))
 
 
 def test_quick_controls_are_the_closest_ones():
@@ -37,30 +37,35 @@ def test_quick_controls_are_the_closest_ones():
     assert not {"none", "base_tuned", "oracle"} & set(quick)
 
 
-def test_named_rows_are_run_whatever_the_controls_with_the_one_they_need():
-    config = RunConfig(controls="full", methods=("base_random_final", "none"))
-    assert names(config) == ["none", "base_learned", "base_random_final"]
-
-
 @pytest.mark.parametrize("controls", ["full", "quick", "none"])
 def test_other_methods_are_run_only_where_they_are_named(controls):
     assert not set(SIBLINGS) & set(names(RunConfig(controls=controls, data=SHIFTED)))
-    named = RunConfig(controls=controls, methods=("mixup", "trivial_learned"))
-    assert names(named) == ["mixup", "trivial_learned"]
 
 
-def test_a_method_s_learned_row_follows_the_row_without_e_where_s_val_is_solved_once():
-    once = replace(RunConfig().rounds, s_val="once")
-    config = RunConfig(methods=("trivial_learned", "mixup_learned"), rounds=once)
-    assert names(config) == ["trivial", "mixup", "trivial_learned", "mixup_learned"]
+ONCE = replace(RunConfig().rounds, s_val="once")
 
 
 @pytest.mark.parametrize(
-    ("row", "message"), [("bass", "no method 'bass'"), ("oracle", "the oracle")]
+    ("config", "expected"),
+    [
+        (RunConfig(controls="none"), ["base_learned", "pooled_learned"]),
+        (
+            in_mode(RunConfig(controls="none"), "iclr"),
+            ["base", "base_learned", "pooled", "pooled_learned"],
+        ),
+        (
+            RunConfig(controls="full", methods=("base_random_final", "none")),
+            ["none", "base_learned", "base_random_final"],
+        ),
+        (
+            RunConfig(methods=("trivial_learned", "mixup_learned"), rounds=ONCE),
+            ["trivial", "mixup", "trivial_learned", "mixup_learned"],
+        ),
+        (RunConfig(methods=("pooled_policy",)), [POLICY_FROM, "pooled_policy"]),
+    ],
 )
-def test_rows_that_cannot_be_run_are_refused(row, message):
-    with pytest.raises(ValueError, match=message):
-        methods_of(RunConfig(methods=(row,)))
+def test_what_a_method_needs_is_run_before_it_whatever_the_controls(config, expected):
+    assert names(config) == expected
 
 
 def test_base_random_names_both_of_its_parts():
@@ -69,11 +74,12 @@ def test_base_random_names_both_of_its_parts():
     assert set(named) == {"base", *RANDOM_METHODS, "base_learned"}
 
 
-def test_a_learned_policy_comes_after_the_training_that_learns_it():
-    assert names(RunConfig(methods=("pooled_policy",))) == [
-        POLICY_FROM,
-        "pooled_policy",
-    ]
+@pytest.mark.parametrize(
+    ("row", "message"), [("bass", "no method 'bass'"), ("oracle", "the oracle")]
+)
+def test_rows_that_cannot_be_run_are_refused(row, message):
+    with pytest.raises(ValueError, match=message):
+        methods_of(RunConfig(methods=(row,)))
 
 
 def test_no_method_trains_on_the_images_that_drive_its_policy():
@@ -119,13 +125,6 @@ def test_on_grey_images_the_papers_crop_and_train_faster(mode, base, rate):
     assert config.classifier.learning_rate == rate
     colour = resolve_config(in_mode(CONFIG, mode), (3, 32, 32), torch.device("cpu"))
     assert colour.rounds.base == "crop_flip"
-
-
-def test_rows_that_others_need_are_run_before_them():
-    alone = names(RunConfig(controls="none"))
-    assert alone == ["base_learned", "pooled_learned"]
-    once = names(in_mode(RunConfig(controls="none"), "iclr"))
-    assert once == ["base", "base_learned", "pooled", "pooled_learned"]
 
 
 def test_random_tau_through_a_frozen_g_is_run_once():

@@ -4,6 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from ablation import Variant, develop, run_variant
+from ablation import table as ablation_table
+from long_tail import by_thirds, tail_table
+from regret import regrets_of, table, worth_table
+from regret_problems import Problem, solve
+from tail_methods import (
+    METHODS,
+    recorded_tail,
+    run_tail_training,
+    tail_training,
+)
 from tiny import CONFIG
 
 from infaug.config import (
@@ -12,61 +23,40 @@ from infaug.config import (
     NuisanceConfig,
     RoundsConfig,
     TailConfig,
+    changed,
 )
 from infaug.data.problem import divide
 from infaug.data.source import load
-from infaug.experiment.grid import grid_training
-from infaug.experiment.grid_run import Site
-from infaug.experiment.regret import Problem, regrets_of, solve, table, worth_table
 from infaug.experiment.results import Results
-from infaug.experiment.tail_run import run_tail_training
-from infaug.experiment.tail_table import by_thirds, classes_table, points, tail_table
-from infaug.experiment.tail_training import METHODS, recorded, tail_training
-from infaug.experiment.variants import Variant, develop, run_variant, variants_table
-from infaug.record.folder import RunFolder
+from infaug.experiment.table_plan import table_training
 
 DEFAULT = Variant(name="default", changes={})
-
 MILD = Variant(name="mild", changes={"estimator.probability": 0.5})
-
-
-@pytest.fixture(scope="module")
-def source():
-    return load(CONFIG.data)
 
 
 def as_set(images: torch.Tensor) -> set[bytes]:
     return {image.numpy().tobytes() for image in images}
 
 
-def test_a_variant_changes_the_settings_it_names_and_so_its_key():
-    changed, same = MILD.training(CONFIG, 0), DEFAULT.training(CONFIG, 0)
-    assert changed.config.estimator.probability == 0.5
-    assert same == grid_training(DEFAULT.method, 0, CONFIG)
-    assert changed.key != same.key
-
-
-def test_development_images_are_in_no_split_of_a_run(source):
+def test_development_images_are_in_no_split_and_there_must_be_some():
+    source = load(CONFIG.data)
     plain = DataConfig(source="digits", labels=60, target=60)
     splits, given = develop(source, plain, 1), divide(source, plain, 1)
     held = as_set(splits.test.images)
     assert len(held) > 500
     for split in (given.train, given.influence, given.selection, given.test):
         assert not held & as_set(split.images)
-
-
-def test_labels_that_leave_no_image_over_are_refused(source):
     with pytest.raises(ValueError, match=r"data\.labels"):
         develop(source, DataConfig(source="digits", target=60), 0)
 
 
-def test_a_finished_variant_is_in_the_table_and_others_are_not_run(source, tmp_path):
+def test_a_finished_variant_is_in_the_table_and_others_are_not_run(tmp_path):
     results = Results(tmp_path / "ablation.jsonl")
-    cell = DEFAULT.training(CONFIG, 0)
-    record = run_variant(cell, source, RunFolder(tmp_path / "work"), shown=False)
-    assert 0 <= record["development_top1"] <= 100
+    training = table_training(DEFAULT.method, 0, CONFIG)
+    record = run_variant(training, tmp_path / "work", shown=False)
+    assert not any(name.startswith("test_") for name in record)
     results.add(record)
-    text = variants_table((DEFAULT, MILD), CONFIG, 1, Results(results.path))
+    text = ablation_table((DEFAULT, MILD), CONFIG, 1, Results(results.path))
     assert f"| default | {record['development_top1']:.1f} |" in text
     assert "| mild | not run | |" in text
 
@@ -75,10 +65,11 @@ def test_differences_are_paired_by_seed(tmp_path):
     results = Results(tmp_path / "ablation.jsonl")
     for variant, tops in ((DEFAULT, (90.0, 80.0)), (MILD, (92.0, 82.0))):
         for seed, top in enumerate(tops):
-            cell = variant.training(CONFIG, seed)
-            about = {"row": cell.method, "seed": seed, "config": cell.settings}
+            settings = changed(CONFIG, variant.changes)
+            training = table_training(variant.method, seed, settings)
+            about = {"row": training.method, "seed": seed, "config": training.settings}
             results.add({**about, "development_top1": top})
-    text = variants_table((DEFAULT, MILD), CONFIG, 2, results)
+    text = ablation_table((DEFAULT, MILD), CONFIG, 2, results)
     assert "| mild | 87.0 ± 7.1 | +2.0 (+2.0 to +2.0) |" in text
 
 
@@ -108,6 +99,10 @@ def test_every_method_is_scored_on_the_rest_and_so_is_the_answer(solved):
     worst, best = sorted(found["accuracy"].values())
     assert worst - 5 <= answered <= best + 5
     assert found["low"] <= found["estimate"] <= found["high"]
+    assert f"({found['answer']}) |" in table([found])
+    regrets = regrets_of([found])
+    assert min(min(regrets[name]) for name in OF_THEM) == 0
+    assert regrets["the answer"] == [best - answered]
 
 
 def test_source_target_and_rest_share_no_image_and_classes_are_even(solved):
@@ -120,8 +115,7 @@ def test_source_target_and_rest_share_no_image_and_classes_are_even(solved):
     assert (len(source), len(target)) == (PROBLEM.labels, PROBLEM.target)
     assert len(source) + len(target) + len(rest) == 1797
     assert target.labels.bincount().tolist() == [3] * 10
-    seen = {image.numpy().tobytes() for image in target.images}
-    assert not seen & {image.numpy().tobytes() for image in rest.images}
+    assert not as_set(target.images) & as_set(rest.images)
 
 
 def test_a_finished_problem_trains_nothing_again(solved):
@@ -129,18 +123,7 @@ def test_a_finished_problem_trains_nothing_again(solved):
     weights = sorted(work.rglob("classifier.safetensors"))
     before = [path.stat().st_mtime_ns for path in weights]
     assert solve(PROBLEM, 0, OF_THEM, work, {}, jobs=1, shown=False) == found
-    assert weights
-    assert [path.stat().st_mtime_ns for path in weights] == before
-
-
-def test_the_table_names_each_problem_and_orders_methods_by_regret(solved):
-    _, found = solved
-    text = table([found])
-    assert f"({found['answer']}) |" in text
-    regrets = regrets_of([found])
-    assert min(min(regrets[name]) for name in OF_THEM) == 0
-    best = max(found["accuracy"].values())
-    assert regrets["the answer"] == [best - found["answers"]["the answer"]]
+    assert [path.stat().st_mtime_ns for path in weights] == before != []
 
 
 def test_without_the_answer_the_same_models_are_trained_on_all_images(solved, tmp_path):
@@ -180,60 +163,41 @@ RECORD = {
 }
 
 
-def cell(method, git=GIT, config=TINY):
-    return tail_training(METHODS[method], 0, config, git)
+def training(method, git=GIT):
+    return tail_training(METHODS[method], 0, TINY, git)
 
 
-@pytest.mark.parametrize("method", list(METHODS))
-def test_a_line_is_read_as_the_cell_it_is_about(method):
-    record = cell(method).identity
-    assert recorded(record) == cell(method)
-    del record["config"]["data"]["influence_share"]  # as if it had come later
-    assert recorded(record) == cell(method)
-    record["config"]["flux"] = 1  # as if it had gone since
-    assert recorded(record) is None
-
-
-def test_methods_are_different_cells_and_git_matters_only_to_git():
-    assert len({cell(method) for method in METHODS}) == len(METHODS)
+def test_methods_are_different_trainings_and_git_matters_only_to_git():
+    assert len({training(method) for method in METHODS}) == len(METHODS)
     other = replace(GIT, threshold=9)
-    assert cell("plain") == cell("plain", other)
-    assert cell("git") != cell("git", other)
+    assert training("plain") == training("plain", other)
+    assert training("git") != training("git", other)
 
 
-def test_a_cell_goes_through_all_and_a_second_time_finds_its_generator(tmp_path):
-    site = Site(work=tmp_path)
-    first = run_tail_training(cell("git"), site, shown=False)
-    again = run_tail_training(cell("git"), replace_work(site, tmp_path), shown=False)
+def test_a_training_goes_through_all_and_a_second_time_finds_its_generator(tmp_path):
+    first = run_tail_training(training("git"), tmp_path, {}, shown=False)
+    for folder in tmp_path.glob("git-seed*"):
+        folder.rename(tmp_path / f"done-{folder.name}")
+    again = run_tail_training(training("git"), tmp_path, {}, shown=False)
     assert first["git_seconds"] > 0
     assert again["git_seconds"] == 0
-    times = ("seconds", "git_seconds")
-    assert {k: v for k, v in first.items() if k not in times} == {
-        k: v for k, v in again.items() if k not in times
-    }
+    times = {"seconds": None, "git_seconds": None}
+    assert first | times == again | times
     assert max(first["sizes"]) == pytest.approx(8 * min(first["sizes"]), rel=0.1)
     assert all(value > 0 for value in first["ekld"])
+    # The line is read as the training it is about.
+    assert recorded_tail(first) == training("git")
+    del first["config"]["data"]["influence_share"]  # as if it had come later
+    assert recorded_tail(first) == training("git")
+    first["config"]["flux"] = 1  # as if it had gone since
+    assert recorded_tail(first) is None
 
 
-def replace_work(site, path):
-    """The same place, but for the cell's own folder: it is trained again."""
-    for folder in path.glob("git-seed*"):
-        folder.rename(path / f"done-{folder.name}")
-    return site
-
-
-def test_thirds_are_of_the_classes_in_order_of_size():
-    assert by_thirds([RECORD], "ekld") == [1, 2, 3]
+def test_the_tables_say_what_was_found_by_thirds_of_classes_in_order_of_size():
     assert by_thirds([RECORD, RECORD | {"ekld": [5, 1, 2]}], "ekld") == [1, 2, 4]
-    assert points([RECORD], "ekld") == [(10, 3), (1000, 1), (100, 2)]
-
-
-def test_the_tables_say_what_was_found_and_what_was_not_run():
     found = {"plain": [RECORD], "git": []}
     lines = tail_table(found).splitlines()
     expected = "| plain | 60.0 | 90.0 | 60.0 | 30.0 | 1.000 | 2.000 | 3.000 | 60 | 1 |"
     assert lines[2] == expected
     assert lines[3].startswith("| git | not run |")
     assert lines[3].count("|") == lines[2].count("|")
-    assert classes_table(found, "ekld").splitlines()[0] == "| ekld | 1000 | 100 | 10 |"
-    assert classes_table(found, "ekld").splitlines()[2] == "| plain | 1 | 2 | 3 |"

@@ -10,8 +10,7 @@ from tiny import CONFIG
 from infaug.augment.base import build_base
 from infaug.config import TuningConfig
 from infaug.experiment.run import run
-from infaug.experiment.trainings import plan_trainings
-from infaug.experiment.tuning import candidates_for, choose
+from infaug.experiment.trainings import candidates_for, choose, plan_trainings
 from infaug.training.methods import METHODS
 
 CANDIDATES = ("affine:20", "affine:60x1.5", "affine:40+trivial")

@@ -57,20 +57,20 @@ def without_test(source: Source, config: DataConfig) -> Source:
     known = set[bytes]()  # The pixels of images that are streamed are not.
     if config.drop_duplicates and isinstance(test, Labelled):
         known.update(digests_of(test.images))
-    of_target = source.is_tested_on_target
-    train, target = source.train, source.target
-    kept = {"train": _kept(train, held if not of_target else held[:0], known)}
-    if target is not None:
-        kept["target"] = _kept(target, held if of_target else held[:0], known)
+    parts = {name: part for name, part in source.parts.items() if name != "test"}
+    tested = "target" if source.is_tested_on_target else "train"
+    kept = {
+        name: _kept(part, held if name == tested else held[:0], known)
+        for name, part in parts.items()
+    }
     return replace(
         source,
-        train=_part(train, kept["train"]),
-        target=None if target is None else _part(target, kept["target"]),
-        test=train.select(torch.arange(0)),
+        **{name: _part(parts[name], at) for name, at in kept.items()},
+        test=source.train.select(torch.arange(0)),
         names={
-            part: [names[at] for at in kept[part].tolist()]
-            for part, names in source.names.items()
-            if part in kept and names
+            name: [names[at] for at in kept[name].tolist()]
+            for name, names in source.names.items()
+            if name in kept and names
         },
     )
 
@@ -145,45 +145,13 @@ def run_repeat(
     return reports[-1]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Confirmed:
-    """Both sides by seed, and how far the best is ahead."""
+def confirmed(sweep: Sweep, found: Mapping[Repeat, Progress]) -> dict[str, Any]:
+    """Both sides by seed, and how far the best is ahead, as result.json keeps it.
 
-    seeds: list[int]
-    best: list[Progress]
-    default: list[Progress]
-    ahead: Comparison | None
-    """In nats of loss or points of accuracy, above 0 where the best settings are
-    better; None if they are those that the sweep began with."""
-
-    def describe(self) -> str:
-        """What fresh seeds say."""
-        if self.ahead is None:
-            return "no trial beat the settings that the sweep began with"
-        c, number = self.ahead, len(self.seeds)
-        word = "better" if c.low > 0 else "worse" if c.high < 0 else "undecided"
-        interval = f" ({c.low:+.4f} to {c.high:+.4f})" if number > 1 else ""
-        return (
-            f"{word if number > 1 else 'undecided'}: on {number} fresh seeds of the "
-            f"selection split the best settings are {c.difference:+.4f}{interval} "
-            "ahead of those the sweep began with"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """As result.json keeps it."""
-        ahead = asdict(self.ahead) if self.ahead else None
-        if ahead and len(self.seeds) < 2:
-            ahead |= {"low": None, "high": None}  # JSON has no infinity
-        return {
-            "words": self.describe(),
-            "ahead": ahead,
-            "best": [asdict(each) for each in self.best],
-            "default": [asdict(each) for each in self.default],
-        }
-
-
-def confirmed(sweep: Sweep, found: Mapping[Repeat, Progress]) -> Confirmed:
-    """Put the repeats together; the interval is of 95 %, paired by seed."""
+    "ahead" is in nats of loss or points of accuracy, above 0 where the best settings
+    are better, with a 95 % interval paired by seed; None if they are those that the
+    sweep began with.
+    """
     sides: dict[str, list[Progress]] = {"best": [], "default": []}
     for repeat in sorted(found, key=lambda repeat: repeat.seed):
         sides[repeat.side].append(found[repeat])
@@ -191,9 +159,26 @@ def confirmed(sweep: Sweep, found: Mapping[Repeat, Progress]) -> Confirmed:
         side: [each.merit(sweep.how.objective) for each in reports]
         for side, reports in sides.items()
     }
-    ahead = compare("best", "default", merits) if sides["default"] else None
-    seeds = sorted({repeat.seed for repeat in found})
-    return Confirmed(seeds=seeds, ahead=ahead, **sides)
+    c = compare("best", "default", merits) if sides["default"] else None
+    return {
+        "seeds": sorted({repeat.seed for repeat in found}),
+        "words": _words(c),
+        "ahead": c.to_dict() if c else None,
+        **{side: [asdict(each) for each in reports] for side, reports in sides.items()},
+    }
+
+
+def _words(c: Comparison | None) -> str:
+    """What fresh seeds say."""
+    if c is None:
+        return "no trial beat the settings that the sweep began with"
+    word = "better" if c.low > 0 else "worse" if c.high < 0 else "undecided"
+    interval = f" ({c.low:+.4f} to {c.high:+.4f})" if c.num_seeds > 1 else ""
+    return (
+        f"{word}: on {c.num_seeds} fresh seeds of the selection split the best "
+        f"settings are {c.difference:+.4f}{interval} ahead of those the sweep began "
+        "with"
+    )
 
 
 def score_on_test(sweep: Sweep, seeds: Sequence[int]) -> dict[str, Any]:

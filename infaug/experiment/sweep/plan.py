@@ -94,8 +94,11 @@ class Sweep:
                 else or cannot be written.
         """
         check_space(self.space, self.config)
-        if self.how.scheduler == "pbt":
-            self._must_move()
+        if self.how.scheduler == "pbt" and not any(map(may_move, self.space)):
+            raise ValueError(
+                "sweep.scheduler pbt: nothing in the search space can change while a "
+                "trial trains: add a setting of the estimator or of influence"
+            )
         path = self.out / "sweep.json"
         if not path.exists():
             self._begin(path)
@@ -122,14 +125,6 @@ class Sweep:
                 f"the sweep's folder {self.out} cannot be written ({error.strerror}): "
                 "choose another --out"
             ) from error
-
-    def _must_move(self) -> None:
-        moving = [name for name in self.space if may_move(name)]
-        if not moving:
-            raise ValueError(
-                "sweep.scheduler pbt: nothing in the search space can change while a "
-                "trial trains: add a setting of the estimator or of influence"
-            )
 
     def _identity(self) -> dict[str, Any]:
         how = to_dict(self.how)

@@ -4,10 +4,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,11 @@ from sklearn.inspection import permutation_importance
 
 from infaug.config import Objective, to_dict
 from infaug.experiment.sweep.changes import apply
-from infaug.experiment.sweep.confirm import Confirmed, score_on_test
+from infaug.experiment.sweep.confirm import score_on_test
 from infaug.experiment.sweep.ledger import Ledger, Tried
 from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.space import Space
 from infaug.record.atomic import write_bytes, write_json
-from infaug.words import plural
 
 MIN_TRIALS = 8  # for an importance
 MIN_AGREEING = 5  # trials, for a rank correlation with an interval
@@ -50,39 +48,6 @@ def common_steps(trials: Sequence[Tried]) -> int:
     return min(trial.rounds[-1].steps for trial in trials if trial.rounds)
 
 
-def in_order(trials: Sequence[Tried], objective: Objective) -> list[Tried]:
-    """Best first: those with all steps, then those stopped, by how far they came."""
-
-    def merit(trial: Tried) -> tuple[bool, int, float]:
-        if not (last := trial.last):
-            return False, 0, 0.0
-        return trial.end == "completed", last.steps, last.merit(objective)
-
-    return sorted(trials, key=merit, reverse=True)
-
-
-def table(trials: Sequence[Tried], space: Space, objective: Objective) -> str:
-    """A line for each trial, best first, for a terminal."""
-    shown = [name.rpartition(".")[2] for name in space]
-    lines = [["trial", "end", "steps", "loss", "top-1", "s", *shown]]
-    for trial in in_order(trials, objective):
-        numbers = ["0", "", "", ""]
-        if last := trial.last:
-            numbers = [f"{last.steps}", f"{last.loss:.4f}", f"{last.top1:.2f}"]
-            numbers += [f"{last.seconds:.0f}"]
-        values = [_brief(trial.changes.get(name)) for name in space]
-        lines.append([trial.name, trial.end or "open", *numbers, *values])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(word.rjust(w) for word, w in zip(line, widths, strict=True))
-        for line in lines
-    )
-
-
-def _brief(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def write_trials(trials: Sequence[Tried], space: Space, path: Path) -> None:
     """All trials as CSV: how each ended, its last report, its settings."""
     text = io.StringIO()
@@ -97,32 +62,17 @@ def write_trials(trials: Sequence[Tried], space: Space, path: Path) -> None:
     write_bytes(path, text.getvalue().encode())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Importance:
-    """How much a forest's prediction of the objective suffers without each setting."""
-
-    by_name: dict[str, float]
-    """Mean loss of R^2 when the setting is shuffled among the trials, largest first."""
-    explained: float
-    """The forest's R^2 on trials that it was not grown from (out of bag). Near or below
-    0 it has learned nothing, and neither can a reader."""
-    steps: int
-    """Of F after which the trials were compared: all had come so far."""
-    num_trials: int
-
-    def describe(self) -> str:
-        """The most important settings in a line, with a warning if it says nothing."""
-        first = list(self.by_name.items())[:3]
-        parts = ", ".join(f"{name} {value:.2f}" for name, value in first)
-        about = f"{self.num_trials} trials at step {self.steps}"
-        noise = "; but a forest predicts no trial from the others: take it for noise"
-        return f"importance ({about}): {parts}{noise if self.explained <= 0 else ''}"
-
-
 def importance(
     trials: Sequence[Tried], space: Space, objective: Objective
-) -> Importance | None:
-    """What a random forest over all trials says; None if there are too few."""
+) -> dict[str, Any] | None:
+    """How much a forest's prediction suffers without each setting; None of few trials.
+
+    Returns:
+        "by_name", mean loss of R^2 when a setting is shuffled among the trials, largest
+        first; "explained", the forest's R^2 on trials that it was not grown from (out
+        of bag), near or below 0 where it has learned nothing; "steps" of F after which
+        the trials were compared, as all had come so far; "num_trials".
+    """
     seen = [trial for trial in trials if trial.rounds]
     if len(seen) < MIN_TRIALS:
         return None
@@ -137,42 +87,22 @@ def importance(
         forest, places, merits, n_repeats=NUM_SHUFFLES, random_state=0
     )
     means = dict(zip(space, map(float, found.importances_mean), strict=True))
-    return Importance(
-        by_name=dict(sorted(means.items(), key=lambda item: -item[1])),
-        explained=float(forest.oob_score_),
-        steps=steps,
-        num_trials=len(seen),
-    )
+    return {
+        "by_name": dict(sorted(means.items(), key=lambda item: -item[1])),
+        "explained": float(forest.oob_score_),
+        "steps": steps,
+        "num_trials": len(seen),
+    }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Agreement:
-    """Whether trials that lead at one rung lead at a later one.
+def agreements(sweep: Sweep, trials: Sequence[Tried]) -> list[dict[str, Any]]:
+    """Whether trials that lead at a "rung" lead at the last step, "later".
 
     A rung is a step at which the scheduler compares trials. Only trials that reached
-    the later one are seen, the better ones: over all trials agreement is rather higher.
+    the last one are seen, the better ones: over all trials agreement is rather higher.
+    "low" and "high" are of 95 %, by Fisher's z with Fieller's variance, 1.06 / (n - 3);
+    of too few trials nothing is said.
     """
-
-    rung: int
-    later: int
-    """Steps of F."""
-    spearman: float
-    low: float
-    high: float
-    """Of 95 %, by Fisher's z with Fieller's variance, 1.06 / (n - 3)."""
-    num_trials: int
-
-    def describe(self) -> str:
-        """In a line."""
-        return (
-            f"rank agreement of step {self.rung} with step {self.later}: Spearman "
-            f"{self.spearman:+.2f} ({self.low:+.2f} to {self.high:+.2f}), "
-            f"{self.num_trials} trials"
-        )
-
-
-def agreements(sweep: Sweep, trials: Sequence[Tried]) -> list[Agreement]:
-    """How each rung agrees with the last step; of too few trials nothing is said."""
     objective = sweep.how.objective
     whole = [t for t in trials if t.last and t.last.steps >= sweep.steps]
     ends = [trial.rounds[-1].merit(objective) for trial in whole]
@@ -186,16 +116,11 @@ def agreements(sweep: Sweep, trials: Sequence[Tried]) -> list[Agreement]:
             continue
         z = math.atanh(np.clip(rho, -0.999, 0.999))
         width = 1.96 * math.sqrt(1.06 / (len(whole) - 3))
-        found.append(
-            Agreement(
-                rung=rung,
-                later=sweep.steps,
-                spearman=rho,
-                low=math.tanh(z - width),
-                high=math.tanh(z + width),
-                num_trials=len(whole),
-            )
-        )
+        found.append({
+            "rung": rung, "later": sweep.steps, "spearman": rho,
+            "low": math.tanh(z - width), "high": math.tanh(z + width),
+            "num_trials": len(whole),
+        })  # fmt: skip
     return found
 
 
@@ -215,22 +140,8 @@ def write_choice(sweep: Sweep, ledger: Ledger) -> Tried:
     return best
 
 
-def describe_choice(sweep: Sweep, ledger: Ledger, best: Tried) -> list[str]:
-    """The table, and which settings are best."""
-    changes = ", ".join(f"{name} {value}" for name, value in best.changes.items())
-    return [
-        table(ledger.named(sweep.names), sweep.space, sweep.how.objective),
-        f"best on selection: {best.name} with {changes}",
-        f"its settings: infaug fit --config {sweep.out / 'best.json'}",
-    ]
-
-
 def conclude(
-    sweep: Sweep,
-    ledger: Ledger,
-    best: Tried,
-    found: Importance | None,
-    confirmed: Confirmed | None,
+    sweep: Sweep, ledger: Ledger, best: Tried, confirmed: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Score the repeats on test images, if there are any, and keep the result.
 
@@ -241,7 +152,7 @@ def conclude(
     identity = {
         "trials": len(trials),
         "best": best.name,
-        "confirmed_on": confirmed.seeds if confirmed else [],
+        "confirmed_on": confirmed["seeds"] if confirmed else [],
     }
     if path.exists():
         kept = json.loads(path.read_text())
@@ -254,35 +165,10 @@ def conclude(
         "ends": {end: ends.count(end) for end in ("completed", "stopped", "failed")},
         "changes": best.changes,
         "selection": asdict(best.rounds[-1]),
-        "importance": asdict(found) if found else None,
-        "agreement": [asdict(each) for each in agreements(sweep, trials)],
-        "confirm": confirmed.to_json() if confirmed else None,
-        "test": score_on_test(sweep, confirmed.seeds) if confirmed else None,
+        "importance": importance(trials, sweep.space, sweep.how.objective),
+        "agreement": agreements(sweep, trials),
+        "confirm": confirmed,
+        "test": score_on_test(sweep, confirmed["seeds"]) if confirmed else None,
     }
     write_json(path, result)
     return result
-
-
-def describe_result(
-    result: dict[str, Any], found: Importance | None, confirmed: Confirmed | None
-) -> list[str]:
-    """What mattered, what fresh seeds say, and the test accuracy."""
-    lines = [found.describe()] if found else []
-    lines += [Agreement(**each).describe() for each in result["agreement"]]
-    if confirmed is None:
-        return [*lines, "not confirmed: --confirm 5 repeats it on fresh seeds"]
-    sides = {"best": confirmed.best, "default": confirmed.default}
-    lines += [
-        f"{side} on fresh seeds, selection: loss {mean(p.loss for p in each):.4f}, "
-        f"top-1 {mean(p.top1 for p in each):.2f} %"
-        for side, each in sides.items()
-        if each
-    ]
-    test = result["test"]
-    return [
-        *lines,
-        confirmed.describe(),
-        f"test, once, best settings: top-1 {test['mean_top1']:.2f} %, loss "
-        f"{test['mean_loss']:.4f} (mean of {plural(len(test['seeds']), 'seed')}, "
-        f"{test['images']} images)",
-    ]

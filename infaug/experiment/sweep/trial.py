@@ -13,11 +13,13 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from infaug.config import RunConfig, to_dict
 from infaug.data.images import Source
+from infaug.data.problem import divide
 from infaug.experiment.execute import run_planned
 from infaug.experiment.methods import methods_of
 from infaug.experiment.plan import resolve_config
@@ -29,7 +31,6 @@ from infaug.record.folder import RunFolder
 from infaug.record.steps import Interval, Metrics, StepInfo
 from infaug.record.store import GeneratorStore
 from infaug.training.services import Services
-from infaug.training.train import TrainingSpec
 from infaug.world import World
 
 Report = Callable[[Progress], None]
@@ -44,11 +45,6 @@ class Trial:
     row: str
     seed: int
     config: RunConfig
-
-    @property
-    def steps(self) -> int:
-        """Of F, in all."""
-        return self.config.rounds.rounds * self.config.rounds.classifier_steps
 
 
 def run_trial(
@@ -84,23 +80,18 @@ def run_trial(
         world.first(lambda: folder.resolve(config))
         rounds = RoundReports(trial, folder, report)
         rounds.repeat(world.first(lambda: kept_rounds(folder, trial)))
+        methods = methods_of(replace(config, methods=(trial.row,)))
+        plan = plan_trainings(config, methods, [trial.seed])
         run_planned(
-            planned(trial, config),
-            source,
+            [replace(training, sees_test=False) for training in plan],
+            partial(divide, source, config.data),
             folder,
             world,
             device,
-            Services(writers=[rounds]),
-            GeneratorStore(cache) if cache else None,
+            services=Services(writers=[rounds]),
+            store=GeneratorStore(cache) if cache else None,
             shown=False,
         )
-
-
-def planned(trial: Trial, config: RunConfig) -> list[TrainingSpec]:
-    """The row's training, and what it needs before it; none looks at test images."""
-    rows = methods_of(replace(config, methods=(trial.row,)))
-    trainings = plan_trainings(config, rows, [trial.seed])
-    return [replace(training, sees_test=False) for training in trainings]
 
 
 class RoundReports:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from infaug.cli.sweep import describe_result
 from infaug.experiment.sweep import results as module
 from infaug.experiment.sweep.confirm import (
     Repeat,
@@ -12,7 +13,7 @@ from infaug.experiment.sweep.confirm import (
     run_repeat,
     score_on_test,
 )
-from infaug.experiment.sweep.results import conclude, describe_result, write_choice
+from infaug.experiment.sweep.results import conclude, write_choice
 
 from .cases import progress, sweep
 from .test_results import filled
@@ -29,8 +30,9 @@ def found_of(plan, best: list[float], default: list[float]):
 
 def test_the_seeds_are_fresh_and_both_sides_have_the_same(tmp_path):
     wanted = repeats(sweep(tmp_path, seed=4), 2, is_default=False)
-    assert {each.seed for each in wanted} == {5, 6}
-    assert [each.side for each in wanted] == ["best", "default"] * 2
+    assert [(each.side, each.seed) for each in wanted] == [
+        ("best", 5), ("default", 5), ("best", 6), ("default", 6),
+    ]  # fmt: skip
     alone = repeats(sweep(tmp_path), 2, is_default=True)
     assert [each.side for each in alone] == ["best"] * 2
 
@@ -47,7 +49,7 @@ def test_the_seeds_are_fresh_and_both_sides_have_the_same(tmp_path):
 )
 def test_fresh_seeds_decide_by_the_sign_of_merit(best, default, word, tmp_path):
     plan = sweep(tmp_path)
-    assert confirmed(plan, found_of(plan, best, default)).describe().startswith(word)
+    assert confirmed(plan, found_of(plan, best, default))["words"].startswith(word)
 
 
 def test_test_images_are_looked_at_once_and_the_number_is_kept(tmp_path, monkeypatch):
@@ -63,15 +65,15 @@ def test_test_images_are_looked_at_once_and_the_number_is_kept(tmp_path, monkeyp
     monkeypatch.setattr(module, "score_on_test", score)
     plan, ledger = filled(tmp_path)
     best = write_choice(plan, ledger)
-    assert conclude(plan, ledger, best, None, None)["test"] is None
+    assert conclude(plan, ledger, best, None)["test"] is None
     assert looked == []
     fresh = confirmed(plan, found_of(plan, [0.1, 0.2], [0.3, 0.5]))
     for _ in range(2):
-        result = conclude(plan, ledger, best, None, fresh)
+        result = conclude(plan, ledger, best, fresh)
         assert result["test"]["mean_top1"] == 90.0
     assert looked == [[1, 2]]
     json.loads((plan.out / "result.json").read_text())
-    lines = describe_result(result, None, fresh)
+    lines = describe_result(result)
     assert [line for line in lines if "test" in line] == [lines[-1]]
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from infaug.cli.sweep import describe_result, table
 from infaug.config import RunConfig, from_dict
 from infaug.experiment.sweep.changes import propose
 from infaug.experiment.sweep.ledger import Ledger
@@ -13,7 +14,6 @@ from infaug.experiment.sweep.results import (
     agreements,
     best_of,
     importance,
-    table,
     write_choice,
 )
 from infaug.experiment.sweep.space import Choice
@@ -32,9 +32,6 @@ def test_the_best_is_chosen_among_those_with_all_steps_by_the_last_round():
     assert best_of(trials, "loss").name == "t02"
     trials[0].rounds[-1] = replace(trials[0].rounds[-1], top1=99.0)
     assert best_of(trials, "top1").name == "t00"
-
-
-def test_without_a_whole_trial_the_reasons_are_told():
     failed = tried("t00", [], end="failed")
     failed.why = "loss is not finite"
     with pytest.raises(ValueError, match="no trial came to its end: loss is not fin"):
@@ -85,9 +82,9 @@ def test_a_forest_finds_the_setting_that_decided_and_a_picture_is_drawn(tmp_path
     trials = list(ledger.trials.values())
     found = importance(trials, plan.space, "loss")
     assert found is not None
-    assert next(iter(found.by_name)) == "estimator.learning_rate"
-    assert found.explained > 0.5
-    assert found.steps == 6
+    assert next(iter(found["by_name"])) == "estimator.learning_rate"
+    assert found["explained"] > 0.5
+    assert found["steps"] == 6
     draw_parallel(trials, plan.space, "loss", "t03", tmp_path / "p.png")
     assert (tmp_path / "p.png").stat().st_size > 10_000
 
@@ -102,7 +99,10 @@ def test_few_trials_say_nothing_and_noise_is_called_noise(tmp_path):
         trial.rounds[0] = replace(trial.rounds[0], loss=float(number * 7 % 12))
     found = importance(trials, SPACE, "loss")
     assert found is not None
-    assert "take it for noise" in found.describe()
+    assert (
+        "take it for noise"
+        in describe_result({"importance": found, "agreement": [], "confirm": None})[0]
+    )
 
 
 @pytest.mark.parametrize(("sign", "expected"), [(1, 1.0), (-1, -1.0)])
@@ -113,11 +113,12 @@ def test_rungs_agree_where_the_order_of_trials_stays(sign, expected, tmp_path):
     trials = [tried(f"t{k}", [sign * k, k, k, k]) for k in range(8)]
     trials.append(tried("t8", [100.0], end="stopped"))
     first, last = agreements(plan, trials)
-    assert first.spearman == pytest.approx(expected)
-    assert last.spearman == pytest.approx(1.0)
-    assert first.num_trials == 8
-    assert -1 < first.low <= first.high < 1
-    assert "step 3 with step 12: Spearman" in first.describe()
+    assert first["spearman"] == pytest.approx(expected)
+    assert last["spearman"] == pytest.approx(1.0)
+    assert first["num_trials"] == 8
+    assert -1 < first["low"] <= first["high"] < 1
+    lines = describe_result({"importance": None, "agreement": [first], "confirm": None})
+    assert "step 3 with step 12: Spearman" in lines[0]
     assert agreements(plan, trials[:4]) == [], "too few to tell"
 
 

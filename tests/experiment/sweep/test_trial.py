@@ -82,13 +82,6 @@ def test_every_round_is_reported_and_nothing_found_is_about_test(finished):
     assert "test" not in found
 
 
-def test_a_finished_trial_says_the_same_again_without_training(finished, source):
-    home, told = finished
-    before = RunFolder(home).lines("timings.jsonl")
-    assert timeless(trained(source, home)) == timeless(told)
-    assert RunFolder(home).lines("timings.jsonl") == before
-
-
 def test_interrupted_between_two_rounds_it_ends_as_the_undisturbed_one(
     finished, source, tmp_path, monkeypatch
 ):
@@ -106,14 +99,16 @@ def test_interrupted_between_two_rounds_it_ends_as_the_undisturbed_one(
     assert timeless(trained(source, tmp_path / "t00")) == timeless(finished[1])
 
 
-def test_what_has_ended_keeps_its_numbers_and_not_its_networks(
+def test_what_has_ended_is_said_again_without_training_or_networks(
     finished, source, tmp_path
 ):
     home = shutil.copytree(finished[0], tmp_path / "t")
+    before = RunFolder(home).lines("timings.jsonl")
     assert list(home.rglob("*.safetensors"))
     forget(home)
     assert not list(home.rglob("*.safetensors"))
     assert timeless(trained(source, home)) == timeless(finished[1])
+    assert RunFolder(home).lines("timings.jsonl") == before
 
 
 GIVER = Trial(row="base_learned", seed=0, config=SMALL)

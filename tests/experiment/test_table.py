@@ -1,13 +1,13 @@
-"""Tables cell by cell: which cells are one, and what an interruption leaves."""
+"""Plans of tables: which trainings are one, and what an interruption leaves."""
 
 import json
-import runpy
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from tables import Table, markdown
 from tiny import CONFIG
 
 from infaug.config import (
@@ -19,43 +19,47 @@ from infaug.config import (
 )
 from infaug.data.dataset import Labelled
 from infaug.data.source import Source
-from infaug.experiment.grid import Column, Table, grid_training, work_of
-from infaug.experiment.grid_run import Site, check_shared, run_grid_training
 from infaug.experiment.results import Results
+from infaug.experiment.table_plan import (
+    Column,
+    TableTraining,
+    plan_table,
+    ready,
+    table_training,
+)
+from infaug.experiment.table_training import check_shared, run_table_training
 from infaug.record.display import Display
 from infaug.training.methods import METHODS, POLICIES
 
-JOB = Path(__file__).parents[2] / "ray_jobs" / "tables.py"
-markdown = runpy.run_path(str(JOB))["markdown"]
 TINY = replace(CONFIG, tuning=TuningConfig(candidates=("affine:20", "affine:60")))
 MORE = replace(TINY, data=replace(TINY.data, target=100))
-ROWS_SHOWN = ("base", "base_learned", "base_random_initial", "base_random_final")
+SHOWN = ("base", "base_learned", "base_random_initial", "base_random_final")
 TABLE = Table(
     name="digits",
     title="Digits",
     columns=(Column(title="N = 60", config=TINY), Column(title="N = 100", config=MORE)),
-    methods=ROWS_SHOWN,
+    methods=SHOWN,
 )
 
 
-def key(row: str, config: RunConfig = TINY) -> str:
-    return grid_training(row, 0, config).key
+def plan(*methods: str, seeds: int = 1) -> list[TableTraining]:
+    """The trainings of both problems."""
+    return plan_table([(c, m) for c in (TINY, MORE) for m in methods or SHOWN], seeds)
+
+
+def key(method: str, config: RunConfig = TINY) -> str:
+    return table_training(method, 0, config).key
 
 
 def with_data(**changes) -> RunConfig:
     return replace(TINY, data=replace(TINY.data, **changes))
 
 
-@pytest.mark.parametrize("row", list(METHODS))
-def test_rows_that_do_not_look_at_target_images_are_shared_by_budgets_and_no_others(
-    row,
-):
-    is_shared = key(row) == key(row, MORE)
-    uniform = ("uniform_policy", "uniform_alone")
-    assert is_shared == (row in ("none", "base", "oracle", *uniform, *POLICIES))
-
-
-def test_nothing_is_shared_where_labels_are_what_the_target_leaves():
+def test_methods_that_do_not_look_at_target_images_are_shared_by_budgets_alone():
+    shared = {method for method in METHODS if key(method) == key(method, MORE)}
+    uniform = {"uniform_policy", "uniform_alone"}
+    assert shared == {"none", "base", "oracle", *uniform, *POLICIES}
+    # But not where labels are what the target leaves.
     small, large = (with_data(labels=0.1, target=n) for n in (60, 100))
     assert key("base", small) != key("base", large)
 
@@ -66,62 +70,49 @@ def test_nothing_is_shared_where_labels_are_what_the_target_leaves():
         with_data(labels=70),
         with_data(seed=1),
         with_data(shift=replace(TINY.data.shift, rotate_deg=30)),
+        with_data(tail=TailConfig(kind="zipf")),
+        with_data(nuisance=NuisanceConfig(kind="rotation")),
         replace(TINY, rounds=replace(TINY.rounds, classifier_steps=7)),
         replace(TINY, classifier=replace(TINY.classifier, learning_rate=1e-3)),
     ],
 )
-@pytest.mark.parametrize("row", list(METHODS))
-def test_a_changed_config_is_another_cell(row, changed):
-    assert key(row) != key(row, changed)
+def test_a_changed_config_is_another_training_of_every_method(changed):
+    assert [m for m in METHODS if key(m) == key(m, changed)] == []
 
 
-def test_a_tail_or_a_nuisance_is_another_training():
-    for changed in (
-        with_data(tail=TailConfig(kind="zipf")),
-        with_data(nuisance=NuisanceConfig(kind="rotation")),
-    ):
-        cell = grid_training("base", 0, changed)
-        assert cell.key != key("base")
-        assert cell.config.data == replace(
-            changed.data,
-            target=cell.config.data.target,
-            influence_share=cell.config.data.influence_share,
-        )
+@pytest.mark.parametrize(
+    ("changes", "unlike", "like"),
+    [
+        ({"estimator": EstimatorConfig(batch_size=16)}, "base_learned", "base"),
+        ({"tuning": TuningConfig(fraction=0.5)}, "base_tuned", "base_learned"),
+        ({"classifier": replace(TINY.classifier, views=4)}, "base", None),
+        (
+            {"classifier": replace(TINY.classifier, mmel_lambda=0.5)},
+            "mmel_hard",
+            "base",
+        ),
+    ],
+)
+def test_what_a_method_does_not_use_does_not_make_it_another(changes, unlike, like):
+    other = replace(TINY, **changes)
+    assert key(unlike) != key(unlike, other)
+    assert like is None or key(like) == key(like, other)
 
 
-def test_what_a_row_does_not_use_does_not_make_it_another_cell():
-    other = replace(TINY, estimator=EstimatorConfig(batch_size=8, tau_noise=0.1))
-    assert key("base") == key("base", other)
-    assert key("base_learned") != key("base_learned", other)
-    tuned = replace(TINY, tuning=TuningConfig(fraction=0.5))
-    assert key("base_learned") == key("base_learned", tuned)
-    assert key("base_tuned") != key("base_tuned", tuned)
-
-
-def test_more_views_and_lambda_make_other_cells_of_the_rows_that_use_them():
-    def with_classifier(**changes) -> RunConfig:
-        return replace(TINY, classifier=replace(TINY.classifier, **changes))
-
-    views, heat = with_classifier(views=4), with_classifier(mmel_lambda=0.5)
-    assert key("base") != key("base", views)
-    assert key("base") == key("base", heat)
-    assert key("mmel_hard") != key("mmel_hard", heat)
-    assert grid_training("mmel_hard", 0, heat).config.classifier.mmel_lambda == 0.5
-
-
-def test_what_a_cell_needs_comes_before_it_even_if_it_was_not_named():
-    works = work_of([TABLE], ["base_random_final"], 1)
-    assert [work.training.method for work in works] == [
+def test_what_a_training_needs_comes_before_it_and_is_waited_for():
+    final = plan("base_random_final")
+    assert [training.method for training in final] == [
         "base_learned",
         "base_random_final",
     ] * 2
-    assert all(w.training.needs in (None, works[2 * (i // 2)].training)
-               for i, w in enumerate(works))  # fmt: skip
+    assert all(t.needs in (None, final[2 * (i // 2)]) for i, t in enumerate(final))
+    assert ready(final, []) == final[::2]
+    assert ready(final[1:], final[:1]) == [final[2]]
 
 
-def test_a_shared_cell_is_run_once_and_stands_for_every_budget():
-    shared = [w for w in work_of([TABLE], None, 2) if w.training.method == "base"]
-    assert [w.training.seed for w in shared] == [0, 1]
+def test_a_shared_training_is_done_once_and_stands_for_every_budget():
+    shared = [t for t in plan(seeds=2) if t.method == "base"]
+    assert [training.seed for training in shared] == [0, 1]
     assert {data.target for data in shared[0].stands_for} == {60, 100}
 
 
@@ -146,12 +137,11 @@ def finished(tmp_path_factory) -> Path:
 
 
 def run_missing(root: Path) -> list[tuple[str, str]]:
-    """Run what the file lacks, as the job does; the rows and keys that were run."""
+    """Run what the file lacks; the methods and keys that were run."""
     results = Results(root / "results.jsonl")
-    missing = [w for w in work_of([TABLE], None, 1) if w.training not in results]
     done = []
-    for work in missing:
-        record = run_grid_training(work, Site(work=root), shown=False)
+    for training in [each for each in plan() if each not in results]:
+        record = run_table_training(training, root, {}, shown=False)
         results.add(record)
         done.append((record["row"], record["key"]))
     return done
@@ -164,7 +154,7 @@ def lines(root: Path) -> list[dict]:
     return [{**json.loads(line), **unequal} for line in text.splitlines()]
 
 
-def test_a_finished_cell_is_a_line_with_every_setting_that_matters(finished):
+def test_a_finished_training_is_a_line_with_every_setting_that_matters(finished):
     found = lines(finished)
     assert len(found) == 7  # base once, three rows for each of two budgets
     learned = next(line for line in found if line["row"] == "base_learned")
@@ -199,9 +189,8 @@ def test_killed_anywhere_it_continues_and_ends_with_the_same_lines(
 
 
 def test_a_training_is_not_continued_on_other_images_than_it_began_with(tmp_path):
-    (work,) = work_of([replace(TABLE, methods=("none",))], None, 1)
-    site = Site(work=tmp_path)
-    found = run_grid_training(work, site, shown=False)
+    (training,) = plan("none")
+    found = run_table_training(training, tmp_path, {}, shown=False)
     (folder,) = tmp_path.iterdir()
     kept = json.loads((folder / "data.json").read_text())
 
@@ -211,50 +200,36 @@ def test_a_training_is_not_continued_on_other_images_than_it_began_with(tmp_path
 
     began_with("other")
     with pytest.raises(ValueError, match="comparison on other images: bring them back"):
-        run_grid_training(work, site, shown=False)
+        run_table_training(training, tmp_path, {}, shown=False)
     began_with(kept["train checksum"])
-    assert run_grid_training(work, site, shown=False) == found
+    assert run_table_training(training, tmp_path, {}, shown=False) == found
 
     # In which nothing is trained.
     shutil.rmtree(folder / "trainings")
     began_with("other")
-    assert run_grid_training(work, site, shown=False)["test_top1"] == found["test_top1"]
+    assert (
+        run_table_training(training, tmp_path, {}, shown=False)["test_top1"]
+        == found["test_top1"]
+    )
     assert json.loads((folder / "data.json").read_text()) == kept
 
 
-def test_the_line_of_a_tuned_base_says_what_it_chose_from(tmp_path):
-    (work,) = work_of([replace(TABLE, methods=("base_tuned",))], None, 1)[:1]
-    record = run_grid_training(work, Site(work=tmp_path), shown=False)
-    assert set(record["candidates"]) == {"affine:20", "affine:60"}
-    assert record["base"] in record["candidates"]
-    assert record["tuning_seconds"] < record["seconds"]
-
-
-def results_of(path: Path, tops: dict[str, list[float]]) -> Results:
-    """A file in which the N = 60 column has these accuracies."""
-    results = Results(path)
-    for row, values in tops.items():
-        for seed, value in enumerate(values):
-            cell = grid_training(row, seed, TINY)
-            results.add({
-                "row": row, "seed": seed, "config": cell.settings,
-                "test_top1": value, "selection_top1": value, "base": "affine:60",
-            })  # fmt: skip
-    return Results(path)
-
-
 def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
-    table = replace(TABLE, methods=(*ROWS_SHOWN, "base_tuned", "oracle"))
-    results = results_of(
-        tmp_path / "r.jsonl",
-        {
-            "base": [70.0, 71.0, 72.0],
-            "base_tuned": [80.0, 81.0, 82.5],
-            "base_learned": [88.0, 89.0, 90.0],
-            "base_random_initial": [75.0, 76.0],
-            "oracle": [90.0, 91.0, 92.0],
-        },
-    )
+    results = Results(tmp_path / "r.jsonl")
+    tops = {
+        "base": [70.0, 71.0, 72.0],
+        "base_tuned": [80.0, 81.0, 82.5],
+        "base_learned": [88.0, 89.0, 90.0],
+        "base_random_initial": [75.0, 76.0],
+        "oracle": [90.0, 91.0, 92.0],
+    }
+    for method, values in tops.items():
+        for seed, value in enumerate(values):
+            results.add({
+                "row": method, "seed": seed, "base": "affine:60", "test_top1": value,
+                "config": table_training(method, seed, TINY).settings,
+            })  # fmt: skip
+    table = replace(TABLE, methods=(*SHOWN, "base_tuned", "oracle"))
     text = markdown(table, results, 3)
     assert "| `base_learned` | 89.0 ± 1.0 | not run |" in text
     assert "through the initial G | 75.5 ± 0.7 (2 of 3 seeds) | not run |" in text

@@ -1,4 +1,4 @@
-"""Tables as lists of trainings: what each training is, and when two of them are one.
+"""Plans of tables: what each training is, and when two of them are one.
 
 A training is a method trained on a problem with a seed. Its key is a hash of all
 settings that its numbers can depend on and of no others, so that a changed config is
@@ -7,8 +7,8 @@ are trained once for all target budgets.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -17,7 +17,7 @@ from infaug.experiment.plan import BATCH_SIZE
 from infaug.training.methods import METHODS, POLICY_FROM, Method
 
 # What only names the methods, or says how often to write something down.
-NEVER_MATTER = ("seeds", "controls", "methods", "threads", "minutes")
+NEVER_MATTER = ("seeds", "controls", "methods", "members", "threads", "minutes")
 NEVER_MATTER_IN_ROUNDS = (
     "log_every_steps",
     "checkpoint_every_steps",
@@ -31,6 +31,20 @@ GONE = {
 }
 OF_LEARNING = ("transform", "estimator")
 OF_JUDGING = ("objective", "norm_floor")
+# What is done with images once they are read. A setting that is missing here is taken
+# to matter to reading: they would be read again for another value, never wrongly.
+OF_DIVISION = (
+    "labels",
+    "target",
+    "influence_share",
+    "test",
+    "seed",
+    "drop_duplicates",
+    "shift",
+    "tail",
+    "balance",
+    "nuisance",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,27 +58,18 @@ class Column:
     config: RunConfig
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """Rows by columns, `name` being what a command calls it."""
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    methods: tuple[str, ...]
-
-
 @dataclass(frozen=True)
-class GridTraining:
+class TableTraining:
     """A method, a problem and a seed; equal trainings have equal numbers.
 
-    Built by `grid_training`, which leaves in `config` only what the numbers can depend
-    on.
+    Built by `table_training`, which leaves in `config` only what the numbers can depend
+    on. `stands_for` are the data settings of all problems that take its result.
     """
 
     method: str
     seed: int
     config: RunConfig
+    stands_for: tuple[DataConfig, ...] = field(default=(), compare=False)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -78,7 +83,7 @@ class GridTraining:
         return blake2b(text.encode(), digest_size=8).hexdigest()
 
     @property
-    def needs(self) -> "GridTraining | None":
+    def needs(self) -> "TableTraining | None":
         """The training whose G or policy makes this one's views."""
         method = METHODS[self.method]
         if method.generator == "final":
@@ -86,21 +91,13 @@ class GridTraining:
         return replace(self, method=POLICY_FROM) if method.policy == "learned" else None
 
 
-@dataclass(frozen=True)
-class Work:
-    """A training to be run, and the data settings for which its result will stand."""
-
-    training: GridTraining
-    stands_for: tuple[DataConfig, ...]
-
-
-def grid_training(method: str, seed: int, config: RunConfig) -> GridTraining:
+def table_training(method: str, seed: int, config: RunConfig) -> TableTraining:
     """A method's training: settings that do not matter to it have their defaults."""
-    settings = _settings(METHODS[method], config)
-    return GridTraining(method, seed, from_dict(RunConfig, settings))
+    kept = from_dict(RunConfig, _settings(METHODS[method], config))
+    return TableTraining(method, seed, kept, (config.data,))
 
 
-def recorded_training(record: Mapping[str, Any]) -> GridTraining | None:
+def recorded_training(record: Mapping[str, Any]) -> TableTraining | None:
     """The training of a line of results; None if a setting of it is gone.
 
     A setting that the line does not name came later, and had its default: what is new
@@ -108,13 +105,50 @@ def recorded_training(record: Mapping[str, Any]) -> GridTraining | None:
     """
     values = dict(record["config"])
     for part in GONE.keys() & values.keys():
-        before = GONE[part].items()
-        values[part] = dict(values[part].items() - before)
+        values[part] = dict(values[part].items() - GONE[part].items())
     try:
         config = from_dict(RunConfig, values)
     except ValueError:
         return None
-    return grid_training(record["row"], record["seed"], config)
+    return table_training(record["row"], record["seed"], config)
+
+
+def plan_table(
+    wanted: Collection[tuple[RunConfig, str]], seeds: int
+) -> list[TableTraining]:
+    """The different trainings of methods on problems, seed by seed.
+
+    What a training needs comes before it, wanted or not.
+    """
+    plan: dict[TableTraining, TableTraining] = {}
+    for seed in range(seeds):
+        for config, method in wanted:
+            training = table_training(method, seed, config)
+            for each in (training.needs, training):
+                if each is not None:
+                    known = plan.get(each, each).stands_for
+                    every = tuple(dict.fromkeys((*known, config.data)))
+                    plan[each] = replace(each, stands_for=every)
+    return list(plan.values())
+
+
+def ready(
+    waiting: Sequence[TableTraining], running: Iterable[TableTraining]
+) -> list[TableTraining]:
+    """Those that need none which waits or runs: both would write to one folder."""
+    unfinished = {*waiting, *running}
+    return [training for training in waiting if training.needs not in unfinished]
+
+
+def reading(data: DataConfig) -> DataConfig:
+    """Of the data settings only those that reading looks at; others as by default.
+
+    >>> given = DataConfig(source="pets", labels=100, stream_above_gib=1.0)
+    >>> reading(given) == DataConfig(source="pets", stream_above_gib=1.0)
+    True
+    """
+    default = DataConfig()
+    return replace(data, **{name: getattr(default, name) for name in OF_DIVISION})
 
 
 def _settings(method: Method, config: RunConfig) -> dict[str, Any]:
@@ -175,23 +209,3 @@ def _counts_labels(config: RunConfig) -> bool:
     """Whether labels are a count: a part of what target leaves depends on target."""
     labels = config.data.labels
     return labels is not None and labels >= 1
-
-
-def work_of(
-    tables: Sequence[Table], methods: Sequence[str] | None, seeds: int
-) -> list[Work]:
-    """The different trainings of some tables, seed by seed; only `methods`, if given.
-
-    What a training needs comes before it, named or not.
-    """
-    data: dict[GridTraining, dict[DataConfig, None]] = {}
-    for seed in range(seeds):
-        for table in tables:
-            for column in table.columns:
-                for method in table.methods:
-                    if methods is None or method in methods:
-                        training = grid_training(method, seed, column.config)
-                        for each in (training.needs, training):
-                            if each is not None:
-                                data.setdefault(each, {})[column.config.data] = None
-    return [Work(training, tuple(stands_for)) for training, stands_for in data.items()]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -30,7 +29,6 @@ from infaug.experiment.answer import choose
 from infaug.experiment.finished import finished_training
 from infaug.experiment.run import run, train_finals, train_without_folds
 from infaug.experiment.summary import judged_by_method
-from infaug.experiment.verdict import half_width
 from infaug.randomness import generator
 from infaug.record.folder import RunFolder
 from infaug.training.methods import METHODS
@@ -167,82 +165,3 @@ class _Pairs:
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
         return to_pil_image(self.part.images[index]), int(self.part.labels[index])
-
-
-def table(records: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: accuracy on the rest by problem, then each method's regret.
-
-    Regret is how many points a method is behind the best of all on that problem and
-    seed; its 95 % interval is Student's over problems and seeds.
-    """
-    methods = [name for name in METHODS if name in records[0]["accuracy"]]
-    lines = [f"| problem, seed | {' | '.join(methods)} | {ANSWER} |"]
-    lines.append("|---" * (len(methods) + 2) + "|")
-    for record in records:
-        scores = [f"{record['accuracy'][name]:.1f}" for name in methods]
-        if chosen := record.get("answer"):
-            scores.append(f"{record['answers'][ANSWER]:.1f} ({chosen})")
-        name = f"{record['problem']}, {record['seed']}"
-        lines.append(f"| {name} | {' | '.join(scores)} |")
-    lines += [
-        "",
-        "| method | mean regret | 95 % interval | worst |",
-        "|---|---|---|---|",
-    ]
-    regrets = regrets_of(records)
-    for name in sorted(regrets, key=lambda each: float(np.mean(regrets[each]))):
-        values = regrets[name]
-        mean, half = float(np.mean(values)), half_width(values)
-        interval = f"{mean - half:.1f} to {mean + half:.1f}"
-        lines.append(f"| {name} | {mean:.2f} | {interval} | {max(values):.1f} |")
-    return "\n".join(lines)
-
-
-def worth_table(
-    records: Sequence[Mapping[str, Any]], learned: str, controls: Sequence[str]
-) -> str:
-    """Markdown: by problem, a learned method against the control that is best there.
-
-    Means over seeds; the difference is paired by seed, with Student's 95 % interval.
-    """
-    lines = [f"| problem | {learned} | best control | difference | seeds |"]
-    lines.append("|---" * 5 + "|")
-    for problem in dict.fromkeys(record["problem"] for record in records):
-        found = [_scores(r) for r in records if r["problem"] == problem]
-        best = max(controls, key=lambda name: sum(scores[name] for scores in found))
-        ahead = [scores[learned] - scores[best] for scores in found]
-        ours, theirs = (
-            float(np.mean([scores[name] for scores in found]))
-            for name in (learned, best)
-        )
-        mean = float(np.mean(ahead))
-        worth = f"{mean:+.1f}"
-        if len(ahead) > 1:
-            half = half_width(ahead)
-            worth += f" ({mean - half:+.1f} to {mean + half:+.1f})"
-        lines.append(
-            f"| {problem} | {ours:.1f} | {theirs:.1f} ({best}) | {worth} | "
-            f"{len(found)} |"
-        )
-    return "\n".join(lines)
-
-
-def regrets_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
-    """Points behind the best method, by method and for the answer, one value a record.
-
-    That of the answer is negative where an average is ahead of all methods.
-
-    >>> answers, accuracy = {"the answer": 92.5}, {"a": 90.0, "b": 92.0}
-    >>> regrets_of([{"answers": answers, "accuracy": accuracy}])
-    {'a': [2.0], 'b': [0.0], 'the answer': [-0.5]}
-    """
-    regrets: dict[str, list[float]] = {}
-    for record in records:
-        best = max(record["accuracy"].values())
-        for name, score in _scores(record).items():
-            regrets.setdefault(name, []).append(best - score)
-    return regrets
-
-
-def _scores(record: Mapping[str, Any]) -> dict[str, float]:
-    return {**record["accuracy"], **record.get("answers", {})}
