@@ -220,6 +220,7 @@ def experiment(place: Path) -> RunConfig:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_an_experiment_of_two_processes_finds_what_one_finds(data, tmp_path):
     here = Path(__file__).parent
     places = map(str, (here, here.parent, here.parents[1]))
