@@ -72,7 +72,7 @@ SMOKE_GIT = GitConfig(width=4, steps=5, batch_size=4, threshold=50)
 
 
 def main() -> int:
-    """Run what is missing, then print the tables and draw the picture."""
+    """Run what is missing, then print the table and draw the picture."""
     args = parse(sys.argv[1:])
     config, git = (SMOKE, SMOKE_GIT) if args.smoke else (CONFIG, GIT)
     trainings = {
@@ -97,8 +97,6 @@ def main() -> int:
         for name, seeds in trainings.items()
     }
     print(tail_table(found))
-    for name in ("test_by_class", "ekld"):
-        print("", classes_table(found, name), sep="\n")
     draw({name: records for name, records in found.items() if records}, args.figure)
     return 0
 
@@ -131,38 +129,18 @@ def tail_table(found: Mapping[str, Sequence[Record]]) -> str:
     return "\n".join(lines)
 
 
-def classes_table(found: Mapping[str, Sequence[Record]], name: str) -> str:
-    """Markdown: one line a method, one column a class of the first seed, by size."""
-    methods = {method: records[0] for method, records in found.items() if records}
-    if not methods:
-        return ""
-    first = next(iter(methods.values()))
-    order = _by_size(first)
-    lines = [
-        f"| {name} | " + " | ".join(str(first["sizes"][c]) for c in order) + " |",
-        "|---" * (len(order) + 1) + "|",
-    ]
-    for method, record in methods.items():
-        shown = (f"{record[name][c]:.3g}" for c in order)
-        lines.append(f"| {method} | " + " | ".join(shown) + " |")
-    return "\n".join(lines)
-
-
 def by_thirds(records: Sequence[Record], name: str) -> list[float]:
     """Mean of a quantity over the largest, middle and smallest third of classes."""
     found = []
     for _, low, high in GROUPS:
         values = []
         for record in records:
-            order = _by_size(record)
+            sizes = record["sizes"]
+            order = sorted(range(len(sizes)), key=lambda c, of=sizes: -of[c])
             part = order[round(low * len(order)) : round(high * len(order))]
             values.append(mean(record[name][c] for c in part))
         found.append(mean(values))
     return found
-
-
-def _by_size(record: Record) -> list[int]:
-    return sorted(range(len(record["sizes"])), key=lambda c: -record["sizes"][c])
 
 
 PANELS = {

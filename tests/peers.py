@@ -13,7 +13,7 @@ from torch import Tensor
 from infaug.world import World
 
 T = TypeVar("T")
-PATIENCE_S = 60
+PATIENCE_S = 240  # of a machine that others use
 
 
 class Meeting:

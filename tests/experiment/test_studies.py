@@ -6,7 +6,7 @@ import pytest
 import torch
 from ablation import Variant, develop, run_variant
 from ablation import table as ablation_table
-from long_tail import by_thirds, classes_table, tail_table
+from long_tail import by_thirds, tail_table
 from regret import regrets_of, table, worth_table
 from regret_problems import Problem, solve
 from tail_methods import (
@@ -201,5 +201,3 @@ def test_the_tables_say_what_was_found_by_thirds_of_classes_in_order_of_size():
     assert lines[2] == expected
     assert lines[3].startswith("| git | not run |")
     assert lines[3].count("|") == lines[2].count("|")
-    assert classes_table(found, "ekld").splitlines()[0] == "| ekld | 1000 | 100 | 10 |"
-    assert classes_table(found, "ekld").splitlines()[2] == "| plain | 1 | 2 | 3 |"

@@ -24,6 +24,7 @@ from infaug.data.problem import Splits, divide
 from infaug.data.source import load
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
+from infaug.state import State
 from infaug.training.alternation import assess
 from infaug.training.methods import METHODS
 from infaug.training.review import _losses_after, review
@@ -53,22 +54,34 @@ def config_of(data: DataConfig, **changes) -> RunConfig:
     return resolved(replace(CONFIG, data=data, classifier=settings, **changes))
 
 
-def begin(data: DataConfig, world: World, method: str) -> tuple[Training, Splits]:
-    """A training whose F is not the initial one, and the images as it holds them."""
+def begin(
+    data: DataConfig, world: World, method: str, states: dict[str, State]
+) -> tuple[Training, Splits]:
+    """A training whose F is not the initial one, and the images as it holds them.
+
+    Networks are drawn from a generator that threads share, so all take those that the
+    first one, which is alone, has left in `states`.
+    """
     splits = divide(load(data), data).held_by(world)
     training = Training(METHODS[method], 0, splits, config_of(data), world, CPU)
+    if method in states:
+        training.load(states[method])
+        return training, splits
     drawn = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in training.classifier.parameters():
             parameter += 0.3 * torch.randn(
                 parameter.shape, generator=drawn, dtype=parameter.dtype
             )
+    states[method] = {name: t.clone() for name, t in training.tensors().items()}
     return training, splits
 
 
-def judged(data: DataConfig, world: World) -> dict[str, Tensor]:
+def judged(
+    data: DataConfig, states: dict[str, State], world: World
+) -> dict[str, Tensor]:
     """Everything that is computed from influence, selection and test images."""
-    training, splits = begin(data, world, "base_learned")
+    training, splits = begin(data, world, "base_learned", states)
     found = {}
     for name in ("selection", "test"):
         score = assess(training, getattr(splits, name))
@@ -90,20 +103,21 @@ def judged(data: DataConfig, world: World) -> dict[str, Tensor]:
 def test_sums_of_shares_are_what_one_process_finds(data, monkeypatch):
     # These processes send no gradients: F stays as it is.
     monkeypatch.setattr("infaug.training.review.fit_classifier", lambda *_, **__: ())
-    alone = judged(data, World())
-    found = together(3, partial(judged, data))
+    states: dict[str, State] = {}
+    alone = judged(data, states, World())
+    found = together(3, partial(judged, data, states))
     for of_rank in found:
         for name, expected in alone.items():
             assert of_rank[name].equal(found[0][name]), "all processes agree"
             torch.testing.assert_close(of_rank[name], expected, rtol=1e-6, atol=1e-9)
-    again = together(3, partial(judged, data))
+    again = together(3, partial(judged, data, states))
     for name, value in found[0].items():
         assert again[0][name].equal(value), "the same world gives the same bytes"
 
 
-def looked_ahead(data: DataConfig, world: World) -> Tensor:
+def looked_ahead(data: DataConfig, states: dict[str, State], world: World) -> Tensor:
     """Scores of all processes by a step of F ahead, step after step."""
-    training, _ = begin(data, world, "bilevel_learned")
+    training, _ = begin(data, world, "bilevel_learned", states)
     training.classifier.eval()
     scores = training.scores_of_views()
     found = []
@@ -121,8 +135,9 @@ def test_the_loss_a_step_ahead_is_that_of_all_shares(data, monkeypatch):
             return jvp(*given)
 
     monkeypatch.setattr("infaug.estimate.lookahead.jvp", one_at_a_time)
-    alone = looked_ahead(data, World())
-    for found in together(2, partial(looked_ahead, data)):
+    states: dict[str, State] = {}
+    alone = looked_ahead(data, states, World())
+    for found in together(2, partial(looked_ahead, data, states)):
         torch.testing.assert_close(found, alone, rtol=1e-6, atol=1e-9)
 
 
@@ -135,8 +150,11 @@ def test_a_refresh_decodes_its_sample_once_between_all(data, monkeypatch):
 
     monkeypatch.setattr(Reader, "decode", counted_decode)
 
+    states: dict[str, State] = {}
+    begin(data, World(), "base", states)
+
     def refresh(world: World) -> None:
-        training, splits = begin(data, world, "base")
+        training, splits = begin(data, world, "base", states)
         training.classifier.eval()
         world.gather(torch.zeros(1))  # All have begun.
         if world.is_first:
@@ -202,6 +220,7 @@ def experiment(place: Path) -> RunConfig:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_an_experiment_of_two_processes_finds_what_one_finds(data, tmp_path):
     here = Path(__file__).parent
     places = map(str, (here, here.parent, here.parents[1]))
