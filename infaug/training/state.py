@@ -75,7 +75,8 @@ class Training:
             settings.network, channels, splits.num_classes, seed
         )
         self.classifier.is_stretched = method.stretches
-        self.classifier.normalise_by(to_float(sample(train, world, device)))
+        if settings.weights == "none":  # Pretrained ones bring their normalisation.
+            self.classifier.normalise_by(to_float(sample(train, world, device)))
         self.transform = build_transform(
             config.transform, channels, height, width, seed
         )
