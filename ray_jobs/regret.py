@@ -72,7 +72,11 @@ def main() -> int:
         work,
         describe=lambda _: f"\n{table(read_lines(kept))}\n",
     )
-    print(table(read_lines(kept)))
+    records = read_lines(kept)
+    for target in args.target:  # What was chosen by looking at one half stands apart.
+        half = [r for r in records if r["problem"].endswith(f", {target}")]
+        if half:
+            print(f"{target} target images:", table(half), sep="\n\n", end="\n\n")
     for learned in LEARNED:
         print("", worth_table(read_lines(kept), learned, CONTROLS), sep="\n")
     if not args.without_answer:
