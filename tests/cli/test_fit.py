@@ -104,8 +104,7 @@ def test_images_of_many_sizes_and_a_target_folder_need_no_settings(tmp_path, cap
     plan = capsys.readouterr().out
     assert "RGB: images are" in plan
     assert "16x16: images are 16x16 to 21x30 pixels" in plan
-    assert f"of {used}: they show E which views help there" in plan
-    assert f"of {used}: looked at once, at the end" in plan
+    assert f"images of {used}: each is judged by classifiers" in plan
     assert "left out of the one that is trained on" in plan
     assert "--data.image-size 16 --color-mode RGB" in plan
     out = tmp_path / "run"
