@@ -36,7 +36,7 @@ def pictured_run(path: Path) -> Path:
     write_json(run / "asked.json", to_dict(requested))
     resolved = resolve_config(requested, (1, 16, 16), torch.device("cpu"))
     write_json(run / "config.json", to_dict(resolved))
-    write_json(run / "data.json", {"classes": list(NAMES), "image shape": [1, 16, 16]})
+    write_json(run / "data.json", load(resolved.data).identity)
     for row in LOSSES:
         for seed in range(2):
             training = run / "trainings" / f"{row}-seed{seed}"

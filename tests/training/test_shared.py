@@ -1,9 +1,13 @@
 """Processes that share images on disk find what one finds alone."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +22,7 @@ from infaug.config import DataConfig, RunConfig
 from infaug.data.loader import Reader, load_in_threads
 from infaug.data.problem import Splits, divide
 from infaug.data.source import load
+from infaug.record.folder import RunFolder
 from infaug.state import State
 from infaug.training.alternation import assess
 from infaug.training.methods import METHODS
@@ -188,3 +193,55 @@ def test_a_review_decodes_at_most_twice_what_it_uses(data, monkeypatch):
     (found,) = review(training, 7, range(1), splits.selection)
     assert "harm" not in found
     assert counted[0] == config.estimator.batch_size
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import torch.distributed as dist
+import test_shared as test
+place, out, rank, size = sys.argv[1:]
+if int(size) > 1:
+    dist.init_process_group(
+        "gloo", f"file://{place}/meet", rank=int(rank), world_size=int(size)
+    )
+run(test.experiment(Path(place)), out, shown=False)
+"""
+
+
+def experiment(place: Path) -> RunConfig:
+    """Methods that look at influence, selection and test images in every way."""
+    data = DataConfig(
+        source=str(place / "images"), stream_above_gib=0, image_size=16, mode="L",
+        target=150, test=90,
+    )  # fmt: skip
+    settings = replace(CONFIG.classifier, precision="float64")
+    methods = ("adapted", "base_learned", "bilevel_learned")
+    return replace(CONFIG, data=data, classifier=settings, methods=methods)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_experiment_of_two_processes_finds_what_one_finds(data, tmp_path):
+    here = Path(__file__).parent
+    places = map(str, (here, here.parent, here.parents[1]))
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(places)}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, tmp_path, tmp_path / name, *map(str, part)],
+            env=env | {"XDG_CACHE_HOME": str(tmp_path / f"cache-{name}-{part[0]}")},
+        )
+        for name, part in (("two", (0, 2)), ("two", (1, 2)), ("one", (0, 1)))
+    ]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    for method in experiment(tmp_path).methods:
+        two, one = (
+            numbers(RunFolder(tmp_path / name), method) for name in ("two", "one")
+        )
+        assert two == pytest.approx(one, rel=1e-6)
+
+
+def numbers(folder: RunFolder, method: str) -> dict[str, float]:
+    found = folder.training_result(method, 0)
+    assert found is not None
+    return {name: value for name, value in found.items() if isinstance(value, float)}
