@@ -200,6 +200,7 @@ import sys
 from pathlib import Path
 import torch.distributed as dist
 import test_shared as test
+from infaug.experiment.run import run
 place, out, rank, size = sys.argv[1:]
 if int(size) > 1:
     dist.init_process_group(
