@@ -118,10 +118,12 @@ def worth_table(
 ) -> str:
     """Markdown: by problem, a learned method against the control that is best there.
 
-    Means over seeds; the difference is paired by seed, with Student's 95 % interval.
+    Means over seeds; differences are paired by seed, those of the last line by problem,
+    with Student's 95 % interval.
     """
     lines = [f"| problem | {learned} | best control | difference | seeds |"]
     lines.append("|---" * 5 + "|")
+    means = []
     for problem in dict.fromkeys(record["problem"] for record in records):
         found = [_scores(r) for r in records if r["problem"] == problem]
         best = max(controls, key=lambda name: sum(scores[name] for scores in found))
@@ -130,16 +132,21 @@ def worth_table(
             float(np.mean([scores[name] for scores in found]))
             for name in (learned, best)
         )
-        mean = float(np.mean(ahead))
-        worth = f"{mean:+.1f}"
-        if len(ahead) > 1:
-            half = half_width(ahead)
-            worth += f" ({mean - half:+.1f} to {mean + half:+.1f})"
+        means.append(float(np.mean(ahead)))
         lines.append(
-            f"| {problem} | {ours:.1f} | {theirs:.1f} ({best}) | {worth} | "
+            f"| {problem} | {ours:.1f} | {theirs:.1f} ({best}) | {_mean(ahead)} | "
             f"{len(found)} |"
         )
+    lines.append(f"| mean | | | {_mean(means)} | |")
     return "\n".join(lines)
+
+
+def _mean(values: Sequence[float]) -> str:
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return f"{mean:+.1f}"
+    half = half_width(values)
+    return f"{mean:+.1f} ({mean - half:+.1f} to {mean + half:+.1f})"
 
 
 def regrets_of(records: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
