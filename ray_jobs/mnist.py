@@ -1,8 +1,8 @@
 """MNIST with 600 labels, used on images rotated by 40 degrees.
 
-The case of DESIGN section 1: E learns from labelled images of where the classifier will
-be used. `--data` names a folder with train.parquet and test.parquet (columns `image`,
-`label`); `infaug data prepare mnist FOLDER` makes it.
+E learns from labelled images of where the classifier will be used. `--data` names a
+folder with train.parquet and test.parquet (columns `image`, `label`); `infaug data
+prepare mnist FOLDER` makes it.
 
     python ray_jobs/mnist.py --data FOLDER --labels 600 --target 1000 --rotate 40
     python ray_jobs/mnist.py --data FOLDER --labels 600 --target 100 --rotate 40 \
