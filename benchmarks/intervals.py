@@ -33,7 +33,8 @@ from torchvision.transforms.v2.functional import rotate
 from infaug.config import DataConfig
 from infaug.data.dataset import Labelled
 from infaug.data.source import load
-from infaug.experiment.answer import OutOfFold, answer, average
+from infaug.experiment.answer import answer
+from infaug.experiment.out_of_fold import OutOfFold, average
 from infaug.experiment.summary import comparison_of
 from infaug.experiment.verdict import verdict
 from infaug.randomness import generator

@@ -25,8 +25,8 @@ from infaug.data.download import write_parquet
 from infaug.data.problem import FINAL
 from infaug.data.shift import SHIFTS
 from infaug.data.source import load
-from infaug.experiment.answer import choose
 from infaug.experiment.finished import finished_training
+from infaug.experiment.out_of_fold import choose
 from infaug.experiment.run import run, train_finals, train_without_folds
 from infaug.experiment.summary import judged_by_method
 from infaug.randomness import generator

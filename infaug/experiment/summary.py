@@ -6,15 +6,9 @@ from typing import Any
 import numpy as np
 
 from infaug.config import RunConfig
-from infaug.experiment.answer import (
-    Answer,
-    OutOfFold,
-    answer,
-    choose,
-    difference,
-    out_of_fold,
-)
+from infaug.experiment.answer import Answer, answer, difference
 from infaug.experiment.methods import methods_of
+from infaug.experiment.out_of_fold import OutOfFold, choose, out_of_fold
 from infaug.experiment.trainings import TRIAL
 from infaug.experiment.verdict import (
     MIN_SEEDS,

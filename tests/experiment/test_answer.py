@@ -15,16 +15,10 @@ from infaug.config import DataConfig, RunConfig, TuningConfig
 from infaug.data.digits import digits
 from infaug.data.problem import FINAL, divide
 from infaug.data.source import load
-from infaug.experiment.answer import (
-    OutOfFold,
-    accuracy_of_chosen,
-    answer,
-    average,
-    choose,
-    difference,
-)
+from infaug.experiment.answer import accuracy_of_chosen, answer, difference
 from infaug.experiment.execute import final_plan, plan_of
 from infaug.experiment.finished import choose_classifier
+from infaug.experiment.out_of_fold import OutOfFold, average, choose
 from infaug.experiment.plan import with_folds
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
