@@ -2,7 +2,6 @@
 
 import io
 import struct
-import warnings
 import zlib
 
 import numpy as np
@@ -10,19 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-
-from infaug.config import DataConfig
-from infaug.data.source import load
-from infaug.data.survey import resolve_images
+from reading import read
 
 CLASSES = ("cat", "dog")
-
-
-def read(path, **settings):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        config, _ = resolve_images(DataConfig(source=str(path), **settings))
-        return load(config)
 
 
 def values(part):

@@ -6,17 +6,13 @@ The link says where; a tuple of names and labels is what is expected, a text the
 import io
 import json
 import tarfile
-import warnings
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-
-from infaug.config import DataConfig
-from infaug.data.source import load
-from infaug.data.survey import resolve_images
+from reading import read
 
 CLASSES = ("cat", "dog")
 
@@ -51,13 +47,6 @@ def hub_rows(labels, *, images=None, names=None):
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()
-
-
-def read(path, **settings):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        config, _ = resolve_images(DataConfig(source=str(path), **settings))
-        return load(config)
 
 
 def values(part):
