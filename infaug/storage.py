@@ -153,7 +153,7 @@ class Location:
 
 @contextmanager
 def reaching(place: object) -> Iterator[None]:
-    """What goes wrong while storage is asked is told with the address and a remedy."""
+    """Report what goes wrong in storage with the address and a remedy."""
     try:
         yield
     except (OSError, pa.ArrowException, ImportError) as error:

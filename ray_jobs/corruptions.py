@@ -20,7 +20,7 @@ from corruption_kinds import CORRUPTIONS, SEVERITIES, corrupt
 from torch import Tensor
 
 from infaug.cli.terminal import guarded
-from infaug.data.share import own_part
+from infaug.data.share import local_part
 from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
 from infaug.training.alternation import assess
@@ -46,7 +46,7 @@ def check(run: Path, method: str | None, seed: int) -> dict[str, Any]:
             "continue it first"
         )
     finished = reload(run, method, seed)
-    training, test = finished.training, own_part(finished.splits.test, World())
+    training, test = finished.training, local_part(finished.splits.test, World())
 
     def top1(images: Tensor) -> float:
         shown = replace(test, images=images).to(training.device)

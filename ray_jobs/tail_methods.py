@@ -19,7 +19,7 @@ from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source
 from infaug.data.problem import divide
-from infaug.data.share import own_part
+from infaug.data.share import local_part
 from infaug.data.shift import apply_nuisance
 from infaug.experiment.results import Record
 from infaug.experiment.table_plan import (
@@ -185,12 +185,12 @@ def _ekld(training: Training, source: Source) -> dict[str, Any]:
     """
     data, seed, device = training.config.data, training.seed, training.device
     bare = replace(data, nuisance=NuisanceConfig())
-    images = own_part(divide(source, bare, seed).test, World()).images
+    images = local_part(divide(source, bare, seed).test, World()).images
     again = [
         apply_nuisance(images, data.nuisance, seed, "ekld", draw).to(device)
         for draw in range(NUM_DRAWS)
     ]
-    x = own_part(divide(source, data, seed).test, World()).to(device)
+    x = local_part(divide(source, data, seed).test, World()).to(device)
     found = expected_divergence(
         training.evaluated.eval(), x.images, again, x.labels, dtype=training.dtype
     )

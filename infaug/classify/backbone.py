@@ -220,7 +220,7 @@ def begin_backbone(classifier: Backbone, config: ClassifierConfig) -> None:
 
 
 def name_network(network: str | None) -> None:
-    """Allow the import of a `py:` network: the command at hand names it.
+    """Allow the import of a `py:` network: the command names it.
 
     Raises:
         ValueError: for a name of another form.
@@ -233,7 +233,7 @@ def name_network(network: str | None) -> None:
 
 
 def named_network() -> str | None:
-    """The `py:` network that the command at hand names."""
+    """The `py:` network that the command names."""
     return os.environ.get(NETWORK_VARIABLE)
 
 

@@ -12,7 +12,7 @@ NETWORKS = (
     "given", "efficientnet_lite0",
 )  # fmt: skip
 NETWORK_VARIABLE = "INFAUG_NETWORK"
-"""Variable with the `py:` network that the command at hand names; workers inherit it.
+"""Variable with the `py:` network that the command names; workers inherit it.
 A config alone names none: reading a stranger's run must not import what it says."""
 ELSEWHERE = re.compile(r"(timm|torchvision):[\w.]+|py:[\w.]+:\w+")
 Freeze = Literal["auto", "none", "early", "body"]

@@ -40,7 +40,7 @@ class OnDisk:
     """Some images of a Parquet set, with their labels in memory.
 
     Has what `Labelled` has but `images`: a `Stream` trains on them, `select` decodes a
-    few, and `share.own_part` has those that this process works on.
+    few, and `share.local_part` has those that this process works on.
     """
 
     reader: Reader

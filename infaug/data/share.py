@@ -32,12 +32,12 @@ SAMPLE = 1000
 MAX_KEPT = 64 * 2**30  # bytes on a machine; what was not used for longest goes first
 
 
-def own_part(split: Labelled | OnDisk, world: World, unit: int = 1) -> Labelled:
+def local_part(split: Labelled | OnDisk, world: World, unit: int = 1) -> Labelled:
     """The images of a split that this process works on, in whole units, in rank order.
 
     Of a split on disk they are those it holds; if it holds none, they are decoded now.
     """
-    rows = own_rows(split, world, unit)
+    rows = local_rows(split, world, unit)
     if isinstance(split, Labelled):
         part = slice(rows.start, rows.stop)
         return Labelled(split.images[part], split.labels[part], split.class_names)
@@ -46,8 +46,8 @@ def own_part(split: Labelled | OnDisk, world: World, unit: int = 1) -> Labelled:
     return _kept([_part(split, rows)])[0]
 
 
-def own_rows(split: Labelled | OnDisk, world: World, unit: int = 1) -> range:
-    """Which images of a split those of `own_part` are."""
+def local_rows(split: Labelled | OnDisk, world: World, unit: int = 1) -> range:
+    """Which images of a split those of `local_part` are."""
     held = split.held if isinstance(split, OnDisk) else None
     if held is not None and held.world == world:
         return held.rows
@@ -91,7 +91,7 @@ def sample(
     """
     if isinstance(images, Labelled):
         return images.images
-    own = world.each(partial(own_part, sample_of(images), world))
+    own = world.each(partial(local_part, sample_of(images), world))
     return world.gather(own.images.to(device)).cpu()
 
 

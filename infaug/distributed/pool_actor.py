@@ -19,7 +19,7 @@ from torch import Tensor
 from infaug.data.dataset import Labelled
 from infaug.data.loader import load_in_threads
 from infaug.data.on_disk import OnDisk
-from infaug.data.share import own_part
+from infaug.data.share import local_part
 from infaug.influence.hessian import LastLayerHessian
 from infaug.training.snapshot import (
     GradientSum,
@@ -146,7 +146,7 @@ def own_device() -> torch.device:
 def gradient_of(snapshot: Any, shard: Any, chunks: range) -> GradientSum:
     """A shard's part of the gradient of L_val, on the CPU; all in the object store."""
     # The same ones at each refresh: they are decoded once.
-    images = own_part(_with_own_threads(fetch(shard)), World())
+    images = local_part(_with_own_threads(fetch(shard)), World())
     total, weight = shard_gradient(fetch(snapshot).to(own_device()), images, chunks)
     return total.cpu(), weight.cpu()
 

@@ -29,7 +29,7 @@ from infaug.config import BilevelConfig
 from infaug.data.batches import batch_indices
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
-from infaug.data.share import own_part, own_rows
+from infaug.data.share import local_part, local_rows
 from infaug.influence.features import refuse_training_mode
 from infaug.randomness import Purpose
 from infaug.world import World
@@ -116,9 +116,9 @@ class Lookahead:
         size = min(self.config.batch_size, total)
         at = batch_indices(total, size, step, *self.purpose)
         if isinstance(self.influence, OnDisk):
-            rows = own_rows(self.influence, self.world)
+            rows = local_rows(self.influence, self.world)
             at = at[(at >= rows.start) & (at < rows.stop)] - rows.start
-            chosen = own_part(self.influence, self.world).select(at).to(self.device)
+            chosen = local_part(self.influence, self.world).select(at).to(self.device)
         else:
             chosen = self.influence.select(at.to(self.influence.labels.device))
         labels = torch.nn.functional.one_hot(chosen.labels, chosen.num_classes)

@@ -1,4 +1,4 @@
-"""What `auto` means for the data at hand."""
+"""What `auto` means for the given data."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Settings that a plan proposes, where those at hand take long or train little."""
+"""Settings that a plan proposes, where those given take long or train little."""
 
 import torch
 

@@ -15,7 +15,7 @@ from infaug.config import RoundsConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
-from infaug.data.share import own_part
+from infaug.data.share import local_part
 from infaug.estimate.fit import fit_estimator
 from infaug.estimate.policy import fit_policy
 from infaug.record.steps import Metrics
@@ -283,7 +283,7 @@ def assess(training: Training, split: Labelled | OnDisk) -> Evaluation:
     classifier = training.evaluated
     was_training = classifier.training
     classifier.eval()
-    own = own_part(split, training.world, BATCH_SIZE)
+    own = local_part(split, training.world, BATCH_SIZE)
     found = evaluate(
         classifier, own.images, own.labels,
         dtype=training.dtype, device=training.device, world=training.world,

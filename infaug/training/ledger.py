@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
-from infaug.data.share import own_part
+from infaug.data.share import local_part
 from infaug.estimate.learned_transform import draw_chance
 from infaug.influence.score import replace_influence, with_bias
 from infaug.randomness import Draws
@@ -81,7 +81,7 @@ class Ledger:
         """Of a set on disk they are decoded once, and kept for later starts."""
         train = self.training.train
         if isinstance(train, OnDisk):
-            return own_part(train.part(self.picked), World())
+            return local_part(train.part(self.picked), World())
         return train.select(self.picked.to(train.labels.device))
 
     @cached_property

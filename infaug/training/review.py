@@ -20,7 +20,7 @@ from infaug.classify.fit import fit_classifier
 from infaug.config import BackoffConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
-from infaug.data.share import own_part
+from infaug.data.share import local_part
 from infaug.estimate.health import Health, health_of
 from infaug.record.steps import Metrics
 from infaug.training.state import Training
@@ -117,7 +117,7 @@ def _losses_after(
     ):
         pass
     training.classifier.eval()
-    own, device = own_part(selection, training.world, CHUNK), training.device
+    own, device = local_part(selection, training.world, CHUNK), training.device
     losses = [torch.zeros(0, dtype=training.dtype, device=device)]
     with torch.no_grad():
         for start in range(0, len(own), CHUNK):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
-from infaug.data.share import CHUNK, own_part, own_rows
+from infaug.data.share import CHUNK, local_part, local_rows
 from infaug.influence.features import check_deterministic, head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.score import head_gradient_sum
@@ -141,7 +141,7 @@ def shared_inputs(
     view: int | None = None,
 ) -> tuple[Float[Tensor, "N D1"], Float[Tensor, "N Y"]]:
     """`inputs` of a whole split, computed by all processes and known to each."""
-    own, rows = own_part(split, world, CHUNK), own_rows(split, world, CHUNK)
+    own, rows = local_part(split, world, CHUNK), local_rows(split, world, CHUNK)
     chunks = range(rows.start // CHUNK, -(-rows.stop // CHUNK))
     h1, probs = inputs(snapshot, own.images, chunks, view)
     return world.gather(h1), world.gather(probs)
@@ -161,7 +161,7 @@ def validation_gradient(
         ValueError: if two passes through F differ.
     """
     # The first process has images if any has.
-    own = own_part(influence, world, CHUNK)
+    own = local_part(influence, world, CHUNK)
     world.first(partial(_check_deterministic, snapshot, own))
     h1, probs = shared_inputs(snapshot, influence, world)
     parts = []

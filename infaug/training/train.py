@@ -18,7 +18,7 @@ from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
-from infaug.data.share import own_part, own_rows
+from infaug.data.share import local_part, local_rows
 from infaug.record.display import Display
 from infaug.record.store import GeneratorStore
 from infaug.record.training_folder import TrainingFolder, training_name
@@ -224,8 +224,8 @@ def _adapt(training: Training, splits: Splits) -> None:
     every = -(-sum(map(len, parts)) // MAX_ADAPTED)  # Sets are often sorted by class.
     images, before = list[Tensor](), 0
     for part in parts:
-        first = before + own_rows(part, world).start
-        own = own_part(part, world).images[-first % every :: every]
+        first = before + local_rows(part, world).start
+        own = local_part(part, world).images[-first % every :: every]
         images.append(world.gather(own.to(training.device)))
         before += len(part)
     x = to_float(torch.cat(images)).to(training.dtype)

@@ -23,7 +23,7 @@ from infaug.transform.generator import Generator
 from infaug.transform.objective import (
     gradient_penalty,
     inverse_mse,
-    own_part,
+    local_loss,
     relativistic_average_critic_loss,
     relativistic_average_generator_loss,
     squared_error,
@@ -132,8 +132,8 @@ def critics_step(
         distance (mean score of real minus fake) and the norm of its gradient.
     """
     with torch.no_grad():
-        real = sights(state, batch.real, real_flows(batch, config), features_of)
-        fake = sights(state, *transformed(state.generator, batch), features_of)
+        real = critic_inputs(state, batch.real, real_flows(batch, config), features_of)
+        fake = critic_inputs(state, *transformed(state.generator, batch), features_of)
     metrics = {}
     for name, critic in state.critics.items():
         mix = batch.draws.fork("mix", name).uniform(0, 1).to(batch.x.dtype)
@@ -145,7 +145,7 @@ def critics_step(
         loss = CRITIC_LOSS[config.fit](of_real, of_fake)
         loss = loss + config.gradient_penalty * penalties.mean()
         total, norm = take_step(
-            [own_part(loss, world)],
+            [local_loss(loss, world)],
             state.optimizers[name],
             world,
             guard,
@@ -175,9 +175,9 @@ def generator_step(
         identity.
     """
     x_aug, flow = transformed(state.generator, batch)
-    fake = sights(state, x_aug, flow, features_of)
+    fake = critic_inputs(state, x_aug, flow, features_of)
     with torch.no_grad():
-        real = sights(state, batch.real, real_flows(batch, config), features_of)
+        real = critic_inputs(state, batch.real, real_flows(batch, config), features_of)
         of_real = [critic(real[name]) for name, critic in state.critics.items()]
     of_fake = [critic(fake[name]) for name, critic in state.critics.items()]
     grid = pixel_grid(*flow.shape[1:3], like=flow).expand_as(flow)
@@ -196,7 +196,7 @@ def generator_step(
         + config.flow_inverse_mse * inverse_mse(flow_errors, config.mse_floor)
     )
     total, norm = take_step(
-        [own_part(loss, world)],
+        [local_loss(loss, world)],
         state.optimizers["generator"],
         world,
         guard,
@@ -225,7 +225,7 @@ def real_flows(batch: Batch, config: AdversarialConfig) -> Float[Tensor, "B H W 
     return random_affine_flows(draws, config.affine, *size).to(batch.x.dtype)
 
 
-def sights(
+def critic_inputs(
     state: Adversaries,
     image: Float[Tensor, "B C H W"],
     flow: Float[Tensor, "B H W 2"],

@@ -115,7 +115,7 @@ def whole_batch(part: Float[Tensor, "b R"], world: World) -> Float[Tensor, "B R"
     return torch.cat([rows[:start], part, rows[start + len(part) :]])
 
 
-def own_part(loss: Float[Tensor, ""], world: World) -> Float[Tensor, ""]:
+def local_loss(loss: Float[Tensor, ""], world: World) -> Float[Tensor, ""]:
     """A loss of `whole_batch`, with its value shared equally and its gradient kept.
 
     What `descend` asks for: values and gradients that add up over processes.

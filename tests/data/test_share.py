@@ -15,7 +15,7 @@ from infaug.data import loader, share
 from infaug.data.loader import Reader
 from infaug.data.on_disk import Held
 from infaug.data.problem import Splits, divide
-from infaug.data.share import hold, own_part, sample
+from infaug.data.share import hold, local_part, sample
 from infaug.data.source import load
 from infaug.world import World
 
@@ -150,7 +150,7 @@ def test_files_that_were_not_used_for_longest_give_way(config, monkeypatch):
     oldest, *others = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime)
     size = sum(file.stat().st_size for file in folder.iterdir())
     monkeypatch.setattr(share, "MAX_KEPT", size)
-    own_part(splits_of(config).test.part(torch.arange(1)), World())
+    local_part(splits_of(config).test.part(torch.arange(1)), World())
     assert not oldest.exists()
     assert all(file.exists() for file in others)
 
@@ -183,6 +183,6 @@ def test_of_images_in_memory_only_the_work_is_shared(config):
     whole = divide(load(memory := replace(config, stream_above_gib=4)), memory)
     (kept,) = hold([(whole.test, 1)], World(rank=1, size=4))
     assert kept is whole.test
-    part = own_part(whole.test, World(rank=1, size=4), 10)
+    part = local_part(whole.test, World(rank=1, size=4), 10)
     assert part.images.data_ptr() == whole.test.images[80:].data_ptr()
     assert len(part) == 70

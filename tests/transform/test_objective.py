@@ -18,7 +18,7 @@ from infaug.transform.critics import (
 from infaug.transform.objective import (
     gradient_penalty,
     inverse_mse,
-    own_part,
+    local_loss,
     relativistic_average_critic_loss,
     relativistic_average_generator_loss,
     squared_error,
@@ -148,7 +148,7 @@ def test_parts_of_a_loss_that_is_no_sum_still_add_up(loss):
     values = []
     for rank, part in enumerate(parts):
         peer = Peer(rank=rank, size=2)
-        value = own_part(loss(whole_batch(part, peer)), peer)
+        value = local_loss(loss(whole_batch(part, peer)), peer)
         value.backward()
         values.append(value.detach())
     together = torch.cat([part.detach() for part in parts]).requires_grad_()
