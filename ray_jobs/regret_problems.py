@@ -35,6 +35,8 @@ from infaug.training.methods import METHODS
 
 ANSWER = "the answer"
 UNLEARNED = "the answer without learned views"
+# What a sceptic would hand over without choosing.
+FIXED = ("pooled", "pooled_policy", "policy_alone", "pooled_policy_alone")
 MAX_REST = 5000
 FOLDS = 3  # Of 30 images 3 are of each class.
 
@@ -78,9 +80,10 @@ def solve(
 
     Returns:
         "problem", "seed"; "accuracy" of each method on the rest; and, if it `answers`,
-        "answer", the methods chosen, "answers", the accuracy on the rest of `ANSWER`
-        and of `UNLEARNED`, which is chosen among methods without a learned view, and
-        "estimate", as folds saw the answer, with "low" and "high". All in percent.
+        "answer", the methods chosen, "answers", the accuracy on the rest of `ANSWER`,
+        of `UNLEARNED`, which is chosen among methods without a learned view, and of
+        `fixed_averages`; and "estimate", as folds saw the answer, with "low" and
+        "high". All in percent.
     """
     home = work / f"{problem.title.replace(', ', '-').replace(' ', '_')}-seed{seed}"
     parts = _parts(problem, seed, home, places)
@@ -110,8 +113,19 @@ def solve(
             title: _score(folder, choose(among, config.members), rest)
             for title, among in ((ANSWER, judged), (UNLEARNED, plain))
         }
+        found["answers"] |= fixed_averages(folder, methods, rest)
     accuracy = {name: _score(folder, (name,), rest) for name in methods}
     return {"problem": problem.title, "seed": seed, **found, "accuracy": accuracy}
+
+
+def fixed_averages(
+    folder: RunFolder, methods: Sequence[str], rest: Labelled
+) -> dict[str, float]:
+    """Accuracy on the rest of averages that no judgement had a part in."""
+    scores = {"all methods averaged": _score(folder, methods, rest)}
+    if set(FIXED) <= set(methods):
+        scores["pooled and policies averaged"] = _score(folder, FIXED, rest)
+    return scores
 
 
 def _score(folder: RunFolder, methods: Sequence[str], rest: Labelled) -> float:
