@@ -15,6 +15,7 @@ from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
 from infaug.data.on_disk import OnDisk
 from infaug.data.share import CHUNK, hold_for_now
+from infaug.influence.features import head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Solution
 from infaug.influence.score import upweight_influence
@@ -34,6 +35,7 @@ from infaug.types import Augment, Classifier
 from infaug.world import World
 
 WORTHWHILE = 2  # times fewer images, or all are used
+MAX_MEASURED = 250  # images whose features are measured
 REFIT_TOL = 1e-6  # norm of the gradient that a refitted head leaves
 
 
@@ -89,6 +91,21 @@ def refit(
     )  # fmt: skip
     head.weight.copy_(found[:, :-1])
     head.bias.copy_(found[:, -1])
+
+
+@torch.no_grad()
+def damping_of(
+    classifier: Classifier, images: Float[Tensor, "B C H W"], num_train: int
+) -> float:
+    """Mean |h1|^2 / N, of a few of the `images`.
+
+    With less, an image outweighs the others in its own direction, and what its
+    replacement does is not of first order: so with the long features of pretrained
+    networks.
+    """
+    some = images[:: -(-len(images) // MAX_MEASURED)]
+    h1, _ = head_inputs(classifier, some, batch_size=CHUNK)
+    return float(h1.square().sum(dim=1).mean()) / num_train
 
 
 def is_sampled(train: Labelled | OnDisk, config: InfluenceConfig) -> bool:

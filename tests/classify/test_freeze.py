@@ -10,7 +10,9 @@ from torchvision.transforms.functional import to_pil_image
 import infaug
 from infaug.classify.backbone import LastPart, build_backbone
 from infaug.cli.main import main
+from infaug.data.dataset import to_float
 from infaug.data.digits import digits
+from infaug.influence.features import head_inputs
 from infaug.record.folder import RunFolder
 from infaug.training.refresher import Sync
 from infaug.trust.predictions import check_predictions
@@ -158,12 +160,16 @@ def test_through_a_frozen_body_the_influence_is_what_refitting_shows(weights, tm
         "classifier.weights": str(file_of(vit, weights)),
         "classifier.freeze": "body",
         "influence.hessian_on": "originals",
-        "influence.damping": 0.1,
+        "influence.damping": 1e-3,
         "rounds.estimator_steps": 1,
         "estimator.batch_size": 4,
     }
     infaug.fit(vit, some(0, 40), some(40, 52), out=tmp_path, **settings)
     finished = reload(tmp_path)
+    images = to_float(finished.training.train.images)
+    h, _ = head_inputs(finished.training.classifier, images, batch_size=120)
+    length2 = float(h.square().sum(dim=1).mean())
+    assert finished.training.config.influence.damping * 120 == pytest.approx(length2)
     assert check_predictions(finished, num_samples=12).live_gradient > 1e-4
     Sync(finished.training, finished.splits.influence).finish(0)
     trust = check_predictions(finished, num_samples=12)
