@@ -68,7 +68,7 @@ class Sync:
         training, began = self.training, time.perf_counter()
         training.classifier.eval()
         with training.world.timer.time("s_val"):
-            _refit_frozen(training, round_)
+            refit_frozen(training, round_)
             solution = solve_s_val(
                 training.classifier,
                 training.train,
@@ -106,7 +106,7 @@ class HandedOver:
             steps == self.training.config.rounds.snapshot_step
             and self.training.frozen is None
         ):
-            _refit_frozen(self.training, round_)
+            refit_frozen(self.training, round_)
             self.training.freeze()
         if self.training.frozen is not None and self.pending is None:
             began = time.perf_counter()
@@ -151,7 +151,7 @@ class HandedOver:
         return self.pending.result()
 
 
-def _refit_frozen(training: Training, round_: int) -> None:
+def refit_frozen(training: Training, round_: int) -> None:
     """Bring F's head to its optimum if nothing else of F learns: S is exact there.
 
     Not where H averages over a sample: the head would forget the other images.

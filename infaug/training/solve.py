@@ -97,15 +97,15 @@ def refit(
 def damping_of(
     classifier: Classifier, images: Float[Tensor, "B C H W"], num_train: int
 ) -> float:
-    """Mean |h1|^2 / N, of a few of the `images`.
+    """2 |h1|^2 / N, with the mean over a few of the `images`.
 
-    With less, an image outweighs the others in its own direction, and what its
+    With much less, an image outweighs the others in its own direction, and what its
     replacement does is not of first order: so with the long features of pretrained
     networks.
     """
     some = images[:: -(-len(images) // MAX_MEASURED)]
     h1, _ = head_inputs(classifier, some, batch_size=CHUNK)
-    return float(h1.square().sum(dim=1).mean()) / num_train
+    return 2 * float(h1.square().sum(dim=1).mean()) / num_train
 
 
 def is_sampled(train: Labelled | OnDisk, config: InfluenceConfig) -> bool:
