@@ -73,10 +73,7 @@ def main() -> int:
         describe=lambda _: f"\n{table(read_lines(kept))}\n",
     )
     records = read_lines(kept)
-    for target in args.target:  # What was chosen by looking at one half stands apart.
-        half = [r for r in records if r["problem"].endswith(f", {target}")]
-        if half:
-            print(f"{target} target images:", table(half), sep="\n\n", end="\n\n")
+    print("", regret_table(records), sep="\n")
     for learned in LEARNED:
         print("", worth_table(read_lines(kept), learned, CONTROLS), sep="\n")
     if not args.without_answer:
@@ -85,11 +82,7 @@ def main() -> int:
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: accuracy on the rest by problem, then each method's regret.
-
-    Regret is how many points a method is behind the best of all on that problem and
-    seed; its 95 % interval is Student's over problems and seeds.
-    """
+    """Markdown: accuracy on the rest by problem and seed, percent."""
     methods = list(records[0]["accuracy"])
     lines = [f"| problem, seed | {' | '.join(methods)} | {ANSWER} |"]
     lines.append("|---" * (len(methods) + 2) + "|")
@@ -99,17 +92,33 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
             scores.append(f"{record['answers'][ANSWER]:.1f} ({chosen})")
         name = f"{record['problem']}, {record['seed']}"
         lines.append(f"| {name} | {' | '.join(scores)} |")
-    lines += [
-        "",
-        "| method | mean regret | 95 % interval | worst |",
-        "|---|---|---|---|",
-    ]
+    return "\n".join(lines)
+
+
+def regret_table(records: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: regret by method, and apart by seed and number of target images.
+
+    Regret is how many points a method is behind the best of all on that problem and
+    seed; its 95 % interval is Student's over problems and seeds. Apart, as a rule that
+    was chosen by some of the problems is judged by the others.
+    """
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        target = record["problem"].rpartition(", ")[2]
+        groups.setdefault(f"{target}, seed {record['seed']}", []).append(record)
+    apart = {title: regrets_of(group) for title, group in groups.items()}
+    columns = [f"{title}: mean (worst)" for title in apart]
+    lines = [f"| method | {' | '.join(columns)} | all: mean | 95 % interval | worst |"]
+    lines.append("|---" * (len(columns) + 4) + "|")
     regrets = regrets_of(records)
     for name in sorted(regrets, key=lambda each: float(np.mean(regrets[each]))):
+        cells = [
+            f"{np.mean(of[name]):.2f} ({max(of[name]):.1f})" for of in apart.values()
+        ]
         values = regrets[name]
         mean, half = float(np.mean(values)), half_width(values)
-        interval = f"{mean - half:.1f} to {mean + half:.1f}"
-        lines.append(f"| {name} | {mean:.2f} | {interval} | {max(values):.1f} |")
+        cells += [f"{mean:.2f}", f"{mean - half:.1f} to {mean + half:.1f}"]
+        lines.append(f"| {name} | {' | '.join(cells)} | {max(values):.1f} |")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ import torch
 from ablation import Variant, develop, run_variant
 from ablation import table as ablation_table
 from long_tail import by_thirds, tail_table
-from regret import regrets_of, table, worth_table
+from regret import regret_table, regrets_of, table, worth_table
 from regret_problems import Problem, solve
 from tail_methods import (
     METHODS,
@@ -134,6 +134,16 @@ def test_without_the_answer_the_same_models_are_trained_on_all_images(solved, tm
     assert "answer" not in bare
     kept = sorted(path.parent.name for path in tmp_path.rglob("result.json"))
     assert kept == ["base-final", "pooled-final"]
+
+
+def test_regret_stands_apart_by_seed_and_number_of_target_images():
+    records = [
+        {"problem": f"p, {target}", "seed": 0, "accuracy": {"a": 90.0, "b": 90.0 + gap}}
+        for target, gap in ((30, 4.0), (100, 1.0))
+    ]
+    lines = regret_table(records).splitlines()
+    assert "| 30, seed 0: mean (worst) | 100, seed 0: mean (worst) |" in lines[0]
+    assert lines[-1].startswith("| a | 4.00 (4.0) | 1.00 (1.0) | 2.50 |")
 
 
 def test_a_learned_method_is_held_against_the_control_that_is_best_there():
