@@ -61,6 +61,16 @@ def with_fewer_folds(config: RunConfig, num: int | None) -> RunConfig:
     return replace(config, data=data, seeds=config.seeds // before * num)
 
 
+def resolve(config: RunConfig, source: Source, device: torch.device) -> RunConfig:
+    """The config for these images: its folds, and every `auto` replaced.
+
+    Raises:
+        ValueError: as `with_folds` and `resolve_config` do.
+    """
+    config = with_folds(config, source)
+    return resolve_config(config, source.train.image_shape, device)
+
+
 def resolve_config(
     config: RunConfig, shape: tuple[int, int, int], device: torch.device
 ) -> RunConfig:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from infaug.config import RunConfig
@@ -16,7 +15,7 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.problem import divide
 from infaug.data.source import Source, load
 from infaug.experiment.beginning import begin_data, report_data
-from infaug.experiment.controls import choose_controls, choose_methods
+from infaug.experiment.controls import choose
 from infaug.experiment.execute import (
     final_plan,
     num_jobs,
@@ -27,8 +26,7 @@ from infaug.experiment.execute import (
 )
 from infaug.experiment.methods import methods_of
 from infaug.experiment.outlook import outlook
-from infaug.experiment.pace import measure
-from infaug.experiment.plan import resolve_config, with_fewer_folds, with_folds
+from infaug.experiment.plan import resolve, with_fewer_folds
 from infaug.experiment.summary import chosen_methods, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
@@ -108,12 +106,10 @@ def _begin(
     shown: bool,
 ) -> RunConfig:
     """The resolved config, which the folder keeps; of a run that began, as it began."""
-    is_free = config.data.folds is None
-    config = with_folds(config, source)
+    is_free, device = config.data.folds is None, pick_device()
     folder.match_data(source.identity)
+    config = resolve(config, source, device)
     report_data(source, config, folder, notes, shown=shown)
-    device = pick_device()
-    config = resolve_config(config, source.train.image_shape, device)
     world.share(config.classifier.batch_groups)
     if folder.is_resolved:
         config = _as_begun(config, folder.config())
@@ -121,11 +117,10 @@ def _begin(
         processes = world.size
         if processes == 1:
             processes = num_jobs(jobs, config, sys.maxsize, folder, source, services)
-        lines = []
-        if config.controls == "auto" and not config.methods:
-            with threads_of(config, world):
-                config, why = _choose(config, source, device, processes, is_free)
-            lines.append(why)
+        with threads_of(config, world):
+            config, lines, _ = choose(
+                config, source, device, processes, fewer_folds=is_free
+            )
         if shown and isinstance(source.train, OnDisk):
             # Long runs say first what they take; short ones show it as they go.
             lines += outlook(config, source, device, world.size, feed=services.feed)
@@ -134,21 +129,6 @@ def _begin(
     folder.resolve(config)
     folder.keep_lines("unreadable.txt", source.bad)
     return config
-
-
-def _choose(
-    config: RunConfig,
-    source: Source,
-    device: torch.device,
-    processes: int,
-    fewer_folds: bool,
-) -> tuple[RunConfig, str]:
-    """The config with what there is time for, and what was decided."""
-    if not config.data.folds:
-        controls, why = choose_controls(config, source, device, processes)
-        return replace(config, controls=controls), why
-    pace = measure(config, divide(source, config.data), device)
-    return choose_methods(config, source, pace, processes, fewer_folds=fewer_folds)
 
 
 def _as_begun(config: RunConfig, began: RunConfig) -> RunConfig:
@@ -173,9 +153,8 @@ def train_without_folds(config: RunConfig, out: Path, *, jobs: int) -> RunFolder
     with folder.locked():
         data, _ = begin_data(config, folder)
         source = load(data)
-        config = with_folds(replace(config, data=data), source)
+        config = resolve(replace(config, data=data), source, pick_device())
         folder.match_data(source.identity)
-        config = resolve_config(config, source.train.image_shape, pick_device())
         folder.resolve(config)
     train_finals(folder, config.methods, jobs=jobs)
     return folder
