@@ -17,9 +17,10 @@ from infaug.experiment.verdict import (
     compare,
     comparisons,
     controls_of,
+    given_up_in,
     headline_method,
+    tops_of,
     verdict,
-    with_best_random,
 )
 from infaug.record.folder import RunFolder
 from infaug.training.methods import GENERATOR, RANDOM, RANDOM_METHODS
@@ -44,15 +45,7 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
         method.name: {seed: folder.found(method.name, seed) for seed in seeds}
         for method in methods_of(config)
     }
-    chosen = with_best_random(found)
-    tops = {
-        name: {seed: record["test_top1"] for seed, record in records.items()}
-        for name, records in chosen.items()
-    }
-    given_up = {
-        name: [seed for seed, record in records.items() if record.get("strength") == 0]
-        for name, records in chosen.items()
-    }
+    tops, given_up = tops_of(found), given_up_in(found)
     values = {name: list(by_seed.values()) for name, by_seed in tops.items()}
     judged = judged_by_method(folder, config)
     notes = _near_chance(values, folder.num_classes) | _looks(folder.seen_with())

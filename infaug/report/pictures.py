@@ -45,14 +45,15 @@ def _draw_board(axes: Axes, board: Board, entries: Sequence[Entry]) -> None:
     for y, entry in enumerate(entries):
         colour = COLOURS[METHODS[entry.method].is_learned]
         assert entry.top1 is not None, "only what was run is drawn"
-        axes.plot(entry.tops, [y] * len(entry.tops), ".", color=colour, alpha=0.4)
+        tops = list(entry.tops.values())
+        axes.plot(tops, [y] * len(tops), ".", color=colour, alpha=0.4)
         axes.plot(entry.top1, y, "o", color=colour, markersize=7)
         if entry.low is not None and entry.high is not None:
             axes.hlines(y, entry.low, entry.high, color=colour, linewidth=2)
         if entry.method == board.reference:
             axes.axvline(entry.top1, color="0.6", linestyle="--", linewidth=1, zorder=0)
     # Few seeds have wide intervals: what is measured decides what is seen.
-    tops = [top for entry in entries for top in entry.tops]
+    tops = [top for entry in entries for top in entry.tops.values()]
     if tops:
         margin = max(0.15 * (max(tops) - min(tops)), 0.5)
         axes.set_xlim(min(tops) - margin, max(tops) + margin)

@@ -14,7 +14,7 @@ from infaug.experiment.verdict import (
     best_random,
     comparisons,
     headline_method,
-    with_best_random,
+    tops_of,
 )
 from infaug.record.folder import RunFolder
 from infaug.report.experiment_data import ExperimentData, Line
@@ -51,7 +51,7 @@ def results_section(experiment: ExperimentData) -> Mapping[str, Any]:
     tuned = found.get("base_tuned", {}).items()
     chosen = [f"{r['base']} (seed {seed})" for seed, r in tuned if "base" in r]
     answer = (experiment.result or {}).get("answer") or {}
-    values = {name: list(seeds.values()) for name, seeds in tops(experiment).items()}
+    values = {name: list(seeds.values()) for name, seeds in tops_of(found).items()}
     return {
         "experiment": experiment,
         "answer": answer.get("members", ()),
@@ -109,20 +109,11 @@ def _method_result(
     )
 
 
-def tops(experiment: ExperimentData) -> dict[str, dict[int, float]]:
-    """Top-1 by method and seed, of methods with a finished training; percent."""
-    return {
-        method: {seed: record["test_top1"] for seed, record in records.items()}
-        for method, records in with_best_random(experiment.found).items()
-        if records
-    }
-
-
 def differences(experiment: ExperimentData) -> list[Comparison]:
     """Learned methods against controls: over judged images once it is finished."""
     if stored := (experiment.result or {}).get("comparisons"):
         return [Comparison(**_UNKNOWN | _known(each)) for each in stored]
-    return comparisons(tops(experiment))
+    return comparisons(tops_of(experiment.found))
 
 
 _UNKNOWN: Line = {"low": -math.inf, "high": math.inf}

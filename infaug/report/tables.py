@@ -14,7 +14,7 @@ from infaug.experiment.verdict import (
     MIN_SEEDS,
     Comparison,
     Verdict,
-    compare,
+    compare_paired,
 )
 from infaug.record.atomic import write_bytes
 from infaug.report.verdict import describe, describe_answer
@@ -66,10 +66,10 @@ def _row(entry: Entry, board: Board) -> dict[str, Any]:
     c = entry.against
     has_interval = c is not None and c.num_seeds > 1
     return {
-        "problem": entry.problem,
+        "problem": board.problem,
         "method": entry.method,
         "verdict": entry.verdict,
-        "seeds": len(entry.seeds),
+        "seeds": len(entry.tops),
         "seeds_missing": len(entry.missing),
         "test_top1": entry.top1,
         "test_top1_low": entry.low,
@@ -82,7 +82,7 @@ def _row(entry: Entry, board: Board) -> dict[str, Any]:
         "cpu_seconds": entry.cpu_seconds,
         "gpu_seconds": entry.gpu_seconds,
         "images": entry.images,
-        "test_top1_by_seed": list(entry.tops),
+        "test_top1_by_seed": list(entry.tops.values()),
     }
 
 
@@ -144,7 +144,7 @@ def _top1(entry: Entry, seeds: int) -> str:
     text = f"{entry.top1:.1f}"
     if entry.low is not None and entry.high is not None:
         text += f" ({entry.low:.1f} to {entry.high:.1f})"
-    part = f", {len(entry.seeds)} of {seeds} seeds"
+    part = f", {len(entry.tops)} of {seeds} seeds"
     return text + (part if entry.missing else "")
 
 
@@ -175,14 +175,10 @@ def _stands(entry: Entry, fixed: Sequence[Entry]) -> str:
     """Which fixed policies a learned method beats, and which it does not."""
     beaten, others = [], []
     for other in fixed:
-        shared = [seed for seed in entry.seeds if seed in other.seeds]
-        if not shared:
+        tops = {each.method: each.tops for each in (entry, other)}
+        c = compare_paired(entry.method, other.method, tops)
+        if c is None:
             continue
-        tops = {
-            each.method: [each.tops[each.seeds.index(seed)] for seed in shared]
-            for each in (entry, other)
-        }
-        c = compare(entry.method, other.method, tops)
         if c.num_seeds >= MIN_SEEDS and c.low > 0:
             beaten.append(other.method)
         else:

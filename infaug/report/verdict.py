@@ -6,9 +6,15 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Verdict, verdict
+from infaug.experiment.verdict import (
+    MARGIN,
+    MIN_SEEDS,
+    Verdict,
+    given_up_in,
+    tops_of,
+    verdict,
+)
 from infaug.report.experiment_data import ExperimentData
-from infaug.report.results import tops
 from infaug.report.words import MINUS, PHASES, listed, number
 from infaug.training.methods import METHODS, RANDOM, RANDOM_METHODS
 from infaug.words import plural
@@ -135,11 +141,7 @@ def verdict_so_far(experiment: ExperimentData) -> Verdict:
     """
     if experiment.result is not None:
         return Verdict.from_dict(experiment.result["verdict"])
-    given_up = {
-        method: [seed for seed, record in found.items() if record.get("strength") == 0]
-        for method, found in experiment.found.items()
-    }
-    found = verdict(tops(experiment), given_up)
+    found = verdict(tops_of(experiment.found), given_up_in(experiment.found))
     planned = set(experiment.methods)
     if planned & set(RANDOM_METHODS):
         planned.add(RANDOM)
@@ -188,7 +190,7 @@ def _compared(experiment: ExperimentData, found: Verdict) -> str:
         return "No learned method is finished."
     if found.closest is None:
         return f"{found.method} can be compared with nothing: no control was run."
-    top1 = tops(experiment)
+    top1 = tops_of(experiment.found)
     both = set(top1.get(found.method, {})) & set(top1.get(found.closest, {}))
     if not both:
         return f"{found.method} was compared with {found.closest}."
@@ -218,7 +220,9 @@ def _why(found: Verdict, is_folded: bool) -> list[str]:
 
 def _ahead(experiment: ExperimentData, compared: Sequence[str | None]) -> list[str]:
     """The best method, where it is none of those that the verdict compares."""
-    means = {name: fmean(seeds.values()) for name, seeds in tops(experiment).items()}
+    means = {
+        name: fmean(seeds.values()) for name, seeds in tops_of(experiment.found).items()
+    }
     best = max(means, key=means.__getitem__, default=None)
     if best in (None, *compared) or (best in METHODS and METHODS[best].is_oracle):
         return []
