@@ -86,7 +86,7 @@ def fit_estimator(
 
     Yields:
         (step, {"objective", "gradient_norm"}): the mean over the global batch of
-        `scores_of` x_aug and of the restraint on fields; negative where augmenting is
+        `scores_of` x_aug and of the penalty on fields; negative where augmenting is
         predicted to help.
 
     Raises:
@@ -159,7 +159,7 @@ def _losses(
             fields = transform.unbounded(x[rows], noise[rows], kept)
             x_aug = transform.render(x[rows], fields)
         scores = scores_of(step, x_aug, y[rows])
-        scores = scores + config.restraint * fields.square().mean((1, 2, 3))
+        scores = scores + config.field_penalty * fields.square().mean((1, 2, 3))
         yield scores.sum() / config.batch_size
 
 

@@ -45,7 +45,7 @@ class Lookahead:
     theta, g their mean over the global batch and v = grad L_val(theta - rate g) over a
     minibatch of the influence split, the same on all processes. The gradient of the
     mean score in x_aug is that of L_val(theta - rate g) over rate |v|; dividing by |v|
-    gives nats per unit of weight, beside which `estimator.restraint` weighs alike
+    gives nats per unit of weight, beside which `estimator.field_penalty` weighs alike
     however well F has learned. Negative: a step on z helps.
 
     All is computed in F's own dtype: PyTorch has no derivative along a direction under
