@@ -107,14 +107,6 @@ class PointClassifier(nn.Module):
         return self.head(self.features(x))
 
 
-class PointEstimator(nn.Sequential):
-    """E: a point to its tau in (-1, 1)^2."""
-
-    def __init__(self):
-        layers = (nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 2), nn.Tanh())
-        super().__init__(nn.Flatten(), *layers)
-
-
 def translate(x: Points, tau: Float[Tensor, "B 2"]) -> Points:
     """G: x + REACH tau."""
     return x + REACH * tau[:, :, None, None]
@@ -200,7 +192,8 @@ def _fit_estimator(
     seed: int,
 ) -> nn.Module:
     _seed_weights("PointEstimator", seed)
-    estimator = PointEstimator()
+    layers = (nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 2), nn.Tanh())
+    estimator = nn.Sequential(nn.Flatten(), *layers)  # a point to its tau in (-1, 1)^2
     y = F.one_hot(labels, s_val.shape[0]).to(s_val).repeat(NUM_DRAWS, 1)
     optimizer = Adam(estimator.parameters(), LEARNING_RATE)
     for step in range(ESTIMATOR_STEPS):

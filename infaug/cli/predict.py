@@ -48,7 +48,7 @@ def predict(args: Predict) -> int:
     """`infaug predict`."""
     look_for_run(args.run)
     look_for_images(args.images)
-    from infaug.classify.backbone import name_network
+    from infaug.classify.named import name_network
     from infaug.precision import pick_device
     from infaug.predict.inputs import find_inputs
     from infaug.predict.model import as_csv, check_name, open_model, write_predictions
