@@ -30,6 +30,7 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
+from git_networks import GitConfig
 from tail_methods import (
     METHODS,
     recorded_tail,
@@ -41,7 +42,6 @@ from infaug.cli.compare import run_missing, scored
 from infaug.cli.terminal import guarded
 from infaug.config import (
     DataConfig,
-    GitConfig,
     NuisanceConfig,
     RoundsConfig,
     RunConfig,

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from infaug.augment.base import after_crop, build_base, build_mixer, joined
 from infaug.augment.learned import Learned, RandomTau
+from infaug.augment.reweight import reweigh
 from infaug.augment.views import (
     Compose,
     Identity,
@@ -16,7 +17,6 @@ from infaug.augment.views import (
     Mixed,
     make_views,
 )
-from infaug.baselines.reweight import reweigh
 from infaug.classify.backbone import Backbone
 from infaug.config import RoundsConfig, RunConfig
 from infaug.data.batches import Batches

@@ -6,6 +6,7 @@ import pytest
 import torch
 from ablation import Variant, develop, run_variant
 from ablation import table as ablation_table
+from git_networks import GitConfig
 from long_tail import by_thirds, tail_table
 from regret import regrets_of, table, worth_table
 from regret_problems import Problem, solve
@@ -19,7 +20,6 @@ from tiny import CONFIG
 
 from infaug.config import (
     DataConfig,
-    GitConfig,
     NuisanceConfig,
     RoundsConfig,
     TailConfig,
