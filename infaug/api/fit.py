@@ -30,7 +30,7 @@ from infaug.config import DataConfig, Network, RunConfig, changed, in_mode
 from infaug.data.decode import Decoder
 from infaug.data.digits import digits
 from infaug.data.listing import listed
-from infaug.experiment.beginning import begin_data
+from infaug.experiment.plan import begin_data
 from infaug.experiment.run import run
 from infaug.record.atomic import write_json, write_tensors
 from infaug.record.folder import RunFolder

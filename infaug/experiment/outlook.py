@@ -13,7 +13,6 @@ from infaug.data.inspection import inspect
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
-from infaug.experiment.beginning import resolve_data
 from infaug.experiment.controls import choose, said
 from infaug.experiment.execute import side_by_side, threads_of
 from infaug.experiment.pace import (
@@ -24,7 +23,7 @@ from infaug.experiment.pace import (
     sizes_of,
     trained_in,
 )
-from infaug.experiment.plan import resolve
+from infaug.experiment.plan import resolve, resolve_data
 from infaug.precision import pick_device
 from infaug.training.services import ALONE
 from infaug.words import memory, plural

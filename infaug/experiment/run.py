@@ -1,6 +1,7 @@
 """A whole experiment: every method and seed, and what came of it."""
 
 import contextlib
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,10 +12,10 @@ from typing import Any
 from rich.console import Console
 
 from infaug.config import RunConfig
+from infaug.data.inspection import inspect, notes_of, twins_in
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import divide
 from infaug.data.source import Source, load
-from infaug.experiment.beginning import begin_data, report_data
 from infaug.experiment.controls import choose
 from infaug.experiment.execute import (
     final_plan,
@@ -26,7 +27,7 @@ from infaug.experiment.execute import (
 )
 from infaug.experiment.methods import methods_of
 from infaug.experiment.outlook import outlook
-from infaug.experiment.plan import resolve, with_fewer_folds
+from infaug.experiment.plan import begin_data, resolve, with_fewer_folds
 from infaug.experiment.summary import chosen_methods, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
@@ -109,7 +110,7 @@ def _begin(
     is_free, device = config.data.folds is None, pick_device()
     folder.match_data(source.identity)
     config = resolve(config, source, device)
-    report_data(source, config, folder, notes, shown=shown)
+    _report_data(source, config, folder, notes, shown=shown)
     world.share(config.classifier.batch_groups)
     if folder.is_resolved:
         config = _as_begun(config, folder.config())
@@ -129,6 +130,31 @@ def _begin(
     folder.resolve(config)
     folder.keep_lines("unreadable.txt", source.bad)
     return config
+
+
+def _report_data(
+    source: Source, config: RunConfig, folder: RunFolder, notes: Sequence[str], *,
+    shown: bool,
+) -> None:  # fmt: skip
+    """What the images are like, on screen; what was left out or changed, in the folder.
+
+    Once for each seed: a run that continues says nothing again.
+    """
+    if folder.is_resolved and folder.config().seeds == config.seeds:
+        return
+    twins = [
+        json.dumps({"seed": seed, **twin._asdict()})
+        for seed in range(config.seeds)
+        for twin in twins_in(source, config.data, seed)
+    ]
+    folder.keep_lines("duplicates.jsonl", twins)
+    if folder.is_resolved:
+        return
+    folder.keep_lines("images.txt", [*notes, *notes_of(source)])
+    if shown:
+        console = Console(stderr=True)
+        for line in (*notes, *inspect(source, config.data)):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _as_begun(config: RunConfig, began: RunConfig) -> RunConfig:
