@@ -108,6 +108,12 @@ class Comparison:
         values = asdict(self)
         return {k: None if v in (-math.inf, math.inf) else v for k, v in values.items()}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Comparison":
+        """As `to_dict` made it."""
+        known = {name: value for name, value in values.items() if value is not None}
+        return cls(**{"low": -math.inf, "high": math.inf, **known})
+
 
 def compare(
     method: str, control: str, tops: Mapping[str, Sequence[float]]

@@ -6,14 +6,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from infaug.experiment.verdict import (
-    MARGIN,
-    MIN_SEEDS,
-    Verdict,
-    given_up_in,
-    tops_of,
-    verdict,
-)
+from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Verdict, tops_of
 from infaug.report.experiment_data import ExperimentData
 from infaug.report.words import MINUS, PHASES, listed, number
 from infaug.training.methods import METHODS, RANDOM, RANDOM_METHODS
@@ -139,9 +132,9 @@ def verdict_so_far(experiment: ExperimentData) -> Verdict:
 
     Controls that are still to come do not count as missing.
     """
-    if experiment.result is not None:
-        return Verdict.from_dict(experiment.result["verdict"])
-    found = verdict(tops_of(experiment.found), given_up_in(experiment.found))
+    found = Verdict.from_dict(experiment.summary["verdict"])
+    if experiment.is_finished:
+        return found
     planned = set(experiment.methods)
     if planned & set(RANDOM_METHODS):
         planned.add(RANDOM)
@@ -220,9 +213,8 @@ def _why(found: Verdict, is_folded: bool) -> list[str]:
 
 def _ahead(experiment: ExperimentData, compared: Sequence[str | None]) -> list[str]:
     """The best method, where it is none of those that the verdict compares."""
-    means = {
-        name: fmean(seeds.values()) for name, seeds in tops_of(experiment.found).items()
-    }
+    methods = experiment.summary["methods"]
+    means = {name: method["mean"] for name, method in methods.items()}
     best = max(means, key=means.__getitem__, default=None)
     if best in (None, *compared) or (best in METHODS and METHODS[best].is_oracle):
         return []
