@@ -1,13 +1,9 @@
-"""Results as text for a terminal and a page, and as CSV and Parquet for programs."""
+"""Results as text for a terminal and a page, and as lines for programs."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from infaug.experiment.leaderboard import Board, Entry, is_fixed
 from infaug.experiment.verdict import (
@@ -16,7 +12,6 @@ from infaug.experiment.verdict import (
     Verdict,
     compare_paired,
 )
-from infaug.record.atomic import write_bytes
 from infaug.report.verdict import describe, describe_answer
 from infaug.training.methods import METHODS
 
@@ -54,7 +49,7 @@ KINDS = {
     **dict.fromkeys(("problem", "method", "verdict", "reference"), pa.string()),
     **dict.fromkeys(("seeds", "seeds_missing", "images"), pa.int64()),
     "test_top1_by_seed": pa.list_(pa.float64()),
-}  # of columns; others are float64
+}  # of columns, as `record.table_file` takes them
 
 
 def rows(boards: Sequence[Board]) -> list[dict[str, Any]]:
@@ -84,25 +79,6 @@ def _row(entry: Entry, board: Board) -> dict[str, Any]:
         "images": entry.images,
         "test_top1_by_seed": list(entry.tops.values()),
     }
-
-
-def write_csv(boards: Sequence[Board], path: Path) -> None:
-    """With the accuracies of seeds separated by blanks."""
-    text, lines = io.StringIO(), rows(boards)
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in lines:
-        tops = " ".join(map(str, row["test_top1_by_seed"]))
-        writer.writerow(row | {"test_top1_by_seed": tops})
-    write_bytes(path, text.getvalue().encode())
-
-
-def write_parquet(boards: Sequence[Board], path: Path) -> None:
-    """With the accuracies of seeds as a list."""
-    lines, sink = rows(boards), io.BytesIO()
-    schema = pa.schema({name: KINDS.get(name, pa.float64()) for name in lines[0]})
-    pq.write_table(pa.Table.from_pylist(lines, schema=schema), sink)
-    write_bytes(path, sink.getvalue())
 
 
 def markdown(boards: Sequence[Board], seeds: int, command: str) -> str:
