@@ -65,7 +65,7 @@ def without_test(source: Source, config: DataConfig) -> Source:
     }
     return replace(
         source,
-        **{name: _part(parts[name], at) for name, at in kept.items()},
+        **{name: parts[name].part(at) for name, at in kept.items()},
         test=source.train.select(torch.arange(0)),
         names={
             name: [names[at] for at in kept[name].tolist()]
@@ -91,7 +91,7 @@ def _test_of(
     at = positions(source, config).test
     whole = source.target if source.is_tested_on_target else source.train
     assert whole is not None, "what is tested on is there"
-    return _part(whole, at), at
+    return whole.part(at), at
 
 
 def _kept(
@@ -104,10 +104,6 @@ def _kept(
         copies = [digest in known for digest in digests_of(part.images)]
         is_kept[torch.tensor(copies, dtype=torch.bool)] = False
     return is_kept.nonzero().squeeze(1)
-
-
-def _part(whole: Labelled | OnDisk, at: Int64[Tensor, "kept"]) -> Labelled | OnDisk:
-    return whole.part(at) if isinstance(whole, OnDisk) else whole.select(at)
 
 
 @dataclass(frozen=True, kw_only=True)
