@@ -21,7 +21,7 @@ from infaug.export.program import (
     write_program,
 )
 from infaug.export.view import GeneratorViews, PolicyViews
-from infaug.record.atomic import write_json, write_tensors
+from infaug.record.atomic import write_json, write_tensors, writing
 from infaug.record.folder import RunFolder
 
 FILES = (AUGMENT, CLASSIFIER, PROGRAM, ONNX)
@@ -51,13 +51,8 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     chosen = choose_learned(RunFolder(run), config.method, config.seed)
     views = _views_of(chosen)
     _enter(out)
-    try:
+    with writing(f"--out {out}", "make room there, or choose another folder"):
         return _replace(out, chosen, views, config)
-    except OSError as error:
-        raise ValueError(
-            f"--out {out} cannot be written ({error}): make room there, or choose "
-            "another folder"
-        ) from error
 
 
 def _replace(

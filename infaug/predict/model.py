@@ -24,7 +24,7 @@ from infaug.data.decode import (
 from infaug.experiment.finished import choose_classifier
 from infaug.export.artefact import CARD, load_classifier, read_card
 from infaug.predict.inputs import UNKNOWN
-from infaug.record.atomic import write_bytes
+from infaug.record.atomic import write_bytes, writing
 from infaug.record.folder import RunFolder
 from infaug.record.table_file import Lines, as_csv, as_json_lines, as_parquet
 
@@ -231,9 +231,5 @@ def write_predictions(lines: Lines, path: Path) -> None:
     Raises:
         ValueError: if it cannot be written.
     """
-    try:
+    with writing(f"--out {path}", "make room there, or choose another place"):
         write_bytes(path, FORMATS[path.suffix](lines))
-    except OSError as error:
-        raise ValueError(
-            f"--out {path} cannot be written ({error.strerror})"
-        ) from error

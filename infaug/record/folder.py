@@ -62,16 +62,11 @@ class RunFolder:
         """
         if self.mirror:
             self.mirror.bring()
-        try:
+        with writing(f"the run folder {self.path}", "choose another --out"):
             self.path.mkdir(parents=True, exist_ok=True)
             held = sorted(p.name for p in self.path.iterdir() if p.name not in UNSHARED)
             if not held or "asked.json" in held:  # else it is another's
                 (self.path / "lock").touch()
-        except OSError as error:
-            raise ValueError(
-                f"the run folder {self.path} cannot be written ({error.strerror}): "
-                "choose another --out"
-            ) from error
         if not held:
             write_json(self.path / "asked.json", to_dict(requested))
         elif "asked.json" not in held:
