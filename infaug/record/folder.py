@@ -60,8 +60,7 @@ class RunFolder:
             ValueError: if the folder cannot be written, holds something else, or a
                 run with other settings, or its URL cannot be reached.
         """
-        if self.mirror:
-            self.mirror.bring()
+        self.bring()
         with writing(f"the run folder {self.path}", "choose another --out"):
             self.path.mkdir(parents=True, exist_ok=True)
             held = sorted(p.name for p in self.path.iterdir() if p.name not in UNSHARED)
@@ -77,6 +76,16 @@ class RunFolder:
         elif not (self._begins_anew(requested) or self.lacks_seeds(requested)):
             remedy = "use those settings to continue it"
             self._must_equal("asked.json", requested, remedy)
+
+    def bring(self) -> "RunFolder":
+        """The same, the folder on this machine as it is at the URL, if it has one.
+
+        Raises:
+            ValueError: if that cannot be reached.
+        """
+        if self.mirror:
+            self.mirror.bring()
+        return self
 
     def _begins_anew(self, requested: RunConfig) -> bool:
         """Whether what began here ended before it trained, as by a broken image.
@@ -274,9 +283,7 @@ def local_copy(place: Path | str) -> Iterator[Path]:
     Raises:
         ValueError: if it is kept at a URL that cannot be reached.
     """
-    folder = RunFolder(place)
-    if folder.mirror:
-        folder.mirror.bring()
+    folder = RunFolder(place).bring()
     yield folder.path
     if folder.mirror:
         folder.mirror.push()
