@@ -7,6 +7,7 @@ import numpy as np
 
 from infaug.config import RunConfig
 from infaug.experiment.answer import Answer, answer, difference
+from infaug.experiment.finished import data_of
 from infaug.experiment.methods import methods_of
 from infaug.experiment.out_of_fold import OutOfFold, choose, out_of_fold
 from infaug.experiment.trainings import TRIAL
@@ -47,7 +48,9 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
         for method in methods_of(config)
     }
     judged = judged_by_method(folder, config)
-    notes = _near_chance(found, folder.num_classes) | _looks(folder.seen_with())
+    notes = _near_chance(found, len(data_of(folder)["classes"])) | _looks(
+        folder.seen_with()
+    )
     made = judge(found, notes, comparison_of(judged))
     return {
         "unit": "percent",

@@ -167,11 +167,6 @@ class RunFolder:
                 "bring them back to continue it, or use another --out"
             )
 
-    @property
-    def num_classes(self) -> int:
-        """Classes of the images, once `match_data` has kept what they are."""
-        return len(json.loads((self.path / "data.json").read_text())["classes"])
-
     def keep_lines(self, name: str, lines: Sequence[str]) -> None:
         """Keep a list of what was skipped, changed or left out, if anything was."""
         if lines:
