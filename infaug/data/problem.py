@@ -12,7 +12,7 @@ from infaug.config import DataConfig, SplitName
 from infaug.data.class_sizes import balanced
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source, without_duplicates
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.share import CHUNK, hold, sample_of
 from infaug.data.shift import apply_nuisance, apply_shift
 from infaug.data.source import load
@@ -26,13 +26,13 @@ FINAL = -1  # The repetition that judges nothing: it trains on all labelled imag
 class Splits:
     """The images of a run by purpose; all splits share classes and image shape."""
 
-    train: Labelled | OnDisk
+    train: ImageSet
     """Trains F."""
-    influence: Labelled | OnDisk
+    influence: ImageSet
     """Validation images that drive the influence; on disk if `train` is."""
-    selection: Labelled | OnDisk
+    selection: ImageSet
     """Validation images that choose between runs."""
-    test: Labelled | OnDisk
+    test: ImageSet
     """For the number reported last."""
     unlabelled: UInt8[Tensor, "U C H W"]
     """Training images whose labels are not used; U may be 0, and is if they do not fit
@@ -56,7 +56,7 @@ class Splits:
         return self.train.class_names
 
     @property
-    def pooled(self) -> Labelled | OnDisk:
+    def pooled(self) -> ImageSet:
         """Training and influence images together."""
         return _joined(self.train, self.influence)
 
@@ -118,7 +118,7 @@ class Splits:
         return self.train.num_classes
 
 
-def _joined(a: Labelled | OnDisk, b: Labelled | OnDisk) -> Labelled | OnDisk:
+def _joined(a: ImageSet, b: ImageSet) -> ImageSet:
     if isinstance(a, OnDisk):
         assert isinstance(b, OnDisk), "both are parts of what is stored"
         return a + b
@@ -202,7 +202,7 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     )
 
 
-Part = TypeVar("Part", bound=Labelled | OnDisk)
+Part = TypeVar("Part", bound=ImageSet)
 
 
 def altered(part: Part, name: SplitName, config: DataConfig) -> Part:

@@ -27,8 +27,8 @@ from torch.func import functional_call, jvp
 from infaug.classify.network import ImageClassifier
 from infaug.config import BilevelConfig
 from infaug.data.batches import batch_indices
-from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.dataset import to_float
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.share import local_part, local_rows
 from infaug.influence.features import refuse_training_mode
 from infaug.randomness import Purpose
@@ -58,7 +58,7 @@ class Lookahead:
     def __init__(
         self,
         classifier: ImageClassifier,
-        influence: Labelled | OnDisk,
+        influence: ImageSet,
         config: BilevelConfig,
         *purpose: Purpose,
         batch_size: int,

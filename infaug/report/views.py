@@ -17,9 +17,9 @@ from infaug.augment.base import build_base
 from infaug.augment.learned import Learned
 from infaug.augment.views import Compose
 from infaug.config import EstimatorConfig, RunConfig
-from infaug.data.dataset import Labelled, to_float
+from infaug.data.dataset import to_float
 from infaug.data.decode import Encoded, UnreadableError, open_image
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.data.problem import Splits, load_splits
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.experiment.finished import finished_training
@@ -98,7 +98,7 @@ def _draw_views(
     _save(axes, f"{row.name}: images before and after", path)
 
 
-def some_of_each_class(labelled: Labelled | OnDisk, num: int) -> Int64[Tensor, "n"]:
+def some_of_each_class(labelled: ImageSet, num: int) -> Int64[Tensor, "n"]:
     """Positions of up to `num` images, classes in turn."""
     turn = torch.zeros_like(labelled.labels)
     for label in labelled.labels.unique():

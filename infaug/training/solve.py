@@ -13,7 +13,7 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.share import CHUNK, hold_for_now
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Solution
@@ -37,8 +37,8 @@ WORTHWHILE = 2  # times fewer images, or all are used
 
 def solve_s_val(
     classifier: Classifier,
-    train: Labelled | OnDisk,
-    influence: Labelled | OnDisk,
+    train: ImageSet,
+    influence: ImageSet,
     augments: Sequence[Augment],
     config: InfluenceConfig,
     *purpose: Purpose,
@@ -59,7 +59,7 @@ def solve_s_val(
     return solve_snapshot(snapshot, sample, influence, config, world)
 
 
-def is_sampled(train: Labelled | OnDisk, config: InfluenceConfig) -> bool:
+def is_sampled(train: ImageSet, config: InfluenceConfig) -> bool:
     """Whether H averages over fewer images than F is trained on.
 
     Not unless that halves the work at least: a small set is worth all of its images.
@@ -71,8 +71,8 @@ def is_sampled(train: Labelled | OnDisk, config: InfluenceConfig) -> bool:
 
 
 def hessian_sample(
-    train: Labelled | OnDisk, config: InfluenceConfig, *purpose: Purpose, world: World
-) -> Labelled | OnDisk:
+    train: ImageSet, config: InfluenceConfig, *purpose: Purpose, world: World
+) -> ImageSet:
     """`hessian_part`; of images on disk every process holds a part, decoded."""
     part = hessian_part(train, config, *purpose)
     if isinstance(part, Labelled):
@@ -81,8 +81,8 @@ def hessian_sample(
 
 
 def hessian_part(
-    train: Labelled | OnDisk, config: InfluenceConfig, *purpose: Purpose
-) -> Labelled | OnDisk:
+    train: ImageSet, config: InfluenceConfig, *purpose: Purpose
+) -> ImageSet:
     """The images H averages over: all, or `hessian_samples` drawn without return."""
     if not is_sampled(train, config):
         return train
@@ -98,7 +98,7 @@ def correlation_with_full(
     s_val: Float[Tensor, "Y D1"],
     classifier: Classifier,
     train: Labelled,
-    influence: Labelled | OnDisk,
+    influence: ImageSet,
     augments: Sequence[Augment],
     config: InfluenceConfig,
     *purpose: Purpose,
@@ -144,8 +144,8 @@ def take_snapshot(
 
 def solve_snapshot(
     snapshot: Snapshot,
-    train: Labelled | OnDisk,
-    influence: Labelled | OnDisk,
+    train: ImageSet,
+    influence: ImageSet,
     config: InfluenceConfig,
     world: World,
 ) -> Solution:
@@ -166,7 +166,7 @@ def solve_snapshot(
 
 
 def _train_inputs(
-    snapshot: Snapshot, train: Labelled | OnDisk, world: World
+    snapshot: Snapshot, train: ImageSet, world: World
 ) -> list[tuple[Tensor, Tensor]]:
     """Head inputs and probabilities of every view of the training images."""
     return [shared_inputs(snapshot, train, world, view) for view in views_of(snapshot)]

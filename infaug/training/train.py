@@ -16,7 +16,7 @@ from torch import Tensor
 from infaug.classify.batchnorm import adapt_statistics
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.data.problem import Splits
 from infaug.data.share import local_part, local_rows
 from infaug.record.display import Display
@@ -232,7 +232,7 @@ def _adapt(training: Training, splits: Splits) -> None:
     adapt_statistics(training.evaluated, x)
 
 
-def _scores(name: str, training: Training, split: Labelled | OnDisk) -> dict[str, Any]:
+def _scores(name: str, training: Training, split: ImageSet) -> dict[str, Any]:
     found = assess(training, split.to(training.device))
     return {
         f"{name}_loss": found.loss,

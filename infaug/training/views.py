@@ -22,7 +22,7 @@ from infaug.config import RoundsConfig, RunConfig
 from infaug.data.batches import Batches
 from infaug.data.crops import Crop
 from infaug.data.dataset import Labelled
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.stream import Stream, batches_of
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.estimate.policy import Policy
@@ -49,7 +49,7 @@ class TrainingViews:
         self,
         method: Method,
         seed: int,
-        train: Labelled | OnDisk,
+        train: ImageSet,
         transform: LearnedTransform,
         policy: Policy,
         config: RunConfig,
@@ -138,7 +138,7 @@ class TrainingViews:
         size: int,
         crops: tuple[Crop, ...],
         purpose: str,
-        images: Labelled | OnDisk | None = None,
+        images: ImageSet | None = None,
     ) -> Batches | Stream:
         count = self.config.classifier.batch_groups
         groups = self.world.share(count)
@@ -246,7 +246,7 @@ def base_of(method: Method, base: str) -> str:
 
 
 def _crops(
-    method: Method, views: Sequence[str], images: Labelled | OnDisk, base: str
+    method: Method, views: Sequence[str], images: ImageSet, base: str
 ) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
     """What views of F and images of E begin from, and what is left of base for them.
 

@@ -20,7 +20,7 @@ from infaug.classify.evaluate import evaluate
 from infaug.config import DataConfig
 from infaug.data.dataset import Labelled, digests_of
 from infaug.data.images import Source
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.data.problem import altered, positions
 from infaug.data.source import load
 from infaug.experiment.finished import finished_training
@@ -84,7 +84,7 @@ def images_of_test(source: Source, config: DataConfig) -> Labelled:
 
 def _test_of(
     source: Source, config: DataConfig
-) -> tuple[Labelled | OnDisk, Int64[Tensor, "test"]]:
+) -> tuple[ImageSet, Int64[Tensor, "test"]]:
     """The test images, and where among the others they lie."""
     if source.test is not None:
         return source.test, torch.arange(0)
@@ -95,7 +95,7 @@ def _test_of(
 
 
 def _kept(
-    part: Labelled | OnDisk, held: Int64[Tensor, "test"], known: Collection[bytes]
+    part: ImageSet, held: Int64[Tensor, "test"], known: Collection[bytes]
 ) -> Int64[Tensor, "kept"]:
     is_kept = torch.ones(len(part.labels), dtype=torch.bool)
     is_kept[held] = False
