@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,26 +13,16 @@ from rich.console import Console
 from infaug.config import RunConfig
 from infaug.data.inspection import inspect, notes_of, twins_in
 from infaug.data.on_disk import OnDisk
-from infaug.data.problem import divide
 from infaug.data.source import Source, load
 from infaug.experiment.controls import choose
-from infaug.experiment.execute import (
-    final_plan,
-    num_jobs,
-    plan_of,
-    run_in_processes,
-    run_planned,
-    threads_of,
-)
+from infaug.experiment.execute import Executor, final_plan, plan_of, threads_of
 from infaug.experiment.methods import methods_of
 from infaug.experiment.outlook import outlook
 from infaug.experiment.plan import begin_data, resolve, with_fewer_folds
 from infaug.experiment.summary import chosen_methods, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
-from infaug.record.store import GeneratorStore
 from infaug.training.services import ALONE, Services
-from infaug.training.train import TrainingSpec
 from infaug.world import World
 
 
@@ -82,32 +71,24 @@ def run(
         data, notes = world.first(partial(begin_data, config, folder))
         source = load(data, services.loader)
         config = replace(config, data=data)
-        begin = partial(_begin, config, source, folder, world, services, jobs, notes)
-        config = world.first(partial(begin, shown=shown))
-        do = partial(
-            _carry_out, config, source, folder, world, services, cache,
-            jobs=jobs, shown=shown,
+        executor = Executor(
+            folder=folder, world=world, services=services, cache=cache, jobs=jobs,
+            shown=shown,
         )  # fmt: skip
-        do(plan_of(config))
+        config = world.first(partial(_begin, config, source, notes, executor))
+        executor.carry_out(plan_of(config), config, source)
         if config.data.folds:
             chosen = world.first(partial(chosen_methods, folder, config))
-            do(final_plan(config, chosen))
+            executor.carry_out(final_plan(config, chosen), config, source)
         return world.first(partial(_finish, folder, config))
 
 
 def _begin(
-    config: RunConfig,
-    source: Source,
-    folder: RunFolder,
-    world: World,
-    services: Services,
-    jobs: int,
-    notes: Sequence[str],
-    *,
-    shown: bool,
+    config: RunConfig, source: Source, notes: Sequence[str], executor: Executor
 ) -> RunConfig:
     """The resolved config, which the folder keeps; of a run that began, as it began."""
     is_free, device = config.data.folds is None, pick_device()
+    folder, world, shown = executor.folder, executor.world, executor.shown
     folder.match_data(source.identity)
     config = resolve(config, source, device)
     _report_data(source, config, folder, notes, shown=shown)
@@ -117,14 +98,15 @@ def _begin(
     else:
         processes = world.size
         if processes == 1:
-            processes = num_jobs(jobs, config, sys.maxsize, folder, source, services)
+            processes = executor.num_jobs(config, source)
         with threads_of(config, world):
             config, lines, _ = choose(
                 config, source, device, processes, fewer_folds=is_free
             )
         if shown and isinstance(source.train, OnDisk):
             # Long runs say first what they take; short ones show it as they go.
-            lines += outlook(config, source, device, world.size, feed=services.feed)
+            feed = executor.services.feed
+            lines += outlook(config, source, device, world.size, feed=feed)
         for line in lines if shown else ():
             Console(stderr=True).print(line, highlight=False, soft_wrap=True)
     folder.resolve(config)
@@ -190,37 +172,8 @@ def train_finals(folder: RunFolder, methods: Sequence[str], *, jobs: int) -> Non
     """Train methods of a finished experiment with folds on all labelled images."""
     config = folder.config()
     with folder.locked():
-        _carry_out(
-            config, load(config.data), folder, World(), ALONE, None,
-            final_plan(config, methods), jobs=jobs, shown=False,
-        )  # fmt: skip
-
-
-def _carry_out(
-    config: RunConfig,
-    source: Source,
-    folder: RunFolder,
-    world: World,
-    services: Services,
-    cache: Path | None,
-    plan: list[TrainingSpec],
-    *,
-    jobs: int,
-    shown: bool,
-) -> None:
-    """Do all trainings of the plan, in this process or in others."""
-    jobs = num_jobs(jobs, config, len(plan), folder, source, services)
-    if jobs > 1 and world.size == 1:
-        run_in_processes(
-            plan, folder, cache, jobs=jobs, threads=config.threads, shown=shown
-        )
-        return
-    with threads_of(config, world):
-        run_planned(
-            plan, partial(divide, source, config.data), folder, world, pick_device(),
-            services=services, store=GeneratorStore(cache) if cache else None,
-            shown=shown,
-        )  # fmt: skip
+        executor = Executor(folder=folder, world=World(), jobs=jobs)
+        executor.carry_out(final_plan(config, methods), config, load(config.data))
 
 
 def _finish(folder: RunFolder, config: RunConfig) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from infaug.cli.main import main
 from infaug.config import ClassifierConfig, RoundsConfig
 from infaug.data.problem import load_splits
 from infaug.data.source import load
-from infaug.experiment import controls, run
+from infaug.experiment import controls, execute, run
 from infaug.experiment.controls import Pace, choose, choose_methods
 from infaug.experiment.outlook import foresee
 from infaug.experiment.plan import with_folds
@@ -73,7 +73,7 @@ def test_the_folder_keeps_the_choice_and_a_resumed_run_does_not_choose_again(
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "run_planned", interrupted)
+    monkeypatch.setattr(execute, "run_planned", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.run(OPEN, tmp_path / "run", shown=False)
     kept = [json.loads((tmp_path / "run" / f"{n}.json").read_text())["controls"]
@@ -82,7 +82,9 @@ def test_the_folder_keeps_the_choice_and_a_resumed_run_does_not_choose_again(
 
     monkeypatch.setattr(controls, "measure", interrupted)
     seen = []
-    monkeypatch.setattr(run, "run_planned", lambda cells, *_, **__: seen.extend(cells))
+    monkeypatch.setattr(
+        execute, "run_planned", lambda all_, *_, **__: seen.extend(all_)
+    )
     monkeypatch.setattr(run, "summarise", lambda *_: {})
     run.run(OPEN, tmp_path / "run", shown=False)
     assert any(cell.candidate for cell in seen) == (chosen == "full")
