@@ -21,8 +21,7 @@ from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.services import ALONE, Services
-from infaug.training.train import TrainingSpec, train
+from infaug.training.train import ALONE, Services, TrainingSpec, train
 from infaug.world import World
 
 

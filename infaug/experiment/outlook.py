@@ -25,7 +25,7 @@ from infaug.experiment.pace import (
 )
 from infaug.experiment.plan import resolve, resolve_data
 from infaug.precision import pick_device
-from infaug.training.services import ALONE
+from infaug.training.train import ALONE
 from infaug.words import memory, plural
 from infaug.world import World
 

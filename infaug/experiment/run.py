@@ -22,7 +22,7 @@ from infaug.experiment.plan import begin_data, resolve, with_fewer_folds
 from infaug.experiment.summary import chosen_methods, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
-from infaug.training.services import ALONE, Services
+from infaug.training.train import ALONE, Services
 from infaug.world import World
 
 

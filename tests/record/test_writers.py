@@ -15,7 +15,7 @@ from infaug.record.folder import RunFolder
 from infaug.record.steps import Interval, Metrics, StepInfo
 from infaug.record.tensorboard import TensorBoard
 from infaug.training import train
-from infaug.training.services import Services
+from infaug.training.train import Services
 
 CONFIG = tiny(methods=("base_learned",))
 

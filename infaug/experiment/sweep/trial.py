@@ -30,7 +30,7 @@ from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
 from infaug.record.steps import Interval, Metrics, MetricsWriter, StepInfo
 from infaug.record.store import GeneratorStore
-from infaug.training.services import Services
+from infaug.training.train import Services
 from infaug.world import World
 
 Report = Callable[[Progress], None]
