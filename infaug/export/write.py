@@ -109,11 +109,9 @@ def _views_of(chosen: FinishedTraining) -> GeneratorViews | PolicyViews:
 
 def _enter(out: Path) -> None:
     """Make the folder; it may hold an earlier export, finished or not."""
-    try:
+    with writing(f"--out {out}", "choose another folder"):
         out.mkdir(parents=True, exist_ok=True)
         held = {path.name for path in out.iterdir()}
-    except OSError as error:
-        raise ValueError(f"--out {out} is no folder that can be made") from error
     left = {name for name in held if name.startswith(SCRATCH)}
     other = held - left - {CARD, *FILES}
     if other or (CARD in held and not _is_ours(out / CARD)):
