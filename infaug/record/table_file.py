@@ -32,6 +32,11 @@ def as_json_lines(lines: Lines) -> bytes:
 def as_parquet(lines: Lines, kinds: Mapping[str, pa.DataType]) -> bytes:
     """`kinds` are those of columns; all others are float64."""
     schema = pa.schema({name: kinds.get(name, pa.float64()) for name in lines[0]})
+    return parquet_bytes(pa.Table.from_pylist(list(lines), schema))
+
+
+def parquet_bytes(table: pa.Table, **how: Any) -> bytes:
+    """`how` goes to pyarrow's `write_table`; equal tables give equal bytes."""
     content = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(lines), schema), content)
+    pq.write_table(table, content, **how)
     return content.getvalue()
