@@ -154,13 +154,11 @@ def draw(found: dict[str, list[Record]], path: Path) -> None:
 
     A line goes through the mean at each class size; the points are drawn beneath.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     if not found:
         return
     figure = Figure(figsize=(10, 4.2), layout="compressed")
-    FigureCanvasAgg(figure)
     for axis, (name, title) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
         for number, (method, records) in enumerate(found.items()):
             by_size: dict[int, list[float]] = {}

@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Bool, Float, Int64
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -213,7 +212,6 @@ def draw(rows: Sequence[tuple[str, Row]], path: Path) -> None:
     before. Rings mark the validation points that F got wrong before.
     """
     figure = Figure(figsize=(13, 3.4 * len(rows) + 0.9), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), 4, squeeze=False, sharex=True, sharey=True)
     for (title, row), line in zip(rows, axes, strict=True):
         _draw_row(row, line)

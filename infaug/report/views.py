@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
@@ -248,7 +247,6 @@ def _grid(lines: Sequence[str], columns: int, width: float, height: float):
     """Axes [lines, columns] with a name before each line; inches of one image."""
     size = (1.1 + width * columns, 0.5 + height * len(lines))
     figure = Figure(figsize=size, layout="compressed")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(len(lines), columns, squeeze=False)
     for name, axis in zip(lines, axes[:, 0], strict=True):
         axis.text(-0.12, 0.5, name, ha="right", va="center", transform=axis.transAxes)
