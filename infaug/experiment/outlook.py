@@ -31,7 +31,7 @@ from infaug.world import World
 
 CALIBRATED_ON = 2  # influence images for each class, where all would be decoded
 LONG_S = 2 * 3600
-FEWEST_EPOCHS = 10
+MIN_EPOCHS = 10
 SMALL = 32  # pixels; what a CPU trains on in minutes
 
 
@@ -124,11 +124,11 @@ def _proposals(
             "--rounds.rounds 8 for a first look; a verdict needs three seeds and the "
             "controls"
         )
-    if epochs < FEWEST_EPOCHS:
+    if epochs < MIN_EPOCHS:
         rounds = config.rounds
-        steps = round(rounds.classifier_steps * FEWEST_EPOCHS / epochs)
+        steps = round(rounds.classifier_steps * MIN_EPOCHS / epochs)
         lines.append(
-            f"longer     --rounds.classifier-steps {steps} for {FEWEST_EPOCHS} epochs: "
+            f"longer     --rounds.classifier-steps {steps} for {MIN_EPOCHS} epochs: "
             f"F sees each image only {epochs:.1f} times"
         )
     return lines
