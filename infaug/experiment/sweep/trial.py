@@ -97,6 +97,8 @@ def run_trial(
 class RoundReports(MetricsWriter):
     """Reports the selection split to Tune once the end of a round is kept."""
 
+    waits_for_checkpoint = True
+
     def __init__(self, trial: Trial, folder: RunFolder, report: Report):
         self.trial, self.report = trial, report
         lines = folder.lines("timings.jsonl")
