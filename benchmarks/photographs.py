@@ -10,8 +10,8 @@ inspect and pace (some steps are timed); `fit` begins with the first three.
 
 Features are those of a body that is frozen as a whole, EfficientNet-Lite0's, of
 `frozen_views` draws of each image, as a run computes and keeps them. The bare loop is
-timm's network on batches of 32 of as many images in memory. They take turns, with as
-many threads.
+timm's network on batches of as many images, in memory: on a CPU larger batches are
+slower. They take turns, with as many threads.
 """
 
 import json
@@ -86,7 +86,7 @@ def measured(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     return found, {"seconds": seconds, "MiB": (peak() - before) / 2**20}
 
 
-TURNS, BARE_BATCH = 8, 32
+TURNS = 8
 
 
 def noise(num: int, size: int) -> Labelled:
@@ -112,7 +112,7 @@ def features(images: Labelled, folder: Path, threads: int) -> dict[str, float]:
         )  # fmt: skip
         middle = time.perf_counter()
         with torch.no_grad():
-            for x in part.images.repeat(draws, 1, 1, 1).split(BARE_BATCH):
+            for x in part.images.repeat(draws, 1, 1, 1).split(draws):
                 bare((to_float(x) - 0.5) / 0.5)
         seconds.append((middle - began, time.perf_counter() - middle))
     ours, theirs = (sum(each) for each in zip(*seconds, strict=True))

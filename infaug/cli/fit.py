@@ -24,7 +24,7 @@ class Fit:
 
     --target PATH holds a few labelled images of where the classifier will be used. They
     are divided into folds, and each is judged by classifiers that did not see it. The
-    answer names the best method, and up to three that are hardly worse (--members), the
+    answer names the best method, and up to five that are hardly worse (--members), the
     accuracy of their average, and what learning was worth; they are then trained on all
     images. Rerun the command to continue an interrupted experiment. The last line
     printed is RESULT and a JSON object.

@@ -101,7 +101,7 @@ class MetricsWriter(Protocol):
     """Receives the metrics and timings of a training; by itself it does nothing."""
 
     waits_for_checkpoint: bool = False
-    """Whether `timing` comes when the checkpoint is on disk, not while it is written."""
+    """Whether `timing` comes when the checkpoint is on disk, not as it is written."""
 
     def begin(self, method: str, seed: int, global_step: int) -> None:
         """A training goes on from here (0: it begins); later steps are repeated."""

@@ -14,7 +14,13 @@ from infaug.classify.network import ImageClassifier
 from infaug.data.on_disk import ImageSet
 from infaug.influence.operator import Solution
 from infaug.training.overlap import InBackground, Pending, Solved, Solver
-from infaug.training.solve import hessian_part, solve_s_val, take_snapshot
+from infaug.training.solve import (
+    hessian_part,
+    is_sampled,
+    refit,
+    solve_s_val,
+    take_snapshot,
+)
 from infaug.training.state import Training
 
 POLL_S = 5.0  # for which the first process waits for S before it hears the others
@@ -61,6 +67,7 @@ class Sync:
         training, began = self.training, time.perf_counter()
         training.classifier.eval()
         with training.world.timer.time("s_val"):
+            refit_frozen(training, round_)
             solution = solve_s_val(
                 training.classifier,
                 training.train,
@@ -96,6 +103,7 @@ class HandedOver:
             steps == self.training.config.rounds.snapshot_step
             and self.training.frozen is None
         ):
+            refit_frozen(self.training, round_)
             self.training.freeze()
         if self.training.frozen is not None and self.pending is None:
             began = time.perf_counter()
@@ -138,6 +146,23 @@ class HandedOver:
     def _result(self) -> Solved:
         assert self.pending is not None, "only the first process asks, and it began"
         return self.pending.result()
+
+
+def refit_frozen(training: Training, round_: int) -> None:
+    """Bring F's head to its optimum if nothing else of F learns: S is exact there.
+
+    Not where H averages over a sample: the head would forget the other images.
+    """
+    config = training.config
+    is_whole = not is_sampled(training.train, config.influence)
+    if config.classifier.freeze != "body" or not is_whole:
+        return
+    was_training = training.classifier.training
+    refit(
+        training.classifier.eval(), training.train, training.seen,
+        config.influence, training.seed, "refresh", round_, world=training.world,
+    )  # fmt: skip
+    training.classifier.train(was_training)
 
 
 def build_refresher(

@@ -15,11 +15,13 @@ from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
 from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.share import CHUNK, hold_for_now
+from infaug.influence.features import head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Solution
 from infaug.influence.score import upweight_influence
 from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solve import solve
+from infaug.influence.validate import refit_head
 from infaug.randomness import Purpose, generator
 from infaug.training.snapshot import (
     Snapshot,
@@ -33,6 +35,8 @@ from infaug.types import Augment, Classifier
 from infaug.world import World
 
 WORTHWHILE = 2  # times fewer images, or all are used
+MAX_MEASURED = 250  # images whose features are measured
+REFIT_TOL = 1e-6  # norm of the gradient that a refitted head leaves
 
 
 def solve_s_val(
@@ -57,6 +61,51 @@ def solve_s_val(
     snapshot = take_snapshot(classifier, augments, config, *purpose, start=start)
     sample = hessian_sample(train, config, *purpose, world=world)
     return solve_snapshot(snapshot, sample, influence, config, world)
+
+
+@torch.no_grad()
+def refit(
+    classifier: Classifier,
+    train: ImageSet,
+    augments: Sequence[Augment],
+    config: InfluenceConfig,
+    *purpose: Purpose,
+    world: World,
+) -> None:
+    """Put F's head where theory assumes it, on the views that H averages over.
+
+    There mean loss + (damping/2) |[W b]|^2 is least, so that influence is exact to
+    first order (Koh & Liang, 2017). Only for a body that stands still.
+
+    Raises:
+        ValueError: if the head does not converge: damping is too small.
+    """
+    head = classifier.head
+    start = torch.cat([head.weight, head.bias[:, None]], dim=1)
+    snapshot = take_snapshot(classifier, augments, config, *purpose, start=start)
+    views = [h1 for h1, _ in _train_inputs(snapshot, train, world)]
+    y = torch.nn.functional.one_hot(train.labels, len(start)).to(start)
+    found = refit_head(
+        torch.cat(views), y.repeat(len(views), 1), damping=config.damping, init=start,
+        tol=REFIT_TOL,
+    )  # fmt: skip
+    head.weight.copy_(found[:, :-1])
+    head.bias.copy_(found[:, -1])
+
+
+@torch.no_grad()
+def damping_of(
+    classifier: Classifier, images: Float[Tensor, "B C H W"], num_train: int
+) -> float:
+    """2 |h1|^2 / N, with the mean over a few of the `images`.
+
+    With much less, an image outweighs the others in its own direction, and what its
+    replacement does is not of first order: so with the long features of pretrained
+    networks.
+    """
+    some = images[:: -(-len(images) // MAX_MEASURED)]
+    h1, _ = head_inputs(classifier, some, batch_size=CHUNK)
+    return 2 * float(h1.square().sum(dim=1).mean()) / num_train
 
 
 def is_sampled(train: ImageSet, config: InfluenceConfig) -> bool:

@@ -34,6 +34,7 @@ from infaug.state import (
     under,
 )
 from infaug.training.methods import METHODS, Method
+from infaug.training.solve import damping_of
 from infaug.training.views import TrainingViews
 from infaug.types import Views
 from infaug.world import World
@@ -97,6 +98,12 @@ class Training:
                 network.to(memory_format=layout)
         if isinstance(self.classifier, Backbone):
             begin_backbone(self.classifier, settings)
+        if settings.freeze == "body" and method.solves_s_val:
+            images = to_float(sample(self.train, world, device))
+            least = damping_of(self.classifier.eval(), images, len(self.train))
+            damping = max(config.influence.damping, least)
+            influence = replace(config.influence, damping=damping)
+            self.config = config = replace(config, influence=influence)
         # What is evaluated and kept, if it is not the F that trains.
         self.average = copy.deepcopy(self.classifier) if settings.ema else None
         if settings.compile:

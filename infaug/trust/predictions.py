@@ -17,6 +17,7 @@ from infaug.influence.features import head_inputs
 from infaug.influence.score import mean_head_gradient, replace_influence
 from infaug.influence.validate import Validation, agreement, validate
 from infaug.randomness import Draws, generator
+from infaug.training.refresher import refit_frozen
 from infaug.training.snapshot import shared_inputs
 from infaug.training.solve import take_snapshot
 from infaug.trust.reload import Finished, judged_view, solve_s_val
@@ -30,7 +31,8 @@ class Trust:
     refitted: Validation
     """Predicted at the refitted head, where the theory holds, against refitting."""
     live: Validation
-    """Predicted as the run does, with F's own head and S, against refitting."""
+    """Predicted as the run does, with F's own head and S, against refitting; on a
+    frozen body with the head at its optimum on the views, as when E is taught."""
     live_gradient: float
     """Norm of the gradient of mean loss + (damping/2) |[W b]|^2 on the originals at F's
     own head, nats per unit of head weight; 0 at the optimum that theory assumes."""
@@ -51,6 +53,7 @@ def check_predictions(
         ValueError: if a refit does not converge, or there are too few images.
     """
     training, device = finished.training, finished.training.device
+    refit_frozen(training, training.config.rounds.rounds)
     order = torch.randperm(
         len(training.train), generator=generator(training.seed, "validate")
     )

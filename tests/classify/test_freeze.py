@@ -10,8 +10,13 @@ from torchvision.transforms.functional import to_pil_image
 import infaug
 from infaug.classify.backbone import LastPart, build_backbone
 from infaug.cli.main import main
+from infaug.data.dataset import to_float
 from infaug.data.digits import digits
+from infaug.influence.features import head_inputs
 from infaug.record.folder import RunFolder
+from infaug.training.refresher import Sync
+from infaug.trust.predictions import check_predictions
+from infaug.trust.reload import reload
 
 pytest.importorskip("timm")
 
@@ -145,3 +150,29 @@ def test_a_frozen_network_trains_from_the_command_line(weights, tmp_path, capsys
     assert main(command(NETWORKS[2], weights, tmp_path, methods, "early")) == 0
     result = json.loads(capsys.readouterr().out.split("RESULT ")[-1])
     assert {"pooled", "pooled_learned", "policy_alone"} <= set(result["methods"])
+
+
+def test_through_a_frozen_body_the_influence_is_what_refitting_shows(weights, tmp_path):
+    """The head is brought to its optimum before E is taught, so nothing is assumed."""
+    vit = "timm:test_vit3"
+    settings = STEPS | {
+        "methods": ("base_learned",),
+        "classifier.weights": str(file_of(vit, weights)),
+        "classifier.freeze": "body",
+        "influence.hessian_on": "originals",
+        "influence.damping": 1e-3,
+        "rounds.estimator_steps": 1,
+        "estimator.batch_size": 4,
+    }
+    infaug.fit(vit, some(0, 40), some(40, 52), out=tmp_path, **settings)
+    finished = reload(tmp_path)
+    images = to_float(finished.training.train.images)
+    h, _ = head_inputs(finished.training.classifier, images, batch_size=120)
+    length2 = float(h.square().sum(dim=1).mean())
+    assert finished.training.config.influence.damping * 60 == pytest.approx(length2)
+    before = finished.training.classifier.head.weight.clone()
+    Sync(finished.training, finished.splits.influence).finish(0)
+    assert not finished.training.classifier.head.weight.equal(before)
+    trust = check_predictions(finished, num_samples=12)
+    assert trust.live_gradient < 1e-5
+    assert min(trust.live.pearson, trust.refitted.pearson) > 0.99
