@@ -20,12 +20,7 @@ import tyro
 from rewards import all_rewards
 from torch.nn.functional import one_hot
 
-from infaug.config import (
-    DataConfig,
-    PolicyConfig,
-    RoundsConfig,
-    RunConfig,
-)
+from infaug.config import DataConfig, PolicyConfig, RoundsConfig, RunConfig
 from infaug.config.classifier import ClassifierConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.digits import digits

@@ -31,12 +31,7 @@ from pathlib import Path
 from statistics import mean
 
 from git_networks import GitConfig
-from tail_methods import (
-    METHODS,
-    recorded_tail,
-    run_tail_training,
-    tail_training,
-)
+from tail_methods import METHODS, recorded_tail, run_tail_training, tail_training
 
 from infaug.cli.compare import run_missing, scored
 from infaug.cli.terminal import guarded

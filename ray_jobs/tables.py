@@ -31,20 +31,9 @@ from infaug.experiment.results import Record, Results
 from infaug.experiment.summary import gap_closed, statistics
 from infaug.experiment.table_plan import Column, plan_table, ready
 from infaug.experiment.table_training import run_table_training
-from infaug.experiment.verdict import (
-    CONTROLS_OF,
-    best_random,
-    tops_of,
-    verdict,
-)
+from infaug.experiment.verdict import CONTROLS_OF, best_random, tops_of, verdict
 from infaug.report.verdict import describe
-from infaug.training.methods import (
-    METHODS,
-    RANDOM_METHODS,
-    RIVALS,
-    SIBLINGS,
-    USUAL,
-)
+from infaug.training.methods import METHODS, RANDOM_METHODS, RIVALS, SIBLINGS, USUAL
 
 COMMAND = "python ray_jobs/tables.py --data FOLDER"
 LABELS = {

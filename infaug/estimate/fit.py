@@ -14,14 +14,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from infaug.config import EstimatorConfig, InfluenceConfig
-from infaug.descent import (
-    Guard,
-    StepMetrics,
-    cosine,
-    runs_fused,
-    set_rates,
-    take_step,
-)
+from infaug.descent import Guard, StepMetrics, cosine, runs_fused, set_rates, take_step
 from infaug.estimate.learned_transform import LearnedTransform, tau_dropout, tau_noise
 from infaug.influence.score import relative_influence, upweight_influence, with_bias
 from infaug.precision import autocast

@@ -13,13 +13,7 @@ from infaug.experiment.finished import FinishedTraining, choose_learned
 from infaug.export.artefact import AUGMENT, CARD, CLASSIFIER, FORMAT
 from infaug.export.card import write_card
 from infaug.export.learned_augment import LearnedAugment
-from infaug.export.program import (
-    ONNX,
-    PROGRAM,
-    check_onnx,
-    write_onnx,
-    write_program,
-)
+from infaug.export.program import ONNX, PROGRAM, check_onnx, write_onnx, write_program
 from infaug.export.view import GeneratorViews, PolicyViews
 from infaug.record.atomic import write_json, write_tensors, writing
 from infaug.record.folder import RunFolder

@@ -8,11 +8,7 @@ from typing import Any
 
 from infaug.experiment.answer import Interval, accuracy_interval
 from infaug.experiment.summary import judged_by_method, statistics
-from infaug.experiment.verdict import (
-    Comparison,
-    best_random,
-    headline_method,
-)
+from infaug.experiment.verdict import Comparison, best_random, headline_method
 from infaug.record.folder import RunFolder
 from infaug.report.experiment_data import ExperimentData, Line
 from infaug.training.methods import RANDOM, RANDOM_METHODS

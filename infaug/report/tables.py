@@ -6,12 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from infaug.experiment.leaderboard import Board, Entry, is_fixed
-from infaug.experiment.verdict import (
-    MIN_SEEDS,
-    Comparison,
-    Verdict,
-    compare_paired,
-)
+from infaug.experiment.verdict import MIN_SEEDS, Comparison, Verdict, compare_paired
 from infaug.report.verdict import describe, describe_answer
 from infaug.training.methods import METHODS
 

@@ -26,13 +26,7 @@ from infaug.estimate.learned_transform import build_transform
 from infaug.estimate.lookahead import Lookahead
 from infaug.estimate.policy import Policy, build_policy_optimizer
 from infaug.precision import autocast, dtype_of
-from infaug.state import (
-    State,
-    below,
-    learning_state,
-    load_learning_state,
-    under,
-)
+from infaug.state import State, below, learning_state, load_learning_state, under
 from infaug.training.methods import METHODS, Method
 from infaug.training.solve import damping_of
 from infaug.training.views import TrainingViews

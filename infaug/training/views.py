@@ -10,13 +10,7 @@ from torch import Tensor
 from infaug.augment.base import after_crop, build_base, build_mixer, joined
 from infaug.augment.learned import Learned, RandomTau
 from infaug.augment.reweight import reweigh
-from infaug.augment.views import (
-    Compose,
-    Identity,
-    Judge,
-    Mixed,
-    make_views,
-)
+from infaug.augment.views import Compose, Identity, Judge, Mixed, make_views
 from infaug.classify.backbone import Backbone
 from infaug.config import RoundsConfig, RunConfig
 from infaug.data.batches import Batches
@@ -28,11 +22,7 @@ from infaug.estimate.learned_transform import LearnedTransform
 from infaug.estimate.policy import Policy
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
-from infaug.training.activations import (
-    Activations,
-    digest_of_state,
-    fits_memory,
-)
+from infaug.training.activations import Activations, digest_of_state, fits_memory
 from infaug.training.methods import Method
 from infaug.types import Augment, Views
 from infaug.world import World

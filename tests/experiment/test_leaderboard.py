@@ -12,12 +12,7 @@ from infaug.experiment.results import Results
 from infaug.experiment.table_plan import Column, table_training
 from infaug.record.table_file import as_csv, as_parquet
 from infaug.report.pictures import draw_leaderboard
-from infaug.report.tables import (
-    KINDS,
-    findings,
-    markdown,
-    rows,
-)
+from infaug.report.tables import KINDS, findings, markdown, rows
 
 COLUMN = Column(title="Digits", config=CONFIG)
 METHODS = ("none", "base", "base_learned", "pooled", "oracle")
