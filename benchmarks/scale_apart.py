@@ -24,7 +24,7 @@ from infaug.precision import pick_device
 from infaug.record.checkpoint import save_checkpoint
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
-from infaug.record.steps import Interval, Metrics, Position, StepInfo
+from infaug.record.steps import Interval, MetricsWriter, Position, StepInfo
 from infaug.record.training_logger import TrainingLogger, writers_in
 from infaug.training.alternation import classify
 from infaug.training.methods import METHODS
@@ -105,24 +105,15 @@ def checkpoint(name: str, repeats: int) -> dict[str, float]:
     }
 
 
-class _Kept:
+class _Kept(MetricsWriter):
     """Remembers what intervals took."""
 
     def __init__(self):
         self.intervals: list[Interval] = []
 
-    def begin(self, method: str, seed: int, global_step: int) -> None:
-        """Nothing is repeated."""
-
-    def metrics(self, info: StepInfo, metrics: Metrics) -> None:
-        """Only seconds are asked for."""
-
     def timing(self, info: StepInfo, interval: Interval) -> None:
         """Keep it."""
         self.intervals.append(interval)
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 def books(name: str, steps: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Views:
     `x` are images [B, K, C, H, W], or what the frozen layers of F have made of them.
     Every view has a label of its own: mixers change it. Rows of `y` are probabilities;
     rows of `weights` sum to one, or, where images weigh unlike each other
-    (`baselines.reweight`), have that mean in each batch group.
+    (`augment.reweight`), have that mean in each batch group.
     """
 
     x: Float[Tensor, "B K ..."]

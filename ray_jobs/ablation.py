@@ -59,7 +59,7 @@ class Variant:
 # What every line but one has in common: the colours that were the default then.
 COLOURS_THEN = TransformConfig(filter_strength=0.25, bias_strength=0.25)
 RAW = {"influence.objective": "raw"}
-WILD = RAW | {"estimator.restraint": 0.0, "estimator.tau_noise": 0.0}
+WILD = RAW | {"estimator.field_penalty": 0.0, "estimator.tau_noise": 0.0}
 UNWATCHED = {"backoff.least_accuracy": 0.0, "backoff.most_saturation": 1.0}
 WEAKER = {
     "transform.matrix_strength": 0.4,
@@ -81,9 +81,9 @@ STUDIES = {
         BASE,
         RANDOM,
         Variant(name="raw influence", changes=RAW),
-        Variant(name="no restraint", changes={"estimator.restraint": 0.0}),
+        Variant(name="no field penalty", changes={"estimator.field_penalty": 0.0}),
         Variant(name="no noise on tau", changes={"estimator.tau_noise": 0.0}),
-        Variant(name="raw, no restraint, no noise", changes=WILD),
+        Variant(name="raw, no field penalty, no noise", changes=WILD),
         Variant(name="the same, never backed off", changes=WILD | UNWATCHED),
         Variant(name="tau dropout 0.5", changes={"estimator.tau_dropout": 0.5}),
         Variant(name="flow unbounded", changes={"transform.flow_bound": None}),

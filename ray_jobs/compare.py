@@ -24,13 +24,7 @@ from pathlib import Path
 
 from infaug.cli.compare import Compare, compare, parse_compare
 from infaug.cli.terminal import guarded
-from infaug.config import (
-    DataConfig,
-    RoundsConfig,
-    RunConfig,
-    ShiftConfig,
-    difference,
-)
+from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig, difference
 from infaug.experiment.table_plan import Column
 
 SMOKE = RoundsConfig(rounds=2, classifier_steps=6, estimator_steps=4)

@@ -39,12 +39,7 @@ from typing import Any
 from imagenet_recipes import in_recipe
 
 from infaug.cli.fit import job
-from infaug.config import (
-    DataConfig,
-    RoundsConfig,
-    RunConfig,
-    in_mode,
-)
+from infaug.config import DataConfig, RoundsConfig, RunConfig, in_mode
 from infaug.data.digits import digits
 from infaug.data.download import write_parquet
 from infaug.record.folder import RunFolder

@@ -30,18 +30,13 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
-from tail_methods import (
-    METHODS,
-    recorded_tail,
-    run_tail_training,
-    tail_training,
-)
+from git_networks import GitConfig
+from tail_methods import METHODS, recorded_tail, run_tail_training, tail_training
 
 from infaug.cli.compare import run_missing, scored
 from infaug.cli.terminal import guarded
 from infaug.config import (
     DataConfig,
-    GitConfig,
     NuisanceConfig,
     RoundsConfig,
     RunConfig,
@@ -154,13 +149,11 @@ def draw(found: dict[str, list[Record]], path: Path) -> None:
 
     A line goes through the mean at each class size; the points are drawn beneath.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     if not found:
         return
     figure = Figure(figsize=(10, 4.2), layout="compressed")
-    FigureCanvasAgg(figure)
     for axis, (name, title) in zip(figure.subplots(1, 2), PANELS.items(), strict=True):
         for number, (method, records) in enumerate(found.items()):
             by_size: dict[int, list[float]] = {}

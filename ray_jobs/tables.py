@@ -31,20 +31,9 @@ from infaug.experiment.results import Record, Results
 from infaug.experiment.summary import gap_closed, statistics
 from infaug.experiment.table_plan import Column, plan_table, ready
 from infaug.experiment.table_training import run_table_training
-from infaug.experiment.verdict import (
-    CONTROLS_OF,
-    best_random,
-    verdict,
-    with_best_random,
-)
+from infaug.experiment.verdict import CONTROLS_OF, best_random, tops_of, verdict
 from infaug.report.verdict import describe
-from infaug.training.methods import (
-    METHODS,
-    RANDOM_METHODS,
-    RIVALS,
-    SIBLINGS,
-    USUAL,
-)
+from infaug.training.methods import METHODS, RANDOM_METHODS, RIVALS, SIBLINGS, USUAL
 
 COMMAND = "python ray_jobs/tables.py --data FOLDER"
 LABELS = {
@@ -205,11 +194,7 @@ def _entry(records: Mapping[int, Record], seeds: int) -> str:
 def _sentences(titles: list[str], found: list[Found], seeds: int) -> list[str]:
     lines = []
     for title, column in zip(titles, found, strict=True):
-        tops = {
-            name: {seed: records[seed]["test_top1"] for seed in range(seeds)}
-            for name, records in with_best_random(column).items()
-            if len(records) == seeds
-        }
+        tops = {m: tops for m, tops in tops_of(column).items() if len(tops) == seeds}
         learned = [row for row in CONTROLS_OF if row in tops]
         for row in learned:
             ours = set(learned) - set(RIVALS) - {row}

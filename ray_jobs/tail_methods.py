@@ -2,19 +2,21 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from git_networks import GitConfig, StyleTransfer, build_networks
+from git_transfer import InvarianceTransfer, fit_transfer
+from jaxtyping import Float, Int64, UInt8
+from tail_batches import TailBatches
+from torch import Tensor
+from torch.nn import functional as F
 
-from infaug.baselines.git_networks import StyleTransfer, build_networks
-from infaug.baselines.git_transfer import InvarianceTransfer, fit_transfer
-from infaug.baselines.long_tail import TailBatches
-from infaug.classify.invariance import expected_divergence
-from infaug.config import GitConfig, NuisanceConfig, RunConfig, from_dict, to_dict
+from infaug.config import NuisanceConfig, RunConfig, from_dict, to_dict
 from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source
@@ -195,3 +197,41 @@ def _ekld(training: Training, source: Source) -> dict[str, Any]:
         training.evaluated.eval(), x.images, again, x.labels, dtype=training.dtype
     )
     return {"ekld": list(found)}
+
+
+def expected_divergence(
+    logits_of: Callable[[Float[Tensor, "B C H W"]], Float[Tensor, "B Y"]],
+    images: UInt8[Tensor, "N C H W"],
+    changed: Sequence[UInt8[Tensor, "N C H W"]],
+    labels: Int64[Tensor, "N"],
+    *,
+    dtype: torch.dtype = torch.float32,
+    batch_size: int = 500,
+) -> tuple[float | None, ...]:
+    """The eKLD of each class in nats: mean of KL(p(. | x) || p(. | T(x))).
+
+    Zhou et al., "Do Deep Networks Transfer Invariances Across Classes?" (ICLR 2022,
+    section 2.2). 0 if F ignores T; there is no upper bound. None for a class without
+    images. `logits_of` must be in evaluation mode.
+    """
+
+    @torch.no_grad()
+    def log_probs(x: Tensor) -> Tensor:
+        parts = [
+            logits_of((part.float() / 255).to(dtype)) for part in x.split(batch_size)
+        ]
+        return F.log_softmax(torch.cat(parts).double(), dim=1)
+
+    before = log_probs(images)
+    num_classes = before.shape[1]
+    total = torch.stack([divergence(before, log_probs(x)) for x in changed]).mean(0)
+    sums = total.new_zeros(num_classes).index_add(0, labels, total).tolist()
+    nums = labels.bincount(minlength=num_classes).tolist()
+    return tuple(s / n if n else None for s, n in zip(sums, nums, strict=True))
+
+
+def divergence(
+    log_p: Float[Tensor, "N Y"], log_q: Float[Tensor, "N Y"]
+) -> Float[Tensor, "N"]:
+    """KL(p || q) = sum_c p_c (log p_c - log q_c) of each row, in nats."""
+    return F.kl_div(log_q, log_p, reduction="none", log_target=True).sum(dim=1)

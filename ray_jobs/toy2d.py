@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Bool, Float, Int64
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -107,14 +106,6 @@ class PointClassifier(nn.Module):
         return self.head(self.features(x))
 
 
-class PointEstimator(nn.Sequential):
-    """E: a point to its tau in (-1, 1)^2."""
-
-    def __init__(self):
-        layers = (nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 2), nn.Tanh())
-        super().__init__(nn.Flatten(), *layers)
-
-
 def translate(x: Points, tau: Float[Tensor, "B 2"]) -> Points:
     """G: x + REACH tau."""
     return x + REACH * tau[:, :, None, None]
@@ -200,7 +191,8 @@ def _fit_estimator(
     seed: int,
 ) -> nn.Module:
     _seed_weights("PointEstimator", seed)
-    estimator = PointEstimator()
+    layers = (nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 2), nn.Tanh())
+    estimator = nn.Sequential(nn.Flatten(), *layers)  # a point to its tau in (-1, 1)^2
     y = F.one_hot(labels, s_val.shape[0]).to(s_val).repeat(NUM_DRAWS, 1)
     optimizer = Adam(estimator.parameters(), LEARNING_RATE)
     for step in range(ESTIMATOR_STEPS):
@@ -220,7 +212,6 @@ def draw(rows: Sequence[tuple[str, Row]], path: Path) -> None:
     before. Rings mark the validation points that F got wrong before.
     """
     figure = Figure(figsize=(13, 3.4 * len(rows) + 0.9), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(len(rows), 4, squeeze=False, sharex=True, sharey=True)
     for (title, row), line in zip(rows, axes, strict=True):
         _draw_row(row, line)

@@ -13,6 +13,7 @@ from infaug.classify.network import build_classifier
 from infaug.config import RunConfig, TransformConfig
 from infaug.estimate.learned_transform import LearnedTransform, build_transform
 from infaug.estimate.policy import Policy
+from infaug.experiment.summary import judge
 from infaug.experiment.verdict import Verdict
 from infaug.randomness import generator
 from infaug.record.atomic import write_json
@@ -76,8 +77,8 @@ def finished_run(
         word="no gain", method="pooled_learned", closest="base", **numbers,
         missing=("none", "base_random", "pooled", "base_tuned"),
     )  # fmt: skip
-    found = {"verdict": verdict.to_dict(), "comparisons": []}
-    write_json(path / "result.json", found)
+    records = {row: {k: folder.found(row, k) for k in range(2)} for row in rows}
+    write_json(path / "result.json", judge(records) | {"verdict": verdict.to_dict()})
     return path
 
 

@@ -30,7 +30,6 @@ LAYERS: list[set[str]] = [
     {"data", "classify", "influence", "transform"},
     {"estimate"},
     {"augment"},
-    {"baselines"},
     {"record"},
     {"training"},
     {"experiment"},

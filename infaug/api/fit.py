@@ -24,13 +24,13 @@ from torch import nn
 
 from infaug.api.images import keep_images
 from infaug.api.result import Result, result_of
-from infaug.classify.backbone import name_network
 from infaug.classify.given import Given, find_head, offered
+from infaug.classify.named import name_network
 from infaug.config import DataConfig, Network, RunConfig, changed, in_mode
 from infaug.data.decode import Decoder
 from infaug.data.digits import digits
 from infaug.data.listing import listed
-from infaug.experiment.beginning import begin_data
+from infaug.experiment.plan import begin_data
 from infaug.experiment.run import run
 from infaug.record.atomic import write_json, write_tensors
 from infaug.record.folder import RunFolder

@@ -5,9 +5,6 @@ weights and may be frozen; `py:package.module:function` brings weights of its ow
 The networks see three channels: grey images are shown in all of them.
 """
 
-import importlib
-import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,8 +25,9 @@ from infaug.classify.given import (
     take_apart,
 )
 from infaug.classify.image_classifier import stretched
+from infaug.classify.named import import_network
 from infaug.classify.weights import LITE0, import_timm, load_weights
-from infaug.config import NETWORK_VARIABLE, ClassifierConfig, Freeze
+from infaug.config import ClassifierConfig, Freeze
 from infaug.randomness import Purpose, generator
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -190,7 +188,7 @@ def given_by_name(
 ) -> GivenClassifier:
     """F of a run that was given a module in Python, which `py:` names here."""
     with _seeded(seed):
-        model = _imported(network, num_classes)
+        model = import_network(network, num_classes)
     with offered(Given(model, _head_of(model, network))):
         return given_classifier(channels, num_classes, *seed)
 
@@ -219,24 +217,6 @@ def begin_backbone(classifier: Backbone, config: ClassifierConfig) -> None:
         classifier.freeze(config.freeze)
 
 
-def name_network(network: str | None) -> None:
-    """Allow the import of a `py:` network: the command names it.
-
-    Raises:
-        ValueError: for a name of another form.
-    """
-    if network is None:
-        return
-    if not re.fullmatch(r"py:[\w.]+:\w+", network):
-        raise ValueError(f"--network must be py:package.module:function, got {network}")
-    os.environ[NETWORK_VARIABLE] = network
-
-
-def named_network() -> str | None:
-    """The `py:` network that the command names."""
-    return os.environ.get(NETWORK_VARIABLE)
-
-
 @contextmanager
 def _seeded(seed: tuple[Purpose, ...]) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
@@ -247,7 +227,7 @@ def _seeded(seed: tuple[Purpose, ...]) -> Iterator[None]:
 def _model(network: str, num_classes: int) -> nn.Module:
     kind, _, name = network.partition(":")
     if kind == "py":
-        return _imported(network, num_classes)
+        return import_network(network, num_classes)
     try:
         if kind == "torchvision":
             return torchvision.models.get_model(
@@ -261,25 +241,6 @@ def _model(network: str, num_classes: int) -> nn.Module:
         raise ValueError(
             f"classifier.network: {network} cannot be built: {error}"
         ) from error
-
-
-def _imported(network: str, num_classes: int) -> nn.Module:
-    if network != named_network():
-        raise ValueError(
-            f"the classifier is {network}, code that is not infaug's and is imported "
-            f"only where the command names it: add --network {network}"
-        )
-    _, module, name = network.split(":")
-    try:
-        model = getattr(importlib.import_module(module), name)(num_classes=num_classes)
-    except (ImportError, AttributeError, TypeError) as error:
-        raise ValueError(
-            f"{network} cannot be called ({error}): it is imported with Python's "
-            f"usual path and called as {name}(num_classes={num_classes})"
-        ) from error
-    if not isinstance(model, nn.Module):
-        raise ValueError(f"{network} returns {type(model).__name__}, no nn.Module")
-    return model
 
 
 def _head_of(model: nn.Module, network: str) -> str:

@@ -10,22 +10,11 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from infaug.classify.backbone import LastPart
-from infaug.classify.batchnorm import (
-    forget_statistics,
-    merge_statistics,
-    set_groups,
-)
+from infaug.classify.batchnorm import forget_statistics, merge_statistics, set_groups
 from infaug.classify.image_classifier import ImageClassifier
 from infaug.classify.loss import LossOfViews, weighted_views_loss
 from infaug.config import ClassifierConfig
-from infaug.descent import (
-    Guard,
-    StepMetrics,
-    cosine,
-    runs_fused,
-    set_rates,
-    take_step,
-)
+from infaug.descent import Guard, StepMetrics, cosine, runs_fused, set_rates, take_step
 from infaug.precision import autocast
 from infaug.state import take_average
 from infaug.types import Views

@@ -5,15 +5,11 @@ import torchvision
 from torch import nn
 
 from infaug.classify.allconv import AllConv
-from infaug.classify.backbone import (
-    build_backbone,
-    given_by_name,
-    is_backbone,
-    named_network,
-)
+from infaug.classify.backbone import build_backbone, given_by_name, is_backbone
 from infaug.classify.batchnorm import convert_batchnorm
 from infaug.classify.given import given_classifier
 from infaug.classify.image_classifier import ImageClassifier
+from infaug.classify.named import named_network
 from infaug.classify.resnet_cifar import CifarResNet
 from infaug.classify.wide_resnet import WideResNet
 from infaug.config import Network

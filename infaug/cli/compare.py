@@ -173,6 +173,7 @@ def columns_of(run: RunConfig, names: Iterable[str]) -> "list[Column]":
 
 def _show(args: Compare, boards: "Sequence[Board]", prog: str) -> None:
     from infaug.record.atomic import write_bytes
+    from infaug.record.table_file import as_csv, as_parquet
     from infaug.report import tables as files
     from infaug.report.pictures import draw_leaderboard
 
@@ -180,11 +181,12 @@ def _show(args: Compare, boards: "Sequence[Board]", prog: str) -> None:
     text = files.markdown(boards, args.run.seeds, f"{prog} {shlex.join(words)}")
     args.out.mkdir(parents=True, exist_ok=True)
     write_bytes(args.out / "leaderboard.md", (text + "\n").encode())
-    files.write_csv(boards, args.out / "leaderboard.csv")
-    files.write_parquet(boards, args.out / "leaderboard.parquet")
+    lines = files.rows(boards)
+    write_bytes(args.out / "leaderboard.csv", as_csv(lines))
+    write_bytes(args.out / "leaderboard.parquet", as_parquet(lines, files.KINDS))
     draw_leaderboard(boards, args.out / "leaderboard.png")
     if args.json:
-        print(json.dumps(files.rows(boards)))
+        print(json.dumps(lines))
         return
     print(text)
     if not args.quiet:

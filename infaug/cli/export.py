@@ -78,6 +78,7 @@ def preview(args: Preview) -> int:
     look_for_images(args.images)
     from infaug.data.names import is_image
     from infaug.predict.inputs import find_inputs
+    from infaug.record.atomic import writing
     from infaug.report.views import draw_preview, some_images
 
     for name in ("num", "views"):
@@ -87,13 +88,11 @@ def preview(args: Preview) -> int:
     files = [file for file in find_inputs(args.images).files if is_image(file.name)]
     images = some_images(files, args.num, augment.views.channels)
     title = f"{name}, strength {args.strength:g}: {len(images)} of {len(files)} images"
-    try:
+    with writing(f"--out {args.out}", "choose another place"):
         draw_preview(
             augment, images, args.out, num_views=args.views, seed=args.seed,
             title=title,
         )  # fmt: skip
-    except OSError as error:
-        raise ValueError(f"--out {args.out} cannot be written ({error})") from error
     found = {"out": str(args.out), "model": name, "images": len(images)}
     show(args, [f"wrote {args.out}"], found)
     return 0

@@ -124,9 +124,7 @@ def fit(args: Fit) -> int:
 
         connect(args.mlflow)  # before hours of training
     shown = not (args.quiet or args.json)
-    folder = RunFolder(args.out)
-    if folder.mirror:
-        folder.mirror.bring()
+    folder = RunFolder(args.out).bring()
     is_finished = folder.result() is not None
     is_new = not is_finished or folder.lacks_seeds(args.run)
     if shown and is_finished:

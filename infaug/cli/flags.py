@@ -129,6 +129,7 @@ SHORT = {
     "--color-mode": "--data.mode",
     "--num-rounds": "--rounds.rounds",
     "--rows": "--methods",
+    "--estimator.restraint": "--estimator.field-penalty",  # as it was called before
 }
 
 

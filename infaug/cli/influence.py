@@ -62,7 +62,7 @@ MAX_UNKNOWNS_IN_RUN = 30_000  # of the head; refitting larger ones takes minutes
 def validate(args: Validate) -> int:
     """`infaug influence validate`."""
     look_for_run(args.run)
-    from infaug.classify.backbone import name_network
+    from infaug.classify.named import name_network
     from infaug.record.folder import local_copy
     from infaug.trust.reload import reload
 
@@ -128,7 +128,7 @@ def _checked(
 def rank(args: Rank) -> int:
     """`infaug influence rank`."""
     look_for_run(args.run)
-    from infaug.classify.backbone import name_network
+    from infaug.classify.named import name_network
     from infaug.record.folder import local_copy
     from infaug.trust import rank as ranking
     from infaug.trust.reload import reload

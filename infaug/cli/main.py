@@ -6,82 +6,54 @@ A new command is a line in the table.
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from functools import partial
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any
 
 from infaug.cli.terminal import guarded
 
+# By name: the file in `infaug.cli`, and what the command does.
+COMMANDS = {
+    "fit": ("fit", "learn an augmentation, compare with controls, give a verdict"),
+    "compare": (
+        "compare", "methods on data sets, paired by seed, as a leaderboard",
+    ),
+    "sweep": ("sweep", "search for settings of the learned augmentation, on Ray"),
+    "influence validate": (
+        "influence", "compare a run's predictions with refitting the head",
+    ),
+    "influence rank": (
+        "influence", "a run's most helpful and harmful images and augmentations",
+    ),
+    "report": ("report", "draw a run's report again, or several runs side by side"),
+    "export": ("export", "what a run learned, as a folder to be used without it"),
+    "predict": (
+        "predict", "which class each of your own images is of, by a run's classifier",
+    ),
+    "preview": ("export", "draw images of your own through it"),
+    "doctor": ("checks", "is this machine fit for infaug, and what is to be fixed?"),
+    "data prepare": (
+        "data", "write class folders, a tar, or mnist, cifar10, ... as Parquet",
+    ),
+    "cluster check": (
+        "checks", "is a cluster file sound, and does a job ever fit on it?",
+    ),
+}  # fmt: skip
 
-class Command(NamedTuple):
-    """Where a command is, by name: nothing is imported yet."""
 
-    module: str
-    """File in `infaug.cli`."""
-    form: str
-    """The dataclass in it that the command line fills in. The function of the same name
-    in lower case takes it and returns the exit code; `parse_NAME`, where there is one,
-    makes it of arguments."""
-    help: str
+def load(name: str) -> tuple[type, Callable[..., Any], Callable[[Any], int]]:
+    """A command's form, what fills it in, and what does it; returns the exit code.
 
-    def load(self) -> tuple[type, Callable[[Any], int]]:
-        """The dataclass and the function."""
-        module = import_module(f"infaug.cli.{self.module}")
-        return getattr(module, self.form), getattr(module, self.form.lower())
-
-    def read(self, argv: list[str], prog: str) -> Any:
-        """The form, filled in."""
-        module = import_module(f"infaug.cli.{self.module}")
-        if parse := getattr(module, f"parse_{self.form.lower()}", None):
-            return parse(argv, prog=prog)
+    `data prepare` is the dataclass `Prepare` and the function `prepare`; `parse_NAME`,
+    where there is one, makes the form of arguments.
+    """
+    module, word = import_module(f"infaug.cli.{COMMANDS[name][0]}"), name.split()[-1]
+    form, read = getattr(module, word.title()), getattr(module, f"parse_{word}", None)
+    if read is None:
         from infaug.cli.flags import read_flags  # tyro: too slow for --version
 
-        return read_flags(getattr(module, self.form), argv, prog)
-
-
-COMMANDS = {
-    "fit": Command(
-        "fit", "Fit", "learn an augmentation, compare with controls, give a verdict"
-    ),
-    "compare": Command(
-        "compare", "Compare", "methods on data sets, paired by seed, as a leaderboard"
-    ),
-    "sweep": Command(
-        "sweep", "Sweep", "search for settings of the learned augmentation, on Ray"
-    ),
-    "influence validate": Command(
-        "influence",
-        "Validate",
-        "compare a run's predictions with refitting the head",
-    ),
-    "influence rank": Command(
-        "influence",
-        "Rank",
-        "a run's most helpful and harmful images and augmentations",
-    ),
-    "report": Command(
-        "report", "Report", "draw a run's report again, or several runs side by side"
-    ),
-    "export": Command(
-        "export", "Export", "what a run learned, as a folder to be used without it"
-    ),
-    "predict": Command(
-        "predict",
-        "Predict",
-        "which class each of your own images is of, by a run's classifier",
-    ),
-    "preview": Command("export", "Preview", "draw images of your own through it"),
-    "doctor": Command(
-        "checks", "Doctor", "is this machine fit for infaug, and what is to be fixed?"
-    ),
-    "data prepare": Command(
-        "data",
-        "Prepare",
-        "write class folders, a tar, or mnist, cifar10, ... as Parquet",
-    ),
-    "cluster check": Command(
-        "checks", "Check", "is a cluster file sound, and does a job ever fit on it?"
-    ),
-}
+        read = partial(read_flags, form)
+    return form, read, getattr(module, word)
 
 
 def split_command(argv: list[str]) -> tuple[str, list[str]]:
@@ -115,7 +87,7 @@ def _unknown(argv: list[str]) -> str:
 def usage() -> str:
     """What `infaug --help` prints."""
     width = max(map(len, COMMANDS)) + 3
-    lines = [f"  {name:{width}}{command.help}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:{width}}{help_}" for name, (_, help_) in COMMANDS.items()]
     return "\n".join([_HEAD, *lines, _FOOT])
 
 
@@ -145,5 +117,5 @@ def _dispatch(argv: list[str]) -> int:
         print(usage())
         return 0
     name, rest = split_command(argv)
-    _, act = COMMANDS[name].load()
-    return act(COMMANDS[name].read(rest, f"infaug {name}"))
+    _, read, act = load(name)
+    return act(read(rest, prog=f"infaug {name}"))

@@ -48,13 +48,14 @@ def predict(args: Predict) -> int:
     """`infaug predict`."""
     look_for_run(args.run)
     look_for_images(args.images)
-    from infaug.classify.backbone import name_network
+    from infaug.classify.named import name_network
     from infaug.precision import pick_device
     from infaug.predict.inputs import find_inputs
-    from infaug.predict.model import as_csv, check_name, open_model, write_predictions
+    from infaug.predict.model import check_name, open_model, write_predictions
     from infaug.predict.model import predict as run_over
     from infaug.record.display import ImageCount
     from infaug.record.folder import local_copy
+    from infaug.record.table_file import as_csv
 
     name_network(args.network)
     is_printed = args.out == PRINTED

@@ -31,10 +31,11 @@ def report(args: Report) -> int:
     if not args.runs:
         raise ValueError("name a run: infaug report RUN [RUN ...]")
     look_for_run(*args.runs)
+    from infaug.record.folder import RunFolder
     from infaug.report.comparison import write_comparison
     from infaug.report.experiment_page import REPORT
 
-    paths, page = [_here(place) for place in args.runs], None
+    paths, page = [RunFolder(place).bring().path for place in args.runs], None
     if len(paths) == 1:
         page = _one(args.runs[0], paths[0], args.out)
         print(f"wrote {page}")
@@ -62,13 +63,3 @@ def _one(place: str, run: Path, out: Path | None) -> Path | str:
     with local_copy(place) as copy:
         write_report(copy, place)
     return f"{place}/{REPORT}"
-
-
-def _here(place: str) -> Path:
-    """A run's folder on this machine, to be read."""
-    from infaug.record.folder import RunFolder
-
-    folder = RunFolder(place)
-    if folder.mirror:
-        folder.mirror.bring()
-    return folder.path

@@ -66,7 +66,7 @@ def sweep(args: Sweep, space: "Space | None" = None) -> int:
     look_for_data(args.run.data.source, args.run.data.target_source)
     from infaug.cli.places import located
     from infaug.distributed.sweep import Capacity  # imports ray
-    from infaug.experiment.beginning import resolve_data
+    from infaug.experiment.plan import resolve_data
     from infaug.experiment.sweep.changes import DEFAULT_SPACE
     from infaug.experiment.sweep.plan import Sweep as Plan
     from infaug.experiment.sweep.space import parse_space

@@ -38,7 +38,6 @@ from infaug.config.fields import (
     to_dict,
     value_at,
 )
-from infaug.config.git import GitConfig
 from infaug.config.influence import InfluenceConfig, Solver
 from infaug.config.policy import PolicyConfig
 from infaug.config.rounds import RoundsConfig, TuningConfig

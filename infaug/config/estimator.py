@@ -16,7 +16,7 @@ class EstimatorConfig:
     generator_learning_rate: float = 1e-5
     """The same for G. Small: what E should learn does not drift into G, whose random
     tau is the control; 0 keeps G as it is."""
-    restraint: float = 0.01
+    field_penalty: float = 0.01
     """Weight of the mean squared field, which favours the identity."""
     tau_noise: float = 0.5
     """Standard deviation of the Gaussian noise added to tau, also in use."""

@@ -87,10 +87,10 @@ def in_mode(config: RunConfig, mode: Mode) -> RunConfig:
     online: G is not fitted adversarially; G and E learn together; s_val each round.
     iclr: G is fitted against critics on images and flows, then frozen; s_val once.
     cvpr: G is fitted against critics on images and features, then learns with E; s_val
-    once; tau dropout 0.5. Both papers: local fields, the raw influence, no restraint
-    and no noise on tau; Adam 0.01 (0.9, 0.99) and batches of 128 for E and, on grey
-    images, F (the plan resolves its rate); random crops as the base of these; a fresh F
-    with base and learned views.
+    once; tau dropout 0.5. Both papers: local fields, the raw influence, no penalty on
+    fields and no noise on tau; Adam 0.01 (0.9, 0.99) and batches of 128 for E and, on
+    grey images, F (the plan resolves its rate); random crops as the base of these; a
+    fresh F with base and learned views.
 
     Differs from the papers, and why:
     - E's and F's rates follow a cosine: at a constant 0.01 the last steps decide.
@@ -119,7 +119,7 @@ def in_mode(config: RunConfig, mode: Mode) -> RunConfig:
             batch_size=128,
             learning_rate=0.01,
             generator_learning_rate=1e-4 if is_cvpr else 0.0,
-            restraint=0.0,
+            field_penalty=0.0,
             tau_noise=0.0,
             tau_dropout=0.5 if is_cvpr else 0.0,
         ),

@@ -79,6 +79,10 @@ class Labelled:
         """The images at `indices`, in that order, with the same classes."""
         return Labelled(self.images[indices], self.labels[indices], self.class_names)
 
+    def part(self, indices: Int64[Tensor, "n"]) -> "Labelled":
+        """The same; of a set on disk a part is still encoded."""
+        return self.select(indices)
+
     def to(self, device: torch.device | str) -> "Labelled":
         """The same set on a device."""
         return Labelled(

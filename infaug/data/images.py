@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.data.dataset import Digests, Labelled, digests_of
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.data.splits import Indices
 
 
@@ -18,11 +18,11 @@ from infaug.data.splits import Indices
 class Source:
     """All images of a source; `test` is None if it comes without a test split."""
 
-    train: Labelled | OnDisk
-    test: Labelled | OnDisk | None
+    train: ImageSet
+    test: ImageSet | None
     bad: tuple[str, ...]
     """Images that were skipped as unreadable: file or row, and the reason."""
-    target: Labelled | OnDisk | None = None
+    target: ImageSet | None = None
     """Images that drive and choose: of `data.target_source`, or the `val` split; None:
     they are held out of `train`."""
     is_tested_on_target: bool = False
@@ -45,7 +45,7 @@ class Source:
         return found
 
     @property
-    def parts(self) -> dict[str, Labelled | OnDisk]:
+    def parts(self) -> dict[str, ImageSet]:
         """The sets there are: `train`, and `test` and `target` if they are."""
         all_ = {"train": self.train, "test": self.test, "target": self.target}
         return {name: part for name, part in all_.items() if part is not None}

@@ -26,18 +26,8 @@ from infaug.data.names import (
     split_of,
     suffix_of,
 )
-from infaug.data.parquet import (
-    num_without_labels,
-    parquet_class_names,
-    parquet_items,
-)
-from infaug.data.table import (
-    METADATA,
-    TABLES,
-    Line,
-    metadata_parts,
-    table_parts,
-)
+from infaug.data.parquet import num_without_labels, parquet_class_names, parquet_items
+from infaug.data.table import METADATA, TABLES, Line, metadata_parts, table_parts
 from infaug.data.tree import Member, source_files
 from infaug.storage import Location, location
 from infaug.words import plural

@@ -113,6 +113,10 @@ class OnDisk:
         return [self.positions[a:b] for a, b in zip(begins, ends, strict=True)]
 
 
+ImageSet = Labelled | OnDisk
+"""Labelled images, in memory or on disk."""
+
+
 def decode_together(parts: Sequence[OnDisk]) -> list[UInt8[Tensor, "_ C H W"]]:
     """The centre squares of parts of one set, each in order of position.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Int64, UInt8
@@ -11,7 +12,7 @@ from infaug.config import DataConfig, SplitName
 from infaug.data.class_sizes import balanced
 from infaug.data.dataset import Labelled
 from infaug.data.images import Source, without_duplicates
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.share import CHUNK, hold, sample_of
 from infaug.data.shift import apply_nuisance, apply_shift
 from infaug.data.source import load
@@ -25,13 +26,13 @@ FINAL = -1  # The repetition that judges nothing: it trains on all labelled imag
 class Splits:
     """The images of a run by purpose; all splits share classes and image shape."""
 
-    train: Labelled | OnDisk
+    train: ImageSet
     """Trains F."""
-    influence: Labelled | OnDisk
+    influence: ImageSet
     """Validation images that drive the influence; on disk if `train` is."""
-    selection: Labelled | OnDisk
+    selection: ImageSet
     """Validation images that choose between runs."""
-    test: Labelled | OnDisk
+    test: ImageSet
     """For the number reported last."""
     unlabelled: UInt8[Tensor, "U C H W"]
     """Training images whose labels are not used; U may be 0, and is if they do not fit
@@ -55,7 +56,7 @@ class Splits:
         return self.train.class_names
 
     @property
-    def pooled(self) -> Labelled | OnDisk:
+    def pooled(self) -> ImageSet:
         """Training and influence images together."""
         return _joined(self.train, self.influence)
 
@@ -117,7 +118,7 @@ class Splits:
         return self.train.num_classes
 
 
-def _joined(a: Labelled | OnDisk, b: Labelled | OnDisk) -> Labelled | OnDisk:
+def _joined(a: ImageSet, b: ImageSet) -> ImageSet:
     if isinstance(a, OnDisk):
         assert isinstance(b, OnDisk), "both are parts of what is stored"
         return a + b
@@ -177,25 +178,23 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     experiment. Unlabelled images are training images: they are shifted if `train` is.
     """
     at = positions(source, config, repetition)
-    whole = source.train
+    whole, seeded = source.train, _of_repetition(config, repetition)[0]
     held = whole if source.target is None else source.target
     tested = held if source.is_tested_on_target else whole
-
     if isinstance(whole, OnDisk):
-        return _divide_stored(source, whole, at, config)
-
-    at = replace(at, train=balanced(at.train, whole.labels, config))
-    seeded, _ = _of_repetition(config, repetition)
+        _refuse_changes(config)
+    else:
+        at = replace(at, train=balanced(at.train, whole.labels, config))
     test = source.test
     if test is None or config.folds:
-        test = (held if config.folds else tested).select(at.test)
-    assert isinstance(test, Labelled), "what is tested on lies where the others lie"
+        test = (held if config.folds else tested).part(at.test)
+    unlabelled = at.unlabelled[:0] if isinstance(whole, OnDisk) else at.unlabelled
     return Splits(
-        train=altered(whole.select(at.train), "train", seeded),
-        influence=altered(held.select(at.influence), "influence", seeded),
-        selection=altered(held.select(at.selection), "selection", seeded),
+        train=altered(whole.part(at.train), "train", seeded),
+        influence=altered(held.part(at.influence), "influence", seeded),
+        selection=altered(held.part(at.selection), "selection", seeded),
         test=altered(test, "test", seeded),
-        unlabelled=altered(whole.select(at.unlabelled), "train", seeded).images,
+        unlabelled=altered(whole.select(unlabelled), "train", seeded).images,
         bad=source.bad,
         at=at,
         is_folded=bool(config.folds),
@@ -203,17 +202,24 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
     )
 
 
-def altered(part: Labelled, name: SplitName, config: DataConfig) -> Labelled:
-    """Images as they appear in a split: each with its nuisance, then all shifted."""
+Part = TypeVar("Part", bound=ImageSet)
+
+
+def altered(part: Part, name: SplitName, config: DataConfig) -> Part:
+    """Images as they appear in a split: each with its nuisance, then all shifted.
+
+    Those on disk stay as they are.
+    """
+    if isinstance(part, OnDisk):
+        return part
     images = apply_nuisance(part.images, config.nuisance, config.seed, name)
     if name in config.shift.splits:
         images = apply_shift(images, config.shift)
     return replace(part, images=images)
 
 
-def _divide_stored(
-    source: Source, whole: OnDisk, at: Indices, config: DataConfig
-) -> Splits:
+def _refuse_changes(config: DataConfig) -> None:
+    """What is done to images in memory alone."""
     if config.balance:
         raise ValueError(
             "data.balance repeats images in memory, and these are streamed: leave it "
@@ -225,16 +231,3 @@ def _divide_stored(
             "streamed: raise --data.stream-above-gib, or give the changed images "
             "themselves"
         )
-    held = whole if source.target is None else source.target
-    assert isinstance(held, OnDisk), "target images are streamed if train is"
-    tested = held if source.is_tested_on_target else whole
-    return Splits(
-        train=whole.part(at.train),
-        influence=held.part(at.influence),
-        selection=held.part(at.selection),
-        test=tested.part(at.test) if source.test is None else source.test,
-        unlabelled=whole.select(at.unlabelled[:0]).images,
-        bad=source.bad,
-        at=at,
-        counted_from=0 if held is whole else len(whole),
-    )

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from infaug.cache import cache_folder
 from infaug.data.dataset import Labelled
-from infaug.data.on_disk import Held, OnDisk, decode_together
+from infaug.data.on_disk import Held, ImageSet, OnDisk, decode_together
 from infaug.world import World
 
 CHUNK = 250  # images that go through F together for s_val; fixed, so that bytes are
@@ -32,7 +32,7 @@ SAMPLE = 1000
 MAX_KEPT = 64 * 2**30  # bytes on a machine; what was not used for longest goes first
 
 
-def local_part(split: Labelled | OnDisk, world: World, unit: int = 1) -> Labelled:
+def local_part(split: ImageSet, world: World, unit: int = 1) -> Labelled:
     """The images of a split that this process works on, in whole units, in rank order.
 
     Of a split on disk they are those it holds; if it holds none, they are decoded now.
@@ -46,7 +46,7 @@ def local_part(split: Labelled | OnDisk, world: World, unit: int = 1) -> Labelle
     return _kept([_part(split, rows)])[0]
 
 
-def local_rows(split: Labelled | OnDisk, world: World, unit: int = 1) -> range:
+def local_rows(split: ImageSet, world: World, unit: int = 1) -> range:
     """Which images of a split those of `local_part` are."""
     held = split.held if isinstance(split, OnDisk) else None
     if held is not None and held.world == world:
@@ -54,9 +54,7 @@ def local_rows(split: Labelled | OnDisk, world: World, unit: int = 1) -> range:
     return world.rows(len(split), unit)
 
 
-def hold(
-    splits: Sequence[tuple[Labelled | OnDisk, int]], world: World
-) -> list[Labelled | OnDisk]:
+def hold(splits: Sequence[tuple[ImageSet, int]], world: World) -> list[ImageSet]:
     """The splits, each with its unit; those on disk with this process's part held."""
     on_disk = [
         (n, split, world.rows(len(split), unit))
@@ -83,7 +81,7 @@ def sample_of(images: OnDisk) -> OnDisk:
 
 
 def sample(
-    images: Labelled | OnDisk, world: World, device: torch.device
+    images: ImageSet, world: World, device: torch.device
 ) -> UInt8[Tensor, "n C H W"]:
     """All images of a set in memory; of one on disk `sample_of`, on the CPU.
 

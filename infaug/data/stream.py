@@ -20,9 +20,9 @@ from torch import Tensor
 from infaug.data.assembly import Assembly, Slot
 from infaug.data.batches import Batch, Batches, check_groups
 from infaug.data.crops import Crop
-from infaug.data.dataset import Labelled, to_float
+from infaug.data.dataset import to_float
 from infaug.data.loader import Chunk, ShuffleBuffer
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.randomness import Draws, Purpose, generator
 
 BUFFER_SIZE = 1024  # images that are shuffled together, or a few more
@@ -176,7 +176,7 @@ def _until(stop: int, ahead: Iterator[ShuffleBuffer]) -> Iterator[ShuffleBuffer]
 
 
 def batches_of(
-    images: Labelled | OnDisk,
+    images: ImageSet,
     batch_size: int,
     num_groups: int,
     world_groups: range,

@@ -8,14 +8,14 @@ from functools import cache
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
-from infaug.record.steps import Interval, Metrics, StepInfo
+from infaug.record.steps import Interval, Metrics, MetricsWriter, StepInfo
 
 LABELS = ("row", "seed", "phase", "worker")
 # Seconds, from a small network on a GPU to a large batch on a few CPUs.
 BOUNDARIES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]
 
 
-class RayMetrics:
+class RayMetrics(MetricsWriter):
     """Exports a run through Ray; a process of a Ray job or worker has it.
 
     infaug_NAME              gauge: what the last logged step said, by its name
@@ -34,9 +34,6 @@ class RayMetrics:
         self._step_seconds = Histogram(
             "infaug_step_seconds", "Seconds a step.", BOUNDARIES, LABELS
         )
-
-    def begin(self, method: str, seed: int, global_step: int) -> None:
-        """Counters count repeated work, and a gauge has no past."""
 
     def metrics(self, info: StepInfo, metrics: Metrics) -> None:
         """Numbers as gauges; words are left out."""
@@ -60,9 +57,6 @@ class RayMetrics:
         for name, value in found.items():
             if value is not None:
                 _gauge(name).set(value, labels)
-
-    def close(self) -> None:
-        """Ray goes on to export the last values."""
 
     def _labels(self, info: StepInfo) -> dict[str, str]:
         values = (info.method, str(info.seed), info.phase, self.worker)

@@ -15,18 +15,13 @@ import numpy as np
 import ray
 import torch
 from ray.actor import ActorHandle
-from ray.exceptions import (
-    GetTimeoutError,
-    ObjectLostError,
-    RayActorError,
-    RayTaskError,
-)
+from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayTaskError
 from ray.util.placement_group import placement_group, remove_placement_group
 from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.distributed.pool_actor import (
     FETCH_S,
     FeatureSource,
@@ -123,13 +118,13 @@ class PoolSolver:
         self.coordinator = coordinator
         self.num_actors = num_actors
         # References to the shards of a set: most stay the same over a training.
-        self._shards: dict[str, tuple[Labelled | OnDisk, int, list[Shard]]] = {}
+        self._shards: dict[str, tuple[ImageSet, int, list[Shard]]] = {}
 
     def submit(
         self,
         snapshot: Snapshot,
-        train: Labelled | OnDisk,
-        influence: Labelled | OnDisk,
+        train: ImageSet,
+        influence: ImageSet,
         config: InfluenceConfig,
     ) -> "InPool":
         """Have the pool solve for S; H and L_val have `config.shards` shards each.
@@ -164,9 +159,7 @@ class PoolSolver:
 
         return InPool(self.coordinator, begin, self._shards.clear)
 
-    def _shards_of(
-        self, name: str, images: Labelled | OnDisk, num_shards: int
-    ) -> list[Shard]:
+    def _shards_of(self, name: str, images: ImageSet, num_shards: int) -> list[Shard]:
         kept = self._shards.get(name)
         if kept is None or kept[:2] != (images, num_shards):
             shards = [
@@ -253,7 +246,7 @@ class InPool:
             ) from error
 
 
-def _part(images: Labelled | OnDisk, chunks: range) -> Labelled | OnDisk:
+def _part(images: ImageSet, chunks: range) -> ImageSet:
     """The images of some chunks, as actors can have them."""
     rows = torch.arange(len(images))[rows_of_chunks(chunks)]
     if isinstance(images, Labelled):

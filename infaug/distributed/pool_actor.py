@@ -18,7 +18,7 @@ from torch import Tensor
 
 from infaug.data.dataset import Labelled
 from infaug.data.loader import load_in_threads
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.data.share import local_part
 from infaug.influence.hessian import LastLayerHessian
 from infaug.training.snapshot import (
@@ -151,7 +151,7 @@ def gradient_of(snapshot: Any, shard: Any, chunks: range) -> GradientSum:
     return total.cpu(), weight.cpu()
 
 
-def _with_own_threads(shard: Labelled | OnDisk) -> Labelled | OnDisk:
+def _with_own_threads(shard: ImageSet) -> ImageSet:
     """A shard that is read by as many threads as this actor has CPUs."""
     if isinstance(shard, Labelled):
         return shard

@@ -20,9 +20,7 @@ from ray.autoscaler._private.kuberay.autoscaling_config import (
 )
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.autoscaler.v2.sdk import get_cluster_status
-from ray.core.generated.autoscaler_pb2 import (
-    DrainNodeReason,  # pyright: ignore[reportAttributeAccessIssue]
-)
+from ray.core.generated.autoscaler_pb2 import DrainNodeReason  # pyright: ignore[reportAttributeAccessIssue]
 from ray.train.v2.api.exceptions import ControllerError
 
 __all__ = [

@@ -51,8 +51,7 @@ def count_attempt(folder: RunFolder, num_workers: int) -> None:
             or the folder cannot be written: a full disk is reported at once, and not
             five times as a death.
     """
-    if folder.mirror:
-        folder.mirror.bring()
+    folder.bring()
     before, here = _read(_file(folder)), progress_of(folder.path)
     state = {"progress": here, "workers": num_workers}
     is_same = all(before.get(name) == value for name, value in state.items())

@@ -40,9 +40,7 @@ from infaug.distributed.tasks import in_tasks
 from infaug.experiment.sweep.confirm import Repeat, run_repeat
 from infaug.experiment.sweep.ledger import End, Ledger, Progress
 from infaug.experiment.sweep.plan import Sweep
-from infaug.experiment.sweep.trial import (
-    forget,
-)
+from infaug.experiment.sweep.trial import forget
 from infaug.words import plural
 
 # Tune is to leave the working folder, the terminal and Ctrl-C alone, and to write no

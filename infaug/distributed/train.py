@@ -45,7 +45,7 @@ from infaug.distributed.restarts import (
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 from infaug.storage import Location, is_url, location
-from infaug.training.services import Services
+from infaug.training.train import Services
 from infaug.transfer import remove_folder
 from infaug.world import World
 

@@ -14,14 +14,7 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from infaug.config import EstimatorConfig, InfluenceConfig
-from infaug.descent import (
-    Guard,
-    StepMetrics,
-    cosine,
-    runs_fused,
-    set_rates,
-    take_step,
-)
+from infaug.descent import Guard, StepMetrics, cosine, runs_fused, set_rates, take_step
 from infaug.estimate.learned_transform import LearnedTransform, tau_dropout, tau_noise
 from infaug.influence.score import relative_influence, upweight_influence, with_bias
 from infaug.precision import autocast
@@ -86,7 +79,7 @@ def fit_estimator(
 
     Yields:
         (step, {"objective", "gradient_norm"}): the mean over the global batch of
-        `scores_of` x_aug and of the restraint on fields; negative where augmenting is
+        `scores_of` x_aug and of the penalty on fields; negative where augmenting is
         predicted to help.
 
     Raises:
@@ -159,7 +152,7 @@ def _losses(
             fields = transform.unbounded(x[rows], noise[rows], kept)
             x_aug = transform.render(x[rows], fields)
         scores = scores_of(step, x_aug, y[rows])
-        scores = scores + config.restraint * fields.square().mean((1, 2, 3))
+        scores = scores + config.field_penalty * fields.square().mean((1, 2, 3))
         yield scores.sum() / config.batch_size
 
 

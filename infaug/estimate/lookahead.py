@@ -27,8 +27,8 @@ from torch.func import functional_call, jvp
 from infaug.classify.network import ImageClassifier
 from infaug.config import BilevelConfig
 from infaug.data.batches import batch_indices
-from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.dataset import to_float
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.share import local_part, local_rows
 from infaug.influence.features import refuse_training_mode
 from infaug.randomness import Purpose
@@ -45,7 +45,7 @@ class Lookahead:
     theta, g their mean over the global batch and v = grad L_val(theta - rate g) over a
     minibatch of the influence split, the same on all processes. The gradient of the
     mean score in x_aug is that of L_val(theta - rate g) over rate |v|; dividing by |v|
-    gives nats per unit of weight, beside which `estimator.restraint` weighs alike
+    gives nats per unit of weight, beside which `estimator.field_penalty` weighs alike
     however well F has learned. Negative: a step on z helps.
 
     All is computed in F's own dtype: PyTorch has no derivative along a direction under
@@ -58,7 +58,7 @@ class Lookahead:
     def __init__(
         self,
         classifier: ImageClassifier,
-        influence: Labelled | OnDisk,
+        influence: ImageSet,
         config: BilevelConfig,
         *purpose: Purpose,
         batch_size: int,

@@ -23,14 +23,35 @@ MIN_FINE_TUNING_STEPS = 200  # of a network that begins with pretrained weights
 FALLBACKS = ((3, 5), (3, 3), (2, 3), (1, 3), (1, 2))  # groups of ANSWERS, folds
 
 
-def choose_controls(
-    config: RunConfig, source: Source, device: torch.device, processes: int
-) -> tuple[Controls, str]:
-    """`full` if that is estimated to take under half an hour, else `quick`; and why.
+def choose(
+    config: RunConfig,
+    source: Source,
+    device: torch.device,
+    processes: int,
+    *,
+    fewer_folds: bool,
+) -> tuple[RunConfig, list[str], Pace | None]:
+    """The config with what there is time for, why, and the pace that was measured.
 
-    Processes share a training, or do several at a time.
+    Nothing is measured where the config leaves nothing open. `processes` share a
+    training, or do several at a time.
     """
+    if config.controls != "auto" or config.methods:
+        return config, [], None
     pace = measure(config, divide(source, config.data), device)
+    if config.data.folds:
+        config, why = choose_methods(
+            config, source, pace, processes, fewer_folds=fewer_folds
+        )
+    else:
+        config, why = choose_controls(config, source, pace, processes)
+    return config, [why], pace
+
+
+def choose_controls(
+    config: RunConfig, source: Source, pace: Pace, processes: int
+) -> tuple[RunConfig, str]:
+    """`full` if that is estimated to take under half an hour, else `quick`; and why."""
     sizes = sizes_of(source, config)
     full, quick = (
         estimated_seconds(
@@ -39,7 +60,7 @@ def choose_controls(
         for controls in ("full", "quick")
     )
     chosen: Controls = "full" if full < FULL_UNDER_S else "quick"
-    return chosen, (
+    return replace(config, controls=chosen), (
         f"estimate from a few timed steps: {said(full)} with full controls, "
         f"{said(quick)} with quick ones; running {chosen} (--controls decides)"
     )

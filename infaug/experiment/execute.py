@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,56 @@ from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
-from infaug.training.services import Services
-from infaug.training.train import TrainingSpec, train
+from infaug.training.train import ALONE, Services, TrainingSpec, train
 from infaug.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executor:
+    """Does the trainings of plans, in this process or some at a time in others.
+
+    Attributes:
+        folder: of the experiment.
+        world: who trains together.
+        services: of a cluster.
+        cache: where fitted generators of other runs are found and kept.
+        jobs: trainings at a time; 0: as many as the cores serve well.
+        shown: whether progress is printed.
+    """
+
+    folder: RunFolder
+    world: World
+    services: Services = ALONE
+    cache: Path | None = None
+    jobs: int = 1
+    shown: bool = False
+
+    def carry_out(
+        self, plan: Sequence[TrainingSpec], config: RunConfig, source: Source
+    ) -> None:
+        """Do all trainings that are not finished yet."""
+        jobs = min(self.num_jobs(config, source), len(plan))
+        if jobs > 1 and self.world.size == 1:
+            run_in_processes(
+                plan, self.folder, self.cache,
+                jobs=jobs, threads=config.threads, shown=self.shown,
+            )  # fmt: skip
+            return
+        store = GeneratorStore(self.cache) if self.cache else None
+        with threads_of(config, self.world):
+            run_planned(
+                plan, partial(divide, source, config.data), self.folder, self.world,
+                pick_device(), services=self.services, store=store, shown=self.shown,
+            )  # fmt: skip
+
+    def num_jobs(self, config: RunConfig, source: Source) -> int:
+        """How many trainings are done at a time here, if there are as many.
+
+        One where they share a solver pool, or a folder that is copied to a URL.
+        """
+        if self.services.solver is not None or self.folder.mirror is not None:
+            return 1
+        return side_by_side(self.jobs, config, source, pick_device())
 
 
 class Trainer:
@@ -165,24 +212,6 @@ def final_plan(config: RunConfig, methods: Sequence[str]) -> list[TrainingSpec]:
         if name_of(spec) in needed:
             needed |= needed_by(spec)
     return [spec for spec in plan if name_of(spec) in needed]
-
-
-def num_jobs(
-    requested: int,
-    config: RunConfig,
-    num_trainings: int,
-    folder: RunFolder,
-    source: Source,
-    services: Services,
-) -> int:
-    """How many trainings are done at a time here; `requested` is as `run` has it.
-
-    One where they share a solver pool, or a folder that is copied to a URL.
-    """
-    if services.solver is not None or folder.mirror is not None:
-        return 1
-    at_once = side_by_side(requested, config, source, pick_device())
-    return min(at_once, num_trainings)
 
 
 def side_by_side(

@@ -21,6 +21,7 @@ from infaug.data.problem import FINAL
 from infaug.estimate.learned_transform import LearnedTransform, transform_of
 from infaug.estimate.policy import Policy, policy_of
 from infaug.record.folder import RunFolder
+from infaug.record.training_folder import TrainingFolder
 from infaug.state import fill
 from infaug.training.methods import METHODS, Method
 
@@ -40,9 +41,14 @@ class FinishedTraining:
     """Its result.json."""
 
     @property
+    def home(self) -> TrainingFolder:
+        """Where it lies."""
+        return self.folder.training(self.method.name, self.seed)
+
+    @property
     def name(self) -> str:
         """ROW-seedK or ROW-final, as in the run's folder."""
-        return self.folder.training(self.method.name, self.seed).path.name
+        return self.home.path.name
 
     @property
     def config(self) -> RunConfig:
@@ -62,10 +68,9 @@ class FinishedTraining:
 
     def weights(self, part: str) -> dict[str, Tensor]:
         """What it kept as `part`, in float32 whatever it was trained in."""
-        tensors = self.folder.weights(self.method.name, self.seed, part)
         return {
             name: tensor.float() if tensor.is_floating_point() else tensor
-            for name, tensor in tensors.items()
+            for name, tensor in self.home.weights(part).items()
         }
 
     def classifier(self) -> ImageClassifier:
@@ -106,8 +111,7 @@ class FinishedTraining:
         )  # fmt: skip
 
     def _path(self, part: str) -> Path:
-        training = self.folder.training(self.method.name, self.seed)
-        return training.path / f"{part}.safetensors"
+        return self.home.path / f"{part}.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,19 @@ seed, on test, with 95 % intervals (Student's t).
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 
 from infaug.experiment.results import Record, Results
 from infaug.experiment.table_plan import Column
-from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Comparison, compare, half_width
+from infaug.experiment.verdict import (
+    MARGIN,
+    MIN_SEEDS,
+    Comparison,
+    compare_paired,
+    half_width,
+)
 from infaug.training.methods import METHODS
 
 # better, worse: the interval lies on one side of zero. no gain: it ends below `MARGIN`.
@@ -25,10 +31,8 @@ class Entry:
     """A method on a problem; None where there are too few seeds to say.
 
     Attributes:
-        problem: its title.
-        method: its method.
-        seeds: those that are finished.
-        missing: those that are not.
+        method: its name.
+        missing: seeds that are not finished.
         tops: top-1 on test, percent, by seed.
         selection: mean top-1 on selection, percent.
         low: end of the 95 % interval of the mean of `tops`.
@@ -40,11 +44,9 @@ class Entry:
         verdict: one of `WORDS`.
     """
 
-    problem: str
     method: str
-    seeds: tuple[int, ...]
     missing: tuple[int, ...]
-    tops: tuple[float, ...]
+    tops: Mapping[int, float]
     selection: float | None
     low: float | None
     high: float | None
@@ -57,7 +59,7 @@ class Entry:
     @property
     def top1(self) -> float | None:
         """Mean top-1 on test, percent."""
-        return mean(self.tops) if self.tops else None
+        return mean(self.tops.values()) if self.tops else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +87,20 @@ def board(
         for method, records in found.items()
         if len(records) == seeds
     })  # fmt: skip
-    entries = [
-        _entry(column.title, method, found, seeds, reference) for method in methods
-    ]
+    tops = {
+        method: {seed: record["test_top1"] for seed, record in records.items()}
+        for method, records in found.items()
+    }
+    entries = []
+    for method in methods:
+        against = None
+        if reference is not None and method != reference:
+            against = compare_paired(method, reference, tops)
+        missing = tuple(seed for seed in range(seeds) if seed not in tops[method])
+        records = list(found[method].values())
+        entry = _entry(method, records, tops[method], missing, against)
+        is_reference = method == reference
+        entries.append(replace(entry, verdict="reference") if is_reference else entry)
     ranked = sorted(entries, key=lambda e: (e.top1 is None, -(e.top1 or 0.0)))
     return Board(problem=column.title, reference=reference, entries=tuple(ranked))
 
@@ -118,54 +131,33 @@ def best_policy(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
 
 
 def _entry(
-    problem: str,
     method: str,
-    found: Mapping[str, Mapping[int, Record]],
-    seeds: int,
-    reference: str | None,
+    records: Sequence[Record],
+    tops: Mapping[int, float],
+    missing: tuple[int, ...],
+    against: Comparison | None,
 ) -> Entry:
-    records = found[method]
-    tops = [record["test_top1"] for record in records.values()]
-    half = half_width(tops)
-    against = _against(method, reference, found)
-    images = [r["images"] for r in records.values() if r.get("images") is not None]
+    half = half_width(list(tops.values()))
+    is_known = math.isfinite(half)
+    images = [r["images"] for r in records if r.get("images") is not None]
     return Entry(
-        problem=problem,
         method=method,
-        seeds=tuple(records),
-        missing=tuple(seed for seed in range(seeds) if seed not in records),
-        tops=tuple(tops),
-        selection=_mean(record["selection_top1"] for record in records.values()),
-        low=mean(tops) - half if math.isfinite(half) else None,
-        high=mean(tops) + half if math.isfinite(half) else None,
+        missing=missing,
+        tops=tops,
+        selection=mean(r["selection_top1"] for r in records) if records else None,
+        low=mean(tops.values()) - half if is_known else None,
+        high=mean(tops.values()) + half if is_known else None,
         against=against,
-        cpu_seconds=_seconds(records.values(), "cpu"),
-        gpu_seconds=_seconds(records.values(), "cuda"),
+        cpu_seconds=_seconds(records, "cpu"),
+        gpu_seconds=_seconds(records, "cuda"),
         images=sum(images) if images and len(images) == len(records) else None,
-        verdict=_verdict(method, reference, against, bool(records)),
+        verdict=_verdict(against, bool(records)),
     )
 
 
-def _against(
-    method: str, reference: str | None, found: Mapping[str, Mapping[int, Record]]
-) -> Comparison | None:
-    """To the reference, on the seeds that this method has."""
-    if reference is None or method == reference or not found[method]:
-        return None
-    pair = {
-        name: [found[name][seed]["test_top1"] for seed in found[method]]
-        for name in (method, reference)
-    }
-    return compare(method, reference, pair)
-
-
-def _verdict(
-    method: str, reference: str | None, against: Comparison | None, has_run: bool
-) -> str:
+def _verdict(against: Comparison | None, has_run: bool) -> str:
     if not has_run:
         return "not run"
-    if method == reference:
-        return "reference"
     if against is None or against.num_seeds < MIN_SEEDS:
         return "undecided"
     if against.low > 0:
@@ -183,8 +175,3 @@ def _seconds(records: Any, device: str) -> float | None:
         if record.get("device") == device
     ]
     return round(sum(spent), 1) if spent else None
-
-
-def _mean(values: Any) -> float | None:
-    kept = list(values)
-    return mean(kept) if kept else None

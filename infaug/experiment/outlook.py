@@ -13,8 +13,7 @@ from infaug.data.inspection import inspect
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits, divide
 from infaug.data.source import Source, load
-from infaug.experiment.beginning import resolve_data
-from infaug.experiment.controls import choose_controls, choose_methods, said
+from infaug.experiment.controls import choose, said
 from infaug.experiment.execute import side_by_side, threads_of
 from infaug.experiment.pace import (
     Pace,
@@ -24,14 +23,16 @@ from infaug.experiment.pace import (
     sizes_of,
     trained_in,
 )
-from infaug.experiment.plan import resolve_config, with_folds
-from infaug.experiment.proposals import propose
+from infaug.experiment.plan import resolve, resolve_data
 from infaug.precision import pick_device
-from infaug.training.services import ALONE
+from infaug.training.train import ALONE
 from infaug.words import memory, plural
 from infaug.world import World
 
 CALIBRATED_ON = 2  # influence images for each class, where all would be decoded
+LONG_S = 2 * 3600
+MIN_EPOCHS = 10
+SMALL = 32  # pixels; what a CPU trains on in minutes
 
 
 def outlook(
@@ -82,7 +83,7 @@ def outlook(
         f"estimate   {said(seconds)}{beside}, {seconds * processes / 3600:.1f} "
         f"{device.type}-hours, from a few timed steps",
         *_busy(load),
-        *propose(config, steps / per_epoch, seconds, device),
+        *_proposals(config, steps / per_epoch, seconds, device),
     ]
 
 
@@ -95,6 +96,42 @@ def _busy(load: float) -> list[str]:
         f"busy       load {load:.1f} on {cores} cores: what else runs here makes steps "
         "and the estimate many times longer; OMP_NUM_THREADS=1 then often helps"
     ]
+
+
+def _proposals(
+    config: RunConfig, epochs: float, seconds: float, device: torch.device
+) -> list[str]:
+    """The settings of the run as flags, and what to change if it is long or short."""
+    data, settings = config.data, config.classifier
+    size = f" --data.image-size {data.image_size}" if data.image_size else ""
+    mode = "" if data.mode == "auto" else f" --color-mode {data.mode}"
+    labels = "" if data.labels is None else f" --labels {data.labels:g}"
+    what = f"--controls {config.controls}"
+    if config.methods:
+        what = f"--methods {' '.join(config.methods)}"
+    folds = "" if data.folds is None else f" --data.folds {data.folds}"
+    lines = [
+        f"settings   --network {settings.network} --classifier.batch-size "
+        f"{settings.batch_size}{size}{mode}{labels}{folds} --rounds.classifier-steps "
+        f"{config.rounds.classifier_steps} {what} --seeds {config.seeds}"
+    ]
+    if seconds > LONG_S:
+        smaller = (data.image_size or 0) > SMALL and device.type == "cpu"
+        shrink = f" --data.image-size {SMALL}" if smaller else ""
+        small = " --network allconv" if device.type == "cpu" else ""
+        lines.append(
+            f"shorter    --seeds 1 --methods base base_learned pooled{small}{shrink} "
+            "--rounds.rounds 8 for a first look; a verdict needs three seeds and the "
+            "controls"
+        )
+    if epochs < MIN_EPOCHS:
+        rounds = config.rounds
+        steps = round(rounds.classifier_steps * MIN_EPOCHS / epochs)
+        lines.append(
+            f"longer     --rounds.classifier-steps {steps} for {MIN_EPOCHS} epochs: "
+            f"F sees each image only {epochs:.1f} times"
+        )
+    return lines
 
 
 def _of_one_worker(config: RunConfig, workers: int) -> RunConfig:
@@ -138,24 +175,17 @@ def foresee(config: RunConfig, workers: int, jobs: int = 0) -> Iterator[str]:
     data, lines = resolve_data(config)
     yield from lines
     config = replace(config, data=data)
-    reading = replace(data, max_bad_images=sys.maxsize)
+    reading = replace(config.data, max_bad_images=sys.maxsize)
     source, device = load(reading), pick_device()
     is_free = config.data.folds is None
-    config = with_folds(config, source)
+    config = resolve(config, source, device)
     yield from inspect(source, config.data)
-    resolved = resolve_config(config, source.train.image_shape, device)
-    is_open, pace = resolved.controls == "auto" and not resolved.methods, None
-    at_once = 1 if workers > 1 else side_by_side(jobs, resolved, source, device)
-    with threads_of(resolved, World()):
-        if is_open and resolved.data.folds:
-            found = measure(resolved, divide(source, resolved.data), device)
-            resolved, why = choose_methods(
-                resolved, source, found, max(at_once, workers), fewer_folds=is_free
-            )
-            yield why
-            pace = found if workers <= 1 else None
-        elif is_open:
-            processes = max(at_once, workers)
-            chosen, _ = choose_controls(resolved, source, device, processes)
-            resolved = replace(resolved, controls=chosen)
-        yield from outlook(resolved, source, device, workers, pace, at_once)
+    at_once = 1 if workers > 1 else side_by_side(jobs, config, source, device)
+    with threads_of(config, World()):
+        config, why, pace = choose(
+            config, source, device, max(at_once, workers), fewer_folds=is_free
+        )
+        yield from why
+        if workers > 1:  # Each has a part of a batch.
+            pace = None
+        yield from outlook(config, source, device, workers, pace, at_once)

@@ -1,4 +1,4 @@
-"""What `auto` means for the given data."""
+"""What `auto` means for the given data: of images, folds, networks and the rest."""
 
 import math
 from dataclasses import replace
@@ -7,23 +7,66 @@ import torch
 
 from infaug.augment.base import build_base, build_mixer
 from infaug.classify.backbone import can_be_cut, is_backbone
-from infaug.config import ClassifierConfig, Network, RunConfig
+from infaug.config import ClassifierConfig, DataConfig, Network, RunConfig
 from infaug.cores import usable_cores
 from infaug.data.images import Source
 from infaug.data.on_disk import OnDisk
+from infaug.data.survey import SIZES, resolve_images
 from infaug.experiment.trainings import candidates_for
 from infaug.influence.solve import resolve_solver
-from infaug.precision import resolve_precision
+from infaug.precision import pick_device, resolve_precision
+from infaug.record.folder import RunFolder
 
 OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small training set
 
-
+MAX_ON_CPU = 64  # pixels of a side, with a network that infaug chooses
+MAX_PRETRAINED_ON_CPU = 128
 NUM_FOLDS = 5
 BATCH_SIZE, FINE_TUNING_BATCH_SIZE = 64, 32  # the latter on a CPU
 FINE_TUNING_WARMUP = 0.25  # share of all steps
 FINE_TUNING_DECAY = 0.1
 FINE_TUNING = "resized_crop_flip:0.5+jitter:0.3"  # of a pretrained network
 FINE_TUNING_RATES = {"none": 3e-4, "early": 3e-3, "body": 1e-3}  # of adam, by freeze
+
+
+def resolve_data(config: RunConfig) -> tuple[DataConfig, list[str]]:
+    """The data settings with what a new run decides, and lines about the choices.
+
+    Raises:
+        ValueError: for a source that is missing or of no known layout.
+    """
+    data, notes = resolve_images(config.data, _max_size(config.classifier))
+    if data.drop_duplicates is None:
+        data = replace(data, drop_duplicates=True)
+    return data, notes
+
+
+def _max_size(config: ClassifierConfig) -> int:
+    """Pixels of a side that the hardware trains on in reasonable time."""
+    if pick_device().type != "cpu":
+        return SIZES[-1]
+    if config.weights != "none":
+        return MAX_PRETRAINED_ON_CPU
+    return MAX_ON_CPU if config.network == "auto" else SIZES[-1]
+
+
+def begin_data(config: RunConfig, folder: RunFolder) -> tuple[DataConfig, list[str]]:
+    """The data settings that the run in `folder` began with, or begins with.
+
+    Raises:
+        ValueError: as `resolve_data`.
+    """
+    if not folder.is_resolved:
+        return resolve_data(config)
+    began = folder.config().data
+    return replace(
+        config.data,
+        image_size=began.image_size,
+        mode=began.mode,
+        pixel_bits=began.pixel_bits,
+        drop_duplicates=began.drop_duplicates,
+        folds=began.folds,
+    ), []
 
 
 def with_folds(config: RunConfig, source: Source) -> RunConfig:
@@ -59,6 +102,16 @@ def with_fewer_folds(config: RunConfig, num: int | None) -> RunConfig:
     num = min(num or before, before)
     data = replace(config.data, folds=num)
     return replace(config, data=data, seeds=config.seeds // before * num)
+
+
+def resolve(config: RunConfig, source: Source, device: torch.device) -> RunConfig:
+    """The config for these images: its folds, and every `auto` replaced.
+
+    Raises:
+        ValueError: as `with_folds` and `resolve_config` do.
+    """
+    config = with_folds(config, source)
+    return resolve_config(config, source.train.image_shape, device)
 
 
 def resolve_config(

@@ -1,40 +1,28 @@
 """A whole experiment: every method and seed, and what came of it."""
 
 import contextlib
-import sys
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from infaug.config import RunConfig
+from infaug.data.inspection import inspect, notes_of, twins_in
 from infaug.data.on_disk import OnDisk
-from infaug.data.problem import divide
 from infaug.data.source import Source, load
-from infaug.experiment.beginning import begin_data, report_data
-from infaug.experiment.controls import choose_controls, choose_methods
-from infaug.experiment.execute import (
-    final_plan,
-    num_jobs,
-    plan_of,
-    run_in_processes,
-    run_planned,
-    threads_of,
-)
+from infaug.experiment.controls import choose
+from infaug.experiment.execute import Executor, final_plan, plan_of, threads_of
 from infaug.experiment.methods import methods_of
 from infaug.experiment.outlook import outlook
-from infaug.experiment.pace import measure
-from infaug.experiment.plan import resolve_config, with_fewer_folds, with_folds
+from infaug.experiment.plan import begin_data, resolve, with_fewer_folds
 from infaug.experiment.summary import chosen_methods, summarise
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder
-from infaug.record.store import GeneratorStore
-from infaug.training.services import ALONE, Services
-from infaug.training.train import TrainingSpec
+from infaug.training.train import ALONE, Services
 from infaug.world import World
 
 
@@ -83,52 +71,42 @@ def run(
         data, notes = world.first(partial(begin_data, config, folder))
         source = load(data, services.loader)
         config = replace(config, data=data)
-        begin = partial(_begin, config, source, folder, world, services, jobs, notes)
-        config = world.first(partial(begin, shown=shown))
-        do = partial(
-            _carry_out, config, source, folder, world, services, cache,
-            jobs=jobs, shown=shown,
+        executor = Executor(
+            folder=folder, world=world, services=services, cache=cache, jobs=jobs,
+            shown=shown,
         )  # fmt: skip
-        do(plan_of(config))
+        config = world.first(partial(_begin, config, source, notes, executor))
+        executor.carry_out(plan_of(config), config, source)
         if config.data.folds:
             chosen = world.first(partial(chosen_methods, folder, config))
-            do(final_plan(config, chosen))
+            executor.carry_out(final_plan(config, chosen), config, source)
         return world.first(partial(_finish, folder, config))
 
 
 def _begin(
-    config: RunConfig,
-    source: Source,
-    folder: RunFolder,
-    world: World,
-    services: Services,
-    jobs: int,
-    notes: Sequence[str],
-    *,
-    shown: bool,
+    config: RunConfig, source: Source, notes: Sequence[str], executor: Executor
 ) -> RunConfig:
     """The resolved config, which the folder keeps; of a run that began, as it began."""
-    is_free = config.data.folds is None
-    config = with_folds(config, source)
+    is_free, device = config.data.folds is None, pick_device()
+    folder, world, shown = executor.folder, executor.world, executor.shown
     folder.match_data(source.identity)
-    report_data(source, config, folder, notes, shown=shown)
-    device = pick_device()
-    config = resolve_config(config, source.train.image_shape, device)
+    config = resolve(config, source, device)
+    _report_data(source, config, folder, notes, shown=shown)
     world.share(config.classifier.batch_groups)
     if folder.is_resolved:
         config = _as_begun(config, folder.config())
     else:
         processes = world.size
         if processes == 1:
-            processes = num_jobs(jobs, config, sys.maxsize, folder, source, services)
-        lines = []
-        if config.controls == "auto" and not config.methods:
-            with threads_of(config, world):
-                config, why = _choose(config, source, device, processes, is_free)
-            lines.append(why)
+            processes = executor.num_jobs(config, source)
+        with threads_of(config, world):
+            config, lines, _ = choose(
+                config, source, device, processes, fewer_folds=is_free
+            )
         if shown and isinstance(source.train, OnDisk):
             # Long runs say first what they take; short ones show it as they go.
-            lines += outlook(config, source, device, world.size, feed=services.feed)
+            feed = executor.services.feed
+            lines += outlook(config, source, device, world.size, feed=feed)
         for line in lines if shown else ():
             Console(stderr=True).print(line, highlight=False, soft_wrap=True)
     folder.resolve(config)
@@ -136,19 +114,29 @@ def _begin(
     return config
 
 
-def _choose(
-    config: RunConfig,
-    source: Source,
-    device: torch.device,
-    processes: int,
-    fewer_folds: bool,
-) -> tuple[RunConfig, str]:
-    """The config with what there is time for, and what was decided."""
-    if not config.data.folds:
-        controls, why = choose_controls(config, source, device, processes)
-        return replace(config, controls=controls), why
-    pace = measure(config, divide(source, config.data), device)
-    return choose_methods(config, source, pace, processes, fewer_folds=fewer_folds)
+def _report_data(
+    source: Source, config: RunConfig, folder: RunFolder, notes: Sequence[str], *,
+    shown: bool,
+) -> None:  # fmt: skip
+    """What the images are like, on screen; what was left out or changed, in the folder.
+
+    Once for each seed: a run that continues says nothing again.
+    """
+    if folder.is_resolved and folder.config().seeds == config.seeds:
+        return
+    twins = [
+        json.dumps({"seed": seed, **twin._asdict()})
+        for seed in range(config.seeds)
+        for twin in twins_in(source, config.data, seed)
+    ]
+    folder.keep_lines("duplicates.jsonl", twins)
+    if folder.is_resolved:
+        return
+    folder.keep_lines("images.txt", [*notes, *notes_of(source)])
+    if shown:
+        console = Console(stderr=True)
+        for line in (*notes, *inspect(source, config.data)):
+            console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def _as_begun(config: RunConfig, began: RunConfig) -> RunConfig:
@@ -173,9 +161,8 @@ def train_without_folds(config: RunConfig, out: Path, *, jobs: int) -> RunFolder
     with folder.locked():
         data, _ = begin_data(config, folder)
         source = load(data)
-        config = with_folds(replace(config, data=data), source)
+        config = resolve(replace(config, data=data), source, pick_device())
         folder.match_data(source.identity)
-        config = resolve_config(config, source.train.image_shape, pick_device())
         folder.resolve(config)
     train_finals(folder, config.methods, jobs=jobs)
     return folder
@@ -185,37 +172,8 @@ def train_finals(folder: RunFolder, methods: Sequence[str], *, jobs: int) -> Non
     """Train methods of a finished experiment with folds on all labelled images."""
     config = folder.config()
     with folder.locked():
-        _carry_out(
-            config, load(config.data), folder, World(), ALONE, None,
-            final_plan(config, methods), jobs=jobs, shown=False,
-        )  # fmt: skip
-
-
-def _carry_out(
-    config: RunConfig,
-    source: Source,
-    folder: RunFolder,
-    world: World,
-    services: Services,
-    cache: Path | None,
-    plan: list[TrainingSpec],
-    *,
-    jobs: int,
-    shown: bool,
-) -> None:
-    """Do all trainings of the plan, in this process or in others."""
-    jobs = num_jobs(jobs, config, len(plan), folder, source, services)
-    if jobs > 1 and world.size == 1:
-        run_in_processes(
-            plan, folder, cache, jobs=jobs, threads=config.threads, shown=shown
-        )
-        return
-    with threads_of(config, world):
-        run_planned(
-            plan, partial(divide, source, config.data), folder, world, pick_device(),
-            services=services, store=GeneratorStore(cache) if cache else None,
-            shown=shown,
-        )  # fmt: skip
+        executor = Executor(folder=folder, world=World(), jobs=jobs)
+        executor.carry_out(final_plan(config, methods), config, load(config.data))
 
 
 def _finish(folder: RunFolder, config: RunConfig) -> dict[str, Any]:

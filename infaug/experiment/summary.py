@@ -7,6 +7,7 @@ import numpy as np
 
 from infaug.config import RunConfig
 from infaug.experiment.answer import Answer, answer, difference
+from infaug.experiment.finished import data_of
 from infaug.experiment.methods import methods_of
 from infaug.experiment.out_of_fold import OutOfFold, choose, out_of_fold
 from infaug.experiment.trainings import TRIAL
@@ -14,12 +15,14 @@ from infaug.experiment.verdict import (
     MIN_SEEDS,
     Compare,
     Comparison,
+    Record,
     compare,
     comparisons,
     controls_of,
+    given_up_in,
     headline_method,
+    tops_of,
     verdict,
-    with_best_random,
 )
 from infaug.record.folder import RunFolder
 from infaug.training.methods import GENERATOR, RANDOM, RANDOM_METHODS
@@ -44,33 +47,48 @@ def summarise(folder: RunFolder, config: RunConfig) -> dict[str, Any]:
         method.name: {seed: folder.found(method.name, seed) for seed in seeds}
         for method in methods_of(config)
     }
-    chosen = with_best_random(found)
-    tops = {
-        name: {seed: record["test_top1"] for seed, record in records.items()}
-        for name, records in chosen.items()
-    }
-    given_up = {
-        name: [seed for seed, record in records.items() if record.get("strength") == 0]
-        for name, records in chosen.items()
-    }
-    values = {name: list(by_seed.values()) for name, by_seed in tops.items()}
     judged = judged_by_method(folder, config)
-    notes = _near_chance(values, folder.num_classes) | _looks(folder.seen_with())
+    notes = _near_chance(found, len(data_of(folder)["classes"])) | _looks(
+        folder.seen_with()
+    )
+    made = judge(found, notes, comparison_of(judged))
     return {
         "unit": "percent",
-        "methods": {name: statistics(each) for name, each in values.items()},
-        "verdict": verdict(tops, given_up, notes, comparison_of(judged)).to_dict(),
+        "methods": made["methods"],
+        "verdict": made["verdict"],
         "seconds": _seconds(folder),
-        "comparisons": [c.to_dict() for c in comparisons(tops, comparison_of(judged))],
+        "comparisons": made["comparisons"],
         "tuned": [
             {name: record[name] for name in ("seed", "base", "candidates")}
             for record in found.get("base_tuned", {}).values()
         ],
-        "gap_closed": gap_closed(values),
+        "gap_closed": made["gap_closed"],
         "generators": [
             fit for s in seeds if (fit := folder.training_result(GENERATOR.name, s))
         ],
         **({"answer": _answer(judged, config).to_dict()} if judged else {}),
+    }
+
+
+def judge(
+    found: Mapping[str, Mapping[int, Record]],
+    notes: Mapping[str, Any] | None = None,
+    compare: Compare = compare,
+) -> dict[str, Any]:
+    """Methods, verdict, comparisons, gap of finished trainings, as a result has them.
+
+    Args:
+        found: by method and seed; not all need to be there.
+        notes: see `Verdict.notes`.
+        compare: two methods.
+    """
+    tops = tops_of(found)
+    values = {name: list(by_seed.values()) for name, by_seed in tops.items()}
+    return {
+        "methods": {name: statistics(each) for name, each in values.items()},
+        "verdict": verdict(tops, given_up_in(found), notes, compare).to_dict(),
+        "comparisons": [c.to_dict() for c in comparisons(tops, compare)],
+        "gap_closed": gap_closed(values),
     }
 
 
@@ -120,17 +138,18 @@ def _answer(judged: Mapping[str, OutOfFold], config: RunConfig) -> Answer:
 
 
 def _near_chance(
-    tops: Mapping[str, Sequence[float]], num_classes: int
+    found: Mapping[str, Mapping[int, Record]], num_classes: int
 ) -> dict[str, float]:
     """A note on networks that have not learned to classify.
 
-    >>> _near_chance({"base": [33.0, 41.0], "base_learned": [30.0, 36.0]}, 4)
+    >>> _near_chance({"base": {0: {"test_top1": 33.0}, 1: {"test_top1": 41.0}}}, 4)
     {}
-    >>> _near_chance({"base": [28.0]}, 4)
+    >>> _near_chance({"base": {0: {"test_top1": 28.0}}}, 4)
     {'chance': 25.0}
     """
     chance = 100 / num_classes
-    is_far = max(float(np.mean(values)) for values in tops.values()) > FAR * chance
+    tops = (list(by_seed.values()) for by_seed in tops_of(found).values())
+    is_far = max(float(np.mean(values)) for values in tops) > FAR * chance
     return {} if is_far else {"chance": chance}
 
 

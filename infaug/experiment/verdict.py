@@ -108,6 +108,12 @@ class Comparison:
         values = asdict(self)
         return {k: None if v in (-math.inf, math.inf) else v for k, v in values.items()}
 
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Comparison":
+        """As `to_dict` made it."""
+        known = {name: value for name, value in values.items() if value is not None}
+        return cls(**{"low": -math.inf, "high": math.inf, **known})
+
 
 def compare(
     method: str, control: str, tops: Mapping[str, Sequence[float]]
@@ -133,20 +139,44 @@ def half_width(values: Sequence[float] | np.ndarray) -> float:
 
 
 Compare = Callable[[str, str, Mapping[str, Sequence[float]]], Comparison]
+Tops = Mapping[str, Mapping[int, float]]  # top-1 on test, percent, by method and seed
 
 
-def comparisons(
-    tops: Mapping[str, Mapping[int, float]], compare: Compare = compare
-) -> list[Comparison]:
+def tops_of(found: Mapping[str, Mapping[int, Record]]) -> dict[str, dict[int, float]]:
+    """Top-1 of methods that have a finished training, `base_random` among them."""
+    return {
+        name: {seed: record["test_top1"] for seed, record in records.items()}
+        for name, records in with_best_random(found).items()
+        if records
+    }
+
+
+def given_up_in(found: Mapping[str, Mapping[int, Record]]) -> dict[str, list[int]]:
+    """By method, the seeds whose learned view was given up during training."""
+    return {
+        name: [seed for seed, record in records.items() if record.get("strength") == 0]
+        for name, records in found.items()
+    }
+
+
+def compare_paired(
+    method: str, control: str, tops: Tops, compare: Compare = compare
+) -> Comparison | None:
+    """Two methods over the seeds that both have; None if there are none."""
+    both = sorted(set(tops[method]) & set(tops[control]))
+    pair = {name: [tops[name][seed] for seed in both] for name in (method, control)}
+    return compare(method, control, pair) if both else None
+
+
+def comparisons(tops: Tops, compare: Compare = compare) -> list[Comparison]:
     """Every learned method against each of its controls, over seeds that both have."""
-    made = []
-    for method in [name for name in CONTROLS_OF if name in tops]:
-        for control in controls_of(method, tops):
-            both = sorted(set(tops[method]) & set(tops[control]))
-            if both:
-                pair = {n: [tops[n][s] for s in both] for n in (method, control)}
-                made.append(compare(method, control, pair))
-    return made
+    return [
+        made
+        for method in CONTROLS_OF
+        if method in tops
+        for control in controls_of(method, tops)
+        if (made := compare_paired(method, control, tops, compare))
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +218,7 @@ class Verdict:
 
 
 def verdict(
-    tops: Mapping[str, Mapping[int, float]],
+    tops: Tops,
     given_up: Mapping[str, Sequence[int]] | None = None,
     notes: Mapping[str, Any] | None = None,
     compare: Compare = compare,
@@ -196,9 +226,8 @@ def verdict(
     """The verdict on the headline method.
 
     Args:
-        tops: top-1 on test, percent, by method and seed.
-        given_up: by method, the seeds whose learned view was given up during training
-            (see `infaug.training.review`).
+        tops: see `tops_of`.
+        given_up: see `given_up_in` and `infaug.training.review`.
         notes: see `Verdict.notes`.
         compare: two methods; see `compare`.
 

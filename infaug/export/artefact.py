@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from infaug.classify.backbone import name_network
+from infaug.classify.named import name_network
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import EstimatorConfig, PolicyConfig, TransformConfig, from_dict
 from infaug.estimate.learned_transform import transform_of

@@ -15,9 +15,9 @@ from infaug.transform.affine_flows import affine_flow, fit_affine
 from infaug.transform.spatial import stretch
 
 TOLERANCE_PX = 0.1
-MOST_STEPS = 400
+MAX_STEPS = 400
 # A flow of G stretches by 0.95 at most; one that is not bounded need not be found.
-MOST_STRETCH = 0.96
+MAX_STRETCH = 0.96
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +45,10 @@ def invert(flow: Float[Tensor, "B H W 2"], points: Float[Tensor, "B P 2"]) -> In
     # pinv: a flow that folds may have a closest affine map without an inverse.
     found = (points - offset) @ torch.linalg.pinv(matrix).mT
     rest = (flow - affine_flow(affine, height, width)).permute(0, 3, 1, 2)
-    left = 1 - stretch(_displacement(flow)).clamp_max(MOST_STRETCH)
+    left = 1 - stretch(_displacement(flow)).clamp_max(MAX_STRETCH)
     close = (2 * TOLERANCE_PX / max(height, width) * left)[:, None]
     is_close = torch.zeros(found.shape[:2], dtype=torch.bool, device=found.device)
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         source = found @ matrix.mT + offset + _sample(rest, found)
         residual = source - points
         is_close = residual.norm(dim=2) <= close

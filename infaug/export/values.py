@@ -25,7 +25,7 @@ from infaug.export.view import View
 
 MODES = {"L": 1, "RGB": 3}
 # Resizing may overshoot a little; what lies further out has been normalised.
-LEAST, MOST = -0.25, 1.25
+MIN_VALUE, MAX_VALUE = -0.25, 1.25
 
 
 def images_among(values: Sequence[Any]) -> list[int]:
@@ -65,7 +65,7 @@ def pixels(image: Any) -> Float[Tensor, "*B C H W"]:
         return to_float(plain)
     if not plain.is_floating_point():
         raise ValueError(f"images are uint8 or float, got {plain.dtype}")
-    if plain.numel() and not (plain.min() >= LEAST and plain.max() <= MOST):
+    if plain.numel() and not (plain.min() >= MIN_VALUE and plain.max() <= MAX_VALUE):
         raise ValueError(
             f"float images lie in [0, 1], got {plain.min():.3g} to {plain.max():.3g}: "
             "put LearnedAugment before Normalize, and after ToDtype(scale=True)"

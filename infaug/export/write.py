@@ -13,15 +13,9 @@ from infaug.experiment.finished import FinishedTraining, choose_learned
 from infaug.export.artefact import AUGMENT, CARD, CLASSIFIER, FORMAT
 from infaug.export.card import write_card
 from infaug.export.learned_augment import LearnedAugment
-from infaug.export.program import (
-    ONNX,
-    PROGRAM,
-    check_onnx,
-    write_onnx,
-    write_program,
-)
+from infaug.export.program import ONNX, PROGRAM, check_onnx, write_onnx, write_program
 from infaug.export.view import GeneratorViews, PolicyViews
-from infaug.record.atomic import write_json, write_tensors
+from infaug.record.atomic import write_json, write_tensors, writing
 from infaug.record.folder import RunFolder
 
 FILES = (AUGMENT, CLASSIFIER, PROGRAM, ONNX)
@@ -51,13 +45,8 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     chosen = choose_learned(RunFolder(run), config.method, config.seed)
     views = _views_of(chosen)
     _enter(out)
-    try:
+    with writing(f"--out {out}", "make room there, or choose another folder"):
         return _replace(out, chosen, views, config)
-    except OSError as error:
-        raise ValueError(
-            f"--out {out} cannot be written ({error}): make room there, or choose "
-            "another folder"
-        ) from error
 
 
 def _replace(
@@ -114,11 +103,9 @@ def _views_of(chosen: FinishedTraining) -> GeneratorViews | PolicyViews:
 
 def _enter(out: Path) -> None:
     """Make the folder; it may hold an earlier export, finished or not."""
-    try:
+    with writing(f"--out {out}", "choose another folder"):
         out.mkdir(parents=True, exist_ok=True)
         held = {path.name for path in out.iterdir()}
-    except OSError as error:
-        raise ValueError(f"--out {out} is no folder that can be made") from error
     left = {name for name in held if name.startswith(SCRATCH)}
     other = held - left - {CARD, *FILES}
     if other or (CARD in held and not _is_ours(out / CARD)):

@@ -7,13 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.influence.operator import Damped, Sampled, Solution, finite
-from infaug.influence.recursion import (
-    Plan,
-    Recursion,
-    norm_of,
-    plan_repeats,
-    recursion,
-)
+from infaug.influence.recursion import Plan, Recursion, norm_of, plan_repeats, recursion
 from infaug.randomness import Purpose
 
 BATCH_SIZE = 256

@@ -1,9 +1,6 @@
 """A trained F, with all that images must go through before it sees them."""
 
-import csv
-import io
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -28,8 +24,9 @@ from infaug.data.decode import (
 from infaug.experiment.finished import choose_classifier
 from infaug.export.artefact import CARD, load_classifier, read_card
 from infaug.predict.inputs import UNKNOWN
-from infaug.record.atomic import write_bytes
+from infaug.record.atomic import write_bytes, writing
 from infaug.record.folder import RunFolder
+from infaug.record.table_file import Lines, as_csv, as_json_lines, as_parquet
 
 READING = ("image_column", "label_column", "path_column", "pixel_bits")
 
@@ -206,35 +203,12 @@ def _line(model: Model, item: Encoded, probs: Tensor) -> dict[str, Any]:
     return line
 
 
-Lines = Sequence[Mapping[str, Any]]
+def _as_parquet(lines: Lines) -> bytes:
+    names = [name for name in lines[0] if not name.startswith("probability")]
+    return as_parquet(lines, dict.fromkeys(names, pa.string()))
 
 
-def as_csv(lines: Lines) -> bytes:
-    """With a head; an unknown label is empty."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    return text.getvalue().encode()
-
-
-def as_json_lines(lines: Lines) -> bytes:
-    """A JSON object a line; an unknown label is null."""
-    return "".join(json.dumps(line) + "\n" for line in lines).encode()
-
-
-def as_parquet(lines: Lines) -> bytes:
-    """A column of strings or doubles for each key."""
-    kinds = {
-        name: pa.float64() if name.startswith("probability") else pa.string()
-        for name in lines[0]
-    }
-    content = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(lines), pa.schema(kinds)), content)
-    return content.getvalue()
-
-
-FORMATS = {".csv": as_csv, ".jsonl": as_json_lines, ".parquet": as_parquet}
+FORMATS = {".csv": as_csv, ".jsonl": as_json_lines, ".parquet": _as_parquet}
 
 
 def check_name(path: Path) -> None:
@@ -257,9 +231,5 @@ def write_predictions(lines: Lines, path: Path) -> None:
     Raises:
         ValueError: if it cannot be written.
     """
-    try:
+    with writing(f"--out {path}", "make room there, or choose another place"):
         write_bytes(path, FORMATS[path.suffix](lines))
-    except OSError as error:
-        raise ValueError(
-            f"--out {path} cannot be written ({error.strerror})"
-        ) from error

@@ -42,18 +42,23 @@ def write_tensors(
     write_bytes(path, save(plain, metadata=metadata))
 
 
+GOES_ON = (
+    "what was saved before is kept; make room there, and the same command continues"
+)
+
+
 @contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Around whatever writes into a run's folder: all its processes see the error.
+def writing(what: object, remedy: str = GOES_ON) -> Iterator[None]:
+    """Around whatever writes; by default into a run's folder, which is named.
 
     Raises:
-        ValueError: if the disk is full or gone. An OSError would end this process
-            alone: the others would wait for it, and Ray begin again as if it had died.
+        ValueError: if the disk is full or gone. In a run all processes see it: an
+            OSError would end this one alone, while the others would wait for it, and
+            Ray begin again as if it had died.
     """
     try:
         yield
     except OSError as error:
         raise ValueError(
-            f"{folder} cannot be written ({error.strerror or error}): what was saved "
-            "before is kept; make room there, and the same command continues"
+            f"{what} cannot be written ({error.strerror or error}): {remedy}"
         ) from error

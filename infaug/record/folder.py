@@ -60,18 +60,12 @@ class RunFolder:
             ValueError: if the folder cannot be written, holds something else, or a
                 run with other settings, or its URL cannot be reached.
         """
-        if self.mirror:
-            self.mirror.bring()
-        try:
+        self.bring()
+        with writing(f"the run folder {self.path}", "choose another --out"):
             self.path.mkdir(parents=True, exist_ok=True)
             held = sorted(p.name for p in self.path.iterdir() if p.name not in UNSHARED)
             if not held or "asked.json" in held:  # else it is another's
                 (self.path / "lock").touch()
-        except OSError as error:
-            raise ValueError(
-                f"the run folder {self.path} cannot be written ({error.strerror}): "
-                "choose another --out"
-            ) from error
         if not held:
             write_json(self.path / "asked.json", to_dict(requested))
         elif "asked.json" not in held:
@@ -82,6 +76,16 @@ class RunFolder:
         elif not (self._begins_anew(requested) or self.lacks_seeds(requested)):
             remedy = "use those settings to continue it"
             self._must_equal("asked.json", requested, remedy)
+
+    def bring(self) -> "RunFolder":
+        """The same, the folder on this machine as it is at the URL, if it has one.
+
+        Raises:
+            ValueError: if that cannot be reached.
+        """
+        if self.mirror:
+            self.mirror.bring()
+        return self
 
     def _begins_anew(self, requested: RunConfig) -> bool:
         """Whether what began here ended before it trained, as by a broken image.
@@ -162,11 +166,6 @@ class RunFolder:
                 f"{self} holds a run on other images ({'; '.join(changed)}): "
                 "bring them back to continue it, or use another --out"
             )
-
-    @property
-    def num_classes(self) -> int:
-        """Classes of the images, once `match_data` has kept what they are."""
-        return len(json.loads((self.path / "data.json").read_text())["classes"])
 
     def keep_lines(self, name: str, lines: Sequence[str]) -> None:
         """Keep a list of what was skipped, changed or left out, if anything was."""
@@ -279,9 +278,7 @@ def local_copy(place: Path | str) -> Iterator[Path]:
     Raises:
         ValueError: if it is kept at a URL that cannot be reached.
     """
-    folder = RunFolder(place)
-    if folder.mirror:
-        folder.mirror.bring()
+    folder = RunFolder(place).bring()
     yield folder.path
     if folder.mirror:
         folder.mirror.push()

@@ -5,7 +5,6 @@ of the training's state, so a round that is repeated writes the same bytes again
 columns are explained in docs/ledger.md and in the schema's metadata.
 """
 
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from infaug.record.table_file import parquet_bytes
 
 VERSION = 1
 
@@ -83,16 +84,9 @@ def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
     """A ledger file; equal values give equal bytes."""
     described = {"infaug": json.dumps({"version": VERSION, **about})}
     table = pa.table(dict(columns), schema=SCHEMA.with_metadata(described))
-    content = io.BytesIO()
     # Values of a line are as many as there are images: a dictionary of them is waste.
     names = ["row", "split", "class_name"]
-    pq.write_table(
-        table,
-        content,
-        compression="zstd",
-        use_dictionary=names,  # pyright: ignore[reportArgumentType] names do, too
-    )
-    return content.getvalue()
+    return parquet_bytes(table, compression="zstd", use_dictionary=names)
 
 
 def read_ledger(run: Path, row: str | None = None, seed: int | None = None) -> pa.Table:

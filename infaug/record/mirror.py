@@ -148,15 +148,10 @@ class Mirror:
         )
 
     def _locked(self) -> contextlib.AbstractContextManager[None]:
-        try:
+        what = f"{self.kept}, from where the run is copied to {self.home},"
+        with writing(what, "set XDG_CACHE_HOME to a folder that can be"):
             self.kept.mkdir(parents=True, exist_ok=True)
             (self.kept / "lock").touch()
-        except OSError as error:
-            raise ValueError(
-                f"a run at {self.home} grows in {self.kept} and is copied from there, "
-                f"and that cannot be written ({error.strerror}): set XDG_CACHE_HOME to "
-                "a folder that can"
-            ) from error
         return locked(self.kept / "lock", BUSY.format(self.home))
 
     def _owner(self) -> str:

@@ -98,20 +98,19 @@ class Interval:
 
 @runtime_checkable
 class MetricsWriter(Protocol):
-    """Receives the metrics and timings of a training."""
+    """Receives the metrics and timings of a training; by itself it does nothing."""
+
+    waits_for_checkpoint: bool = False
+    """Whether `timing` comes when the checkpoint is on disk, not as it is written."""
 
     def begin(self, method: str, seed: int, global_step: int) -> None:
         """A training goes on from here (0: it begins); later steps are repeated."""
-        ...
 
     def metrics(self, info: StepInfo, metrics: Metrics) -> None:
         """What the last step found: numbers, and words."""
-        ...
 
     def timing(self, info: StepInfo, interval: Interval) -> None:
         """What the steps until now have taken, the checkpoint after them included."""
-        ...
 
     def close(self) -> None:
         """The training ends, or stops."""
-        ...

@@ -18,16 +18,14 @@ from tensorboard.compat.proto.event_pb2 import (
     Event,  # pyright: ignore[reportAttributeAccessIssue]
     SessionLog,  # pyright: ignore[reportAttributeAccessIssue]
 )
-from tensorboard.compat.proto.summary_pb2 import (
-    Summary,  # pyright: ignore[reportAttributeAccessIssue]
-)
+from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from infaug.record.journal import AppendFile
-from infaug.record.steps import Interval, Metrics, StepInfo
+from infaug.record.steps import Interval, Metrics, MetricsWriter, StepInfo
 
 
-class TensorBoard:
+class TensorBoard(MetricsWriter):
     """Writes FOLDER/METHOD-seedK: metrics, seconds a step, images a second, GPU memory.
 
     What was written past the checkpoint that a training resumes from is not deleted,

@@ -10,24 +10,18 @@ from pathlib import Path
 
 from infaug.record.folder import RunFolder
 from infaug.record.journal import AppendFile, as_line
-from infaug.record.steps import Interval, Metrics, StepInfo
+from infaug.record.steps import Interval, MetricsWriter, StepInfo
 from infaug.words import memory
 
 # ru_maxrss counts bytes on macOS and KiB elsewhere.
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
-class Timings:
+class Timings(MetricsWriter):
     """The file, open for appending."""
 
     def __init__(self, folder: Path):
         self._file = AppendFile.lines(folder / "timings.jsonl")
-
-    def begin(self, method: str, seed: int, global_step: int) -> None:
-        """Repeated work takes time, too."""
-
-    def metrics(self, info: StepInfo, metrics: Metrics) -> None:
-        """They are in metrics.jsonl."""
 
     def timing(self, info: StepInfo, interval: Interval) -> None:
         """Append a line."""

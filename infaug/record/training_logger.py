@@ -165,7 +165,8 @@ class TrainingLogger:
                 leaves = self.is_leaving is not None and self.is_leaving()
                 if is_due or leaves:
                     dict(metrics)  # Raises if a step until now was not finite.
-                    self.world.first(partial(self._save, at, state, leaves))
+                    waits = any(each.waits_for_checkpoint for each in self.writers)
+                    self.world.first(partial(self._save, at, state, leaves or waits))
             if is_logged:
                 now = timer.clock()
                 self._time(at, number - logged, now - began)

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import machine, python_version, system
@@ -13,6 +14,7 @@ from typing import Any
 from infaug.config import RunConfig, in_mode, leaves
 from infaug.data.problem import FINAL
 from infaug.experiment.methods import methods_of
+from infaug.experiment.summary import judge
 from infaug.experiment.trainings import plan_trainings
 from infaug.record.folder import RunFolder
 from infaug.training.methods import METHODS
@@ -51,6 +53,11 @@ class ExperimentData:
     def is_finished(self) -> bool:
         """Whether all trainings are done and summed up."""
         return self.result is not None
+
+    @cached_property
+    def summary(self) -> Line:
+        """The result; while there is none, what `judge` makes of finished trainings."""
+        return judge(self.found) if self.result is None else self.result
 
     @property
     def is_folded(self) -> bool:

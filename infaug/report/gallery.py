@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from infaug.config import EstimatorConfig
-from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.dataset import to_float
+from infaug.data.on_disk import ImageSet
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.randomness import Draws
 from infaug.report.experiment_data import Line
@@ -63,7 +63,7 @@ def _encoded(image: Image.Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def examples(images: Labelled | OnDisk, num: int, what: str) -> list[Pixels]:
+def examples(images: ImageSet, num: int, what: str) -> list[Pixels]:
     """A few images as they are, of several classes."""
     picked = images.select(some_of_each_class(images, num))
     names = [picked.class_names[label] for label in picked.labels.tolist()]
@@ -79,7 +79,7 @@ NUM_VIEWS = 3
 @torch.no_grad()
 def before_and_after(
     transform: LearnedTransform,
-    images: Labelled | OnDisk,
+    images: ImageSet,
     config: EstimatorConfig,
     num: int,
 ) -> list[dict[str, Any]]:

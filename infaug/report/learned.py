@@ -9,7 +9,7 @@ from torch import Tensor
 
 from infaug.config import EstimatorConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.estimate.learned_transform import LearnedTransform, draw_chance
 from infaug.randomness import Draws, generator
 from infaug.report.words import signed
@@ -149,7 +149,7 @@ def groups_of(found: LearnedViews) -> list[Group]:
     ]
 
 
-def sample_of_classes(images: Labelled | OnDisk) -> Labelled:
+def sample_of_classes(images: ImageSet) -> Labelled:
     """Up to `MAX_IMAGES` images, as many of each of the largest classes."""
     counts = images.labels.bincount(minlength=images.num_classes)
     largest = counts.argsort(descending=True, stable=True)[:MAX_CLASSES]

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from infaug.record.atomic import write_bytes
+from infaug.record.atomic import write_bytes, writing
 from infaug.report.experiment_data import versions
 from infaug.report.figures import draw_calibration, draw_differences, swatch
 from infaug.report.words import duration, gloss, number, signed
@@ -28,13 +28,8 @@ def write_page(html: str, path: Path) -> Path:
     Raises:
         ValueError: if that fails.
     """
-    try:
+    with writing(f"the report {path}", "choose another --out"):
         write_bytes(path, html.encode())
-    except OSError as error:
-        raise ValueError(
-            f"the report cannot be written to {path} ({error.strerror}): choose "
-            "another --out"
-        ) from error
     return path
 
 

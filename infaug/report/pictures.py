@@ -7,7 +7,6 @@ from textwrap import fill
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from infaug.config import Objective
@@ -34,7 +33,6 @@ def draw_leaderboard(boards: Sequence[Board], path: Path) -> None:
     most = max(map(len, shown), default=0)
     size = (4.6 * len(boards), METHOD_INCHES * most + 1.2)
     figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(boards), squeeze=False)[0]
     for axes, board, entries in zip(panels, boards, shown, strict=True):
         _draw_board(axes, board, entries)
@@ -45,14 +43,15 @@ def _draw_board(axes: Axes, board: Board, entries: Sequence[Entry]) -> None:
     for y, entry in enumerate(entries):
         colour = COLOURS[METHODS[entry.method].is_learned]
         assert entry.top1 is not None, "only what was run is drawn"
-        axes.plot(entry.tops, [y] * len(entry.tops), ".", color=colour, alpha=0.4)
+        tops = list(entry.tops.values())
+        axes.plot(tops, [y] * len(tops), ".", color=colour, alpha=0.4)
         axes.plot(entry.top1, y, "o", color=colour, markersize=7)
         if entry.low is not None and entry.high is not None:
             axes.hlines(y, entry.low, entry.high, color=colour, linewidth=2)
         if entry.method == board.reference:
             axes.axvline(entry.top1, color="0.6", linestyle="--", linewidth=1, zorder=0)
     # Few seeds have wide intervals: what is measured decides what is seen.
-    tops = [top for entry in entries for top in entry.tops]
+    tops = [top for entry in entries for top in entry.tops.values()]
     if tops:
         margin = max(0.15 * (max(tops) - min(tops)), 0.5)
         axes.set_xlim(min(tops) - margin, max(tops) + margin)
@@ -65,7 +64,6 @@ def _draw_board(axes: Axes, board: Board, entries: Sequence[Entry]) -> None:
 def draw_scatter(trust: Trust, title: str, path: Path) -> None:
     """Two panels: predicted at the refitted head, and as the run predicts."""
     figure = Figure(figsize=(9, 4.2), layout="compressed")
-    FigureCanvasAgg(figure)
     panels = (("at the refitted head", trust.refitted), ("as the run does", trust.live))
     for axis, (name, found) in zip(figure.subplots(1, 2), panels, strict=True):
         x, y = found.predicted.numpy(force=True), found.actual.numpy(force=True)
@@ -101,7 +99,6 @@ def draw_parallel(
     ranks = merits.argsort().argsort() / max(len(merits) - 1, 1)
     spread = np.ptp(merits) or 1.0
     figure = Figure(figsize=(1.6 * len(space) + 2.5, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     for trial, rank, merit in zip(seen, ranks, merits, strict=True):
         places = [space[name].place(trial.changes[name]) for name in space]

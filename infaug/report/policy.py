@@ -43,7 +43,8 @@ def learned_policy(experiment: ExperimentData) -> Mapping[str, Any]:
 
 def draw_policy(names: list[str], shares: Float[Tensor, "O S"]) -> Markup:
     """A row for each operation, a field for each interval of strengths."""
-    by_operation = shares.sum(dim=1).tolist()
+    totals = shares.sum(dim=1).tolist()
+    labels = [f"{name} {of:.0%}" for name, of in zip(names, totals, strict=True)]
     num, largest = shares.shape[1], float(shares.max())
 
     def draw(axes: Axes) -> None:
@@ -55,16 +56,9 @@ def draw_policy(names: list[str], shares: Float[Tensor, "O S"]) -> Markup:
                     y, 2 / num, 0.9, left=2 * k / num - 1, color=VAR["blue"],
                     alpha=min(share / largest, 1.0), linewidth=0,
                 )  # fmt: skip
-        labels = [
-            f"{name} {share:.0%}"
-            for name, share in zip(names, by_operation, strict=True)
-        ]
         axes.set_yticks(range(len(names)), labels)
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set(xlim=(-1, 1), xlabel="strength, as a share of the operation's range")
 
-    listed = ", ".join(
-        f"{name} {share:.0%}" for name, share in zip(names, by_operation, strict=True)
-    )
-    label = f"How often each operation is drawn: {listed}."
+    label = f"How often each operation is drawn: {', '.join(labels)}."
     return as_svg(label, draw, 60 + ROW_HEIGHT * len(names))

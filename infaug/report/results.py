@@ -1,21 +1,14 @@
 """How methods did, class by class too, and which images were left out."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from infaug.experiment.answer import Interval, accuracy_interval
-from infaug.experiment.summary import gap_closed, judged_by_method, statistics
-from infaug.experiment.verdict import (
-    Comparison,
-    best_random,
-    comparisons,
-    headline_method,
-    with_best_random,
-)
+from infaug.experiment.summary import judged_by_method, statistics
+from infaug.experiment.verdict import Comparison, best_random, headline_method
 from infaug.record.folder import RunFolder
 from infaug.report.experiment_data import ExperimentData, Line
 from infaug.training.methods import RANDOM, RANDOM_METHODS
@@ -51,17 +44,19 @@ def results_section(experiment: ExperimentData) -> Mapping[str, Any]:
     tuned = found.get("base_tuned", {}).items()
     chosen = [f"{r['base']} (seed {seed})" for seed, r in tuned if "base" in r]
     answer = (experiment.result or {}).get("answer") or {}
-    values = {name: list(seeds.values()) for name, seeds in tops(experiment).items()}
     return {
         "experiment": experiment,
         "answer": answer.get("members", ()),
         "lines": lines,
         "seeds": range(experiment.config.seeds),
-        "gaps": gap_closed(values),
+        "gaps": experiment.summary["gap_closed"],
         "has_random": any(line.is_part for line in lines),
         "chosen": ", ".join(chosen),
         "by_class": by_class(experiment),
-        "differences": differences(experiment),
+        # Over judged images once the experiment is finished.
+        "differences": [
+            Comparison.from_dict(each) for each in experiment.summary["comparisons"]
+        ],
         "headline": headline_method(
             [name for name, records in found.items() if records]
         ),
@@ -107,29 +102,6 @@ def _method_result(
         loss=fmean(losses) if losses else None,
         is_part=method in RANDOM_METHODS,
     )
-
-
-def tops(experiment: ExperimentData) -> dict[str, dict[int, float]]:
-    """Top-1 by method and seed, of methods with a finished training; percent."""
-    return {
-        method: {seed: record["test_top1"] for seed, record in records.items()}
-        for method, records in with_best_random(experiment.found).items()
-        if records
-    }
-
-
-def differences(experiment: ExperimentData) -> list[Comparison]:
-    """Learned methods against controls: over judged images once it is finished."""
-    if stored := (experiment.result or {}).get("comparisons"):
-        return [Comparison(**_UNKNOWN | _known(each)) for each in stored]
-    return comparisons(tops(experiment))
-
-
-_UNKNOWN: Line = {"low": -math.inf, "high": math.inf}
-
-
-def _known(comparison: Line) -> Line:
-    return {name: value for name, value in comparison.items() if value is not None}
 
 
 MAX_CLASSES = 12  # more columns than that nobody reads

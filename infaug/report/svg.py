@@ -13,7 +13,6 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 COLOURS = (
@@ -59,7 +58,6 @@ def as_svg(
     style: Any = {**STYLE, "svg.hashsalt": label}
     with rc_context(style):
         figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
-        FigureCanvasSVG(figure)
         draw(figure.add_subplot())
         file = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

@@ -1,22 +1,12 @@
-"""Results as text for a terminal and a page, and as CSV and Parquet for programs."""
+"""Results as text for a terminal and a page, and as lines for programs."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from infaug.experiment.leaderboard import Board, Entry, is_fixed
-from infaug.experiment.verdict import (
-    MIN_SEEDS,
-    Comparison,
-    Verdict,
-    compare,
-)
-from infaug.record.atomic import write_bytes
+from infaug.experiment.verdict import MIN_SEEDS, Comparison, Verdict, compare_paired
 from infaug.report.verdict import describe, describe_answer
 from infaug.training.methods import METHODS
 
@@ -54,7 +44,7 @@ KINDS = {
     **dict.fromkeys(("problem", "method", "verdict", "reference"), pa.string()),
     **dict.fromkeys(("seeds", "seeds_missing", "images"), pa.int64()),
     "test_top1_by_seed": pa.list_(pa.float64()),
-}  # of columns; others are float64
+}  # of columns, as `record.table_file` takes them
 
 
 def rows(boards: Sequence[Board]) -> list[dict[str, Any]]:
@@ -66,10 +56,10 @@ def _row(entry: Entry, board: Board) -> dict[str, Any]:
     c = entry.against
     has_interval = c is not None and c.num_seeds > 1
     return {
-        "problem": entry.problem,
+        "problem": board.problem,
         "method": entry.method,
         "verdict": entry.verdict,
-        "seeds": len(entry.seeds),
+        "seeds": len(entry.tops),
         "seeds_missing": len(entry.missing),
         "test_top1": entry.top1,
         "test_top1_low": entry.low,
@@ -82,27 +72,8 @@ def _row(entry: Entry, board: Board) -> dict[str, Any]:
         "cpu_seconds": entry.cpu_seconds,
         "gpu_seconds": entry.gpu_seconds,
         "images": entry.images,
-        "test_top1_by_seed": list(entry.tops),
+        "test_top1_by_seed": list(entry.tops.values()),
     }
-
-
-def write_csv(boards: Sequence[Board], path: Path) -> None:
-    """With the accuracies of seeds separated by blanks."""
-    text, lines = io.StringIO(), rows(boards)
-    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in lines:
-        tops = " ".join(map(str, row["test_top1_by_seed"]))
-        writer.writerow(row | {"test_top1_by_seed": tops})
-    write_bytes(path, text.getvalue().encode())
-
-
-def write_parquet(boards: Sequence[Board], path: Path) -> None:
-    """With the accuracies of seeds as a list."""
-    lines, sink = rows(boards), io.BytesIO()
-    schema = pa.schema({name: KINDS.get(name, pa.float64()) for name in lines[0]})
-    pq.write_table(pa.Table.from_pylist(lines, schema=schema), sink)
-    write_bytes(path, sink.getvalue())
 
 
 def markdown(boards: Sequence[Board], seeds: int, command: str) -> str:
@@ -144,7 +115,7 @@ def _top1(entry: Entry, seeds: int) -> str:
     text = f"{entry.top1:.1f}"
     if entry.low is not None and entry.high is not None:
         text += f" ({entry.low:.1f} to {entry.high:.1f})"
-    part = f", {len(entry.seeds)} of {seeds} seeds"
+    part = f", {len(entry.tops)} of {seeds} seeds"
     return text + (part if entry.missing else "")
 
 
@@ -175,14 +146,10 @@ def _stands(entry: Entry, fixed: Sequence[Entry]) -> str:
     """Which fixed policies a learned method beats, and which it does not."""
     beaten, others = [], []
     for other in fixed:
-        shared = [seed for seed in entry.seeds if seed in other.seeds]
-        if not shared:
+        tops = {each.method: each.tops for each in (entry, other)}
+        c = compare_paired(entry.method, other.method, tops)
+        if c is None:
             continue
-        tops = {
-            each.method: [each.tops[each.seeds.index(seed)] for seed in shared]
-            for each in (entry, other)
-        }
-        c = compare(entry.method, other.method, tops)
         if c.num_seeds >= MIN_SEEDS and c.low > 0:
             beaten.append(other.method)
         else:

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Verdict, verdict
+from infaug.experiment.verdict import MARGIN, MIN_SEEDS, Verdict, tops_of
 from infaug.report.experiment_data import ExperimentData
-from infaug.report.results import tops
 from infaug.report.words import MINUS, PHASES, listed, number
 from infaug.training.methods import METHODS, RANDOM, RANDOM_METHODS
 from infaug.words import plural
@@ -133,13 +132,9 @@ def verdict_so_far(experiment: ExperimentData) -> Verdict:
 
     Controls that are still to come do not count as missing.
     """
-    if experiment.result is not None:
-        return Verdict.from_dict(experiment.result["verdict"])
-    given_up = {
-        method: [seed for seed, record in found.items() if record.get("strength") == 0]
-        for method, found in experiment.found.items()
-    }
-    found = verdict(tops(experiment), given_up)
+    found = Verdict.from_dict(experiment.summary["verdict"])
+    if experiment.is_finished:
+        return found
     planned = set(experiment.methods)
     if planned & set(RANDOM_METHODS):
         planned.add(RANDOM)
@@ -188,7 +183,7 @@ def _compared(experiment: ExperimentData, found: Verdict) -> str:
         return "No learned method is finished."
     if found.closest is None:
         return f"{found.method} can be compared with nothing: no control was run."
-    top1 = tops(experiment)
+    top1 = tops_of(experiment.found)
     both = set(top1.get(found.method, {})) & set(top1.get(found.closest, {}))
     if not both:
         return f"{found.method} was compared with {found.closest}."
@@ -218,7 +213,8 @@ def _why(found: Verdict, is_folded: bool) -> list[str]:
 
 def _ahead(experiment: ExperimentData, compared: Sequence[str | None]) -> list[str]:
     """The best method, where it is none of those that the verdict compares."""
-    means = {name: fmean(seeds.values()) for name, seeds in tops(experiment).items()}
+    methods = experiment.summary["methods"]
+    means = {name: method["mean"] for name, method in methods.items()}
     best = max(means, key=means.__getitem__, default=None)
     if best in (None, *compared) or (best in METHODS and METHODS[best].is_oracle):
         return []

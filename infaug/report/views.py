@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
@@ -17,9 +16,9 @@ from infaug.augment.base import build_base
 from infaug.augment.learned import Learned
 from infaug.augment.views import Compose
 from infaug.config import EstimatorConfig, RunConfig
-from infaug.data.dataset import Labelled, to_float
+from infaug.data.dataset import to_float
 from infaug.data.decode import Encoded, UnreadableError, open_image
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.data.problem import Splits, load_splits
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.experiment.finished import finished_training
@@ -98,7 +97,7 @@ def _draw_views(
     _save(axes, f"{row.name}: images before and after", path)
 
 
-def some_of_each_class(labelled: Labelled | OnDisk, num: int) -> Int64[Tensor, "n"]:
+def some_of_each_class(labelled: ImageSet, num: int) -> Int64[Tensor, "n"]:
     """Positions of up to `num` images, classes in turn."""
     turn = torch.zeros_like(labelled.labels)
     for label in labelled.labels.unique():
@@ -248,7 +247,6 @@ def _grid(lines: Sequence[str], columns: int, width: float, height: float):
     """Axes [lines, columns] with a name before each line; inches of one image."""
     size = (1.1 + width * columns, 0.5 + height * len(lines))
     figure = Figure(figsize=size, layout="compressed")
-    FigureCanvasAgg(figure)
     axes = figure.subplots(len(lines), columns, squeeze=False)
     for name, axis in zip(lines, axes[:, 0], strict=True):
         axis.text(-0.12, 0.5, name, ha="right", va="center", transform=axis.transAxes)

@@ -13,7 +13,7 @@ from infaug.classify.evaluate import BATCH_SIZE, Evaluation, evaluate
 from infaug.classify.fit import fit_classifier
 from infaug.config import RoundsConfig, RunConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.problem import Splits
 from infaug.data.share import local_part
 from infaug.estimate.fit import fit_estimator
@@ -129,7 +129,7 @@ def classify(
     training: Training,
     round_: int,
     left: range,
-    selection: Labelled | OnDisk | None,
+    selection: ImageSet | None,
     refresher: Refresher | None = None,
 ) -> Iterator[Metrics]:
     """Steps of F; the last one of a round also reports the selection split, if any.
@@ -187,9 +187,7 @@ def refresh(
         yield metrics | probe(training, round_, refresher.influence)
 
 
-def probe(
-    training: Training, round_: int, influence: Labelled | OnDisk
-) -> dict[str, float]:
+def probe(training: Training, round_: int, influence: ImageSet) -> dict[str, float]:
     """`pearson_full` of a sampled S, every `probe_every` refreshes from the first on.
 
     The full solution it is compared with forwards all training images once more; those
@@ -275,7 +273,7 @@ def predict(training: Training, split: Labelled) -> Float[Tensor, "N Y"]:
     return torch.cat(parts).float().cpu()
 
 
-def assess(training: Training, split: Labelled | OnDisk) -> Evaluation:
+def assess(training: Training, split: ImageSet) -> Evaluation:
     """Loss and accuracy of F on a split; F is left in training mode as it was.
 
     All processes call this together; each assesses its part.

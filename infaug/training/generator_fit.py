@@ -16,7 +16,7 @@ from infaug.augment.base import build_base
 from infaug.classify.network import build_classifier
 from infaug.config import RunConfig, to_dict
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.problem import Splits
 from infaug.data.stream import batches_of
 from infaug.descent import StepMetrics
@@ -150,7 +150,7 @@ class GeneratorFit:
         self.adversaries.load(state)
 
 
-def _images(splits: Splits, *, use_unlabelled: bool) -> Labelled | OnDisk:
+def _images(splits: Splits, *, use_unlabelled: bool) -> ImageSet:
     """Training images as a set to draw from; its labels are not looked at."""
     train = splits.train
     if isinstance(train, OnDisk) or not use_unlabelled or len(splits.unlabelled) == 0:
@@ -159,7 +159,7 @@ def _images(splits: Splits, *, use_unlabelled: bool) -> Labelled | OnDisk:
     return train + Labelled(splits.unlabelled, nothing, splits.class_names)
 
 
-def _digest_of_images(images: Labelled | OnDisk) -> str:
+def _digest_of_images(images: ImageSet) -> str:
     """Of the pixels; of images that are streamed where they lie, and how they look."""
     if isinstance(images, Labelled):
         return digest_of_state({"images": images.images})

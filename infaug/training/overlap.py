@@ -13,7 +13,7 @@ import torch
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.influence.operator import Solution
 from infaug.training.snapshot import Snapshot
 from infaug.training.solve import solve_snapshot
@@ -52,8 +52,8 @@ class Solver(Protocol):
     def submit(
         self,
         snapshot: Snapshot,
-        train: Labelled | OnDisk,
-        influence: Labelled | OnDisk,
+        train: ImageSet,
+        influence: ImageSet,
         config: InfluenceConfig,
     ) -> Pending:
         """Begin to solve; the snapshot must not change any more."""
@@ -73,8 +73,8 @@ class InBackground:
     def submit(
         self,
         snapshot: Snapshot,
-        train: Labelled | OnDisk,
-        influence: Labelled | OnDisk,
+        train: ImageSet,
+        influence: ImageSet,
         config: InfluenceConfig,
     ) -> "InThread":
         """Begin to solve once what was submitted before is solved."""
@@ -99,8 +99,8 @@ class InThread:
 
 def _timed(
     snapshot: Snapshot,
-    train: Labelled | OnDisk,
-    influence: Labelled | OnDisk,
+    train: ImageSet,
+    influence: ImageSet,
     config: InfluenceConfig,
 ) -> Solved:
     began = time.perf_counter()

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from infaug.classify.network import ImageClassifier
-from infaug.data.dataset import Labelled
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.influence.operator import Solution
 from infaug.training.overlap import InBackground, Pending, Solved, Solver
 from infaug.training.solve import (
@@ -43,7 +42,7 @@ class Refreshed:
 class Refresher(Protocol):
     """Gives each round its S."""
 
-    influence: Labelled | OnDisk
+    influence: ImageSet
 
     def after(self, round_: int, steps: int) -> None:
         """F has done `steps` steps of a round."""
@@ -57,7 +56,7 @@ class Refresher(Protocol):
 class Sync:
     """Solve when E needs S; all processes share the work, F waits."""
 
-    def __init__(self, training: Training, influence: Labelled | OnDisk):
+    def __init__(self, training: Training, influence: ImageSet):
         self.training, self.influence = training, influence
 
     def after(self, round_: int, steps: int) -> None:
@@ -93,9 +92,7 @@ class HandedOver:
     run hands the same one over again.
     """
 
-    def __init__(
-        self, training: Training, influence: Labelled | OnDisk, solver: Solver
-    ):
+    def __init__(self, training: Training, influence: ImageSet, solver: Solver):
         self.training, self.influence, self.solver = training, influence, solver
         self.pending: Pending | None = None
         self.handing_over_s = 0.0
@@ -169,7 +166,7 @@ def refit_frozen(training: Training, round_: int) -> None:
 
 
 def build_refresher(
-    training: Training, influence: Labelled | OnDisk, solver: Solver | None
+    training: Training, influence: ImageSet, solver: Solver | None
 ) -> Refresher:
     """The refresher that `rounds.refresh` names; a given solver is used by both."""
     if solver is None and training.config.rounds.refresh == "sync":

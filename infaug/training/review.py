@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from infaug.classify.fit import fit_classifier
 from infaug.config import BackoffConfig
-from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.dataset import to_float
+from infaug.data.on_disk import ImageSet
 from infaug.data.share import local_part
 from infaug.estimate.health import Health, health_of
 from infaug.record.steps import Metrics
@@ -33,7 +33,7 @@ def review(
     training: Training,
     round_: int,
     left: range,
-    selection: Labelled | OnDisk | None,
+    selection: ImageSet | None,
 ) -> Iterator[Metrics]:
     """The one step of a review, between training E and the next round of F.
 
@@ -82,7 +82,7 @@ def suspicion(health: Health, config: BackoffConfig) -> str:
 
 
 def harm_of_view(
-    training: Training, round_: int, selection: Labelled | OnDisk
+    training: Training, round_: int, selection: ImageSet
 ) -> Float[Tensor, "M"]:
     """Loss of F on selection images after `round_` with the view, minus without (nats).
 
@@ -98,7 +98,7 @@ def harm_of_view(
 
 
 def _losses_after(
-    training: Training, round_: int, selection: Labelled | OnDisk
+    training: Training, round_: int, selection: ImageSet
 ) -> Float[Tensor, "M"]:
     rounds = training.config.rounds
     steps = range(

@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.data.share import CHUNK, local_part, local_rows
 from infaug.influence.features import check_deterministic, head_inputs
 from infaug.influence.hessian import LastLayerHessian
@@ -136,7 +136,7 @@ def shard_hessian(
 
 def shared_inputs(
     snapshot: Snapshot,
-    split: Labelled | OnDisk,
+    split: ImageSet,
     world: World,
     view: int | None = None,
 ) -> tuple[Float[Tensor, "N D1"], Float[Tensor, "N Y"]]:
@@ -149,7 +149,7 @@ def shared_inputs(
 
 def validation_gradient(
     snapshot: Snapshot,
-    influence: Labelled | OnDisk,
+    influence: ImageSet,
     num_shards: int = 1,
     world: World = ALONE,
 ) -> Float[Tensor, "Y D1"]:

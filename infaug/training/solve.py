@@ -13,7 +13,7 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.share import CHUNK, hold_for_now
 from infaug.influence.features import head_inputs
 from infaug.influence.hessian import LastLayerHessian
@@ -41,8 +41,8 @@ REFIT_TOL = 1e-6  # norm of the gradient that a refitted head leaves
 
 def solve_s_val(
     classifier: Classifier,
-    train: Labelled | OnDisk,
-    influence: Labelled | OnDisk,
+    train: ImageSet,
+    influence: ImageSet,
     augments: Sequence[Augment],
     config: InfluenceConfig,
     *purpose: Purpose,
@@ -66,7 +66,7 @@ def solve_s_val(
 @torch.no_grad()
 def refit(
     classifier: Classifier,
-    train: Labelled | OnDisk,
+    train: ImageSet,
     augments: Sequence[Augment],
     config: InfluenceConfig,
     *purpose: Purpose,
@@ -108,7 +108,7 @@ def damping_of(
     return 2 * float(h1.square().sum(dim=1).mean()) / num_train
 
 
-def is_sampled(train: Labelled | OnDisk, config: InfluenceConfig) -> bool:
+def is_sampled(train: ImageSet, config: InfluenceConfig) -> bool:
     """Whether H averages over fewer images than F is trained on.
 
     Not unless that halves the work at least: a small set is worth all of its images.
@@ -120,8 +120,8 @@ def is_sampled(train: Labelled | OnDisk, config: InfluenceConfig) -> bool:
 
 
 def hessian_sample(
-    train: Labelled | OnDisk, config: InfluenceConfig, *purpose: Purpose, world: World
-) -> Labelled | OnDisk:
+    train: ImageSet, config: InfluenceConfig, *purpose: Purpose, world: World
+) -> ImageSet:
     """`hessian_part`; of images on disk every process holds a part, decoded."""
     part = hessian_part(train, config, *purpose)
     if isinstance(part, Labelled):
@@ -130,8 +130,8 @@ def hessian_sample(
 
 
 def hessian_part(
-    train: Labelled | OnDisk, config: InfluenceConfig, *purpose: Purpose
-) -> Labelled | OnDisk:
+    train: ImageSet, config: InfluenceConfig, *purpose: Purpose
+) -> ImageSet:
     """The images H averages over: all, or `hessian_samples` drawn without return."""
     if not is_sampled(train, config):
         return train
@@ -147,7 +147,7 @@ def correlation_with_full(
     s_val: Float[Tensor, "Y D1"],
     classifier: Classifier,
     train: Labelled,
-    influence: Labelled | OnDisk,
+    influence: ImageSet,
     augments: Sequence[Augment],
     config: InfluenceConfig,
     *purpose: Purpose,
@@ -193,8 +193,8 @@ def take_snapshot(
 
 def solve_snapshot(
     snapshot: Snapshot,
-    train: Labelled | OnDisk,
-    influence: Labelled | OnDisk,
+    train: ImageSet,
+    influence: ImageSet,
     config: InfluenceConfig,
     world: World,
 ) -> Solution:
@@ -215,7 +215,7 @@ def solve_snapshot(
 
 
 def _train_inputs(
-    snapshot: Snapshot, train: Labelled | OnDisk, world: World
+    snapshot: Snapshot, train: ImageSet, world: World
 ) -> list[tuple[Tensor, Tensor]]:
     """Head inputs and probabilities of every view of the training images."""
     return [shared_inputs(snapshot, train, world, view) for view in views_of(snapshot)]

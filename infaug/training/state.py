@@ -16,7 +16,7 @@ from infaug.classify.loss import loss_of_views
 from infaug.classify.network import ImageClassifier, build_classifier
 from infaug.config import RunConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.problem import Splits
 from infaug.data.share import sample
 from infaug.data.shift import apply_shift
@@ -26,13 +26,7 @@ from infaug.estimate.learned_transform import build_transform
 from infaug.estimate.lookahead import Lookahead
 from infaug.estimate.policy import Policy, build_policy_optimizer
 from infaug.precision import autocast, dtype_of
-from infaug.state import (
-    State,
-    below,
-    learning_state,
-    load_learning_state,
-    under,
-)
+from infaug.state import State, below, learning_state, load_learning_state, under
 from infaug.training.methods import METHODS, Method
 from infaug.training.solve import damping_of
 from infaug.training.views import TrainingViews
@@ -278,9 +272,7 @@ class Training:
         return kept
 
 
-def _trained_on(
-    method: Method, splits: Splits, shift: ShiftConfig
-) -> Labelled | OnDisk:
+def _trained_on(method: Method, splits: Splits, shift: ShiftConfig) -> ImageSet:
     if method.is_even:
         return _pooled_evenly(splits)
     if method.is_pooled:

@@ -5,7 +5,7 @@ experiment it belongs to.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,10 +16,12 @@ from torch import Tensor
 from infaug.classify.batchnorm import adapt_statistics
 from infaug.config import RunConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.loader import Loader
+from infaug.data.on_disk import ImageSet
 from infaug.data.problem import Splits
 from infaug.data.share import local_part, local_rows
 from infaug.record.display import Display
+from infaug.record.steps import MetricsWriter
 from infaug.record.store import GeneratorStore
 from infaug.record.training_folder import TrainingFolder, training_name
 from infaug.record.training_logger import TrainingLogger, writers_in
@@ -33,13 +35,33 @@ from infaug.training.alternation import (
 )
 from infaug.training.generator_fit import GeneratorFit, fit_and_keep
 from infaug.training.methods import GENERATOR, Method
-from infaug.training.services import ALONE, Services
+from infaug.training.overlap import Solver
 from infaug.training.state import Training
 from infaug.world import World
 
 State = dict[str, Tensor]
 
 MAX_ADAPTED = 256  # images whose statistics BatchNorm takes: they are one batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What a cluster does for a run; none of it makes a difference to the result."""
+
+    solver: Solver | None = None
+    """Solves for every S, beside training; None: this process does."""
+    loader: Loader | None = None
+    """Decodes images that are streamed; None: threads of this process."""
+    feed: str = "threads of this process"
+    """The loader in words."""
+    writers: Sequence[MetricsWriter] = ()
+    """Told of what this process does."""
+    is_leaving: Callable[[], bool] | None = None
+    """Whether a machine of this run will be taken away soon. All processes of a run ask
+    together, and are reported alike."""
+
+
+ALONE = Services()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +254,7 @@ def _adapt(training: Training, splits: Splits) -> None:
     adapt_statistics(training.evaluated, x)
 
 
-def _scores(name: str, training: Training, split: Labelled | OnDisk) -> dict[str, Any]:
+def _scores(name: str, training: Training, split: ImageSet) -> dict[str, Any]:
     found = assess(training, split.to(training.device))
     return {
         f"{name}_loss": found.loss,

@@ -9,30 +9,20 @@ from torch import Tensor
 
 from infaug.augment.base import after_crop, build_base, build_mixer, joined
 from infaug.augment.learned import Learned, RandomTau
-from infaug.augment.views import (
-    Compose,
-    Identity,
-    Judge,
-    Mixed,
-    make_views,
-)
-from infaug.baselines.reweight import reweigh
+from infaug.augment.reweight import reweigh
+from infaug.augment.views import Compose, Identity, Judge, Mixed, make_views
 from infaug.classify.backbone import Backbone
 from infaug.config import RoundsConfig, RunConfig
 from infaug.data.batches import Batches
 from infaug.data.crops import Crop
 from infaug.data.dataset import Labelled
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.stream import Stream, batches_of
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.estimate.policy import Policy
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
-from infaug.training.activations import (
-    Activations,
-    digest_of_state,
-    fits_memory,
-)
+from infaug.training.activations import Activations, digest_of_state, fits_memory
 from infaug.training.methods import Method
 from infaug.types import Augment, Views
 from infaug.world import World
@@ -49,7 +39,7 @@ class TrainingViews:
         self,
         method: Method,
         seed: int,
-        train: Labelled | OnDisk,
+        train: ImageSet,
         transform: LearnedTransform,
         policy: Policy,
         config: RunConfig,
@@ -138,7 +128,7 @@ class TrainingViews:
         size: int,
         crops: tuple[Crop, ...],
         purpose: str,
-        images: Labelled | OnDisk | None = None,
+        images: ImageSet | None = None,
     ) -> Batches | Stream:
         count = self.config.classifier.batch_groups
         groups = self.world.share(count)
@@ -246,7 +236,7 @@ def base_of(method: Method, base: str) -> str:
 
 
 def _crops(
-    method: Method, views: Sequence[str], images: Labelled | OnDisk, base: str
+    method: Method, views: Sequence[str], images: ImageSet, base: str
 ) -> tuple[tuple[Crop, ...], tuple[Crop, ...], str]:
     """What views of F and images of E begin from, and what is left of base for them.
 

@@ -18,13 +18,7 @@ from infaug import randomness
 from infaug.config import AdversarialConfig
 from infaug.descent import runs_fused
 from infaug.randomness import Purpose
-from infaug.state import (
-    State,
-    below,
-    learning_state,
-    load_learning_state,
-    under,
-)
+from infaug.state import State, below, learning_state, load_learning_state, under
 from infaug.transform.generator import Generator
 from infaug.transform.layers import build_stack, descend_stack, layer_table
 from infaug.transform.spatial import pixel_grid

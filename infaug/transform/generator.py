@@ -10,12 +10,7 @@ from torch.nn import functional as F
 from infaug.config import TransformConfig
 from infaug.transform.fields import Fields, num_field_channels
 from infaug.transform.layers import layer_table
-from infaug.transform.spatial import (
-    flow_of,
-    pixel_grid,
-    spectral_norm,
-    stretch,
-)
+from infaug.transform.spatial import flow_of, pixel_grid, spectral_norm, stretch
 
 
 class Generator(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.data.share import CHUNK
 from infaug.influence.features import head_inputs
 from infaug.influence.score import mean_head_gradient, replace_influence
@@ -89,7 +89,7 @@ def check_predictions(
     )
 
 
-def _inputs(finished: Finished, split: Labelled | OnDisk) -> tuple[Tensor, Tensor]:
+def _inputs(finished: Finished, split: ImageSet) -> tuple[Tensor, Tensor]:
     training = finished.training
     snapshot = take_snapshot(
         training.classifier, (), training.config.influence, start=training.s_val

@@ -18,12 +18,10 @@ the file's metadata under `infaug`.
 """
 
 import json
-from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -35,6 +33,7 @@ from infaug.data.share import CHUNK
 from infaug.influence.score import replace_influence, upweight_influence
 from infaug.randomness import Draws, generator
 from infaug.record.atomic import write_bytes
+from infaug.record.table_file import parquet_bytes
 from infaug.training.snapshot import Snapshot, rows_of_chunks, shared_inputs
 from infaug.trust.reload import Finished, judged_view, solve_s_val
 from infaug.world import World
@@ -134,9 +133,7 @@ def write_ranking(table: pa.Table, path: Path) -> None:
     Raises:
         OSError: with its name, if it cannot be written.
     """
-    content = BytesIO()
-    pq.write_table(table, content)
-    write_bytes(path, content.getvalue())
+    write_bytes(path, parquet_bytes(table))
 
 
 def _selected(finished: Finished, picked: Int64[Tensor, "n"]) -> Labelled:

@@ -27,12 +27,7 @@ from infaug.augment.policies import (
     random_inversion,
     trivial_augment,
 )
-from infaug.augment.views import (
-    Compose,
-    Identity,
-    Mixed,
-    make_views,
-)
+from infaug.augment.views import Compose, Identity, Mixed, make_views
 from infaug.config import EstimatorConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws

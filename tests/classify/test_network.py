@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision.transforms.v2 import functional
 
-from infaug.classify.backbone import Backbone, begin_backbone, name_network
+from infaug.classify.backbone import Backbone, begin_backbone
+from infaug.classify.named import name_network
 from infaug.classify.network import build_classifier
 from infaug.classify.wide_resnet import PreActivationBlock
 from infaug.config import NETWORK_VARIABLE, ClassifierConfig

@@ -5,7 +5,7 @@ from importlib.metadata import version
 import pytest
 from cli.asking import refused
 
-from infaug.cli.main import COMMANDS, main
+from infaug.cli.main import COMMANDS, load, main
 from infaug.cli.terminal import BAD_INPUT
 
 
@@ -48,7 +48,7 @@ def test_an_unknown_command_is_answered_with_the_nearest(typed, meant, capsys):
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_teaches_what_it_asks_for(name, capsys):
-    form, act = COMMANDS[name].load()
+    form, _, act = load(name)
     assert callable(act)
     with pytest.raises(SystemExit) as stop:
         main([*name.split(), "--help"])

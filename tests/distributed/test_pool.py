@@ -14,8 +14,8 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.source import load
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
-from infaug.training.services import Services
 from infaug.training.solve import solve_snapshot
+from infaug.training.train import Services
 from infaug.world import World
 
 from .pool_cases import cluster, problem

@@ -92,16 +92,16 @@ def test_the_raw_objective_is_the_influence_and_the_relative_one_is_bounded(cell
 
 
 @pytest.mark.parametrize("objective", ["raw", "relative"])
-def test_unrestrained_extremes_win_and_restraint_keeps_the_label(cell, objective):
+def test_extremes_win_unless_the_field_penalty_keeps_the_label(cell, objective):
     """Trap 4: what E makes of images is measured by F's own loss on them."""
 
-    def loss_on_views(restraint: float) -> float:
+    def loss_on_views(field_penalty: float) -> float:
         fresh = Training(
             cell.method, 0, load_splits(CONFIG.data), cell.config, World(), cell.device
         )
         fresh.load(cell.tensors())
         settings = replace(
-            cell.config.estimator, learning_rate=1e-2, restraint=restraint
+            cell.config.estimator, learning_rate=1e-2, field_penalty=field_penalty
         )
         x, y, draws = fresh.views.estimator_batch_at(0)
         judged_by = replace(cell.config.influence, objective=objective)
@@ -125,7 +125,7 @@ def test_unrestrained_extremes_win_and_restraint_keeps_the_label(cell, objective
             logits = fresh.classifier(fresh.transform(x, noise))
         return float(soft_cross_entropy(logits, y).mean())
 
-    assert loss_on_views(restraint=0.0) > loss_on_views(restraint=1.0)
+    assert loss_on_views(field_penalty=0.0) > loss_on_views(field_penalty=1.0)
 
 
 def test_layers_are_the_papers_tables():

@@ -14,8 +14,8 @@ from infaug.cli.main import main
 from infaug.config import ClassifierConfig, RoundsConfig
 from infaug.data.problem import load_splits
 from infaug.data.source import load
-from infaug.experiment import controls, outlook, run
-from infaug.experiment.controls import Pace, choose_controls, choose_methods
+from infaug.experiment import controls, execute, run
+from infaug.experiment.controls import Pace, choose, choose_methods
 from infaug.experiment.outlook import foresee
 from infaug.experiment.plan import with_folds
 
@@ -28,7 +28,9 @@ OPEN = replace(CONFIG, controls="auto")
 def choice_at(pace: Pace, monkeypatch, workers: int = 1) -> tuple[str, str]:
     monkeypatch.setattr(controls, "measure", lambda *_: pace)
     config = resolved(OPEN)
-    return choose_controls(config, load(config.data), torch.device("cpu"), workers)
+    cpu = torch.device("cpu")
+    found = choose(config, load(config.data), cpu, workers, fewer_folds=False)
+    return found[0].controls, found[1][0]
 
 
 def test_full_controls_if_they_take_under_half_an_hour_else_quick(monkeypatch):
@@ -71,16 +73,18 @@ def test_the_folder_keeps_the_choice_and_a_resumed_run_does_not_choose_again(
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "run_planned", interrupted)
+    monkeypatch.setattr(execute, "run_planned", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run.run(OPEN, tmp_path / "run", shown=False)
     kept = [json.loads((tmp_path / "run" / f"{n}.json").read_text())["controls"]
             for n in ("asked", "config")]  # fmt: skip
     assert kept == ["auto", chosen]
 
-    monkeypatch.setattr(run, "choose_controls", interrupted)
+    monkeypatch.setattr(controls, "measure", interrupted)
     seen = []
-    monkeypatch.setattr(run, "run_planned", lambda cells, *_, **__: seen.extend(cells))
+    monkeypatch.setattr(
+        execute, "run_planned", lambda all_, *_, **__: seen.extend(all_)
+    )
     monkeypatch.setattr(run, "summarise", lambda *_: {})
     run.run(OPEN, tmp_path / "run", shown=False)
     assert any(cell.candidate for cell in seen) == (chosen == "full")
@@ -100,7 +104,7 @@ def test_the_outlook_counts_images_steps_and_cells():
 def test_a_plan_has_one_estimate_of_time(tmp_path, monkeypatch):
     """That for which methods were chosen is that of all trainings."""
     pace = replace(FAST, base_step=0.02, learned_step=0.02, estimator_step=0.02)
-    monkeypatch.setattr(outlook, "measure", lambda *_: pace)
+    monkeypatch.setattr(controls, "measure", lambda *_: pace)
     data = replace(CONFIG.data, folds=3)
     config = replace(OPEN, data=data, minutes=10, rounds=RoundsConfig())
     lines = list(foresee(config, workers=0, jobs=2))

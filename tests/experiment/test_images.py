@@ -10,6 +10,7 @@ from tiny import CONFIG, tiny
 from infaug.config import DataConfig, PrepareConfig, RunConfig
 from infaug.data.on_disk import OnDisk
 from infaug.data.prepare import prepare
+from infaug.experiment import execute
 from infaug.experiment import run as run_file
 from infaug.experiment.results import Results
 from infaug.experiment.table_plan import table_training
@@ -66,7 +67,7 @@ def begun(tmp_path, monkeypatch):
 
     make_set(tmp_path, FILES)
     with monkeypatch.context() as patch:
-        patch.setattr(run_file, "run_planned", interrupted)
+        patch.setattr(execute, "run_planned", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run_file.run(config(tmp_path), tmp_path / "run", shown=False)
     return tmp_path
@@ -111,7 +112,7 @@ def test_with_the_images_it_began_with_it_goes_on(begun, monkeypatch):
     make_set(begun, FILES)
     seen = []
     monkeypatch.setattr(
-        run_file, "run_planned", lambda cells, *_, **__: seen.extend(cells)
+        execute, "run_planned", lambda cells, *_, **__: seen.extend(cells)
     )
     monkeypatch.setattr(run_file, "summarise", lambda *_: {})
     run_file.run(config(begun), begun / "run", shown=False)

@@ -8,12 +8,7 @@ import torch
 from infaug.config import DataConfig, RunConfig, ShiftConfig, in_mode
 from infaug.experiment.methods import methods_of
 from infaug.experiment.plan import resolve_config
-from infaug.training.methods import (
-    METHODS,
-    POLICY_FROM,
-    RANDOM_METHODS,
-    SIBLINGS,
-)
+from infaug.training.methods import METHODS, POLICY_FROM, RANDOM_METHODS, SIBLINGS
 
 SHIFTED = DataConfig(shift=ShiftConfig(rotate_deg=40))
 

@@ -6,25 +6,14 @@ import pytest
 import torch
 from ablation import Variant, develop, run_variant
 from ablation import table as ablation_table
+from git_networks import GitConfig
 from long_tail import by_thirds, tail_table
 from regret import regret_table, regrets_of, table, worth_table
 from regret_problems import Problem, solve
-from tail_methods import (
-    METHODS,
-    recorded_tail,
-    run_tail_training,
-    tail_training,
-)
+from tail_methods import METHODS, recorded_tail, run_tail_training, tail_training
 from tiny import CONFIG
 
-from infaug.config import (
-    DataConfig,
-    GitConfig,
-    NuisanceConfig,
-    RoundsConfig,
-    TailConfig,
-    changed,
-)
+from infaug.config import DataConfig, NuisanceConfig, RoundsConfig, TailConfig, changed
 from infaug.data.problem import divide
 from infaug.data.source import load
 from infaug.experiment.results import Results

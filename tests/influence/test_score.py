@@ -12,12 +12,7 @@ from infaug.influence.score import (
     upweight_influence,
     with_bias,
 )
-from infaug.influence.validate import (
-    Validation,
-    head_loss,
-    refit_head,
-    validate,
-)
+from infaug.influence.validate import Validation, head_loss, refit_head, validate
 
 each_case = pytest.mark.parametrize("case", CASES, ids=str)
 

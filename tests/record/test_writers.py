@@ -12,15 +12,15 @@ from tiny import tiny
 from infaug.experiment.run import run
 from infaug.record import training_logger
 from infaug.record.folder import RunFolder
-from infaug.record.steps import Interval, Metrics, StepInfo
+from infaug.record.steps import Interval, Metrics, MetricsWriter, StepInfo
 from infaug.record.tensorboard import TensorBoard
 from infaug.training import train
-from infaug.training.services import Services
+from infaug.training.train import Services
 
 CONFIG = tiny(methods=("base_learned",))
 
 
-class Remembering:
+class Remembering(MetricsWriter):
     """Remembers what it was told; stops the run where it was to stop."""
 
     def __init__(self, stop_at: tuple[int, str, int] | None = None):

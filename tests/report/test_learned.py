@@ -6,12 +6,7 @@ from infaug.config import AffineRanges, DataConfig, EstimatorConfig, ShiftConfig
 from infaug.data.source import load
 from infaug.estimate.learned_transform import build_transform
 from infaug.randomness import Draws
-from infaug.report.learned import (
-    groups_of,
-    in_numbers,
-    known_shift,
-    measure,
-)
+from infaug.report.learned import groups_of, in_numbers, known_shift, measure
 from infaug.transform.affine_flows import compose, random_parameters
 from infaug.transform.fields import Fields
 

@@ -16,9 +16,9 @@ from infaug.training.alternation import classify
 from infaug.training.methods import METHODS
 from infaug.training.overlap import InBackground
 from infaug.training.refresher import build_refresher
-from infaug.training.services import Services
 from infaug.training.solve import solve_s_val
 from infaug.training.state import Training
+from infaug.training.train import Services
 from infaug.world import World
 
 OVERLAPPED = tiny(

@@ -23,12 +23,7 @@ from infaug.transform.critics import (
     image_and_feature_critics,
     image_and_flow_critics,
 )
-from infaug.transform.fit import (
-    Batch,
-    critics_step,
-    fit_generator,
-    generator_step,
-)
+from infaug.transform.fit import Batch, critics_step, fit_generator, generator_step
 from infaug.transform.objective import NAMES, measure_reach
 from infaug.world import World
 

@@ -8,13 +8,7 @@ from infaug.estimate.learned_transform import Estimator
 from infaug.transform.critics import FlowCritic, ImageCritic
 from infaug.transform.fields import Fields, apply_fields, recolour
 from infaug.transform.layers import layer_table
-from infaug.transform.spatial import (
-    flow_of,
-    pixel_grid,
-    spectral_norm,
-    stretch,
-    warp,
-)
+from infaug.transform.spatial import flow_of, pixel_grid, spectral_norm, stretch, warp
 
 
 def zero_fields(batch: int, channels: int, height: int, width: int) -> Fields:

@@ -20,7 +20,7 @@ from infaug.classify.evaluate import evaluate
 from infaug.config import DataConfig
 from infaug.data.dataset import Labelled, digests_of
 from infaug.data.images import Source
-from infaug.data.on_disk import OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.data.problem import altered, positions
 from infaug.data.source import load
 from infaug.experiment.finished import finished_training
@@ -65,7 +65,7 @@ def without_test(source: Source, config: DataConfig) -> Source:
     }
     return replace(
         source,
-        **{name: _part(parts[name], at) for name, at in kept.items()},
+        **{name: parts[name].part(at) for name, at in kept.items()},
         test=source.train.select(torch.arange(0)),
         names={
             name: [names[at] for at in kept[name].tolist()]
@@ -84,18 +84,18 @@ def images_of_test(source: Source, config: DataConfig) -> Labelled:
 
 def _test_of(
     source: Source, config: DataConfig
-) -> tuple[Labelled | OnDisk, Int64[Tensor, "test"]]:
+) -> tuple[ImageSet, Int64[Tensor, "test"]]:
     """The test images, and where among the others they lie."""
     if source.test is not None:
         return source.test, torch.arange(0)
     at = positions(source, config).test
     whole = source.target if source.is_tested_on_target else source.train
     assert whole is not None, "what is tested on is there"
-    return _part(whole, at), at
+    return whole.part(at), at
 
 
 def _kept(
-    part: Labelled | OnDisk, held: Int64[Tensor, "test"], known: Collection[bytes]
+    part: ImageSet, held: Int64[Tensor, "test"], known: Collection[bytes]
 ) -> Int64[Tensor, "kept"]:
     is_kept = torch.ones(len(part.labels), dtype=torch.bool)
     is_kept[held] = False
@@ -104,10 +104,6 @@ def _kept(
         copies = [digest in known for digest in digests_of(part.images)]
         is_kept[torch.tensor(copies, dtype=torch.bool)] = False
     return is_kept.nonzero().squeeze(1)
-
-
-def _part(whole: Labelled | OnDisk, at: Int64[Tensor, "kept"]) -> Labelled | OnDisk:
-    return whole.part(at) if isinstance(whole, OnDisk) else whole.select(at)
 
 
 @dataclass(frozen=True, kw_only=True)

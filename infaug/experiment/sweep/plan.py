@@ -22,7 +22,7 @@ from infaug.experiment.sweep.changes import apply, check_space, may_move, names
 from infaug.experiment.sweep.ledger import Ledger
 from infaug.experiment.sweep.space import Space
 from infaug.experiment.sweep.trial import Trial
-from infaug.record.atomic import write_json
+from infaug.record.atomic import write_json, writing
 
 # More trials continue a sweep; everything else would make it another one.
 MAY_GROW = ("trials",)
@@ -112,7 +112,7 @@ class Sweep:
             )
 
     def _begin(self, path: Path) -> None:
-        try:
+        with writing(f"the sweep's folder {self.out}", "choose another --out"):
             self.out.mkdir(parents=True, exist_ok=True)
             if any(self.out.iterdir()):
                 raise ValueError(
@@ -120,11 +120,6 @@ class Sweep:
                     "new folder for --out"
                 )
             write_json(path, self._identity())
-        except OSError as error:
-            raise ValueError(
-                f"the sweep's folder {self.out} cannot be written ({error.strerror}): "
-                "choose another --out"
-            ) from error
 
     def _identity(self) -> dict[str, Any]:
         how = to_dict(self.how)

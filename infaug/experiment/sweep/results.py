@@ -1,7 +1,5 @@
 """What a sweep leaves when its trials have ended: the best, tables, what mattered."""
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,10 +15,11 @@ from sklearn.inspection import permutation_importance
 from infaug.config import Objective, to_dict
 from infaug.experiment.sweep.changes import apply
 from infaug.experiment.sweep.confirm import score_on_test
-from infaug.experiment.sweep.ledger import Ledger, Tried
+from infaug.experiment.sweep.ledger import Ledger, Progress, Tried
 from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.space import Space
 from infaug.record.atomic import write_bytes, write_json
+from infaug.record.table_file import as_csv
 
 MIN_TRIALS = 8  # for an importance
 MIN_AGREEING = 5  # trials, for a rank correlation with an interval
@@ -50,16 +49,16 @@ def common_steps(trials: Sequence[Tried]) -> int:
 
 def write_trials(trials: Sequence[Tried], space: Space, path: Path) -> None:
     """All trials as CSV: how each ended, its last report, its settings."""
-    text = io.StringIO()
-    numbers = ("steps", "loss", "top1", "seconds")
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(["trial", "end", *numbers, *space, "why"])
+    lines = []
     for trial in trials:
-        found = [getattr(trial.last, number, "") for number in numbers]
-        values = [trial.changes.get(name) for name in space]
-        plain = [v if isinstance(v, str) else json.dumps(v) for v in values]
-        lines.writerow([trial.name, trial.end, *found, *plain, trial.why])
-    write_bytes(path, text.getvalue().encode())
+        last = {key: getattr(trial.last, key, "") for key in Progress.__annotations__}
+        values = {name: trial.changes.get(name) for name in space}
+        plain = {
+            k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()
+        }
+        head = {"trial": trial.name, "end": trial.end}
+        lines.append({**head, **last, **plain, "why": trial.why})
+    write_bytes(path, as_csv(lines))
 
 
 def importance(

@@ -28,9 +28,9 @@ from infaug.experiment.trainings import plan_trainings
 from infaug.precision import pick_device
 from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
-from infaug.record.steps import Interval, Metrics, StepInfo
+from infaug.record.steps import Interval, Metrics, MetricsWriter, StepInfo
 from infaug.record.store import GeneratorStore
-from infaug.training.services import Services
+from infaug.training.train import Services
 from infaug.world import World
 
 Report = Callable[[Progress], None]
@@ -94,8 +94,10 @@ def run_trial(
         )
 
 
-class RoundReports:
+class RoundReports(MetricsWriter):
     """Reports the selection split to Tune once the end of a round is kept."""
+
+    waits_for_checkpoint = True
 
     def __init__(self, trial: Trial, folder: RunFolder, report: Report):
         self.trial, self.report = trial, report
@@ -108,9 +110,6 @@ class RoundReports:
         for line in kept:
             self._report(line["round"], line)
 
-    def begin(self, method: str, seed: int, global_step: int) -> None:
-        """A training begins, or goes on."""
-
     def metrics(self, info: StepInfo, metrics: Metrics) -> None:
         """Remember what the last step of a round found."""
         if info.method == self.trial.row and "selection_loss" in metrics:
@@ -122,9 +121,6 @@ class RoundReports:
         if self._found is not None:
             found, self._found = self._found, None
             self._report(info.round, found)
-
-    def close(self) -> None:
-        """The run ends, or stops."""
 
     def _report(self, round_: int, found: Metrics) -> None:
         steps = (round_ + 1) * self.trial.config.rounds.classifier_steps

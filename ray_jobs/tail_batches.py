@@ -7,10 +7,10 @@ ICLR 2022, call it CE + DRS).
 """
 
 import torch
+from git_transfer import InvarianceTransfer
 from jaxtyping import Int64
 from torch import Tensor
 
-from infaug.baselines.git_transfer import InvarianceTransfer
 from infaug.data.batches import Batch, Batches, batch_indices
 from infaug.randomness import Purpose, generator
 

@@ -4,16 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-
-from infaug.baselines.git_networks import adain, build_networks
-from infaug.baselines.git_transfer import (
+from git_networks import GitConfig, adain, build_networks
+from git_transfer import (
     InvarianceTransfer,
     critics_loss,
     fit_transfer,
     generator_losses,
     realism_loss,
 )
-from infaug.config import GitConfig
+
 from infaug.data.digits import digits
 from infaug.randomness import Draws
 

@@ -10,7 +10,7 @@ from cases import CASES, Case
 from resolved import resolved
 from tiny import CONFIG
 
-from infaug.baselines.reweight import helpful_shares, reweigh
+from infaug.augment.reweight import helpful_shares, reweigh
 from infaug.config import BackoffConfig
 from infaug.data.problem import load_splits
 from infaug.experiment.run import run

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import torch
+from git_networks import Critics, GitConfig, StyleTransfer, build_networks
 from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 from torch.optim import Adam
 
-from infaug.baselines.git_networks import Critics, StyleTransfer, build_networks
-from infaug.config import GitConfig
 from infaug.data.batches import batch_indices
 from infaug.data.dataset import to_float
 from infaug.descent import cosine, descend, set_rates
