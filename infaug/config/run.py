@@ -52,7 +52,7 @@ class RunConfig:
 
     threads: int = 0
     """Threads of each training on a CPU, part of what decides its last digits; 0: one
-    for small networks, which gain little from a second, else all cores."""
+    for small networks and frozen ones, which gain little from another, else all."""
 
     def __post_init__(self):
         within(self, "", minutes="> 0", threads=">= 0", seeds=">= 1", members=">= 1")

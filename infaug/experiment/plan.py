@@ -153,7 +153,7 @@ def resolve_config(
         ),
         rounds=replace(config.rounds, base=base),
         tuning=replace(config.tuning, candidates=candidates),
-        threads=config.threads or _threads(classifier.network),
+        threads=config.threads or _threads(classifier),
     )
 
 
@@ -204,8 +204,10 @@ def _resolve_classifier(
     )
 
 
-def _threads(network: str) -> int:
-    return 1 if network == "allconv" else usable_cores()
+def _threads(classifier: ClassifierConfig) -> int:
+    """One where a step is small: trainings side by side then use cores better."""
+    is_small = classifier.network == "allconv" or classifier.freeze in ("early", "body")
+    return 1 if is_small else usable_cores()
 
 
 def _network(channels: int, size: int, *, is_small: bool) -> Network:

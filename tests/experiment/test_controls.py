@@ -14,7 +14,7 @@ from infaug.cli.main import main
 from infaug.config import ClassifierConfig, RoundsConfig
 from infaug.data.problem import load_splits
 from infaug.data.source import load
-from infaug.experiment import controls, execute, run
+from infaug.experiment import controls, execute, plan, run
 from infaug.experiment.controls import Pace, choose, choose_methods
 from infaug.experiment.outlook import foresee
 from infaug.experiment.plan import with_folds
@@ -123,6 +123,17 @@ def test_batches_are_small_for_pretrained_weights_on_a_cpu():
     assert size() == 64
     assert size(weights="default", freeze="body") == 32
     assert size(weights="default", freeze="body", batch_size=64) == 64
+
+
+def test_a_frozen_network_leaves_the_other_cores_to_other_trainings(monkeypatch):
+    monkeypatch.setattr(plan, "usable_cores", lambda: 4)
+
+    def threads(freeze):
+        resnet = {"network": "torchvision:resnet18", "weights": "default"}
+        f = ClassifierConfig(**resnet, freeze=freeze)
+        return resolved(replace(CONFIG, classifier=f)).threads
+
+    assert [threads(freeze) for freeze in ("none", "early", "body")] == [4, 1, 1]
 
 
 def test_any_number_of_workers_that_can_train_has_an_outlook():
