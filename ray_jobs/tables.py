@@ -161,10 +161,7 @@ def markdown(table: Table, results: Results, seeds: int) -> str:
 
 
 def _lines(
-    table: Table,
-    titles: list[str],
-    found: list[Found],
-    seeds: int,
+    table: Table, titles: list[str], found: list[Found], seeds: int
 ) -> list[str]:
     lines = [f"| method | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     columns = {m: [column[m] for column in found] for m in table.methods}

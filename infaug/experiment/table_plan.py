@@ -20,11 +20,7 @@ from infaug.training.methods import METHODS, POLICY_FROM, Method
 
 # What only names the methods, or says how often to write something down.
 NEVER_MATTER = ("seeds", "controls", "methods", "members", "threads", "minutes")
-NEVER_MATTER_IN_ROUNDS = (
-    "log_every_steps",
-    "checkpoint_every_steps",
-    "ledger_images",
-)
+NEVER_MATTER_IN_ROUNDS = ("log_every_steps", "checkpoint_every_steps", "ledger_images")
 # Settings of committed results that gained nothing and are gone: ignored as they were
 # by default.
 GONE = {

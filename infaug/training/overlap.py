@@ -98,10 +98,7 @@ class InThread:
 
 
 def _timed(
-    snapshot: Snapshot,
-    train: ImageSet,
-    influence: ImageSet,
-    config: InfluenceConfig,
+    snapshot: Snapshot, train: ImageSet, influence: ImageSet, config: InfluenceConfig
 ) -> Solved:
     began = time.perf_counter()
     images = train if isinstance(train, Labelled) else train.select_all()

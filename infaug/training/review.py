@@ -85,10 +85,7 @@ def health_of(
 
 
 def review(
-    training: Training,
-    round_: int,
-    left: range,
-    selection: ImageSet | None,
+    training: Training, round_: int, left: range, selection: ImageSet | None
 ) -> Iterator[Metrics]:
     """The one step of a review, between training E and the next round of F.
 
