@@ -80,10 +80,7 @@ def measure_gradient(
 
     here = [in_process(snapshot, part, chunks) for part, chunks in parts]
     spawn = get_context("spawn")
-    with (
-        ProcessPoolExecutor(1, spawn) as one,
-        ProcessPoolExecutor(2, spawn) as two,
-    ):
+    with ProcessPoolExecutor(1, spawn) as one, ProcessPoolExecutor(2, spawn) as two:
         ways = {
             **{f"actors {n}": partial(by_actors, pool) for n, pool in pools.items()},
             "processes 1": partial(by_processes, one),

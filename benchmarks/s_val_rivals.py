@@ -58,10 +58,7 @@ def dattri_cg(problem: Problem, _: float, products: int) -> Tensor:
         return cross_entropy(problem.h1 @ flat.view(shape).T, problem.labels)
 
     solve = ihvp_at_x_cg(
-        loss,
-        problem.head.flatten(),
-        max_iter=products,
-        regularization=problem.damping,
+        loss, problem.head.flatten(), max_iter=products, regularization=problem.damping
     )
     return solve(problem.gradient.flatten()).view(shape)
 

@@ -14,11 +14,6 @@ from infaug.storage import Location, reaching
 PARTIAL = ".partial"
 
 
-def names_below(folder: Location) -> list[str]:
-    """Names of all files in a folder and its folders, relative to it, sorted."""
-    return [name for name in folder.names_below() if not name.endswith(PARTIAL)]
-
-
 def put(file: Path, place: Location) -> None:
     """Upload a file.
 
@@ -58,26 +53,17 @@ def fetch(place: Location, file: Path) -> None:
 
 
 def remove(place: Location) -> None:
-    """Remove a file if it is there.
+    """Remove a file, or a folder and all that it holds, if it is there.
 
     Raises:
         ValueError: if that fails.
     """
-    if place.is_file():
-        system, path = place.opened
-        with reaching(place):
+    system, path = place.opened
+    is_file = place.is_file()
+    with reaching(place):
+        if is_file:
             system.delete_file(path)
-
-
-def remove_folder(folder: Location) -> None:
-    """Remove a folder and all that it holds, if it is there.
-
-    Raises:
-        ValueError: if that fails.
-    """
-    if folder.is_dir():
-        system, path = folder.opened
-        with reaching(folder):
+        elif place.is_dir():
             system.delete_dir(path)
 
 

@@ -37,8 +37,7 @@ from infaug.config import (
 )
 from infaug.data.images import Source
 from infaug.data.problem import Splits, altered, divide, positions
-from infaug.experiment.results import Record, Results
-from infaug.experiment.table_plan import TableTraining, plan_table
+from infaug.experiment.table_plan import Record, Results, TableTraining, plan_table
 from infaug.experiment.table_training import images_of, record_of, train_in
 from infaug.experiment.verdict import compare
 from infaug.randomness import generator

@@ -42,7 +42,7 @@ from infaug.config import (
     RunConfig,
     TailConfig,
 )
-from infaug.experiment.results import Record, Results
+from infaug.experiment.table_plan import Record, Results
 
 CONFIG = RunConfig(
     data=DataConfig(

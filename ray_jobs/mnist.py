@@ -18,7 +18,7 @@ from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
 CONFIG = RunConfig(
     data=DataConfig(
         source="mnist", labels=600, target=1000, shift=ShiftConfig(rotate_deg=40)
-    ),
+    )
 )
 SMOKE = replace(
     CONFIG,

@@ -23,7 +23,7 @@ from regret_problems import ANSWER, UNLEARNED, Problem, solve
 from infaug.cli.compare import run_missing
 from infaug.cli.terminal import guarded
 from infaug.config import RoundsConfig
-from infaug.experiment.results import Record, Results
+from infaug.experiment.table_plan import Record, Results
 from infaug.experiment.verdict import half_width
 from infaug.record.journal import read_lines
 

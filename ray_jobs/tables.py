@@ -27,9 +27,8 @@ from pathlib import Path
 from infaug.cli.compare import run_missing
 from infaug.cli.terminal import guarded
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig
-from infaug.experiment.results import Record, Results
 from infaug.experiment.summary import gap_closed, statistics
-from infaug.experiment.table_plan import Column, plan_table, ready
+from infaug.experiment.table_plan import Column, Record, Results, plan_table, ready
 from infaug.experiment.table_training import run_table_training
 from infaug.experiment.verdict import CONTROLS_OF, best_random, tops_of, verdict
 from infaug.report.verdict import describe
@@ -162,10 +161,7 @@ def markdown(table: Table, results: Results, seeds: int) -> str:
 
 
 def _lines(
-    table: Table,
-    titles: list[str],
-    found: list[Found],
-    seeds: int,
+    table: Table, titles: list[str], found: list[Found], seeds: int
 ) -> list[str]:
     lines = [f"| method | {' | '.join(titles)} |", "|---" * (len(titles) + 1) + "|"]
     columns = {m: [column[m] for column in found] for m in table.methods}

@@ -23,8 +23,8 @@ from infaug.data.images import Source
 from infaug.data.problem import divide
 from infaug.data.share import local_part
 from infaug.data.shift import apply_nuisance
-from infaug.experiment.results import Record
 from infaug.experiment.table_plan import (
+    Record,
     TableTraining,
     recorded_training,
     table_training,

@@ -22,11 +22,7 @@ from infaug.record.folder import RunFolder
 CLASSES = ("cat", "dog", "hen")
 
 # By row and seed: what selection says is best is worst on test.
-LOSSES = {
-    "base": (0.5, 0.5),
-    "base_learned": (0.4, 0.2),
-    "pooled_learned": (0.3, 0.6),
-}
+LOSSES = {"base": (0.5, 0.5), "base_learned": (0.4, 0.2), "pooled_learned": (0.3, 0.6)}
 # Of a policy's methods, in experiments that have them.
 POLICIES = {"policy_online": (0.1, 0.7), "pooled_policy": (0.8, 0.9)}
 

@@ -30,9 +30,7 @@ def shares(alpha: float, draws: Draws) -> Float[Tensor, "B"]:
 
 
 def mixed(
-    own: Float[Tensor, "B ..."],
-    other: Float[Tensor, "B ..."],
-    lam: Float[Tensor, "B"],
+    own: Float[Tensor, "B ..."], other: Float[Tensor, "B ..."], lam: Float[Tensor, "B"]
 ) -> Float[Tensor, "B ..."]:
     """Method by row, lam own + (1 - lam) other.
 

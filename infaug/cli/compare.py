@@ -18,8 +18,7 @@ from infaug.config import RunConfig
 
 if TYPE_CHECKING:
     from infaug.experiment.leaderboard import Board
-    from infaug.experiment.results import Results
-    from infaug.experiment.table_plan import Column
+    from infaug.experiment.table_plan import Column, Results
 
 
 DEFAULT_METHODS = (
@@ -88,7 +87,7 @@ def compare(
     if not args.render:
         look_for_data(*places.values(), args.run.data.target_source)
     from infaug.experiment.leaderboard import board
-    from infaug.experiment.results import Results
+    from infaug.experiment.table_plan import Results
 
     columns = columns or columns_of(args.run, places)
     methods, seeds = methods_of(args.run), args.run.seeds

@@ -12,10 +12,7 @@ BALANCE = 0.5  # long-tailed digits, 20 to 1: 93.5 % at 0, 94.9 at 0.5, 94.8 at 
 
 
 def thin(
-    train: Int64[Tensor, "n"],
-    labels: Int64[Tensor, "N"],
-    tail: TailConfig,
-    seed: int,
+    train: Int64[Tensor, "n"], labels: Int64[Tensor, "N"], tail: TailConfig, seed: int
 ) -> Int64[Tensor, "m"]:
     """Of the training images, positions in random order, those of a long-tailed set.
 

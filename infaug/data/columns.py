@@ -44,11 +44,7 @@ class Columns:
 
 
 def find_columns(
-    file: Location,
-    schema: pa.Schema,
-    config: DataConfig,
-    *,
-    labels_needed: bool = True,
+    file: Location, schema: pa.Schema, config: DataConfig, *, labels_needed: bool = True
 ) -> Columns:
     """The columns that `config` names, or the only ones there can be.
 

@@ -83,6 +83,10 @@ class Labelled:
         """The same; of a set on disk a part is still encoded."""
         return self.select(indices)
 
+    def select_all(self) -> "Labelled":
+        """Itself; a set on disk is decoded."""
+        return self
+
     def to(self, device: torch.device | str) -> "Labelled":
         """The same set on a device."""
         return Labelled(

@@ -113,9 +113,7 @@ def _size(item: Encoded) -> int:
 
 
 def _checksum_of(
-    class_names: tuple[str, ...],
-    splits: dict[str, list[Sized]],
-    *sources: Path | None,
+    class_names: tuple[str, ...], splits: dict[str, list[Sized]], *sources: Path | None
 ) -> str:
     total = blake2b(repr(class_names).encode(), digest_size=16)
     for split, images in splits.items():

@@ -51,10 +51,7 @@ class Survey:
     def add(self, items: Iterable[Encoded]) -> None:
         """Read their headers; images without one are passed over."""
         for item in items:
-            with (
-                contextlib.suppress(*UNREADABLE),
-                opened(_file_of(item)) as image,
-            ):
+            with contextlib.suppress(*UNREADABLE), opened(_file_of(item)) as image:
                 is_turned = image.getexif().get(ORIENTATION, 1) in range(5, 9)
                 width, height = image.size
                 mode = image.mode

@@ -47,10 +47,7 @@ def start_here(**settings: Any) -> None:
     variables = {"RAY_GCS_SERVER_PORT": f"{port}", "RAY_ADDRESS": f"{LOCALHOST}:{port}"}
     with _environment(variables):
         ray.init(
-            "local",
-            dashboard_host=LOCALHOST,
-            _node_ip_address=LOCALHOST,
-            **settings,
+            "local", dashboard_host=LOCALHOST, _node_ip_address=LOCALHOST, **settings
         )
 
 

@@ -83,8 +83,7 @@ class ImageSource:
             ValueError: if an image cannot be read here.
         """
         snapshot: Snapshot = fetch(self.snapshot).to(device)
-        shard = _with_own_threads(fetch(self.images))
-        images = shard if isinstance(shard, Labelled) else shard.select_all()
+        images = _with_own_threads(fetch(self.images)).select_all()
         return shard_hessian(snapshot, images.images, self.chunks)
 
 

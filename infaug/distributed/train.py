@@ -46,7 +46,7 @@ from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 from infaug.storage import Location, is_url, location
 from infaug.training.train import Services
-from infaug.transfer import remove_folder
+from infaug.transfer import remove
 from infaug.world import World
 
 # A worker that does not answer Ray for so long is stopped and replaced.
@@ -83,7 +83,7 @@ def fit_on_workers(
     folder = RunFolder(out if is_url(str(out)) else Path(out).absolute())
     folder.enter(config)
     if (finished := folder.result_of(config)) is not None:
-        remove_folder(_ray_files(folder))  # Its driver was killed after its workers.
+        remove(_ray_files(folder))  # Its driver was killed after its workers.
         return finished
     World(size=max(workers.max, 1)).share(config.classifier.batch_groups)
     started_here = connect(workers.max + (pool.cpus if pool else 0))
@@ -111,7 +111,7 @@ def fit_on_workers(
     finally:
         if started_here:
             ray.shutdown()
-        remove_folder(_ray_files(folder))
+        remove(_ray_files(folder))
 
 
 def _train(

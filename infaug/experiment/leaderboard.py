@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 
-from infaug.experiment.results import Record, Results
-from infaug.experiment.table_plan import Column
+from infaug.experiment.table_plan import Column, Record, Results
 from infaug.experiment.verdict import (
     MARGIN,
     MIN_SEEDS,

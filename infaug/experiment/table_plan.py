@@ -1,4 +1,4 @@
-"""Plans of tables: what each training is, and when two of them are one.
+"""Trainings of tables: what each is, when two are one, and what they found.
 
 A training is a method trained on a problem with a seed. Its key is a hash of all
 settings that its numbers can depend on and of no others, so that a changed config is
@@ -7,22 +7,20 @@ are trained once for all target budgets.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from infaug.config import DataConfig, RunConfig, from_dict, to_dict
 from infaug.experiment.plan import BATCH_SIZE
+from infaug.record.journal import append_line, read_lines
 from infaug.training.methods import METHODS, POLICY_FROM, Method
 
 # What only names the methods, or says how often to write something down.
 NEVER_MATTER = ("seeds", "controls", "methods", "members", "threads", "minutes")
-NEVER_MATTER_IN_ROUNDS = (
-    "log_every_steps",
-    "checkpoint_every_steps",
-    "ledger_images",
-)
+NEVER_MATTER_IN_ROUNDS = ("log_every_steps", "checkpoint_every_steps", "ledger_images")
 # Settings of committed results that gained nothing and are gone: ignored as they were
 # by default.
 GONE = {
@@ -209,3 +207,56 @@ def _counts_labels(config: RunConfig) -> bool:
     """Whether labels are a count: a part of what target leaves depends on target."""
     labels = config.data.labels
     return labels is not None and labels >= 1
+
+
+Record = dict[str, Any]
+
+
+class Results:
+    """What finished jobs found; the file is made when first added to.
+
+    `read` tells the job of a line; by default a training of a table, or None if a
+    setting of it is gone.
+    """
+
+    def __init__(
+        self, path: Path, read: Callable[[Record], Hashable] = recorded_training
+    ):
+        self.path, self._read = path, read
+        self._found = {read(record): record for record in read_lines(path)}
+
+    def __contains__(self, job: Hashable) -> bool:
+        return job in self._found
+
+    def get(self, job: Hashable) -> Record | None:
+        """What a job found, or None if it has not been done."""
+        return self._found.get(job)
+
+    def by_seed(self, method: str, config: RunConfig, seeds: int) -> dict[int, Record]:
+        """What the finished trainings of a method on a problem found."""
+        found = {s: self.get(table_training(method, s, config)) for s in range(seeds)}
+        return {seed: record for seed, record in found.items() if record is not None}
+
+    def match(self, data: DataConfig, images: Mapping[str, Any]) -> None:
+        """Refuse other images than those that results are about under the same name.
+
+        `images` is what tells them from others: `Source.identity`.
+        """
+        for training, record in self._found.items():
+            if not isinstance(training, TableTraining):
+                continue
+            before = record.get("data", images)
+            if reading(training.config.data) == reading(data) and before != images:
+                differ = [
+                    k for k in {**before, **images} if before.get(k) != images.get(k)
+                ]
+                raise ValueError(
+                    f"{self.path} holds results of other images called "
+                    f"{data.source!r} (other {', '.join(differ)}): give these another "
+                    "name, as --data NAME=FOLDER, or use another --out or --results"
+                )
+
+    def add(self, record: Record) -> None:
+        """Append what a job found; it is on disk when this returns."""
+        append_line(self.path, record)
+        self._found[self._read(record)] = record

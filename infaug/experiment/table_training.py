@@ -15,8 +15,7 @@ from infaug.data.survey import resolve_images
 from infaug.experiment.execute import run_planned, threads_of
 from infaug.experiment.methods import methods_of
 from infaug.experiment.plan import resolve_config
-from infaug.experiment.results import Record
-from infaug.experiment.table_plan import TableTraining, reading
+from infaug.experiment.table_plan import Record, TableTraining, reading
 from infaug.experiment.trainings import TRIAL, plan_trainings
 from infaug.precision import pick_device
 from infaug.record.folder import RunFolder

@@ -59,9 +59,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def read_views(
-    folder: Path,
-) -> tuple[GeneratorViews | PolicyViews, dict[str, Any]]:
+def read_views(folder: Path) -> tuple[GeneratorViews | PolicyViews, dict[str, Any]]:
     """What was learned, and the card.
 
     Raises:

@@ -27,7 +27,7 @@ from infaug.lock import locked
 from infaug.record.atomic import write_bytes, write_json, writing
 from infaug.record.lease import HeldError, Lease
 from infaug.storage import location
-from infaug.transfer import PARTIAL, fetch, names_below, put, put_bytes, remove
+from infaug.transfer import PARTIAL, fetch, put, put_bytes, remove
 
 STAMP, LEASE = "mirror.json", "lease.json"
 # Of this machine alone: locks, and what Ray keeps while it trains.
@@ -166,7 +166,7 @@ class Mirror:
         return json.loads(place.read_bytes())["stamp"] if place.is_file() else None
 
     def _names(self) -> list[str]:
-        return [name for name in names_below(self.home) if _is_shared(name)]
+        return [name for name in self.home.names_below() if _is_shared(name)]
 
     def _state(self) -> dict[str, Any] | None:
         path = self.kept / STAMP

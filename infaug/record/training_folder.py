@@ -44,11 +44,7 @@ class TrainingFolder:
     """
 
     def __init__(
-        self,
-        run: Path,
-        method: str,
-        seed: int,
-        push: Callable[[], None] | None = None,
+        self, run: Path, method: str, seed: int, push: Callable[[], None] | None = None
     ):
         self.run, self.method, self.seed = run, method, seed
         name = f"{method}-final" if seed < 0 else f"{method}-seed{seed}"

@@ -78,10 +78,7 @@ NUM_VIEWS = 3
 
 @torch.no_grad()
 def before_and_after(
-    transform: LearnedTransform,
-    images: ImageSet,
-    config: EstimatorConfig,
-    num: int,
+    transform: LearnedTransform, images: ImageSet, config: EstimatorConfig, num: int
 ) -> list[dict[str, Any]]:
     """Images of several classes, each with its views, drawn as for training F.
 

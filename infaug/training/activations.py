@@ -53,7 +53,6 @@ class Activations:
         folder: Path,
         precision: str,
     ):
-        self.classifier, self.num_draws = classifier, num_draws
         self.classifier = classifier
         self.folder, self.precision = folder, precision
         self.names = [name for name, _ in augments]

@@ -82,7 +82,7 @@ class Ledger:
         train = self.training.train
         if isinstance(train, OnDisk):
             return local_part(train.part(self.picked), World())
-        return train.select(self.picked.to(train.labels.device))
+        return train.select(self.picked)
 
     @cached_property
     def _who(self) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ views are, in how they count and in which images are labelled.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from infaug.config import ViewLoss
@@ -139,6 +140,8 @@ _RANDOM: Views = ("base", "base+random")
 _POLICY: Views = ("base", "base+policy")
 _ALONE: Views = ("policy", "policy")
 
+_even = partial(Method, is_pooled=True, is_even=True)
+
 _USUAL = (
     Method(name="none", views=("identity", "identity")),
     Method(name="base", views=_BASE),
@@ -189,28 +192,10 @@ _OPERATION_POLICIES = (
     Method(name="policy_learned", views=_POLICY, policy="learned"),
     Method(name="uniform_alone", views=_ALONE, policy="uniform"),
     Method(name="policy_alone", views=_ALONE, policy="learned"),
-    Method(name="pooled_even", views=_BASE, is_pooled=True, is_even=True),
-    Method(
-        name="pooled_uniform",
-        views=_POLICY,
-        is_pooled=True,
-        is_even=True,
-        policy="uniform",
-    ),
-    Method(
-        name="pooled_policy",
-        views=_POLICY,
-        is_pooled=True,
-        is_even=True,
-        policy="learned",
-    ),
-    Method(
-        name="pooled_policy_alone",
-        views=_ALONE,
-        is_pooled=True,
-        is_even=True,
-        policy="learned",
-    ),
+    _even(name="pooled_even", views=_BASE),
+    _even(name="pooled_uniform", views=_POLICY, policy="uniform"),
+    _even(name="pooled_policy", views=_POLICY, policy="learned"),
+    _even(name="pooled_policy_alone", views=_ALONE, policy="learned"),
 )
 POLICY_FROM = "policy_online"
 
@@ -222,19 +207,11 @@ _RECIPES = (
     Method(name="pooled_stretched", views=_BASE, is_pooled=True, stretches=True),
     Method(name="adapted", views=_BASE, adapts=True),
     Method(name="pooled_adapted", views=_BASE, is_pooled=True, adapts=True),
-    Method(name="even_tuned", views=_BASE, is_pooled=True, is_even=True, is_tuned=True),
-    Method(
-        name="even_stretched",
-        views=_BASE,
-        is_pooled=True,
-        is_even=True,
-        is_tuned=True,
-        stretches=True,
-    ),
+    _even(name="even_tuned", views=_BASE, is_tuned=True),
+    _even(name="even_stretched", views=_BASE, is_tuned=True, stretches=True),
     Method(name="late", views=_BASE, is_late=True),
     Method(name="late_learned", views=_LEARNED, control="late", is_late=True),
 )
-RECIPES = tuple(method.name for method in _RECIPES if not method.is_learned)
 
 METHODS = {
     method.name: method
@@ -245,14 +222,16 @@ METHODS = {
 }
 USUAL = tuple(method.name for method in _USUAL)
 SIBLINGS = tuple(method.name for method in (*_SIBLINGS, *_NEIGHBOURS))
-NEIGHBOURS = tuple(method.name for method in _NEIGHBOURS)
 
 # Those of the siblings that learn nothing.
 POLICIES = tuple(method.name for method in _SIBLINGS if not method.is_learned)
 
 # Whatever does without our learned view: controls wherever they were run.
-DIAGNOSTICS = tuple(method.name for method in _DIAGNOSTICS)
-RIVALS = (*POLICIES, *NEIGHBOURS, *DIAGNOSTICS, *RECIPES)
+RIVALS = (
+    *POLICIES,
+    *(method.name for method in (*_NEIGHBOURS, *_DIAGNOSTICS)),
+    *(method.name for method in _RECIPES if not method.is_learned),
+)
 
 # Not a method of the table: where a seed's G is fitted adversarially, before the
 # methods.

@@ -12,7 +12,6 @@ from typing import Protocol, runtime_checkable
 import torch
 
 from infaug.config import InfluenceConfig
-from infaug.data.dataset import Labelled
 from infaug.data.on_disk import ImageSet
 from infaug.influence.operator import Solution
 from infaug.training.snapshot import Snapshot
@@ -98,12 +97,8 @@ class InThread:
 
 
 def _timed(
-    snapshot: Snapshot,
-    train: ImageSet,
-    influence: ImageSet,
-    config: InfluenceConfig,
+    snapshot: Snapshot, train: ImageSet, influence: ImageSet, config: InfluenceConfig
 ) -> Solved:
     began = time.perf_counter()
-    images = train if isinstance(train, Labelled) else train.select_all()
-    solution = solve_snapshot(snapshot, images, influence, config, World())
+    solution = solve_snapshot(snapshot, train.select_all(), influence, config, World())
     return Solved(solution, time.perf_counter() - began)

@@ -9,7 +9,7 @@ given up.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
 
 import torch
 from jaxtyping import Float
@@ -17,23 +17,75 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from infaug.classify.fit import fit_classifier
+from infaug.classify.loss import soft_cross_entropy
 from infaug.config import BackoffConfig
 from infaug.data.dataset import to_float
 from infaug.data.on_disk import ImageSet
 from infaug.data.share import local_part
-from infaug.estimate.health import Health, health_of
+from infaug.estimate.learned_transform import tau_dropout, tau_noise
+from infaug.randomness import Draws
 from infaug.record.steps import Metrics
 from infaug.training.state import Training
 
 CLEAR = 1.0  # standard errors; the signs of collapse are evidence of their own
 CHUNK = 500
+SATURATED = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """Of images x and their augmented views x_aug, means over a global batch.
+
+    Attributes:
+        saturation: share of |tau| above 0.95: E has reached its bounds.
+        field_saturation: the same of the fields after tanh: G has reached its own.
+        accuracy: of F on x, a share.
+        accuracy_aug: of F on x_aug, a share.
+        loss_aug: cross-entropy of F on x_aug, nats.
+        field_square: mean squared field before tanh: how strong x_aug is.
+    """
+
+    saturation: float
+    field_saturation: float
+    accuracy: float
+    accuracy_aug: float
+    loss_aug: float
+    field_square: float
+
+
+@torch.no_grad()
+def health_of(
+    training: Training,
+    x: Float[Tensor, "B C H W"],
+    y: Float[Tensor, "B Y"],
+    draws: Draws,
+) -> Health:
+    """Health of E's views of this process's part of a batch; F in evaluation mode."""
+    transform, classifier = training.transform, training.classifier
+    config, size = training.config.estimator, transform.config.tau_size
+    tau = transform.estimator(x)
+    noise, keep = tau_noise(config, size, draws), tau_dropout(config, size, draws)
+    unbounded = transform.unbounded(x, noise, keep)
+    logits = [
+        classifier.head(classifier.features(images))
+        for images in (x, transform.render(x, unbounded))
+    ]
+    right = [(z.argmax(dim=1) == y.argmax(dim=1)).to(x.dtype) for z in logits]
+    extreme = (tau.abs() > SATURATED, unbounded.tanh().abs() > SATURATED)
+    columns = [
+        *(part.to(x.dtype).flatten(1).mean(dim=1) for part in extreme),
+        *right,
+        soft_cross_entropy(logits[1], y).to(x.dtype),
+        unbounded.square().mean(dim=(1, 2, 3)).to(x.dtype),
+    ]
+    whole = training.world.gather(torch.stack(columns, dim=1))
+    names = [field.name for field in fields(Health)]
+    means = whole.double().mean(dim=0).tolist()
+    return Health(**dict(zip(names, means, strict=True)))
 
 
 def review(
-    training: Training,
-    round_: int,
-    left: range,
-    selection: ImageSet | None,
+    training: Training, round_: int, left: range, selection: ImageSet | None
 ) -> Iterator[Metrics]:
     """The one step of a review, between training E and the next round of F.
 
@@ -47,10 +99,7 @@ def review(
     for _ in left:
         training.classifier.eval()
         x, y, draws = training.views.estimator_batch_at(round_ * len(left))
-        how = training.config.estimator
-        health = health_of(
-            training.transform, training.classifier, x, y, draws, how, training.world
-        )
+        health = health_of(training, x, y, draws)
         metrics: dict[str, float | int | str] = asdict(health)
         reason = suspicion(health, training.config.backoff)
         if reason and round_ >= training.cleared_until:

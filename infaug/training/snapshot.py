@@ -135,10 +135,7 @@ def shard_hessian(
 
 
 def shared_inputs(
-    snapshot: Snapshot,
-    split: ImageSet,
-    world: World,
-    view: int | None = None,
+    snapshot: Snapshot, split: ImageSet, world: World, view: int | None = None
 ) -> tuple[Float[Tensor, "N D1"], Float[Tensor, "N Y"]]:
     """`inputs` of a whole split, computed by all processes and known to each."""
     own, rows = local_part(split, world, CHUNK), local_rows(split, world, CHUNK)
@@ -148,10 +145,7 @@ def shared_inputs(
 
 
 def validation_gradient(
-    snapshot: Snapshot,
-    influence: ImageSet,
-    num_shards: int = 1,
-    world: World = ALONE,
+    snapshot: Snapshot, influence: ImageSet, num_shards: int = 1, world: World = ALONE
 ) -> Float[Tensor, "Y D1"]:
     """Gradient of L_val: the mean over the influence split.
 

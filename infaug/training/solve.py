@@ -13,7 +13,7 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import Labelled
-from infaug.data.on_disk import ImageSet, OnDisk
+from infaug.data.on_disk import ImageSet
 from infaug.data.share import CHUNK, hold_for_now
 from infaug.influence.features import head_inputs
 from infaug.influence.hessian import LastLayerHessian
@@ -137,10 +137,7 @@ def hessian_part(
         return train
     draws = generator(*purpose, "hessian sample")
     order = torch.randperm(len(train), generator=draws)
-    picked = order[: config.hessian_samples].sort().values
-    if isinstance(train, OnDisk):
-        return train.part(picked)
-    return train.select(picked.to(train.labels.device))
+    return train.part(order[: config.hessian_samples].sort().values)
 
 
 def correlation_with_full(

@@ -138,8 +138,7 @@ def write_ranking(table: pa.Table, path: Path) -> None:
 
 def _selected(finished: Finished, picked: Int64[Tensor, "n"]) -> Labelled:
     training = finished.training
-    here = picked.to(training.train.labels.device)
-    return training.train.select(here).to(training.device)
+    return training.train.select(picked).to(training.device)
 
 
 def _snapshot(finished: Finished, draw: int) -> Snapshot:

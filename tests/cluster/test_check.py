@@ -62,11 +62,7 @@ def test_a_shipped_file_is_sound_and_says_what_to_fill_in(name, capsys):
             {"MarketType": "spot"},
             f"{SPOT}: GPUs on spot without a fallback",
         ),
-        (
-            f"{SPOT}.node_config.SecurityGroupIds",
-            GONE,
-            "port 22 open to 0.0.0.0/0",
-        ),
+        (f"{SPOT}.node_config.SecurityGroupIds", GONE, "port 22 open to 0.0.0.0/0"),
         (
             "provider.security_group",
             {
@@ -226,14 +222,8 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path, capsys):
         (["--workers", "13"], "13 workers of CPU=1, GPU=1"),
         (["--workers", "13"], "allow more nodes of gpu_spot or gpu_spot_other or"),
         (["--workers", "12"], "only 0 of 1 solver actor of CPU=1, solver=1 fit beside"),
-        (
-            ["--workers", "1", "--pool", "40"],
-            "only 32 of 40 solver actors of",
-        ),
-        (
-            ["--workers", "4", "--gpus-per-worker", "2"],
-            "no node has what",
-        ),
+        (["--workers", "1", "--pool", "40"], "only 32 of 40 solver actors of"),
+        (["--workers", "4", "--gpus-per-worker", "2"], "no node has what"),
         (["--workers", "1", "--pool-resources", "colver=1"], "takes, colver=1"),
         (["--workers", "many"], "--workers must be N or MIN..MAX"),
         (["--workers", "4..2"], "1 <= MIN <= MAX"),

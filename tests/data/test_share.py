@@ -132,10 +132,7 @@ def test_images_that_look_otherwise_are_other_files(config, counts, change):
 
 
 def test_without_room_on_the_disk_images_are_held_and_that_is_reported(config):
-    with (
-        full_disk(),
-        pytest.warns(UserWarning, match="next start reads them again"),
-    ):
+    with full_disk(), pytest.warns(UserWarning, match="next start reads them again"):
         *_, test = start(config, 0, 2)
     expected = splits_of(config).test.select(torch.arange(TEST // 2))
     assert test.images.images.equal(expected.images)

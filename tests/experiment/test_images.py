@@ -12,8 +12,7 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.prepare import prepare
 from infaug.experiment import execute
 from infaug.experiment import run as run_file
-from infaug.experiment.results import Results
-from infaug.experiment.table_plan import table_training
+from infaug.experiment.table_plan import Results, table_training
 from infaug.experiment.table_training import images_of
 
 ONE, OTHER = {"train checksum": "1a"}, {"train checksum": "2b"}

@@ -8,8 +8,7 @@ import pytest
 from tiny import CONFIG
 
 from infaug.experiment.leaderboard import best_policy, board
-from infaug.experiment.results import Results
-from infaug.experiment.table_plan import Column, table_training
+from infaug.experiment.table_plan import Column, Results, table_training
 from infaug.record.table_file import as_csv, as_parquet
 from infaug.report.pictures import draw_leaderboard
 from infaug.report.tables import KINDS, findings, markdown, rows

@@ -16,8 +16,7 @@ from tiny import CONFIG
 from infaug.config import DataConfig, NuisanceConfig, RoundsConfig, TailConfig, changed
 from infaug.data.problem import divide
 from infaug.data.source import load
-from infaug.experiment.results import Results
-from infaug.experiment.table_plan import table_training
+from infaug.experiment.table_plan import Results, table_training
 
 DEFAULT = Variant(name="default", changes={})
 MILD = Variant(name="mild", changes={"estimator.probability": 0.5})

@@ -19,9 +19,9 @@ from infaug.config import (
 )
 from infaug.data.dataset import Labelled
 from infaug.data.source import Source
-from infaug.experiment.results import Results
 from infaug.experiment.table_plan import (
     Column,
+    Results,
     TableTraining,
     plan_table,
     ready,

@@ -56,9 +56,7 @@ def follow(logger: TrainingLogger, stop: int) -> None:
     logger.follow(0, "classify", left, steps(), State())
 
 
-def test_notice_that_a_node_leaves_is_asked_for_after_each_step_and_saves(
-    open_logger,
-):
+def test_notice_that_a_node_leaves_is_asked_for_after_each_step_and_saves(open_logger):
     num_asked = itertools.count(1)
 
     def is_leaving() -> bool:

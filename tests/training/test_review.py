@@ -7,10 +7,10 @@ from tiny import CONFIG
 
 from infaug.config import BackoffConfig, ShiftConfig
 from infaug.data.problem import load_splits
-from infaug.estimate.health import Health
 from infaug.training.alternation import classify
 from infaug.training.methods import METHODS
 from infaug.training.review import (
+    Health,
     harm_of_view,
     mean_and_error,
     review,

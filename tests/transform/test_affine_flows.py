@@ -196,10 +196,7 @@ def test_a_wider_generator_reaches_further_and_leaves_the_ranges():
     [
         (AffineRanges(degrees=0.0, shear_deg=0.0), NAMES[2:]),
         (AffineRanges(scale=(1.0, 1.0), translate=0.0), NAMES[:2]),
-        (
-            AffineRanges(degrees=0.0, shear_deg=0.0, scale=(1.0, 1.0), translate=0.0),
-            (),
-        ),
+        (AffineRanges(degrees=0.0, shear_deg=0.0, scale=(1.0, 1.0), translate=0.0), ()),
     ],
 )
 def test_what_has_no_range_is_not_measured_in_it(ranges, left):

@@ -78,8 +78,7 @@ def without_test(source: Source, config: DataConfig) -> Source:
 def images_of_test(source: Source, config: DataConfig) -> Labelled:
     """What `without_test` set aside, changed as test images are."""
     test, _ = _test_of(source, config)
-    decoded = test if isinstance(test, Labelled) else test.select_all()
-    return altered(decoded, "test", config)
+    return altered(test.select_all(), "test", config)
 
 
 def _test_of(
