@@ -138,7 +138,8 @@ def fit(args: Fit) -> int:
         pictures = _drawn(run)
         if shown:
             print(result_text(result))
-            print("pictures:", *pictures)
+            if pictures:
+                print("pictures:", *pictures)
             print(effort_of(run).describe(wall_s))
         done = [f"influence check: {p}" for p in run.glob("influence-*.json")]
         checked = done or check_in_run(run)

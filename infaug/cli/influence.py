@@ -78,8 +78,12 @@ def check_in_run(run: Path) -> list[str]:
 
     What keeps it from being done is a line and does not fail the run.
     """
+    from infaug.record.folder import RunFolder
     from infaug.trust.reload import reload
 
+    result = RunFolder(run).result()
+    if result and result["verdict"]["method"] is None:
+        return []  # No learned method was run, as the verdict says.
     try:
         finished = reload(run)
         if finished.training.classifier.head.weight.numel() > MAX_UNKNOWNS_IN_RUN:

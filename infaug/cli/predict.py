@@ -95,19 +95,22 @@ def predict(args: Predict) -> int:
 
 
 def _described(name: str) -> str:
-    """A training as people call it.
+    """The classifier of a training, or of the average of several.
 
-    >>> _described("pooled-final"), _described("base-seed1")
-    ('pooled, trained on all labelled images', 'base-seed1')
+    >>> _described("pooled-final + late-final")
+    'the average of pooled + late, trained on all labelled images'
+    >>> _described("base-seed1")
+    'base-seed1'
     """
-    method, _, end = name.rpartition("-")
-    return f"{method}, trained on all labelled images" if end == "final" else name
+    if not name.endswith("-final"):
+        return name
+    methods = name.replace("-final", "")
+    of = "the average of " if " + " in name else ""
+    return f"{of}{methods}, trained on all labelled images"
 
 
 def _lines_of(found: "Predictions", name: str, out: str) -> list[str]:
-    lines = [
-        f"{plural(len(found.lines), 'image')}, classified by F of {_described(name)}"
-    ]
+    lines = [f"{plural(len(found.lines), 'image')}, classified by {_described(name)}"]
     if found.accuracy is not None:
         known = f"{plural(found.num_labelled, 'image')} whose class is known"
         lines.append(f"{found.accuracy:.2f} % top-1 on {known}")

@@ -16,6 +16,7 @@ from infaug.data.source import Source
 from infaug.experiment.methods import ANSWERS
 from infaug.experiment.pace import Pace, estimated_seconds, measure, sizes_of
 from infaug.experiment.plan import with_fewer_folds
+from infaug.training.methods import METHODS
 
 FULL_UNDER_S = 30 * 60
 MIN_STEPS = 300  # of F, in all: fewer teach it too little
@@ -107,14 +108,28 @@ def choose_methods(
     if steps != most:
         notes.append(f"{steps} steps a round in place of {most}")
     if smaller.data.folds != config.data.folds:
-        notes.append(f"{smaller.data.folds} folds in place of {config.data.folds}")
+        parts = sizes_of(source, smaller)
+        notes.append(
+            f"{smaller.data.folds} folds in place of {config.data.folds}, in each "
+            f"{parts.influence} show E which views help, {parts.selection} choose, "
+            f"{parts.test} are judged"
+        )
     takes = seconds(chosen, smaller)
     if takes > budget:
         notes.append(f"longer than --minutes {config.minutes:g}: less teaches nothing")
+    if not _learns(chosen):
+        first = next(k for k, of in enumerate(ANSWERS) if _learns(of))
+        compared = [name for group in ANSWERS[: first + 1] for name in group]
+        minutes = math.ceil(seconds(compared, smaller) / 60)
+        notes.append(f"to compare a learned view, --minutes {minutes}")
     return replace(smaller, methods=tuple(chosen)), (
         f"estimate from a few timed steps: {said(takes)} for "
         f"{'; '.join([', '.join(chosen), *notes])} (--minutes and --methods decide)"
     )
+
+
+def _learns(group: Sequence[str]) -> bool:
+    return any(METHODS[name].has_learned_view for name in group)
 
 
 def _with_steps(config: RunConfig, classifier_steps: int) -> RunConfig:

@@ -68,6 +68,7 @@ def outlook(
     beside = f", {processes} at a time" if processes > workers else ""
     most = min(len(may_be_chosen(config, trained)), config.members)
     last = f", then {most} on all images" if most else ""
+    repeated = plural(config.seeds, "judged fold" if config.data.folds else "seed")
     names = ", ".join(dict.fromkeys(training.method.name for training in trained))
     return [
         f"images     {sizes.train:,} to train on ({kept}), {sizes.influence:,} "
@@ -79,7 +80,7 @@ def outlook(
         f"{settings.batch_groups} groups; {per_epoch:,.0f} steps an epoch",
         f"classifier {settings.network}, {steps:,} steps = "
         f"{steps / per_epoch:,.1f} epochs each time it is trained",
-        f"trainings  {len(trained)}: {names}; {plural(config.seeds, 'seed')}{last}",
+        f"trainings  {len(trained)}: {names}; {repeated}{last}",
         f"estimate   {said(seconds)}{beside}, {seconds * processes / 3600:.1f} "
         f"{device.type}-hours, from a few timed steps",
         *_busy(load),
@@ -94,7 +95,7 @@ def _busy(load: float) -> list[str]:
         return []
     return [
         f"busy       load {load:.1f} on {cores} cores: what else runs here makes steps "
-        "and the estimate many times longer; OMP_NUM_THREADS=1 then often helps"
+        "and the estimate many times longer"
     ]
 
 
@@ -110,8 +111,11 @@ def _proposals(
     if config.methods:
         what = f"--methods {' '.join(config.methods)}"
     folds = "" if data.folds is None else f" --data.folds {data.folds}"
+    weights = ""
+    if settings.weights != "none":
+        weights = f" --weights {settings.weights} --freeze {settings.freeze}"
     lines = [
-        f"settings   --network {settings.network} --classifier.batch-size "
+        f"settings   --network {settings.network}{weights} --classifier.batch-size "
         f"{settings.batch_size}{size}{mode}{labels}{folds} --rounds.classifier-steps "
         f"{config.rounds.classifier_steps} {what} --seeds {config.seeds}"
     ]

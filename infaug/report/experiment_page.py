@@ -245,6 +245,11 @@ class Drawing:
         """Every check of predicted against refitted in the folder."""
         run = self.experiment.path
         files = sorted(run.glob("influence-*.json"))
+        if (
+            self.experiment.is_finished
+            and verdict_so_far(self.experiment).method is None
+        ):
+            raise ValueError("no learned method was run")
         if not files:
             raise ValueError(
                 f"no check was made yet: infaug influence validate {run} makes one"

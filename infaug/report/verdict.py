@@ -24,9 +24,9 @@ def describe(found: Verdict, *, is_folded: bool = False) -> str:
     """One sentence that begins with the verdict's word.
 
     >>> describe(Verdict(word="undecided", method=None))
-    'undecided: no learned method was run'
+    'none: no learned method was run'
     """
-    word = found.word
+    word = found.word if found.method else "none"
     is_open = word == "undecided" and found.num_seeds >= MIN_SEEDS
     if is_open and found.high is not None and found.high >= 0:
         word = f"undecided, at most {found.high:+.2f} points"

@@ -111,7 +111,7 @@ def test_too_few_seeds_no_controls_and_no_learned_method_are_undecided():
     words = describe(judged({"base_learned": [99.0, 99.0, 99.0]}))
     assert words.startswith("undecided: base_learned was compared with nothing")
     assert "`none`, `base`, `base_random`" in words
-    assert describe(judged(CONTROLS)) == "undecided: no learned method was run"
+    assert describe(judged(CONTROLS)) == "none: no learned method was run"
 
 
 def test_a_view_that_was_given_up_everywhere_is_no_gain_whatever_the_numbers():
