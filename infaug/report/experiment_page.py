@@ -37,7 +37,7 @@ from infaug.report.out_of_fold import judged_section
 from infaug.report.page import Context, page, section, write_page
 from infaug.report.policy import learned_policy
 from infaug.report.results import left_out, results_section
-from infaug.report.verdict import conclude
+from infaug.report.verdict import conclude, verdict_so_far
 from infaug.report.words import number
 from infaug.training.methods import METHODS, POLICY_FROM
 from infaug.trust.reload import Finished, reload

@@ -101,7 +101,7 @@ def refreshes(experiment: ExperimentData) -> list[str]:
     """
     found = experiment.metrics_of("refresh")
     if not found:
-        raise ValueError("s_val was not solved for: no method here learns by influence")
+        raise ValueError("s_val was not solved for")
     seconds = sum(t["seconds"] for t in experiment.timings if t["phase"] == "refresh")
     rtol = experiment.config.influence.rtol
     num_failed = sum(m["residual"] > rtol for m in found)

@@ -160,7 +160,7 @@ def test_what_is_missing_is_said_in_its_place(page, tmp_path):
     assert "no step of F has been reported yet" in bare.part("curves")
     for anchor in ("pictures", "toward_target", "learned", "extremes"):
         assert 'class="missing">Not drawn: ' in bare.part(anchor)
-    assert "s_val was not solved for yet" in bare.part("refreshes")
+    assert "s_val was not solved for" in bare.part("refreshes")
     assert "no step has been timed yet" in bare.part("compute")
     assert '<th scope="row">pooled_learned<' in bare.part("results")
 
