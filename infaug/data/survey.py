@@ -62,13 +62,14 @@ class Survey:
 
 
 def resolve_images(
-    config: DataConfig, max_size: int = SIZES[-1]
+    config: DataConfig, max_size: int = SIZES[-1], min_size: int = 1
 ) -> tuple[DataConfig, list[str]]:
     """The size and mode that images get, where they differ and nobody has said.
 
-    Images that are alike stay as they are, if they are no larger than `max_size`. Else
-    the size is the largest usual one up to that and to the median shorter side, and the
-    mode grey if all of them are.
+    Images that are alike stay as they are, if they are no larger than `max_size` and no
+    smaller than `min_size`. Else the size is the largest usual one up to that and to
+    the median shorter side, but `min_size` at least, and the mode grey if all of them
+    are.
 
     Returns:
         The config with what was chosen, and a line for the user about each choice.
@@ -91,21 +92,25 @@ def resolve_images(
         lines.append(f"mode       {mode}: images are {named} (--color-mode decides)")
     sizes = found.sizes
     side = int(median(min(size) for size in sizes.elements())) if sizes else 0
-    is_open = len(sizes) > 1 or side > max_size or _must_stream(config, found)
+    is_out = bool(sizes) and not min_size <= side <= max_size
+    is_open = len(sizes) > 1 or is_out or _must_stream(config, found)
     if not config.image_size and is_open:
-        size = usual_size(min(side, max_size))
+        size = max(usual_size(min(side, max_size)), min_size)
         config = replace(config, image_size=size)
         (a, b), (c, d) = min(sizes), max(sizes)
+        why = _why(side, max_size, min_size)
         lines.append(
             f"size       {size}x{size}: images are {a}x{b} to "
             f"{c}x{d} pixels, the shorter side {side} in the middle; each one's centre "
-            f"square is scaled{_why(side, max_size)} (--data.image-size decides)"
+            f"square is scaled{why} (--data.image-size decides)"
         )
     return config, lines
 
 
-def _why(side: int, max_size: int) -> str:
-    """What to say where the hardware asks for less than there is."""
+def _why(side: int, max_size: int, min_size: int) -> str:
+    """What to say where hardware or pretrained weights ask for another size."""
+    if side < min_size:
+        return f", at least {min_size} px for pretrained weights"
     if side <= max_size or max_size == SIZES[-1]:
         return ""
     return f", at most {max_size} px on a CPU"

@@ -20,7 +20,7 @@ from infaug.record.folder import RunFolder
 OVERLAP_SHARDS = 8  # enough for the few actors that keep up with a small training set
 
 MAX_ON_CPU = 64  # pixels of a side, with a network that infaug chooses
-MAX_PRETRAINED_ON_CPU = 128
+PRETRAINED_ON_CPU = 128
 NUM_FOLDS = 5
 BATCH_SIZE, FINE_TUNING_BATCH_SIZE = 64, 32  # the latter on a CPU
 FINE_TUNING_WARMUP = 0.25  # share of all steps
@@ -35,19 +35,23 @@ def resolve_data(config: RunConfig) -> tuple[DataConfig, list[str]]:
     Raises:
         ValueError: for a source that is missing or of no known layout.
     """
-    data, notes = resolve_images(config.data, _max_size(config.classifier))
+    sizes = _sizes(config.classifier)
+    data, notes = resolve_images(config.data, *sizes)
     if data.drop_duplicates is None:
         data = replace(data, drop_duplicates=True)
     return data, notes
 
 
-def _max_size(config: ClassifierConfig) -> int:
-    """Pixels of a side that the hardware trains on in reasonable time."""
-    if pick_device().type != "cpu":
-        return SIZES[-1]
+def _sizes(config: ClassifierConfig) -> tuple[int, int]:
+    """Pixels of a side: at most, for the hardware; at least, for pretrained weights.
+
+    These know larger images, and the hardware must train in reasonable time.
+    """
+    on_cpu = pick_device().type == "cpu"
     if config.weights != "none":
-        return MAX_PRETRAINED_ON_CPU
-    return MAX_ON_CPU if config.network == "auto" else SIZES[-1]
+        return PRETRAINED_ON_CPU if on_cpu else SIZES[-1], PRETRAINED_ON_CPU
+    is_chosen = on_cpu and config.network == "auto"
+    return MAX_ON_CPU if is_chosen else SIZES[-1], 1
 
 
 def begin_data(config: RunConfig, folder: RunFolder) -> tuple[DataConfig, list[str]]:

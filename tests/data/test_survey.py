@@ -71,3 +71,14 @@ def test_too_many_images_for_memory_get_a_size(tmp_path, write_rows, image):
 def test_files_without_a_header_do_not_stop_it(resolved, image):
     config, _ = resolved(image(1), image(2), b"no image", image(3, size=(9, 9)))
     assert config.image_size == 8
+
+
+def test_pretrained_weights_see_no_smaller_images_than_they_know(
+    image, write_images, tmp_path
+):
+    files = {f"{c}/{k}.png": image(k, size=(28, 28)) for c in "ab" for k in range(3)}
+    config = DataConfig(source=write_images(tmp_path, files))
+    assert resolve_images(config)[0].image_size is None, "images that are alike stay"
+    grown, (said,) = resolve_images(config, max_size=224, min_size=128)
+    assert grown.image_size == 128
+    assert "at least 128 px for pretrained weights" in said
