@@ -120,7 +120,7 @@ def choose_methods(
     if not _learns(chosen):
         first = next(k for k, of in enumerate(ANSWERS) if _learns(of))
         compared = [name for group in ANSWERS[: first + 1] for name in group]
-        minutes = math.ceil(seconds(compared, smaller) / 60)
+        minutes = math.ceil(1.1 * seconds(compared, smaller) / 60)
         notes.append(f"to compare a learned view, --minutes {minutes}")
     return replace(smaller, methods=tuple(chosen)), (
         f"estimate from a few timed steps: {said(takes)} for "

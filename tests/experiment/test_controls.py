@@ -59,6 +59,12 @@ def test_a_budget_is_kept_by_fewer_methods_then_steps_then_folds():
     few, why = methods_at(replace(pace, base_step=0.3), 20)
     assert (few.data.folds, few.seeds) == (3, 3)
     assert "3 folds in place of 5" in why
+    assert "pooled_policy" not in few.methods
+    enough = re.search(r"to compare a learned view, --minutes (\d+)", why)
+    assert enough
+    more, why = methods_at(replace(pace, base_step=0.3), float(enough[1]))
+    assert "pooled_policy" in more.methods
+    assert "to compare" not in why
     _, why = methods_at(replace(pace, base_step=50), 20)
     assert "longer than --minutes 20" in why
 
