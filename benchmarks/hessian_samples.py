@@ -17,7 +17,7 @@ import tyro
 from infaug.config import ClassifierConfig, DataConfig, Network, RunConfig
 from infaug.data.problem import load_splits
 from infaug.experiment.plan import resolve_config
-from infaug.influence.conjugate import pcg
+from infaug.influence.conjugate import cg
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.kronecker import KroneckerInverse
 from infaug.influence.operator import Damped
@@ -121,7 +121,7 @@ def _picked(kind, order, num_images, num_views):
 def _solve(h1, probs, gradient, damping):
     hessian = LastLayerHessian(h1, probs)
     inverse = KroneckerInverse(hessian.factor_sums(), damping)
-    return pcg(
+    return cg(
         Damped(hessian, damping),
         gradient,
         preconditioner=inverse,

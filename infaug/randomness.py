@@ -7,6 +7,8 @@ generator, so a sample gets the same numbers however many workers share the batc
 Numbers are drawn on the CPU, so every device sees the same ones.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 
 import torch
@@ -25,6 +27,14 @@ def generator(*purpose: Purpose) -> torch.Generator:
     """
     digest = blake2b(repr(purpose).encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
+
+
+@contextmanager
+def seeded(*purpose: Purpose) -> Iterator[None]:
+    """Torch's own generator seeded for initial weights, and put back afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(generator(*purpose).initial_seed())
+        yield
 
 
 class Draws:

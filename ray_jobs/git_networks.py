@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from infaug.config.fields import within
-from infaug.randomness import Purpose, generator
+from infaug.randomness import Purpose, seeded
 
 FLOOR = 1e-5  # on the variance of a constant channel
 
@@ -259,8 +259,7 @@ def build_networks(
             f"git.halvings: images of {height} x {width} px cannot be halved "
             f"{config.halvings} times: lower it, or set --data.image-size"
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator(*seed, "git").initial_seed())
+    with seeded(*seed, "git"):
         networks = StyleTransfer(channels, config), Critics(channels, config)
         for module in (m for network in networks for m in network.modules()):
             if isinstance(module, nn.Conv2d | nn.Linear):

@@ -5,8 +5,7 @@ weights and may be frozen; `py:package.module:function` brings weights of its ow
 The networks see three channels: grey images are shown in all of them.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,7 +27,7 @@ from infaug.classify.image_classifier import stretched
 from infaug.classify.named import import_network
 from infaug.classify.weights import LITE0, import_timm, load_weights
 from infaug.config import ClassifierConfig, Freeze
-from infaug.randomness import Purpose, generator
+from infaug.randomness import Purpose, seeded
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 CUT_SIZE = 64  # pixels; where it is best to cut hardly depends on it
@@ -161,7 +160,7 @@ def build_backbone(network: str, num_classes: int, *seed: Purpose) -> Backbone:
     Raises:
         ValueError: if there is no such network, or its last layer is not linear.
     """
-    with _seeded(seed):
+    with seeded(*seed, "classifier"):
         model = _model(network, num_classes)
         name = _head_of(model, network)
         body, old = take_apart(model, name)
@@ -187,7 +186,7 @@ def given_by_name(
     network: str, channels: int, num_classes: int, *seed: Purpose
 ) -> GivenClassifier:
     """F of a run that was given a module in Python, which `py:` names here."""
-    with _seeded(seed):
+    with seeded(*seed, "classifier"):
         model = import_network(network, num_classes)
     with offered(Given(model, _head_of(model, network))):
         return given_classifier(channels, num_classes, *seed)
@@ -200,7 +199,7 @@ def begin_backbone(classifier: Backbone, config: ClassifierConfig) -> None:
         ValueError: if the weights cannot be had, or none of them fits.
     """
     if config.weights != "none":
-        with _seeded(("weights",)):
+        with seeded("weights", "classifier"):
             model = _model(config.network, num_classes=1000)
         head = _head_of(model, config.network)
         about = _about(model)
@@ -215,13 +214,6 @@ def begin_backbone(classifier: Backbone, config: ClassifierConfig) -> None:
         nn.init.zeros_(classifier.head.bias)
     if config.freeze in ("early", "body"):
         classifier.freeze(config.freeze)
-
-
-@contextmanager
-def _seeded(seed: tuple[Purpose, ...]) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator(*seed, "classifier").initial_seed())
-        yield
 
 
 def _model(network: str, num_classes: int) -> nn.Module:

@@ -1,6 +1,5 @@
 """F by its name."""
 
-import torch
 import torchvision
 from torch import nn
 
@@ -13,7 +12,7 @@ from infaug.classify.named import named_network
 from infaug.classify.resnet_cifar import CifarResNet
 from infaug.classify.wide_resnet import WideResNet
 from infaug.config import Network
-from infaug.randomness import Purpose, generator
+from infaug.randomness import Purpose, seeded
 
 
 def build_classifier(
@@ -35,8 +34,7 @@ def build_classifier(
         return given_classifier(channels, num_classes, *seed)
     if is_backbone(network):
         return build_backbone(network, num_classes, *seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator(*seed, "classifier").initial_seed())
+    with seeded(*seed, "classifier"):
         body, num_features = _body(network, channels)
         classifier = ImageClassifier(body, num_features, num_classes, channels)
     convert_batchnorm(classifier)

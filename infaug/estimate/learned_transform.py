@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infaug.config import EstimatorConfig, TransformConfig
-from infaug.randomness import Draws, Purpose, generator
+from infaug.randomness import Draws, Purpose, seeded
 from infaug.state import fill
 from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.generator import Generator
@@ -149,8 +149,7 @@ def build_transform(
     config: TransformConfig, channels: int, height: int, width: int, *seed: Purpose
 ) -> LearnedTransform:
     """E and G with initial weights that are a function of `seed`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator(*seed, "transform").initial_seed())
+    with seeded(*seed, "transform"):
         transform = LearnedTransform(config, channels, height, width)
     tau = random_tau(config.tau_size, *seed)
     transform.generator.calibrate(tau, config.initial_spread)

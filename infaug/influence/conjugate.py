@@ -26,6 +26,8 @@ def cg(
     rtol: float,
     max_products: int,
     x0: Float[Tensor, "*R Y D1"] | None = None,
+    preconditioner: Operator | None = None,
+    rough: Operator | None = None,
 ) -> Solution:
     """Solve A x = b until |b - A x| <= rtol |b|, or `max_products` are spent.
 
@@ -34,119 +36,36 @@ def cg(
     is returned, also where it is not good enough: look at `converged`. The residual is
     computed anew from it.
 
-    Source: Hestenes & Stiefel 1952; for s_val, Koh & Liang 2017, section 3.
+    A preconditioner decides how many products are spent, never what is solved. With
+    `rough` descents run on that, each from the exact residual (iterative refinement):
+    the result has the residual that is asked of it in float32, and nearly all products
+    are cheap. Where such a descent no longer halves the residual, the rest runs on A.
+
+    Source: Hestenes & Stiefel 1952; for s_val, Koh & Liang 2017, section 3; Golub & Van
+    Loan, section 11.5; Higham, Accuracy and Stability of Numerical Algorithms, ch. 12.
 
     Args:
         operator: symmetric and positive definite: wrap a Hessian in `Damped`.
         b: one or several right-hand sides; a product is shared by all of them.
-        rtol: relative residual to reach.
-        max_products: products to spend at most, checks included.
+        rtol: relative residual to reach, for every right-hand side.
+        max_products: products to spend at most, rough ones and checks included.
         x0: where to start, such as the last solution; one that is worse than zero is
             not used.
+        preconditioner: `preconditioner @ r` is near A^-1 r, and it is symmetric and
+            positive definite; None: the identity.
+        rough: what descents multiply with, such as a damped `Rough` of the same
+            Hessian; None: A.
 
     Raises:
         ValueError: if b, x0 or a product is not finite, or A has a direction without
             positive curvature.
     """
-    return solve_by_descents(
-        operator,
-        b,
-        rough=operator,
-        precondition=lambda r: r,
-        shrink=0.0,
-        rtol=rtol,
-        max_products=max_products,
-        x0=x0,
-    )
 
+    def precondition(r: Tensor) -> Tensor:
+        return r if preconditioner is None else preconditioner @ r
 
-def pcg(
-    operator: Operator,
-    b: Float[Tensor, "*R Y D1"],
-    *,
-    preconditioner: Operator,
-    rtol: float,
-    max_products: int,
-    x0: Float[Tensor, "*R Y D1"] | None = None,
-) -> Solution:
-    """Solve A x = b as `cg` does, with `preconditioner @ r` near A^-1 r.
-
-    The result, its residual and what is counted are those of `cg`: the preconditioner
-    decides how many products are spent, never what is solved.
-
-    Source: Hestenes & Stiefel 1952; Golub & Van Loan, section 11.5.
-
-    Raises:
-        ValueError: as `cg`.
-    """
-    return solve_by_descents(
-        operator,
-        b,
-        rough=operator,
-        precondition=lambda r: preconditioner @ r,
-        shrink=0.0,
-        rtol=rtol,
-        max_products=max_products,
-        x0=x0,
-    )
-
-
-def refined(
-    operator: Operator,
-    b: Float[Tensor, "*R Y D1"],
-    *,
-    rough: Operator,
-    preconditioner: Operator,
-    rtol: float,
-    max_products: int,
-    x0: Float[Tensor, "*R Y D1"] | None = None,
-) -> Solution:
-    """Solve A x = b by descents on `rough`, each from the exact residual.
-
-    Iterative refinement: with `rough` a damped `Rough` of the same Hessian, the result
-    has the residual that is asked of it in float32, and nearly all products are cheap.
-    Where a descent on `rough` no longer halves the residual, the rest runs on A itself.
-
-    Source: Higham, Accuracy and Stability of Numerical Algorithms, chapter 12.
-
-    Raises:
-        ValueError: as `cg`.
-    """
-    return solve_by_descents(
-        operator,
-        b,
-        rough=rough,
-        precondition=lambda r: preconditioner @ r,
-        shrink=SHRINK,
-        rtol=rtol,
-        max_products=max_products,
-        x0=x0,
-    )
-
-
-def solve_by_descents(
-    operator: Operator,
-    b: Float[Tensor, "*R Y D1"],
-    *,
-    rough: Operator,
-    precondition: Precondition,
-    shrink: float,
-    rtol: float,
-    max_products: int,
-    x0: Float[Tensor, "*R Y D1"] | None,
-) -> Solution:
-    """Descend on `rough`, look at the residual with `operator`, until it is small.
-
-    Args:
-        operator: decides the residual, hence the result.
-        b: one or several right-hand sides.
-        rough: what the descents multiply with.
-        precondition: r -> an approximation of A^-1 r, symmetric positive definite.
-        shrink: how much of the residual one descent tries to leave at least.
-        rtol: relative residual to reach, for every right-hand side.
-        max_products: products to spend at most, rough ones and checks included.
-        x0: where to start; where it is worse than zero, zero is used.
-    """
+    shrink = 0.0 if rough is None else SHRINK
+    rough = operator if rough is None else rough
     b = finite(b, "the right-hand side")
     norm_b = _norm(b)
     if not norm_b.any():

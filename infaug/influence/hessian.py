@@ -29,7 +29,7 @@ class HasRoughSum(Protocol):
 
 
 class Rough:
-    """A Hessian multiplied in bfloat16: the `rough` of `refined`, inside `Damped`.
+    """A Hessian multiplied in bfloat16: the `rough` of `cg`, inside `Damped`.
 
     A product is off by about 0.4 % of its size, so it reports no residual.
     """

@@ -5,12 +5,14 @@ preconditioner pays for itself at every size, most where damping is small, and r
 products with refinement multiply that wherever the hardware multiplies bfloat16.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from infaug.config import InfluenceConfig, Solver
-from infaug.influence.conjugate import cg, pcg, refined
+from infaug.influence.conjugate import cg
 from infaug.influence.hessian import HasRoughSum, Rough
 from infaug.influence.kronecker import Factored, KroneckerInverse
 from infaug.influence.lissa import lissa
@@ -33,41 +35,27 @@ def solve(
             solver says.
     """
     operator = Damped(hessian, config.damping)
-    rtol, most = config.rtol, config.max_products
+    how: dict[str, Any] = {
+        "rtol": config.rtol, "max_products": config.max_products, "x0": start,
+    }  # fmt: skip
     name = resolve_solver(config, gradient.device)
     if name == "gradient":
         return Solution(gradient, "H was left out", True, 0, 0.0)
     if name == "dense":
         return dense(operator, gradient)
     if name == "cg":
-        return cg(operator, gradient, rtol=rtol, max_products=most, x0=start)
+        return cg(operator, gradient, **how)
     if name == "lissa":
-        return lissa(
-            operator, gradient, seed=seed, rtol=rtol, max_products=most, x0=start
-        )
+        return lissa(operator, gradient, seed=seed, **how)
     if not isinstance(hessian, Factored):
         raise ValueError(_missing(name, hessian, "Kronecker factors"))
     inverse = KroneckerInverse(hessian.factor_sums(), config.damping)
     if name == "pcg":
-        return pcg(
-            operator,
-            gradient,
-            preconditioner=inverse,
-            rtol=rtol,
-            max_products=most,
-            x0=start,
-        )
+        return cg(operator, gradient, preconditioner=inverse, **how)
     if not isinstance(hessian, HasRoughSum):
         raise ValueError(_missing(name, hessian, "products in bfloat16"))
-    return refined(
-        operator,
-        gradient,
-        rough=Damped(Rough(hessian), config.damping),
-        preconditioner=inverse,
-        rtol=rtol,
-        max_products=most,
-        x0=start,
-    )
+    rough = Damped(Rough(hessian), config.damping)
+    return cg(operator, gradient, preconditioner=inverse, rough=rough, **how)
 
 
 def resolve_solver(config: InfluenceConfig, device: torch.device) -> Solver:

@@ -8,16 +8,14 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam, Optimizer
 
-from infaug import randomness
 from infaug.config import AdversarialConfig
 from infaug.descent import runs_fused
-from infaug.randomness import Purpose
+from infaug.randomness import Purpose, seeded
 from infaug.state import State, below, learning_state, load_learning_state, under
 from infaug.transform.generator import Generator
 from infaug.transform.layers import build_stack, descend_stack, layer_table
@@ -92,8 +90,7 @@ def image_and_flow_critics(
     channels: int, height: int, width: int, *seed: Purpose
 ) -> dict[str, nn.Module]:
     """The critics of the ICLR submission; initial weights are a function of `seed`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(randomness.generator(*seed, "critics").initial_seed())
+    with seeded(*seed, "critics"):
         return {
             "image": ImageCritic(channels, height, width),
             "flow": FlowCritic(height, width),
@@ -104,8 +101,7 @@ def image_and_feature_critics(
     channels: int, height: int, width: int, num_features: int, *seed: Purpose
 ) -> dict[str, nn.Module]:
     """The critics of the CVPR paper; initial weights are a function of `seed`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(randomness.generator(*seed, "critics").initial_seed())
+    with seeded(*seed, "critics"):
         return {
             "image": ImageCritic(channels, height, width),
             "feature": FeatureCritic(num_features),

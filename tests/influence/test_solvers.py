@@ -6,7 +6,7 @@ import torch
 from cases import CASES, Case
 from torch import Tensor
 
-from infaug.influence.conjugate import cg, pcg, refined
+from infaug.influence.conjugate import cg
 from infaug.influence.hessian import HasRoughSum, LastLayerHessian, Rough
 from infaug.influence.kronecker import Factored, FactorSums, KroneckerInverse
 from infaug.influence.operator import Damped, Operator, Solution, dense
@@ -16,7 +16,7 @@ from infaug.randomness import generator
 
 
 def preconditioned(operator: Damped, b: Tensor, **settings) -> Solution:
-    return pcg(operator, b, preconditioner=inverse(operator), **settings)
+    return cg(operator, b, preconditioner=inverse(operator), **settings)
 
 
 def in_bfloat16(operator: Damped, b: Tensor, **settings) -> Solution:
@@ -27,7 +27,7 @@ def in_bfloat16(operator: Damped, b: Tensor, **settings) -> Solution:
         else operator
     )
     settings |= {"rough": rough, "preconditioner": inverse(operator)}
-    return refined(operator, b, **settings)
+    return cg(operator, b, **settings)
 
 
 def inverse(operator: Damped) -> KroneckerInverse:
@@ -223,7 +223,7 @@ def test_refined_needs_few_exact_products(damping: float):
     rough = Damped(Rough(hessian), damping)
     inverse = KroneckerInverse(hessian.factor_sums(), damping)
     settings = {"rtol": 1e-3, "max_products": 500}
-    solution = refined(counted, b, rough=rough, preconditioner=inverse, **settings)
+    solution = cg(counted, b, rough=rough, preconditioner=inverse, **settings)
     assert solution.converged
     assert counted.num_products <= 4 < solution.num_products
 
@@ -245,9 +245,7 @@ def test_refined_goes_on_exactly_where_rough_products_do_not_help():
     settings = {"rtol": 1e-8, "max_products": 200}
     inverse_ = inverse(damped(case))
     b = case.grad_val
-    solution = refined(
-        damped(case), b, rough=rough, preconditioner=inverse_, **settings
-    )
+    solution = cg(damped(case), b, rough=rough, preconditioner=inverse_, **settings)
     assert solution.converged
 
 
