@@ -181,11 +181,14 @@ def command(requested: RunConfig, out: str) -> str:
     """The `infaug fit` that trains the same again, a flag a line."""
     preset = requested.mode
     defaults = dict(leaves(in_mode(RunConfig(), preset)))
-    flags = [["--data.source", requested.data.source]]
+    flags = [["--data", requested.data.source]]
+    if requested.data.target_source:
+        flags.append(["--target", requested.data.target_source])
     if preset != RunConfig().mode:
         flags.append(["--preset", preset])
     for name, value in leaves(requested):
-        if name not in ("mode", "data.source") and value != defaults[name]:
+        is_said = name in ("mode", "data.source", "data.target_source")
+        if not is_said and value != defaults[name]:
             flags.append(_flag(name, value))
     flags.append(["--out", out])
     return " \\\n  ".join(["infaug fit", *map(shlex.join, flags)])
