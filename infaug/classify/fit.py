@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -86,8 +87,8 @@ def fit_classifier(
 ) -> Iterator[tuple[int, StepMetrics]]:
     """Train F for `steps` of a schedule of `num_steps`, yielding after each one.
 
-    `loss_of` views, labels and weights is what is minimised. `average` follows F's
-    weights, by `config.ema` of them.
+    What is minimised is the mean over the global batch of what `loss_of` logits, labels
+    and weights sums (nats). `average` follows F's weights, by `config.ema` of them.
 
     Yields:
         (step, {"loss": nats, "gradient_norm", "learning_rate"}).
@@ -98,16 +99,13 @@ def fit_classifier(
     """
     classifier.train()
     guard = Guard()
-    parts = max(config.microbatches, classifier.parts_that_fit)
-    parts = min(parts, len(world.share(config.batch_groups)))
     for step in steps:
         rate = peak_rate(config) * share_of_peak(step, num_steps, config)
         groups = optimizer.param_groups
         set_rates(optimizer, *(rate * group.get("share", 1.0) for group in groups))
         views = _views(views_at, step)
-        loss, norm, parts = fitting_step(
-            classifier, optimizer, views, config, world, guard, parts, loss_of
-        )
+        losses = partial(_losses, classifier, views, config, world, loss_of)
+        loss, norm = _fitting_step(classifier, losses, optimizer, config, world, guard)
         if average is not None:
             # The first weights would else be remembered too long.
             kept = min(config.ema, (1 + step) / (10 + step))
@@ -148,39 +146,35 @@ def share_of_peak(step: int, num_steps: int, config: ClassifierConfig) -> float:
     return grown * 0.1**passed
 
 
-def fitting_step(
+def _fitting_step(
     classifier: Learner,
+    losses: Callable[[int], Iterator[Tensor]],
     optimizer: Optimizer,
-    views: Views,
     config: ClassifierConfig,
     world: World,
     guard: Guard,
-    parts: int,
-    loss_of: LossOfViews = weighted_views_loss,
-) -> tuple[Tensor, Tensor, int]:
-    """`classifier_step` in twice as many parts until F fits into GPU memory.
-
-    Returns:
-        Loss, gradient norm, and the parts it took.
+) -> tuple[Tensor, Tensor]:
+    """A step in twice as many parts of whole groups until F fits into GPU memory.
 
     Raises:
         ValueError: if F does not fit with one group at a time.
     """
+    num_groups = len(world.share(config.batch_groups))
     while True:
+        parts = min(max(config.microbatches, classifier.parts_that_fit), num_groups)
         try:
-            step = classifier_step(
-                classifier, optimizer, views, config, world, guard, parts, loss_of
-            )
-            return (*step, parts)
+            found = take_step(
+                losses(parts), optimizer, world, guard, name="classifier",
+                num_losses=parts, compress=config.bfloat16_gradients,
+            )  # fmt: skip
         except torch.OutOfMemoryError as error:
             forget_statistics(classifier)
             torch.cuda.empty_cache()
-            num_groups = len(world.share(config.batch_groups))
             if parts == num_groups:
                 raise ValueError(
                     "GPU memory is too small for F with one group of "
-                    f"{len(views.y) // parts} images at a time: raise "
-                    "--classifier.batch-groups or lower --classifier.batch-size"
+                    f"{config.batch_size // config.batch_groups} images at a time: "
+                    "raise --classifier.batch-groups or lower --classifier.batch-size"
                 ) from error
             parts = classifier.parts_that_fit = min(2 * parts, num_groups)
             warnings.warn(
@@ -189,31 +183,10 @@ def fitting_step(
                 "batch stays as large",
                 stacklevel=2,
             )
-
-
-def classifier_step(
-    classifier: Learner,
-    optimizer: Optimizer,
-    views: Views,
-    config: ClassifierConfig,
-    world: World,
-    guard: Guard,
-    parts: int = 1,
-    loss_of: LossOfViews = weighted_views_loss,
-) -> tuple[Tensor, Tensor]:
-    """One step on the weighted views; returns the global loss and gradient norm.
-
-    The loss is the mean over the global batch of what `loss_of` sums (nats).
-    The views go through F in `parts` of whole groups, one in memory at a time.
-    """
-    losses = _losses(classifier, views, config, world, parts, loss_of)
-    result = take_step(
-        losses, optimizer, world, guard, name="classifier", num_losses=parts,
-        compress=config.bfloat16_gradients,
-    )  # fmt: skip
-    assert guard.passed is not None
-    merge_statistics(classifier, world, guard.passed)
-    return result
+        else:
+            assert guard.passed is not None
+            merge_statistics(classifier, world, guard.passed)
+            return found
 
 
 def _losses(
@@ -221,10 +194,13 @@ def _losses(
     views: Views,
     config: ClassifierConfig,
     world: World,
-    parts: int,
     loss_of: LossOfViews,
+    parts: int,
 ) -> Iterator[Tensor]:
-    """The parts' losses, one after another; they have as many groups but for one."""
+    """The losses of `parts` of whole groups, which add up to that of the batch.
+
+    Parts have as many groups but for one.
+    """
     num_groups = len(world.share(config.batch_groups))
     size = len(views.y) // num_groups
     for groups in torch.arange(num_groups).tensor_split(parts):
