@@ -25,6 +25,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("source", type=Path)
 parser.add_argument("target", type=Path)
 parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--rate", type=float, default=2e-4, help="at most")
 parser.add_argument("--seconds", type=float, default=720, help="of CPU")
 args = parser.parse_args()
 
@@ -42,7 +43,7 @@ model = build_backbone("efficientnet_lite0", train.num_classes, args.seed)
 begin_backbone(model, ClassifierConfig(network="efficientnet_lite0", weights="default"))
 augment = v2.Compose([v2.RandomResizedCrop(128, (0.5, 1)), v2.RandomHorizontalFlip()])
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=1e-2)
-cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=10_000)
+cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.rate, 10_000)
 steps, share = 0, 0.0
 while share < 1:
     at = torch.randint(len(train), (32,))
