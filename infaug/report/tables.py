@@ -19,7 +19,7 @@ def result_text(result: Mapping[str, Any]) -> str:
     >>> print(result_text({"unit": "percent", "methods": methods, "verdict": found}))
     top-1 on test, by seed, percent
       base              70.00            (70.00)
-    verdict: undecided: no learned method was run
+    verdict: none: no learned method was run
     """
     answer, lines = result.get("answer"), []
     if answer:
