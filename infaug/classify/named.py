@@ -1,6 +1,6 @@
 """A network by name: `py:package.module:function`, code of the user's.
 
-It is imported only where the command at hand names it.
+It is imported only where the command names it.
 """
 
 import importlib

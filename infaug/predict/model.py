@@ -158,7 +158,7 @@ def predict(
         model: F and its preparation.
         items: images, with labels or `UNKNOWN`.
         device: where F is.
-        progress: told of every batch, how many images it had.
+        progress: called after every batch with its number of images.
     """
     found = Predictions()
     with ThreadPoolExecutor() as pool:
