@@ -8,7 +8,7 @@ and a half without the answer, which needs no folds: what the learned views are 
 
     python ray_jobs/regret.py --out runs/regret --seeds 2
     python ray_jobs/regret.py --out runs/worth --seeds 5 --target 30 --without-answer
-    python ray_jobs/regret.py --out runs/regret --seeds 2 --mnist FOLDER
+    python ray_jobs/regret.py --out runs/regret --seeds 2 --mnist FOLDER --data mnist
 """
 
 import argparse
@@ -31,6 +31,7 @@ SHIFTS = (
     "as trained", "rotated", "rotated, flat", "inverted, moved", "blurred, noisy",
     "clutter", "elastic",
 )  # fmt: skip
+DATA = ("digits", "mnist")
 LEARNED = ("pooled_policy", "pooled_policy_alone")
 CONTROLS = (
     "pooled", "pooled_even", "pooled_uniform", "pooled_trivial", "pooled_tuned",
@@ -54,8 +55,10 @@ def main() -> int:
         for name, labels, rounds in (("digits", 300, DIGITS), ("mnist", 600, MNIST))
         for target in args.target
         for shift in args.shifts
-        if name == "digits" or name in places
+        if name in args.data and (name == "digits" or name in places)
     ]
+    if not problems:
+        raise ValueError("--data mnist needs --mnist FOLDER")
     of_title = {problem.title: problem for problem in problems}
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     kept = args.out / "results.jsonl"
@@ -190,6 +193,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--shifts", nargs="+", default=SHIFTS, choices=SHIFTS)
     parser.add_argument("--target", nargs="+", type=int, default=[30, 100])
     parser.add_argument("--mnist", help="MNIST as infaug reads it: a folder of Parquet")
+    parser.add_argument("--data", nargs="+", default=DATA, choices=DATA)
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--without-answer", action="store_true")
     return parser.parse_args(argv)
