@@ -19,7 +19,7 @@ MIN_SEEDS = 3
 CONFIDENCE = 0.95
 MARGIN = 0.5  # points; "no gain" rules out that as much was gained
 
-Word = Literal["gain", "no gain", "undecided"]
+Word = Literal["gain", "no gain", "undecided", "none"]
 Record = dict[str, Any]
 
 # What each learned method must beat, besides `RIVALS`; the first that was run is the
@@ -185,8 +185,8 @@ class Verdict:
 
     gain: the interval lies above zero against every control that was run. no gain: its
     upper bound against the closest control is below `MARGIN`, or the learned view was
-    given up on every seed. undecided: anything else, and always with fewer than
-    `MIN_SEEDS` seeds or without controls.
+    given up on every seed. none: no learned method was run. undecided: anything else,
+    and always with fewer than `MIN_SEEDS` seeds or without controls.
     """
 
     word: Word
@@ -236,7 +236,7 @@ def verdict(
     """
     method = headline_method(tops)
     if method is None:
-        return Verdict(word="undecided", method=None, notes=notes or {})
+        return Verdict(word="none", method=None, notes=notes or {})
     seeds = list((given_up or {}).get(method, ()))
     notes = {**({"given_up": seeds} if seeds else {}), **(notes or {})}
     missing = tuple(name for name in CONTROLS_OF[method] if name not in tops)

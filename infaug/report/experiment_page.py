@@ -37,7 +37,7 @@ from infaug.report.out_of_fold import judged_section
 from infaug.report.page import Context, page, section, write_page
 from infaug.report.policy import learned_policy
 from infaug.report.results import left_out, results_section
-from infaug.report.verdict import conclude, verdict_so_far
+from infaug.report.verdict import conclude
 from infaug.report.words import number
 from infaug.training.methods import METHODS, POLICY_FROM
 from infaug.trust.reload import Finished, reload
@@ -166,10 +166,14 @@ class Drawing:
                 ("toward_target", "Nearer to the target or further", self.toward),
                 ("learned", "What E learned, class by class", self.learned),
             ]
+        found = [METHODS[m] for m in methods]
+        if not found or any(m.has_learned_view or m.solves_s_val for m in found):
+            parts += [
+                ("extremes", "Views that help and views that harm", self.extremes),
+                ("predictions", "Predicted and refitted", self.predictions),
+                ("refreshes", "Keeping s_val fresh", self.refreshes),
+            ]
         parts += [
-            ("extremes", "Views that help and views that harm", self.extremes),
-            ("predictions", "Predicted and refitted", self.predictions),
-            ("refreshes", "Keeping s_val fresh", self.refreshes),
             ("compute", "Time spent", spent, experiment),
             ("settings", "Images, settings, command", self.settings),
         ]
@@ -245,11 +249,6 @@ class Drawing:
         """Every check of predicted against refitted in the folder."""
         run = self.experiment.path
         files = sorted(run.glob("influence-*.json"))
-        if (
-            self.experiment.is_finished
-            and verdict_so_far(self.experiment).method is None
-        ):
-            raise ValueError("no learned method was run")
         if not files:
             raise ValueError(
                 f"no check was made yet: infaug influence validate {run} makes one"

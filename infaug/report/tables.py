@@ -15,7 +15,7 @@ def result_text(result: Mapping[str, Any]) -> str:
     """Methods with mean, standard deviation and seeds, what was chosen, the verdict.
 
     >>> methods = {"base": {"mean": 70.0, "std": None, "seeds": [70.0]}}
-    >>> found = Verdict(word="undecided", method=None).to_dict()
+    >>> found = Verdict(word="none", method=None).to_dict()
     >>> print(result_text({"unit": "percent", "methods": methods, "verdict": found}))
     top-1 on test, by seed, percent
       base              70.00            (70.00)

@@ -16,6 +16,7 @@ HEADLINES = {
     "gain": "Learning the augmentation helped.",
     "no gain": "Learning the augmentation brought nothing here.",
     "undecided": "Whether learning the augmentation helped is undecided.",
+    "none": "No learned augmentation was tried.",
     "unfinished": "This experiment is not finished, and nothing is decided yet.",
 }
 
@@ -23,10 +24,10 @@ HEADLINES = {
 def describe(found: Verdict, *, is_folded: bool = False) -> str:
     """One sentence that begins with the verdict's word.
 
-    >>> describe(Verdict(word="undecided", method=None))
+    >>> describe(Verdict(word="none", method=None))
     'none: no learned method was run'
     """
-    word = found.word if found.method else "none"
+    word = found.word
     is_open = word == "undecided" and found.num_seeds >= MIN_SEEDS
     if is_open and found.high is not None and found.high >= 0:
         word = f"undecided, at most {found.high:+.2f} points"

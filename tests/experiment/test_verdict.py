@@ -103,7 +103,7 @@ def test_no_gain_needs_an_upper_bound_below_the_margin():
     assert describe(found).startswith(f"undecided, at most +{found.high:.2f} points: ")
 
 
-def test_too_few_seeds_no_controls_and_no_learned_method_are_undecided():
+def test_too_few_seeds_and_no_controls_are_undecided():
     tops = {k: v[:2] for k, v in CONTROLS.items()} | {"base_learned": [99.0, 99.1]}
     words = describe(judged(tops))
     assert words.startswith("undecided: ")
@@ -111,6 +111,10 @@ def test_too_few_seeds_no_controls_and_no_learned_method_are_undecided():
     words = describe(judged({"base_learned": [99.0, 99.0, 99.0]}))
     assert words.startswith("undecided: base_learned was compared with nothing")
     assert "`none`, `base`, `base_random`" in words
+
+
+def test_without_a_learned_method_there_is_nothing_to_decide():
+    assert judged(CONTROLS).word == "none"
     assert describe(judged(CONTROLS)) == "none: no learned method was run"
 
 

@@ -165,6 +165,14 @@ def test_what_is_missing_is_said_in_its_place(page, tmp_path):
     assert '<th scope="row">pooled_learned<' in bare.part("results")
 
 
+def test_without_a_learned_method_the_page_has_no_sections_of_learning(tmp_path):
+    run = finished_run(
+        tmp_path / "run", rows={"base": (0.5, 0.5), "pooled": (0.4, 0.2)}
+    )
+    anchors = re.findall(r'<section id="(\w+)"', write_report(run).read_text())
+    assert anchors == ["results", "curves", "compute", "settings"]
+
+
 def test_a_run_that_goes_on_shows_what_there_is_and_says_so(going):
     page = Page(write_report(going).read_text())
     must_need_nothing(page)
