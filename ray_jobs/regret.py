@@ -99,7 +99,7 @@ def table(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def regret_table(records: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: regret by method, and apart by seed and number of target images.
+    """Markdown: regret by method, and apart by data, number of target images and seed.
 
     Regret is how many points a method is behind the best of all on that problem and
     seed; its 95 % interval is Student's over problems and seeds. Apart, as a rule that
@@ -107,8 +107,8 @@ def regret_table(records: Sequence[Mapping[str, Any]]) -> str:
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for record in records:
-        target = record["problem"].rpartition(", ")[2]
-        groups.setdefault(f"{target}, seed {record['seed']}", []).append(record)
+        data, *_, target = record["problem"].split(", ")
+        groups.setdefault(f"{data} {target}, seed {record['seed']}", []).append(record)
     apart = {title: regrets_of(group) for title, group in groups.items()}
     columns = [f"{title}: mean (worst)" for title in apart]
     lines = [f"| method | {' | '.join(columns)} | all: mean | 95 % interval | worst |"]

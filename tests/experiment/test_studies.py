@@ -124,13 +124,13 @@ def test_without_the_answer_the_same_models_are_trained_on_all_images(solved, tm
     assert kept == ["base-final", "pooled-final"]
 
 
-def test_regret_stands_apart_by_seed_and_number_of_target_images():
+def test_regret_stands_apart_by_data_target_images_and_seed():
     records = [
         {"problem": f"p, {target}", "seed": 0, "accuracy": {"a": 90.0, "b": 90.0 + gap}}
         for target, gap in ((30, 4.0), (100, 1.0))
     ]
     lines = regret_table(records).splitlines()
-    assert "| 30, seed 0: mean (worst) | 100, seed 0: mean (worst) |" in lines[0]
+    assert "| p 30, seed 0: mean (worst) | p 100, seed 0: mean (worst) |" in lines[0]
     assert lines[-1].startswith("| a | 4.00 (4.0) | 1.00 (1.0) | 2.50 |")
 
 
