@@ -35,6 +35,7 @@ from infaug.training.methods import METHODS
 
 ANSWER = "the answer"
 UNLEARNED = "the answer without learned views"
+WITH_FOLDS = "the answer and its models of folds"
 # What a sceptic would hand over without choosing.
 FIXED = ("pooled", "pooled_policy", "policy_alone", "pooled_policy_alone")
 MAX_REST = 5000
@@ -81,9 +82,10 @@ def solve(
     Returns:
         "problem", "seed"; "accuracy" of each method on the rest; and, if it `answers`,
         "answer", the methods chosen, "answers", the accuracy on the rest of `ANSWER`,
-        of `UNLEARNED`, which is chosen among methods without a learned view, and of
-        `fixed_averages`; and "estimate", as folds saw the answer, with "low" and
-        "high". All in percent.
+        of `UNLEARNED`, which is chosen among methods without a learned view, of
+        `WITH_FOLDS`, the average of the answer and of what its methods were for each
+        fold, and of `fixed_averages`; and "estimate", as folds saw the answer, with
+        "low" and "high". All in percent.
     """
     home = work / f"{problem.title.replace(', ', '-').replace(' ', '_')}-seed{seed}"
     parts = _parts(problem, seed, home, places)
@@ -113,6 +115,8 @@ def solve(
             title: _score(folder, choose(among, config.members), rest)
             for title, among in ((ANSWER, judged), (UNLEARNED, plain))
         }
+        chosen, folds = choose(judged, config.members), range(folder.config().seeds)
+        found["answers"][WITH_FOLDS] = _score(folder, chosen, rest, (FINAL, *folds))
         found["answers"] |= fixed_averages(folder, methods, rest)
     accuracy = {name: _score(folder, (name,), rest) for name in methods}
     return {"problem": problem.title, "seed": seed, **found, "accuracy": accuracy}
@@ -128,8 +132,17 @@ def fixed_averages(
     return scores
 
 
-def _score(folder: RunFolder, methods: Sequence[str], rest: Labelled) -> float:
-    members = [finished_training(folder, name, FINAL).classifier() for name in methods]
+def _score(
+    folder: RunFolder,
+    methods: Sequence[str],
+    rest: Labelled,
+    seeds: Sequence[int] = (FINAL,),
+) -> float:
+    members = [
+        finished_training(folder, name, seed).classifier()
+        for name in methods
+        for seed in seeds
+    ]
     return evaluate(Ensemble(members), rest.images, rest.labels).accuracy
 
 
