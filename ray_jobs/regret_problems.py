@@ -25,7 +25,11 @@ from infaug.data.download import write_parquet
 from infaug.data.problem import FINAL
 from infaug.data.shift import SHIFTS
 from infaug.data.source import load
-from infaug.experiment.finished import finished_training
+from infaug.experiment.finished import (
+    choose_classifier,
+    finished_training,
+    with_models_of_folds,
+)
 from infaug.experiment.out_of_fold import choose
 from infaug.experiment.run import run, train_finals, train_without_folds
 from infaug.experiment.summary import judged_by_method
@@ -115,8 +119,10 @@ def solve(
             title: _score(folder, choose(among, config.members), rest)
             for title, among in ((ANSWER, judged), (UNLEARNED, plain))
         }
-        chosen, folds = choose(judged, config.members), range(folder.config().seeds)
-        found["answers"][WITH_FOLDS] = _score(folder, chosen, rest, (FINAL, *folds))
+        every = with_models_of_folds(choose_classifier(folder)).classifier()
+        found["answers"][WITH_FOLDS] = evaluate(
+            every, rest.images, rest.labels
+        ).accuracy
         found["answers"] |= fixed_averages(folder, methods, rest)
     accuracy = {name: _score(folder, (name,), rest) for name in methods}
     return {"problem": problem.title, "seed": seed, **found, "accuracy": accuracy}
@@ -132,17 +138,8 @@ def fixed_averages(
     return scores
 
 
-def _score(
-    folder: RunFolder,
-    methods: Sequence[str],
-    rest: Labelled,
-    seeds: Sequence[int] = (FINAL,),
-) -> float:
-    members = [
-        finished_training(folder, name, seed).classifier()
-        for name in methods
-        for seed in seeds
-    ]
+def _score(folder: RunFolder, methods: Sequence[str], rest: Labelled) -> float:
+    members = [finished_training(folder, name, FINAL).classifier() for name in methods]
     return evaluate(Ensemble(members), rest.images, rest.labels).accuracy
 
 

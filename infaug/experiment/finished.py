@@ -140,6 +140,30 @@ class HandedOver:
         return Ensemble(members).eval() if len(members) > 1 else members[0]
 
 
+def with_models_of_folds(chosen: HandedOver) -> HandedOver:
+    """The last trainings of an answer and what its methods were for each fold.
+
+    Averaged they are right a little more often (docs/results.md), at as many times the
+    work as there are folds, and once more.
+
+    Raises:
+        ValueError: if `chosen` is no answer that folds gave.
+    """
+    folder = chosen.first.folder
+    if chosen.first.seed != FINAL:
+        raise ValueError(
+            f"--with-folds: {chosen.name} of {folder.path} is not its answer, or it "
+            "has no folds: leave out --with-folds"
+        )
+    return HandedOver(
+        trainings=tuple(
+            finished_training(folder, training.method.name, seed, training.how)
+            for training in chosen.trainings
+            for seed in (FINAL, *range(folder.config().seeds))
+        )
+    )
+
+
 def data_of(folder: RunFolder) -> dict[str, Any]:
     """What the experiment's images are.
 

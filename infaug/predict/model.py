@@ -21,13 +21,14 @@ from infaug.data.decode import (
     channels_first,
     open_image,
 )
-from infaug.experiment.finished import choose_classifier
+from infaug.experiment.finished import choose_classifier, with_models_of_folds
 from infaug.export.artefact import CARD, load_classifier, read_card
 from infaug.predict.inputs import UNKNOWN
 from infaug.record.atomic import write_bytes, writing
 from infaug.record.folder import RunFolder
 from infaug.record.table_file import Lines, as_csv, as_json_lines, as_parquet
 
+WITH_FOLDS = ", with folds"
 READING = ("image_column", "label_column", "path_column", "pixel_bits")
 
 
@@ -40,7 +41,7 @@ class Model:
     image_shape: tuple[int, int, int]
     """(C, H, W)."""
     name: str
-    """METHOD-seedK, or several."""
+    """METHOD-seedK, or several, `WITH_FOLDS` or without."""
     data: DataConfig
     """How the run's own images were read: columns, and bits of deep grey."""
 
@@ -70,18 +71,26 @@ class Model:
 
 
 def open_model(
-    place: Path, row: str | None, seed: int | None, device: torch.device
+    place: Path,
+    row: str | None,
+    seed: int | None,
+    device: torch.device,
+    *,
+    folds_too: bool = False,
 ) -> Model:
     """F of an exported folder, or of a finished training.
+
+    `folds_too`: the answer's F averaged with those of its folds; see
+    `infaug.experiment.finished.with_models_of_folds`.
 
     Raises:
         ValueError: if `place` is neither, or has no such training.
     """
     if (place / CARD).exists():
-        if row is not None or seed is not None:
+        if row is not None or seed is not None or folds_too:
             raise ValueError(
-                f"{place} is an export, which holds one classifier: leave out --method "
-                "and --seed, or give the run it came from"
+                f"{place} is an export, which holds one classifier: leave out "
+                "--method, --seed and --with-folds, or give the run it came from"
             )
         return _of_export(place, device)
     if not (place / "config.json").exists():
@@ -89,7 +98,7 @@ def open_model(
             f"{place} is neither a run nor a folder that `infaug export` wrote: give "
             "the --out of an `infaug fit`"
         )
-    return _of_run(place, row, seed, device)
+    return _of_run(place, row, seed, device, folds_too)
 
 
 def _of_export(place: Path, device: torch.device) -> Model:
@@ -106,16 +115,21 @@ def _of_export(place: Path, device: torch.device) -> Model:
 
 
 def _of_run(
-    place: Path, row: str | None, seed: int | None, device: torch.device
+    place: Path,
+    row: str | None,
+    seed: int | None,
+    device: torch.device,
+    folds_too: bool,
 ) -> Model:
     chosen = choose_classifier(
         RunFolder(place), row, "best-on-selection" if seed is None else seed
     )
+    averaged = with_models_of_folds(chosen) if folds_too else chosen
     return Model(
-        classifier=chosen.classifier().to(device),
+        classifier=averaged.classifier().to(device),
         class_names=chosen.first.class_names,
         image_shape=chosen.first.image_shape,
-        name=chosen.name,
+        name=f"{chosen.name}{WITH_FOLDS if folds_too else ''}",
         data=chosen.first.config.data,
     )
 

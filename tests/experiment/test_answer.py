@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from killed import contents
 from PIL import Image
 from scipy.stats import norm
@@ -17,10 +18,11 @@ from infaug.data.problem import FINAL, divide
 from infaug.data.source import load
 from infaug.experiment.answer import accuracy_of_chosen, answer, difference
 from infaug.experiment.execute import final_plan, plan_of
-from infaug.experiment.finished import choose_classifier
+from infaug.experiment.finished import choose_classifier, with_models_of_folds
 from infaug.experiment.out_of_fold import OutOfFold, average, choose
 from infaug.experiment.plan import with_folds
 from infaug.experiment.run import run
+from infaug.predict.model import open_model
 from infaug.record.folder import RunFolder
 
 METHODS = ("base", "base_tuned", "pooled", "base_learned")
@@ -100,6 +102,22 @@ def test_the_answer_is_trained_on_all_images_and_handed_over(finished):
     tested = [name for t in chosen.trainings for name in t.found if "test" in name]
     assert not tested
     assert chosen.classifier()(digits().images[:2] / 255).shape == (2, 3)
+
+
+def test_models_of_the_folds_are_averaged_with_the_answer_where_asked(finished):
+    answer = choose_classifier(RunFolder(finished))
+    model = open_model(finished, None, None, torch.device("cpu"), folds_too=True)
+    assert model.name == f"{answer.name}, with folds"
+    x = digits().images[:4] / 255
+    num = len(answer.trainings) * (1 + RunFolder(finished).config().seeds)
+    assert len(model.classifier.members) == num
+    each = [member(x).softmax(dim=1) for member in model.classifier.members]
+    torch.testing.assert_close(
+        model.classifier(x).softmax(dim=1), torch.stack(each).mean(dim=0)
+    )
+    one = choose_classifier(RunFolder(finished), "base")
+    with pytest.raises(ValueError, match="--with-folds: base-seed"):
+        with_models_of_folds(one)
 
 
 def test_a_final_training_brings_what_it_needs(config):
