@@ -1,12 +1,21 @@
-"""Reading a set as a run reads it."""
+"""Sets of images as they are found, and reading one as a run does."""
 
+import io
+import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
 
 from infaug.config import DataConfig
 from infaug.data.images import Source
 from infaug.data.source import load
 from infaug.data.survey import resolve_images
+
+CLASSES = ("cat", "dog")
 
 
 def read(path: Path, **settings) -> Source:
@@ -15,3 +24,58 @@ def read(path: Path, **settings) -> Source:
         warnings.simplefilter("ignore")
         config, _ = resolve_images(DataConfig(source=str(path), **settings))
         return load(config)
+
+
+def values(part) -> list[int]:
+    """The first pixel of each image."""
+    return part.images[:, 0, 0, 0].tolist()
+
+
+def flat(value: int, mode: str = "L") -> Image.Image:
+    """An image of one value."""
+    return Image.new(mode, (8, 8), value if mode == "L" else (value,) * 3)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **settings) -> bytes:
+    """What a file of it holds."""
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **settings)
+    return buffer.getvalue()
+
+
+def class_folders(above: str = "", first: int = 0) -> dict[str, Image.Image]:
+    """Two images of each class, of values from `first` on."""
+    return {
+        f"{above}{name}/{k}.png": flat(first + 10 * i + k)
+        for i, name in enumerate(CLASSES)
+        for k in range(2)
+    }
+
+
+def flat_splits() -> dict[str, Image.Image]:
+    """Four images of each split, without class folders."""
+    return {
+        f"{split}/{k}.png": flat(10 * number + k)
+        for number, split in enumerate(("train", "test"))
+        for k in range(4)
+    }
+
+
+def hub_rows(
+    labels: Sequence[int],
+    *,
+    names: Sequence[str] | None = None,
+    images: Sequence[dict] | None = None,
+    column: str = "image",
+) -> bytes:
+    """Parquet as the Hub has it: struct images, names in the schema's metadata."""
+    kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+    images = images or [{"bytes": encoded(flat(k))} for k in range(len(labels))]
+    table = pa.table({column: pa.array(images, kind), "label": pa.array(labels)})
+    if names:
+        label = {"names": list(names), "_type": "ClassLabel"}
+        about = {"info": {"features": {"label": label, column: {"_type": "Image"}}}}
+        table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()

@@ -68,3 +68,10 @@ def write_images():
 def image():
     """A flat image of one value."""
     return tiny
+
+
+@pytest.fixture
+def animals(tmp_path, write_images):
+    """Class folders cat, dog and frog, four images each."""
+    names = [f"{name}/{k}.png" for name in ("cat", "dog", "frog") for k in range(4)]
+    return write_images(tmp_path / "data", {n: tiny(k) for k, n in enumerate(names)})
