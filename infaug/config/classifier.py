@@ -98,6 +98,12 @@ class ClassifierConfig:
     """torch.compile F's steps: minutes at first, faster steps on a GPU; the same up to
     rounding."""
 
+    @property
+    def begins_at_random(self) -> bool:
+        """Whether F has no weights of its own at first, as far as is known here."""
+        is_own = self.network == "given" or self.network.startswith("py:")
+        return self.weights == "none" and not is_own
+
     def __post_init__(self):
         within(
             self, "classifier", frozen_views=">= 1", batch_groups=">= 1", views=">= 2",

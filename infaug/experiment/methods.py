@@ -76,6 +76,13 @@ def _named(config: RunConfig) -> set[str]:
             "methods: the oracle trains on images shifted as the test images are: set "
             "--data.shift, or leave the oracle out"
         )
+    if config.classifier.begins_at_random:
+        for name in names:
+            if METHODS[name].head_first:
+                raise ValueError(
+                    f"methods: {name} is for pretrained networks, and this one begins "
+                    "at random: give --weights, or leave it out"
+                )
     if any(METHODS[name].generator == "final" for name in names):
         names.add("base_learned")
     if any(METHODS[name].policy == "learned" for name in names):

@@ -44,6 +44,7 @@ GLOSS = {
     "pooled_policy": "as policy_learned, half of the images trained on drive",
     "pooled_trivial": "the base and TrivialAugment, target images trained on as well",
     "pooled_tuned": "the best of several bases, target images trained on as well",
+    "pooled_head_first": "as pooled, the last layer fitted before the others learn",
     "pooled_stretched": "as pooled, each image stretched over all values",
     "even_tuned": "the best of several bases, half of the images trained on are target",
     "even_stretched": "as even_tuned, each image stretched over all values",

@@ -45,6 +45,7 @@ class Method:
         is_late: whether target images join for the last quarter, as half of each batch,
             when E and G stand still.
         stretches: whether F sees each image stretched over the whole range of values.
+        head_first: whether the last layer is at its optimum before the others learn.
         adapts: whether BatchNorm takes the statistics of the target images at last.
         is_trial: whether it tries a candidate for the base of tuned methods.
         policy: of a policy's view: uniform, updated after every refresh (online), or as
@@ -67,6 +68,7 @@ class Method:
     policy: PolicyFrom | None = None
     is_late: bool = False
     stretches: bool = False
+    head_first: bool = False
     adapts: bool = False
     is_trial: bool = False
 
@@ -205,6 +207,7 @@ _RECIPES = (
     Method(name="pooled_trivial", views=_BASE, adds="trivial", is_pooled=True),
     Method(name="pooled_tuned", views=_BASE, is_pooled=True, is_tuned=True),
     Method(name="pooled_stretched", views=_BASE, is_pooled=True, stretches=True),
+    Method(name="pooled_head_first", views=_BASE, is_pooled=True, head_first=True),
     Method(name="adapted", views=_BASE, adapts=True),
     Method(name="pooled_adapted", views=_BASE, is_pooled=True, adapts=True),
     _even(name="even_tuned", views=_BASE, is_tuned=True),

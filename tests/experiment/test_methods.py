@@ -70,7 +70,12 @@ def test_base_random_names_both_of_its_parts():
 
 
 @pytest.mark.parametrize(
-    ("row", "message"), [("bass", "no method 'bass'"), ("oracle", "the oracle")]
+    ("row", "message"),
+    [
+        ("bass", "no method 'bass'"),
+        ("oracle", "the oracle"),
+        ("pooled_head_first", "for pretrained networks.*give --weights"),
+    ],
 )
 def test_rows_that_cannot_be_run_are_refused(row, message):
     with pytest.raises(ValueError, match=message):

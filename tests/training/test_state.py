@@ -6,8 +6,10 @@ import pytest
 import torch
 from resolved import resolved
 from tiny import CONFIG, tiny
+from torch.nn.functional import cross_entropy
 
 from infaug.classify.network import build_classifier
+from infaug.data.dataset import to_float
 from infaug.data.problem import load_splits
 from infaug.data.shift import apply_shift
 from infaug.estimate.learned_transform import draw_chance
@@ -45,6 +47,25 @@ def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_vie
     assert all(states[0][k].equal(states[1][k]) for k in states[0])
     views = [c.views_at(3).x[:, 0] for c in cells]
     assert views[0].equal(views[1])
+
+
+def test_the_last_layer_fits_before_the_others_learn(splits):
+    cell = cell_of("pooled_head_first", splits)
+    before = {k: v.clone() for k, v in cell.classifier.state_dict().items()}
+    cell.classifier.eval()
+    x, y = to_float(cell.train.images), cell.train.labels
+    loss = cross_entropy(cell.classifier(x), y)
+    cell.begin_classifier()
+    after = cell.classifier.state_dict()
+    assert {k for k in after if not after[k].equal(before[k])} == {
+        "head.weight",
+        "head.bias",
+    }
+    assert cross_entropy(cell.classifier(x), y) < loss - 0.002
+    fitted = [after[f"head.{part}"].clone() for part in ("weight", "bias")]
+    cell.begin_classifier()
+    again = [cell.classifier.head.weight, cell.classifier.head.bias]
+    torch.testing.assert_close(again, fitted, rtol=1e-3, atol=1e-5)
 
 
 def test_more_views_are_those_of_the_row_in_turn(splits):
