@@ -8,7 +8,7 @@ network are, so a training takes milliseconds. Equal methods differ by nothing b
 draws; unequal ones by the number of features. Truth is accuracy on 20,000 other target
 images: of the chosen method, trained on all; and of equal methods, that none gains.
 
-    python benchmarks/intervals.py --mnist FOLDER --experiments 2000 --folds 3 5
+    python benchmarks/intervals.py --mnist FOLDER --experiments 500
 
 Prints, by numbers of target images, folds and passes over them, how often "gain" is
 said (of equal methods in at most 5 %), how often the accuracy of the chosen method
@@ -95,7 +95,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--mnist", required=True, help="a folder of Parquet")
     parser.add_argument("--experiments", type=int, default=500)
     parser.add_argument("--images", type=int, nargs="+", default=[30, 100])
-    parser.add_argument("--folds", type=int, nargs="+", default=[5])
+    parser.add_argument("--folds", type=int, nargs="+", default=[3, 5])
     parser.add_argument("--passes", type=int, nargs="+", default=[1, 2])
     return parser.parse_args()
 

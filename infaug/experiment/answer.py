@@ -17,6 +17,7 @@ from scipy import stats
 from infaug.experiment.out_of_fold import OutOfFold, average, choose
 
 CONFIDENCE = 0.95
+MIN_FREEDOM = 4
 LEARNING_CURVE = 0.25  # power of the number of images with which errors fall
 
 
@@ -30,7 +31,10 @@ def half_width(
     folds differ by beyond their images (one-way analysis of variance). The square of
     the error is s^2 / M + t^2 / (number of trainings), and Student's t has the degrees
     of freedom of Welch and Satterthwaite. With few folds t^2 is often estimated as
-    none, so the interval is at least that of Student's t over the trainings.
+    none, so the interval is at least that of Student's t over the trainings. Images
+    account for most of what trainings differ by, so their spread is known better than
+    two or three tell: that t has as many degrees of freedom as with five at least
+    (benchmarks/intervals.py: less than that is too wide).
     """
     num_images = values.shape[1]
     image_variance = float(values.mean(axis=0).var(ddof=1))
@@ -46,7 +50,8 @@ def half_width(
         return 0.0
     freedom = parts.sum() ** 2 / (parts**2 / np.array([num_images - 1, num - 1])).sum()
     of_images = _quantile(freedom) * math.sqrt(parts.sum())
-    return max(of_images, _quantile(num - 1) * float(np.std(means, ddof=1)) / num**0.5)
+    spread = float(np.std(means, ddof=1)) / math.sqrt(num)
+    return max(of_images, _quantile(max(num - 1, MIN_FREEDOM)) * spread)
 
 
 def _quantile(freedom: float) -> float:
