@@ -24,6 +24,7 @@ import numpy as np
 from regret_problems import ANSWER, UNLEARNED, Problem, solve
 
 from infaug.cli.compare import run_missing
+from infaug.cli.places import places_of
 from infaug.cli.terminal import guarded
 from infaug.config import RoundsConfig
 from infaug.experiment.table_plan import Record, Results
@@ -54,6 +55,9 @@ def main() -> int:
     """Solve what is left, printing the table after each problem."""
     args = parse(sys.argv[1:])
     places = places_of(args.data)
+    if unknown := sorted(set(places) - set(DATA)):
+        known = ", ".join(f"{name}=FOLDER" for name in DATA if name != "digits")
+        raise ValueError(f"--data {unknown[0]}: give some of digits, {known}")
     problems = [
         Problem(name=name, shift=shift, labels=labels, target=target, rounds=rounds)
         for name, (labels, rounds) in DATA.items()
@@ -84,27 +88,6 @@ def main() -> int:
     if not args.without_answer:
         print("", worth_table(read_lines(kept), ANSWER, [UNLEARNED]), sep="\n")
     return 0
-
-
-def places_of(given: Sequence[str]) -> dict[str, str]:
-    """Folders by data set; that of digits, which are built in, is empty.
-
-    >>> places_of(["digits", "mnist=/data/mnist"])
-    {'digits': '', 'mnist': '/data/mnist'}
-
-    Raises:
-        ValueError: for a data set that is not known, or one without its folder.
-    """
-    places = {}
-    for text in given:
-        name, _, place = text.partition("=")
-        if name not in DATA or (name == "digits") != (not place):
-            known = ", ".join(
-                ["digits", *(f"{n}=FOLDER" for n in DATA if n != "digits")]
-            )
-            raise ValueError(f"--data {text}: give some of {known}")
-        places[name] = place
-    return places
 
 
 def table(records: Sequence[Mapping[str, Any]]) -> str:

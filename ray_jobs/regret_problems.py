@@ -25,11 +25,7 @@ from infaug.data.download import write_parquet
 from infaug.data.problem import FINAL
 from infaug.data.shift import SHIFTS
 from infaug.data.source import load
-from infaug.experiment.finished import (
-    choose_classifier,
-    finished_training,
-    with_models_of_folds,
-)
+from infaug.experiment.finished import choose_classifier, finished_training
 from infaug.experiment.out_of_fold import choose
 from infaug.experiment.run import run, train_finals, train_without_folds
 from infaug.experiment.summary import judged_by_method
@@ -119,7 +115,7 @@ def solve(
             title: _score(folder, choose(among, config.members), rest)
             for title, among in ((ANSWER, judged), (UNLEARNED, plain))
         }
-        every = with_models_of_folds(choose_classifier(folder)).classifier()
+        every = choose_classifier(folder).with_folds().classifier()
         found["answers"][WITH_FOLDS] = evaluate(
             every, rest.images, rest.labels
         ).accuracy

@@ -130,6 +130,22 @@ class HandedOver:
         """The training that also tells of images and classes."""
         return self.trainings[0]
 
+    def with_folds(self) -> "HandedOver":
+        """With what the answer's methods were for each fold: a little better.
+
+        Raises:
+            ValueError: if this is no answer that folds gave.
+        """
+        folder = self.first.folder
+        if self.first.seed != FINAL:
+            raise ValueError(
+                f"--with-folds: {self.name} of {folder.path} is not its answer, or it "
+                "has no folds: leave out --with-folds"
+            )
+        seeds = (FINAL, *range(folder.config().seeds))
+        each = [(training.method.name, k) for training in self.trainings for k in seeds]
+        return HandedOver(trainings=tuple(finished_training(folder, *t) for t in each))
+
     def classifier(self) -> nn.Module:
         """In evaluation mode: images in [0, 1] to logits; it does not learn.
 
@@ -138,30 +154,6 @@ class HandedOver:
         """
         members = [training.classifier() for training in self.trainings]
         return Ensemble(members).eval() if len(members) > 1 else members[0]
-
-
-def with_models_of_folds(chosen: HandedOver) -> HandedOver:
-    """The last trainings of an answer and what its methods were for each fold.
-
-    Averaged they are right a little more often (docs/results.md), at as many times the
-    work as there are folds, and once more.
-
-    Raises:
-        ValueError: if `chosen` is no answer that folds gave.
-    """
-    folder = chosen.first.folder
-    if chosen.first.seed != FINAL:
-        raise ValueError(
-            f"--with-folds: {chosen.name} of {folder.path} is not its answer, or it "
-            "has no folds: leave out --with-folds"
-        )
-    return HandedOver(
-        trainings=tuple(
-            finished_training(folder, training.method.name, seed, training.how)
-            for training in chosen.trainings
-            for seed in (FINAL, *range(folder.config().seeds))
-        )
-    )
 
 
 def data_of(folder: RunFolder) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from infaug.data.decode import (
     channels_first,
     open_image,
 )
-from infaug.experiment.finished import choose_classifier, with_models_of_folds
+from infaug.experiment.finished import choose_classifier
 from infaug.export.artefact import CARD, load_classifier, read_card
 from infaug.predict.inputs import UNKNOWN
 from infaug.record.atomic import write_bytes, writing
@@ -81,7 +81,7 @@ def open_model(
     """F of an exported folder, or of a finished training.
 
     `folds_too`: the answer's F averaged with those of its folds; see
-    `infaug.experiment.finished.with_models_of_folds`.
+    `infaug.experiment.finished.HandedOver.with_folds`.
 
     Raises:
         ValueError: if `place` is neither, or has no such training.
@@ -124,7 +124,7 @@ def _of_run(
     chosen = choose_classifier(
         RunFolder(place), row, "best-on-selection" if seed is None else seed
     )
-    averaged = with_models_of_folds(chosen) if folds_too else chosen
+    averaged = chosen.with_folds() if folds_too else chosen
     return Model(
         classifier=averaged.classifier().to(device),
         class_names=chosen.first.class_names,

@@ -22,7 +22,7 @@ from infaug.record.steps import Metrics
 from infaug.record.training_logger import TrainingLogger
 from infaug.training.ledger import Ledger
 from infaug.training.overlap import Solver
-from infaug.training.refresher import Refresher, build_refresher
+from infaug.training.refresher import Refresher, build_refresher, fit_head_first
 from infaug.training.review import review
 from infaug.training.solve import correlation_with_full, is_sampled
 from infaug.training.state import Training
@@ -64,6 +64,8 @@ def run_alternation(
         # Train F on the views of this round.
         left = logger.left(round_, "classify", rounds.classifier_steps)
         if round_ == left.start == 0:
+            if method.head_first:
+                fit_head_first(training)
             training.begin_classifier()
         steps = classify(
             training, round_, left, selection, refresher if solves else None

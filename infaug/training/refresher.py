@@ -7,7 +7,7 @@ its config, whatever the timing.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from infaug.classify.network import ImageClassifier
@@ -15,7 +15,9 @@ from infaug.data.on_disk import ImageSet
 from infaug.influence.operator import Solution
 from infaug.training.overlap import InBackground, Pending, Solved, Solver
 from infaug.training.solve import (
+    damping_of,
     hessian_part,
+    hessian_sample,
     is_sampled,
     refit,
     solve_s_val,
@@ -157,12 +159,29 @@ def refit_frozen(training: Training, round_: int) -> None:
     is_whole = not is_sampled(training.train, config.influence)
     if config.classifier.freeze != "body" or not is_whole:
         return
-    was_training = training.classifier.training
     refit(
-        training.classifier.eval(), training.train, training.seen,
+        training.classifier, training.train, training.seen,
         config.influence, training.seed, "refresh", round_, world=training.world,
     )  # fmt: skip
-    training.classifier.train(was_training)
+
+
+def fit_head_first(training: Training) -> None:
+    """Bring F's head to its optimum before anything else of F learns.
+
+    A new head sends large gradients into pretrained layers and distorts them; one that
+    fits asks little of them (Kumar et al., ICLR 2022: LP-FT).
+    """
+    classifier, world = training.classifier, training.world
+    config, seed = training.config.influence, training.seed
+    needed = damping_of(classifier, training.train, world, training.device)
+    refit(
+        classifier,
+        hessian_sample(training.train, config, seed, "head first", world=world),
+        training.augments,
+        replace(config, damping=max(config.damping, needed)),
+        *(seed, "head first"),
+        world=world,
+    )
 
 
 def build_refresher(

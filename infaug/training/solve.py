@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from infaug.classify.image_classifier import ImageClassifier
 from infaug.config import InfluenceConfig
-from infaug.data.dataset import Labelled
+from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import ImageSet
-from infaug.data.share import CHUNK, hold_for_now
+from infaug.data.share import CHUNK, hold_for_now, sample
 from infaug.influence.features import head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Solution
@@ -65,7 +66,7 @@ def solve_s_val(
 
 @torch.no_grad()
 def refit(
-    classifier: Classifier,
+    classifier: ImageClassifier,
     train: ImageSet,
     augments: Sequence[Augment],
     config: InfluenceConfig,
@@ -80,9 +81,9 @@ def refit(
     Raises:
         ValueError: if the head does not converge: damping is too small.
     """
-    head = classifier.head
+    head, was_training = classifier.head, classifier.training
     start = torch.cat([head.weight, head.bias[:, None]], dim=1)
-    snapshot = take_snapshot(classifier, augments, config, *purpose, start=start)
+    snapshot = take_snapshot(classifier.eval(), augments, config, *purpose, start=start)
     views = [h1 for h1, _ in _train_inputs(snapshot, train, world)]
     y = torch.nn.functional.one_hot(train.labels, len(start)).to(start)
     found = refit_head(
@@ -91,21 +92,23 @@ def refit(
     )  # fmt: skip
     head.weight.copy_(found[:, :-1])
     head.bias.copy_(found[:, -1])
+    classifier.train(was_training)
 
 
 @torch.no_grad()
 def damping_of(
-    classifier: Classifier, images: Float[Tensor, "B C H W"], num_train: int
+    classifier: ImageClassifier, train: ImageSet, world: World, device: torch.device
 ) -> float:
-    """2 |h1|^2 / N, with the mean over a few of the `images`.
+    """2 |h1|^2 / N, with the mean over a few of the images.
 
     With much less, an image outweighs the others in its own direction, and what its
     replacement does is not of first order: so with the long features of pretrained
     networks.
     """
+    images = to_float(sample(train, world, device))
     some = images[:: -(-len(images) // MAX_MEASURED)]
-    h1, _ = head_inputs(classifier, some, batch_size=CHUNK)
-    return 2 * float(h1.square().sum(dim=1).mean()) / num_train
+    h1, _ = head_inputs(classifier.eval(), some, batch_size=CHUNK)
+    return 2 * float(h1.square().sum(dim=1).mean()) / len(train)
 
 
 def is_sampled(train: ImageSet, config: InfluenceConfig) -> bool:

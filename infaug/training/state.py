@@ -28,7 +28,7 @@ from infaug.estimate.policy import Policy, build_policy_optimizer
 from infaug.precision import autocast, dtype_of
 from infaug.state import State, below, learning_state, load_learning_state, under
 from infaug.training.methods import METHODS, Method
-from infaug.training.solve import damping_of, hessian_sample, refit
+from infaug.training.solve import damping_of
 from infaug.training.views import TrainingViews
 from infaug.types import Views
 from infaug.world import World
@@ -93,7 +93,8 @@ class Training:
         if isinstance(self.classifier, Backbone):
             begin_backbone(self.classifier, settings)
         if settings.freeze == "body" and method.solves_s_val:
-            damping = max(config.influence.damping, self._least_damping())
+            needed = damping_of(self.classifier, self.train, world, device)
+            damping = max(config.influence.damping, needed)
             influence = replace(config.influence, damping=damping)
             self.config = config = replace(config, influence=influence)
         # What is evaluated and kept, if it is not the F that trains.
@@ -156,31 +157,8 @@ class Training:
         self.seen = self.augments
         if self.initial is not None:
             self.classifier.load_state_dict(self.initial)
-        if self.method.head_first:
-            self._fit_head()
         if self.average is not None:
             self.average.load_state_dict(self.classifier.state_dict())
-
-    def _fit_head(self) -> None:
-        """Bring the last layer to its optimum on F's views, or those of a sample.
-
-        A new head sends large gradients into pretrained layers and distorts them; one
-        that fits asks little of them (Kumar et al., ICLR 2022: LP-FT).
-        """
-        was_training, config = self.classifier.training, self.config.influence
-        damping = max(config.damping, self._least_damping())
-        train = hessian_sample(
-            self.train, config, self.seed, "head first", world=self.world
-        )
-        refit(
-            self.classifier.eval(), train, self.seen, replace(config, damping=damping),
-            self.seed, "head first", world=self.world,
-        )  # fmt: skip
-        self.classifier.train(was_training)
-
-    def _least_damping(self) -> float:
-        images = to_float(sample(self.train, self.world, self.device))
-        return damping_of(self.classifier.eval(), images, len(self.train))
 
     def views_at(self, step: int) -> Views:
         """What F trains on at `step`: this process's part of the batch."""

@@ -18,7 +18,7 @@ from infaug.data.problem import FINAL, divide
 from infaug.data.source import load
 from infaug.experiment.answer import accuracy_of_chosen, answer, difference
 from infaug.experiment.execute import final_plan, plan_of
-from infaug.experiment.finished import choose_classifier, with_models_of_folds
+from infaug.experiment.finished import choose_classifier
 from infaug.experiment.out_of_fold import OutOfFold, average, choose
 from infaug.experiment.plan import with_folds
 from infaug.experiment.run import run
@@ -117,7 +117,7 @@ def test_models_of_the_folds_are_averaged_with_the_answer_where_asked(finished):
     )
     one = choose_classifier(RunFolder(finished), "base")
     with pytest.raises(ValueError, match="--with-folds: base-seed"):
-        with_models_of_folds(one)
+        one.with_folds()
 
 
 def test_a_final_training_brings_what_it_needs(config):

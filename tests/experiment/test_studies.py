@@ -8,7 +8,7 @@ from ablation import Variant, develop, run_variant
 from ablation import table as ablation_table
 from git_networks import GitConfig
 from long_tail import by_thirds, tail_table
-from regret import places_of, regret_table, regrets_of, table, worth_table
+from regret import main, regret_table, regrets_of, table, worth_table
 from regret_problems import Problem, solve
 from tail_methods import METHODS, recorded_tail, run_tail_training, tail_training
 from tiny import CONFIG
@@ -134,12 +134,11 @@ def test_regret_stands_apart_by_data_target_images_and_seed():
     assert lines[-1].startswith("| a | 4.00 (4.0) | 1.00 (1.0) | 2.50 |")
 
 
-@pytest.mark.parametrize("given", ["mnist", "digits=here", "svhn=there"])
-def test_a_problem_of_unknown_images_or_without_a_folder_is_refused(given):
-    with pytest.raises(
-        ValueError, match=f"--data {given}: give some of digits, mnist="
-    ):
-        places_of([given])
+def test_a_problem_of_unknown_images_is_refused(monkeypatch, tmp_path):
+    given = ["regret.py", "--out", str(tmp_path), "--data", "svhn=there"]
+    monkeypatch.setattr("sys.argv", given)
+    with pytest.raises(ValueError, match="--data svhn: give some of digits, mnist="):
+        main()
 
 
 def test_a_learned_method_is_held_against_the_control_that_is_best_there():

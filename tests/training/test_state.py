@@ -20,7 +20,7 @@ from infaug.record.folder import RunFolder
 from infaug.training import train
 from infaug.training.alternation import classify, estimate, refresh, teach_policy
 from infaug.training.methods import METHODS
-from infaug.training.refresher import build_refresher
+from infaug.training.refresher import build_refresher, fit_head_first
 from infaug.training.snapshot import validation_gradient
 from infaug.training.solve import take_snapshot
 from infaug.training.state import Training, _pooled_evenly
@@ -55,7 +55,7 @@ def test_the_last_layer_fits_before_the_others_learn(splits):
     cell.classifier.eval()
     x, y = to_float(cell.train.images), cell.train.labels
     loss = cross_entropy(cell.classifier(x), y)
-    cell.begin_classifier()
+    fit_head_first(cell)
     after = cell.classifier.state_dict()
     assert {k for k in after if not after[k].equal(before[k])} == {
         "head.weight",
@@ -63,7 +63,7 @@ def test_the_last_layer_fits_before_the_others_learn(splits):
     }
     assert cross_entropy(cell.classifier(x), y) < loss - 0.002
     fitted = [after[f"head.{part}"].clone() for part in ("weight", "bias")]
-    cell.begin_classifier()
+    fit_head_first(cell)
     again = [cell.classifier.head.weight, cell.classifier.head.bias]
     torch.testing.assert_close(again, fitted, rtol=1e-3, atol=1e-5)
 
