@@ -40,8 +40,8 @@ class Predict(Output):
     seed: int | None = None
     """Which repetition, or fold; none: that of least selection loss."""
     with_folds: bool = False
-    """Average the answer's classifier with those that were trained for each fold: a
-    little better, at several times the work for each image."""
+    """Average the answer's classifier with those that were trained for each fold: often
+    a little better, at several times the work for each image."""
     network: str | None = None
     """py:package.module:function, where F is a module of your own: it is imported only
     if it is named here."""

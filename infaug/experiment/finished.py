@@ -131,7 +131,7 @@ class HandedOver:
         return self.trainings[0]
 
     def with_folds(self) -> "HandedOver":
-        """With what the answer's methods were for each fold: a little better.
+        """With what the answer's methods were for each fold: often better.
 
         Raises:
             ValueError: if this is no answer that folds gave.
