@@ -1,6 +1,7 @@
 """`infaug predict`: what a run's classifier says of images."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +9,16 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from infaug.cli.flags import look_for_images, look_for_run
+from infaug.cli.flags import BUNDLED, look_for_images, look_for_run
 from infaug.cli.terminal import SOME_FAILED, Output, show
 from infaug.words import are, plural
 
 if TYPE_CHECKING:
+    from infaug.config import DataConfig
     from infaug.predict.model import Predictions
 
 PRINTED = "-"
+OWN = "the run was given these images; the accuracy of what was trained on is no test"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,8 @@ class Predict(Output):
 
     Images are converted and scaled as the run's own were. Where their classes are
     known, from folders named like the classes or from the run's label column, the
-    accuracy is printed, too. Unreadable images are listed, and the exit code is then 3.
+    accuracy is printed, too, with a warning where the run itself was given the images.
+    Unreadable images are listed, and the exit code is then 3.
     """
 
     run: tyro.conf.Positional[str]
@@ -95,8 +99,18 @@ def predict(args: Predict) -> int:
             "unreadable": found.unreadable,
             "out": args.out,
         }
+        if found.accuracy is not None:
+            for path in _own(args.images, model.data):
+                print(f"infaug: {path}: {OWN}", file=sys.stderr)
         show(args, _lines_of(found, model.name, args.out), about)
     return SOME_FAILED if found.unreadable else 0
+
+
+def _own(images: Sequence[Path], data: "DataConfig") -> list[Path]:
+    """Those that lie in what the run was given."""
+    given = {data.source, data.target_source} - {BUNDLED, None}
+    own = {Path(str(place)).resolve() for place in given}
+    return [path for path in images if own & {path.resolve(), *path.resolve().parents}]
 
 
 def _described(name: str) -> str:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +103,20 @@ def test_a_run_and_its_export_say_the_same(run, pictures, tmp_path):
         assert main(["predict", str(place), str(pictures), "--out", str(out)]) == 0
     found = [(tmp_path / f"{n}.jsonl").read_text() for n in (run.name, "exported")]
     assert found[0] == found[1]
+
+
+def test_an_accuracy_on_images_that_the_run_was_given_comes_with_a_warning(
+    run, pictures, tmp_path, capsys
+):
+    shutil.copytree(run, tmp_path / "run")
+    config = json.loads((tmp_path / "run/config.json").read_text())
+    config["data"]["source"] = str(pictures)
+    (tmp_path / "run/config.json").write_text(json.dumps(config))
+    command = ["predict", "--out", str(tmp_path / "out.csv")]
+    for place, is_own in [(tmp_path / "run", True), (run, False)]:
+        assert main([*command, str(place), str(pictures / "cat")]) == 0
+        said = capsys.readouterr().err
+        assert (f"{pictures / 'cat'}: the run was given these images" in said) == is_own
 
 
 def test_parquet_is_read_and_written_and_its_classes_are_known_by_name(
