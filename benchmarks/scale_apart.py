@@ -123,7 +123,7 @@ def books(name: str, steps: int) -> dict[str, Any]:
     world, splits = World(), problem.splits()
     config = replace(problem.config, rounds=rounds)
     with tempfile.TemporaryDirectory() as scratch:
-        display = Display([{"classify": steps}], [1], shown=False)
+        display = Display(["base"], [{"classify": steps}], [1], shown=False)
         folder = RunFolder(scratch).training("base", 0)
         writers = [*writers_in(folder), kept]
         logger = TrainingLogger(folder, 0, rounds, world, display, writers)

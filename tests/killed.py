@@ -22,11 +22,11 @@ from infaug.record.display import Display
 
 def victim(config, out, doom, environment):
     live = Display.step
-    def dying(self, cell, labels, round_, phase, steps, step, metrics):
-        here = [labels["row"], round_, phase, step]
+    def dying(self, training, round_, phase, steps, step, metrics):
+        here = [self.names[training].split()[0], round_, phase, step]
         if here == doom:
             os.kill(os.getpid(), signal.SIGKILL)
-        live(self, cell, labels, round_, phase, steps, step, metrics)
+        live(self, training, round_, phase, steps, step, metrics)
     Display.step = dying
     os.environ.update(environment)
     run(from_dict(RunConfig, config), out, shown=False)

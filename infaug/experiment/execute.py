@@ -21,6 +21,7 @@ from infaug.precision import pick_device
 from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 from infaug.record.store import GeneratorStore
+from infaug.record.training_folder import training_name
 from infaug.training.train import ALONE, Services, TrainingSpec, train
 from infaug.world import World
 
@@ -163,9 +164,12 @@ def display_of(
     plan: Sequence[TrainingSpec], *, shown: bool, at_a_time: int = 1
 ) -> Display:
     """The progress of a plan, `at_a_time` trainings at once."""
+    names = [
+        training_name(*name_of(spec), folds=spec.config.data.folds) for spec in plan
+    ]
     steps = [spec.steps for spec in plan]
     num_rounds = [spec.config.rounds.rounds for spec in plan]
-    return Display(steps, num_rounds, shown=shown, at_a_time=at_a_time)
+    return Display(names, steps, num_rounds, shown=shown, at_a_time=at_a_time)
 
 
 def _ready(

@@ -14,7 +14,6 @@ from rich.live import Live
 from rich.text import Text
 
 from infaug.record.steps import Interval
-from infaug.record.training_folder import training_name
 from infaug.words import memory
 
 LOG_EVERY_S = 60.0
@@ -89,10 +88,11 @@ class ImageCount:
 
 
 class Display:
-    """Progress of a run; silent unless `shown`."""
+    """Progress of a run; silent unless `shown`. Trainings go by their numbers."""
 
     def __init__(
         self,
+        names: Sequence[str],
         steps_of: Sequence[Mapping[str, int]],
         num_rounds: Sequence[int],
         *,
@@ -100,7 +100,7 @@ class Display:
         at_a_time: int = 1,
         now: Callable[[], float] = time.monotonic,
     ):
-        self.num_trainings = len(steps_of)
+        self.names = names
         self.left = [dict(steps) for steps in steps_of]
         self.num_rounds = num_rounds
         self._now, self._at_a_time = now, at_a_time
@@ -110,9 +110,9 @@ class Display:
         self._running: dict[int, str] = {}
         self._pace = self._loss = ""
 
-    def say(self, message: str) -> None:
-        """A line that stays."""
-        self._line.say(message)
+    def say_of(self, training: int, message: str) -> None:
+        """A line about a training that stays."""
+        self._line.say(f"{self.names[training]}: {message}")
 
     def skip_training(self, training: int) -> None:
         """A whole training that is already finished."""
@@ -124,8 +124,8 @@ class Display:
         self.left[training][phase] = max(0, self.left[training][phase] - steps)
 
     def step(
-        self, training: int, labels: Mapping[str, Any], round_: int, phase: str,
-        steps: range, step: int, metrics: Mapping[str, Any],
+        self, training: int, round_: int, phase: str, steps: range, step: int,
+        metrics: Mapping[str, Any],
     ) -> None:  # fmt: skip
         """Count a step and update the line."""
         now = self._now()
@@ -140,8 +140,7 @@ class Display:
         if "selection_loss" in metrics:
             self._loss = f"  validation loss {metrics['selection_loss']:.3f}"
         self._running[training] = (
-            f"{training_name(labels['row'], labels['seed'])} "
-            f"[{training + 1}/{self.num_trainings}]  "
+            f"{self.names[training]} [{training + 1}/{len(self.names)}]  "
             f"round {round_ + 1}/{self.num_rounds[training]}  "
             f"{phase} {step}/{steps.stop}"
         )

@@ -28,13 +28,21 @@ from infaug.record.journal import read_lines
 LOCK_WAIT_S = 60.0  # for a process that a killed driver left behind
 
 
-def training_name(method: str, seed: int) -> str:
-    """What people call a training.
+def training_name(method: str, seed: int, folds: int | None) -> str:
+    """What people call a training; seeds go through `folds`, if there are any.
 
-    >>> training_name("pooled", 2), training_name("pooled", -1)
+    >>> training_name("pooled", 2, folds=0), training_name("pooled", -1, folds=0)
     ('pooled seed 2', 'pooled on all images')
+    >>> training_name("pooled", 2, folds=3), training_name("pooled", 3, folds=3)
+    ('pooled fold 3/3', 'pooled fold 1/3, division 2')
     """
-    return f"{method} on all images" if seed < 0 else f"{method} seed {seed}"
+    if seed < 0:
+        return f"{method} on all images"
+    if not folds:
+        return f"{method} seed {seed}"
+    division, fold = divmod(seed, folds)
+    again = f", division {division + 1}" if division else ""
+    return f"{method} fold {fold + 1}/{folds}{again}"
 
 
 class TrainingFolder:

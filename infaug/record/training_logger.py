@@ -29,7 +29,7 @@ from infaug.record.steps import (
 )
 from infaug.record.tensorboard import TensorBoard
 from infaug.record.timings import Timings, peak_memory_gib
-from infaug.record.training_folder import TrainingFolder, training_name
+from infaug.record.training_folder import TrainingFolder
 from infaug.world import World
 
 
@@ -86,12 +86,13 @@ class TrainingLogger:
             writer.begin(folder.method, folder.seed, done)
         if self.start is not None:
             at = self.start.position
-            display.say(
-                f"{training_name(folder.method, folder.seed)} goes on after {at.phase} "
-                f"step {at.step} of round {at.round + 1}"
-            )
+            self.say(f"goes on after {at.phase} step {at.step} of round {at.round + 1}")
             if repeated:
-                display.say(f"what followed, {_reach(repeated)}, is repeated")
+                self.say(f"what followed, {_reach(repeated)}, is repeated")
+
+    def say(self, message: str) -> None:
+        """A line about this training that stays."""
+        self.display.say_of(self.number, message)
 
     @property
     def state(self) -> dict[str, Tensor] | None:
@@ -157,9 +158,7 @@ class TrainingLogger:
                     self._log(at, dict(metrics))
                 # Plain numbers, the one that is shown: the display may be elsewhere.
                 loss = {k: metrics[k] for k in ("selection_loss",) if k in metrics}
-                self.display.step(
-                    self.number, self.labels, round_, phase, steps, number, loss
-                )
+                self.display.step(self.number, round_, phase, steps, number, loss)
             is_due = is_last or number % config.checkpoint_every_steps == 0
             with timer.time("checkpoint"):
                 leaves = self.is_leaving is not None and self.is_leaving()

@@ -24,7 +24,6 @@ from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.precision import dtype_of
 from infaug.randomness import Draws
 from infaug.record.store import GeneratorStore
-from infaug.record.training_folder import training_name
 from infaug.record.training_logger import TrainingLogger
 from infaug.training.activations import digest_of_state
 from infaug.training.methods import GENERATOR
@@ -206,9 +205,8 @@ def _keep_generator(
             )
     found = {"row": GENERATOR.name, "seed": fit.seed, **measured}
     logger.finish({GENERATOR.name: weights}, found)
-    name = training_name(GENERATOR.name, fit.seed)
-    logger.display.say(
-        f"{name}: {'found in the cache' if was_cached else 'fitted'}, "
+    logger.say(
+        f"{'found in the cache' if was_cached else 'fitted'}, "
         f"{100 * measured['inside']:.0f} % of its flows in the affine ranges"
     )
     return found

@@ -23,7 +23,7 @@ from infaug.data.share import local_part, local_rows
 from infaug.record.display import Display
 from infaug.record.steps import MetricsWriter
 from infaug.record.store import GeneratorStore
-from infaug.record.training_folder import TrainingFolder, training_name
+from infaug.record.training_folder import TrainingFolder
 from infaug.record.training_logger import TrainingLogger, writers_in
 from infaug.training.activations import FOLDER as ACTIVATIONS
 from infaug.training.alternation import (
@@ -196,7 +196,7 @@ def train(
         found = _judge(spec, training, splits, inputs)
         keep = partial(_keep, spec, training, splits, logger, found, scores_of)
         found = world.first(keep)
-        display.say(_summary(found, splits.is_folded))
+        logger.say(_summary(found, splits.is_folded))
         return found
 
 
@@ -279,11 +279,10 @@ def _judged(training: Training, splits: Splits) -> State:
 
 
 def _summary(found: Mapping[str, Any], is_folded: bool) -> str:
-    name = training_name(found["row"], found["seed"])
     split = next((s for s in ("test", "selection") if f"{s}_top1" in found), None)
     if split is None:
-        return f"{name}: trained on all labelled images"
+        return "trained on all labelled images"
     where = "out of fold" if split == "test" and is_folded else f"on {split}"
     score = f"{found[f'{split}_top1']:.2f} % top-1 {where}"
     base = f" (base {found['base']})" if "base" in found else ""
-    return f"{name}: {score}{base}"
+    return f"{score}{base}"

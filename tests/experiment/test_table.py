@@ -170,9 +170,9 @@ def test_killed_anywhere_it_continues_and_ends_with_the_same_lines(
     live = Display.step
 
     def interrupt_at(row: str, phase: str, at: int):
-        def step(self, cell, labels, round_, name, steps, number, metrics):
-            live(self, cell, labels, round_, name, steps, number, metrics)
-            if (labels["row"], name, number) == (row, phase, at):
+        def step(self, training, round_, name, steps, number, metrics):
+            live(self, training, round_, name, steps, number, metrics)
+            if (self.names[training].split()[0], name, number) == (row, phase, at):
                 raise KeyboardInterrupt
 
         monkeypatch.setattr(Display, "step", step)

@@ -21,12 +21,11 @@ def take_steps(display: Display, clock: Clock, steps: range, seconds: float) -> 
     for step in steps:
         clock.seconds += seconds
         metrics = {"loss": 1.0}
-        labels = {"row": "base", "seed": 0}
-        display.step(0, labels, 0, "classify", steps, step + 1, metrics)
+        display.step(0, 0, "classify", steps, step + 1, metrics)
 
 
 def test_a_log_has_a_status_line_a_minute(clock, capsys):
-    display = Display([{"classify": 60}], [1], shown=True, now=clock)
+    display = Display(["base seed 0"], [{"classify": 60}], [1], shown=True, now=clock)
     take_steps(display, clock, range(60), seconds=7)
     said = capsys.readouterr().err.splitlines()
     steps = [int(line.split("classify ")[1].split("/")[0]) for line in said]
@@ -34,7 +33,13 @@ def test_a_log_has_a_status_line_a_minute(clock, capsys):
 
 
 def test_a_status_line_says_where_the_run_is_and_what_it_waits_for(clock, capsys):
-    display = Display([{"classify": 60}] * 2, [3, 3], shown=True, now=clock)
+    display = Display(
+        ["base seed 0", "base seed 1"],
+        [{"classify": 60}] * 2,
+        [3, 3],
+        shown=True,
+        now=clock,
+    )
     interval = Interval(
         steps=20,
         seconds=10.0,
@@ -52,12 +57,14 @@ def test_a_status_line_says_where_the_run_is_and_what_it_waits_for(clock, capsys
 
 
 def test_steps_of_a_kind_not_seen_yet_make_the_time_left_a_bound(clock, capsys):
-    display = Display([{"classify": 60, "estimate": 9}], [1], shown=True, now=clock)
+    display = Display(
+        ["base seed 0"], [{"classify": 60, "estimate": 9}], [1], shown=True, now=clock
+    )
     take_steps(display, clock, range(60), seconds=7)
     assert capsys.readouterr().err.splitlines()[-1].endswith("ETA at least 0:35")
 
 
 def test_a_quiet_run_says_nothing(clock, capsys):
-    display = Display([{"classify": 60}], [1], shown=False, now=clock)
+    display = Display(["base seed 0"], [{"classify": 60}], [1], shown=False, now=clock)
     take_steps(display, clock, range(60), seconds=7)
     assert capsys.readouterr().err == ""

@@ -47,10 +47,10 @@ def at_url(url) -> dict[str, bytes]:
 def die_at(doom, monkeypatch):
     live = Display.step
 
-    def dying(self, cell, labels, round_, phase, steps, step, metrics):
+    def dying(self, training, round_, phase, steps, step, metrics):
         if [round_, phase, step] == doom:
             raise KeyboardInterrupt
-        live(self, cell, labels, round_, phase, steps, step, metrics)
+        live(self, training, round_, phase, steps, step, metrics)
 
     monkeypatch.setattr(Display, "step", dying)
 

@@ -35,7 +35,7 @@ def open_logger(tmp_path):
     """A logger of the same run folder, as often as it is asked for."""
 
     def opened(is_leaving=None, *, shown: bool = False) -> TrainingLogger:
-        display = Display([{"classify": 10}], [1], shown=shown)
+        display = Display(["base seed 0"], [{"classify": 10}], [1], shown=shown)
         folder = RunFolder(tmp_path).training("base", 0)
         return TrainingLogger(folder, 0, ROUNDS, World(), display, (), is_leaving)
 
@@ -103,7 +103,7 @@ def test_a_run_that_begins_again_says_where_and_what_it_repeats(open_logger, cap
     logger.close()
     open_logger(shown=True)
     said = capsys.readouterr().err
-    assert "base seed 0 goes on after classify step 2 of round 1" in said
+    assert "base seed 0: goes on after classify step 2 of round 1" in said
     assert "up to classify step 6 of round 1, is repeated" in said
 
 

@@ -87,10 +87,10 @@ def test_interrupted_between_two_rounds_it_ends_as_the_undisturbed_one(
 ):
     live = Display.step
 
-    def step(self, training, labels, round_, phase, steps, number, metrics):
+    def step(self, training, round_, phase, steps, number, metrics):
         if (round_, phase, number) == (1, "classify", 2):
             raise KeyboardInterrupt
-        live(self, training, labels, round_, phase, steps, number, metrics)
+        live(self, training, round_, phase, steps, number, metrics)
 
     monkeypatch.setattr(Display, "step", step)
     with pytest.raises(KeyboardInterrupt):
