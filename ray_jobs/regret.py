@@ -2,10 +2,11 @@ r"""Regret of the answer: points behind the best method in hindsight, over probl
 
 Digits (300 labels, 304 steps) and, where their folders are given, MNIST (600 labels,
 800 steps) and CIFAR-10 (1,000 labels, 800 steps), as trained and under six shifts, with
-30 and 100 labelled target images. Each finished problem is a line of OUT/results.jsonl;
-the same command goes on with those that lack. About ten minutes of one CPU core a
-problem and seed of digits (measured), and a minute and a half without the answer, which
-needs no folds: what the learned views are worth.
+30 and 100 labelled target images. Two further corruptions that no operation makes
+(`--shifts fog motion`) were looked at last. Each finished problem is a line of
+OUT/results.jsonl; the same command goes on with those that lack. About ten minutes of
+one CPU core a problem and seed of digits (measured), and a minute and a half without
+the answer, which needs no folds: what the learned views are worth.
 
     python ray_jobs/regret.py --out runs/regret --seeds 2
     python ray_jobs/regret.py --out runs/worth --seeds 5 --target 30 --without-answer
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from regret_problems import ANSWER, UNLEARNED, Problem, solve
+from regret_problems import ANSWER, LAST, UNLEARNED, Problem, solve
 
 from infaug.cli.compare import run_missing
 from infaug.cli.places import places_of
@@ -196,7 +197,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("runs/regret"))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--shifts", nargs="+", default=SHIFTS, choices=SHIFTS)
+    parser.add_argument("--shifts", nargs="+", default=SHIFTS, choices=(*SHIFTS, *LAST))
     parser.add_argument("--target", nargs="+", type=int, default=[30, 100])
     parser.add_argument("--data", nargs="+", default=["digits"], help="or NAME=FOLDER")
     parser.add_argument("--jobs", type=int, default=0)

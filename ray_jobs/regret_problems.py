@@ -13,7 +13,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from corruption_kinds import SEVERITIES, corrupt
+from jaxtyping import UInt8
 from PIL import Image
+from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
 from infaug.classify.ensemble import Ensemble
@@ -38,6 +41,8 @@ UNLEARNED = "the answer without learned views"
 WITH_FOLDS = "the answer and its models of folds"
 # What a sceptic would hand over without choosing.
 FIXED = ("pooled", "pooled_policy", "policy_alone", "pooled_policy_alone")
+# Corruptions that no operation makes, at their worst: nothing is ever chosen by them.
+LAST = {"fog": "fog", "motion": "motion_blur"}
 MAX_REST = 5000
 FOLDS = 3  # Of 30 images 3 are of each class.
 
@@ -48,7 +53,7 @@ class Problem:
 
     Attributes:
         name: of the data: digits, or what `places` of `solve` knows.
-        shift: a name in `infaug.data.shift.SHIFTS`.
+        shift: a name in `infaug.data.shift.SHIFTS`, or in `LAST`.
         labels: number of labelled source images.
         target: number of labelled target images, the same of each class.
         rounds: how long F is trained.
@@ -168,10 +173,18 @@ def _divided(
     yield whole.select(source)
     for number, at in enumerate((rank <= per_class, rank > per_class)):
         part = whole.select(rest[at][:MAX_REST])
-        numbers = generator(seed, "regret", problem.shift, number)
-        x = SHIFTS[problem.shift](part.images.float() / 255, numbers).clamp(0, 1)
-        images = (255 * x).round().to(torch.uint8)
+        images = _shifted(part.images, problem.shift, seed, number)
         yield Labelled(images, part.labels, part.class_names)
+
+
+def _shifted(
+    images: UInt8[Tensor, "N C H W"], shift: str, seed: int, number: int
+) -> UInt8[Tensor, "N C H W"]:
+    if shift in LAST:
+        return corrupt(images, LAST[shift], max(SEVERITIES), seed, "regret", number)
+    numbers = generator(seed, "regret", shift, number)
+    x = SHIFTS[shift](images.float() / 255, numbers).clamp(0, 1)
+    return (255 * x).round().to(torch.uint8)
 
 
 class _Pairs:
