@@ -1,6 +1,5 @@
 """The card: what an artefact is, what came of it, and how to use it."""
 
-import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -9,6 +8,7 @@ from typing import Any
 from infaug.config import to_dict
 from infaug.experiment.finished import FinishedTraining, data_of
 from infaug.export.artefact import FORMAT, VERSION
+from infaug.record.atomic import read_json
 from infaug.record.folder import LOOKS_FILE, RunFolder
 from infaug.training.views import base_of
 
@@ -124,10 +124,7 @@ def looks_in(folder: RunFolder, row: str) -> dict[str, Any] | None:
 
     With a `warning` where they moved away from use; None if the run did not look.
     """
-    path = folder.path / LOOKS_FILE
-    if not path.exists():
-        return None
-    looks = json.loads(path.read_text())
-    if row not in looks["rows"]:
+    looks = read_json(folder.path / LOOKS_FILE)
+    if looks is None or row not in looks["rows"]:
         return None
     return {"of_seed": looks["seed"], **looks["rows"][row]}

@@ -34,6 +34,11 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
+def read_json(path: Path) -> Any:
+    """What `write_json` wrote; None if it has written nothing yet."""
+    return json.loads(path.read_text()) if path.exists() else None
+
+
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None
 ) -> None:

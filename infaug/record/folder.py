@@ -33,7 +33,7 @@ from torch import Tensor
 
 from infaug.config import RunConfig, difference, from_dict, to_dict
 from infaug.lock import locked
-from infaug.record.atomic import write_bytes, write_json, writing
+from infaug.record.atomic import read_json, write_bytes, write_json, writing
 from infaug.record.mirror import BUSY, UNSHARED, Mirror
 from infaug.record.training_folder import TrainingFolder, lines_of
 from infaug.storage import is_url
@@ -143,8 +143,7 @@ class RunFolder:
 
     def seen_with(self) -> list[int]:
         """How many seeds it had each time it was finished before."""
-        path = self.path / SEEN_FILE
-        return json.loads(path.read_text()) if path.exists() else []
+        return read_json(self.path / SEEN_FILE) or []
 
     def match_data(self, found: Mapping[str, Any]) -> None:
         """Keep what the images are, or check that they are those the run began with.
@@ -152,11 +151,10 @@ class RunFolder:
         Raises:
             ValueError: if they have changed since, or the folder cannot be written.
         """
-        path = self.path / "data.json"
-        if not (path.exists() and self.is_resolved):
+        began = read_json(self.path / "data.json")
+        if began is None or not self.is_resolved:
             self._write("data.json", dict(found))
             return
-        began = json.loads(path.read_text())
         if changed := [
             f"{key}: {_brief(began.get(key))} -> {_brief(found.get(key))}"
             for key in (began | dict(found))
@@ -248,8 +246,7 @@ class RunFolder:
 
     def result(self) -> dict[str, Any] | None:
         """The run's result, or None while it is not finished."""
-        path = self.path / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return read_json(self.path / "result.json")
 
     def result_of(self, requested: RunConfig) -> dict[str, Any] | None:
         """The result of what is asked for; None while seeds are lacking.

@@ -24,7 +24,7 @@ from typing import Any
 
 from infaug.cache import cache_folder
 from infaug.lock import locked
-from infaug.record.atomic import write_bytes, write_json, writing
+from infaug.record.atomic import read_json, write_bytes, write_json, writing
 from infaug.record.lease import HeldError, Lease
 from infaug.storage import location
 from infaug.transfer import PARTIAL, fetch, put, put_bytes, remove
@@ -169,8 +169,7 @@ class Mirror:
         return [name for name in self.home.names_below() if _is_shared(name)]
 
     def _state(self) -> dict[str, Any] | None:
-        path = self.kept / STAMP
-        return json.loads(path.read_text()) if path.exists() else None
+        return read_json(self.kept / STAMP)
 
     def _keep(self, stamp: str | None, files: Mapping[str, Any]) -> None:
         with writing(self.kept):

@@ -11,7 +11,6 @@ RUN/trainings/METHOD-final/                   the chosen method on all labelled 
 """
 
 import contextlib
-import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from infaug.lock import locked
-from infaug.record.atomic import write_json, write_tensors, writing
+from infaug.record.atomic import read_json, write_json, write_tensors, writing
 from infaug.record.journal import read_lines
 
 LOCK_WAIT_S = 60.0  # for a process that a killed driver left behind
@@ -67,8 +66,7 @@ class TrainingFolder:
 
     def result(self) -> dict[str, Any] | None:
         """What the training found, or None while it is not finished."""
-        path = self.path / "result.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        return read_json(self.path / "result.json")
 
     def weights(self, part: str) -> dict[str, Tensor]:
         """What a finished training kept as `part`."""

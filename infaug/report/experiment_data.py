@@ -1,6 +1,5 @@
 """What the folder of an experiment says, finished or not; no image is opened."""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from infaug.data.problem import FINAL
 from infaug.experiment.methods import methods_of
 from infaug.experiment.summary import judge
 from infaug.experiment.trainings import plan_trainings
+from infaug.record.atomic import read_json
 from infaug.record.folder import RunFolder
 from infaug.training.methods import METHODS
 
@@ -95,7 +95,7 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
             "asked.json; give the folder that `infaug fit --out` named"
         )
     config = folder.config(kept[0])
-    results = [_read(p) for p in sorted(path.glob("trainings/*/result.json"))]
+    results = [read_json(p) for p in sorted(path.glob("trainings/*/result.json"))]
     methods = [row.name for row in methods_of(config)] if folder.is_resolved else []
     planned = plan_trainings(config, methods_of(config), range(config.seeds))
     return ExperimentData(
@@ -105,7 +105,7 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
         config=config,
         is_resolved=folder.is_resolved,
         result=folder.result(),
-        images=_read(path / "data.json") if (path / "data.json").exists() else {},
+        images=read_json(path / "data.json") or {},
         found={method: _by_seed(results, method) for method in methods},
         metrics=folder.lines("metrics.jsonl"),
         timings=folder.lines("timings.jsonl"),
@@ -119,10 +119,6 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
 def _by_seed(results: Sequence[Line], method: str) -> dict[int, Line]:
     mine = [r for r in results if r["row"] == method and r["seed"] != FINAL]
     return {found["seed"]: found for found in sorted(mine, key=lambda r: r["seed"])}
-
-
-def _read(path: Path) -> Line:
-    return json.loads(path.read_text())
 
 
 def _newest(path: Path) -> datetime:
