@@ -27,13 +27,15 @@ from infaug.report.experiment_data import (
 from infaug.report.logs import LoggedTraining, Points, seconds_of, trainings_of
 from infaug.report.results import method_results
 from infaug.report.verdict import describe
+from infaug.report.words import short
 from infaug.storage import cause, is_url, location
 from infaug.words import plural
 
 EXPERIMENT, TRAINING = "infaug.run", "infaug.training"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 GROWING = "seeds"  # may grow later, and a parameter in MLflow never changes
-# MLflow's limits; of older servers where these are lower.
+# MLflow's limits; of older servers where these are lower. Longer texts are cut:
+# config.json, which MLflow has too, holds all of them.
 MAX_METRICS, MAX_PARAMS, MAX_PARAM_CHARS, MAX_TAG_CHARS = 900, 100, 500, 5000
 MAX_RUNS = 50_000
 # Read by MLflow, which would wait minutes for a server that is gone, and send its
@@ -67,10 +69,10 @@ class Server:
         named: Mapping[str, str],
         start: int | None = None,
     ) -> Any:
-        """A run with tags and parameters."""  # fmt: skip
+        """A run with tags and parameters."""
         run = self.client.create_run(self.experiment, start, tags, title)
         params = [
-            self.entities.Param(name, _cut(value, MAX_PARAM_CHARS))
+            self.entities.Param(name, short(value, MAX_PARAM_CHARS))
             for name, value in named.items()
         ]
         for k in range(0, len(params), MAX_PARAMS):
@@ -236,7 +238,7 @@ def _send_summary(server: Server, parent: Any, experiment: ExperimentData) -> No
         verdict = describe(found, is_folded=experiment.is_folded)
         about |= {"infaug.verdict": verdict, NOTE: verdict}
     for tag, value in about.items():
-        server.client.set_tag(number, tag, _cut(value, MAX_TAG_CHARS))
+        server.client.set_tag(number, tag, short(value, MAX_TAG_CHARS))
     results = method_results(experiment)
     means = {f"test_top1/{each.method}": each.mean for each in results}
     means |= {f"test_loss/{each.method}": each.loss for each in results}
@@ -248,12 +250,3 @@ def _send_summary(server: Server, parent: Any, experiment: ExperimentData) -> No
     server.log(number, points, round(1000 * time.time()))
     if experiment.is_finished and parent.info.status != "FINISHED":
         server.client.set_terminated(number)
-
-
-def _cut(text: str, longest: int) -> str:
-    """A text that MLflow takes; config.json, which it has too, holds all of it.
-
-    >>> _cut("abcdef", 4)
-    'abc…'
-    """
-    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -132,7 +132,7 @@ def listed(words: list[str]) -> str:
 
 
 def short(text: str, max_chars: int = 14) -> str:
-    """A text that fits beside a chart.
+    """A text that fits, as beside a chart.
 
     >>> short("a very long name of a class")
     'a very long n…'
