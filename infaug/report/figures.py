@@ -230,23 +230,21 @@ def draw_calibration(bins: Sequence[tuple[float, float, int]]) -> Markup:
     return as_svg(f"Calibration: {dots}.", draw, 260)
 
 
-def draw_flow(flow: Float[Tensor, "H W 2"], label: str, num: int = ARROWS) -> Markup:
+def draw_flow(flow: Float[Tensor, "H W 2"], label: str) -> Markup:
     """A flow as arrows in a frame, which is the image."""
-    draw = partial(plot_flow, flow, num=num, colour=VAR["blue"])
+    draw = partial(plot_flow, flow, colour=VAR["blue"])
     return as_svg(label, draw, 74, width=74, name="flow")
 
 
-def plot_flow(
-    flow: Float[Tensor, "H W 2"], axes: Axes, *, num: int = ARROWS, colour: str
-) -> None:
+def plot_flow(flow: Float[Tensor, "H W 2"], axes: Axes, *, colour: str) -> None:
     """Arrows from places in the view to where their values come from.
 
-    There are `num` along each side. y points downwards, as in the image.
+    There are `ARROWS` along each side. y points downwards, as in the image.
     """
     height, width = flow.shape[:2]
     grid = pixel_grid(height, width, like=flow)
     ys, xs = (
-        torch.linspace(0, size - 1, num + 2)[1:-1].round().long()
+        torch.linspace(0, size - 1, ARROWS + 2)[1:-1].round().long()
         for size in (height, width)
     )
     tails, tips = (g[ys][:, xs].reshape(-1, 2).T for g in (grid, flow))

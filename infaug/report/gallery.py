@@ -164,5 +164,5 @@ def _extreme(finished: Finished, line: Line, max_images: int | None) -> Line:
         "class_name": name,
         "before": Pixels(picture(x.float()), f"training image of class {name}"),
         "after": Pixels(picture(x_aug.float()), "its view"),
-        "change": power(line["predicted_change"], sign=True),
+        "change": power(line["predicted_change"]),
     }

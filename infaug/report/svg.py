@@ -43,6 +43,7 @@ STYLE = {
     "legend.frameon": False,
 }
 WIDTH = 360  # units; several figures stand side by side where there is room
+MARGIN = 0.06  # of an axis, as a share of its span
 
 
 def as_svg(
@@ -78,20 +79,18 @@ def _variable(found: re.Match[str]) -> str:
     return f"var(--{COLOURS[int(found[1], 16)]})"
 
 
-def limits(
-    values: Iterable[float], *, min_span: float = 0, margin: float = 0.06
-) -> tuple[float, float]:
+def limits(values: Iterable[float], *, min_span: float = 0) -> tuple[float, float]:
     """Ends of an axis that holds these values, `min_span` apart or more.
 
     A smaller span would let a difference look like more than it is. Values that are not
-    finite are passed over; `margin` is a share of the span.
+    finite are passed over; a `MARGIN` is left at both ends.
 
-    >>> limits([50.0, 50.5], min_span=2.0, margin=0)
-    (49.25, 51.25)
+    >>> limits([50.0, 50.5], min_span=2.0)
+    (49.13, 51.37)
     """
     known = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(known), max(known)
     lacking = max(min_span - (high - low), 0.0) / 2
     low, high = low - lacking, high + lacking
-    room = margin * (high - low) if high > low else max(abs(high) * 0.1, 1e-3)
+    room = MARGIN * (high - low) if high > low else max(abs(high) * 0.1, 1e-3)
     return low - room, high + room

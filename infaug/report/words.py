@@ -90,16 +90,15 @@ def signed(value: float, digits: int = 2) -> str:
     return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
-def power(value: float, *, sign: bool = False) -> Markup:
-    """Two digits and a power of ten.
+def power(value: float) -> Markup:
+    """A sign, two digits and a power of ten.
 
-    >>> print(power(-0.00031, sign=True))
+    >>> print(power(-0.00031))
     −3.1 × 10<sup>−4</sup>
     """
     if value == 0 or not math.isfinite(value):
         return Markup(number(value, 0))
     digits, exponent = f"{value:+.1e}".split("e")
-    digits = digits if sign else digits.lstrip("+")
     raised = str(int(exponent)).replace("-", MINUS)
     mantissa = digits.replace("-", MINUS)
     return Markup("{} {} 10<sup>{}</sup>").format(mantissa, TIMES, raised)
