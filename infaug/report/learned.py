@@ -124,7 +124,6 @@ class Group:
     """Some views, and the quantiles of each quantity over them."""
 
     name: str
-    num: int
     quantiles: Mapping[str, Sequence[float]]
 
 
@@ -139,7 +138,6 @@ def groups_of(found: LearnedViews) -> list[Group]:
     return [
         Group(
             name=name,
-            num=int(mask.sum()),
             quantiles={
                 key: values[mask].double().quantile(at).tolist()
                 for key, values in found.values.items()
