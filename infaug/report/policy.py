@@ -7,10 +7,8 @@ import torch
 from jaxtyping import Float
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from safetensors.torch import load_file
 from torch import Tensor
 
-from infaug.data.problem import FINAL
 from infaug.estimate.policy import usable_operations
 from infaug.record.folder import RunFolder
 from infaug.report.experiment_data import ExperimentData
@@ -28,8 +26,8 @@ def learned_policy(experiment: ExperimentData) -> Mapping[str, Any]:
     channels = experiment.images["image shape"][0]
     names = usable_operations(config.operations, channels)
     folder = RunFolder(experiment.path)
-    paths = [folder.training(POLICY_FROM, seed).path for seed in seeds]
-    logits = torch.stack([load_file(p / "policy.safetensors")["logits"] for p in paths])
+    weights = [folder.weights(POLICY_FROM, seed, "policy") for seed in seeds]
+    logits = torch.stack([each["logits"] for each in weights])
     # Over seeds and positions; operations by strengths are left.
     shares = logits.softmax(dim=2).mean(dim=(0, 1)).unflatten(0, (len(names), -1))
     order = shares.sum(dim=1).argsort(descending=True).tolist()
@@ -37,7 +35,7 @@ def learned_policy(experiment: ExperimentData) -> Mapping[str, Any]:
         "chart": draw_policy([names[k] for k in order], shares[order]),
         "num_draws": config.num_draws,
         "uniform": f"{1 / len(names):.1%}",
-        "seeds": plural(len([seed for seed in seeds if seed != FINAL]), "seed"),
+        "seeds": plural(len(seeds), "seed"),
     }
 
 
