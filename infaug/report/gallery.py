@@ -65,7 +65,7 @@ def _encoded(image: Image.Image) -> str:
 
 def examples(images: ImageSet, num: int, what: str) -> list[Pixels]:
     """A few images as they are, of several classes."""
-    picked = images.select(some_of_each_class(images, num))
+    picked = some_of_each_class(images, num)
     names = [picked.class_names[label] for label in picked.labels.tolist()]
     return [
         Pixels(picture(x), f"{what} of class {name}")
@@ -84,7 +84,7 @@ def before_and_after(
 
     Of the first view also its flow, its change of tone, and what it does in words.
     """
-    picked = images.select(some_of_each_class(images, num))
+    picked = some_of_each_class(images, num)
     x = to_float(picked.images)
     draws, padding = Draws.of_size(len(x), 0, "report views"), transform.config.padding
     views = [

@@ -6,7 +6,7 @@ from io import BytesIO
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
@@ -16,7 +16,7 @@ from infaug.augment.base import build_base
 from infaug.augment.learned import Learned
 from infaug.augment.views import Compose
 from infaug.config import EstimatorConfig, RunConfig
-from infaug.data.dataset import to_float
+from infaug.data.dataset import Labelled, to_float
 from infaug.data.decode import Encoded, UnreadableError, open_image
 from infaug.data.on_disk import ImageSet
 from infaug.data.problem import Splits, load_splits
@@ -81,15 +81,13 @@ def _draw_views(
     base = build_base(base_of(row, config.rounds.base))
     learned = Learned(transform, config.estimator)
     parts: tuple[Augment, ...] = (base, learned) if row.learns_on_base else (learned,)
-    picked = some_of_each_class(splits.train, NUM_IMAGES)
-    x = to_float(splits.train.select(picked).images)
+    x = to_float(some_of_each_class(splits.train, NUM_IMAGES).images)
     draws = Draws.of_size(len(x), 0, "picture")
     lines = [("training image", x)]
     for name, augment in (("base", base), ("learned", Compose(*parts))):
         lines += [(name, augment(x, draws.fork(name, k))) for k in range(NUM_VIEWS)]
-    aim = some_of_each_class(splits.influence, NUM_IMAGES)
-    aims = splits.influence.select(aim).images
-    lines.append(("influence split", to_float(aims)))
+    aims = to_float(some_of_each_class(splits.influence, NUM_IMAGES).images)
+    lines.append(("influence split", aims))
     axes = _grid([name for name, _ in lines], len(x), 0.7, 0.75)
     for (_, images), line in zip(lines, axes, strict=True):
         for image, axis in zip(images, line, strict=False):
@@ -97,14 +95,14 @@ def _draw_views(
     _save(axes, f"{row.name}: images before and after", path)
 
 
-def some_of_each_class(labelled: ImageSet, num: int) -> Int64[Tensor, "n"]:
-    """Positions of up to `num` images, classes in turn."""
-    turn = torch.zeros_like(labelled.labels)
-    for label in labelled.labels.unique():
-        where = labelled.labels == label
+def some_of_each_class(images: ImageSet, num: int) -> Labelled:
+    """Up to `num` images, classes in turn."""
+    turn = torch.zeros_like(images.labels)
+    for label in images.labels.unique():
+        where = images.labels == label
         turn[where] = torch.arange(int(where.sum()), device=turn.device)
-    order = torch.argsort(turn * labelled.num_classes + labelled.labels)
-    return order[:num].sort().values
+    order = torch.argsort(turn * images.num_classes + images.labels)
+    return images.select(order[:num].sort().values)
 
 
 @torch.no_grad()
