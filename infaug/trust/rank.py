@@ -173,5 +173,4 @@ def _table(
 def extremes(table: pa.Table, kind: str, top: int) -> tuple[pa.Table, pa.Table]:
     """The `top` most helpful and most harmful lines of a kind, the extreme first."""
     rows = table.filter(pc.field("kind") == kind)
-    worst = torch.arange(len(rows) - 1, max(-1, len(rows) - 1 - top), -1)
-    return rows.slice(0, top), rows.take(worst.tolist())
+    return rows[:top], rows[::-1][:top]
