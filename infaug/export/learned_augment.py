@@ -178,10 +178,9 @@ class LearnedAugment(v2.Transform):
 
     @torch.no_grad()
     def view(
-        self, x: Float[Tensor, "B C H W"], draws: Draws, lead: tuple[int, ...] | None
+        self, x: Float[Tensor, "B C H W"], draws: Draws, lead: tuple[int, ...]
     ) -> View:
         """The view of a batch that these draws give: what training does with them."""
-        lead = (len(x),) if lead is None else lead
         return self.views.view(x, draws, lead, self.strength, self.probability)
 
     @property

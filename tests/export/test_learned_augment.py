@@ -39,7 +39,7 @@ def test_equal_draws_give_the_bytes_that_training_saw(
     )
     trained.probability = probability
     x = grey(8, 1, 16, 16)
-    view = augment.view(x, Draws.of_size(8, "a"), None)
+    view = augment.view(x, Draws.of_size(8, "a"), (8,))
     assert view.render(x).equal(trained(x, Draws.of_size(8, "a")))
     assert not view.render(x).equal(x)
 
@@ -116,7 +116,7 @@ def test_other_sizes_get_the_same_affine_flow(make_augment):
     square = torch.nn.functional.interpolate(
         small, (32, 32), mode="bilinear", antialias=True
     )
-    views = [augment.view(x, Draws.of_size(2, "a"), None) for x in (small, square)]
+    views = [augment.view(x, Draws.of_size(2, "a"), (2,)) for x in (small, square)]
     assert views[0].size == (64, 96)
     torch.testing.assert_close(*(fit_affine(view.flow) for view in views))
     assert augment(small).shape == small.shape

@@ -55,7 +55,7 @@ def test_equal_draws_give_the_bytes_that_training_saw(
     x = torch.rand(8, 1, 16, 16, generator=generator("x"))
     trained = choose_learned(RunFolder(policy_run)).policy()
     views = trained(x, Draws.of_size(8, "a"))
-    found = augment.view(x, Draws.of_size(8, "a"), None).render(x)
+    found = augment.view(x, Draws.of_size(8, "a"), (8,)).render(x)
     same = (found == views).flatten(1).all(dim=1)
     assert same.all() if probability == 1 else 0 < same.sum() < 8
     assert found[~same].equal(x[~same])
