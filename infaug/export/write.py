@@ -45,19 +45,11 @@ def export_run(run: Path, out: Path, config: ExportConfig) -> dict[str, Any]:
     chosen = choose_learned(RunFolder(run), config.method, config.seed)
     views = _views_of(chosen)
     _enter(out)
-    with writing(f"--out {out}", "make room there, or choose another folder"):
-        return _replace(out, chosen, views, config)
-
-
-def _replace(
-    out: Path,
-    chosen: FinishedTraining,
-    views: GeneratorViews | PolicyViews,
-    config: ExportConfig,
-) -> dict[str, Any]:
-    """Put all files where an earlier export may be; the card."""
-    # That one stays whole until this one is.
-    with TemporaryDirectory(prefix=SCRATCH, dir=out) as scratch:
+    with (
+        writing(f"--out {out}", "make room there, or choose another folder"),
+        TemporaryDirectory(prefix=SCRATCH, dir=out) as scratch,
+    ):
+        # An earlier export stays whole until this one is.
         card = _write(Path(scratch), chosen, views, config)
         # The card says what is there: it goes first and comes last.
         for name in (CARD, *FILES):
