@@ -1,7 +1,6 @@
 """The card: what an artefact is, what came of it, and how to use it."""
 
 import platform
-from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -34,8 +33,8 @@ def write_card(
     chosen: FinishedTraining,
     *,
     licence: str | None,
-    files: Mapping[str, Mapping[str, Any]],
-    programs: Mapping[str, Mapping[str, Any]],
+    files: dict[str, dict[str, Any]],
+    programs: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """The card of a training.
 
@@ -90,8 +89,8 @@ def write_card(
         },
         "data": data | {"source": config.data.source},
         "how_to_load": list(HOW_TO_LOAD),
-        "programs": {name: dict(about) for name, about in programs.items()},
-        "files": {name: dict(about) for name, about in files.items()},
+        "programs": programs,
+        "files": files,
         "versions": {name: version(name) for name in ("infaug", "torch", "torchvision")}
         | {"python": platform.python_version()},
         "run": to_dict(config),
