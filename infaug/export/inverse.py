@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from infaug.transform.affine_flows import affine_flow, fit_affine
-from infaug.transform.spatial import stretch
+from infaug.transform.spatial import pixel_grid, stretch
 
 TOLERANCE_PX = 0.1
 MAX_STEPS = 400
@@ -45,7 +45,8 @@ def invert(flow: Float[Tensor, "B H W 2"], points: Float[Tensor, "B P 2"]) -> In
     # pinv: a flow that folds may have a closest affine map without an inverse.
     found = (points - offset) @ torch.linalg.pinv(matrix).mT
     rest = (flow - affine_flow(affine, height, width)).permute(0, 3, 1, 2)
-    left = 1 - stretch(_displacement(flow)).clamp_max(MAX_STRETCH)
+    displacement = flow - pixel_grid(height, width, like=flow)
+    left = 1 - stretch(displacement).clamp_max(MAX_STRETCH)
     close = (2 * TOLERANCE_PX / max(height, width) * left)[:, None]
     is_close = torch.zeros(found.shape[:2], dtype=torch.bool, device=found.device)
     for _ in range(MAX_STEPS):
@@ -76,11 +77,6 @@ def fold_share(flow: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B"]:
     signs = (corners.amin(dim=0) <= 0, corners.amax(dim=0) >= 0)
     shares = [is_so.to(flow.dtype).mean(dim=(1, 2)) for is_so in signs]
     return torch.minimum(*shares)
-
-
-def _displacement(flow: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B H W 2"]:
-    identity = torch.eye(2, 3, dtype=flow.dtype, device=flow.device)[None]
-    return flow - affine_flow(identity, *flow.shape[1:3])
 
 
 def _sample(
