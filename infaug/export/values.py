@@ -35,12 +35,8 @@ def images_among(values: Sequence[Any]) -> list[int]:
     """
     kinds = (tv_tensors.Image, PIL.Image.Image)
     explicit = [k for k, value in enumerate(values) if isinstance(value, kinds)]
-    plain = [k for k, value in enumerate(values) if _is_plain(value)]
+    plain = [k for k, value in enumerate(values) if functional.is_pure_tensor(value)]
     return explicit or plain[:1]
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, Tensor) and not isinstance(value, tv_tensors.TVTensor)
 
 
 def pixels(image: Any) -> Float[Tensor, "*B C H W"]:
