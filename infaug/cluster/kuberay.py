@@ -151,13 +151,12 @@ def spot_pod_mistakes(where: str, cluster: Mapping[str, Any]) -> Iterator[str]:
     """What keeps pods pending, or puts a fallback onto a spot machine."""
     groups = cluster.get("workerGroupSpecs") or []
     for group in groups:
-        [first, *_] = group["template"]["spec"]["containers"]
         label = f"{where}.workerGroupSpecs.{group['groupName']}"
-        limits = (first.get("resources") or {}).get("limits") or {}
-        if str(limits.get("cpu")) in WHOLE_MACHINES:
+        cpu = _limits(group["template"]["spec"]).get("cpu")
+        if str(cpu) in WHOLE_MACHINES:
             yield (
-                f"{label}: cpu {limits['cpu']} is a whole machine, of which Kubernetes "
-                "takes a part: ask for one less, or the pod stays pending"
+                f"{label}: cpu {cpu} is a whole machine, of which Kubernetes takes a "
+                "part: ask for one less, or the pod stays pending"
             )
     spot = [group for group in groups if is_spot_pod(group["template"]["spec"])]
     if not spot:
@@ -171,19 +170,20 @@ def spot_pod_mistakes(where: str, cluster: Mapping[str, Any]) -> Iterator[str]:
     for group in groups:
         label = f"{where}.workerGroupSpecs.{group['groupName']}.template.spec"
         spec = group["template"]["spec"]
+        has_gpu = "nvidia.com/gpu" in _limits(spec)
         if group in spot:
             if "preStop" not in (spec["containers"][0].get("lifecycle") or {}):
                 yield (
                     f"{label}.containers[0].lifecycle.preStop: missing, run python -m "
                     "infaug.distributed.notice, or no checkpoint is taken in time"
                 )
-        elif _has_gpu(spec) and not (spec.get("affinity") or {}).get("nodeAffinity"):
+        elif has_gpu and not (spec.get("affinity") or {}).get("nodeAffinity"):
             yield (
                 f"{label}.affinity.nodeAffinity: missing, keep the fallback off spot "
                 "nodes (DoesNotExist), where it would go with them"
             )
 
 
-def _has_gpu(spec: Mapping[str, Any]) -> bool:
-    limits = (spec["containers"][0].get("resources") or {}).get("limits") or {}
-    return "nvidia.com/gpu" in limits
+def _limits(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What Ray's container may take."""
+    return (spec["containers"][0].get("resources") or {}).get("limits") or {}
