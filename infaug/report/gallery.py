@@ -38,29 +38,30 @@ class Pixels(NamedTuple):
     alt: str
 
 
-def picture(image: Float[Tensor, "C H W"]) -> str:
+def picture(image: Float[Tensor, "C H W"], alt: str) -> Pixels:
     """An image with values in [0, 1] as the URI of a PNG; large ones are made smaller.
 
-    >>> picture(torch.zeros(1, 2, 2))[:22]
+    >>> picture(torch.zeros(1, 2, 2), "a dark image").uri[:22]
     'data:image/png;base64,'
     """
     pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
-    return _encoded(Image.fromarray(pixels.squeeze(-1).cpu().numpy()))
+    return _encoded(Image.fromarray(pixels.squeeze(-1).cpu().numpy()), alt)
 
 
-def change_picture(change: Float[Tensor, "C H W"], reach: float) -> str:
+def change_picture(change: Float[Tensor, "C H W"], reach: float, alt: str) -> Pixels:
     """What the appearance model adds: blue darkens, white is nothing, red lightens."""
     share = change.mean(dim=0) / (2 * reach) + 0.5
     colours = colormaps["RdBu_r"](share.clamp(0, 1).cpu().numpy(), bytes=True)
-    return _encoded(Image.fromarray(colours[:, :, :3]))
+    return _encoded(Image.fromarray(colours[:, :, :3]), alt)
 
 
-def _encoded(image: Image.Image) -> str:
+def _encoded(image: Image.Image, alt: str) -> Pixels:
     if max(image.size) > MAX_PX:
         image.thumbnail((MAX_PX, MAX_PX))
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    content = base64.b64encode(file.getvalue()).decode()
+    return Pixels(f"data:image/png;base64,{content}", alt)
 
 
 def examples(images: ImageSet, num: int, what: str) -> list[Pixels]:
@@ -68,7 +69,7 @@ def examples(images: ImageSet, num: int, what: str) -> list[Pixels]:
     picked = some_of_each_class(images, num)
     names = [picked.class_names[label] for label in picked.labels.tolist()]
     return [
-        Pixels(picture(x), f"{what} of class {name}")
+        picture(x, f"{what} of class {name}")
         for x, name in zip(to_float(picked.images), names, strict=True)
     ]
 
@@ -106,13 +107,13 @@ def before_and_after(
         )
         each = {
             "class_name": name,
-            "image": Pixels(picture(x[k]), f"training image of class {name}"),
+            "image": picture(x[k], f"training image of class {name}"),
             "views": [
-                Pixels(picture(final[k]), f"view {n}: {text}")
+                picture(final[k], f"view {n}: {text}")
                 for n, (final, text) in enumerate(zip(finals, words, strict=True), 1)
             ],
             "flow": draw_flow(flow[k], f"flow of view 1: {words[0]}"),
-            "change": Pixels(change_picture(tone, reach), alt),
+            "change": change_picture(tone, reach, alt),
             "words": words[0],
         }
         shown.append(each)
@@ -162,7 +163,7 @@ def _extreme(finished: Finished, line: Line, max_images: int | None) -> Line:
     name = line["class_name"]
     return {
         "class_name": name,
-        "before": Pixels(picture(x.float()), f"training image of class {name}"),
-        "after": Pixels(picture(x_aug.float()), "its view"),
+        "before": picture(x.float(), f"training image of class {name}"),
+        "after": picture(x_aug.float(), "its view"),
         "change": power(line["predicted_change"]),
     }

@@ -17,7 +17,7 @@ from infaug.data.problem import divide
 from infaug.data.source import load
 from infaug.record.folder import RunFolder
 from infaug.report.experiment_data import ExperimentData, Line
-from infaug.report.gallery import Pixels, picture
+from infaug.report.gallery import picture
 
 MAX_CONFUSED = 20  # classes of a matrix; of more, the pairs that are confused most
 NUM_PAIRS = 12
@@ -142,7 +142,7 @@ def mistakes(experiment: ExperimentData, judged: Judged) -> list[Line]:
             picked = divided[seed].test.select(torch.tensor([position]))
             image = to_float(picked.images)[0]
             found[index] = {
-                "image": Pixels(picture(image), f"{label}, taken for {taken}"),
+                "image": picture(image, f"{label}, taken for {taken}"),
                 "label": label,
                 "predicted": taken,
                 "percent": 100 * float(sure[at]),
