@@ -16,23 +16,18 @@ Metrics = Mapping[str, float | int | str]
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
-    """`step` steps of a phase are done; ordered as a training reaches them."""
+    """`step` steps of a phase are done."""
 
     round: int
     phase: Phase
     step: int
-
-    @property
-    def order(self) -> tuple[int, int, int]:
-        """Sorts positions by when they are reached."""
-        return (self.round, PHASES.index(self.phase), self.step)
 
 
 def global_step(at: Position, rounds: RoundsConfig) -> int:
     """Steps of any kind that lie behind a training.
 
     All phases of all rounds count, whether the training takes them or not, so that
-    methods can be compared at one step. It grows with `Position.order`.
+    methods can be compared at one step. It grows as a training goes on.
 
     >>> rounds = RoundsConfig(classifier_steps=100, estimator_steps=40)
     >>> global_step(Position(round=1, phase="estimate", step=7), rounds)

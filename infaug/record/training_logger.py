@@ -19,6 +19,7 @@ from infaug.record.checkpoint import (
 from infaug.record.display import Display
 from infaug.record.journal import Journal
 from infaug.record.steps import (
+    PHASES,
     Interval,
     Metrics,
     MetricsWriter,
@@ -101,18 +102,19 @@ class TrainingLogger:
 
     def left(self, round_: int, phase: Phase, num_steps: int) -> range:
         """The steps of a phase that are still to be done."""
-        here = Position(round=round_, phase=phase, step=0)
-        start, done = self.start.position if self.start else here, 0
-        if start.order[:2] >= here.order[:2]:
-            done = num_steps if self.is_past(round_, phase) else start.step
+        done = num_steps if self.is_past(round_, phase) else 0
+        at = self.start.position if self.start else None
+        if at and (at.round, at.phase) == (round_, phase):
+            done = at.step
         self.display.skip(self.number, phase, done)
         return range(done, num_steps)
 
     def is_past(self, round_: int, phase: Phase) -> bool:
         """Whether the training goes on after a phase, and what follows it."""
-        here = Position(round=round_, phase=phase, step=0)
-        start = self.start.position if self.start else here
-        return start.order[:2] > here.order[:2]
+        if self.start is None:
+            return False
+        at = self.start.position
+        return (at.round, PHASES.index(at.phase)) > (round_, PHASES.index(phase))
 
     def keep(self, name: str, make: Callable[[], bytes]) -> None:
         """Write a file into the experiment's folder; the first process makes it.
