@@ -40,7 +40,6 @@ STYLE = {
     "ytick.labelcolor": VAR["soft"],
     "ytick.left": False,
     "lines.scale_dashes": False,
-    "legend.frameon": False,
 }
 WIDTH = 360  # units; several figures stand side by side where there is room
 MARGIN = 0.06  # of an axis, as a share of its span
