@@ -44,7 +44,6 @@ class TensorBoard(MetricsWriter):
         leaves a training without curves, and a warning: other processes are waiting for
         this one.
         """
-        self.close()
         folder = self.folder / f"{method}-seed{seed}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -100,4 +99,3 @@ class TensorBoard(MetricsWriter):
         """Close the file, if one is open."""
         if self._file:
             self._file.close()
-            self._file = None
