@@ -27,11 +27,20 @@ def thin(
     order = torch.randperm(len(available), generator=generator(seed, "tail"))
     sizes = torch.empty_like(available)
     sizes[order] = tail_sizes(available[order], tail)
-    by_class = of_train.argsort(stable=True)
-    first_of_class = (available.cumsum(0) - available)[of_train[by_class]]
-    number = torch.arange(len(train)) - first_of_class
-    kept = by_class[number < sizes[of_train[by_class]]]
-    return train[kept.sort().values]
+    return train[rank_in_class(of_train) < sizes[of_train]]
+
+
+def rank_in_class(labels: Int64[Tensor, "N"]) -> Int64[Tensor, "N"]:
+    """How many images before each one are of its class.
+
+    >>> rank_in_class(torch.tensor([0, 1, 0, 0, 1])).tolist()
+    [0, 0, 1, 2, 1]
+    """
+    sizes, by_class = labels.bincount(), labels.argsort(stable=True)
+    first_of_class = (sizes.cumsum(0) - sizes)[labels[by_class]]
+    rank = torch.empty_like(labels)
+    rank[by_class] = torch.arange(len(labels)) - first_of_class
+    return rank
 
 
 def balanced(

@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from torch.nn.functional import one_hot
 from torchvision import datasets
 
 from infaug.config import DataConfig, Downloadable
+from infaug.data.class_sizes import rank_in_class
 from infaug.data.parquet import parquet_class_names
 from infaug.data.shard_file import image_schema, whole_file
 from infaug.randomness import generator
@@ -71,10 +71,10 @@ def _write_pacs(files: Sequence[Path], download_dir: Path) -> None:
         order = torch.randperm(len(own), generator=generator(0, "prepare", rest.stem))
         own = own.take(order.numpy())
         labels = torch.tensor(own["label"].to_pylist())
-        nth = one_hot(labels).cumsum(dim=0).gather(1, labels[:, None])[:, 0]
+        is_few = rank_in_class(labels) < FEW
         images = [image["bytes"] for image in own["image"].to_pylist()]
         table = pa.table([images, own["label"]], schema=image_schema(names))
-        for file, chosen in ((few, nth <= FEW), (rest, nth > FEW)):
+        for file, chosen in ((few, is_few), (rest, ~is_few)):
             with whole_file(file) as unfinished:
                 pq.write_table(
                     table.filter(pa.array(chosen.numpy())), unfinished,

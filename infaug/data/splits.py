@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.config import DataConfig
-from infaug.data.class_sizes import thin
+from infaug.data.class_sizes import rank_in_class, thin
 from infaug.randomness import generator
 from infaug.words import plural
 
@@ -106,12 +106,8 @@ def stratified_order(
     >>> stratified_order(torch.tensor([0, 0, 0, 0, 1, 1]), at_least=1).tolist()
     [0, 4, 1, 2, 5, 3]
     """
-    counts = labels.bincount()
-    by_class = labels.argsort(stable=True)
-    first_of_class = (counts.cumsum(0) - counts)[labels[by_class]]
-    number = torch.empty_like(labels)
-    number[by_class] = torch.arange(len(labels)) - first_of_class
-    place = (number + 1 - at_least).clamp(min=0).double() / counts[labels]
+    rank, counts = rank_in_class(labels), labels.bincount()
+    place = (rank + 1 - at_least).clamp(min=0).double() / counts[labels]
     return place.argsort(stable=True)
 
 
