@@ -9,7 +9,7 @@ import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from infaug.data.names import is_hidden, is_image, suffix_of
 from infaug.storage import Location
@@ -84,7 +84,7 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(folder / name for name in walk(folder) if not name.endswith("/"))
 
 
-def _refuse(error: OSError) -> None:
+def _refuse(error: OSError) -> NoReturn:
     raise ValueError(
         f"{error.filename} cannot be read ({error.strerror}): repair or remove it"
     ) from error
@@ -105,7 +105,7 @@ def _index_tar(path: Location) -> dict[str, Location | Member]:
                     f"side: unpack it with `{unpack} -k {path}`, and give the plain tar"
                 )
         with tarfile.open(path.base, "r:") as tar:
-            return {**_members(tar, path)}
+            return _members(tar, path)
     except tarfile.TarError as error:
         raise ValueError(
             f"{path} is no whole tar ({error}): give a folder of class folders, or a "
@@ -113,7 +113,6 @@ def _index_tar(path: Location) -> dict[str, Location | Member]:
         ) from error
     except OSError as error:
         _refuse(error)
-        raise
 
 
 def _members(tar: tarfile.TarFile, path: Location) -> dict[str, Location | Member]:
@@ -123,7 +122,7 @@ def _members(tar: tarfile.TarFile, path: Location) -> dict[str, Location | Membe
     while (entry := tar.next()) is not None:
         tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue]
         # It would keep a kilobyte for each of a million.
-        parts = _parts(entry.name)
+        parts = PurePosixPath(entry.name.lstrip("/")).parts
         if not parts or any(map(is_hidden, parts)):
             continue
         name = "/".join(parts)
@@ -168,7 +167,3 @@ def _refuse_link(entry: tarfile.TarInfo, path: Location) -> None:
             f"{path}: {entry.name} is a link or a sparse file, not the image itself: "
             "pack the tar again with `tar --dereference --hard-dereference`"
         )
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return tuple(part for part in PurePosixPath(name).parts if part not in ("/", "."))
