@@ -48,8 +48,7 @@ def _body(network: Network, channels: int) -> tuple[nn.Module, int]:
         depth = int(network.removeprefix("resnet"))
         return CifarResNet(channels, depth=depth), CifarResNet.num_features
     if network == "wrn28_10":
-        body = WideResNet(channels)
-        return body, body.num_features
+        return WideResNet(channels), WideResNet.num_features
     if network in ("resnet18", "resnet50"):
         body = torchvision.models.get_model(network, weights=None)
         assert isinstance(body.fc, nn.Linear), "torchvision's ResNets end in fc"

@@ -30,23 +30,23 @@ class PreActivationBlock(nn.Module):
 
 
 class WideResNet(nn.Module):
-    """6n + 4 layers: three stages of n blocks, `widen` times 16, 32 and 64 channels.
+    """WRN-28-10: three stages of 4 blocks with 160, 320 and 640 channels.
 
-    The default is WRN-28-10, which with a head of ten classes has 36.5 million
-    parameters (their Table 4). The linear head is not included.
+    With a head of ten classes it has 36.5 million parameters (their Table 4). The
+    linear head is not included.
     """
 
-    def __init__(self, channels: int, *, depth: int = 28, widen: int = 10):
+    num_features = 640
+
+    def __init__(self, channels: int):
         super().__init__()
-        assert (depth - 4) % 6 == 0, "depth must be 6n + 4"
-        self.num_features = 64 * widen
         blocks = []
         width_in = 16
-        for base_width, first_stride in ((16, 1), (32, 2), (64, 2)):
-            for index in range((depth - 4) // 6):
+        for width, first_stride in ((160, 1), (320, 2), (640, 2)):
+            for index in range(4):
                 stride = first_stride if index == 0 else 1
-                blocks.append(PreActivationBlock(width_in, base_width * widen, stride))
-                width_in = base_width * widen
+                blocks.append(PreActivationBlock(width_in, width, stride))
+                width_in = width
         self.conv = nn.Conv2d(channels, 16, 3, padding=1, bias=False)
         self.blocks = nn.Sequential(*blocks)
         self.bn = nn.BatchNorm2d(self.num_features)
@@ -54,6 +54,6 @@ class WideResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
 
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
+    def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 640"]:
         """Features: the mean over positions of the last stage, activated."""
         return F.relu(self.bn(self.blocks(self.conv(x)))).mean(dim=(2, 3))
