@@ -107,18 +107,20 @@ def _grouped(name: str, layer: _BatchNorm) -> nn.Module:
     )
 
 
+def _layers(model: nn.Module) -> list[GroupedBatchNorm]:
+    return [part for part in model.modules() if isinstance(part, GroupedBatchNorm)]
+
+
 def set_groups(model: nn.Module, num_groups: int) -> None:
     """Say into how many groups this process's part of a batch is cut."""
-    for module in model.modules():
-        if isinstance(module, GroupedBatchNorm):
-            module.num_groups = num_groups
+    for layer in _layers(model):
+        layer.num_groups = num_groups
 
 
 def forget_statistics(model: nn.Module) -> None:
     """Drop what a step recorded that is done again."""
-    for module in model.modules():
-        if isinstance(module, GroupedBatchNorm):
-            module.pending, module.num_pending = None, 0
+    for layer in _layers(model):
+        layer.pending, layer.num_pending = None, 0
 
 
 @torch.no_grad()
@@ -129,8 +131,8 @@ def merge_statistics(
 
     They stay where the step was refused: where `passed` is false.
     """
-    kinds = (m for m in model.modules() if isinstance(m, GroupedBatchNorm))
-    layers = [layer for layer in kinds if layer.training]  # a frozen body's are not
+    # Those of a frozen body are not in training.
+    layers = [layer for layer in _layers(model) if layer.training]
     pending = [m.pending for m in layers if m.pending is not None]
     assert len(pending) == len(layers), "every layer must have seen the batch"
     if not layers:
@@ -163,7 +165,7 @@ def adapt_statistics(model: nn.Module, x: Float[Tensor, "B C H W"]) -> None:
     statistics: AdaBN (Li et al., 2017). Layers of a frozen body keep theirs; the model
     is left in training mode.
     """
-    layers = [m for m in model.modules() if isinstance(m, GroupedBatchNorm)]
+    layers = _layers(model)
     momenta = [layer.momentum for layer in layers]
     model.train()
     set_groups(model, 1)
