@@ -23,7 +23,6 @@ from infaug.classify.given import (
     offered,
     take_apart,
 )
-from infaug.classify.image_classifier import stretched
 from infaug.classify.named import import_network
 from infaug.classify.weights import LITE0, import_timm, load_weights
 from infaug.config import ClassifierConfig, Freeze
@@ -88,10 +87,7 @@ class Backbone(GivenClassifier):
 
     def first(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B ..."]:
         """What the frozen part makes of images."""
-        x = self._fitted(x)
-        if self.is_stretched:
-            x = stretched(x)
-        return self.parts[0]((x - self.mean) / self.std)
+        return self.parts[0](self.normalised(self._fitted(x)))
 
     def _fitted(self, x: Tensor) -> Tensor:
         """The images with three channels and, where there is one, in the only size."""

@@ -36,11 +36,15 @@ class ImageClassifier(nn.Module):
         self.register_buffer("mean", torch.full((channels, 1, 1), 0.5))
         self.register_buffer("std", torch.full((channels, 1, 1), 0.5))
 
-    def features(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
-        """Input of the head for each image."""
+    def normalised(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        """Input of the body for each image."""
         if self.is_stretched:
             x = stretched(x)
-        return self.body((x - self.mean) / self.std)
+        return (x - self.mean) / self.std
+
+    def features(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D"]:
+        """Input of the head for each image."""
+        return self.body(self.normalised(x))
 
     def forward(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B Y"]:
         """Logits."""
