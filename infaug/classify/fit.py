@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -119,17 +120,16 @@ def fit_classifier(
 
 def _views(views_at: Callable[[int], Views], step: int) -> Views:
     """The views of a step, a second time if memory was in pieces the first time."""
-    for is_last in (False, True):
-        try:
-            return views_at(step)
-        except torch.OutOfMemoryError as error:
-            if is_last:
-                raise ValueError(
-                    "GPU memory is too small for the views of a batch: lower "
-                    "--classifier.batch-size or --classifier.views, or use more workers"
-                ) from error
-        torch.cuda.empty_cache()
-    raise AssertionError("returned or raised")
+    with suppress(torch.OutOfMemoryError):
+        return views_at(step)
+    torch.cuda.empty_cache()
+    try:
+        return views_at(step)
+    except torch.OutOfMemoryError as error:
+        raise ValueError(
+            "GPU memory is too small for the views of a batch: lower "
+            "--classifier.batch-size or --classifier.views, or use more workers"
+        ) from error
 
 
 def share_of_peak(step: int, num_steps: int, config: ClassifierConfig) -> float:
