@@ -18,6 +18,7 @@ from infaug.data.decode import (
     UNREADABLE,
     Encoded,
     changes_of,
+    content_of,
     is_deep,
     largest_value,
     opened,
@@ -195,10 +196,6 @@ def _spread(items: Sequence, max_items: int) -> Sequence:
 
 def _file_of(item: Encoded) -> BytesIO | str:
     """What Pillow reads a header from; of a local file it reads no more."""
-    if item.image is None:
-        raise ValueError("the row holds no image bytes")
-    if isinstance(item.image, bytes):
-        return BytesIO(item.image)
     if isinstance(item.image, Location) and item.image.is_local:
         return item.image.base
-    return BytesIO(item.image.read_bytes())
+    return BytesIO(content_of(item))
