@@ -49,15 +49,10 @@ def _take(lock: IO[str]) -> bool:
     return True
 
 
-def _holder(lock: IO[str]) -> str:
-    """The machine whose process holds the lock."""
-    lock.seek(0)
-    return lock.read().strip()
-
-
 def _wait(lock: IO[str], file: Path, refusal: str, wait_s: float) -> None:
     """Wait for as long as the lock may stand."""
-    host = _holder(lock)
+    lock.seek(0)
+    host = lock.read().strip()  # whose process holds it
     if host not in ("", socket.gethostname()):
         wait_s, refusal = DEAD_AFTER_S, f"{refusal} (it runs on {host})"
         warnings.warn(

@@ -22,7 +22,7 @@ def put(file: Path, place: Location) -> None:
     """
     system, path = place.opened
     with reaching(place):
-        if _is_object_store(system):
+        if isinstance(system, fs.S3FileSystem | fs.GcsFileSystem):
             _copy(_LOCAL, str(file), system, path)
             return
         system.create_dir(path.rpartition("/")[0], recursive=True)
@@ -59,9 +59,8 @@ def remove(place: Location) -> None:
         ValueError: if that fails.
     """
     system, path = place.opened
-    is_file = place.is_file()
     with reaching(place):
-        if is_file:
+        if place.is_file():
             system.delete_file(path)
         elif place.is_dir():
             system.delete_dir(path)
@@ -73,7 +72,3 @@ _LOCAL = fs.LocalFileSystem()
 def _copy(source: fs.FileSystem, path: str, target: fs.FileSystem, to: str) -> None:
     """In pyarrow's own threads: an interrupt never leaves half an object."""
     fs.copy_files(path, to, source_filesystem=source, destination_filesystem=target)
-
-
-def _is_object_store(system: fs.FileSystem) -> bool:
-    return isinstance(system, fs.S3FileSystem | fs.GcsFileSystem)

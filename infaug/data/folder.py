@@ -110,11 +110,9 @@ def without_runs(names: Iterable[str]) -> list[str]:
     runs = {above for above, files in held.items() if above and files >= RUN_FILES}
     if not runs:
         return shown
-    return [name for name in shown if not runs & set(_folders_above(name))]
-
-
-def _folders_above(name: str) -> list[str]:
-    return [str(folder) for folder in PurePosixPath(name).parents]
+    return [
+        name for name in shown if runs.isdisjoint(map(str, PurePosixPath(name).parents))
+    ]
 
 
 def _images(names: Iterable[str], seen: Seen) -> dict[str, Parts]:

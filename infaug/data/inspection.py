@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 
 from infaug.config import DataConfig
 from infaug.data.class_sizes import UNEVEN, balanced
@@ -120,7 +119,7 @@ def _conflicts(source: Source) -> list[str]:
 
 def _some(names: Sequence[str], most: int = NAMED) -> str:
     more = f", ... ({len(names) - most} more)" if len(names) > most else ""
-    return ", ".join(islice(names, most)) + more
+    return ", ".join(names[:most]) + more
 
 
 HELD_OUT = "held out of it"

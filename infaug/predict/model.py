@@ -1,6 +1,6 @@
 """A trained F, with all that images must go through before it sees them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -176,7 +176,8 @@ def predict(
     """
     found = Predictions()
     with ThreadPoolExecutor() as pool:
-        for batch in _batches(items):
+        remaining = iter(items)
+        while batch := list(islice(remaining, BATCH)):
             decoded = list(pool.map(lambda item: _decode(model, item), batch))
             both = list(zip(batch, decoded, strict=True))
             found.unreadable += [str(e) for _, e in both if not isinstance(e, Tensor)]
@@ -187,12 +188,6 @@ def predict(
                     found.lines.append(_line(model, item, row))
             progress(len(batch))
     return found
-
-
-def _batches(items: Iterable[Encoded]) -> Iterator[list[Encoded]]:
-    remaining = iter(items)
-    while batch := list(islice(remaining, BATCH)):
-        yield batch
 
 
 def _decode(model: Model, item: Encoded) -> Tensor | UnreadableError:
