@@ -108,28 +108,26 @@ class Location:
 
     def is_file(self) -> bool:
         """Whether a file is there."""
-        return self._kind() == fs.FileType.File
+        return self._info().type == fs.FileType.File
 
     def is_dir(self) -> bool:
         """Whether a folder is there, which of an object store is a prefix."""
-        return self._kind() == fs.FileType.Directory
+        return self._info().type == fs.FileType.Directory
 
     def exists(self) -> bool:
         """Whether a file or folder is there."""
-        return self._kind() != fs.FileType.NotFound
+        return self._info().type != fs.FileType.NotFound
 
     @property
     def stamp(self) -> str:
         """Of a file; another one once the file is written anew."""
-        system, path = self.opened
-        with reaching(self):
-            info = system.get_file_info(path)
+        info = self._info()
         return f"{info.size} {info.mtime_ns}"
 
-    def _kind(self) -> fs.FileType:
+    def _info(self) -> fs.FileInfo:
         system, path = self.opened
         with reaching(self):
-            return system.get_file_info(path).type
+            return system.get_file_info(path)
 
     def names_below(self) -> list[str]:
         """Names of all files below this folder, relative to it, in order."""

@@ -91,10 +91,10 @@ class World:
         """Rows of all processes, concatenated in rank order: the same on every rank."""
         if self.size == 1:
             return part
-        counts = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
-        counts = [c.to(part.device) for c in counts]
+        own = torch.tensor([len(part)], device=part.device)
+        counts = [torch.empty_like(own) for _ in range(self.size)]
         with self.timer.time("peers"):
-            dist.all_gather(counts, torch.tensor([len(part)], device=part.device))
+            dist.all_gather(counts, own)
         longest = int(max(counts))
         padded = part.new_zeros(longest, *part.shape[1:])
         padded[: len(part)] = part

@@ -183,8 +183,7 @@ def _in_order(
 
 def _refuse_overlap(out: Path, *sources: Path | None) -> None:
     for source in filter(None, sources):
-        there, here = out.absolute().resolve(), source.absolute().resolve()
-        if there == here or here in there.parents:
+        if out.resolve().is_relative_to(source.resolve()):
             raise ValueError(
                 f"{out} is {source} or lies in it: give a folder outside of the source"
             )
