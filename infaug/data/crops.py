@@ -5,6 +5,7 @@ the last bit.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import Literal
 
@@ -99,12 +100,10 @@ def decode_on_device(
             torch.frombuffer(bytearray(contents[n]), dtype=torch.uint8) for n in plain
         ]
         read_mode = ImageReadMode.GRAY if mode == "L" else ImageReadMode.RGB
-        try:
-            found = dict(
-                zip(plain, decode_jpeg(encoded, read_mode, device), strict=True)
-            )
-        except RuntimeError:  # One is damaged; Pillow says which, or can read it.
-            found = {}
+        # Where one is damaged, Pillow says which, or can read it.
+        with suppress(RuntimeError):
+            images = decode_jpeg(encoded, read_mode, device)
+            found = dict(zip(plain, images, strict=True))
     for n, item in enumerate(items):
         if n not in found:
             pixels = channels_first(open_image(item, mode, pixel_bits))
