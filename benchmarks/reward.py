@@ -86,7 +86,6 @@ def problem(
         selection=driving,  # Reported in metrics, and candidates are chosen by it.
         test=held.select((~is_target).nonzero()[:, 0]),
         unlabelled=whole.images[:0],
-        bad=(),
     )
 
 

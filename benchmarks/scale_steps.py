@@ -63,7 +63,7 @@ class Problem:
         few = train.select(torch.arange(1))
         return Splits(
             train=train, influence=few, selection=few, test=few,
-            unlabelled=train.images[:0], bad=(),
+            unlabelled=train.images[:0],
         )  # fmt: skip
 
 

@@ -37,8 +37,6 @@ class Splits:
     unlabelled: UInt8[Tensor, "U C H W"]
     """Training images whose labels are not used; U may be 0, and is if they do not fit
     into memory."""
-    bad: tuple[str, ...]
-    """Images that were skipped as unreadable."""
     at: Indices | None = None
     """Where in the source the images lie; None: nowhere, they were made."""
     is_folded: bool = False
@@ -195,7 +193,6 @@ def divide(source: Source, config: DataConfig, repetition: int = 0) -> Splits:
         selection=altered(held.part(at.selection), "selection", seeded),
         test=altered(test, "test", seeded),
         unlabelled=altered(whole.select(unlabelled), "train", seeded).images,
-        bad=source.bad,
         at=at,
         is_folded=bool(config.folds),
         counted_from=0 if held is whole else len(whole),
