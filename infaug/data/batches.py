@@ -62,9 +62,8 @@ class Batches:
         num_views: int,
         *purpose: Purpose,
     ):
-        if len(labelled) == 0:
-            raise ValueError("batches need at least one image, got none")
-        check_groups(batch_size, num_groups, world_groups)
+        assert len(labelled) > 0, "every split has images"
+        assert batch_size % num_groups == 0, "the config refuses another"
         self.labelled = labelled.to(device)
         self.batch_size = batch_size
         self.num_groups = num_groups
@@ -102,19 +101,6 @@ class Batches:
     def _held(self, whole: Int64[Tensor, "B"]) -> Int64[Tensor, "b"]:
         held = whole.view(self.num_groups, -1)[list(self.world_groups)].flatten()
         return to_device(held, self.device)
-
-
-def check_groups(batch_size: int, num_groups: int, world_groups: range) -> None:
-    """Refuse groups that would not be equal or do not exist."""
-    if batch_size % num_groups:
-        raise ValueError(
-            f"batch_size must be a multiple of num_groups ({num_groups}), "
-            f"got {batch_size}"
-        )
-    if any(group not in range(num_groups) for group in world_groups):
-        raise ValueError(
-            f"world_groups must lie in 0..{num_groups - 1}, got {world_groups}"
-        )
 
 
 # Typed: 1 and True are equal as keys but seed different generators.

@@ -18,7 +18,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.data.assembly import Assembly, Slot
-from infaug.data.batches import Batch, Batches, check_groups
+from infaug.data.batches import Batch, Batches
 from infaug.data.crops import Crop
 from infaug.data.dataset import to_float
 from infaug.data.loader import Chunk, ShuffleBuffer
@@ -113,7 +113,7 @@ class Stream:
         crops: tuple[Crop, ...],
         *key: Purpose,
     ):
-        check_groups(batch_size, num_groups, world_groups)
+        assert batch_size % num_groups == 0, "the config refuses another"
         self.images, self.crops, self.device = images, crops, torch.device(device)
         self.group_size = batch_size // num_groups
         self.num_groups, self.world_groups = num_groups, world_groups

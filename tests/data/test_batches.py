@@ -63,16 +63,3 @@ def test_the_parts_of_two_workers_are_the_whole_batch(step):
         assert torch.cat([left[i], right[i]]).equal(whole[i])
     numbers = [draws.uniform(-1.0, 1.0, 3) for _, _, draws in (whole, left, right)]
     assert torch.cat(numbers[1:]).equal(numbers[0])
-
-
-@pytest.mark.parametrize(
-    ("count", "batch_size", "groups", "message"),
-    [
-        (0, 4, range(2), "at least one image"),
-        (5, 5, range(2), "multiple of num_groups"),
-        (5, 4, range(1, 3), r"must lie in 0\.\.1"),
-    ],
-)
-def test_impossible_batches_are_refused(count, batch_size, groups, message):
-    with pytest.raises(ValueError, match=message):
-        Batches(some_images(count), batch_size, 2, groups, "cpu", 1, 0, "t")
