@@ -4,7 +4,7 @@ All of it is a function of its arguments, so that any process can do any part of
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -153,7 +153,7 @@ class Reader:
 
 
 # Decodes buffers ahead of need, gives the chunks of each shard in order; to be closed.
-Loader = Callable[[Reader, Iterable[ShuffleBuffer], tuple[Crop, ...]], Iterator[Chunk]]
+Loader = Callable[[Reader, Iterable[ShuffleBuffer], tuple[Crop, ...]], Generator[Chunk]]
 
 
 def load_in_threads(
@@ -161,7 +161,7 @@ def load_in_threads(
     buffers: Iterable[ShuffleBuffer],
     crops: tuple[Crop, ...],
     num: int | None = None,
-) -> Iterator[Chunk]:
+) -> Generator[Chunk]:
     """A `Loader` in threads of this process: decoding leaves Python's lock alone.
 
     `num` threads; by default as many as there are CPUs for this process.

@@ -10,7 +10,6 @@ import heapq
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from itertools import count, takewhile
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -155,8 +154,7 @@ class Stream:
         ahead = buffers(self._by_group, self.num_groups, shards, begin, *self.key)
         if stop is not None:
             ahead = _until(stop * self.group_size, ahead)
-        chunks = self.images.loader(self.reader, ahead, self.crops)
-        return cast(Generator[Chunk], chunks)
+        return self.images.loader(self.reader, ahead, self.crops)
 
     def _slots(self, num: int) -> list[Slot]:
         shape = (len(self.crops), *self.images.image_shape)

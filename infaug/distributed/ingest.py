@@ -5,7 +5,7 @@ is done again and a resumed run asks for its buffers alone. Machines that decode
 machines that train can then be added apart.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -43,7 +43,7 @@ def pays(
 
 def load_by_ray(
     reader: Reader, buffers: Iterable[ShuffleBuffer], crops: tuple[Crop, ...]
-) -> Iterator[Chunk]:
+) -> Generator[Chunk]:
     """A `data.loader.Loader` through Ray Data."""
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
