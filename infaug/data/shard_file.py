@@ -37,11 +37,6 @@ class Shard:
     class_names: tuple[str, ...]
     shorter_side: int | None
 
-    @property
-    def labels(self) -> list[int]:
-        """Of its images."""
-        return [image.label for image in self.images]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
@@ -102,7 +97,9 @@ def read_back(shard: Shard, path: Path) -> Written | None:
     except (OSError, pa.ArrowException, ValueError, KeyError):
         return None
     left_out = {row for row, _ in unreadable}
-    kept = [label for row, label in enumerate(shard.labels) if row not in left_out]
+    kept = [
+        image.label for row, image in enumerate(shard.images) if row not in left_out
+    ]
     if labels != kept:
         return None
     return Written(

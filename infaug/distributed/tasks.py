@@ -38,7 +38,7 @@ def write_on_ray(
     """
     work = partial(write_shard, folder=folder.absolute())
     for shard, written in in_tasks(work, shards, at_a_time=at_a_time):
-        note(len(shard.labels))
+        note(len(shard.images))
         yield written
 
 
