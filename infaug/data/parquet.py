@@ -128,9 +128,9 @@ def read_labels(
     """The classes of all rows; images are not read."""
     number = _numbers(class_names)
     labels = [np.zeros(0, dtype=np.int64)]
-    for file, of_file in groupby(groups, key=lambda group: group.file):
-        numbers = [group.number for group in of_file]
-        columns = next(group.columns for group in groups if group.file == file)
+    for file, some in groupby(groups, key=lambda group: group.file):
+        of_file = list(some)
+        numbers, columns = [group.number for group in of_file], of_file[0].columns
         with opened(file) as parquet, reading(file, "its labels"):
             table = parquet.read_row_groups(numbers, columns=columns.read[1:])
         labels.append(_indices(file, table, columns, number))
