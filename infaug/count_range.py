@@ -29,11 +29,6 @@ class CountRange:
             raise ValueError(f"{flag} must be 0 or have 1 <= MIN <= MAX, got {text!r}")
         return found
 
-    @classmethod
-    def of(cls, count: int) -> "CountRange":
-        """Neither fewer nor more."""
-        return cls(min=count, max=count)
-
     @property
     def is_one(self) -> bool:
         """Whether there is nothing to choose."""

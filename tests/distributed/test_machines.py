@@ -182,7 +182,7 @@ def test_workers_whose_setup_fails_three_times_train_in_the_end(
     began = time.monotonic()
     config = replace(TINY, rows=("base",))
     result = train.fit_on_workers(
-        config, tmp_path / "run", CountRange.of(2), shown=False
+        config, tmp_path / "run", CountRange(min=2, max=2), shown=False
     )
     seconds = time.monotonic() - began
     assert len(list((tmp_path / "marks").iterdir())) == 4
@@ -251,10 +251,10 @@ def test_no_collective_waits_for_a_slow_solver_and_the_bytes_are_the_same(
     marks.mkdir()
     given = {"pool": PoolShape(), "shown": False}
     monkeypatch.setattr(train, "COLLECTIVE_TIMEOUT_S", 20)
-    train.fit_on_workers(config, tmp_path / "calm", CountRange.of(2), **given)
+    train.fit_on_workers(config, tmp_path / "calm", CountRange(min=2, max=2), **given)
     monkeypatch.setattr(train, "SolverPool", partial(SlowPool, marks=marks, pool=pool))
     began = time.monotonic()
-    train.fit_on_workers(config, tmp_path / "slow", CountRange.of(2), **given)
+    train.fit_on_workers(config, tmp_path / "slow", CountRange(min=2, max=2), **given)
     seconds = time.monotonic() - began
     print(f"CHAOS 1 of 1: a solver of 60 s behind a timeout of 20 s, {seconds:.0f} s")
     assert seconds > 60

@@ -173,9 +173,11 @@ def test_training_workers_with_a_pool_end_with_the_bytes_of_those_without(
     pool.close()  # its CPUs are needed
     rounds = replace(CONFIG.rounds, refresh="overlap", refresh_lag=4)
     config = tiny(controls="none", rounds=rounds)
-    fit_on_workers(config, tmp_path / "without", CountRange.of(2), shown=False)
+    fit_on_workers(config, tmp_path / "without", CountRange(min=2, max=2), shown=False)
     shape = PoolShape(min=1, max=2)
-    fit_on_workers(config, tmp_path / "with", CountRange.of(2), shown=False, pool=shape)
+    fit_on_workers(
+        config, tmp_path / "with", CountRange(min=2, max=2), shown=False, pool=shape
+    )
     assert contents(tmp_path / "without") == contents(tmp_path / "with")
 
 

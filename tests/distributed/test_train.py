@@ -49,7 +49,7 @@ def both(cluster, tmp_path_factory) -> tuple[Path, Path]:
     root = tmp_path_factory.mktemp("both")
     run(TEN_STEPS, root / "one", shown=False)
     url = (root / "two").as_uri()
-    fit_on_workers(TEN_STEPS, url, CountRange.of(2), shown=False)
+    fit_on_workers(TEN_STEPS, url, CountRange(min=2, max=2), shown=False)
     return root / "one", root / "two"
 
 
@@ -98,7 +98,7 @@ def test_a_finished_run_is_returned_without_training(both):
 
     before = (both[1] / "result.json").stat().st_mtime_ns
     url = both[1].as_uri()
-    result = fit_on_workers(TEN_STEPS, url, CountRange.of(3), shown=False)
+    result = fit_on_workers(TEN_STEPS, url, CountRange(min=3, max=3), shown=False)
     assert result == json.loads((both[1] / "result.json").read_text())
     assert (both[1] / "result.json").stat().st_mtime_ns == before
 
@@ -112,7 +112,7 @@ def test_a_users_mistake_in_a_worker_is_a_value_error_here(
     (tmp_path / "images").mkdir()
     config = RunConfig(data=DataConfig(source="images"))
     with pytest.raises(ValueError, match=r"data\.source images is empty"):
-        fit_on_workers(config, tmp_path / "run", CountRange.of(1), shown=False)
+        fit_on_workers(config, tmp_path / "run", CountRange(min=1, max=1), shown=False)
 
 
 def test_more_workers_than_groups_are_refused_at_once(tmp_path):
@@ -138,6 +138,6 @@ def test_workers_that_come_and_go_are_not_given_a_pool_on_their_cpus(cluster, tm
 def test_a_run_at_a_url_has_the_bytes_of_one_on_a_disk(both, tmp_path):
     from infaug.distributed.train import fit_on_workers
 
-    fit_on_workers(TEN_STEPS, tmp_path / "run", CountRange.of(2), shown=False)
+    fit_on_workers(TEN_STEPS, tmp_path / "run", CountRange(min=2, max=2), shown=False)
     there = {k: v for k, v in contents(both[1]).items() if k not in (STAMP, LEASE)}
     assert there == contents(tmp_path / "run")
