@@ -84,8 +84,6 @@ class Roles:
     """The first one numbers the classes; empty for digits."""
     target: Sequence[Listed] = ()
     test: Listed | None = None
-    is_test_of_target: bool = False
-    """Whether `test` is a split of the target."""
     is_tested_on_target: bool = False
     """Whether test images are held out of the target images."""
     notes: tuple[str, ...] = ()
@@ -121,7 +119,6 @@ def _roles(config: DataConfig) -> Roles:
         train=train + val,
         target=[there[name] for name in ("train", "val") if name in there],
         test=there.get("test") if on_target else test,
-        is_test_of_target=on_target,
         is_tested_on_target=on_target and "test" not in there,
         notes=(*notes, *there["train"].notes),
     )
@@ -146,7 +143,7 @@ def _with_held_out(
     classes, names = source.train.class_names, dict(source.names)
     where, test, target = config.target_source or config.source, None, None
     if roles.test is not None:
-        place = _place_of_test(roles, config)
+        place = _place_of_test(config)
         test, names["test"] = _matched(roles.test, classes, decoder, place)
     for part in roles.target:
         images, more = _matched(part, classes, decoder, where)
@@ -201,7 +198,7 @@ def _streamed(
     train = whole.part(is_train.nonzero()[:, 0])
     target = whole.part((~is_train).nonzero()[:, 0]) if held_out else None
     test = None
-    place, part = _place_of_test(roles, config), roles.test
+    place, part = _place_of_test(config), roles.test
     if part is not None and part.files:
         tested = open_on_disk(part.files, config, part.class_names, loader)
         labels = numbered_as(classes, tested.labels, part.class_names, place)
@@ -211,8 +208,8 @@ def _streamed(
     return Source(train, test, (), target, roles.is_tested_on_target)
 
 
-def _place_of_test(roles: Roles, config: DataConfig) -> str:
-    of_target = roles.is_test_of_target and config.target_source
+def _place_of_test(config: DataConfig) -> str:
+    of_target = config.test_from == "target" and config.target_source
     return f"the test split of {of_target or config.source}"
 
 
