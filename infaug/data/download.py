@@ -17,11 +17,10 @@ from torchvision import datasets
 from infaug.config import DataConfig, Downloadable
 from infaug.data.class_sizes import rank_in_class
 from infaug.data.parquet import parquet_class_names
-from infaug.data.shard_file import image_schema, whole_file
+from infaug.data.shard_file import ROWS_PER_GROUP, image_schema, whole_file
 from infaug.randomness import generator
 from infaug.storage import location
 
-ROWS_PER_GROUP = 256  # a stream wants several for each group of its batches
 # Li et al. (2017): 9,991 photographs, paintings, cartoons and sketches of 227 px.
 PACS = (
     "https://huggingface.co/datasets/flwrlabs/pacs/resolve/main/data/"
