@@ -100,9 +100,9 @@ class PoolActor:
         """Whether this actor is there; answered while it computes."""
         return True
 
-    def weights(self, sources: dict[int, Source]) -> dict[int, float]:
-        """Load shards; the total weight of each."""
-        return {n: self._shard(n, s).total_weight for n, s in sources.items()}
+    def num_samples(self, sources: dict[int, Source]) -> dict[int, int]:
+        """Load shards; how many samples each has."""
+        return {n: self._shard(n, s).num_samples for n, s in sources.items()}
 
     def partials(
         self, sources: dict[int, Source], method: str, *arrays: np.ndarray
@@ -146,8 +146,8 @@ def gradient_of(snapshot: Any, shard: Any, chunks: range) -> GradientSum:
     """A shard's part of the gradient of L_val, on the CPU; all in the object store."""
     # The same ones at each refresh: they are decoded once.
     images = local_part(_with_own_threads(fetch(shard)), World())
-    total, weight = shard_gradient(fetch(snapshot).to(own_device()), images, chunks)
-    return total.cpu(), weight.cpu()
+    total, num = shard_gradient(fetch(snapshot).to(own_device()), images, chunks)
+    return total.cpu(), num.cpu()
 
 
 def _with_own_threads(shard: ImageSet) -> ImageSet:

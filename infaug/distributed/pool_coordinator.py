@@ -165,21 +165,20 @@ def lissa_repeat(
 
 
 class PoolHessian:
-    """H V = sum over shards, in shard order, over the sum of their weights."""
+    """H V = sum over shards, in shard order, over the number of samples."""
 
     def __init__(self, group: WorkerGroup, sources: Sequence[Source]):
         self.group, self.sources = group, list(sources)
         self.bytes_moved = 0
 
         def ask(actor: ActorHandle, share: list[int]) -> Any:
-            return actor.weights.remote(self._some(share))
+            return actor.num_samples.remote(self._some(share))
 
-        weights = group.do(range(len(sources)), ask)
-        self.total_weight = sum(weights[n] for n in range(len(sources)))
+        self.num_samples = sum(group.do(range(len(sources)), ask).values())
 
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """H V for every array of `v`."""
-        return self.product_sum(v) / self.total_weight
+        return self.product_sum(v) / self.num_samples
 
     def product_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """The sum itself."""

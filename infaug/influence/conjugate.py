@@ -150,7 +150,7 @@ def _check(curvatures: Tensor) -> None:
     if not bool(torch.isfinite(curvatures).all()):
         raise ValueError(
             f"a product gave curvature {float(curvatures.max())}: look for NaN or "
-            "infinity in the features, probabilities or weights behind the operator"
+            "infinity in the features or probabilities behind the operator"
         )
 
 

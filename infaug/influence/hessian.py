@@ -1,7 +1,7 @@
 """The Hessian of the mean cross-entropy in the head, as an operator.
 
 Products are exact sums over samples, so the sums of shards add up to the whole: carry
-`product_sum` and `total_weight`, and divide once.
+`product_sum` and `num_samples`, and divide once.
 """
 
 from functools import cached_property
@@ -19,7 +19,7 @@ class HasRoughSum(Protocol):
     """A Hessian that can be multiplied roughly."""
 
     @property
-    def total_weight(self) -> float:
+    def num_samples(self) -> int:
         """What its sums are divided by."""
         ...
 
@@ -39,7 +39,7 @@ class Rough:
 
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """H v, roughly, in v's dtype."""
-        return self.hessian.rough_sum(v) / self.hessian.total_weight
+        return self.hessian.rough_sum(v) / self.hessian.num_samples
 
 
 FACTOR_SAMPLES = 8  # for each feature
@@ -48,45 +48,38 @@ FACTOR_SAMPLES = 8  # for each feature
 class LastLayerHessian:
     """H of the softmax head [W b], multiplied in closed form: no autograd.
 
-    H V = sum of w (diag p - p p^T)(V h1) h1^T over sum of w; without weights the mean
-    over N. It does not depend on labels, soft or hard. Positive semi-definite and
-    always singular: adding one vector to every class row of V changes no probability,
-    which makes D + 1 null directions; wrap it in `Damped` before solving.
+    H V = mean of (diag p - p p^T)(V h1) h1^T over N. It does not depend on labels, soft
+    or hard. Positive semi-definite and always singular: adding one vector to every
+    class row of V changes no probability, which makes D + 1 null directions; wrap it in
+    `Damped` before solving.
 
     Source: Koh & Liang 2017, section 3 (H of the training loss), for the last layer.
 
     Args:
         h1: features with a one appended; may be stored in less than float32.
         probs: the head's probabilities for them.
-        weights: how much each sample counts in the training loss; None: one each.
         chunk_size: samples times arrays per pair of matrix products: it bounds the
             memory of a product to chunk_size x Y numbers.
-
-    Raises:
-        ValueError: if a weight is negative, or they sum to zero.
     """
 
     def __init__(
         self,
         h1: Float[Tensor, "N D1"],
         probs: Float[Tensor, "N Y"],
-        weights: Float[Tensor, "N"] | None = None,
         *,
         chunk_size: int = 4096,
     ):
         self.h1 = h1
         self.probs = probs
-        self.weights = weights
         self.chunk_size = chunk_size
-        self.total_weight = _total_weight(len(h1), weights)
 
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
-        """H V, the weighted mean over samples, for every array of `v`."""
-        return self.product_sum(v) / self.total_weight
+        """H V, the mean over samples, for every array of `v`."""
+        return self.product_sum(v) / self.num_samples
 
     @torch.no_grad()
     def product_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
-        """H V before the division by `total_weight`: what shards add up.
+        """H V before the division by `num_samples`: what shards add up.
 
         Accumulated in the wider of float32 and v's dtype, whatever h1 is stored in.
         Several arrays share each matrix product, and the memory for one.
@@ -102,8 +95,6 @@ class LastLayerHessian:
             chunk = slice(first, first + step)
             h1 = self.h1[chunk].to(v.dtype)
             changes = _changes(h1, self.probs[chunk], heads, out=buffer[: len(h1)])
-            if self.weights is not None:
-                changes.mul_(self.weights[chunk, None].to(v.dtype))
             total.addmm_(changes.T, h1)
         return total.view_as(v)
 
@@ -113,18 +104,14 @@ class LastLayerHessian:
         return len(self.h1)
 
     def curvature_bound(self) -> float:
-        """0.5 max |h1|^2, counting weights: diag p - p p^T <= 1/2 I for every p."""
-        lengths = self.h1.float().square().sum(dim=1)
-        if self.weights is not None:
-            lengths *= self.weights.float() * (len(self.h1) / self.total_weight)
-        return 0.5 * float(lengths.max())
+        """0.5 max |h1|^2: diag p - p p^T <= 1/2 I for every p."""
+        return 0.5 * float(self.h1.float().square().sum(dim=1).max())
 
     def minibatch(self, rows: Int64[Tensor, "n"]) -> "Minibatch":
-        """H estimated by some samples: their weighted sum times N / n, divided once."""
-        weights = None if self.weights is None else self.weights.index_select(0, rows)
-        share = len(rows) / len(self.h1)
-        h1, probs = self.h1.index_select(0, rows), self.probs.index_select(0, rows)
-        return Minibatch(h1, probs, weights, self.total_weight * share)
+        """H estimated by some samples."""
+        return Minibatch(
+            self.h1.index_select(0, rows), self.probs.index_select(0, rows)
+        )
 
     def factor_sums(self) -> FactorSums:
         """Of every k-th sample, at most about eight for each feature.
@@ -132,8 +119,7 @@ class LastLayerHessian:
         Enough for a preconditioner, and cheap beside a single product.
         """
         every = max(1, len(self.h1) // (FACTOR_SAMPLES * self.h1.shape[1]))
-        weights = None if self.weights is None else self.weights[::every]
-        return factor_sums(self.h1[::every], self.probs[::every], weights)
+        return factor_sums(self.h1[::every], self.probs[::every])
 
     @torch.no_grad()
     def rough_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
@@ -152,8 +138,6 @@ class LastLayerHessian:
             h1, p = self._rounded_h1[chunk], self.probs[chunk].float()[:, None]
             changes = (h1 @ flat.T).float().unflatten(1, (num_heads, -1)).mul_(p)
             changes.addcmul_(p, changes.sum(-1, keepdim=True), value=-1)
-            if self.weights is not None:
-                changes.mul_(self.weights[chunk, None, None].float())
             total += changes.flatten(1).bfloat16().T @ h1
         total = total.view_as(v)
         # Exactly, class rows sum to zero; rounding would leave errors where H has no
@@ -168,23 +152,14 @@ class LastLayerHessian:
 class Minibatch:
     """The Hessian of few samples: one pair of products and nothing around it."""
 
-    def __init__(
-        self,
-        h1: Float[Tensor, "n D1"],
-        probs: Float[Tensor, "n Y"],
-        weights: Float[Tensor, "n"] | None,
-        total_weight: float,
-    ):
-        self.h1, self.probs, self.weights = h1, probs, weights
-        self.total_weight = total_weight
+    def __init__(self, h1: Float[Tensor, "n D1"], probs: Float[Tensor, "n Y"]):
+        self.h1, self.probs = h1, probs
 
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """The estimate of H V, in v's dtype."""
         h1 = self.h1.to(v.dtype)
         changes = _changes(h1, self.probs, v.reshape(-1, v.shape[-1]))
-        if self.weights is not None:
-            changes.mul_(self.weights[:, None].to(v.dtype))
-        return (changes.T @ h1).div_(self.total_weight).view_as(v)
+        return (changes.T @ h1).div_(len(h1)).view_as(v)
 
 
 def _changes(
@@ -199,16 +174,3 @@ def _changes(
     changes.mul_(probs)
     changes.addcmul_(probs, changes.sum(-1, keepdim=True), value=-1)
     return flat
-
-
-def _total_weight(num_samples: int, weights: Tensor | None) -> float:
-    if weights is None:
-        total, least = float(num_samples), 1.0
-    else:
-        total, least = float(weights.double().sum()), float(weights.min())
-    if least < 0 or total <= 0:
-        raise ValueError(
-            "sample weights must be >= 0 and not all zero, so that H has no negative "
-            f"curvature, got a smallest of {least} and a sum of {total}"
-        )
-    return total

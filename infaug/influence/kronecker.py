@@ -18,20 +18,19 @@ class FactorSums:
     """Sums over samples; those of shards add up to the whole."""
 
     classes: Float[Tensor, "Y Y"]
-    """Of w |h1|^2 (diag p - p p^T)."""
+    """Of |h1|^2 (diag p - p p^T)."""
     features: Float[Tensor, "D1 D1"]
-    """Of w (1 - |p|^2) h1 h1^T; 1 - |p|^2 is the trace of the class block."""
+    """Of (1 - |p|^2) h1 h1^T; 1 - |p|^2 is the trace of the class block."""
     trace: float
-    """Of w (1 - |p|^2) |h1|^2: the trace of H, times `weight`."""
-    weight: float
-    """Of w."""
+    """Of (1 - |p|^2) |h1|^2: the trace of H, times `num_samples`."""
+    num_samples: int
 
     def __add__(self, other: "FactorSums") -> "FactorSums":
         return FactorSums(
             self.classes + other.classes,
             self.features + other.features,
             self.trace + other.trace,
-            self.weight + other.weight,
+            self.num_samples + other.num_samples,
         )
 
 
@@ -44,11 +43,7 @@ class Factored(Protocol):
         ...
 
 
-def factor_sums(
-    h1: Float[Tensor, "N D1"],
-    probs: Float[Tensor, "N Y"],
-    weights: Float[Tensor, "N"] | None,
-) -> FactorSums:
+def factor_sums(h1: Float[Tensor, "N D1"], probs: Float[Tensor, "N Y"]) -> FactorSums:
     """The sums, in the wider of float32 and h1's dtype.
 
     Class blocks count by |h1|^2 and features by 1 - |p|^2: the product then has the
@@ -56,15 +51,14 @@ def factor_sums(
     """
     dtype = torch.promote_types(h1.dtype, torch.float32)
     h1, probs = h1.to(dtype), probs.to(dtype)
-    w = torch.ones_like(h1[:, 0]) if weights is None else weights.to(dtype)
-    doubt = w * (1 - probs.square().sum(dim=1)).clamp(min=0)
-    length = w * h1.square().sum(dim=1)
+    doubt = (1 - probs.square().sum(dim=1)).clamp(min=0)
+    length = h1.square().sum(dim=1)
     weighted = length[:, None] * probs
     return FactorSums(
         classes=weighted.sum(dim=0).diag() - weighted.T @ probs,
         features=(doubt[:, None] * h1).T @ h1,
-        trace=float((doubt * h1.square().sum(dim=1)).sum(dtype=torch.float64)),
-        weight=float(w.sum(dtype=torch.float64)),
+        trace=float((doubt * length).sum(dtype=torch.float64)),
+        num_samples=len(h1),
     )
 
 
@@ -86,9 +80,9 @@ class KroneckerInverse:
         if not math.isfinite(sums.trace):
             raise ValueError(
                 f"the Hessian's trace is {sums.trace}: look for NaN or infinity in the "
-                "features, probabilities or weights behind the operator"
+                "features or probabilities behind the operator"
             )
-        scale = sums.trace * sums.weight
+        scale = sums.trace * sums.num_samples
         values_b, self.classes = torch.linalg.eigh(sums.classes)
         values_a, self.features = torch.linalg.eigh(sums.features)
         spread = values_b.clamp(min=0)[:, None] * values_a.clamp(min=0)

@@ -103,7 +103,7 @@ def find_scale(
         if not math.isfinite(growth):
             raise ValueError(
                 f"a minibatch gave curvature {growth}: look for NaN or infinity in "
-                "the features, probabilities or weights behind the operator"
+                "the features or probabilities behind the operator"
             )
         if growth == 0:  # these samples have no curvature along v
             v = b / b.norm()

@@ -23,34 +23,23 @@ def with_bias(h: Float[Tensor, "N D"]) -> Float[Tensor, "N D1"]:
 
 
 def mean_head_gradient(
-    probs: Float[Tensor, "M Y"],
-    y: Float[Tensor, "M Y"],
-    h1: Float[Tensor, "M D1"],
-    weights: Float[Tensor, "M"] | None = None,
+    probs: Float[Tensor, "M Y"], y: Float[Tensor, "M Y"], h1: Float[Tensor, "M D1"]
 ) -> Float[Tensor, "Y D1"]:
-    """Gradient of the mean loss in the head: sum of w g(z) over sum of w.
+    """Gradient of the mean loss in the head: the mean of g(z) over M.
 
-    Without weights the mean over M; over the influence split this is grad L_val, the
-    right-hand side of s_val. Nats per unit of head weight. Summed in float32 or wider.
-    Its class rows sum to zero, because the rows of p and of y each sum to one.
+    Over the influence split this is grad L_val, the right-hand side of s_val. Nats per
+    unit of head weight. Summed in float32 or wider. Its class rows sum to zero, because
+    the rows of p and of y each sum to one.
     """
-    if weights is None:
-        dtype = torch.promote_types(h1.dtype, torch.float32)
-        return (probs - y).to(dtype).T @ h1.to(dtype) / len(h1)
-    total, weight = head_gradient_sum(probs, y, h1, weights)
-    return total / weight
+    return head_gradient_sum(probs, y, h1) / len(h1)
 
 
 def head_gradient_sum(
-    probs: Float[Tensor, "M Y"],
-    y: Float[Tensor, "M Y"],
-    h1: Float[Tensor, "M D1"],
-    weights: Float[Tensor, "M"],
-) -> tuple[Float[Tensor, "Y D1"], Float[Tensor, ""]]:
-    """The two sums of `mean_head_gradient`: w g(z), and w. Those of parts add up."""
+    probs: Float[Tensor, "M Y"], y: Float[Tensor, "M Y"], h1: Float[Tensor, "M D1"]
+) -> Float[Tensor, "Y D1"]:
+    """The sum of g(z), of which `mean_head_gradient` is the mean: parts add up."""
     dtype = torch.promote_types(h1.dtype, torch.float32)
-    residuals, weights = (probs - y).to(dtype), weights.to(dtype)
-    return (weights[:, None] * residuals).T @ h1.to(dtype), weights.sum()
+    return (probs - y).to(dtype).T @ h1.to(dtype)
 
 
 def gradient_norm(

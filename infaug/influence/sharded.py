@@ -14,7 +14,7 @@ from infaug.influence.kronecker import FactorSums
 
 
 class ShardedHessian:
-    """H V = sum over shards of their `product_sum` over the sum of their weights.
+    """H V = sum over shards of their `product_sum` over the number of samples.
 
     Another partition of the same samples agrees to rounding.
 
@@ -26,11 +26,10 @@ class ShardedHessian:
         if not shards:
             raise ValueError("a sharded Hessian needs at least one shard, got none")
         self.shards = shards
-        self.total_weight = sum(shard.total_weight for shard in shards)
 
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """H V for every array of `v`."""
-        return self.product_sum(v) / self.total_weight
+        return self.product_sum(v) / self.num_samples
 
     def product_sum(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """The sum itself: shards of shards add up too."""
@@ -52,11 +51,7 @@ class ShardedHessian:
 
     def curvature_bound(self) -> float:
         """Of any minibatch over all shards."""
-        mean = self.total_weight / self.num_samples
-        return max(
-            shard.curvature_bound() * shard.total_weight / shard.num_samples / mean
-            for shard in self.shards
-        )
+        return max(shard.curvature_bound() for shard in self.shards)
 
     def minibatch(self, rows: Int64[Tensor, "n"]) -> "ShardedMinibatch":
         """H estimated by some samples of any shards."""
@@ -66,20 +61,19 @@ class ShardedHessian:
             if len(inside):
                 parts.append(shard.minibatch(inside))
             first += shard.num_samples
-        share = len(rows) / self.num_samples
-        return ShardedMinibatch(parts, self.total_weight * share)
+        return ShardedMinibatch(parts, len(rows))
 
 
 class ShardedMinibatch:
     """The minibatch estimates of shards, as one."""
 
-    def __init__(self, parts: Sequence[Minibatch], total_weight: float):
+    def __init__(self, parts: Sequence[Minibatch], num_samples: int):
         self.parts = parts
-        self.total_weight = total_weight
+        self.num_samples = num_samples
 
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """The estimate of H V, in v's dtype."""
-        shares = ((part.total_weight / self.total_weight, part) for part in self.parts)
+        shares = ((len(part.h1) / self.num_samples, part) for part in self.parts)
         return in_order((part @ v) * share for share, part in shares)
 
 

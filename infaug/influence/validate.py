@@ -36,21 +36,19 @@ def refit_head(
     y: Float[Tensor, "N Y"],
     *,
     damping: float,
-    weights: Float[Tensor, "N"] | None = None,
     init: Float[Tensor, "Y D1"] | None = None,
     tol: float = 1e-9,
     max_steps: int = 100,
 ) -> Float[Tensor, "Y D1"]:
     """The head that minimises mean cross-entropy + (damping/2) |[W b]|^2, in float64.
 
-    The mean is over N, or weighted: sum of w loss over sum of w. The bias is penalised
-    too, so the objective's Hessian is exactly H + damping I and its minimum is unique.
+    The mean is over N. The bias is penalised too, so the objective's Hessian is exactly
+    H + damping I and its minimum is unique.
 
     Args:
         h1: features with a one appended.
         y: labels, soft or hard.
         damping: the penalty, > 0.
-        weights: how much each sample counts; None: one each.
         init: where to start; None: zero. A head nearby leaves two or three steps.
         tol: gradient norm to reach.
         max_steps: Newton steps before it is an error.
@@ -58,8 +56,9 @@ def refit_head(
     Raises:
         ValueError: if the gradient norm does not reach `tol`.
     """
-    objective = _Objective(h1.double(), y.double(), weights, damping)
-    head = objective.zero() if init is None else init.double()
+    objective = _Objective(h1.double(), y.double(), damping)
+    head = h1.new_zeros(y.shape[1], h1.shape[1]) if init is None else init
+    head = head.double()
     gradient = objective.gradient(head)
     for _ in range(max_steps):
         if gradient.norm() < tol:
@@ -85,22 +84,14 @@ class _Objective:
 
     h1: Tensor
     y: Tensor
-    weights: Tensor | None
     damping: float
 
-    def zero(self) -> Tensor:
-        return self.h1.new_zeros(self.y.shape[1], self.h1.shape[1])
-
-    def probs(self, head: Tensor) -> Tensor:
-        return (self.h1 @ head.T).softmax(dim=1)
-
     def gradient(self, head: Tensor) -> Tensor:
-        mean = mean_head_gradient(self.probs(head), self.y, self.h1, self.weights)
+        mean = mean_head_gradient(_probs(head, self.h1), self.y, self.h1)
         return mean + self.damping * head
 
     def hessian(self, head: Tensor) -> Damped:
-        plain = LastLayerHessian(self.h1, self.probs(head), self.weights)
-        return Damped(plain, self.damping)
+        return Damped(LastLayerHessian(self.h1, _probs(head, self.h1)), self.damping)
 
 
 def _walk(

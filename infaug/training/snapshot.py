@@ -181,14 +181,14 @@ def shard_gradient(snapshot: Snapshot, shard: Labelled, chunks: range) -> Gradie
 
 def mean_of_sums(parts: Iterable[GradientSum]) -> Float[Tensor, "Y D1"]:
     """The gradient of L_val of the sums of all shards, in order."""
-    totals, weights = zip(*parts, strict=True)
-    return in_order(totals) / in_order(weights)
+    totals, nums = zip(*parts, strict=True)
+    return in_order(totals) / in_order(nums)
 
 
 def _gradient_sum(h1: Tensor, probs: Tensor, labels: Tensor) -> GradientSum:
     one_hot = torch.nn.functional.one_hot(labels.to(probs.device), probs.shape[1])
-    y = one_hot.to(probs.dtype)
-    return head_gradient_sum(probs, y, h1, torch.ones_like(probs[:, 0]))
+    total = head_gradient_sum(probs, one_hot.to(probs.dtype), h1)
+    return total, total.new_tensor(len(probs))
 
 
 def _check_deterministic(snapshot: Snapshot, images: Labelled) -> None:

@@ -17,7 +17,7 @@ GENEROUS = {"rtol": 1e-2, "max_products": 10**6}
 
 
 def damped(case: Case) -> Damped:
-    hessian = LastLayerHessian(case.h1, case.probs, case.weights)
+    hessian = LastLayerHessian(case.h1, case.probs)
     return Damped(hessian, case.damping)
 
 
@@ -66,7 +66,7 @@ def test_features_of_any_size_converge_without_a_scale(problem, size: float):
 
 @each_case
 def test_no_minibatch_has_more_curvature_than_is_certified(case: Case):
-    hessian = LastLayerHessian(case.h1, case.probs, case.weights)
+    hessian = LastLayerHessian(case.h1, case.probs)
     size = case.head.numel()
     units = torch.eye(size, dtype=torch.float64).view(size, *case.head.shape)
     for row in range(len(case.h1)):

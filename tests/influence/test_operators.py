@@ -13,13 +13,12 @@ CLOSE = {"rtol": 1e-10, "atol": 1e-12}
 
 
 def whole(case: Case) -> LastLayerHessian:
-    return LastLayerHessian(case.h1, case.probs, case.weights)
+    return LastLayerHessian(case.h1, case.probs)
 
 
-def cut(case: Case, num_parts: int) -> list[tuple[torch.Tensor, ...]]:
+def cut(case: Case, num_parts: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     rows = torch.arange(len(case.h1)).tensor_split(min(num_parts, len(case.h1)))
-    weights = () if case.weights is None else (case.weights,)
-    return [tuple(t[r] for t in (case.h1, case.probs, *weights)) for r in rows]
+    return [(case.h1[r], case.probs[r]) for r in rows]
 
 
 @each_case
@@ -27,7 +26,7 @@ def test_shards_add_up_to_the_whole(case: Case):
     v = case.random_head("v")
     sharded = ShardedHessian([LastLayerHessian(*part) for part in cut(case, 3)])
     torch.testing.assert_close(sharded @ v, whole(case) @ v, **CLOSE)
-    nested = sharded.product_sum(v) / sharded.total_weight
+    nested = sharded.product_sum(v) / sharded.num_samples
     assert nested.equal(sharded @ v)
 
 
@@ -50,12 +49,12 @@ def test_rough_products_are_near_and_their_class_rows_sum_to_zero(case: Case):
 
 @each_case
 def test_kronecker_factors_have_the_trace_of_the_hessian(case: Case):
-    sums = factor_sums(case.h1, case.probs, case.weights)
+    sums = factor_sums(case.h1, case.probs)
     trace = float(case.hessian.trace())
-    assert sums.trace / sums.weight == pytest.approx(trace)
+    assert sums.trace / sums.num_samples == pytest.approx(trace)
     product = float(sums.classes.trace() * sums.features.trace())
-    assert product / sums.trace / sums.weight == pytest.approx(trace)
-    parts = [factor_sums(*part[:2], *(part[2:] or (None,))) for part in cut(case, 3)]
+    assert product / sums.trace / sums.num_samples == pytest.approx(trace)
+    parts = [factor_sums(*part) for part in cut(case, 3)]
     added = sum(parts[1:], parts[0])
     torch.testing.assert_close(added.classes, sums.classes, **CLOSE)
     torch.testing.assert_close(added.features, sums.features, **CLOSE)
@@ -75,7 +74,7 @@ def test_where_every_sample_has_the_same_doubt_the_kronecker_inverse_is_exact():
     case = CASES[0]
     probs = case.probs[:1].expand_as(case.probs)
     hessian = LastLayerHessian(case.h1, probs)
-    inverse = KroneckerInverse(factor_sums(case.h1, probs, None), 0.1)
+    inverse = KroneckerInverse(factor_sums(case.h1, probs), 0.1)
     # Lengths of h1 only weigh equal class blocks, so the product of means is the mean.
     v = case.random_head("v")
     torch.testing.assert_close(inverse @ (Damped(hessian, 0.1) @ v), v, **CLOSE)
@@ -103,7 +102,7 @@ def test_several_arrays_are_multiplied_at_once(case: Case):
 @each_case
 def test_chunks_do_not_change_the_product(case: Case):
     v = case.random_head("v")
-    chunked = LastLayerHessian(case.h1, case.probs, case.weights, chunk_size=4)
+    chunked = LastLayerHessian(case.h1, case.probs, chunk_size=4)
     torch.testing.assert_close(chunked @ v, hessian(case) @ v, rtol=0, atol=1e-13)
 
 
@@ -125,13 +124,6 @@ def test_null_directions_number_at_least_one_per_feature_and_bias(case: Case):
         assert num_null == num_inputs
 
 
-def test_equal_weights_are_no_weights():
-    case = CASES[0]
-    v = case.random_head("v")
-    weighted = LastLayerHessian(case.h1, case.probs, torch.full((len(case.h1),), 3.0))
-    torch.testing.assert_close(weighted @ v, hessian(case) @ v, rtol=0, atol=1e-14)
-
-
 def test_features_in_bfloat16_are_multiplied_in_float32():
     case = CASES[0]
     h1, probs = case.h1.bfloat16(), case.probs.bfloat16()
@@ -148,12 +140,5 @@ def test_damping_that_leaves_the_hessian_singular_is_refused(damping: float):
         Damped(hessian(CASES[0]), damping)
 
 
-@pytest.mark.parametrize("weights", [[1.0, -0.1], [0.0, 0.0]])
-def test_weights_that_give_no_curvature_are_refused(weights: list[float]):
-    h1, probs = torch.ones(2, 3), torch.full((2, 2), 0.5)
-    with pytest.raises(ValueError, match="sample weights must be >= 0"):
-        LastLayerHessian(h1, probs, torch.tensor(weights))
-
-
 def hessian(case: Case) -> LastLayerHessian:
-    return LastLayerHessian(case.h1, case.probs, case.weights)
+    return LastLayerHessian(case.h1, case.probs)

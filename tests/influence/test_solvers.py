@@ -35,7 +35,9 @@ def inverse(operator: Damped) -> KroneckerInverse:
     if isinstance(hessian, Factored):
         return KroneckerInverse(hessian.factor_sums(), operator.damping)
     eye = torch.eye(3), torch.eye(5)
-    return KroneckerInverse(FactorSums(*eye, trace=15.0, weight=1.0), operator.damping)
+    return KroneckerInverse(
+        FactorSums(*eye, trace=15.0, num_samples=1), operator.damping
+    )
 
 
 EXACTLY = {"rtol": 1e-10, "max_products": 1000}
@@ -48,7 +50,7 @@ each_solver = pytest.mark.parametrize("solve", SOLVERS.values(), ids=SOLVERS)
 
 
 def damped(case: Case) -> Damped:
-    return Damped(LastLayerHessian(case.h1, case.probs, case.weights), case.damping)
+    return Damped(LastLayerHessian(case.h1, case.probs), case.damping)
 
 
 @each_solver
