@@ -104,11 +104,6 @@ class Policy(nn.Module):
         """One view of each image."""
         return self.render(x, self.choose(draws), draws)
 
-    def log_prob(self, choice: Choice) -> Float[Tensor, "B"]:
-        """Logarithm of the probability of each image's choice."""
-        logs = self.logits.log_softmax(dim=1)
-        return logs.T.gather(0, choice.picked).sum(dim=1)
-
     def entropy(self) -> Float[Tensor, ""]:
         """Mean over positions, as a share of the uniform policy's."""
         logs = self.logits.log_softmax(dim=1)

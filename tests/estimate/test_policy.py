@@ -55,7 +55,6 @@ def test_choices_follow_the_probabilities():
         policy.logits[0, 7], policy.logits[1, 30] = 20, 20
     choice = policy.choose(Draws.of_size(500, 0, "sure"))
     assert choice.picked.eq(torch.tensor([7, 30])).all()
-    assert policy.log_prob(choice).detach().exp().numpy() == pytest.approx(1, abs=1e-4)
 
 
 def test_a_policy_learns_what_lowers_the_score():
