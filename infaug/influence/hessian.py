@@ -12,11 +12,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from infaug.influence.kronecker import FactorSums, factor_sums
+from infaug.influence.operator import Operator
 
 
 @runtime_checkable
-class HasRoughSum(Protocol):
-    """A Hessian that can be multiplied roughly."""
+class HeadHessian(Operator, Protocol):
+    """A mean over samples, whole, in shards here, or in shards elsewhere."""
 
     @property
     def num_samples(self) -> int:
@@ -27,6 +28,10 @@ class HasRoughSum(Protocol):
         """`product_sum` with the operands of its matrix products rounded."""
         ...
 
+    def factor_sums(self) -> FactorSums:
+        """Sums over the samples, or over some of them, for a preconditioner."""
+        ...
+
 
 class Rough:
     """A Hessian multiplied in bfloat16: the `rough` of `cg`, inside `Damped`.
@@ -34,7 +39,7 @@ class Rough:
     A product is off by about 0.4 % of its size, so it reports no residual.
     """
 
-    def __init__(self, hessian: HasRoughSum):
+    def __init__(self, hessian: HeadHessian):
         self.hessian = hessian
 
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:

@@ -6,7 +6,6 @@ over samples, H would be the product of their means, and its inverse two small o
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -32,15 +31,6 @@ class FactorSums:
             self.trace + other.trace,
             self.num_samples + other.num_samples,
         )
-
-
-@runtime_checkable
-class Factored(Protocol):
-    """An operator that knows the Kronecker factors of its own approximation."""
-
-    def factor_sums(self) -> FactorSums:
-        """Sums over the samples behind the operator, or over some of them."""
-        ...
 
 
 def factor_sums(h1: Float[Tensor, "N D1"], probs: Float[Tensor, "N Y"]) -> FactorSums:

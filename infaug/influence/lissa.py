@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.influence.operator import Damped, Sampled, Solution, finite
+from infaug.influence.operator import Damped, Solution, finite
 from infaug.influence.recursion import Plan, Recursion, norm_of, plan_repeats, recursion
 from infaug.randomness import Purpose
 
@@ -38,7 +38,7 @@ def lissa(
     the second half of the steps is averaged instead of the last one kept.
 
     Args:
-        operator: `Damped` around an operator of minibatches.
+        operator: `Damped` around a `Sampled` one.
         b: one or several right-hand sides.
         seed: what the minibatches are drawn by.
         rtol: relative residual that counts as converged.
@@ -51,14 +51,8 @@ def lissa(
         scale: None: found by `find_scale`; a given one is taken as it is.
 
     Raises:
-        ValueError: if b or a product is not finite, or `operator` has no minibatches.
+        ValueError: if b or a product is not finite.
     """
-    hessian = operator.operator
-    if not isinstance(hessian, Sampled):
-        raise ValueError(
-            f"lissa needs minibatches, which {type(hessian).__name__} does not have: "
-            "use cg or pcg"
-        )
     b = finite(b, "the right-hand side")
     if norm_of(b) == 0:
         return Solution(

@@ -13,16 +13,16 @@ from torch import Tensor
 
 from infaug.config import InfluenceConfig, Solver
 from infaug.influence.conjugate import cg
-from infaug.influence.hessian import HasRoughSum, Rough
-from infaug.influence.kronecker import Factored, KroneckerInverse
+from infaug.influence.hessian import HeadHessian, Rough
+from infaug.influence.kronecker import KroneckerInverse
 from infaug.influence.lissa import lissa
-from infaug.influence.operator import Damped, Operator, Solution, dense
+from infaug.influence.operator import Damped, Solution, dense
 from infaug.precision import has_fast_bfloat16
 from infaug.randomness import Purpose
 
 
 def solve(
-    hessian: Operator,
+    hessian: HeadHessian,
     gradient: Float[Tensor, "*R Y D1"],
     config: InfluenceConfig,
     start: Float[Tensor, "*R Y D1"] | None,
@@ -31,8 +31,7 @@ def solve(
     """(H + damping I)^-1 gradient by the solver that `config` names.
 
     Raises:
-        ValueError: if the solver needs what the operator does not offer, or as the
-            solver says.
+        ValueError: as the solver says.
     """
     operator = Damped(hessian, config.damping)
     how: dict[str, Any] = {
@@ -47,13 +46,9 @@ def solve(
         return cg(operator, gradient, **how)
     if name == "lissa":
         return lissa(operator, gradient, seed=seed, **how)
-    if not isinstance(hessian, Factored):
-        raise ValueError(_missing(name, hessian, "Kronecker factors"))
     inverse = KroneckerInverse(hessian.factor_sums(), config.damping)
     if name == "pcg":
         return cg(operator, gradient, preconditioner=inverse, **how)
-    if not isinstance(hessian, HasRoughSum):
-        raise ValueError(_missing(name, hessian, "products in bfloat16"))
     rough = Damped(Rough(hessian), config.damping)
     return cg(operator, gradient, preconditioner=inverse, rough=rough, **how)
 
@@ -63,10 +58,3 @@ def resolve_solver(config: InfluenceConfig, device: torch.device) -> Solver:
     if config.solver != "auto":
         return config.solver
     return "refined" if has_fast_bfloat16(device) else "pcg"
-
-
-def _missing(name: str, hessian: Operator, what: str) -> str:
-    return (
-        f"influence.solver {name} needs {what}, which {type(hessian).__name__} does "
-        "not have: use cg"
-    )

@@ -161,12 +161,3 @@ def test_several_right_hand_sides_share_the_minibatches(problem):
     solution = lissa(Damped(hessian, 1e-2), both, seed=("test",), **GENEROUS)
     assert solution.converged
     torch.testing.assert_close(-2 * solution.value[0], solution.value[1])
-
-
-def test_an_operator_without_minibatches_is_refused():
-    class Identity:
-        def __matmul__(self, v: torch.Tensor) -> torch.Tensor:
-            return v
-
-    with pytest.raises(ValueError, match="Identity does not have: use cg"):
-        lissa(Damped(Identity(), 0.1), torch.ones(1, 6), seed=(), **GENEROUS)

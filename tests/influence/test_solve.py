@@ -7,7 +7,6 @@ from torch.nn import functional as F
 from infaug.config import InfluenceConfig
 from infaug.influence.features import check_deterministic, head_inputs
 from infaug.influence.hessian import LastLayerHessian
-from infaug.influence.operator import Damped
 from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solve import resolve_solver, solve
 from infaug.precision import has_fast_bfloat16
@@ -43,13 +42,6 @@ def test_auto_is_resolved_by_the_hardware():
     expected = "refined" if has_fast_bfloat16(CPU) else "pcg"
     assert resolve_solver(InfluenceConfig(), CPU) == expected
     assert resolve_solver(InfluenceConfig(solver="cg"), CPU) == "cg"
-
-
-@pytest.mark.parametrize("name", ["pcg", "refined"])
-def test_a_solver_that_needs_more_than_products_says_so(name):
-    bare = Damped(hessian(), 0.1)
-    with pytest.raises(ValueError, match="Kronecker factors, which Damped"):
-        solve(bare, CASE.grad_val, InfluenceConfig(solver=name), None)
 
 
 class Tiny(nn.Module):

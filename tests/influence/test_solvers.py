@@ -7,8 +7,8 @@ from cases import CASES, Case
 from torch import Tensor
 
 from infaug.influence.conjugate import cg
-from infaug.influence.hessian import HasRoughSum, LastLayerHessian, Rough
-from infaug.influence.kronecker import Factored, FactorSums, KroneckerInverse
+from infaug.influence.hessian import LastLayerHessian, Rough
+from infaug.influence.kronecker import FactorSums, KroneckerInverse
 from infaug.influence.operator import Damped, Operator, Solution, dense
 from infaug.influence.score import mean_head_gradient, upweight_influence, with_bias
 from infaug.influence.validate import refit_head
@@ -23,7 +23,7 @@ def in_bfloat16(operator: Damped, b: Tensor, **settings) -> Solution:
     hessian = operator.operator
     rough = (
         Damped(Rough(hessian), operator.damping)
-        if isinstance(hessian, HasRoughSum)
+        if isinstance(hessian, LastLayerHessian)
         else operator
     )
     settings |= {"rough": rough, "preconditioner": inverse(operator)}
@@ -32,7 +32,7 @@ def in_bfloat16(operator: Damped, b: Tensor, **settings) -> Solution:
 
 def inverse(operator: Damped) -> KroneckerInverse:
     hessian = operator.operator
-    if isinstance(hessian, Factored):
+    if isinstance(hessian, LastLayerHessian):
         return KroneckerInverse(hessian.factor_sums(), operator.damping)
     eye = torch.eye(3), torch.eye(5)
     return KroneckerInverse(
