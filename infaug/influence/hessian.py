@@ -48,6 +48,9 @@ class Rough:
 
 
 FACTOR_SAMPLES = 8  # for each feature
+# Samples times arrays per pair of matrix products: a product takes memory for so many
+# times Y numbers.
+CHUNK_SIZE = 4096
 
 
 class LastLayerHessian:
@@ -63,20 +66,11 @@ class LastLayerHessian:
     Args:
         h1: features with a one appended; may be stored in less than float32.
         probs: the head's probabilities for them.
-        chunk_size: samples times arrays per pair of matrix products: it bounds the
-            memory of a product to chunk_size x Y numbers.
     """
 
-    def __init__(
-        self,
-        h1: Float[Tensor, "N D1"],
-        probs: Float[Tensor, "N Y"],
-        *,
-        chunk_size: int = 4096,
-    ):
+    def __init__(self, h1: Float[Tensor, "N D1"], probs: Float[Tensor, "N Y"]):
         self.h1 = h1
         self.probs = probs
-        self.chunk_size = chunk_size
 
     def __matmul__(self, v: Float[Tensor, "*R Y D1"]) -> Float[Tensor, "*R Y D1"]:
         """H V, the mean over samples, for every array of `v`."""
@@ -93,7 +87,7 @@ class LastLayerHessian:
         heads = v.reshape(-1, v.shape[-1])
         num_heads = heads.shape[0] // v.shape[-2]
         total = torch.zeros_like(heads)
-        step = max(1, self.chunk_size // num_heads)
+        step = max(1, CHUNK_SIZE // num_heads)
         # One buffer for all chunks: fresh pages would cost a tenth of the product.
         buffer = v.new_empty(min(step, len(self.h1)), heads.shape[0])
         for first in range(0, len(self.h1), step):
@@ -137,7 +131,7 @@ class LastLayerHessian:
         flat = v.reshape(-1, v.shape[-1]).bfloat16()
         num_heads = flat.shape[0] // v.shape[-2]
         total = torch.zeros(flat.shape, dtype=v.dtype, device=v.device)
-        step = max(1, self.chunk_size // num_heads)
+        step = max(1, CHUNK_SIZE // num_heads)
         for first in range(0, len(self.h1), step):
             chunk = slice(first, first + step)
             h1, p = self._rounded_h1[chunk], self.probs[chunk].float()[:, None]

@@ -101,13 +101,12 @@ class Solution:
     """Of a randomised solver: relative standard error of `value` by its repeats."""
 
 
+MAX_UNKNOWNS = 5000  # take 200 MB and seconds
 UNITS_PER_PRODUCT = 64  # bounds the memory of a product to 64 heads per sample chunk
 TINY = 1e-300  # keeps the residual of a zero right-hand side beside others at zero
 
 
-def dense(
-    operator: Operator, b: Float[Tensor, "*R Y D1"], *, max_unknowns: int = 5000
-) -> Solution:
+def dense(operator: Operator, b: Float[Tensor, "*R Y D1"]) -> Solution:
     """Solve A x = b by a Cholesky factorisation in float64.
 
     The matrix is read off products with unit vectors, so Y * D1 of them are spent; the
@@ -117,17 +116,16 @@ def dense(
     Args:
         operator: symmetric and positive definite: wrap a Hessian in `Damped`.
         b: one or several right-hand sides.
-        max_unknowns: the largest Y * D1 accepted; 5,000 take 200 MB and seconds.
 
     Raises:
-        ValueError: if the problem is too large, b is not finite, or A is not positive
-            definite.
+        ValueError: if Y * D1 is more than `MAX_UNKNOWNS`, b is not finite, or A is not
+            positive definite.
     """
     size = b.shape[-2] * b.shape[-1]
-    if size > max_unknowns:
+    if size > MAX_UNKNOWNS:
         raise ValueError(
-            f"{size} unknowns are more than max_unknowns ({max_unknowns}): "
-            "use cg, or raise max_unknowns (8 bytes per unknown squared)"
+            f"{size} unknowns are more than the {MAX_UNKNOWNS} that influence.solver "
+            "dense takes: use cg"
         )
     b = finite(b, "the right-hand side")
     wide = b.double()
