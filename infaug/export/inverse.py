@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from infaug.transform.affine_flows import affine_flow, fit_affine
-from infaug.transform.spatial import pixel_grid, stretch
+from infaug.transform.affine_flows import fit_affine
+from infaug.transform.spatial import affine_flow, pixel_grid, stretch
 
 TOLERANCE_PX = 0.1
 MAX_STEPS = 400

@@ -13,9 +13,9 @@ from infaug.data.on_disk import ImageSet
 from infaug.estimate.learned_transform import LearnedTransform, draw_chance
 from infaug.randomness import Draws, generator
 from infaug.report.words import signed
-from infaug.transform.affine_flows import affine_flow, decompose, fit_affine
+from infaug.transform.affine_flows import decompose, fit_affine
 from infaug.transform.fields import Fields
-from infaug.transform.spatial import flow_of
+from infaug.transform.spatial import affine_flow, flow_of
 
 CHUNK = 100
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

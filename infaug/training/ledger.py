@@ -23,9 +23,9 @@ from infaug.randomness import Draws
 from infaug.record.ledger_file import encode, ledger_name
 from infaug.record.training_logger import TrainingLogger
 from infaug.training.state import Training
-from infaug.transform.affine_flows import affine_flow, decompose, fit_affine
+from infaug.transform.affine_flows import decompose, fit_affine
 from infaug.transform.fields import Fields, apply_fields
-from infaug.transform.spatial import flow_of
+from infaug.transform.spatial import affine_flow, flow_of
 from infaug.world import World
 
 CHUNK = 250  # images that go through F together; fixed, so that bytes are

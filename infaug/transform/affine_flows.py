@@ -15,7 +15,7 @@ from torch import Tensor
 from infaug.config import AdversarialConfig, AffineRanges, TransformConfig
 from infaug.randomness import Draws
 from infaug.transform.fields import num_field_channels
-from infaug.transform.spatial import flow_of, on_sides, pixel_grid
+from infaug.transform.spatial import affine_flow, affine_of, on_sides, pixel_grid
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,7 @@ def compose(
     matrix = _rotation(parameters.rotation_deg) @ _shear(parameters.shear_deg)
     # inv waits for the device to learn whether it failed; scales are above 0.
     inverse = torch.linalg.inv_ex(matrix * parameters.scale[:, None, :]).inverse
-    inverse = inverse * on_sides(height, width, like=inverse)
-    offset = -inverse @ (2 * parameters.translation[:, :, None])
-    return torch.cat([inverse, offset], dim=2)
+    return affine_of(inverse, 2 * parameters.translation, height, width)
 
 
 def decompose(
@@ -91,17 +89,6 @@ def decompose(
         scale=upper.diagonal(dim1=1, dim2=2),
         translation=-(on_both @ affine[:, :, 2:]).squeeze(2) / 2,
     )
-
-
-def affine_flow(
-    affine: Float[Tensor, "B 2 3"], height: int, width: int
-) -> Float[Tensor, "B H W 2"]:
-    """The flow that is this affine map everywhere."""
-    identity = torch.eye(2, dtype=affine.dtype, device=affine.device)
-    matrix = (affine[:, :, :2] - identity).flatten(1)[:, :, None, None]
-    offset = affine[:, :, 2, None, None]
-    size = (-1, -1, height, width)
-    return flow_of(matrix.expand(*size), offset.expand(*size))
 
 
 def fit_affine(flow: Float[Tensor, "B H W 2"]) -> Float[Tensor, "B 2 3"]:

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as tv
 
 from infaug.randomness import Draws
-from infaug.transform.spatial import inverse_affine, on_sides, warp_affine
+from infaug.transform.spatial import affine_of, inverse_affine, warp_affine
 
 # Ranges, reached at strength 1 (and -1).
 MAX_ROTATE_DEG = 90.0
@@ -291,8 +291,5 @@ def sources_of(
         rows = (chosen == number).nonzero().squeeze(1)
         if name not in SPATIAL or len(rows) == 0:
             continue
-        source, shift = SPATIAL[name](strength[rows])
-        source = source * on_sides(*size, like=source)
-        maps[rows, :2, :2] = source
-        maps[rows, :2, 2] = -(source @ shift.unsqueeze(-1)).squeeze(-1)
+        maps[rows, :2] = affine_of(*SPATIAL[name](strength[rows]), *size)
     return maps

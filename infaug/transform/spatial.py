@@ -114,14 +114,30 @@ def warp_affine(
     source: Float[Tensor, "B 2 2"],
     shift: Float[Tensor, "B 2"],
 ) -> Float[Tensor, "B C H W"]:
-    """Images by a linear map on pixels, output to source, then moved; zero outside.
+    """Images by a linear map on pixels, then moved: see `affine_of`; zero outside."""
+    height, width = x.shape[2:]
+    flow = affine_flow(affine_of(source, shift, height, width), height, width)
+    return warp(x, flow, padding="zeros")
 
-    `shift` is in normalised coordinates: 2 is one image side.
+
+def affine_of(
+    source: Float[Tensor, "B 2 2"], shift: Float[Tensor, "B 2"], height: int, width: int
+) -> Float[Tensor, "B 2 3"]:
+    """The map of (x, y) in [-1, 1], output to source, that shows M^-1 and a move.
+
+    s = M^-1 p - M^-1 t, where `source` is M^-1 on pixels and `shift`, t, is what the
+    eye sees move, in normalised coordinates: 2 is one image side.
     """
-    size = x.shape[2:]
-    source = source * on_sides(*size, like=source)
-    offset = -(source @ shift.unsqueeze(-1)).squeeze(-1)
-    identity = torch.eye(2, dtype=x.dtype, device=x.device)
-    matrix = (source - identity).flatten(1)[:, :, None, None].expand(-1, -1, *size)
-    offset = offset[:, :, None, None].expand(-1, -1, *size)
-    return warp(x, flow_of(matrix, offset), padding="zeros")
+    source = source * on_sides(height, width, like=source)
+    return torch.cat([source, -source @ shift[:, :, None]], dim=2)
+
+
+def affine_flow(
+    affine: Float[Tensor, "B 2 3"], height: int, width: int
+) -> Float[Tensor, "B H W 2"]:
+    """The flow that is this affine map everywhere."""
+    identity = torch.eye(2, dtype=affine.dtype, device=affine.device)
+    matrix = (affine[:, :, :2] - identity).flatten(1)[:, :, None, None]
+    offset = affine[:, :, 2, None, None]
+    size = (-1, -1, height, width)
+    return flow_of(matrix.expand(*size), offset.expand(*size))

@@ -11,7 +11,6 @@ from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.randomness import Draws
 from infaug.transform.affine_flows import (
     AffineParameters,
-    affine_flow,
     compose,
     decompose,
     fit_affine,
@@ -20,7 +19,7 @@ from infaug.transform.affine_flows import (
     start_covariance,
 )
 from infaug.transform.objective import NAMES, measure_reach, positions
-from infaug.transform.spatial import flow_of, pixel_grid, warp
+from infaug.transform.spatial import affine_flow, flow_of, pixel_grid, warp
 
 
 def parameters(**values) -> AffineParameters:
