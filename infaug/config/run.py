@@ -10,7 +10,7 @@ from infaug.config.fields import require, within
 from infaug.config.influence import InfluenceConfig
 from infaug.config.policy import PolicyConfig
 from infaug.config.rounds import RoundsConfig, TuningConfig
-from infaug.config.transform import AdversarialConfig, TransformConfig
+from infaug.config.transform import AdversarialConfig, Fit, TransformConfig
 
 Controls = Literal["auto", "full", "quick", "none"]
 Mode = Literal["online", "iclr", "cvpr"]
@@ -74,11 +74,7 @@ class RunConfig:
         return replace(self, data=data)
 
 
-_FIT: dict[Mode, Literal["none", "wgan_gp", "ragan"]] = {
-    "online": "none",
-    "iclr": "wgan_gp",
-    "cvpr": "ragan",
-}
+_FIT: dict[Mode, Fit] = {"online": "none", "iclr": "wgan_gp", "cvpr": "ragan"}
 
 
 def in_mode(config: RunConfig, mode: Mode) -> RunConfig:

@@ -25,6 +25,7 @@ from infaug.record.steps import MetricsWriter
 from infaug.record.store import GeneratorStore
 from infaug.record.training_folder import TrainingFolder
 from infaug.record.training_logger import TrainingLogger, writers_in
+from infaug.state import State
 from infaug.training.activations import FOLDER as ACTIVATIONS
 from infaug.training.alternation import (
     assess,
@@ -38,8 +39,6 @@ from infaug.training.methods import GENERATOR, Method
 from infaug.training.overlap import Solver
 from infaug.training.state import Training
 from infaug.world import World
-
-State = dict[str, Tensor]
 
 MAX_ADAPTED = 256  # images whose statistics BatchNorm takes: they are one batch
 
