@@ -85,11 +85,10 @@ class Training:
         self.policy.to(device)
         # Sum of its probabilities after every update, of which the mean is kept.
         self.policy_sum = torch.zeros_like(self.policy.logits)
-        layout = torch.channels_last if settings.channels_last else None
         for network in (self.classifier, self.transform):
             network.to(device, self.dtype)
-            if layout is not None:
-                network.to(memory_format=layout)
+            if settings.channels_last:
+                network.to(memory_format=torch.channels_last)
         if isinstance(self.classifier, Backbone):
             begin_backbone(self.classifier, settings)
         if settings.freeze == "body" and method.solves_s_val:
@@ -123,8 +122,7 @@ class Training:
         late = _pooled_evenly(splits).to(device) if method.is_late else None
         self.views = TrainingViews(
             method, seed, self.train, self.transform, self.policy, config, world,
-            device,
-            late,
+            device, late,
         )  # fmt: skip
         self.cleared_until = 0
         self.augments = self.views.augments_of(method)

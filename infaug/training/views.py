@@ -45,7 +45,7 @@ class TrainingViews:
         config: RunConfig,
         world: World,
         device: torch.device,
-        late: Labelled | None = None,
+        late: Labelled | None,
     ):
         self.method, self.seed, self.train = method, seed, train
         self.transform, self.policy, self.config = transform, policy, config
@@ -167,8 +167,8 @@ class TrainingViews:
     def begin_round(self, round_: int) -> None:
         """Set the share of images that the learned view changes in this round."""
         settings = self.config.estimator
-        grown = min(1.0, round_ / max(settings.warmup_rounds, 1))
-        share = grown if settings.warmup_rounds else 1.0
+        warmup = settings.warmup_rounds
+        share = min(1.0, round_ / warmup) if warmup else 1.0
         self.learned.probability = share * settings.probability
 
     def at(self, step: int, judge: Judge) -> Views:
@@ -178,10 +178,9 @@ class TrainingViews:
         """
         timer = self.world.timer
         with timer.time("data"):
-            is_late = self._late is not None and step >= self._late_from
-            batches = (
-                self._late if self._late is not None and is_late else self.f_batches
-            )
+            batches = self.f_batches
+            if self._late is not None and step >= self._late_from:
+                batches = self._late
             if self.activations is not None:
                 assert isinstance(batches, Batches), "streams have no activations"
                 views = self.activations.at(batches, step)
