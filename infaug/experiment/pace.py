@@ -75,7 +75,8 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
     rounds = replace(config.rounds, rounds=max(config.rounds.rounds, 2))
     _, height, width = splits.train.image_shape
     requested = replace(config, rounds=rounds)
-    config = _with_few_images(requested, max(TIMED_PIXELS // (height * width), 1))
+    most = max(TIMED_PIXELS // (height * width), 1)
+    config = _with_few_images(requested, most)
     of_f, of_e = (
         getattr(requested, part).batch_size / getattr(config, part).batch_size
         for part in ("classifier", "estimator")
@@ -86,8 +87,7 @@ def measure(config: RunConfig, splits: Splits, device: torch.device) -> Pace:
     learned_step = _seconds_a_step(classify(training, 0, range(TIMED_STEPS), None))
     training.s_val = torch.ones_like(training.s_val)  # Any S but zero takes as long.
     estimator_step = _seconds_a_step(estimate(training, 0, range(TIMED_STEPS)))
-    num = min(len(splits.train), max(TIMED_PIXELS // (height * width), 1))
-    some = splits.train.select(torch.arange(num))
+    some = splits.train.select(torch.arange(min(len(splits.train), most)))
     began = time.perf_counter()
     assess(training, some.to(device))
     image = (time.perf_counter() - began) / len(some)
@@ -106,8 +106,7 @@ def _frozen_step(
     config: RunConfig, splits: Splits, device: torch.device, of_f: float
 ) -> float | None:
     """A step on activations, which are computed here for a few images only."""
-    is_frozen = config.classifier.freeze != "none"
-    if not is_frozen or not isinstance(splits.train, Labelled):
+    if config.classifier.freeze == "none" or not isinstance(splits.train, Labelled):
         return None
     some = splits.train.select(torch.arange(min(FROZEN_IMAGES, len(splits.train))))
     splits = replace(splits, train=some)

@@ -135,11 +135,10 @@ def resolve_config(
         config.classifier, channels, size, device, of_paper=of_paper
     )
     base = config.rounds.base
-    if base == "auto":
-        is_pretrained = classifier.weights != "none"
+    if base == "auto" and classifier.weights != "none":
         base = FINE_TUNING
-        if not is_pretrained:
-            base = _base(channels, size, of_paper=of_paper)
+    elif base == "auto":
+        base = _base(channels, size, of_paper=of_paper)
     candidates = config.tuning.candidates or candidates_for(base)
     for name in (base, *candidates):
         build_base(name)
