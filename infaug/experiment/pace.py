@@ -230,8 +230,7 @@ def seconds_of_activations(
 
 
 def _uses_activations(training: TrainingSpec) -> bool:
-    method = training.method
-    return not (method.is_learned or method.learns_policy or method.is_reweighted)
+    return not (training.method.learns_views or training.method.is_reweighted)
 
 
 def seconds_of_training(
@@ -239,12 +238,11 @@ def seconds_of_training(
 ) -> float:
     """What a training takes, at a pace of one of its workers."""
     steps, method = training.steps, training.method
-    through_g = method.is_learned or method.generator is not None
     influence = training.config.influence
     in_hessian = min(sizes.train, 2 * (influence.hessian_samples or sizes.train))
     num_views = len(method.views_of(training.config.classifier.views))
     refreshed = (num_views * in_hessian + sizes.influence) / workers
-    step = pace.learned_step if through_g else pace.base_step
+    step = pace.learned_step if method.uses_generator else pace.base_step
     if pace.frozen_step is not None and _uses_activations(training):
         step = pace.frozen_step
     if method.is_reweighted:  # Every view goes through F once more, to be judged.

@@ -164,7 +164,7 @@ def _settings(method: Method, config: RunConfig) -> dict[str, Any]:
         _drop(classifier, ("mmel_lambda",))
     if not method.is_tuned:
         _drop(values, ("tuning",))
-    if not method.is_learned and method.generator is None:
+    if not method.uses_generator:
         _drop(values, OF_LEARNING)
     if not _depends_on_learning(method):
         _drop(values["rounds"], ("estimator_steps",))
@@ -199,8 +199,7 @@ def _ignores_target(method: Method) -> bool:
 
 def _depends_on_learning(method: Method) -> bool:
     """Whether E or a policy learns here, or learned what is used here."""
-    learned = method.policy in ("online", "learned")
-    return method.is_learned or method.generator is not None or learned
+    return method.uses_generator or method.has_learned_view
 
 
 def _counts_labels(config: RunConfig) -> bool:

@@ -89,6 +89,11 @@ class Method:
         return any("learned" in view for view in self.views)
 
     @property
+    def learns_views(self) -> bool:
+        """Whether E or a policy learns in this method, so that its views change."""
+        return self.is_learned or self.learns_policy
+
+    @property
     def has_learned_view(self) -> bool:
         """Whether a view comes from E and G, or from a policy that has learned."""
         return self.is_learned or self.policy in ("online", "learned")
@@ -102,9 +107,8 @@ class Method:
         """
         if splits.is_folded and self.is_trial:
             return splits.with_influence_selecting
-        chooses = self.is_learned or self.learns_policy
         trains_on_target = self.is_pooled or self.is_late
-        if splits.is_folded and trains_on_target and not chooses:
+        if splits.is_folded and trains_on_target and not self.learns_views:
             return splits.with_selection_trained
         return splits
 

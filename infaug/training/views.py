@@ -78,8 +78,8 @@ class TrainingViews:
         """
         settings = self.config.classifier
         sets = [b.labelled for b in self._all_batches if isinstance(b, Batches)]
-        changes = self.method.is_learned or self.method.learns_policy
-        if changes or self.method.is_reweighted or len(sets) < len(self._all_batches):
+        changes = self.method.learns_views or self.method.is_reweighted
+        if changes or len(sets) < len(self._all_batches):
             return False
         if any(isinstance(augment, Mixed) for augment in self._begun):
             return False
