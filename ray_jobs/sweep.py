@@ -28,17 +28,8 @@ from infaug.config import (
     ShiftConfig,
     SweepConfig,
 )
+from infaug.experiment.sweep.changes import DEFAULT_SPACE
 from infaug.experiment.sweep.space import Between, Choice, Distribution
-
-LEARNED: dict[str, Distribution] = {
-    "estimator.learning_rate": Between(1e-4, 3e-3, log=True),
-    "influence.damping": Between(1e-3, 1e-1, log=True),
-    "influence.max_products": Choice((10, 30, 200)),
-    "transform.tau_size": Choice((16, 64, 128)),
-    "estimator.tau_dropout": Between(0.0, 0.5),
-    "field_strength": Between(0.3, 1.2),
-    "estimator.probability": Between(0.3, 1.0),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +52,14 @@ PROBLEMS = {
             ),
             rounds=RoundsConfig(rounds=8, classifier_steps=60, estimator_steps=30),
         ),
-        space={**LEARNED, "refresh_steps": Choice((30, 60, 120))},
+        space={**DEFAULT_SPACE, "refresh_steps": Choice((30, 60, 120))},
     ),
     "mnist": Problem(
         config=RunConfig(
             data=DataConfig(labels=600, target=100, shift=ShiftConfig(rotate_deg=40))
         ),
         space={
-            **LEARNED,
+            **DEFAULT_SPACE,
             "refresh_steps": Choice((50, 100, 300)),
             "mode": Choice(("online", "iclr", "cvpr")),
         },
@@ -80,7 +71,7 @@ PROBLEMS = {
             estimator=EstimatorConfig(batch_size=128),
         ),
         space={
-            **LEARNED,
+            **DEFAULT_SPACE,
             "field_strength": Between(0.1, 0.8),
             "refresh_steps": Choice((50, 100, 300)),
         },

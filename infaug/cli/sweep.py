@@ -76,7 +76,6 @@ def sweep(args: Sweep, space: "Space | None" = None) -> int:
         if getattr(args, name) < 1:
             flag = name.replace("_", "-")
             raise ValueError(f"--{flag} must be >= 1, got {getattr(args, name)}")
-    words = args.space or [f"{name}={text}" for name, text in DEFAULT_SPACE.items()]
     config = replace(args.run, data=located(args.run.data))
     data, notes = resolve_data(config)
     if not args.quiet:
@@ -84,7 +83,7 @@ def sweep(args: Sweep, space: "Space | None" = None) -> int:
     plan = Plan(
         config=replace(args.run, data=data),
         how=args.sweep,
-        space=space if space and not args.space else parse_space(words),
+        space=parse_space(args.space) if args.space else space or DEFAULT_SPACE,
         out=args.out.absolute(),
     )
     plan.enter()

@@ -15,7 +15,7 @@ from typing import Any, get_args
 import torch
 
 from infaug.config import Mode, RunConfig, changed, in_mode, require, value_at
-from infaug.experiment.sweep.space import Space
+from infaug.experiment.sweep.space import Between, Choice, Distribution, Space
 from infaug.randomness import generator
 
 DEFAULT = "t00"  # the first trial
@@ -26,14 +26,14 @@ FIXED = ("mode", "refresh_steps", "transform.tau_size")
 FIXED_PARTS = ("data", "rounds", "adversarial", "classifier")
 
 # What is tried where nothing else is said.
-DEFAULT_SPACE = {
-    "estimator.learning_rate": "log:1e-4..3e-3",
-    "influence.damping": "log:1e-3..0.1",
-    "influence.max_products": "10,30,200",
-    "transform.tau_size": "16,64,128",
-    "estimator.tau_dropout": "0..0.5",
-    "field_strength": "0.3..1.2",
-    "estimator.probability": "0.3..1",
+DEFAULT_SPACE: dict[str, Distribution] = {
+    "estimator.learning_rate": Between(1e-4, 3e-3, log=True),
+    "influence.damping": Between(1e-3, 0.1, log=True),
+    "influence.max_products": Choice((10, 30, 200)),
+    "transform.tau_size": Choice((16, 64, 128)),
+    "estimator.tau_dropout": Between(0.0, 0.5),
+    "field_strength": Between(0.3, 1.2),
+    "estimator.probability": Between(0.3, 1.0),
 }
 
 

@@ -51,16 +51,14 @@ def test_field_strength_scales_all_fields_and_mode_gives_way_to_other_changes():
 
 
 def test_the_first_trial_has_the_settings_that_the_sweep_begins_with():
-    space = parse_space(
-        [*(f"{n}={t}" for n, t in DEFAULT_SPACE.items()), "refresh_steps=50,100"]
-    )
+    space = DEFAULT_SPACE | {"refresh_steps": Choice((50, 100))}
     first = propose("t00", space, CONFIG, 0)
     assert first == values_of(CONFIG, space)
     assert apply(CONFIG, first) == CONFIG
 
 
 def test_others_are_drawn_by_name_and_seed_alone():
-    space = parse_space([f"{n}={t}" for n, t in DEFAULT_SPACE.items()])
+    space = DEFAULT_SPACE
     drawn = propose("t07", space, CONFIG, 0)
     assert drawn == propose("t07", dict(reversed(space.items())), CONFIG, 0)
     assert drawn != propose("t07", space, CONFIG, 1)
