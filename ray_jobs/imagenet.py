@@ -34,7 +34,6 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from imagenet_recipes import in_recipe
 
@@ -119,20 +118,15 @@ def forecast(
     }
 
 
-class Digits:
-    """scikit-learn's handwritten digits, as torchvision gives images."""
+def write_digits(file: Path) -> None:
+    """scikit-learn's handwritten digits, drawn large."""
+    # infaug is imported first: it reports a Python that lacks its packages.
+    from torchvision.transforms.functional import to_pil_image
 
-    def __init__(self):
-        self.digits = digits(image_size=64, mode="RGB")
-
-    def __len__(self) -> int:
-        return len(self.digits)
-
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        # infaug is imported first: it reports a Python that lacks its packages.
-        from torchvision.transforms.functional import to_pil_image
-
-        return to_pil_image(self.digits.images[index]), int(self.digits.labels[index])
+    drawn = digits(image_size=64, mode="RGB")
+    images = map(to_pil_image, drawn.images)
+    pairs = list(zip(images, drawn.labels.tolist(), strict=True))
+    write_parquet(pairs, file, drawn.class_names)
 
 
 def main() -> int:
@@ -145,9 +139,9 @@ def main() -> int:
             sys.exit(str(error))
         sys.argv = argv = without("--recipe", argv)
     if "--smoke" in argv and not any(word.startswith("--data") for word in argv):
-        file, images = SMOKE_DATA / "train.parquet", Digits()
+        file = SMOKE_DATA / "train.parquet"
         if not file.exists():
-            write_parquet(images, file, images.digits.class_names)
+            write_digits(file)
         smoke = replace(SMOKE, data=replace(SMOKE.data, source=str(SMOKE_DATA)))
     if "--smoke" in argv and KILLED not in os.environ:
         begin_and_kill(Path(value_of("--out", argv) or "runs/imagenet"))

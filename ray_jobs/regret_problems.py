@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from corruption_kinds import SEVERITIES, corrupt
 from jaxtyping import UInt8
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2.functional import to_pil_image
 
@@ -152,7 +151,9 @@ def _parts(
     if not all(path.exists() for path in paths):
         for path, part in zip(paths, _divided(problem, seed, places), strict=True):
             path.unlink(missing_ok=True)
-            write_parquet(_Pairs(part), path, part.class_names)
+            images = map(to_pil_image, part.images)
+            pairs = list(zip(images, part.labels.tolist(), strict=True))
+            write_parquet(pairs, path, part.class_names)
     source, target, rest = paths
     return source, target, rest
 
@@ -185,16 +186,3 @@ def _shifted(
     numbers = generator(seed, "regret", shift, number)
     x = SHIFTS[shift](images.float() / 255, numbers).clamp(0, 1)
     return (255 * x).round().to(torch.uint8)
-
-
-class _Pairs:
-    """Labelled images as pairs of an image and its label."""
-
-    def __init__(self, part: Labelled):
-        self.part = part
-
-    def __len__(self) -> int:
-        return len(self.part)
-
-    def __getitem__(self, index: int) -> tuple[Image.Image, int]:
-        return to_pil_image(self.part.images[index]), int(self.part.labels[index])
