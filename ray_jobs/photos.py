@@ -22,10 +22,11 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
-from torch import Tensor, nn
+from torch import Tensor
 
 from infaug.api.images import keep_images
 from infaug.classify.backbone import Backbone, begin_backbone
+from infaug.classify.evaluate import evaluate
 from infaug.classify.image_classifier import ImageClassifier
 from infaug.classify.network import build_classifier
 from infaug.cli.terminal import guarded
@@ -148,16 +149,9 @@ def on_rest(out: Path, rest: Labelled) -> dict[str, Any]:
             if isinstance(backbone, Backbone):  # They share what early layers make.
                 backbone.freeze("early")
                 cache = backbone.cache = cache or backbone.cache
-        accuracy[name] = percent_right(classifier, rest)
+        found = evaluate(classifier, rest.images, rest.labels, batch_size=50)
+        accuracy[name] = found.accuracy
     return {"handed_over": accuracy.pop("handed_over"), "hindsight": accuracy}
-
-
-@torch.no_grad()
-def percent_right(classifier: nn.Module, images: Labelled) -> float:
-    """Top-1 accuracy."""
-    parts = images.images.split(50)
-    logits = torch.cat([classifier(to_float(part)) for part in parts])
-    return 100 * float((logits.argmax(dim=1) == images.labels).double().mean())
 
 
 def logistic_regression(source: Labelled, target: Labelled, rest: Labelled) -> float:
