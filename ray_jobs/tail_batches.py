@@ -11,21 +11,8 @@ from git_transfer import InvarianceTransfer
 from jaxtyping import Int64
 from torch import Tensor
 
-from infaug.data.batches import Batch, Batches, batch_indices
+from infaug.data.batches import Batch, Batches
 from infaug.randomness import Purpose, generator
-
-
-def delayed_indices(
-    labels: Int64[Tensor, "N"],
-    batch_size: int,
-    step: int,
-    balanced_from: int,
-    *purpose: Purpose,
-) -> Int64[Tensor, "B"]:
-    """Positions of a batch: of permuted epochs, and balanced from a step on."""
-    if step < balanced_from:
-        return batch_indices(len(labels), batch_size, step, *purpose)
-    return balanced_indices(labels, batch_size, step, *purpose)
 
 
 def balanced_indices(
@@ -76,7 +63,7 @@ class TailBatches(Batches):
 
     def at(self, step: int) -> Batch:
         """What views begin from, one-hot labels and draws of a step."""
-        batch = self.gather(step, self._indices(step))
+        batch = super().at(step)
         if self.transfer is None:
             return batch
         views = [
@@ -85,9 +72,8 @@ class TailBatches(Batches):
         ]
         return batch._replace(x=torch.stack(views, dim=1))
 
-    def _indices(self, step: int) -> Int64[Tensor, "B"]:
-        if self.balanced_from is None:
-            size = len(self.labelled)
-            return batch_indices(size, self.batch_size, step, *self.purpose)
-        labels, start = self.labelled.labels.cpu(), self.balanced_from
-        return delayed_indices(labels, self.batch_size, step, start, *self.purpose)
+    def _whole(self, step: int) -> Int64[Tensor, "B"]:
+        if self.balanced_from is None or step < self.balanced_from:
+            return super()._whole(step)
+        labels = self.labelled.labels.cpu()
+        return balanced_indices(labels, self.batch_size, step, *self.purpose)

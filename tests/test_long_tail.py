@@ -4,22 +4,15 @@ import pytest
 import torch
 from git_networks import GitConfig, build_networks
 from git_transfer import InvarianceTransfer
-from tail_batches import TailBatches, balanced_indices, delayed_indices
+from tail_batches import TailBatches, balanced_indices
 from tail_methods import divergence, expected_divergence
 from torch.nn import functional as F
 
-from infaug.data.batches import Batches, batch_indices
+from infaug.data.batches import Batches
+from infaug.data.dataset import to_float
 from infaug.data.digits import digits
 
 LABELS = torch.tensor([0] * 90 + [2] * 9 + [3])  # no image of class 1
-
-
-def test_before_the_switch_images_come_as_without_it_and_balanced_after():
-    for step in (0, 9):
-        plain = batch_indices(100, 16, step, 0, "doc")
-        assert delayed_indices(LABELS, 16, step, 10, 0, "doc").equal(plain)
-    late = delayed_indices(LABELS, 16, 10, 10, 0, "doc")
-    assert late.equal(balanced_indices(LABELS, 16, 10, 0, "doc"))
 
 
 def test_every_class_is_drawn_as_often_and_each_of_its_images():
@@ -60,8 +53,11 @@ def test_without_a_method_they_are_the_batches_they_were():
 
 def test_resampling_changes_late_batches_alone():
     late = TailBatches(batches(), balanced_from=3)
-    assert late.at(2).x.equal(batches().at(2).x)
-    assert not late.at(3).x.equal(batches().at(3).x)
+    for step in (0, 2):
+        assert late.at(step).x.equal(batches().at(step).x)
+    drawn = balanced_indices(WHOLE.labels, 16, 3, 0, "classify")
+    assert late.positions(3).equal(drawn)
+    assert late.at(3).x[:, 0].equal(to_float(WHOLE.images[drawn]))
 
 
 def test_each_view_of_an_image_of_a_small_class_is_transformed_apart():

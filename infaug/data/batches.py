@@ -74,11 +74,7 @@ class Batches:
 
     def at(self, step: int) -> Batch:
         """Images, one-hot labels and draws of a step."""
-        return self.gather(step, self._whole(step))
-
-    def gather(self, step: int, whole: Int64[Tensor, "B"]) -> Batch:
-        """The part held here of the batch of these positions, with a step's draws."""
-        held = self._held(whole)
+        held = self.positions(step)
         x = to_float(self.labelled.images[held])
         y = F.one_hot(self.labelled.labels[held], self.labelled.num_classes).float()
         views = x.unsqueeze(1).expand(-1, self.num_views, *x.shape[1:])
@@ -86,7 +82,9 @@ class Batches:
 
     def positions(self, step: int) -> Int64[Tensor, "b"]:
         """Where the images of a step that are held here lie among all images."""
-        return self._held(self._whole(step))
+        groups = self._whole(step).view(self.num_groups, -1)
+        held = groups[list(self.world_groups)].flatten()
+        return to_device(held, self.device)
 
     def draws(self, step: int) -> Draws:
         """The random numbers of a step."""
@@ -97,10 +95,6 @@ class Batches:
 
     def _whole(self, step: int) -> Int64[Tensor, "B"]:
         return batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
-
-    def _held(self, whole: Int64[Tensor, "B"]) -> Int64[Tensor, "b"]:
-        held = whole.view(self.num_groups, -1)[list(self.world_groups)].flatten()
-        return to_device(held, self.device)
 
 
 # Typed: 1 and True are equal as keys but seed different generators.
