@@ -28,6 +28,7 @@ training.
 solves for s_val, and the run is killed where it begins to learn, and continued.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -38,6 +39,7 @@ from pathlib import Path
 from imagenet_recipes import in_recipe
 
 from infaug.cli.fit import job
+from infaug.cli.terminal import guarded
 from infaug.config import DataConfig, RoundsConfig, RunConfig, in_mode
 from infaug.data.digits import digits
 from infaug.data.download import write_parquet
@@ -131,27 +133,26 @@ def write_digits(file: Path) -> None:
 
 def main() -> int:
     """The job; a smoke test without --data makes its own."""
-    smoke, argv, config = SMOKE, sys.argv, CONFIG
-    if recipe := value_of("--recipe", argv):
-        try:
-            config = in_recipe(CONFIG, recipe, IMAGES)
-        except ValueError as error:
-            sys.exit(str(error))
-        sys.argv = argv = without("--recipe", argv)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--recipe", default="cvpr")
+    parser.add_argument("--out", default="runs/imagenet")
+    own, argv = parser.parse_known_args()
+    config, smoke = in_recipe(CONFIG, own.recipe, IMAGES), SMOKE
     if "--smoke" in argv and not any(word.startswith("--data") for word in argv):
         file = SMOKE_DATA / "train.parquet"
         if not file.exists():
             write_digits(file)
         smoke = replace(SMOKE, data=replace(SMOKE.data, source=str(SMOKE_DATA)))
     if "--smoke" in argv and KILLED not in os.environ:
-        begin_and_kill(Path(value_of("--out", argv) or "runs/imagenet"))
+        begin_and_kill(Path(own.out))
     if "--plan" in argv and "--smoke" not in argv:
         for name, machines in MACHINES.items():
             hours = forecast(config, *machines)
             print(f"{name}: {sum(hours.values()):.0f} h a training (estimate)")
             for part, spent in hours.items():
                 print(f"  {part:14} {spent:.1f} h", flush=True)
-    return job(config, "runs/imagenet", smoke, smoke_pool="1")
+    sys.argv[1:] = argv
+    return job(config, own.out, smoke, smoke_pool="1")
 
 
 def begin_and_kill(out: Path) -> None:
@@ -166,17 +167,5 @@ def begin_and_kill(out: Path) -> None:
         time.sleep(0.2)
 
 
-def value_of(flag: str, argv: list[str]) -> str | None:
-    """What a command line gives a flag, as `--flag value` or `--flag=value`."""
-    words = [part for word in argv for part in word.split("=", 1)]
-    return words[words.index(flag) + 1] if flag in words else None
-
-
-def without(flag: str, argv: list[str]) -> list[str]:
-    """A command line less a flag and its value."""
-    at = next(n for n, word in enumerate(argv) if word.split("=")[0] == flag)
-    return argv[:at] + argv[at + (1 if "=" in argv[at] else 2) :]
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))
