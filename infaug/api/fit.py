@@ -99,13 +99,9 @@ def fit(
             resolved, _ = begin_data(config, folder)
             kept.mkdir(exist_ok=True)
             given = keep_model(model, head, resolved, kept)
-    return _run(config, folder.path, given, shown)
-
-
-def _run(config: RunConfig, out: Path, given: Given | None, shown: bool) -> Result:
     with offered(given):
-        found = run(config, out, shown=shown)
-    return result_of(found, out, given)
+        found = run(config, folder.path, shown=shown)
+    return result_of(found, folder.path, given)
 
 
 def _requested(settings: Mapping[str, Any], model: nn.Module | str | None) -> RunConfig:
