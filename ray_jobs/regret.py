@@ -85,9 +85,9 @@ def main() -> int:
     records = read_lines(kept)
     print("", regret_table(records), sep="\n")
     for learned in LEARNED:
-        print("", worth_table(read_lines(kept), learned, CONTROLS), sep="\n")
+        print("", worth_table(records, learned, CONTROLS), sep="\n")
     if not args.without_answer:
-        print("", worth_table(read_lines(kept), ANSWER, [UNLEARNED]), sep="\n")
+        print("", worth_table(records, ANSWER, [UNLEARNED]), sep="\n")
     return 0
 
 

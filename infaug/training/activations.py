@@ -8,7 +8,7 @@ an experiment share them. Trainings that run at the same time share the work.
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
@@ -133,11 +133,10 @@ def digest_of_state(state: Mapping[str, Tensor]) -> str:
 
 
 def fits_memory(
-    classifier: Backbone, images: Iterable[Labelled], num_views: int, num_draws: int
+    classifier: Backbone, sets: Sequence[Labelled], num_views: int, num_draws: int
 ) -> bool:
     """Whether the activations of all draws of the views are few enough to be kept."""
-    sets = list(images)
-    num = sum(len(labelled) for labelled in sets)
+    num = sum(map(len, sets))
     with torch.no_grad():
         made = classifier.first(to_float(sets[0].images[:1]))
     return num * num_views * num_draws * made.numel() * 2 <= MAX_BYTES

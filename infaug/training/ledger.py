@@ -69,10 +69,8 @@ class Ledger:
     @cached_property
     def picked(self) -> Int64[Tensor, "n"]:
         """Numbers of the images, spread evenly over all that F is trained on."""
-        total, wanted = (
-            len(self.training.train),
-            self.training.config.rounds.ledger_images,
-        )
+        total = len(self.training.train)
+        wanted = self.training.config.rounds.ledger_images
         num = total if wanted is None else min(wanted, total)
         return torch.arange(num) * total // num
 
