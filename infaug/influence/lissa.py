@@ -25,7 +25,6 @@ def lissa(
     batch_size: int = BATCH_SIZE,
     num_repeats: int = NUM_REPEATS,
     num_steps: int | None = None,
-    scale: float | None = None,
 ) -> Solution:
     """Solve (H + damping I) x = b by independent recursions, and average them.
 
@@ -48,7 +47,6 @@ def lissa(
         batch_size: samples in each step.
         num_repeats: independent recursions; their spread needs two.
         num_steps: of each; None: as many as `depth` says, if max_products allows.
-        scale: None: found by `find_scale`; a given one is taken as it is.
 
     Raises:
         ValueError: if b or a product is not finite.
@@ -67,7 +65,6 @@ def lissa(
         batch_size=batch_size,
         num_repeats=num_repeats,
         num_steps=num_steps,
-        scale=scale,
     )
     start = torch.zeros_like(b) if x0 is None else finite(x0, "x0").to(b.dtype)
     repeats = [
@@ -92,8 +89,8 @@ def combine(
     scale = max(repeat.scale for repeat in repeats)
     if any(repeat.is_diverged for repeat in repeats):
         status = (
-            f"diverged after {num_steps} steps with scale {scale:.3g}: leave scale to "
-            "be found, raise batch_size, or use pcg"
+            f"diverged after {num_steps} steps with scale {scale:.3g}: raise "
+            "batch_size, or use pcg"
         )
         return Solution(torch.zeros_like(b), status, False, num_products, 1.0)
     values = torch.stack([repeat.value for repeat in repeats])

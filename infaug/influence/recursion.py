@@ -31,8 +31,6 @@ class Plan:
     """Of each repeat."""
     scale: float
     """Its inverse is the step size to begin with."""
-    is_fixed: bool
-    """Whether the scale was given, and is taken as it is."""
     wanted: int
     """Steps that damping asks for."""
     share: float
@@ -49,21 +47,19 @@ def plan_repeats(
     batch_size: int,
     num_repeats: int,
     num_steps: int | None = None,
-    scale: float | None = None,
 ) -> Plan:
     """The plan that `lissa` describes; a function of its arguments."""
     hessian = operator.operator
     assert isinstance(hessian, Sampled)
     batch_size = min(batch_size, hessian.num_samples)
-    found = find_scale(operator, b, seed=seed, batch_size=batch_size)
-    wanted = depth(found, operator.damping, rtol)
+    scale = find_scale(operator, b, seed=seed, batch_size=batch_size)
+    wanted = depth(scale, operator.damping, rtol)
     share = batch_size / hessian.num_samples
     affordable = max(1, math.floor((max_products - 1) / (share * num_repeats)))
     return Plan(
         batch_size=batch_size,
         num_steps=num_steps or min(wanted, affordable),
-        scale=scale or found,
-        is_fixed=scale is not None,
+        scale=scale,
         wanted=wanted,
         share=share,
     )
@@ -130,7 +126,7 @@ def recursion(
 ) -> Recursion:
     """One repeat, a function of its arguments: it can run anywhere.
 
-    Unless `plan.is_fixed`, the scale is raised to any larger minibatch curvature met.
+    The scale is raised to any larger minibatch curvature met.
     """
     hessian = operator.operator
     assert isinstance(hessian, Sampled)
@@ -144,7 +140,7 @@ def recursion(
             norm = norm_of(x)
             if not norm < bound:
                 return Recursion(x, step, scale, True)
-            if not plan.is_fixed and norm > 0:
+            if norm > 0:
                 scale = max(scale, norm_of(curved) / norm + operator.damping)
         x.mul_(1 - operator.damping / scale).add_(b - curved, alpha=1 / scale)
         if step >= num_steps // 2:
