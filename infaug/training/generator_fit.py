@@ -140,14 +140,6 @@ class GeneratorFit:
         ranges = self.config.adversarial.affine
         return measure_reach(self.adversaries.average, x, draws, ranges)
 
-    def tensors(self) -> dict[str, Tensor]:
-        """The whole state by name, for a checkpoint."""
-        return self.adversaries.tensors()
-
-    def load(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what `tensors` returned."""
-        self.adversaries.load(state)
-
 
 def _images(splits: Splits, *, use_unlabelled: bool) -> ImageSet:
     """Training images as a set to draw from; its labels are not looked at."""
@@ -172,7 +164,7 @@ def fit_and_keep(
     num_steps = fit.config.adversarial.steps
     cached = None
     if logger.state is not None:
-        fit.load(logger.state)
+        fit.adversaries.load(logger.state)
     elif store is not None:
         cached = fit.world.first(lambda: store.find(fit.identity()))
     if cached is not None:
@@ -180,7 +172,7 @@ def fit_and_keep(
         logger.display.skip(logger.number, "adversary", num_steps)
     else:
         left = logger.left(0, "adversary", num_steps)
-        logger.follow(0, "adversary", left, fit.steps(left), fit)
+        logger.follow(0, "adversary", left, fit.steps(left), fit.adversaries)
     return fit.world.first(
         partial(_keep_generator, fit, logger, store, cached is not None)
     )
