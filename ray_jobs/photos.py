@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,9 @@ def one(args: argparse.Namespace, target: str, seed: int, out: Path) -> dict[str
     data = DataConfig(
         source=str(out / "source"), target_source=str(out / "target"), folds=FOLDS
     )
-    rounds = RoundsConfig(rounds=1, classifier_steps=1)
-    changes = {"rounds": rounds} if args.smoke else {}
-    config = RunConfig(**{**vars(CONFIG), "data": data, **changes})
+    config = replace(CONFIG, data=data)
+    if args.smoke:
+        config = replace(config, rounds=RoundsConfig(rounds=1, classifier_steps=1))
     share_activations(out / "run", args.out / "activations")
     found = run(config, out / "run", jobs=args.jobs)
     seconds = time.monotonic() - began
