@@ -21,7 +21,8 @@ from infaug.influence.score import mean_head_gradient, replace_influence
 STEP_RTOL = 1e-4  # each step then shrinks the gradient up to 10,000 times
 SUFFICIENT_FALL = 1e-4  # the share of the promised fall that a step must deliver
 MIN_LENGTH = 1e-10  # of a step
-ADVICE = "raise damping or max_steps, scale the features down, or relax tol"
+MAX_STEPS = 100  # of Newton's method; a head nearby leaves two or three
+ADVICE = "raise damping, scale the features down, or relax tol"
 
 
 def head_loss(
@@ -38,7 +39,6 @@ def refit_head(
     damping: float,
     init: Float[Tensor, "Y D1"] | None = None,
     tol: float = 1e-9,
-    max_steps: int = 100,
 ) -> Float[Tensor, "Y D1"]:
     """The head that minimises mean cross-entropy + (damping/2) |[W b]|^2, in float64.
 
@@ -51,7 +51,6 @@ def refit_head(
         damping: the penalty, > 0.
         init: where to start; None: zero. A head nearby leaves two or three steps.
         tol: gradient norm to reach.
-        max_steps: Newton steps before it is an error.
 
     Raises:
         ValueError: if the gradient norm does not reach `tol`.
@@ -60,7 +59,7 @@ def refit_head(
     head = h1.new_zeros(y.shape[1], h1.shape[1]) if init is None else init
     head = head.double()
     gradient = objective.gradient(head)
-    for _ in range(max_steps):
+    for _ in range(MAX_STEPS):
         if gradient.norm() < tol:
             return head
         step = cg(
@@ -73,7 +72,7 @@ def refit_head(
     if gradient.norm() < tol:
         return head
     raise ValueError(
-        f"the head was not fitted after {max_steps} Newton steps: gradient norm "
+        f"the head was not fitted after {MAX_STEPS} Newton steps: gradient norm "
         f"{float(gradient.norm()):.1e}, tol {tol:.1e}; {ADVICE}"
     )
 
