@@ -151,9 +151,10 @@ class ContentEncoder(nn.Module):
 
     def __init__(self, channels: int, width: int, halvings: int, blocks: int):
         super().__init__()
-        layers = [*_conv(channels, width, 5, 1), nn.InstanceNorm2d(width), nn.ReLU()]
+        layers: list[nn.Module] = [_conv(channels, width, 5, 1)]
+        layers += [nn.InstanceNorm2d(width), nn.ReLU()]
         for _ in range(halvings):
-            layers += [*_conv(width, 2 * width, 4, 2)]
+            layers += [_conv(width, 2 * width, 4, 2)]
             layers += [nn.InstanceNorm2d(2 * width), nn.ReLU()]
             width *= 2
         layers += [_Block(width) for _ in range(blocks)]
@@ -170,9 +171,9 @@ class StyleEncoder(nn.Module):
 
     def __init__(self, channels: int, width: int, halvings: int, style_size: int):
         super().__init__()
-        layers = [*_conv(channels, width, 5, 1), nn.ReLU()]
+        layers: list[nn.Module] = [_conv(channels, width, 5, 1), nn.ReLU()]
         for _ in range(halvings):
-            layers += [*_conv(width, 2 * width, 4, 2), nn.ReLU()]
+            layers += [_conv(width, 2 * width, 4, 2), nn.ReLU()]
             width *= 2
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.last = nn.Linear(width, style_size)
@@ -186,10 +187,10 @@ class _Block(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.layers = nn.Sequential(
-            *_conv(width, width, 3, 1),
+            _conv(width, width, 3, 1),
             nn.InstanceNorm2d(width),
             nn.ReLU(),
-            *_conv(width, width, 3, 1),
+            _conv(width, width, 3, 1),
             nn.InstanceNorm2d(width),
         )
 
@@ -197,13 +198,13 @@ class _Block(nn.Module):
         return h + self.layers(h)
 
 
-def _conv(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module]:
+def _conv(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Conv2d:
     """A convolution after which stride 1 keeps sides and stride 2 halves them.
 
     Sides that cannot be halved are refused by the generator.
     """
     pad = (kernel - stride) // 2
-    return [nn.Conv2d(inputs, outputs, kernel, stride, pad, padding_mode="reflect")]
+    return nn.Conv2d(inputs, outputs, kernel, stride, pad, padding_mode="reflect")
 
 
 class StyleTransfer(nn.Module):
