@@ -47,7 +47,7 @@ class TrainingViews:
         device: torch.device,
         late: Labelled | None,
     ):
-        self.method, self.seed, self.train = method, seed, train
+        self.method, self.seed = method, seed
         self.transform, self.policy, self.config = transform, policy, config
         self.world, self.device = world, device
         self.dtype = dtype_of(config.classifier.precision)
@@ -58,16 +58,16 @@ class TrainingViews:
         base = base_of(method, config.rounds.base)
         of_f, of_e, self._base_left = _crops(method, self.views, train, base)
         self._begun = self.augments_of(method, self._base_left)
-        self.f_batches = self._batches(config.classifier.batch_size, of_f, "classify")
+        size = config.classifier.batch_size
+        self.f_batches = self._batches(train, size, of_f, "classify")
         self._late = None
         if late is not None:
-            size = config.classifier.batch_size
-            self._late = self._batches(size, of_f, "classify", late)
+            self._late = self._batches(late, size, of_f, "classify")
         self._late_from = late_round(config.rounds) * config.rounds.classifier_steps
         size, groups = config.estimator.batch_size, config.classifier.batch_groups
         if method.learns_policy:
             size = max(groups, config.policy.batch_size // groups * groups)
-        self._estimate = self._batches(size, of_e, "estimate")
+        self._estimate = self._batches(train, size, of_e, "estimate")
         self.activations: Activations | None = None
 
     def keep_activations(self, classifier: Backbone, folder: Path) -> bool:
@@ -124,24 +124,13 @@ class TrainingViews:
         return [self.f_batches] if self._late is None else [self.f_batches, self._late]
 
     def _batches(
-        self,
-        size: int,
-        crops: tuple[Crop, ...],
-        purpose: str,
-        images: ImageSet | None = None,
+        self, images: ImageSet, size: int, crops: tuple[Crop, ...], purpose: str
     ) -> Batches | Stream:
         count = self.config.classifier.batch_groups
-        groups = self.world.share(count)
         return batches_of(
-            self.train if images is None else images,
-            size,
-            count,
-            groups,
-            self.device,
-            crops,
-            self.seed,
-            purpose,
-        )
+            images, size, count, self.world.share(count), self.device, crops,
+            self.seed, purpose,
+        )  # fmt: skip
 
     def augments_of(self, method: Method, base: str | None = None) -> list[Augment]:
         """What a method's views go through; `base`: in place of the method's."""
