@@ -31,7 +31,7 @@ from infaug.influence.features import head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Damped
 from infaug.influence.score import mean_head_gradient
-from infaug.randomness import Draws, generator
+from infaug.randomness import Draws, generator, seeded
 from infaug.world import World
 
 CENTRES = ((-0.7, 0.7), (0.7, -0.7))  # the best border is y = x
@@ -154,15 +154,11 @@ def validation_loss(classifier: PointClassifier, points: Clouds) -> float:
         return float(F.cross_entropy(logits, points.val_labels))
 
 
-def _seed_weights(name: str, seed: int) -> None:
-    torch.manual_seed(generator(seed, "toy2d", name).initial_seed())
-
-
 def _fit_classifier(
     x: Points, labels: Int64[Tensor, "B"], seed: int
 ) -> PointClassifier:
-    _seed_weights("PointClassifier", seed)
-    classifier = PointClassifier(2)
+    with seeded(seed, "toy2d", "PointClassifier"):
+        classifier = PointClassifier(2)
     optimizer = Adam(classifier.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     for _ in range(CLASSIFIER_STEPS):
         loss = F.cross_entropy(classifier(x), labels)
@@ -190,8 +186,8 @@ def _fit_estimator(
     labels: Int64[Tensor, "N"],
     seed: int,
 ) -> nn.Module:
-    _seed_weights("PointEstimator", seed)
-    layers = (nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 2), nn.Tanh())
+    with seeded(seed, "toy2d", "PointEstimator"):
+        layers = (nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 2), nn.Tanh())
     estimator = nn.Sequential(nn.Flatten(), *layers)  # a point to its tau in (-1, 1)^2
     y = F.one_hot(labels, s_val.shape[0]).to(s_val).repeat(NUM_DRAWS, 1)
     optimizer = Adam(estimator.parameters(), LEARNING_RATE)
