@@ -18,7 +18,7 @@ class OfTraining(Output):
     run: tyro.conf.Positional[str]
     """Run folder, or its URL, with a finished training."""
     method: str | None = None
-    """Method (also --method); none: the learned one the verdict is about."""
+    """Method; none: the learned one the verdict is about."""
     seed: int = 0
     """Which repetition."""
     network: str | None = None

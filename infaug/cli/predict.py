@@ -39,8 +39,8 @@ class Predict(Output):
     """A file that ends in .csv, .jsonl or .parquet; - prints CSV. A line for each
     image: path, label if known, class, probability, then the next four."""
     method: str | None = None
-    """Method (also --method); none: the answer, trained on all labelled images; without
-    folds that of least selection loss."""
+    """Method; none: the answer, trained on all labelled images; without folds that of
+    least selection loss."""
     seed: int | None = None
     """Which repetition, or fold; none: that of least selection loss."""
     with_folds: bool = False
