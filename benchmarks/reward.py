@@ -22,6 +22,7 @@ from torch.nn.functional import one_hot
 
 from infaug.config import DataConfig, PolicyConfig, RoundsConfig, RunConfig
 from infaug.config.classifier import ClassifierConfig
+from infaug.data.class_sizes import rank_in_class
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.digits import digits
 from infaug.data.problem import Splits
@@ -74,8 +75,7 @@ def problem(
     order = torch.randperm(len(whole), generator=generator(seed, "policy benchmark"))
     train, rest = order[:num_labels], order[num_labels:]
     labels, per_class = whole.labels[rest], num_target // whole.num_classes
-    is_target = one_hot(labels).cumsum(0).gather(1, labels[:, None])[:, 0]
-    is_target = is_target <= per_class
+    is_target = rank_in_class(labels) < per_class
     numbers = generator(seed, "policy benchmark", shift)
     x = SHIFTS[shift](whole.images[rest].float() / 255, numbers).clamp(0, 1)
     held = Labelled((255 * x).round().to(torch.uint8), labels, whole.class_names)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from corruption_kinds import SEVERITIES, corrupt
 from jaxtyping import UInt8
 from torch import Tensor
@@ -21,6 +20,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 from infaug.classify.ensemble import Ensemble
 from infaug.classify.evaluate import evaluate
 from infaug.config import DataConfig, RoundsConfig, RunConfig
+from infaug.data.class_sizes import rank_in_class
 from infaug.data.dataset import Labelled
 from infaug.data.digits import digits
 from infaug.data.download import write_parquet
@@ -170,9 +170,9 @@ def _divided(
     order = torch.randperm(len(whole), generator=generator(seed, "regret"))
     source, rest = order[: problem.labels], order[problem.labels :]
     labels, per_class = whole.labels[rest], problem.target // whole.num_classes
-    rank = F.one_hot(labels).cumsum(0).gather(1, labels[:, None])[:, 0]
+    is_few = rank_in_class(labels) < per_class
     yield whole.select(source)
-    for number, at in enumerate((rank <= per_class, rank > per_class)):
+    for number, at in enumerate((is_few, ~is_few)):
         part = whole.select(rest[at][:MAX_REST])
         images = _shifted(part.images, problem.shift, seed, number)
         yield Labelled(images, part.labels, part.class_names)
