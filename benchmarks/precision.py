@@ -48,7 +48,7 @@ def noise_splits(settings: Settings) -> Splits:
     images = torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8)
     names = tuple(map(str, range(10)))
     part = Labelled(images, torch.arange(256) % 10, names)
-    return Splits(part, part, part, part, images[:0], ())
+    return Splits(part, part, part, part, images[:0])
 
 
 def seconds_per_step(steps: Iterator[object], count: int) -> float:
