@@ -31,9 +31,11 @@ def values(part) -> list[int]:
     return part.images[:, 0, 0, 0].tolist()
 
 
-def flat(value: int, mode: str = "L") -> Image.Image:
+def flat(
+    value: int = 0, mode: str = "L", size: tuple[int, int] = (8, 8)
+) -> Image.Image:
     """An image of one value."""
-    return Image.new(mode, (8, 8), value if mode == "L" else (value,) * 3)
+    return Image.new(mode, size, value if mode == "L" else (value,) * 3)
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **settings) -> bytes:

@@ -1,30 +1,20 @@
 """Tiny image files, written where a test asks."""
 
 import json
-from io import BytesIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-
-
-def tiny(value=0, *, size=(8, 8), mode="L"):
-    return Image.new(mode, size, value if mode in ("L", "I;16") else (value,) * 3)
-
-
-def png(image):
-    buffer = BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()
+from reading import encoded, flat
 
 
 @pytest.fixture
 def noise_png():
     """Bytes of a PNG that does not compress, so that cutting it truncates pixels."""
     pixels = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)
-    return png(Image.fromarray(pixels))
+    return encoded(Image.fromarray(pixels))
 
 
 @pytest.fixture
@@ -32,13 +22,13 @@ def write_rows():
     """Write a Parquet file: images (PIL, bytes or None) and labels, one row each."""
 
     def write(path, labels, images=None, *, names=None, like_hf=False, columns=None):
-        images = [tiny(i) for i in range(len(labels))] if images is None else images
-        encoded = [png(i) if isinstance(i, Image.Image) else i for i in images]
+        images = [flat(i) for i in range(len(labels))] if images is None else images
+        cells = [encoded(i) if isinstance(i, Image.Image) else i for i in images]
         if like_hf:
-            encoded = [{"bytes": each, "path": None} for each in encoded]
+            cells = [{"bytes": each, "path": None} for each in cells]
         image, label = columns or ("image", "label")
         kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-        images = pa.array(encoded, kind if like_hf else pa.binary())
+        images = pa.array(cells, kind if like_hf else pa.binary())
         table = pa.table({image: images, label: pa.array(labels)})
         if names is not None:
             text = names if isinstance(names, str) else json.dumps(names)
@@ -58,7 +48,8 @@ def write_images():
         for name, image in files.items():
             file = root / name
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(png(image) if isinstance(image, Image.Image) else image)
+            is_open = isinstance(image, Image.Image)
+            file.write_bytes(encoded(image) if is_open else image)
         return str(root)
 
     return write
@@ -67,11 +58,11 @@ def write_images():
 @pytest.fixture
 def image():
     """A flat image of one value."""
-    return tiny
+    return flat
 
 
 @pytest.fixture
 def animals(tmp_path, write_images):
     """Class folders cat, dog and frog, four images each."""
     names = [f"{name}/{k}.png" for name in ("cat", "dog", "frog") for k in range(4)]
-    return write_images(tmp_path / "data", {n: tiny(k) for k, n in enumerate(names)})
+    return write_images(tmp_path / "data", {n: flat(k) for k, n in enumerate(names)})

@@ -1,10 +1,10 @@
 """Decoding on a device, here the CPU: the same images but for rounding."""
 
 from dataclasses import replace
-from io import BytesIO
 
 import numpy as np
 import pytest
+import reading
 import torch
 from PIL import Image
 
@@ -29,9 +29,7 @@ def waves(size=(90, 60)) -> Image.Image:
 
 
 def encoded(image: Image.Image, kind: str = "JPEG", **options) -> Encoded:
-    buffer = BytesIO()
-    image.save(buffer, format=kind, **options)
-    return Encoded("an image", buffer.getvalue(), 0)
+    return Encoded("an image", reading.encoded(image, kind, **options), 0)
 
 
 def turned() -> Encoded:
@@ -68,7 +66,7 @@ def test_what_is_no_plain_jpeg_comes_from_pillow_to_the_byte(item):
     assert found.numpy().tolist() == channels_first(open_image(item, "RGB")).tolist()
 
 
-def test_a_damaged_jpeg_is_named(monkeypatch):
+def test_a_damaged_jpeg_is_named():
     whole = encoded(waves())
     assert isinstance(whole.image, bytes)
     cut = Encoded("row 7", whole.image[: len(whole.image) // 2], 0)

@@ -1,19 +1,12 @@
 """What one image may be, and what is said when it is not."""
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
+from reading import encoded, flat
 
 from infaug.config import DataConfig
 from infaug.data.decode import Decoder, Encoded
-
-
-def encoded(image):
-    buffer = io.BytesIO()
-    image.save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def read(images, **settings):
@@ -26,7 +19,7 @@ def read(images, **settings):
     return images, labels, decoder.bad
 
 
-GREY = Image.new("L", (8, 8), 7)
+GREY = flat(7)
 COLOUR = Image.new("RGB", (8, 8), (1, 2, 3))
 
 
@@ -79,14 +72,12 @@ def test_other_modes_need_a_choice(mode):
 
 def bad_kinds():
     whole = encoded(Image.effect_noise((64, 64), 90))
-    floats = io.BytesIO()
-    Image.new("F", (8, 8)).save(floats, format="TIFF")
     return {
         "not an image": b"hello",
         "empty": b"",
         "truncated": whole[: len(whole) // 2],
         "missing": None,
-        "float pixels": floats.getvalue(),
+        "float pixels": encoded(Image.new("F", (8, 8)), "TIFF"),
     }
 
 

@@ -1,6 +1,5 @@
 """Writing Parquet, and downloads, with a fake in place of torchvision's data sets."""
 
-import io
 import json
 from urllib.error import URLError
 
@@ -8,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from reading import encoded
 from torchvision import datasets
 
 from infaug.config import DataConfig
@@ -107,11 +107,8 @@ def test_without_a_network_prepare_says_what_to_do(tmp_path, monkeypatch, error)
 def fake_pacs(path, image):
     """As on the Hub: 15 images of each of two classes in each of four domains."""
     rows = [(d, k % 2, 30 * i + k) for i, d in enumerate(DOMAINS) for k in range(30)]
-    buffers = [io.BytesIO() for _ in rows]
-    for (_, _, value), buffer in zip(rows, buffers, strict=True):
-        image(value).save(buffer, format="PNG")
-    images = [{"bytes": buffer.getvalue(), "path": "1.jpg"} for buffer in buffers]
-    domains, labels, _ = zip(*rows, strict=True)
+    domains, labels, values = zip(*rows, strict=True)
+    images = [{"bytes": encoded(image(value)), "path": "1.jpg"} for value in values]
     table = pa.table({"image": images, "domain": domains, "label": labels})
     feature = {"names": ["dog", "house"], "_type": "ClassLabel"}
     about = {"info": {"features": {"label": feature}}}

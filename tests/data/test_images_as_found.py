@@ -22,12 +22,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def test_what_can_be_read_is_and_the_rest_is_listed(tmp_path, write_images, image):
-    jpeg, avif = io.BytesIO(), io.BytesIO()
-    image(3, mode="RGB").save(jpeg, format="JPEG")
-    image(4, mode="RGB").save(avif, format="AVIF")
+    jpeg, avif = (
+        encoded(image(k, mode="RGB"), kind) for k, kind in ((3, "JPEG"), (4, "AVIF"))
+    )
     files = {f"{c}/{k}.png": image(k, mode="RGB") for c in CLASSES for k in (1,)}
-    files |= {"cat/a/b/2.png": image(2, mode="RGB"), "cat/3.jfif": jpeg.getvalue()}
-    files |= {"dog/4.avif": avif.getvalue(), "dog/5.HEIC": b"?", "6.png": image()}
+    files |= {"cat/a/b/2.png": image(2, mode="RGB"), "cat/3.jfif": jpeg}
+    files |= {"dog/4.avif": avif, "dog/5.HEIC": b"?", "6.png": image()}
     files |= {"dog/@eaDir/4.png": image(), "__MACOSX/dog/._4.png": b"?", "a.txt": b""}
     source = load(DataConfig(source=write_images(tmp_path, files)))
     assert source.train.labels.tolist() == [0, 0, 0, 1, 1]
@@ -160,9 +160,7 @@ def test_exif_orientation_is_applied_and_counted(tmp_path, write_images):
     upright.paste((255, 255, 255), (0, 0, 6, 8))
     sideways, exif = upright.transpose(Image.Transpose.ROTATE_90), Image.Exif()
     exif[274] = 6
-    buffer = io.BytesIO()
-    sideways.save(buffer, format="PNG", exif=exif)
-    files = {"cat/1.png": upright, "dog/1.png": buffer.getvalue()}
+    files = {"cat/1.png": upright, "dog/1.png": encoded(sideways, exif=exif)}
     config, _ = resolve_images(DataConfig(source=write_images(tmp_path, files)))
     source = load(config)
     assert config.image_size is None, "both are 12x8 to a viewer"

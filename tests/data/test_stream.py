@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 from functools import partial
-from io import BytesIO
 
 import pytest
+import reading
 import torch
 from PIL import Image
 
@@ -49,7 +49,7 @@ def shown(batch) -> list[int]:
 
 
 def test_a_stored_set_has_the_images_that_memory_has(config):
-    in_memory = DataConfig(**{**vars(config), "stream_above_gib": 4.0})
+    in_memory = replace(config, stream_above_gib=4.0)
     whole, stored = load(in_memory).train, stored_of(config)
     assert stored.labels.equal(whole.labels)
     assert stored.image_shape == whole.image_shape
@@ -59,7 +59,7 @@ def test_a_stored_set_has_the_images_that_memory_has(config):
 
 
 def test_the_same_splits_are_drawn_as_in_memory(config):
-    in_memory = DataConfig(**{**vars(config), "stream_above_gib": 4.0})
+    in_memory = replace(config, stream_above_gib=4.0)
     ours, theirs = (divide(load(c), c) for c in (config, in_memory))
     for name in ("influence", "selection", "test"):
         stored, decoded = getattr(ours, name), getattr(theirs, name)
@@ -177,9 +177,7 @@ def crops(item, crop, numbers, size):
 
 
 def encoded(image) -> Encoded:
-    buffer = BytesIO()
-    image.save(buffer, format="PNG")
-    return Encoded("x.png", buffer.getvalue(), 0)
+    return Encoded("x.png", reading.encoded(image), 0)
 
 
 @pytest.mark.parametrize("mirror", [0.9, 0.1])
@@ -222,13 +220,13 @@ def test_an_image_that_cannot_be_read_is_named(config):
 
 
 def test_a_set_too_large_for_memory_needs_a_size(config):
-    unsized = DataConfig(**{**vars(config), "image_size": None})
+    unsized = replace(config, image_size=None)
     with pytest.raises(ValueError, match=r"--data\.image-size"):
         load(unsized)
 
 
 def test_images_that_are_streamed_are_not_shifted(config):
-    turned = DataConfig(**{**vars(config), "shift": ShiftConfig(rotate_deg=40)})
+    turned = replace(config, shift=ShiftConfig(rotate_deg=40))
     with pytest.raises(ValueError, match=r"data\.shift"):
         divide(load(turned), turned)
 
