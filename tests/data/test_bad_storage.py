@@ -2,12 +2,12 @@
 
 import contextlib
 import errno
-import resource
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from archives import class_files, write_files
+from full_disk import full_disk
 
 from infaug.config import DataConfig, PrepareConfig
 from infaug.data.prepare import prepare
@@ -84,9 +84,9 @@ def test_a_damaged_plan_is_named(prepared, tmp_path, text):
 
 
 @contextlib.contextmanager
-def full_disk(after: int):
+def full_after(num: int):
     """A disk that is full after so many row groups."""
-    left = [after]
+    left = [num]
     write = pq.ParquetWriter.write_batch
 
     def write_batch(self, batch, *args, **kwargs):
@@ -104,7 +104,7 @@ def test_a_full_disk_leaves_whole_shards_and_the_same_command_continues(tmp_path
     source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
     config = PrepareConfig(rows_per_shard=10)
     with (
-        full_disk(after=2),
+        full_after(2),
         pytest.raises(
             ValueError,
             match=r"train-00002\.parquet cannot .*disk is full.*free some space",
@@ -119,13 +119,11 @@ def test_a_full_disk_leaves_whole_shards_and_the_same_command_continues(tmp_path
 
 def test_a_file_that_the_system_refuses_to_write_is_named(tmp_path):
     source, out = write_files(tmp_path / "src", FILES), tmp_path / "out"
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    try:
-        with pytest.raises(ValueError, match=r"00000\.parquet cannot .*rerun"):
-            prepare(source, out, PrepareConfig(rows_per_shard=20))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with (
+        full_disk(4096),
+        pytest.raises(ValueError, match=r"00000\.parquet cannot .*rerun"),
+    ):
+        prepare(source, out, PrepareConfig(rows_per_shard=20))
     assert {p.name for p in out.iterdir()} == {".lock", "plan.json"}
 
 

@@ -162,6 +162,7 @@ def test_a_flat_test_beside_train_is_named(tmp_path, write_images, image):
 @pytest.mark.parametrize(
     ("train", "other", "split"),
     [
+        ("train", "test", "test"),
         ("Train", "Test", "test"),
         ("training", "validation", "target"),
         ("TRAIN", "dev", "target"),
@@ -209,23 +210,16 @@ def test_classes_whose_names_have_words_of_splits_stay_classes(tmp_path, write_i
     assert source.test is None
 
 
-def test_words_in_names_of_parquet_files_say_the_split(tmp_path, write_images):
-    files = {"mnist_train.parquet": hub_rows([0, 1])}
-    files |= {"mnist_test.parquet": hub_rows([1, 0, 1])}
-    source = read(write_images(tmp_path, files))
-    assert source.train.labels.tolist() == [0, 1]
-    assert source.test.labels.tolist() == [1, 0, 1]
-
-
 @pytest.mark.parametrize(
     ("train", "test"),
     [
         ("data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"),
         ("train/0000.parquet", "test/0000.parquet"),
         ("default/training/0.PARQUET", "default/Test/0.pq"),
+        ("mnist_train.parquet", "mnist_test.parquet"),
     ],
 )
-def test_hub_layouts_of_parquet(tmp_path, write_images, train, test):
+def test_names_of_parquet_files_say_the_split(tmp_path, write_images, train, test):
     files = {train: hub_rows([0, 1], names=CLASSES)}
     files |= {test: hub_rows([1, 0], names=CLASSES)}
     source = load(DataConfig(source=write_images(tmp_path, files)))

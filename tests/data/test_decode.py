@@ -23,10 +23,12 @@ GREY = flat(7)
 COLOUR = Image.new("RGB", (8, 8), (1, 2, 3))
 
 
-def test_pixels_come_out_unchanged_and_channels_first():
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)
-    images, labels, bad = read([Image.fromarray(pixels)] * 2)
-    assert images.shape == (2, 3, 5, 4)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_come_out_unchanged_and_channels_first(channels):
+    shape = (5, 4, channels)
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    images, labels, bad = read([Image.fromarray(pixels.squeeze())] * 2)
+    assert images.shape == (2, channels, 5, 4)
     assert (images[1].numpy() == pixels.transpose(2, 0, 1)).all()
     assert labels.tolist() == [0, 1]
     assert bad == []

@@ -28,13 +28,6 @@ def both_splits(image, test=("cat", "dog")):
     return files | {f"test/{name}/1.png": image(2) for name in test}
 
 
-def test_train_and_test_folders_are_splits(tmp_path, write_images, image):
-    source = load(DataConfig(source=write_images(tmp_path, both_splits(image))))
-    assert source.test is not None
-    assert source.test.images[:, 0, 0, 0].tolist() == [2, 2]
-    assert source.test.class_names == source.train.class_names == ("cat", "dog")
-
-
 def test_train_may_be_a_class(tmp_path, write_images, image):
     files = {"train/1.png": image(), "car/1.png": image()}
     source = load(DataConfig(source=write_images(tmp_path, files)))
@@ -75,12 +68,6 @@ def test_a_class_of_which_no_image_is_readable_is_refused(
     config = DataConfig(source=write_images(tmp_path, files), max_bad_images=1)
     with pytest.raises(ValueError, match=r"no training image has class 2 \('dog'\)"):
         load(config)
-
-
-def test_a_folder_of_other_things_is_refused(tmp_path, write_images, image):
-    path = write_images(tmp_path, {"1.png": image()})
-    with pytest.raises(ValueError, match=r"neither Parquet nor .*class/name\.jpg"):
-        load(DataConfig(source=path))
 
 
 @pytest.mark.parametrize("test", [("cat", "cow"), ("cat", "cow", "dog")])

@@ -106,15 +106,6 @@ def test_a_windows_drive_and_a_missing_file_are_told_for_what_they_are(tmp_path)
         load(DataConfig(source=str(path)))
 
 
-@pytest.mark.parametrize("label", ["", "nan", "NaN", "<NA>"])
-def test_a_label_that_is_none_names_its_line(tmp_path, write_images, image, label):
-    write_images(tmp_path, {f"{k}.png": image(k) for k in (1, 2, 3)})
-    path = tmp_path / "a.csv"
-    path.write_text(f"path,label\n1.png,cat\n2.png,dog\n3.png,{label}\n")
-    with pytest.raises(ValueError, match=r"a\.csv line 4 has no label"):
-        load(DataConfig(source=str(path)))
-
-
 # Metadata beside images.
 
 

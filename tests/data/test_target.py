@@ -48,13 +48,6 @@ def test_target_images_drive_choose_and_test_and_no_other_does(folders):
         assert part.labels.unique().tolist() == [0, 1]
 
 
-def test_classes_match_by_name_and_not_by_number(folders):
-    config = folders({"dog": 4, "hen": 4}, train=("cat", "dog", "hen"))
-    source = load(config)
-    assert source.target is not None
-    assert source.target.labels.unique().tolist() == [1, 2]
-
-
 def test_a_class_that_target_lacks_is_told_and_the_others_are_used(folders):
     config = folders({"dog": 4}, train=("cat", "dog"))
     with pytest.warns(UserWarning, match="no image of cat.*not measured"):
