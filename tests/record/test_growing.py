@@ -1,25 +1,19 @@
 """Files of lines stay files of lines, whatever cut the last one short."""
 
-import resource
-
 import pytest
+from full_disk import full_disk
 
 from infaug.record.journal import AppendFile, Journal, append_line, as_line, read_lines
 
 
 def test_half_a_line_that_a_full_disk_left_is_dropped_by_the_next_start(tmp_path):
-    """A limit on the size of files stands in for a full disk."""
     path, line = tmp_path / "timings.jsonl", as_line({"seconds": 2.5})
     first = AppendFile.lines(path)
     first.append(line)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(line) + 9, hard))
-    try:
+    with full_disk(len(line) + 9):
         first.append(line)
         with pytest.raises(OSError, match="large"):
             first.flush()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     first.close()
     assert path.stat().st_size == len(line) + 9
     again = AppendFile.lines(path)
@@ -31,13 +25,9 @@ def test_half_a_line_that_a_full_disk_left_is_dropped_by_the_next_start(tmp_path
 def test_what_did_not_fit_is_written_later_where_it_belongs(tmp_path):
     path, lines = tmp_path / "metrics.jsonl", [{"step": k} for k in range(3)]
     file = AppendFile.lines(path)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (9, hard))
-    try:
+    with full_disk(9):
         for line in lines:
             file.append(as_line(line))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert file.flush() == sum(len(as_line(line)) for line in lines)
     file.close()
     assert read_lines(path) == lines
