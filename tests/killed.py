@@ -1,15 +1,19 @@
-"""Runs that die at a chosen place, and what they leave."""
+"""Runs that die or are interrupted at a chosen place, and what they leave."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+import pytest
 from tiny import tiny
 
 from infaug.config import RunConfig, to_dict
+from infaug.record.display import Display
 
 # Imports everything once; each line it reads is a run in a fork of it, which dies as
 # from kill -9 when a given place is about to be recorded.
@@ -60,6 +64,29 @@ def start(out: Path | str, doom: list | None, config: RunConfig = CALM) -> int:
     return int(server.stdout.readline())
 
 
+def start_and_kill(out: Path, dooms: list[list], config: RunConfig = CALM) -> None:
+    """Start a run again and again, that it dies at each of these and then ends."""
+    for doom in dooms:
+        assert start(out, doom, config) == -9, f"was to die at {doom}"
+    assert start(out, None, config) == 0
+
+
+@contextmanager
+def interrupted_at(*doom: str | int) -> Iterator[None]:
+    """A run in this process must be interrupted there: method, round, phase, step."""
+    live = Display.step
+
+    def step(self, training, round_, phase, steps, number, metrics):
+        if (self.names[training].split()[0], round_, phase, number) == doom:
+            raise KeyboardInterrupt
+        live(self, training, round_, phase, steps, number, metrics)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Display, "step", step)
+        with pytest.raises(KeyboardInterrupt):
+            yield
+
+
 @cache
 def _server() -> subprocess.Popen[str]:
     """Ends with this process, when its stdin does."""
@@ -91,3 +118,9 @@ def contents(run: Path) -> dict[str, bytes]:
     result = json.loads((run / "result.json").read_text())
     files["result.json"] = json.dumps({**result, "seconds": None}).encode()
     return files
+
+
+def different(run: Path, other: Path) -> list[str]:
+    """The files that are not the same in both."""
+    ours, theirs = contents(run), contents(other)
+    return sorted(name for name in ours | theirs if ours.get(name) != theirs.get(name))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+from torch import Tensor
 
 from infaug.config import DataConfig
 from infaug.data.images import Source
@@ -29,6 +30,11 @@ def read(path: Path, **settings) -> Source:
 def values(part) -> list[int]:
     """The first pixel of each image."""
     return part.images[:, 0, 0, 0].tolist()
+
+
+def as_set(images: Tensor) -> set[bytes]:
+    """Images as what can be looked for in a set."""
+    return {image.numpy().tobytes() for image in images}
 
 
 def flat(

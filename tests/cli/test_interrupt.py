@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from killed import contents
+from killed import different
 from tiny import tiny
 
 from infaug.cli.terminal import INTERRUPTED
@@ -37,11 +37,7 @@ def in_terminal(command: list[str], *, until: Path | None) -> tuple[int, str]:
     while code is None:
         with contextlib.suppress(OSError):  # nothing to read, or closed at its end
             shown += os.read(terminal, 1 << 16)
-        if (
-            until is not None
-            and not typed
-            and list(until.glob("trainings/*/checkpoints/*.safetensors"))
-        ):
+        if until is not None and not typed and list(until.glob(CHECKPOINTS)):
             os.write(terminal, CTRL_C)
             typed = True
         if time.monotonic() > deadline:
@@ -71,6 +67,4 @@ def test_ctrl_c_stops_a_run_and_the_same_command_ends_it_with_the_same_bytes(tmp
     for name in ("stopped", "calm"):
         code, shown = in_terminal(fit(name), until=None)
         assert code == 0, shown
-    stopped, calm = contents(tmp_path / "stopped"), contents(tmp_path / "calm")
-    assert list(stopped) == list(calm)
-    assert not [name for name in calm if calm[name] != stopped[name]]
+    assert different(tmp_path / "stopped", tmp_path / "calm") == []

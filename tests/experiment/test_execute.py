@@ -6,10 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from experiment.jobs import work
-from killed import contents, start
+from killed import different, start
 from resolved import resolved
 from tiny import tiny
 
@@ -32,24 +33,14 @@ run(from_dict(RunConfig, config), out, shown=False, jobs=2)
 """
 
 
-class Heard:
-    """A display that remembers what it was called with."""
-
-    def __init__(self):
-        self.said = []
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
-
-
 def done(*jobs: str) -> tuple[dict[str, int], list[str]]:
-    heard = Heard()
-    found = dict(
-        in_processes(
-            work, list(jobs), heard, at_a_time=2, threads=1, ready=lambda left, _: left
-        )
-    )
-    return found, heard.said
+    """What these jobs find, and what they told the display."""
+    said: list[str] = []
+    found = in_processes(
+        work, list(jobs), SimpleNamespace(say=said.append),
+        at_a_time=2, threads=1, ready=lambda left, _: left,
+    )  # fmt: skip
+    return dict(found), said
 
 
 def test_what_jobs_find_and_report_reaches_the_driver_though_a_process_dies(tmp_path):
@@ -106,6 +97,6 @@ def test_side_by_side_with_the_driver_killed_the_bytes_are_those_of_one_at_a_tim
     driver.kill()
     assert driver.wait() == -signal.SIGKILL
     run(CONFIG, out, shown=False, jobs=2)
-    assert contents(out) == contents(alone)
+    assert different(out, alone) == []
     starts = [line["after"] for line in RunFolder(out).lines("starts.jsonl")]
     assert len(starts) > len(plan_of(RunFolder(out).config())), "some went on"

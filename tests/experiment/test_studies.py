@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-import torch
 from ablation import Variant, develop, run_variant
 from ablation import table as ablation_table
 from git_networks import GitConfig
 from long_tail import by_thirds, tail_table
+from reading import as_set
 from regret import main, regret_table, regrets_of, table, worth_table
 from regret_problems import Problem, solve
 from tail_methods import METHODS, recorded_tail, run_tail_training, tail_training
@@ -20,10 +20,6 @@ from infaug.experiment.table_plan import Results, table_training
 
 DEFAULT = Variant(name="default", changes={})
 MILD = Variant(name="mild", changes={"estimator.probability": 0.5})
-
-
-def as_set(images: torch.Tensor) -> set[bytes]:
-    return {image.numpy().tobytes() for image in images}
 
 
 def test_development_images_are_in_no_split_and_there_must_be_some():

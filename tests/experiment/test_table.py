@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from killed import interrupted_at
 from tables import Table, markdown
 from tiny import CONFIG
 
@@ -28,7 +29,6 @@ from infaug.experiment.table_plan import (
     table_training,
 )
 from infaug.experiment.table_training import check_shared, run_table_training
-from infaug.record.display import Display
 from infaug.training.methods import METHODS, POLICIES
 
 TINY = replace(CONFIG, tuning=TuningConfig(candidates=("affine:20", "affine:60")))
@@ -164,26 +164,15 @@ def test_a_finished_training_is_a_line_with_every_setting_that_matters(finished)
     assert run_missing(finished) == [], "a second start runs nothing"
 
 
-def test_killed_anywhere_it_continues_and_ends_with_the_same_lines(
-    finished, tmp_path, monkeypatch
-):
-    live = Display.step
-
-    def interrupt_at(row: str, phase: str, at: int):
-        def step(self, training, round_, name, steps, number, metrics):
-            live(self, training, round_, name, steps, number, metrics)
-            if (self.names[training].split()[0], name, number) == (row, phase, at):
-                raise KeyboardInterrupt
-
-        monkeypatch.setattr(Display, "step", step)
-        with pytest.raises(KeyboardInterrupt):
+def test_killed_anywhere_it_continues_and_ends_with_the_same_lines(finished, tmp_path):
+    for method, phase, step in (
+        ("base_learned", "estimate", 3),
+        ("base_random_final", "classify", 4),
+    ):
+        with interrupted_at(method, 0, phase, step):
             run_missing(tmp_path)
         with (tmp_path / "results.jsonl").open("a") as file:
             file.write('{"row": "base_lea')  # a line that a kill cut short
-
-    interrupt_at("base_learned", "estimate", 3)
-    interrupt_at("base_random_final", "classify", 4)
-    monkeypatch.setattr(Display, "step", live)
     run_missing(tmp_path)
     assert lines(tmp_path) == lines(finished)
 

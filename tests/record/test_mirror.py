@@ -6,13 +6,12 @@ from pathlib import Path
 import fsspec
 import pytest
 from full_disk import full_disk
-from killed import contents
+from killed import contents, different, interrupted_at
 from tiny import tiny
 
 from infaug.config import RunConfig
 from infaug.experiment.run import run
 from infaug.record import lease, mirror
-from infaug.record.display import Display
 from infaug.record.folder import RunFolder, local_copy
 from infaug.record.lease import HeldError
 
@@ -44,32 +43,17 @@ def at_url(url) -> dict[str, bytes]:
     return {n.removeprefix(path + "/"): store.cat(n) for n in store.find(path)}
 
 
-def die_at(doom, monkeypatch):
-    live = Display.step
-
-    def dying(self, training, round_, phase, steps, step, metrics):
-        if [round_, phase, step] == doom:
-            raise KeyboardInterrupt
-        live(self, training, round_, phase, steps, step, metrics)
-
-    monkeypatch.setattr(Display, "step", dying)
-
-
 def test_a_run_that_goes_on_on_another_machine_ends_with_the_undisturbed_bytes(
     tmp_path, url
 ):
     run(CONFIG, tmp_path / "undisturbed", shown=False)
-    for doom in ([0, "classify", 5], [0, "estimate", 4], [1, "classify", 4]):
-        with pytest.MonkeyPatch.context() as patch:
-            die_at(doom, patch)
-            with pytest.raises(KeyboardInterrupt):
-                run(CONFIG, url, shown=False)
+    for doom in ((0, "classify", 5), (0, "estimate", 4), (1, "classify", 4)):
+        with interrupted_at("base_learned", *doom):
+            run(CONFIG, url, shown=False)
         another_machine(tmp_path)
     run(CONFIG, url, shown=False)
-    calm, moved = contents(tmp_path / "undisturbed"), contents(RunFolder(url).path)
-    assert list(calm) == list(moved)
-    assert not [name for name in calm if calm[name] != moved[name]]
-    kept = at_url(url)
+    assert different(tmp_path / "undisturbed", RunFolder(url).path) == []
+    calm, kept = contents(tmp_path / "undisturbed"), at_url(url)
     assert set(calm) | {
         "mirror.json",
         "trainings/base_learned-seed0/timings.jsonl",
@@ -77,10 +61,20 @@ def test_a_run_that_goes_on_on_another_machine_ends_with_the_undisturbed_bytes(
     assert not [n for n in calm if n != "result.json" and kept[n] != calm[n]]
 
 
+def die(*_):
+    raise KeyboardInterrupt
+
+
 def begun(url) -> RunFolder:
     folder = RunFolder(url)
     folder.enter(RunConfig())
     return folder
+
+
+def begun_elsewhere(tmp_path, url) -> RunFolder:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+        return begun(url)
 
 
 def test_files_are_there_before_what_refers_to_them(url, monkeypatch):
@@ -152,16 +146,12 @@ def test_an_upload_that_failed_once_is_tried_again(url, monkeypatch):
     assert "asked.json" in at_url(url)
 
 
-def test_a_folder_that_another_machine_left_behind_is_brought_up_to_date(
-    tmp_path, url, monkeypatch
-):
+def test_a_folder_that_another_machine_left_behind_is_brought_up_to_date(tmp_path, url):
     begun(url).mirror.push()
-    with monkeypatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
-        other = begun(url)
-        (other.path / "a").write_text("from afar")
-        (other.path / "ray").mkdir()
-        other.mirror.push()
+    other = begun_elsewhere(tmp_path, url)
+    (other.path / "a").write_text("from afar")
+    (other.path / "ray").mkdir()
+    other.mirror.push()
     with local_copy(url) as here:
         assert (here / "a").read_text() == "from afar"
         assert not (here / "ray").exists()
@@ -178,10 +168,6 @@ def test_a_run_whose_first_upload_was_cut_short_is_continued_elsewhere(
     another_machine(tmp_path)
     again = begun(url)
     assert again.config("asked.json") == RunConfig()
-
-
-def die(*_):
-    raise KeyboardInterrupt
 
 
 def test_a_place_with_something_else_is_refused_and_left_as_it_was(url):
@@ -207,10 +193,6 @@ def test_a_result_leaves_the_url_before_the_seeds_that_were_added_come(
     folder.finish({"verdict": "undecided"})
     assert "result.json" in at_url(url)
     folder.resolve(RunConfig(seeds=5))
-
-    def die(*_):
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(mirror, "put", die)
     with pytest.raises(KeyboardInterrupt):
         folder.mirror.push()
@@ -224,12 +206,6 @@ def test_two_runs_of_one_machine_are_refused_at_a_url(url):
         pytest.raises(ValueError, match="another process is running in memory://"),
     ):
         begun(url)
-
-
-def begun_elsewhere(tmp_path, url) -> RunFolder:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
-        return begun(url)
 
 
 def test_a_machine_that_slept_while_another_finished_the_run_uploads_no_more(

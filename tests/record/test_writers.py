@@ -1,11 +1,12 @@
 """Those who follow a run: what they are told, and what they leave."""
 
-import resource
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import torch
-from killed import contents
+from full_disk import full_disk
+from killed import different
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny import tiny
 
@@ -132,7 +133,7 @@ def test_a_run_has_the_same_bytes_whoever_follows_it(watched, tmp_path, monkeypa
     monkeypatch.setattr(train, "writers_in", lambda folder: [])
     run(CONFIG, tmp_path / "run", shown=False)
     assert not (tmp_path / "run" / "tensorboard").exists()
-    assert contents(tmp_path / "run") == contents(watched[0])
+    assert different(tmp_path / "run", watched[0]) == []
 
 
 def test_every_step_is_timed_once_and_by_what_it_waits_for(watched):
@@ -178,18 +179,13 @@ def test_gpu_memory_is_the_peak_since_it_was_last_asked(monkeypatch):
 
 
 def test_a_full_disk_costs_no_run_and_no_point_that_it_takes_later(tmp_path):
-    """A limit on the size of files stands in for a full disk."""
     board = TensorBoard(tmp_path)
     board.begin("base_learned", 0, 0)
     at = {"method": "base_learned", "seed": 0, "round": 0, "phase": "classify"}
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     for step in range(1, 7):
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200 if step < 6 else soft, hard))
-        try:
-            info = StepInfo(**at, step=step, global_step=step)
+        info = StepInfo(**at, step=step, global_step=step)
+        with full_disk(200) if step < 6 else nullcontext():
             board.metrics(info, {"loss": 1 / step})
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     board.close()
     folder = tmp_path / "base_learned-seed0"
     points = EventAccumulator(str(folder)).Reload().Scalars("classify/loss")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from killed import contents, start
+from killed import different, start_and_kill
 from resolved import resolved
 from tiny import CONFIG, tiny
 
@@ -69,7 +69,7 @@ def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before():
 
 def test_the_solvers_speed_does_not_change_a_byte(overlapped, tmp_path):
     run(OVERLAPPED, tmp_path / "run", shown=False, services=Services(solver=AtOnce()))
-    assert contents(overlapped) == contents(tmp_path / "run")
+    assert different(overlapped, tmp_path / "run") == []
 
 
 def test_the_thread_solves_on_one_core_and_leaves_the_others_theirs():
@@ -92,7 +92,7 @@ def test_a_given_solver_does_not_change_a_synchronous_run(tmp_path):
         shown=False,
         services=Services(solver=InBackground()),
     )
-    assert contents(tmp_path / "own") == contents(tmp_path / "given")
+    assert different(tmp_path / "own", tmp_path / "given") == []
 
 
 def test_staleness_is_a_metric_and_waiting_a_timing(overlapped):
@@ -119,10 +119,8 @@ def test_a_run_killed_inside_the_lag_ends_with_the_bytes_of_the_undisturbed_one(
         ["pooled_learned", 0, "classify", 4],
         ["pooled_learned", 0, "estimate", 1],
     ]
-    for doom in dooms:
-        assert start(tmp_path / "run", doom, OVERLAPPED) == -9, f"was to die at {doom}"
-    assert start(tmp_path / "run", None, OVERLAPPED) == 0
-    assert contents(tmp_path / "run") == contents(overlapped)
+    start_and_kill(tmp_path / "run", dooms, OVERLAPPED)
+    assert different(tmp_path / "run", overlapped) == []
 
 
 def test_a_snapshot_older_than_the_round_is_refused():

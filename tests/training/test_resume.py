@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from killed import contents, start
+from killed import contents, different, start, start_and_kill
 from tiny import CONFIG, tiny
 
 from infaug.config import TuningConfig, in_mode
@@ -23,19 +23,21 @@ DOOMS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("finished") / "run"
+    assert start(out, None) == 0
+    return out
+
+
 def test_a_run_killed_in_every_phase_ends_with_the_bytes_of_the_undisturbed_one(
-    tmp_path,
+    finished, tmp_path
 ):
-    assert start(tmp_path / "undisturbed", None) == 0
-    for doom in DOOMS:
-        assert start(tmp_path / "killed", doom) == -9, f"was to die at {doom}"
-    assert start(tmp_path / "killed", None) == 0
-    calm, killed = contents(tmp_path / "undisturbed"), contents(tmp_path / "killed")
-    assert list(calm) == list(killed)
-    different = [name for name in calm if calm[name] != killed[name]]
-    assert not different
-    assert "trainings/base_learned-seed0/metrics.jsonl" in calm
-    assert "trainings/pooled_learned-seed0/transform.safetensors" in calm
+    start_and_kill(tmp_path / "killed", DOOMS)
+    assert different(finished, tmp_path / "killed") == []
+    kept = contents(finished).keys()
+    assert "trainings/base_learned-seed0/metrics.jsonl" in kept
+    assert "trainings/pooled_learned-seed0/transform.safetensors" in kept
 
 
 OTHERS = ("policy_alone", "base_tuned", "reweighted", "bilevel_learned")
@@ -55,12 +57,10 @@ def test_other_kinds_of_methods_that_are_killed_end_with_the_same_bytes(tmp_path
         tuning=TuningConfig(candidates=("affine:20", "affine:60")),
     )
     assert start(tmp_path / "undisturbed", None, config) == 0
-    for doom in OTHER_DOOMS:
-        assert start(tmp_path / "killed", doom, config) == -9, f"was to die at {doom}"
-    assert start(tmp_path / "killed", None, config) == 0
-    calm, killed = contents(tmp_path / "undisturbed"), contents(tmp_path / "killed")
-    assert calm == killed
-    assert "trainings/policy_online-seed0/policy.safetensors" in calm
+    start_and_kill(tmp_path / "killed", OTHER_DOOMS, config)
+    assert different(tmp_path / "undisturbed", tmp_path / "killed") == []
+    kept = contents(tmp_path / "killed")
+    assert "trainings/policy_online-seed0/policy.safetensors" in kept
 
 
 @pytest.mark.slow
@@ -74,13 +74,10 @@ def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp
     )
     assert start(tmp_path / "undisturbed", None, config) == 0
     dooms = [["generator", 0, "adversary", 4], ["base_learned", -1, "estimate", 4]]
-    for doom in dooms:
-        assert start(tmp_path / "killed", doom, config) == -9, f"was to die at {doom}"
-    assert start(tmp_path / "killed", None, config) == 0
-    calm, killed = contents(tmp_path / "undisturbed"), contents(tmp_path / "killed")
-    assert list(calm) == list(killed)
-    assert not [name for name in calm if calm[name] != killed[name]]
-    assert "trainings/generator-seed0/generator.safetensors" in calm
+    start_and_kill(tmp_path / "killed", dooms, config)
+    assert different(tmp_path / "undisturbed", tmp_path / "killed") == []
+    kept = contents(tmp_path / "killed")
+    assert "trainings/generator-seed0/generator.safetensors" in kept
 
 
 @pytest.mark.parametrize(
@@ -94,19 +91,12 @@ def test_seeds_that_are_added_give_what_all_at_once_would_have(first, tmp_path):
     start(tmp_path / "grown", first, less)
     assert start(tmp_path / "grown", None, more) == 0
     assert start(tmp_path / "at once", None, more) == 0
-    grown, at_once = contents(tmp_path / "grown"), contents(tmp_path / "at once")
     if first is None:
-        assert json.loads(grown.pop("seen.json")) == [1]
-    assert list(grown) == list(at_once)
-    assert not [name for name in grown if grown[name] != at_once[name]]
-    assert "trainings/base-seed1/result.json" in grown
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("finished") / "run"
-    assert start(out, None) == 0
-    return out
+        seen = tmp_path / "grown" / "seen.json"
+        assert json.loads(seen.read_text()) == [1]
+        seen.unlink()
+    assert different(tmp_path / "grown", tmp_path / "at once") == []
+    assert "trainings/base-seed1/result.json" in contents(tmp_path / "grown")
 
 
 def test_metrics_are_keyed_by_row_seed_round_phase_and_step_without_clock(finished):

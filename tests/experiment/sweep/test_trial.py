@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from killed import interrupted_at
+from reading import as_set
 from tiny import CONFIG
 
 from infaug.data.problem import divide
@@ -20,7 +22,6 @@ from infaug.experiment.sweep.trial import (
     pack,
     run_trial,
 )
-from infaug.record.display import Display
 from infaug.record.folder import RunFolder
 
 from .cases import SMALL
@@ -32,10 +33,6 @@ TRIAL = Trial(row="base_learned", seed=0, config=SHORT)
 @pytest.fixture(scope="module")
 def source():
     return load(CONFIG.data)
-
-
-def as_set(images: torch.Tensor) -> set[bytes]:
-    return {image.numpy().tobytes() for image in images}
 
 
 def trained(source, path: Path, trial: Trial = TRIAL) -> list[Progress]:
@@ -83,19 +80,10 @@ def test_every_round_is_reported_and_nothing_found_is_about_test(finished):
 
 
 def test_interrupted_between_two_rounds_it_ends_as_the_undisturbed_one(
-    finished, source, tmp_path, monkeypatch
+    finished, source, tmp_path
 ):
-    live = Display.step
-
-    def step(self, training, round_, phase, steps, number, metrics):
-        if (round_, phase, number) == (1, "classify", 2):
-            raise KeyboardInterrupt
-        live(self, training, round_, phase, steps, number, metrics)
-
-    monkeypatch.setattr(Display, "step", step)
-    with pytest.raises(KeyboardInterrupt):
+    with interrupted_at("base_learned", 1, "classify", 2):
         trained(source, tmp_path / "t00")
-    monkeypatch.setattr(Display, "step", live)
     assert timeless(trained(source, tmp_path / "t00")) == timeless(finished[1])
 
 
