@@ -7,6 +7,8 @@ import reference
 import torch
 from torch import Tensor
 
+from infaug.influence.hessian import LastLayerHessian
+from infaug.influence.operator import Damped
 from infaug.randomness import generator
 
 
@@ -55,6 +57,15 @@ class Case:
     def hessian(self) -> Tensor:
         """The undamped matrix, by autograd."""
         return reference.hessian(self.head, self.h1, self.y)
+
+    @property
+    def operator(self) -> LastLayerHessian:
+        """The same, by products."""
+        return LastLayerHessian(self.h1, self.probs)
+
+    @property
+    def damped(self) -> Damped:
+        return Damped(self.operator, self.damping)
 
     @cached_property
     def grad_val(self) -> Tensor:

@@ -16,11 +16,6 @@ each_case = pytest.mark.parametrize("case", CASES, ids=str)
 GENEROUS = {"rtol": 1e-2, "max_products": 10**6}
 
 
-def damped(case: Case) -> Damped:
-    hessian = LastLayerHessian(case.h1, case.probs)
-    return Damped(hessian, case.damping)
-
-
 @pytest.fixture(scope="module")
 def problem() -> tuple[LastLayerHessian, torch.Tensor]:
     """2,000 samples: ReLU features with a falling spectrum, a confident head."""
@@ -38,7 +33,7 @@ def problem() -> tuple[LastLayerHessian, torch.Tensor]:
 def test_s_val_comes_within_the_residual_of_the_reference(case: Case):
     b = case.grad_val
     solution = lissa(
-        damped(case), b, seed=("test",), batch_size=16, num_steps=1500, **GENEROUS
+        case.damped, b, seed=("test",), batch_size=16, num_steps=1500, **GENEROUS
     )
     print(solution.status)
     assert solution.residual < 0.3
@@ -66,7 +61,7 @@ def test_features_of_any_size_converge_without_a_scale(problem, size: float):
 
 @each_case
 def test_no_minibatch_has_more_curvature_than_is_certified(case: Case):
-    hessian = LastLayerHessian(case.h1, case.probs)
+    hessian = case.operator
     size = case.head.numel()
     units = torch.eye(size, dtype=torch.float64).view(size, *case.head.shape)
     for row in range(len(case.h1)):
@@ -77,10 +72,9 @@ def test_no_minibatch_has_more_curvature_than_is_certified(case: Case):
 
 @each_case
 def test_the_scale_is_between_what_was_met_and_what_is_certified(case: Case):
-    operator = damped(case)
-    scale = find_scale(operator, case.grad_val, seed=("test",), batch_size=8)
+    scale = find_scale(case.damped, case.grad_val, seed=("test",), batch_size=8)
     largest = float(torch.linalg.eigvalsh(case.hessian)[-1])
-    assert scale <= operator.operator.curvature_bound() + case.damping
+    assert scale <= case.operator.curvature_bound() + case.damping
     assert scale > 0.8 * largest
 
 

@@ -12,10 +12,6 @@ each_case = pytest.mark.parametrize("case", CASES, ids=str)
 CLOSE = {"rtol": 1e-10, "atol": 1e-12}
 
 
-def whole(case: Case) -> LastLayerHessian:
-    return LastLayerHessian(case.h1, case.probs)
-
-
 def cut(case: Case, num_parts: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
     rows = torch.arange(len(case.h1)).tensor_split(min(num_parts, len(case.h1)))
     return [(case.h1[r], case.probs[r]) for r in rows]
@@ -25,7 +21,7 @@ def cut(case: Case, num_parts: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
 def test_shards_add_up_to_the_whole(case: Case):
     v = case.random_head("v")
     sharded = ShardedHessian([LastLayerHessian(*part) for part in cut(case, 3)])
-    torch.testing.assert_close(sharded @ v, whole(case) @ v, **CLOSE)
+    torch.testing.assert_close(sharded @ v, case.operator @ v, **CLOSE)
     nested = sharded.product_sum(v) / sharded.num_samples
     assert nested.equal(sharded @ v)
 
@@ -37,7 +33,7 @@ def test_no_shard_is_refused():
 
 @each_case
 def test_rough_products_are_near_and_their_class_rows_sum_to_zero(case: Case):
-    v, hessian = case.random_head("v"), whole(case)
+    v, hessian = case.random_head("v"), case.operator
     exact, rough = hessian @ v, Rough(hessian) @ v
     # Three roundings of 2^-9 each, and slopes that cancel where heads are confident.
     scale = float(v.norm()) * float(torch.linalg.eigvalsh(case.hessian)[-1])
@@ -62,7 +58,7 @@ def test_kronecker_factors_have_the_trace_of_the_hessian(case: Case):
 
 @each_case
 def test_the_kronecker_inverse_is_symmetric_and_positive(case: Case):
-    inverse = KroneckerInverse(whole(case).factor_sums(), case.damping)
+    inverse = KroneckerInverse(case.operator.factor_sums(), case.damping)
     size = case.head.numel()
     units = torch.eye(size, dtype=torch.float64).view(size, *case.head.shape)
     matrix = (inverse @ units).view(size, size)
@@ -85,33 +81,30 @@ def test_product_equals_autograd(case: Case):
     v = case.random_head("v")
     truth = (case.hessian @ v.flatten()).view_as(v)
     close = {"rtol": 1e-10, "atol": 1e-10}
-    torch.testing.assert_close(hessian(case) @ v, truth, **close)
-    damped_truth = truth + case.damping * v
-    torch.testing.assert_close(
-        Damped(hessian(case), case.damping) @ v, damped_truth, **close
-    )
+    torch.testing.assert_close(case.operator @ v, truth, **close)
+    torch.testing.assert_close(case.damped @ v, truth + case.damping * v, **close)
 
 
 @each_case
 def test_several_arrays_are_multiplied_at_once(case: Case):
     v = torch.stack([case.random_head(f"v{i}") for i in range(3)])
-    one_by_one = torch.stack([hessian(case) @ each for each in v])
-    torch.testing.assert_close(hessian(case) @ v, one_by_one, rtol=0, atol=1e-13)
+    one_by_one = torch.stack([case.operator @ each for each in v])
+    torch.testing.assert_close(case.operator @ v, one_by_one, rtol=0, atol=1e-13)
 
 
 @each_case
 def test_chunks_do_not_change_the_product(case: Case, monkeypatch):
     v = case.random_head("v")
-    expected = hessian(case) @ v
+    expected = case.operator @ v
     monkeypatch.setattr("infaug.influence.hessian.CHUNK_SIZE", 4)
-    torch.testing.assert_close(hessian(case) @ v, expected, rtol=0, atol=1e-13)
+    torch.testing.assert_close(case.operator @ v, expected, rtol=0, atol=1e-13)
 
 
 @each_case
 def test_one_vector_in_every_class_row_is_a_null_direction(case: Case):
     for unit in torch.eye(case.h1.shape[1], dtype=torch.float64):
         v = unit.expand_as(case.head)
-        assert float((hessian(case) @ v).norm()) < 1e-13
+        assert float((case.operator @ v).norm()) < 1e-13
 
 
 @each_case
@@ -138,8 +131,4 @@ def test_features_in_bfloat16_are_multiplied_in_float32():
 @pytest.mark.parametrize("damping", [0.0, -1e-3, float("nan")])
 def test_damping_that_leaves_the_hessian_singular_is_refused(damping: float):
     with pytest.raises(ValueError, match="damping must be > 0"):
-        Damped(hessian(CASES[0]), damping)
-
-
-def hessian(case: Case) -> LastLayerHessian:
-    return LastLayerHessian(case.h1, case.probs)
+        Damped(CASES[0].operator, damping)

@@ -49,14 +49,10 @@ each_iterative = pytest.mark.parametrize("solve", ITERATIVE.values(), ids=ITERAT
 each_solver = pytest.mark.parametrize("solve", SOLVERS.values(), ids=SOLVERS)
 
 
-def damped(case: Case) -> Damped:
-    return Damped(LastLayerHessian(case.h1, case.probs), case.damping)
-
-
 @each_solver
 @each_case
 def test_s_val_equals_the_reference(solve, case: Case):
-    solution = solve(damped(case), case.grad_val)
+    solution = solve(case.damped, case.grad_val)
     assert solution.converged
     # A residual of 1e-10 |b| leaves an error of at most 1e-10 |b| / damping.
     atol = 1e-10 * float(case.grad_val.norm()) / case.damping
@@ -66,13 +62,13 @@ def test_s_val_equals_the_reference(solve, case: Case):
 @each_solver
 @each_case
 def test_class_rows_of_s_sum_to_zero(solve, case: Case):
-    s_val = solve(damped(case), case.grad_val).value
+    s_val = solve(case.damped, case.grad_val).value
     assert float(s_val.sum(dim=0).abs().max()) < 1e-10 * float(s_val.abs().max() + 1)
 
 
 @each_case
 def test_the_residual_reported_is_the_true_one(case: Case):
-    b, operator = case.grad_val, damped(case)
+    b, operator = case.grad_val, case.damped
     for max_products in range(2, 12):
         in_float32 = cg(operator, b.float(), rtol=1e-4, max_products=max_products)
         true = float((b - operator @ in_float32.value.double()).norm() / b.norm())
@@ -87,10 +83,10 @@ def test_several_right_hand_sides_are_solved_as_one_by_one(solve, case: Case):
     b = torch.stack([case.random_head(f"b{i}") for i in range(4)])
     b[1] = 0  # one that is solved already
     b[2] *= 1e-6  # and one of another size: tolerances are each one's own
-    together = solve(damped(case), b.unflatten(0, shape))
+    together = solve(case.damped, b.unflatten(0, shape))
     assert together.converged
     for one, value in zip(b, together.value.flatten(0, 1), strict=True):
-        alone = solve(damped(case), one).value
+        alone = solve(case.damped, one).value
         atol = 2e-10 * float(one.norm()) / case.damping
         torch.testing.assert_close(value, alone, rtol=0, atol=atol)
 
@@ -98,7 +94,7 @@ def test_several_right_hand_sides_are_solved_as_one_by_one(solve, case: Case):
 @each_solver
 def test_zero_right_hand_side_gives_zero(solve):
     b = torch.zeros(3, 5)
-    solution = solve(damped(CASES[0]), b)
+    solution = solve(CASES[0].damped, b)
     assert solution.converged
     assert solution.num_products == 0
     assert torch.equal(solution.value, b)
@@ -110,7 +106,7 @@ def test_a_right_hand_side_that_is_not_finite_is_refused(solve, bad: float):
     b = CASES[0].grad_val.clone()
     b[0, 0] = bad
     with pytest.raises(ValueError, match="1 entries that are NaN or infinite"):
-        solve(damped(CASES[0]), b)
+        solve(CASES[0].damped, b)
 
 
 @each_solver
@@ -138,11 +134,11 @@ def test_negative_curvature_is_refused(solve):
 def test_dense_refuses_what_does_not_fit():
     b = torch.zeros(10, 501)
     with pytest.raises(ValueError, match="5010 unknowns are more than the 5000 that"):
-        dense(damped(CASES[0]), b)
+        dense(CASES[0].damped, b)
 
 
 def test_cg_that_does_not_converge_says_what_to_try():
-    solution = cg(damped(CASES[0]), CASES[0].grad_val, rtol=1e-10, max_products=4)
+    solution = cg(CASES[0].damped, CASES[0].grad_val, rtol=1e-10, max_products=4)
     assert not solution.converged
     assert solution.num_products == 4
     assert solution.status.startswith("stopped after 4 products, residual ")
@@ -151,7 +147,7 @@ def test_cg_that_does_not_converge_says_what_to_try():
 
 def test_cg_that_asks_too_much_of_float32_says_so():
     case = CASES[0]
-    solution = cg(damped(case), case.grad_val.float(), rtol=1e-12, max_products=500)
+    solution = cg(case.damped, case.grad_val.float(), rtol=1e-12, max_products=500)
     assert not solution.converged
     assert solution.num_products < 500
     assert "float32 allows no better" in solution.status
@@ -161,7 +157,7 @@ def test_cg_that_asks_too_much_of_float32_says_so():
 @each_case
 def test_more_products_never_give_a_worse_residual(case: Case):
     residuals = [
-        cg(damped(case), case.grad_val, rtol=1e-9, max_products=n).residual
+        cg(case.damped, case.grad_val, rtol=1e-9, max_products=n).residual
         for n in range(1, 20)
     ]
     for fewer, more in pairwise(residuals):
@@ -171,8 +167,8 @@ def test_more_products_never_give_a_worse_residual(case: Case):
 @each_iterative
 def test_a_warm_start_at_the_solution_costs_one_product(solve):
     case, settings = CASES[0], {"rtol": 1e-6, "max_products": 100}
-    first = solve(damped(case), case.grad_val, **settings)
-    again = solve(damped(case), case.grad_val, x0=first.value, **settings)
+    first = solve(case.damped, case.grad_val, **settings)
+    again = solve(case.damped, case.grad_val, x0=first.value, **settings)
     assert again.converged
     assert again.num_products == 1
     torch.testing.assert_close(again.value, first.value)
@@ -244,11 +240,11 @@ class Counted:
 
 def test_refined_goes_on_exactly_where_rough_products_do_not_help():
     case = CASES[0]
-    rough = Damped(Scaled(damped(case).operator, 100.0), 10.0)
+    rough = Damped(Scaled(case.damped.operator, 100.0), 10.0)
     settings = {"rtol": 1e-8, "max_products": 200}
-    inverse_ = inverse(damped(case))
+    inverse_ = inverse(case.damped)
     b = case.grad_val
-    solution = cg(damped(case), b, rough=rough, preconditioner=inverse_, **settings)
+    solution = cg(case.damped, b, rough=rough, preconditioner=inverse_, **settings)
     assert solution.converged
 
 
