@@ -36,22 +36,26 @@ def two_bright_halves(step: int) -> Views:
     return Views(x, torch.stack([Y, Y], dim=1), torch.full((8, 2), 0.5))
 
 
-def fitted(steps: range, views=two_bright_halves, config=CONFIG):
-    classifier = build_classifier("allconv", 1, 2, 0)
-    optimizer = build_optimizer(classifier, config)
-    done = list(
-        fit_classifier(
-            classifier, optimizer, views, steps, config, num_steps=30, world=World()
-        )
+def fresh():
+    return build_classifier("allconv", 1, 2, 0)
+
+
+def fit(classifier, steps: range, views=two_bright_halves, config=CONFIG, **more):
+    """Steps of a schedule of thirty, by an optimizer of its own unless one is given."""
+    optimizer = more.pop("optimizer", None) or build_optimizer(classifier, config)
+    return fit_classifier(
+        classifier, optimizer, views, steps, config, num_steps=30, world=World(), **more
     )
-    return classifier, done
+
+
+def fitted(steps: range, views=two_bright_halves, config=CONFIG):
+    classifier = fresh()
+    return classifier, list(fit(classifier, steps, views, config))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 def test_training_learns_a_separable_problem(optimizer):
-    config = ClassifierConfig(
-        **{**vars(CONFIG), "optimizer": optimizer, "learning_rate": 0.01}
-    )
+    config = replace(CONFIG, optimizer=optimizer, learning_rate=0.01)
     classifier, done = fitted(range(30), config=config)
     assert done[-1][1]["loss"] < done[0][1]["loss"] / 2
     images = (two_bright_halves(99).x[:, 0] * 255).byte()
@@ -69,7 +73,7 @@ def test_the_learning_rate_is_a_function_of_the_step_alone():
 
 def test_norms_and_biases_can_be_left_out_of_weight_decay():
     config = replace(CONFIG, weight_decay=0.1, decay_norms=False)
-    classifier = build_classifier("allconv", 1, 2, 0)
+    classifier = fresh()
     optimizer = build_optimizer(classifier, config)
     decays = {
         id(p): group["weight_decay"]
@@ -84,14 +88,9 @@ def test_norms_and_biases_can_be_left_out_of_weight_decay():
 
 def test_layers_have_rates_that_grow_towards_the_head():
     config = replace(CONFIG, layer_decay=0.01, decay_norms=False)
-    classifier = build_classifier("allconv", 1, 2, 0)
+    classifier = fresh()
     optimizer = build_optimizer(classifier, config)
-    list(
-        fit_classifier(
-            classifier, optimizer, two_bright_halves, range(1), config, num_steps=30,
-            world=World(),
-        )
-    )  # fmt: skip
+    list(fit(classifier, range(1), config=config, optimizer=optimizer))
     rates = {id(p): g["lr"] for g in optimizer.param_groups for p in g["params"]}
     found = [rates[id(p)] for p in classifier.parameters()]
     assert found == sorted(found)
@@ -100,7 +99,7 @@ def test_layers_have_rates_that_grow_towards_the_head():
 
 
 def test_label_smoothing_is_torchs():
-    classifier = build_classifier("allconv", 1, 2, 0).train()
+    classifier = fresh().train()
     x = two_bright_halves(0).x[:, 0]
     expected = cross_entropy(classifier(x), Y.argmax(dim=1), label_smoothing=0.2)
 
@@ -113,13 +112,10 @@ def test_label_smoothing_is_torchs():
 
 def test_the_average_follows_the_weights_and_forgets_the_first_ones():
     config = replace(CONFIG, ema=0.5)
-    classifier = build_classifier("allconv", 1, 2, 0)
+    classifier = fresh()
     average = copy.deepcopy(classifier)
     expected = average.state_dict()
-    for step, _ in fit_classifier(
-        classifier, build_optimizer(classifier, config), two_bright_halves, range(12),
-        config, num_steps=12, world=World(), average=average,
-    ):  # fmt: skip
+    for step, _ in fit(classifier, range(12), config=config, average=average):
         kept = min(0.5, (1 + step) / (10 + step))
         now = classifier.state_dict()
         expected = {
@@ -141,11 +137,8 @@ def broken_at(bad: int):
 
 def state_after(optimizer: Optimizer, classifier, views, steps: range):
     """F and the optimizer's state after these steps; whoever looks may be told."""
-    done = fit_classifier(
-        classifier, optimizer, views, steps, CONFIG, num_steps=9, world=World()
-    )
     with suppress(ValueError):
-        list(done)
+        list(fit(classifier, steps, views, optimizer=optimizer))
     return learning_state("f", classifier, optimizer)
 
 
@@ -161,7 +154,7 @@ def nesterov(classifier, *, fused: bool) -> Optimizer:
 @pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("build", [adam, nesterov])
 def test_a_step_that_is_not_finite_and_all_after_it_move_nothing(build, fused):
-    ended, spoiled = (build_classifier("allconv", 1, 2, 0) for _ in range(2))
+    ended, spoiled = fresh(), fresh()
     before = state_after(build(ended, fused=fused), ended, broken_at(-1), range(2))
     after = state_after(build(spoiled, fused=fused), spoiled, broken_at(2), range(5))
     assert before.keys() == after.keys()
@@ -171,11 +164,7 @@ def test_a_step_that_is_not_finite_and_all_after_it_move_nothing(build, fused):
 
 
 def test_a_nan_is_told_to_whoever_looks_and_else_at_the_last_step():
-    classifier = build_classifier("allconv", 1, 2, 0)
-    steps = fit_classifier(
-        classifier, build_optimizer(classifier, CONFIG), broken_at(1), range(4),
-        CONFIG, num_steps=4, world=World(),
-    )  # fmt: skip
+    steps = fit(fresh(), range(4), broken_at(1))
     _, first = next(steps)
     assert first["loss"] > 0
     next(steps)
@@ -198,12 +187,11 @@ def test_evaluation_divides_once_so_uneven_batches_do_not_matter():
 
 
 # Adam's first steps have the sign of a gradient, however small.
-SLOW_AND_STEADY = {**vars(CONFIG), "optimizer": "sgd", "batch_groups": 4}
+SLOW_AND_STEADY = replace(CONFIG, optimizer="sgd", batch_groups=4)
 
 
 def normalised(parts: int):
-    config = ClassifierConfig(**{**SLOW_AND_STEADY, "microbatches": parts})
-    return fitted(range(3), config=config)
+    return fitted(range(3), config=replace(SLOW_AND_STEADY, microbatches=parts))
 
 
 @pytest.mark.parametrize("parts", [2, 3, 9])
@@ -217,7 +205,7 @@ def test_a_batch_in_parts_learns_what_the_whole_batch_does(parts):
 
 def test_a_batch_that_does_not_fit_goes_through_in_more_parts(monkeypatch):
     whole, _ = normalised(1)
-    classifier = build_classifier("allconv", 1, 2, 0)
+    classifier = fresh()
     features, largest = classifier.features, 8  # rows of two views; 16 are too many
 
     def limited(x):
@@ -226,15 +214,11 @@ def test_a_batch_that_does_not_fit_goes_through_in_more_parts(monkeypatch):
         return features(x)
 
     monkeypatch.setattr(classifier, "features", limited)
-    config = ClassifierConfig(**SLOW_AND_STEADY)
+    config = SLOW_AND_STEADY
     optimizer = build_optimizer(classifier, config)
 
     def learn(steps: range) -> None:
-        done = fit_classifier(
-            classifier, optimizer, two_bright_halves, steps, config,
-            num_steps=30, world=World(),
-        )  # fmt: skip
-        list(done)
+        list(fit(classifier, steps, config=config, optimizer=optimizer))
 
     with pytest.warns(UserWarning, match="2 parts from here on"):
         learn(range(2))
@@ -253,11 +237,7 @@ def test_views_that_do_not_fit_are_made_again_and_then_refused():
             raise torch.OutOfMemoryError("no room")
         return two_bright_halves(step)
 
-    classifier = build_classifier("allconv", 1, 2, 0)
-    steps = fit_classifier(
-        classifier, build_optimizer(classifier, CONFIG), views_at, range(2), CONFIG,
-        num_steps=2, world=World(),
-    )  # fmt: skip
+    steps = fit(fresh(), range(2), views_at)
     assert next(steps)[0] == 0
     with pytest.raises(ValueError, match=r"views of a batch.*batch-size"):
         next(steps)
@@ -267,16 +247,10 @@ def test_one_group_that_does_not_fit_is_told(monkeypatch):
     def never(_):
         raise torch.OutOfMemoryError("no room")
 
-    classifier = build_classifier("allconv", 1, 2, 0)
+    classifier = fresh()
     monkeypatch.setattr(classifier, "features", never)
-    optimizer = build_optimizer(classifier, CONFIG)
     with pytest.raises(ValueError, match=r"--classifier\.batch-groups"):
-        list(
-            fit_classifier(
-                classifier, optimizer, two_bright_halves, range(1), CONFIG,
-                num_steps=30, world=World(),
-            )
-        )  # fmt: skip
+        list(fit(classifier, range(1)))
 
 
 def test_balanced_accuracy_counts_every_class_alike_and_leaves_out_absent_ones():
