@@ -7,7 +7,7 @@ import pytest
 import reference
 import torch
 from cases import CASES, Case
-from resolved import resolved
+from resolved import resolved, training_of
 from tiny import CONFIG
 
 from infaug.augment.reweight import helpful_shares, reweigh
@@ -21,10 +21,8 @@ from infaug.training import review
 from infaug.training.alternation import classify, refresh
 from infaug.training.methods import METHODS
 from infaug.training.refresher import build_refresher
-from infaug.training.state import Training
 from infaug.training.train import TrainingSpec
 from infaug.types import Views
-from infaug.world import World
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -74,13 +72,8 @@ def splits():
     return load_splits(CONFIG.data)
 
 
-def cell_of(row: str, splits) -> Training:
-    config = resolved(CONFIG)
-    return Training(METHODS[row], 0, splits, config, World(), torch.device("cpu"))
-
-
 def test_the_row_is_base_until_there_is_an_s_and_then_weighs_by_raw_influence(splits):
-    cell, base = cell_of("reweighted", splits), cell_of("base", splits)
+    cell, base = training_of("reweighted", splits), training_of("base", splits)
     assert cell.views_at(1).weights.equal(base.views_at(1).weights)
     list(classify(cell, 0, range(6), splits.selection))
     list(refresh(cell, 0, range(1), build_refresher(cell, splits.influence, None)))

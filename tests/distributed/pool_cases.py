@@ -3,16 +3,13 @@
 from contextlib import contextmanager
 from dataclasses import replace
 
-import torch
-from resolved import resolved
+from resolved import training_of
 from tiny import CONFIG
 
 from infaug.data.problem import Splits, load_splits
-from infaug.training.methods import METHODS
 from infaug.training.snapshot import Snapshot
 from infaug.training.solve import take_snapshot
 from infaug.training.state import Training
-from infaug.world import World
 
 SHARDED = replace(
     CONFIG,
@@ -37,12 +34,11 @@ def cluster(num_cpus: int = 4, **more):
 
 def problem() -> tuple[Snapshot, Splits, Training]:
     """1,050 digits in five chunks, seen in two views by an untrained F."""
-    splits, config = load_splits(SHARDED.data), resolved(SHARDED)
-    cell = Training(
-        METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
-    )
+    splits = load_splits(SHARDED.data)
+    cell = training_of("base_learned", splits, SHARDED)
     cell.classifier.eval()
+    influence = cell.config.influence
     snapshot = take_snapshot(
-        cell.classifier, cell.augments, config.influence, 0, "test", start=cell.s_val
+        cell.classifier, cell.augments, influence, 0, "test", start=cell.s_val
     )
     return snapshot, splits, cell

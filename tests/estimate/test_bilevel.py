@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
-from resolved import resolved
+from resolved import resolved, training_of
 from tiny import CONFIG
 from torch import Tensor
 from torch.func import functional_call
@@ -152,9 +152,7 @@ def test_a_step_that_goes_too_far_is_refused_with_the_setting(
 
 @pytest.fixture(scope="module")
 def cell() -> Training:
-    config, splits = resolved(CONFIG), load_splits(CONFIG.data)
-    row = METHODS["bilevel_learned"]
-    return Training(row, 0, splits, config, World(), torch.device("cpu"))
+    return training_of("bilevel_learned", load_splits(CONFIG.data))
 
 
 def test_e_and_g_move_and_f_stays(cell):

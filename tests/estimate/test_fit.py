@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from resolved import resolved
+from resolved import training_of
 from tiny import CONFIG
 
 from infaug.augment.learned import Learned
@@ -24,7 +24,6 @@ from infaug.estimate.learned_transform import (
 from infaug.influence.features import head_inputs
 from infaug.randomness import Draws
 from infaug.training.alternation import classify, refresh
-from infaug.training.methods import METHODS
 from infaug.training.refresher import Sync
 from infaug.training.state import Training
 from infaug.world import World
@@ -34,11 +33,8 @@ from infaug.world import World
 def cell() -> Training:
     """A `base_learned` cell whose F has trained a little and whose S is fresh."""
     longer = replace(CONFIG.rounds, classifier_steps=80)
-    config = resolved(replace(CONFIG, rounds=longer))
-    splits = load_splits(config.data)
-    cell = Training(
-        METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
-    )
+    splits = load_splits(CONFIG.data)
+    cell = training_of("base_learned", splits, replace(CONFIG, rounds=longer))
     list(classify(cell, 0, range(80), splits.selection))
     list(refresh(cell, 0, range(1), Sync(cell, splits.influence)))
     return cell
@@ -96,9 +92,7 @@ def test_extremes_win_unless_the_field_penalty_keeps_the_label(cell, objective):
     """Trap 4: what E makes of images is measured by F's own loss on them."""
 
     def loss_on_views(field_penalty: float) -> float:
-        fresh = Training(
-            cell.method, 0, load_splits(CONFIG.data), cell.config, World(), cell.device
-        )
+        fresh = training_of("base_learned", load_splits(CONFIG.data), cell.config)
         fresh.load(cell.tensors())
         settings = replace(
             cell.config.estimator, learning_rate=1e-2, field_penalty=field_penalty

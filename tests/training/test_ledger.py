@@ -8,21 +8,19 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from killed import contents
+from resolved import training_of
 from tiny import CONFIG, tiny
 
 from infaug.config import AffineRanges
 from infaug.data.dataset import to_float
 from infaug.data.problem import load_splits
-from infaug.experiment.plan import resolve_config
 from infaug.experiment.run import run
 from infaug.randomness import Draws, generator
 from infaug.record.ledger_file import SCHEMA, read_ledger
 from infaug.training.ledger import Ledger, shown
-from infaug.training.methods import METHODS
 from infaug.training.state import Training
 from infaug.transform.affine_flows import compose, random_parameters
 from infaug.transform.fields import Fields, recolour
-from infaug.world import World
 
 NUM = 7
 
@@ -42,10 +40,8 @@ def finished(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def cell_and_ledger() -> tuple[Training, Ledger]:
     """A pooled cell with some S, nothing trained."""
-    cpu = torch.device("cpu")
-    config = resolve_config(with_ledger(NUM), (1, 16, 16), cpu)
-    splits = load_splits(config.data)
-    cell = Training(METHODS["pooled_learned"], 0, splits, config, World(), cpu)
+    splits = load_splits(CONFIG.data)
+    cell = training_of("pooled_learned", splits, with_ledger(NUM))
     cell.s_val = torch.randn(cell.s_val.shape, generator=generator(0, "some S"))
     cell.classifier.eval()
     return cell, Ledger(cell, splits)

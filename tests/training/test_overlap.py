@@ -6,18 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 from killed import different, start_and_kill
-from resolved import resolved
+from resolved import training_of
 from tiny import CONFIG, tiny
 
 from infaug.data.problem import load_splits
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 from infaug.training.alternation import classify
-from infaug.training.methods import METHODS
 from infaug.training.overlap import InBackground
 from infaug.training.refresher import build_refresher
 from infaug.training.solve import solve_s_val
-from infaug.training.state import Training
 from infaug.training.train import Services
 from infaug.world import World
 
@@ -46,13 +44,8 @@ def overlapped(tmp_path_factory) -> Path:
 
 
 def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before():
-    splits, config = load_splits(CONFIG.data), resolved(OVERLAPPED)
-
-    def new_cell() -> Training:
-        row, cpu = METHODS["base_learned"], torch.device("cpu")
-        return Training(row, 0, splits, config, World(), cpu)
-
-    cell, early = new_cell(), new_cell()
+    splits = load_splits(CONFIG.data)
+    cell, early = (training_of("base_learned", splits, OVERLAPPED) for _ in range(2))
     refresher = build_refresher(cell, splits.influence, None)
     list(classify(cell, 0, range(6), splits.selection, refresher))
     adopted = refresher.finish(0)
@@ -60,7 +53,7 @@ def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before():
     early.classifier.eval()
     expected = solve_s_val(
         early.classifier, early.train, splits.influence, early.augments,
-        config.influence, 0, "refresh", 0, world=World(), start=early.s_val,
+        early.config.influence, 0, "refresh", 0, world=World(), start=early.s_val,
     )  # fmt: skip
     assert adopted.staleness == 4
     assert adopted.solution.value.equal(expected.value)

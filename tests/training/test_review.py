@@ -2,13 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from resolved import resolved
+from resolved import training_of
 from tiny import CONFIG
 
 from infaug.config import BackoffConfig, ShiftConfig
 from infaug.data.problem import load_splits
 from infaug.training.alternation import classify
-from infaug.training.methods import METHODS
 from infaug.training.review import (
     Health,
     harm_of_view,
@@ -18,7 +17,6 @@ from infaug.training.review import (
     weaken,
 )
 from infaug.training.state import Training
-from infaug.world import World
 
 HEALTHY = Health(
     saturation=0.1,
@@ -39,9 +37,7 @@ def splits():
 def fresh(splits, **backoff) -> Training:
     rounds = replace(CONFIG.rounds, rounds=3, classifier_steps=60)
     config = replace(CONFIG, rounds=rounds, backoff=BackoffConfig(**backoff))
-    return Training(
-        METHODS["learned"], 0, splits, resolved(config), World(), torch.device("cpu")
-    )
+    return training_of("learned", splits, config)
 
 
 @pytest.fixture(scope="module")

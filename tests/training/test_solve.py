@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 from distributed.pool_cases import problem
-from resolved import resolved
+from resolved import training_of
 from tiny import CONFIG
 from torch.nn import functional as F
 
@@ -16,7 +16,6 @@ from infaug.influence.operator import Damped, dense
 from infaug.influence.score import mean_head_gradient
 from infaug.randomness import generator
 from infaug.training.alternation import refresh
-from infaug.training.methods import METHODS
 from infaug.training.refresher import Sync
 from infaug.training.snapshot import (
     mean_of_sums,
@@ -37,26 +36,16 @@ def splits():
 
 @pytest.fixture(scope="module")
 def cell(splits) -> Training:
-    config = resolved(CONFIG)
-    cell = Training(
-        METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
-    )
+    cell = training_of("base_learned", splits)
     cell.classifier.eval()
     return cell
 
 
 def solve(cell: Training, splits, config: InfluenceConfig):
     return solve_s_val(
-        cell.classifier,
-        cell.train,
-        splits.influence,
-        cell.augments,
-        config,
-        0,
-        "test",
-        world=World(),
-        start=torch.zeros_like(cell.s_val),
-    )
+        cell.classifier, cell.train, splits.influence, cell.augments, config, 0, "test",
+        world=World(), start=torch.zeros_like(cell.s_val),
+    )  # fmt: skip
 
 
 def test_on_the_originals_s_is_the_dense_solution_of_the_plain_problem(cell, splits):
@@ -135,16 +124,10 @@ def test_the_correlation_is_one_where_nothing_was_sampled(cell, splits):
 
     def correlation(s: torch.Tensor) -> float:
         return correlation_with_full(
-            s,
-            cell.classifier,
-            cell.train,
-            splits.influence,
-            cell.augments,
-            sampled(None),
-            0,
-            "test",  # the same views as in `solve`
+            s, cell.classifier, cell.train, splits.influence, cell.augments,
+            sampled(None), 0, "test",  # the same views as in `solve`
             world=World(),
-        )
+        )  # fmt: skip
 
     assert correlation(s_val) == pytest.approx(1, abs=1e-4)
     assert abs(correlation(noise)) < 0.9
@@ -154,10 +137,8 @@ def test_the_correlation_is_one_where_nothing_was_sampled(cell, splits):
 def test_a_sampled_refresh_reports_its_correlation_at_the_interval(
     splits, every: int, expected: list[int]
 ):
-    config = replace(resolved(CONFIG), influence=sampled(25, probe_every=every))
-    cell = Training(
-        METHODS["base_learned"], 0, splits, config, World(), torch.device("cpu")
-    )
+    config = replace(CONFIG, influence=sampled(25, probe_every=every))
+    cell = training_of("base_learned", splits, config)
     lines = [
         next(refresh(cell, r, range(1), Sync(cell, splits.influence))) for r in range(4)
     ]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from resolved import resolved
+from resolved import resolved, training_of
 from tiny import CONFIG, tiny
 from torch.nn.functional import cross_entropy
 
@@ -27,22 +27,16 @@ from infaug.training.state import Training, _pooled_evenly
 from infaug.training.views import late_round
 from infaug.world import World
 
-CPU = torch.device("cpu")
-
 
 @pytest.fixture(scope="module")
 def splits():
     return load_splits(CONFIG.data)
 
 
-def cell_of(row: str, splits, seed: int = 0) -> Training:
-    return Training(METHODS[row], seed, splits, resolved(CONFIG), World(), CPU)
-
-
 def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_view(
     splits,
 ):
-    cells = [cell_of(row, splits) for row in ("base", "base_learned")]
+    cells = [training_of(row, splits) for row in ("base", "base_learned")]
     states = [c.classifier.state_dict() for c in cells]
     assert all(states[0][k].equal(states[1][k]) for k in states[0])
     views = [c.views_at(3).x[:, 0] for c in cells]
@@ -50,7 +44,7 @@ def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_vie
 
 
 def test_the_last_layer_fits_before_the_others_learn(splits):
-    cell = cell_of("pooled_head_first", splits)
+    cell = training_of("pooled_head_first", splits)
     before = {k: v.clone() for k, v in cell.classifier.state_dict().items()}
     cell.classifier.eval()
     x, y = to_float(cell.train.images), cell.train.labels
@@ -69,10 +63,9 @@ def test_the_last_layer_fits_before_the_others_learn(splits):
 
 
 def test_more_views_are_those_of_the_row_in_turn(splits):
-    config = resolved(CONFIG)
-    config = replace(config, classifier=replace(config.classifier, views=4))
-    cell = Training(METHODS["base_learned"], 0, splits, config, World(), CPU)
-    more, two = cell.views_at(3), cell_of("base_learned", splits).views_at(3)
+    config = replace(CONFIG, classifier=replace(CONFIG.classifier, views=4))
+    cell = training_of("base_learned", splits, config)
+    more, two = cell.views_at(3), training_of("base_learned", splits).views_at(3)
     assert more.x.shape[1] == len(cell.augments) == 4
     assert more.x[:, :2].equal(two.x)
     assert len(more.x[0].flatten(1).unique(dim=0)) == 4
@@ -80,7 +73,7 @@ def test_more_views_are_those_of_the_row_in_turn(splits):
 
 
 def test_a_row_s_views_go_through_what_it_adds_to_the_base(splits):
-    cell, base = cell_of("mixup", splits), cell_of("base", splits)
+    cell, base = training_of("mixup", splits), training_of("base", splits)
     views, plain = cell.views_at(3), base.views_at(3)
     torch.testing.assert_close(views.y.sum(dim=2), torch.ones(8, 2))
     assert (plain.y.amax(dim=2) == 1).all()
@@ -93,14 +86,14 @@ def test_a_row_s_views_go_through_what_it_adds_to_the_base(splits):
 
 
 def test_e_learns_on_whole_images_whatever_the_base_mixes(splits):
-    cells = [cell_of(row, splits) for row in ("mixup_learned", "base_learned")]
+    cells = [training_of(row, splits) for row in ("mixup_learned", "base_learned")]
     (x, y, _), (x_base, y_base, _) = (c.views.estimator_batch_at(2) for c in cells)
     assert x.equal(x_base)
     assert y.equal(y_base)
 
 
 def test_mmel_soft_sees_the_original_first(splits):
-    cell, none = cell_of("mmel_soft", splits), cell_of("none", splits)
+    cell, none = training_of("mmel_soft", splits), training_of("none", splits)
     views = cell.views_at(1)
     assert views.x.shape[1] == 3
     assert views.x[:, 0].equal(none.views_at(1).x[:, 0])
@@ -119,19 +112,21 @@ def test_a_row_that_does_not_go_with_a_mixing_base_is_refused(row, message):
 
 
 def test_pooled_rows_train_on_the_influence_split_too_and_others_never(splits):
-    pooled, base = cell_of("pooled", splits), cell_of("base", splits)
+    pooled, base = training_of("pooled", splits), training_of("base", splits)
     assert len(pooled.train) == len(splits.train) + len(splits.influence)
     assert len(base.train) == len(splits.train)
 
 
 def test_policy_rows_lay_operations_over_the_second_base_view(splits):
-    views, base = (cell_of(r, splits).views_at(3).x for r in ("uniform_policy", "base"))
+    views, base = (
+        training_of(r, splits).views_at(3).x for r in ("uniform_policy", "base")
+    )
     assert views[:, 0].equal(base[:, 0])
     assert not views[:, 1].equal(base[:, 1])
 
 
 def test_the_oracle_trains_on_images_shifted_as_the_test_images_are(splits):
-    oracle, base = cell_of("oracle", splits), cell_of("base", splits)
+    oracle, base = training_of("oracle", splits), training_of("base", splits)
     expected = apply_shift(splits.train.images, CONFIG.data.shift)
     assert oracle.train.images.equal(expected)
     assert oracle.train.labels.equal(base.train.labels)
@@ -153,10 +148,10 @@ def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
             list(teach_policy(cell, 1, range(3)))
         return {k: v.clone() for k, v in cell.tensors().items()}
 
-    saved = cell_of(row, splits)
+    saved = training_of(row, splits)
     go_on(saved)
     state = {k: v.clone() for k, v in saved.tensors().items()}
-    loaded = cell_of(row, splits)
+    loaded = training_of(row, splits)
     loaded.load(state)
     a, b = go_on(saved), go_on(loaded)
     assert a.keys() == b.keys()
@@ -164,7 +159,7 @@ def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
 
 
 def test_the_policy_that_is_kept_is_the_mean_of_those_after_all_updates(splits):
-    cell = cell_of("policy_online", splits)
+    cell = training_of("policy_online", splits)
     assert not cell.weights()["policy"]["logits"].any()  # It begins uniform.
     cell.s_val = torch.randn(cell.s_val.shape, generator=torch.manual_seed(0))
     seen = []
@@ -177,7 +172,7 @@ def test_the_policy_that_is_kept_is_the_mean_of_those_after_all_updates(splits):
 
 def test_a_diagnosis_leaves_out_h_or_what_e_sees_of_an_image(splits):
     plain, shuffled, constant, bare = (
-        cell_of(f"{name}_learned", splits)
+        training_of(f"{name}_learned", splits)
         for name in ("base", "shuffled", "constant", "gradient")
     )
     x = torch.rand(4, *splits.train.image_shape, generator=torch.manual_seed(0))
@@ -216,7 +211,7 @@ def test_batchnorm_adapts_to_images_of_all_classes_however_they_are_sorted(
     monkeypatch.setattr(train, "adapt_statistics", lambda _, x: seen.append(x))
     monkeypatch.setattr(train, "MAX_ADAPTED", len(many) // 2)
     train._adapt(
-        cell_of("adapted", splits),
+        training_of("adapted", splits),
         replace(splits, influence=many, selection_is_trained=True),
     )
     (x,) = seen
@@ -225,13 +220,11 @@ def test_batchnorm_adapts_to_images_of_all_classes_however_they_are_sorted(
 
 
 def test_random_tau_can_go_through_a_given_generator(splits):
-    learned = cell_of("base_learned", splits)
+    learned = training_of("base_learned", splits)
     with torch.no_grad():
         learned.transform.generator.linear.weight.add_(1)
     state = learned.transform.generator.state_dict()
-    config = resolved(CONFIG)
-    row = METHODS["base_random_final"]
-    control = Training(row, 0, splits, config, World(), CPU, generator=state)
+    control = training_of("base_random_final", splits, generator=state)
     assert control.transform.generator.linear.weight.equal(state["linear.weight"])
 
 
@@ -239,8 +232,8 @@ def test_random_tau_can_go_through_a_given_generator(splits):
 def test_a_compiled_f_learns_what_a_plain_one_does_through_a_whole_round(splits):
     def learned(compiled: bool) -> dict[str, torch.Tensor]:
         settings = replace(CONFIG.classifier, compile=compiled)
-        config = resolved(replace(CONFIG, classifier=settings))
-        cell = Training(METHODS["base_learned"], 0, splits, config, World(), CPU)
+        config = replace(CONFIG, classifier=settings)
+        cell = training_of("base_learned", splits, config)
         list(classify(cell, 0, range(3), splits.selection))
         refresher = build_refresher(cell, splits.influence, None)
         list(refresh(cell, 0, range(1), refresher))
@@ -265,11 +258,10 @@ def test_a_stretched_network_ignores_light_and_contrast_of_an_image():
 
 
 def test_target_images_join_late_as_half_of_each_batch():
-    config, splits = resolved(CONFIG), load_splits(CONFIG.data)
-    cell = Training(METHODS["late"], 0, splits, config, World(), CPU)
-    first = late_round(config.rounds) * config.rounds.classifier_steps
-    assert 0 < first < config.rounds.rounds * config.rounds.classifier_steps
-    base = Training(METHODS["base"], 0, splits, config, World(), CPU)
+    rounds, splits = CONFIG.rounds, load_splits(CONFIG.data)
+    cell, base = training_of("late", splits), training_of("base", splits)
+    first = late_round(rounds) * rounds.classifier_steps
+    assert 0 < first < rounds.rounds * rounds.classifier_steps
     before, after = cell.views_at(first - 1), cell.views_at(first)
     assert before.x.equal(base.views_at(first - 1).x)
     assert not after.x.equal(base.views_at(first).x)

@@ -3,27 +3,20 @@
 from dataclasses import replace
 
 import pytest
-import torch
+from resolved import training_of
 from tiny import CONFIG, tiny
 
 from infaug.data.problem import load_splits
-from infaug.experiment.plan import resolve_config
-from infaug.training.methods import METHODS
-from infaug.training.state import Training
 from infaug.trust.predictions import check_predictions
 from infaug.trust.rank import ranked_view
 from infaug.trust.reload import Finished
-from infaug.world import World
-
-CPU = torch.device("cpu")
 
 
 def untrained(row: str, num_views: int) -> Finished:
     """A training whose F, E and G are as its seed made them: the same in every row."""
     classifier = replace(CONFIG.classifier, views=num_views)
-    config = resolve_config(tiny(classifier=classifier), (1, 16, 16), CPU)
-    splits = load_splits(config.data)
-    training = Training(METHODS[row], 0, splits, config, World(), CPU)
+    splits = load_splits(CONFIG.data)
+    training = training_of(row, splits, tiny(classifier=classifier))
     training.classifier.eval().requires_grad_(False)
     return Finished(training, splits, splits.trained_on(False)[0])
 
