@@ -6,6 +6,7 @@ import pytest
 import torch
 import torchvision
 from PIL import Image
+from reading import encoded, values
 
 from infaug.api.images import keep_images
 from infaug.config import DataConfig
@@ -24,10 +25,7 @@ def test_a_data_set_of_torchvision_gives_its_images_labels_and_names(tmp_path):
         keep_images(given, path, "train")
         train = load(DataConfig(source=str(path))).train
         assert train.class_names == ("cat", "dog")
-        assert (train.labels.tolist(), train.images[:, 0, 0, 0].tolist()) == (
-            labels,
-            red,
-        )
+        assert (train.labels.tolist(), values(train)) == (labels, red)
 
 
 def test_images_are_turned_and_composited_as_those_of_files(tmp_path):
@@ -37,10 +35,9 @@ def test_images_are_turned_and_composited_as_those_of_files(tmp_path):
     exif[274] = 6
     turned = upright.transpose(Image.Transpose.ROTATE_90)
     turned.getexif()[274] = 6
-    buffer = io.BytesIO()
-    turned.save(buffer, format="PNG", exif=exif)
+    file = io.BytesIO(encoded(turned, exif=exif))
     clear = Image.new("LA", (8, 8), (7, 0))
-    rows = [(upright, 0), (Image.open(buffer), 1), (turned, 0), (clear, 1)]
+    rows = [(upright, 0), (Image.open(file), 1), (turned, 0), (clear, 1)]
     keep_images(rows, tmp_path / "a.parquet", "train")
     images = load(DataConfig(source=str(tmp_path / "a.parquet"), mode="L")).train.images
     assert images[1].equal(images[0])
@@ -69,7 +66,7 @@ def test_a_hub_data_set_gives_its_images_labels_and_names(tmp_path):
     train = load(DataConfig(source=str(tmp_path / "a.parquet"))).train
     assert train.class_names == ("dark", "light")
     assert train.labels.tolist() == [0, 1] * 6
-    assert train.images[:, 0, 0, 0].tolist() == list(range(12))
+    assert values(train) == list(range(12))
 
 
 def test_a_data_set_of_the_hub_s_own_package_is_taken(tmp_path):
@@ -87,7 +84,7 @@ def test_a_data_set_of_the_hub_s_own_package_is_taken(tmp_path):
         train = load(DataConfig(source=str(tmp_path / f"{name}.parquet"))).train
         assert train.class_names == ("dark", "light")
         assert train.labels.tolist() == [0, 1] * 3
-        assert train.images[:, 0, 0, 0].tolist() == list(range(6))
+        assert values(train) == list(range(6))
 
 
 def test_labels_may_be_names_of_classes(tmp_path):

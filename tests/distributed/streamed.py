@@ -1,11 +1,11 @@
 """Digits in Parquet, for jobs that stream them."""
 
-from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
+from reading import encoded
+from torchvision.transforms.functional import to_pil_image
 
 from infaug.data.digits import digits
 
@@ -15,13 +15,7 @@ def write_digits(folder: Path, num: int) -> None:
     folder.mkdir()
     drawn = digits(image_size=16)
     columns = {
-        "image": [_png(image.numpy()) for image in drawn.images[:num, 0]],
+        "image": [encoded(to_pil_image(image)) for image in drawn.images[:num]],
         "label": drawn.labels[:num].tolist(),
     }
     pq.write_table(pa.table(columns), folder / "train.parquet", row_group_size=8)
-
-
-def _png(pixels) -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()

@@ -1,7 +1,6 @@
 """`infaug predict`: what a run's classifier says of images of one's own."""
 
 import csv
-import io
 import json
 import shutil
 from dataclasses import replace
@@ -14,6 +13,7 @@ import pytest
 import torch
 from finished import CLASSES, finished_run
 from PIL import Image
+from reading import encoded
 from tiny import CONFIG, tiny
 
 from infaug.cli.main import main
@@ -186,9 +186,7 @@ def test_pixels_are_read_as_by_fit(run):
     model = replace(model, data=replace(model.data, pixel_bits=12))
 
     def seen(image, **settings):
-        buffer = io.BytesIO()
-        image.save(buffer, format="PNG", **settings)
-        return model.prepared(Encoded("a.png", buffer.getvalue(), -1))[0]
+        return model.prepared(Encoded("a.png", encoded(image, **settings), -1))[0]
 
     deep = Image.fromarray(np.full((16, 16), 2048, dtype=np.uint16))
     assert seen(deep).unique().tolist() == [128]
