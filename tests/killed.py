@@ -71,6 +71,11 @@ def start_and_kill(out: Path, dooms: list[list], config: RunConfig = CALM) -> No
     assert start(out, None, config) == 0
 
 
+def interrupt(*_, **__) -> None:
+    """In place of a function: Ctrl-C while it works."""
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def interrupted_at(*doom: str | int) -> Iterator[None]:
     """A run in this process must be interrupted there: method, round, phase, step."""

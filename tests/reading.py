@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from PIL import Image
 from torch import Tensor
 
 from infaug.config import DataConfig
 from infaug.data.images import Source
+from infaug.data.loader import Reader
 from infaug.data.source import load
 from infaug.data.survey import resolve_images
 
@@ -49,6 +51,18 @@ def encoded(image: Image.Image, kind: str = "PNG", **settings) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, format=kind, **settings)
     return buffer.getvalue()
+
+
+def count_decoded(patch: pytest.MonkeyPatch) -> list[int]:
+    """How many images a reader decodes, call by call, from now on."""
+    counts, decode = [], Reader.decode
+
+    def counted(self, encoded, crops):
+        counts.append(len(encoded.items))
+        return decode(self, encoded, crops)
+
+    patch.setattr(Reader, "decode", counted)
+    return counts
 
 
 def class_folders(above: str = "", first: int = 0) -> dict[str, Image.Image]:

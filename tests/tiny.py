@@ -10,6 +10,7 @@ from infaug.config import (
     RunConfig,
     ShiftConfig,
     TransformConfig,
+    in_mode,
 )
 
 CONFIG = RunConfig(
@@ -33,3 +34,14 @@ CONFIG = RunConfig(
 def tiny(**changes) -> RunConfig:
     """The tiny config with some top-level fields replaced."""
     return replace(CONFIG, **changes)
+
+
+def tiny_in_mode(mode: str, **adversarial) -> RunConfig:
+    """The tiny config in the mode of a paper, with a G that is fitted."""
+    config = in_mode(tiny(controls="none"), mode)
+    return replace(
+        config,
+        adversarial=replace(config.adversarial, batch_size=8, **adversarial),
+        estimator=replace(config.estimator, batch_size=8),
+        classifier=CONFIG.classifier,
+    )

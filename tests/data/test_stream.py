@@ -154,13 +154,7 @@ def test_a_stream_that_begins_later_goes_on_as_one_that_began_at_the_start(
 
 
 def test_a_step_out_of_turn_decodes_its_images_alone(config, monkeypatch):
-    decoded, decode = [], Reader.decode
-
-    def counted(self, encoded, crops):
-        decoded.append(len(encoded.items))
-        return decode(self, encoded, crops)
-
-    monkeypatch.setattr(Reader, "decode", counted)
+    decoded = reading.count_decoded(monkeypatch)
     stream(stored_of(config)).at(40)
     assert sum(decoded) == 8
 

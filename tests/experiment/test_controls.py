@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from killed import interrupt
 from resolved import resolved
 from tiny import CONFIG
 
@@ -75,18 +76,14 @@ def test_the_folder_keeps_the_choice_and_a_resumed_run_does_not_choose_again(
 ):
     chosen = "full" if pace is FAST else "quick"
     monkeypatch.setattr(controls, "measure", lambda *_: pace)
-
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(execute, "run_planned", interrupted)
+    monkeypatch.setattr(execute, "run_planned", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run.run(OPEN, tmp_path / "run", shown=False)
     kept = [json.loads((tmp_path / "run" / f"{n}.json").read_text())["controls"]
             for n in ("asked", "config")]  # fmt: skip
     assert kept == ["auto", chosen]
 
-    monkeypatch.setattr(controls, "measure", interrupted)
+    monkeypatch.setattr(controls, "measure", interrupt)
     seen = []
     monkeypatch.setattr(
         execute, "run_planned", lambda all_, *_, **__: seen.extend(all_)

@@ -1,13 +1,12 @@
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import tiny
+from tiny import tiny_in_mode
 
-from infaug.config import RunConfig, in_mode
+from infaug.config import RunConfig
 from infaug.experiment.methods import methods_of
 from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
@@ -16,13 +15,7 @@ from infaug.record.store import GeneratorStore
 
 
 def quick(**adversarial) -> RunConfig:
-    iclr = in_mode(tiny(controls="none"), "iclr")
-    return replace(
-        iclr,
-        adversarial=replace(iclr.adversarial, steps=2, batch_size=8, **adversarial),
-        estimator=replace(iclr.estimator, batch_size=8),
-        classifier=tiny().classifier,
-    )
+    return tiny_in_mode("iclr", steps=2, **adversarial)
 
 
 @pytest.fixture(scope="module")

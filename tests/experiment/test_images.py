@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from archives import class_files, write_files
+from killed import interrupt
 from tiny import CONFIG, tiny
 
 from infaug.config import DataConfig, PrepareConfig, RunConfig
@@ -39,34 +40,24 @@ def test_images_with_results_stay_and_others_are_refused(tmp_path):
             Results(results.path).match(data, OTHER)
 
 
-@pytest.fixture
-def pets(tmp_path):
-    """A prepared set of 24 images of two classes, for the name it is known by."""
-    files = write_files(tmp_path / "src", class_files("cat", "dog", count=12))
-    prepare(files, tmp_path / "set", PrepareConfig())
-    return {"pets": str(tmp_path / "set")}
+FILES = class_files("cat", "dog", count=12)
 
 
-def test_images_that_are_to_be_streamed_are(pets):
+def test_images_that_are_to_be_streamed_are(tmp_path):
+    make_set(tmp_path, FILES)
+    pets = {"pets": str(tmp_path / "set")}
     small = DataConfig(source="pets", image_size=8)
     assert not isinstance(images_of(small, pets)[0].train, OnDisk)
     streamed = replace(small, stream_above_gib=0.0)
     assert isinstance(images_of(streamed, pets)[0].train, OnDisk)
 
 
-FILES = class_files("cat", "dog", count=12)
-
-
 @pytest.fixture
 def begun(tmp_path, monkeypatch):
     """A run on a prepared set that is interrupted before its first step."""
-
-    def interrupted(*_, **__):
-        raise KeyboardInterrupt
-
     make_set(tmp_path, FILES)
     with monkeypatch.context() as patch:
-        patch.setattr(execute, "run_planned", interrupted)
+        patch.setattr(execute, "run_planned", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run_file.run(config(tmp_path), tmp_path / "run", shown=False)
     return tmp_path

@@ -6,7 +6,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from full_disk import full_disk
-from killed import contents, different, interrupted_at
+from killed import contents, different, interrupt, interrupted_at
 from tiny import tiny
 
 from infaug.config import RunConfig
@@ -59,10 +59,6 @@ def test_a_run_that_goes_on_on_another_machine_ends_with_the_undisturbed_bytes(
         "trainings/base_learned-seed0/timings.jsonl",
     } <= set(kept)
     assert not [n for n in calm if n != "result.json" and kept[n] != calm[n]]
-
-
-def die(*_):
-    raise KeyboardInterrupt
 
 
 def begun(url) -> RunFolder:
@@ -162,7 +158,7 @@ def test_a_run_whose_first_upload_was_cut_short_is_continued_elsewhere(
 ):
     folder = begun(url)
     with monkeypatch.context() as patch:
-        patch.setattr(mirror, "put_bytes", die)
+        patch.setattr(mirror, "put_bytes", interrupt)
         with pytest.raises(KeyboardInterrupt):
             folder.mirror.push()
     another_machine(tmp_path)
@@ -193,7 +189,7 @@ def test_a_result_leaves_the_url_before_the_seeds_that_were_added_come(
     folder.finish({"verdict": "undecided"})
     assert "result.json" in at_url(url)
     folder.resolve(RunConfig(seeds=5))
-    monkeypatch.setattr(mirror, "put", die)
+    monkeypatch.setattr(mirror, "put", interrupt)
     with pytest.raises(KeyboardInterrupt):
         folder.mirror.push()
     assert "result.json" not in at_url(url)
@@ -258,7 +254,7 @@ def test_what_an_upload_that_was_cut_short_left_is_brought_before_going_on(
     (ahead.path / "checkpoints").mkdir()
     (ahead.path / "checkpoints" / "9.safetensors").write_text("newer")
     with monkeypatch.context() as patch:
-        patch.setattr(mirror, "put_bytes", die)
+        patch.setattr(mirror, "put_bytes", interrupt)
         with pytest.raises(KeyboardInterrupt):
             ahead.mirror.push()
     with pytest.raises(ValueError, match="has just gone on"), waiting.locked():

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from killed import contents, different, start, start_and_kill
-from tiny import CONFIG, tiny
+from tiny import CONFIG, tiny, tiny_in_mode
 
-from infaug.config import TuningConfig, in_mode
+from infaug.config import TuningConfig
 from infaug.record.folder import RunFolder
 
 pytestmark = pytest.mark.long
@@ -65,13 +65,7 @@ def test_other_kinds_of_methods_that_are_killed_end_with_the_same_bytes(tmp_path
 
 @pytest.mark.slow
 def test_a_killed_adversarial_fit_and_what_comes_before_round_one_resume_too(tmp_path):
-    cvpr = in_mode(tiny(controls="none"), "cvpr")
-    config = replace(
-        cvpr,
-        adversarial=replace(cvpr.adversarial, steps=5, batch_size=8),
-        estimator=replace(cvpr.estimator, batch_size=8),
-        classifier=tiny().classifier,
-    )
+    config = tiny_in_mode("cvpr", steps=5)
     assert start(tmp_path / "undisturbed", None, config) == 0
     dooms = [["generator", 0, "adversary", 4], ["base_learned", -1, "estimate", 4]]
     start_and_kill(tmp_path / "killed", dooms, config)

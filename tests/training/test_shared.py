@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,13 +12,14 @@ import pytest
 import torch
 from distributed.streamed import write_digits
 from peers import together
+from reading import count_decoded
 from resolved import resolved
 from tiny import CONFIG
 from torch import Tensor
 from torch.func import jvp
 
 from infaug.config import DataConfig, RunConfig
-from infaug.data.loader import Reader, load_in_threads
+from infaug.data.loader import load_in_threads
 from infaug.data.problem import Splits, divide
 from infaug.data.source import load
 from infaug.record.folder import RunFolder
@@ -42,8 +42,12 @@ def data(tmp_path, monkeypatch) -> DataConfig:
     for module in ("data.problem", "training.snapshot", "training.solve"):
         monkeypatch.setattr(f"infaug.{module}.CHUNK", 20)
     write_digits(tmp_path / "images", 500)
+    return data_in(tmp_path)
+
+
+def data_in(place: Path) -> DataConfig:
     return DataConfig(
-        source=str(tmp_path / "images"), stream_above_gib=0, image_size=16, mode="L",
+        source=str(place / "images"), stream_above_gib=0, image_size=16, mode="L",
         target=150, test=90,
     )  # fmt: skip
 
@@ -141,14 +145,7 @@ def test_the_loss_a_step_ahead_is_that_of_all_shares(data, monkeypatch):
 
 
 def test_a_refresh_decodes_its_sample_once_between_all(data, monkeypatch):
-    counted, decode = Counter[int](), Reader.decode
-
-    def counted_decode(self, encoded, crops):
-        counted[0] += len(encoded.items)
-        return decode(self, encoded, crops)
-
-    monkeypatch.setattr(Reader, "decode", counted_decode)
-
+    decoded = count_decoded(monkeypatch)
     states: dict[str, State] = {}
     begin(data, World(), "base", states)
 
@@ -157,7 +154,7 @@ def test_a_refresh_decodes_its_sample_once_between_all(data, monkeypatch):
         training.classifier.eval()
         world.gather(torch.zeros(1))  # All have begun.
         if world.is_first:
-            counted.clear()
+            decoded.clear()
         world.gather(torch.zeros(1))
         config = replace(training.config.influence, hessian_samples=60)
         solve_s_val(
@@ -166,33 +163,27 @@ def test_a_refresh_decodes_its_sample_once_between_all(data, monkeypatch):
         )  # fmt: skip
 
     together(3, refresh)
-    assert counted[0] == 60
+    assert sum(decoded) == 60
 
 
 def test_a_review_decodes_at_most_twice_what_it_uses(data, monkeypatch):
-    counted, decode = Counter[int](), Reader.decode
-
-    def counted_decode(self, encoded, crops):
-        counted[0] += len(encoded.items)
-        return decode(self, encoded, crops)
-
     source = load(data, partial(load_in_threads, num=1))
     splits = divide(source, data).held_by(World())
     rounds = replace(CONFIG.rounds, classifier_steps=30, rounds=3)
     config = config_of(data, rounds=rounds)
     training = Training(METHODS["base_learned"], 0, splits, config, World(), CPU)
     training.s_val = torch.ones_like(training.s_val)
-    monkeypatch.setattr(Reader, "decode", counted_decode)
+    decoded = count_decoded(monkeypatch)
     monkeypatch.setattr("infaug.training.review.suspicion", lambda *_: "suspected")
     (found,) = review(training, 0, range(1), splits.selection)
     assert "harm" in found, "F went through a round twice"
     used = config.estimator.batch_size + 2 * 30 * config.classifier.batch_size
-    assert used <= counted[0] <= 2 * used
-    counted.clear()
+    assert used <= sum(decoded) <= 2 * used
+    decoded.clear()
     training.cleared_until = 9
     (found,) = review(training, 7, range(1), splits.selection)
     assert "harm" not in found
-    assert counted[0] == config.estimator.batch_size
+    assert sum(decoded) == config.estimator.batch_size
 
 
 PROGRAM = """
@@ -212,13 +203,9 @@ run(test.experiment(Path(place)), out, shown=False)
 
 def experiment(place: Path) -> RunConfig:
     """Methods that look at influence, selection and test images in every way."""
-    data = DataConfig(
-        source=str(place / "images"), stream_above_gib=0, image_size=16, mode="L",
-        target=150, test=90,
-    )  # fmt: skip
     settings = replace(CONFIG.classifier, precision="float64")
     methods = ("adapted", "base_learned", "bilevel_learned")
-    return replace(CONFIG, data=data, classifier=settings, methods=methods)
+    return replace(CONFIG, data=data_in(place), classifier=settings, methods=methods)
 
 
 @pytest.mark.slow
