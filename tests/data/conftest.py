@@ -21,15 +21,10 @@ def noise_png():
 def write_rows():
     """Write a Parquet file: images (PIL, bytes or None) and labels, one row each."""
 
-    def write(path, labels, images=None, *, names=None, like_hf=False, columns=None):
+    def write(path, labels, images=None, *, names=None):
         images = [flat(i) for i in range(len(labels))] if images is None else images
         cells = [encoded(i) if isinstance(i, Image.Image) else i for i in images]
-        if like_hf:
-            cells = [{"bytes": each, "path": None} for each in cells]
-        image, label = columns or ("image", "label")
-        kind = pa.struct({"bytes": pa.binary(), "path": pa.string()})
-        images = pa.array(cells, kind if like_hf else pa.binary())
-        table = pa.table({image: images, label: pa.array(labels)})
+        table = pa.table({"image": pa.array(cells, pa.binary()), "label": labels})
         if names is not None:
             text = names if isinstance(names, str) else json.dumps(names)
             table = table.replace_schema_metadata({"class_names": text})

@@ -33,17 +33,6 @@ class Fake:
         return self.image(index), index % 2
 
 
-@pytest.fixture
-def fake_mnist(monkeypatch, image):
-    def make(broken_test=False):
-        def mnist(root, train, download):
-            return Fake(image, broken=broken_test and not train)
-
-        monkeypatch.setattr(datasets, "MNIST", mnist)
-
-    return make
-
-
 def test_written_parquet_is_read_back(tmp_path, image):
     path = tmp_path / "new" / "all.parquet"
     write_parquet(Fake(image), path, ("even", "odd"))
@@ -77,8 +66,8 @@ def test_an_existing_file_is_not_overwritten(tmp_path, image):
     assert (tmp_path / "a.parquet").read_bytes() == b"precious"
 
 
-def test_a_prepared_data_set_has_both_splits(tmp_path, fake_mnist):
-    fake_mnist()
+def test_a_prepared_data_set_has_both_splits(tmp_path, monkeypatch, image):
+    monkeypatch.setattr(datasets, "MNIST", lambda *_, **__: Fake(image))
     download("mnist", tmp_path / "out", tmp_path / "download")
     source = load(DataConfig(source=str(tmp_path / "out")))
     assert source.test is not None

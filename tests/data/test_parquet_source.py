@@ -24,11 +24,6 @@ def test_class_names_come_from_the_metadata(tmp_path, write_rows):
     assert load(DataConfig(source=path)).train.class_names == ("cat", "dog")
 
 
-def test_images_may_be_structs_as_hugging_face_writes_them(tmp_path, write_rows):
-    path = write_rows(tmp_path / "a.parquet", [1, 0], like_hf=True)
-    assert load(DataConfig(source=path)).train.images.shape == (2, 1, 8, 8)
-
-
 def test_shards_are_read_in_order_of_name(tmp_path, write_rows):
     write_rows(tmp_path / "train-00001-of-00002.parquet", [1, 1])
     write_rows(tmp_path / "train-00000-of-00002.parquet", [0, 1])
