@@ -41,6 +41,20 @@ def own_cache(tmp_path_factory) -> None:
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
+class Clock:
+    """Shows the time that a test sets."""
+
+    seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 @pytest.fixture
 def undrawn(monkeypatch) -> None:
     """`infaug fit` without pictures, page and check of influences: most of its time."""

@@ -3,16 +3,7 @@ import pytest
 from infaug.timer import Timer
 
 
-class Clock:
-    def __init__(self):
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-def test_parts_never_overlap():
-    clock = Clock()
+def test_parts_never_overlap(clock):
     timer = Timer(clock)
     with timer.time("s_val"):
         clock.seconds += 1
@@ -23,8 +14,7 @@ def test_parts_never_overlap():
     assert timer.take().seconds == {"s_val": 101, "peers": 10}
 
 
-def test_a_part_ends_with_its_block_even_when_that_fails():
-    clock = Clock()
+def test_a_part_ends_with_its_block_even_when_that_fails(clock):
     timer = Timer(clock)
 
     def fail() -> None:

@@ -1,27 +1,11 @@
-import pytest
-
 from infaug.record.display import Display
 from infaug.record.steps import Interval
 
 
-class Clock:
-    def __init__(self):
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-def take_steps(display: Display, clock: Clock, steps: range, seconds: float) -> None:
+def take_steps(display: Display, clock, steps: range, seconds: float) -> None:
     for step in steps:
         clock.seconds += seconds
-        metrics = {"loss": 1.0}
-        display.step(0, 0, "classify", steps, step + 1, metrics)
+        display.step(0, 0, "classify", steps, step + 1, {"loss": 1.0})
 
 
 def test_a_log_has_a_status_line_a_minute(clock, capsys):
@@ -33,20 +17,12 @@ def test_a_log_has_a_status_line_a_minute(clock, capsys):
 
 
 def test_a_status_line_says_where_the_run_is_and_what_it_waits_for(clock, capsys):
-    display = Display(
-        ["base seed 0", "base seed 1"],
-        [{"classify": 60}] * 2,
-        [3, 3],
-        shown=True,
-        now=clock,
-    )
+    names = ["base seed 0", "base seed 1"]
+    display = Display(names, [{"classify": 60}] * 2, [3, 3], shown=True, now=clock)
     interval = Interval(
-        steps=20,
-        seconds=10.0,
-        parts={"data": 1.0, "peers": 0.01},
-        counts={"images": 640},
-        gpu_gib=3.21,
-    )
+        steps=20, seconds=10.0, parts={"data": 1.0, "peers": 0.01},
+        counts={"images": 640}, gpu_gib=3.21,
+    )  # fmt: skip
     display.timing(interval)
     take_steps(display, clock, range(60), seconds=2)
     last = capsys.readouterr().err.splitlines()[-1]
