@@ -50,7 +50,7 @@ NOT_RUN = {
     "python ray_jobs/ablation.py": "takes hours; tests/test_jobs.py runs a smoke test",
     "python ray_jobs/compare.py --data": "takes hours; tests/test_jobs.py runs one",
     "python ray_jobs/long_tail.py --data": "takes an hour; tests/test_jobs.py runs one",
-    "python ray_jobs/regret.py": "takes hours; tests/experiment/test_regret.py solves",
+    "python ray_jobs/regret.py": "takes hours; tests/experiment/test_studies.py does",
     "python ray_jobs/photos.py": "needs PACS and an extra",
     "python ray_jobs/sweep.py": "takes minutes of Ray; tests/test_jobs.py runs one",
     "infaug report s3://": "needs a cloud",

@@ -121,6 +121,14 @@ def test_two_workers_together_make_the_views_of_one(name, shape):
     torch.testing.assert_close(whole, torch.cat(halves), atol=1e-6, rtol=0)
 
 
+def turned_by_torchvision(x, angle, scale=1.0):
+    return TF.affine(
+        x, angle=-angle,  # torchvision turns clockwise
+        translate=[0, 0], scale=scale, shear=[0.0, 0.0],
+        interpolation=TF.InterpolationMode.BILINEAR,
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("angle", [-20.0, 7.0])
 @pytest.mark.parametrize("scale", [0.85, 1.1])
 def test_the_affine_map_turns_and_scales_as_torchvision(angle, scale):
@@ -130,14 +138,7 @@ def test_the_affine_map_turns_and_scales_as_torchvision(angle, scale):
     theta = torch.cat([source, torch.zeros(1, 2, 1).double()], dim=-1)
     grid = torch.nn.functional.affine_grid(theta, [1, 1, 28, 28], align_corners=False)
     ours = torch.nn.functional.grid_sample(x, grid, align_corners=False)
-    theirs = TF.affine(
-        x,
-        angle=-angle,  # torchvision turns clockwise
-        translate=[0, 0],
-        scale=scale,
-        shear=[0.0, 0.0],
-        interpolation=TF.InterpolationMode.BILINEAR,
-    )
+    theirs = turned_by_torchvision(x, angle, scale)
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
 
 
@@ -146,17 +147,8 @@ def test_the_affine_augmentation_turns_images_of_any_shape_as_torchvision(size):
     x = images((1, *size), 3).double()
     views = RandomAffine(degrees=45, strength=0)(x, Draws.of_size(3, "a"))
     angles = Draws.of_size(3, "a").uniform(-45, 45)  # what is drawn first
-    theirs = [
-        TF.affine(
-            image,
-            angle=-angle,  # torchvision turns clockwise
-            translate=[0, 0],
-            scale=1.0,
-            shear=[0.0, 0.0],
-            interpolation=TF.InterpolationMode.BILINEAR,
-        )
-        for image, angle in zip(x, angles.tolist(), strict=True)
-    ]
+    pairs = zip(x, angles.tolist(), strict=True)
+    theirs = [turned_by_torchvision(image, angle) for image, angle in pairs]
     # Angles are drawn in float32.
     torch.testing.assert_close(views, torch.stack(theirs), atol=1e-5, rtol=0)
 

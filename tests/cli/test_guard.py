@@ -1,11 +1,12 @@
 """What becomes of errors of the disk: one line that names the file, and a way."""
 
 import os
-from pathlib import Path
 
+import pyarrow as pa
 from full_disk import full_disk
 
 from infaug.cli.terminal import BAD_INPUT, guarded
+from infaug.trust.rank import write_ranking
 
 
 def test_a_file_that_cannot_be_written_is_named_with_a_remedy(tmp_path, capsys):
@@ -34,12 +35,8 @@ def test_verbose_shows_where_the_disk_was_asked(tmp_path, capsys):
 
 
 def test_a_ranking_is_refused_by_a_name_that_cannot_be_written(tmp_path, capsys):
-    import pyarrow as pa
-
-    from infaug.trust.rank import write_ranking
-
     (tmp_path / "file").touch()
-    path: Path = tmp_path / "file" / "influence.parquet"
+    path = tmp_path / "file" / "influence.parquet"
     table = pa.table({"image": [1]})
     assert guarded(lambda: write_ranking(table, path) or 0) == BAD_INPUT
     assert f"{path}" in capsys.readouterr().err

@@ -68,15 +68,8 @@ def test_an_export_that_fails_leaves_the_earlier_one_whole(
 
 def test_the_command_writes_programs_and_says_how_to_load(grey_run, tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = [
-        "export",
-        str(grey_run),
-        "--out",
-        str(out),
-        "--method",
-        "pooled_learned",
-    ]
-    assert main(arguments) == 0
+    command = ["export", str(grey_run), "--method", "pooled_learned"]
+    assert main([*command, "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "pooled_learned-seed0" in said
     assert "verdict: no gain" in said

@@ -186,16 +186,8 @@ def test_a_run_is_kept_if_mlflow_is_gone_by_its_end(monkeypatch, tmp_path, capsy
     monkeypatch.setitem(sys.modules, "mlflow", None)
     out = tmp_path / "run"
     requested = ["fit", "--data", "digits", "--out", str(out), "--mlflow", NOBODY]
-    requested += [
-        "--labels",
-        "60",
-        "--target",
-        "60",
-        "--seeds",
-        "1",
-        "--methods",
-        "base",
-    ]
+    requested += ["--labels", "60", "--target", "60", "--seeds", "1"]
+    requested += ["--methods", "base"]
     requested += ["--classifier.batch-size", "8", "--classifier.batch-groups", "2"]
     requested += ["--network", "allconv", "--rounds.classifier-steps", "2"]
     assert main(requested) == BAD_INPUT

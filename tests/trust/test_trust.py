@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,12 +10,25 @@ import torch
 from PIL import Image
 from tiny import CONFIG, tiny
 
+from infaug.cli import influence
 from infaug.cli.influence import check_in_run
 from infaug.cli.main import main
 from infaug.cli.terminal import BAD_INPUT
+from infaug.data.source import load
 from infaug.experiment.run import run
+from infaug.influence.features import head_inputs
+from infaug.record.folder import RunFolder
+from infaug.training.alternation import assess
+from infaug.training.snapshot import inputs
 from infaug.trust.predictions import check_predictions
-from infaug.trust.rank import SCHEMA, extremes, rank, ranked_images, ranked_view
+from infaug.trust.rank import (
+    SCHEMA,
+    _snapshot,
+    extremes,
+    rank,
+    ranked_images,
+    ranked_view,
+)
 from infaug.trust.reload import reload
 
 
@@ -36,19 +48,13 @@ def finished(finished_run):
 
 
 def test_a_cell_is_reloaded_as_it_was_when_it_was_finished(finished_run, finished):
-    from infaug.training.alternation import assess
-
-    found = json.loads(
-        (finished_run / "trainings" / "base_learned-seed0" / "result.json").read_text()
-    )
+    found = RunFolder(finished_run).found("base_learned", 0)
     again = assess(finished.training, finished.splits.test)
     assert again.loss == found["test_loss"]
     assert not finished.training.classifier.training
 
 
 def test_pooled_images_are_found_again_in_the_source(finished_run):
-    from infaug.data.source import load
-
     pooled = reload(finished_run, "pooled_learned")
     source = load(pooled.training.config.data)
     labels = source.train.labels[pooled.source_index]
@@ -56,12 +62,6 @@ def test_pooled_images_are_found_again_in_the_source(finished_run):
     own = len(pooled.splits.train)
     images = source.train.images[pooled.source_index[:own]]
     assert images.equal(pooled.training.train.images[:own])
-
-
-def png(image: torch.Tensor) -> bytes:
-    buffer = BytesIO()
-    Image.fromarray(image[0].numpy()).save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def test_predictions_agree_with_refitting(finished):
@@ -83,26 +83,17 @@ def test_a_sample_is_ranked_by_the_influence_it_has_among_all(finished):
     num = len(finished.training.train)
     for line in table.to_pylist():
         assert line["predicted_change"] == pytest.approx(line["influence"] / num)
-    scores = {
-        line["image"]: line["influence"]
-        for line in all_images.to_pylist()
-        if line["kind"] == "image"
-    }
-    both = [
-        (line["influence"], scores[line["image"]])
-        for line in table.to_pylist()
-        if line["kind"] == "image"
-    ]
+    ours, scores = (
+        {x["image"]: x["influence"] for x in each.to_pylist() if x["kind"] == "image"}
+        for each in (table, all_images)
+    )
+    both = [(ours[image], scores[image]) for image in ours]
     # H averages over a sample in the one and over all images in the other.
     assert torch.corrcoef(torch.tensor(both).T)[0, 1] > 0.95
 
 
 @pytest.mark.parametrize("max_images", [None, 300])
 def test_the_view_that_is_shown_is_the_one_that_was_scored(finished, max_images):
-    from infaug.influence.features import head_inputs
-    from infaug.training.snapshot import inputs
-    from infaug.trust.rank import _snapshot
-
     picked = ranked_images(finished, max_images)
     images = finished.training.train.images[picked]
     chunks = range(-(-len(images) // 250))
@@ -153,14 +144,11 @@ def test_commands_write_what_they_say(finished_run, capsys):
 def test_the_check_at_the_end_of_a_run_is_small_and_never_fails_it(
     finished_run, monkeypatch
 ):
-    from infaug.cli import influence
-
     monkeypatch.setattr(influence, "MAX_UNKNOWNS_IN_RUN", 10)
     assert "the head is large" in check_in_run(finished_run)[0]
 
 
 def test_a_row_that_was_not_run_is_refused(finished_run, capsys):
-    assert (
-        main(["influence", "rank", str(finished_run), "--method", "base"]) == BAD_INPUT
-    )
+    command = ["influence", "rank", str(finished_run), "--method", "base"]
+    assert main(command) == BAD_INPUT
     assert "has no finished training of method base" in capsys.readouterr().err
