@@ -1,4 +1,3 @@
-import pytest
 from cli.asking import image_folder
 
 from infaug.cli.main import main
@@ -22,27 +21,3 @@ def test_prepare_writes_shards_that_fit_reads_and_says_what_it_did(tmp_path, cap
     assert main([*command, "--max-bad-images", "0.1", "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     assert len(load(DataConfig(source=str(out))).train) == 24
-
-
-def test_settings_of_shards_are_refused_for_a_download(tmp_path, capsys):
-    command = ["data", "prepare", "mnist", str(tmp_path / "set")]
-    assert main([*command, "--shorter-side", "20"]) == BAD_INPUT
-    assert "mnist is downloaded and written as it is" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("flag", "value"),
-    [("--shorter-side", "0"), ("--rows-per-shard", "-1"), ("--max-bad-images", "1.5"),
-     ("--workers", "-1")],
-)  # fmt: skip
-def test_settings_of_shards_that_cannot_work_are_named(tmp_path, capsys, flag, value):
-    source, out = image_folder(tmp_path / "src"), tmp_path / "set"
-    try:
-        code = main(["data", "prepare", str(source), str(out), flag, value])
-    except SystemExit as refused:
-        code = refused.code
-    assert code == BAD_INPUT
-    assert flag.strip("-").replace("-", "_") in capsys.readouterr().err.replace(
-        "-", "_"
-    )
-    assert not out.exists()

@@ -1,5 +1,4 @@
 import json
-import sys
 
 import pytest
 from cli.asking import FAST, image_folder, refused
@@ -10,7 +9,6 @@ from tiny import tiny
 from infaug.cli.fit import parse_fit
 from infaug.cli.influence import check_in_run
 from infaug.cli.main import main
-from infaug.cli.terminal import BAD_INPUT
 from infaug.config import to_dict
 from infaug.record.timings import effort_of
 
@@ -167,10 +165,6 @@ def test_a_target_that_is_a_number_is_held_out_of_the_data(tmp_path, capsys):
     assert "nowhere/5" in message
 
 
-def test_fit_asks_for_data_rather_than_train_on_something_else(capsys):
-    assert "--data is required" in refused(["fit"], capsys)
-
-
 @pytest.mark.usefixtures("undrawn")
 def test_broken_images_of_a_folder_are_named_and_skipped_if_they_are_few(
     tmp_path, capsys
@@ -207,14 +201,6 @@ def test_a_learning_rate_that_explodes_is_an_error_and_no_result(tmp_path, capsy
     message = refused(arguments, capsys)
     assert "learning_rate" in message
     assert not (tmp_path / "run" / "result.json").exists()
-
-
-@pytest.mark.parametrize("value", ["0", "-1", "nought"])
-def test_a_damping_that_cannot_work_is_refused_by_the_command_line(value, capsys):
-    with pytest.raises(SystemExit) as stop:
-        sys.exit(main(["fit", "--data", "digits", f"--influence.damping={value}"]))
-    assert stop.value.code == BAD_INPUT
-    assert "damping" in "".join(capsys.readouterr())
 
 
 @pytest.mark.usefixtures("undrawn")

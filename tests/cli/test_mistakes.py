@@ -1,4 +1,4 @@
-"""Five common mistakes for each command: one line that names what is wrong, and a way.
+"""Common mistakes for each command: one line that names what is wrong, and a way.
 
 The flag or file at fault is named, and what to do instead.
 """
@@ -17,6 +17,7 @@ from infaug.cli.terminal import BAD_INPUT
 # folder, {text} a folder with a note in it, {new} a place where nothing is.
 MISTAKES = {
     "fit": [
+        ("fit", ["--data is required"]),
         ("fit --data {new}", ["{new}", "was not found"]),
         ("fit --data {empty} --out {new}", ["{empty}", "give name.parquet"]),
         ("fit --data digits --out {text}", ["note.txt", "choose an empty or new"]),
@@ -24,6 +25,8 @@ MISTAKES = {
         ("fit --data digits --workers two", ["--workers", "two", "MIN..MAX"]),
         ("fit --data digits --workers 0..4", ["--workers", "0..4", "1 <= MIN"]),
         ("fit --data digits --damping 0.1", ["damping", "--influence.damping"]),
+        ("fit --data digits --influence.damping=0", ["influence.damping must be > 0"]),
+        ("fit --data digits --influence.damping=nought", ["--influence.damping"]),
         ("fit --config {new}", ["--config {new}", "No such file"]),
     ],
     "predict": [
@@ -31,10 +34,7 @@ MISTAKES = {
         ("predict {run} {new}", ["{new} was not found", "give image files"]),
         ("predict {run} {text}", ["{text} holds no image", ".parquet"]),
         ("predict {run} {pictures} --out p.txt", ["--out p.txt", ".csv"]),
-        (
-            "predict {run} {pictures} --method bast --out -",
-            ["--method bast", "choose among"],
-        ),
+        ("predict {run} {pictures} --method bast", ["--method bast", "choose among"]),
         ("predict {run} {pictures} --seed 7 --out -", ["--seed 7", "it has 0, 1"]),
         ("predict {run}", ["no image is named", "Parquet"]),
         ("predict {run} {broken} --out -", ["none of 1 image could be read"]),
@@ -87,6 +87,9 @@ MISTAKES = {
         ("data prepare {pictures}", ["Folder for the Parquet", "--help"]),
         ("data prepare {pictures} {text}", ["{text}", "note.txt"]),
         ("data prepare mnist {new} --shorter-side 20", ["mnist", "leave out"]),
+        ("data prepare {pictures} {new} --shorter-side 0", ["shorter_side must be >="]),
+        ("data prepare {pictures} {new} --rows-per-shard -1", ["rows_per_shard must"]),
+        ("data prepare {pictures} {new} --max-bad-images 1.5", ["max_bad_images must"]),
         ("data prepare {pictures} {new} --workers -1", ["--workers must be >= 0"]),
     ],
     "cluster check": [
