@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from killed import interrupted_at
 from PIL import Image
 from torch import nn
 
@@ -14,7 +15,6 @@ from infaug.data.digits import digits
 from infaug.data.source import load
 from infaug.export import LearnedAugment
 from infaug.record.folder import RunFolder
-from infaug.training.alternation import run_alternation
 
 TINY = {
     "seeds": 1,
@@ -44,10 +44,6 @@ def a_model(num_classes=10):
 def some(start, stop):
     whole = digits(image_size=16)
     return whole.images[start:stop], whole.labels[start:stop]
-
-
-class StoppedError(Exception):
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -103,28 +99,12 @@ def test_the_same_call_returns_what_is_finished(finished):
     assert again.classifier(images).equal(result.classifier(images))
 
 
-def test_a_stopped_run_goes_on_to_the_same_numbers(finished, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on_to_the_same_numbers(finished, tmp_path):
     """In a new process a model begins with other weights: the run's are kept."""
     whole, model, _ = finished
-    out = tmp_path / "run"
-    steps = iter(range(8))
-
-    def stop(training, *rest):
-        views_at = training.views_at
-
-        def counted(step):
-            if next(steps, None) is None:
-                raise StoppedError
-            return views_at(step)
-
-        training.views_at = counted
-        run_alternation(training, *rest)
-
-    monkeypatch.setattr("infaug.training.train.run_alternation", stop)
-    arguments = {**TINY, "rounds.checkpoint_every_steps": 2}
-    with pytest.raises(StoppedError):
+    out, arguments = tmp_path / "run", {**TINY, "rounds.checkpoint_every_steps": 2}
+    with interrupted_at("pooled_learned", 0, "estimate", 2):
         infaug.fit(model, some(0, 100), some(1000, 1080), out=out, **arguments)
-    monkeypatch.undo()
     other = a_model()
     nn.init.zeros_(other[6].weight)
     result = infaug.fit(other, some(0, 100), some(1000, 1080), out=out, **arguments)
