@@ -35,14 +35,6 @@ def test_candidates_come_before_the_row_that_needs_them_in_every_seed():
     assert tried == [(c, 0) for c in one] + [(c, 1) for c in one]
 
 
-def test_equal_accuracy_is_decided_by_loss():
-    def result(top1, loss):
-        return {"selection_top1": top1, "selection_loss": loss, "test_top1": -top1}
-
-    assert choose({"a": result(90, 0.1), "b": result(91, 9.0)}) == "b"
-    assert choose({"a": result(90, 0.2), "b": result(90, 0.1)}) == "b"
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("tuned") / "run"

@@ -99,11 +99,6 @@ def test_a_constant_filter_is_a_colour_matrix_and_a_bias():
     torch.testing.assert_close(ours, expected)
 
 
-def test_zero_filter_and_bias_change_nothing():
-    x = torch.rand(1, 3, 4, 4)
-    assert recolour(x, torch.zeros(1, 9, 4, 4), torch.zeros(1, 3, 4, 4)).equal(x)
-
-
 def test_e_and_critics_have_eight_layers_at_224():
     estimator = Estimator(128, 3, 224, 224)
     layers = [estimator.first, *estimator.down]
