@@ -27,6 +27,26 @@ from infaug import config as c
         (lambda: c.DataConfig(influence_share=1), "data.influence_share"),
         (lambda: c.DataConfig(image_size=4), "data.image_size"),
         (lambda: c.RunConfig(seeds=0), "seeds must be >= 1"),
+        (lambda: c.AffineRanges(scale=(1.2, 0.8)), "affine.scale must be 0 < low"),
+        (lambda: c.AffineRanges(degrees=-1.0), "affine.degrees must be >= 0"),
+        (lambda: c.AffineRanges(shear_deg=90.0), "affine.shear_deg must lie in"),
+        (lambda: c.AdversarialConfig(critic_steps=0), "adversarial.critic_steps must"),
+        (lambda: c.AdversarialConfig(mse_floor=0.0), "adversarial.mse_floor must be"),
+        (lambda: c.AdversarialConfig(gradient_penalty=-1), "adversarial.gradient_pen"),
+        (lambda: c.AdversarialConfig(betas=(0.5, 1)), "adversarial.betas must lie in"),
+        (lambda: c.ClassifierConfig(network="timm:a/../b"), "must be one of auto"),
+        (
+            lambda: c.ClassifierConfig(network="resnet18", weights="default"),
+            "needs a network of timm or",
+        ),
+        (
+            lambda: c.ClassifierConfig(network="torchvision:resnet18", freeze="body"),
+            "a frozen network learns no features",
+        ),
+        (
+            lambda: c.RoundsConfig(refresh="overlap", refresh_lag=101),
+            r"refresh_lag must lie in \[1",
+        ),
         (
             lambda: c.RunConfig(classifier=c.ClassifierConfig(weight_decay=0.5)),
             "influence.damping must be >= classifier.weight_decay",

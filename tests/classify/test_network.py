@@ -201,7 +201,6 @@ def test_a_frozen_body_stands_still_and_its_features_are_computed_once(tmp_path)
     moved = x.clone().requires_grad_()
     assert not classifier(moved).any()  # A new head begins at zero.
     classifier.features(moved).sum().backward()
-    assert moved.grad is not None
     assert moved.grad.abs().sum() > 0
 
 
@@ -224,19 +223,6 @@ def test_a_network_of_ones_own_is_imported_only_where_it_is_named(
     assert build_classifier(network, 1, 7, 0)(torch.rand(2, 1, 8, 8)).shape == (2, 7)
     with pytest.raises(ValueError, match="must be py:"):
         name_network("mine_7:small")
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"network": "timm:a/../b"}, "must be one of auto"),
-        ({"network": "resnet18", "weights": "default"}, "needs a network of timm or"),
-        ({"network": RESNET, "freeze": "body"}, "a frozen network learns no features"),
-    ],
-)
-def test_what_cannot_be_loaded_or_frozen_is_refused(settings, message):
-    with pytest.raises(ValueError, match=message):
-        ClassifierConfig(**settings)
 
 
 def test_the_bundled_weights_know_photographs():
