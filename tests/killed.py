@@ -57,8 +57,6 @@ CALM = tiny(controls="none")
 def start(out: Path | str, doom: list | None, config: RunConfig = CALM) -> int:
     """Do a run in a process of its own; its exit code."""
     server = _server()
-    assert server.stdin is not None
-    assert server.stdout is not None
     job = [to_dict(config), str(out), doom, dict(os.environ)]
     print(json.dumps(job), file=server.stdin, flush=True)
     return int(server.stdout.readline())

@@ -63,7 +63,6 @@ def folded_run(path: Path) -> Path:
     source = load(resolved.data)
     for seed in range(2):
         splits = divide(source, resolved.data, seed)
-        assert splits.at is not None
         probs = torch.full((len(splits.test), len(NAMES)), 0.05)
         for line, label in zip(probs, splits.test.labels.tolist(), strict=True):
             taken, sure = CONFUSED[label]

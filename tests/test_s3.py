@@ -111,7 +111,6 @@ def test_a_run_that_is_killed_goes_on_on_another_machine_to_the_same_bytes(
     folder = RunFolder(url)
     assert different(tmp_path / "undisturbed", folder.path) == []
     shutil.rmtree(tmp_path / "cache")
-    assert folder.mirror is not None
     folder.mirror.bring()
     assert different(tmp_path / "undisturbed", folder.path) == []
     assert not list(folder.path.glob("trainings/*/checkpoints"))

@@ -70,7 +70,6 @@ def test_a_prepared_data_set_has_both_splits(tmp_path, monkeypatch, image):
     monkeypatch.setattr(datasets, "MNIST", lambda *_, **__: Fake(image))
     download("mnist", tmp_path / "out", tmp_path / "download")
     source = load(DataConfig(source=str(tmp_path / "out")))
-    assert source.test is not None
     assert len(source.train) == len(source.test) == 10
     assert source.train.class_names == ("0", "1")
 

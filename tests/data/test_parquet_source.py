@@ -30,7 +30,6 @@ def test_shards_are_read_in_order_of_name(tmp_path, write_rows):
     write_rows(tmp_path / "test.parquet", [1, 0])
     source = load(DataConfig(source=str(tmp_path)))
     assert source.train.labels.tolist() == [0, 1, 1, 1]
-    assert source.test is not None
     assert source.test.labels.tolist() == [1, 0]
 
 
@@ -157,7 +156,6 @@ def test_classes_of_test_match_by_name(tmp_path, write_rows):
     write_rows(tmp_path / "train.parquet", [0, 1], names=["cat", "dog"])
     write_rows(tmp_path / "test.parquet", [0, 1], names=["dog", "cat"])
     source = load(DataConfig(source=str(tmp_path)))
-    assert source.test is not None
     assert source.test.labels.tolist() == [1, 0]
 
 
@@ -185,5 +183,4 @@ def test_public_data_sets_are_read(name, shape):
     source = load(DataConfig(source=str(path)))
     assert source.train.images.shape[1:] == shape
     assert source.train.num_classes == 10
-    assert source.test is not None
     assert len(source.test) == 10_000

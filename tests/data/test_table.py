@@ -49,7 +49,6 @@ def test_a_split_column_divides(table):
     rows = [f"pictures/{row}" for row in rows]
     source = load(DataConfig(source=table(*rows, header="path,label,split")))
     assert source.train.images[:, 0, 0, 0].tolist() == [1, 2]
-    assert source.test is not None
     assert source.test.images[:, 0, 0, 0].tolist() == [3, 4]
 
 

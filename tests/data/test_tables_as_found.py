@@ -131,7 +131,6 @@ def test_hub_metadata_gives_labels_and_splits(tmp_path, write_images, place, kin
     source = load(DataConfig(source=path))
     assert source.train.class_names == ("cat", "dog")
     assert source.train.labels.tolist() == [1, 0, 1, 0]
-    assert source.test is not None
     assert values(source.test) == [10, 11, 12, 13]
 
 

@@ -1,5 +1,7 @@
 """Images of where the model will be used: what they are used for, which are refused."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -72,9 +74,7 @@ def test_a_test_split_of_the_data_is_passed_over_unless_asked_for(folders):
     config = folders({"cat": 4, "dog": 4}, test=("cat", "dog"))
     with pytest.warns(UserWarning, match="test split of .* is not looked at"):
         assert values(divide(load(config), config).test) <= set(range(100, 108))
-    requested = DataConfig(
-        source=config.source, target_source=config.target_source, test_from="source"
-    )
+    requested = replace(config, test_from="source")
     found = divide(load(requested), requested)
     assert values(found.test) == {12, 13}
     assert len(found.influence) + len(found.selection) == 8
@@ -99,9 +99,7 @@ def test_a_val_split_is_trained_on_where_target_drives(folders):
 
 def test_a_test_split_that_is_asked_for_must_be_there(folders):
     config = folders({"cat": 4, "dog": 4})
-    requested = DataConfig(
-        source=config.source, target_source=config.target_source, test_from="source"
-    )
+    requested = replace(config, test_from="source")
     with pytest.raises(ValueError, match="has no test split"):
         load(requested)
 
@@ -118,9 +116,7 @@ def test_streamed_images_may_have_a_target_in_parquet(tmp_path, write_rows):
     train = write_rows(tmp_path / "a.parquet", [0, 1] * 6, **names)
     target = write_rows(tmp_path / "b.parquet", [0, 1] * 4, **names)
     config = DataConfig(source=train, target_source=target, image_size=8)
-    streamed = DataConfig(
-        source=train, target_source=target, image_size=8, stream_above_gib=0, mode="L"
-    )
+    streamed = replace(config, stream_above_gib=0, mode="L")
     ours, theirs = (divide(load(each), each) for each in (streamed, config))
     for name in ("influence", "selection", "test"):
         stored, decoded = getattr(ours, name), getattr(theirs, name)
@@ -148,7 +144,6 @@ def test_pooled_images_of_a_target_are_counted_on_from_the_training_images(
     found = divide(source, config)
     number, drives = found.trained_on(is_pooled=True)
     pooled = found.pooled.select(torch.arange(len(number)))
-    assert source.target is not None
     assert (source.train + source.target).select(number).images.equal(pooled.images)
     influence = found.influence.select(torch.arange(len(found.influence)))
     assert pooled.images[drives].equal(influence.images)

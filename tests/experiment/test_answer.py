@@ -60,7 +60,6 @@ def test_every_target_image_is_judged_once_and_serves_elsewhere(config):
     judged = []
     for fold in range(3):
         splits = divide(source, config.data, fold)
-        assert splits.at is not None
         assert splits.at.test.numel() == 6
         assert splits.test.labels.bincount().tolist() == [2, 2, 2]
         parts = (splits.at.test, splits.at.influence, splits.at.selection)
@@ -194,7 +193,6 @@ def test_the_best_method_is_chosen_by_loss_and_compared_with_its_closest_control
     assert choose(found, 1) == ("1",)
     made = answer(found, "1", ["0", "2"], 2)
     assert made.method == "1", "the others are much worse"
-    assert made.learned_worth is not None
     assert made.learned_worth["control"] == "2"
     assert made.learned_worth["low"] > 0
 

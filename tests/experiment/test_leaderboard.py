@@ -57,7 +57,6 @@ def test_learning_methods_and_those_with_more_labels_are_no_fixed_policies():
 def test_differences_are_paired_and_called_by_their_intervals(results):
     of = {e.method: e for e in board(COLUMN, METHODS, 3, results).entries}
     learned = of["base_learned"].against
-    assert learned is not None
     assert learned.difference == pytest.approx((3 + 3 + 2.5) / 3)
     assert learned.low > 0
     verdicts = {name: entry.verdict for name, entry in of.items()}

@@ -137,8 +137,6 @@ def test_gradient_norm_has_a_finite_gradient_where_the_label_is_met():
     h1 = with_bias(torch.zeros(2, 3)).requires_grad_()
     y = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
     gradient_norm(probs, y, h1).sum().backward()
-    assert probs.grad is not None
-    assert h1.grad is not None
     assert torch.isfinite(probs.grad).all()
     assert torch.isfinite(h1.grad).all()
 

@@ -68,7 +68,6 @@ def test_notice_that_a_node_leaves_is_asked_for_after_each_step_and_saves(open_l
     assert next(num_asked) == 8
     logger.close()
     again = open_logger().start
-    assert again is not None
     assert again.position.step == 4
 
 
@@ -115,7 +114,6 @@ def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_logger):
         follow(logger, stop=10)
     logger.close()
     again = open_logger()
-    assert again.start is not None
     assert again.start.position.step == 5
     follow(again, stop=10)
     again.close()

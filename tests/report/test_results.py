@@ -31,7 +31,6 @@ def test_means_are_over_seeds_that_have_images_of_the_class(run):
         found={"base": found((50, None, 0), (100, None, 50)), "pooled": {}},
     )
     shown = by_class(experiment)
-    assert shown is not None
     assert shown.classes == ("frog", "horse", "truck")
     assert shown.methods == {"base": (75, None, 25)}
     assert shown.num_left_out == 0
@@ -44,7 +43,6 @@ def test_of_many_classes_those_are_shown_that_do_worst_in_their_order(run):
     experiment = read_experiment(run, "run")
     images, of = {"classes": names}, {"base": found(rates)}
     shown = by_class(replace(experiment, images=images, found=of))
-    assert shown is not None
     assert shown.classes == tuple(names[2:])
     assert shown.num_left_out == 2
 

@@ -62,7 +62,6 @@ def test_a_learned_cell_has_a_line_for_each_image_and_round_in_which_e_learned(
 def test_the_lines_name_the_very_images_of_the_source_spread_over_all(finished):
     lines = read_ledger(finished, "pooled_learned").to_pylist()
     splits = load_splits(CONFIG.data)
-    assert splits.at is not None
     where = {"train": splits.at.train, "influence": splits.at.influence}
     pooled = splits.pooled
     assert {line["split"] for line in lines} == {"train", "influence"}

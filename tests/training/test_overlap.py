@@ -114,8 +114,3 @@ def test_a_run_killed_inside_the_lag_ends_with_the_bytes_of_the_undisturbed_one(
     ]
     start_and_kill(tmp_path / "run", dooms, OVERLAPPED)
     assert different(tmp_path / "run", overlapped) == []
-
-
-def test_a_snapshot_older_than_the_round_is_refused():
-    with pytest.raises(ValueError, match=r"refresh_lag must lie in \[1"):
-        replace(OVERLAPPED.rounds, refresh_lag=7)

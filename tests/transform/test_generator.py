@@ -85,7 +85,6 @@ def test_the_bound_has_a_gradient_at_the_identity():
     generator = built(flow_bound=0.9)
     unbounded = torch.zeros(1, 8, 28, 28, requires_grad=True)
     generator.bound(unbounded).matrix.sum().backward()
-    assert unbounded.grad is not None
     assert unbounded.grad.isfinite().all()
     assert unbounded.grad.abs().max() > 0
 

@@ -81,7 +81,6 @@ def test_a_forest_finds_the_setting_that_decided_and_a_picture_is_drawn(tmp_path
     plan, ledger = filled(tmp_path, count=16)
     trials = list(ledger.trials.values())
     found = importance(trials, plan.space, "loss")
-    assert found is not None
     assert next(iter(found["by_name"])) == "estimator.learning_rate"
     assert found["explained"] > 0.5
     assert found["steps"] == 6
