@@ -41,9 +41,8 @@ def test_a_shipped_file_is_sound_and_says_what_to_fill_in(name, capsys):
     )
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "told"),
-    [
+MISTAKES = {
+    "aws.yaml": [
         ("cluster_name", GONE, "cluster_name: missing"),
         ("cluster_name", "My Cluster", "cluster_name: 'My Cluster' is no name"),
         ("provider.type", "azure", "provider.type: must be one of aws, gcp, local"),
@@ -98,19 +97,7 @@ def test_a_shipped_file_is_sound_and_says_what_to_fill_in(name, capsys):
         ("head_start_ray_commands", GONE, "--dashboard-host=0.0.0.0"),
         ("auth.ssh_private_key", "~/key.pem", "node_config.KeyName: missing"),
     ],
-)
-def test_a_mistake_in_a_file_for_aws_is_told_with_its_field(
-    field, value, told, tmp_path, capsys
-):
-    path = changed("aws.yaml", field, value, tmp_path)
-    message = refused([str(path)], capsys)
-    assert told in message
-    assert f"{path}: " in message
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "told"),
-    [
+    "gcp.yaml": [
         ("provider.use_internal_ips", GONE, "provider.use_internal_ips: must be true"),
         (
             f"{TYPES}.decode.node_config.networkInterfaces",
@@ -128,14 +115,7 @@ def test_a_mistake_in_a_file_for_aws_is_told_with_its_field(
             "gpu_on_demand: GPUs on spot without a fallback",
         ),
     ],
-)
-def test_a_mistake_in_a_file_for_gcp_is_told(field, value, told, tmp_path, capsys):
-    assert told in refused([str(changed("gcp.yaml", field, value, tmp_path))], capsys)
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "told"),
-    [
+    "local.yaml": [
         ("provider.head_ip", GONE, "provider: needs head_ip and worker_ips"),
         ("max_workers", 3, "max_workers: 3, worker_ips has 2"),
         ("max_workers", 1, "min_workers: more than max_workers"),
@@ -146,16 +126,7 @@ def test_a_mistake_in_a_file_for_gcp_is_told(field, value, told, tmp_path, capsy
             "--num-cpus and --num-gpus numbers",
         ),
     ],
-)
-def test_a_mistake_in_a_file_for_own_machines_is_told(
-    field, value, told, tmp_path, capsys
-):
-    assert told in refused([str(changed("local.yaml", field, value, tmp_path))], capsys)
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "told"),
-    [
+    "kuberay/rayjob.yaml": [
         ("metadata.name", "x" * 48, "metadata.name"),
         ("spec.entrypoint", GONE, "spec.entrypoint: missing"),
         (SPEC, GONE, "spec.rayClusterSpec: missing"),
@@ -189,10 +160,18 @@ def test_a_mistake_in_a_file_for_own_machines_is_told(
             "gpu-spot: GPUs on spot without a fallback",
         ),
     ],
-)
-def test_a_mistake_in_a_file_for_kuberay_is_told(field, value, told, tmp_path, capsys):
-    path = changed("kuberay/rayjob.yaml", field, value, tmp_path)
-    assert told in refused([str(path)], capsys)
+}
+EACH = [(name, *mistake) for name, mistakes in MISTAKES.items() for mistake in mistakes]
+
+
+@pytest.mark.parametrize(("name", "field", "value", "told"), EACH)
+def test_a_mistake_in_a_file_is_told_with_its_field(
+    name, field, value, told, tmp_path, capsys
+):
+    path = changed(name, field, value, tmp_path)
+    message = refused([str(path)], capsys)
+    assert told in message
+    assert f"{path}: " in message
 
 
 def test_a_service_beside_the_job_may_not_open_it(tmp_path, capsys):
