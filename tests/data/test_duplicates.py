@@ -57,12 +57,9 @@ def test_they_are_named_with_their_twins():
 
 def test_they_stay_where_nothing_is_said():
     source = source_of(range(40), test=[3, 50, 60, 51])
-    everything = [len(part) for part in (*parts_of(divide(source, CONFIG)),)]
-    assert sum(everything) == 44
-
-
-def parts_of(splits):
-    return splits.train, splits.influence, splits.selection, splits.test
+    found = divide(source, CONFIG)
+    parts = (found.train, found.influence, found.selection, found.test)
+    assert sum(map(len, parts)) == 44
 
 
 def test_target_images_are_compared_too():

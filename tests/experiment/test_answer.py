@@ -180,10 +180,8 @@ def test_the_interval_of_what_is_chosen_covers_its_accuracy(truths, num_images, 
     covers = []
     for _ in range(150):
         found = drawn(rng, [0.85] * 4, num_images)
-        made, truth = (
-            accuracy_of_chosen(found, num),
-            truths[len(choose(found, num)) - 1],
-        )
+        made = accuracy_of_chosen(found, num)
+        truth = truths[len(choose(found, num)) - 1]
         covers.append(made.low <= truth <= made.high)
     assert 0.92 <= np.mean(covers) <= 0.99
 

@@ -185,18 +185,15 @@ def test_too_few_steps_are_an_error_with_advice(monkeypatch):
         refit_head(case.h1, case.y, damping=1e-2)
 
 
+def validated(digits, y: Tensor, x_aug: Tensor, picked: Tensor) -> Validation:
+    h1, h1_aug, h1_val = map(digits.h1, (digits.x, x_aug, digits.x_val))
+    return validate(h1, y, h1_aug, picked, h1_val, digits.y_val, damping=1e-2)
+
+
 @pytest.fixture(scope="module")
 def validation(digits, picked, x_aug) -> Validation:
     """50 digits turned and moved, one at a time, the head refitted each time."""
-    return validate(
-        digits.h1(digits.x),
-        digits.y,
-        digits.h1(x_aug),
-        picked,
-        digits.h1(digits.x_val),
-        digits.y_val,
-        damping=1e-2,
-    )
+    return validated(digits, digits.y, x_aug, picked)
 
 
 def test_influence_predicts_what_refitting_shows(validation: Validation):
@@ -219,13 +216,5 @@ def test_negative_influence_lowers_validation_loss(validation: Validation):
 
 
 def test_soft_labels_are_predicted_as_well(digits, picked, x_aug):
-    v = validate(
-        digits.h1(digits.x),
-        0.9 * digits.y + 0.01,
-        digits.h1(x_aug[:10]),
-        picked[:10],
-        digits.h1(digits.x_val),
-        digits.y_val,
-        damping=1e-2,
-    )
+    v = validated(digits, 0.9 * digits.y + 0.01, x_aug[:10], picked[:10])
     assert v.pearson >= 0.99

@@ -48,10 +48,8 @@ def test_equal_seeds_draw_equal_pictures_through_an_export(
 ):
     torch.manual_seed(0)
     folder = tmp_path / "export"
-    assert (
-        main(["export", str(rgb_run), "--out", str(folder), "--formats", "safetensors"])
-        == 0
-    )
+    command = ["export", str(rgb_run), "--formats", "safetensors"]
+    assert main([*command, "--out", str(folder)]) == 0
     file = str(images / "cats" / "0.png")
     drawn = {}
     for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
