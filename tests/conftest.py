@@ -41,6 +41,16 @@ def own_cache(tmp_path_factory) -> None:
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session")
+def splits():
+    """The images of the tiny run."""
+    from tiny import CONFIG
+
+    from infaug.data.problem import load_splits
+
+    return load_splits(CONFIG.data)
+
+
 class Clock:
     """Shows the time that a test sets."""
 

@@ -12,7 +12,6 @@ from tiny import CONFIG
 
 from infaug.augment.reweight import helpful_shares, reweigh
 from infaug.config import BackoffConfig
-from infaug.data.problem import load_splits
 from infaug.experiment.run import run
 from infaug.experiment.verdict import Verdict
 from infaug.influence.score import upweight_influence
@@ -60,11 +59,6 @@ def test_each_view_weighs_by_itself_and_by_its_own_label():
     scores = x.mean((2, 3, 4)) + y[:, :, 0]
     expected = 0.5 * scores / scores.mean()
     torch.testing.assert_close(reweigh(views, judge, 4).weights, expected)
-
-
-@pytest.fixture(scope="module")
-def splits():
-    return load_splits(CONFIG.data)
 
 
 def test_the_row_is_base_until_there_is_an_s_and_then_weighs_by_raw_influence(splits):

@@ -12,7 +12,6 @@ from torch.func import functional_call
 from infaug.classify.network import build_classifier
 from infaug.config import BilevelConfig
 from infaug.data.dataset import Labelled, to_float
-from infaug.data.problem import load_splits
 from infaug.estimate.learned_transform import build_transform
 from infaug.estimate.lookahead import Logits, Lookahead
 from infaug.influence.features import head_inputs
@@ -151,8 +150,8 @@ def test_a_step_that_goes_too_far_is_refused_with_the_setting(
 
 
 @pytest.fixture(scope="module")
-def cell() -> Training:
-    return training_of("bilevel_learned", load_splits(CONFIG.data))
+def cell(splits) -> Training:
+    return training_of("bilevel_learned", splits)
 
 
 def test_e_and_g_move_and_f_stays(cell):

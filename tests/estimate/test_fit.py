@@ -8,7 +8,6 @@ from tiny import CONFIG
 from infaug.augment.learned import Learned
 from infaug.classify.loss import soft_cross_entropy
 from infaug.config import EstimatorConfig, InfluenceConfig, TransformConfig
-from infaug.data.problem import load_splits
 from infaug.estimate.fit import (
     InfluenceScores,
     build_optimizer,
@@ -30,10 +29,9 @@ from infaug.world import World
 
 
 @pytest.fixture(scope="module")
-def cell() -> Training:
+def cell(splits) -> Training:
     """A `base_learned` cell whose F has trained a little and whose S is fresh."""
     longer = replace(CONFIG.rounds, classifier_steps=80)
-    splits = load_splits(CONFIG.data)
     cell = training_of("base_learned", splits, replace(CONFIG, rounds=longer))
     list(classify(cell, 0, range(80), splits.selection))
     list(refresh(cell, 0, range(1), Sync(cell, splits.influence)))
@@ -88,11 +86,11 @@ def test_the_raw_objective_is_the_influence_and_the_relative_one_is_bounded(cell
 
 
 @pytest.mark.parametrize("objective", ["raw", "relative"])
-def test_extremes_win_unless_the_field_penalty_keeps_the_label(cell, objective):
+def test_extremes_win_unless_the_field_penalty_keeps_the_label(cell, splits, objective):
     """Trap 4: what E makes of images is measured by F's own loss on them."""
 
     def loss_on_views(field_penalty: float) -> float:
-        fresh = training_of("base_learned", load_splits(CONFIG.data), cell.config)
+        fresh = training_of("base_learned", splits, cell.config)
         fresh.load(cell.tensors())
         settings = replace(
             cell.config.estimator, learning_rate=1e-2, field_penalty=field_penalty

@@ -13,7 +13,6 @@ from tiny import CONFIG, tiny
 
 from infaug.config import AffineRanges
 from infaug.data.dataset import to_float
-from infaug.data.problem import load_splits
 from infaug.experiment.run import run
 from infaug.randomness import Draws, generator
 from infaug.record.ledger_file import SCHEMA, read_ledger
@@ -38,9 +37,8 @@ def finished(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cell_and_ledger() -> tuple[Training, Ledger]:
+def cell_and_ledger(splits) -> tuple[Training, Ledger]:
     """A pooled cell with some S, nothing trained."""
-    splits = load_splits(CONFIG.data)
     cell = training_of("pooled_learned", splits, with_ledger(NUM))
     cell.s_val = torch.randn(cell.s_val.shape, generator=generator(0, "some S"))
     cell.classifier.eval()
@@ -59,9 +57,8 @@ def test_a_learned_cell_has_a_line_for_each_image_and_round_in_which_e_learned(
     assert {len(tau) for tau in table["tau"].to_pylist()} == {CONFIG.transform.tau_size}
 
 
-def test_the_lines_name_the_very_images_of_the_source_spread_over_all(finished):
+def test_the_lines_name_the_very_images_of_the_source_spread_over_all(finished, splits):
     lines = read_ledger(finished, "pooled_learned").to_pylist()
-    splits = load_splits(CONFIG.data)
     where = {"train": splits.at.train, "influence": splits.at.influence}
     pooled = splits.pooled
     assert {line["split"] for line in lines} == {"train", "influence"}
@@ -73,13 +70,13 @@ def test_the_lines_name_the_very_images_of_the_source_spread_over_all(finished):
     assert lines[-1]["image"] >= len(pooled) * (NUM - 1) // NUM
 
 
-def test_the_file_explains_its_columns_and_how_it_was_made(finished):
+def test_the_file_explains_its_columns_and_how_it_was_made(finished, splits):
     path = next(finished.glob("ledger/base_learned-seed0/round-000.parquet"))
     schema = pq.read_schema(path)
     assert all(field.metadata[b"about"] for field in schema)
     assert schema.field("influence").metadata[b"unit"] == b"nats per unit weight"
     about = json.loads(schema.metadata[b"infaug"])
-    assert about["num_train"] == len(load_splits(CONFIG.data).train)
+    assert about["num_train"] == len(splits.train)
     assert about["strength"] == 1.0
 
 

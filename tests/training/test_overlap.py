@@ -9,7 +9,6 @@ from killed import different, start_and_kill
 from resolved import training_of
 from tiny import CONFIG, tiny
 
-from infaug.data.problem import load_splits
 from infaug.experiment.run import run
 from infaug.record.folder import RunFolder
 from infaug.training.alternation import classify
@@ -43,8 +42,7 @@ def overlapped(tmp_path_factory) -> Path:
     return out
 
 
-def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before():
-    splits = load_splits(CONFIG.data)
+def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before(splits):
     cell, early = (training_of("base_learned", splits, OVERLAPPED) for _ in range(2))
     refresher = build_refresher(cell, splits.influence, None)
     list(classify(cell, 0, range(6), splits.selection, refresher))

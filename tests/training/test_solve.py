@@ -9,7 +9,6 @@ from torch.nn import functional as F
 
 from infaug.config import InfluenceConfig
 from infaug.data.dataset import to_float
-from infaug.data.problem import load_splits
 from infaug.influence.features import head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Damped, dense
@@ -27,11 +26,6 @@ from infaug.training.snapshot import (
 from infaug.training.solve import correlation_with_full, hessian_part, solve_s_val
 from infaug.training.state import Training
 from infaug.world import World
-
-
-@pytest.fixture(scope="module")
-def splits():
-    return load_splits(CONFIG.data)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from torch.nn.functional import cross_entropy
 
 from infaug.classify.network import build_classifier
 from infaug.data.dataset import to_float
-from infaug.data.problem import load_splits
 from infaug.data.shift import apply_shift
 from infaug.estimate.learned_transform import draw_chance
 from infaug.experiment.run import run
@@ -26,11 +25,6 @@ from infaug.training.solve import take_snapshot
 from infaug.training.state import Training, _pooled_evenly
 from infaug.training.views import late_round
 from infaug.world import World
-
-
-@pytest.fixture(scope="module")
-def splits():
-    return load_splits(CONFIG.data)
 
 
 def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_view(
@@ -257,8 +251,8 @@ def test_a_stretched_network_ignores_light_and_contrast_of_an_image():
     assert network(flat).isfinite().all()
 
 
-def test_target_images_join_late_as_half_of_each_batch():
-    rounds, splits = CONFIG.rounds, load_splits(CONFIG.data)
+def test_target_images_join_late_as_half_of_each_batch(splits):
+    rounds = CONFIG.rounds
     cell, base = training_of("late", splits), training_of("base", splits)
     first = late_round(rounds) * rounds.classifier_steps
     assert 0 < first < rounds.rounds * rounds.classifier_steps
