@@ -5,15 +5,14 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import reading
 from PIL import Image
 
 
 def encoded(seed: int, kind: str = "PNG", size: tuple[int, int] = (12, 9)) -> bytes:
     """An encoded image of noise, another one for each seed."""
     pixels = np.random.default_rng(seed).integers(0, 256, (*size[::-1], 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format=kind)
-    return buffer.getvalue()
+    return reading.encoded(Image.fromarray(pixels), kind)
 
 
 def class_files(*classes: str, count: int = 4, above: str = "") -> dict[str, bytes]:

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from archives import write_files
 from PIL import Image
 from reading import encoded, flat
 
@@ -40,12 +41,11 @@ def write_images():
     """Write image files under a folder, from {relative path: image or bytes}."""
 
     def write(root, files):
-        for name, image in files.items():
-            file = root / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            is_open = isinstance(image, Image.Image)
-            file.write_bytes(encoded(image) if is_open else image)
-        return str(root)
+        contents = {
+            name: encoded(image) if isinstance(image, Image.Image) else image
+            for name, image in files.items()
+        }
+        return str(write_files(root, contents))
 
     return write
 
