@@ -65,6 +65,27 @@ def count_decoded(patch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
+def write_images(root: Path, files: dict[str, Image.Image | bytes]) -> str:
+    """Write image files under a folder, from {relative path: image or bytes}."""
+    for name, image in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        is_open = isinstance(image, Image.Image)
+        (root / name).write_bytes(encoded(image) if is_open else image)
+    return str(root)
+
+
+def write_rows(path: Path, labels, images=None, *, names=None) -> str:
+    """Write a Parquet file: images (PIL, bytes or None) and labels, one row each."""
+    images = [flat(i) for i in range(len(labels))] if images is None else images
+    cells = [encoded(i) if isinstance(i, Image.Image) else i for i in images]
+    table = pa.table({"image": pa.array(cells, pa.binary()), "label": labels})
+    if names is not None:
+        table = table.replace_schema_metadata({"class_names": json.dumps(names)})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, row_group_size=3)
+    return str(path)
+
+
 def class_folders(above: str = "", first: int = 0) -> dict[str, Image.Image]:
     """Two images of each class, of values from `first` on."""
     return {

@@ -7,6 +7,7 @@ import pytest
 import reading
 import torch
 from PIL import Image
+from reading import write_rows
 
 from infaug.config import DataConfig
 from infaug.data.crops import Crop, decode_on_device
@@ -74,7 +75,7 @@ def test_a_damaged_jpeg_is_named():
 
 
 @pytest.fixture
-def stored(tmp_path, write_rows) -> OnDisk:
+def stored(tmp_path) -> OnDisk:
     images = [encoded(waves((40 + k, 40)), quality=95).image for k in range(24)]
     write_rows(tmp_path / "set" / "train.parquet", [k % 3 for k in range(24)], images)
     config = DataConfig(

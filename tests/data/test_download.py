@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from reading import encoded
+from reading import encoded, flat
 from torchvision import datasets
 
 from infaug.config import DataConfig
@@ -20,8 +20,7 @@ class Fake:
 
     classes = ("0 - zero", "1 - one")
 
-    def __init__(self, image, broken=False):
-        self.image = image
+    def __init__(self, broken=False):
         self.broken = broken
 
     def __len__(self):
@@ -30,12 +29,12 @@ class Fake:
     def __getitem__(self, index):
         if self.broken and index == 9:
             raise RuntimeError("the disk broke")
-        return self.image(index), index % 2
+        return flat(index), index % 2
 
 
-def test_written_parquet_is_read_back(tmp_path, image):
+def test_written_parquet_is_read_back(tmp_path):
     path = tmp_path / "new" / "all.parquet"
-    write_parquet(Fake(image), path, ("even", "odd"))
+    write_parquet(Fake(), path, ("even", "odd"))
     train = load(DataConfig(source=str(path))).train
     values = train.images[:, 0, 0, 0]
     assert sorted(values.tolist()) == list(range(10))
@@ -44,30 +43,30 @@ def test_written_parquet_is_read_back(tmp_path, image):
     assert pq.read_metadata(path).row_group(0).column(0).compression == "ZSTD"
 
 
-def test_rows_are_shuffled_the_same_way_every_time(tmp_path, image):
+def test_rows_are_shuffled_the_same_way_every_time(tmp_path):
     for name in ("a", "b"):
-        write_parquet(Fake(image), tmp_path / f"{name}.parquet", ("even", "odd"))
+        write_parquet(Fake(), tmp_path / f"{name}.parquet", ("even", "odd"))
     a, b = ((tmp_path / f"{name}.parquet").read_bytes() for name in ("a", "b"))
     assert a == b
     labels = pq.read_table(tmp_path / "a.parquet")["label"].to_pylist()
     assert labels != [0, 1] * 5
 
 
-def test_a_failed_write_leaves_nothing(tmp_path, image):
+def test_a_failed_write_leaves_nothing(tmp_path):
     with pytest.raises(RuntimeError, match="the disk broke"):
-        write_parquet(Fake(image, broken=True), tmp_path / "a.parquet", ("a", "b"))
+        write_parquet(Fake(broken=True), tmp_path / "a.parquet", ("a", "b"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_file_is_not_overwritten(tmp_path, image):
+def test_an_existing_file_is_not_overwritten(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"precious")
     with pytest.raises(ValueError, match=r"a\.parquet exists already: remove it"):
-        write_parquet(Fake(image), tmp_path / "a.parquet", ("a", "b"))
+        write_parquet(Fake(), tmp_path / "a.parquet", ("a", "b"))
     assert (tmp_path / "a.parquet").read_bytes() == b"precious"
 
 
-def test_a_prepared_data_set_has_both_splits(tmp_path, monkeypatch, image):
-    monkeypatch.setattr(datasets, "MNIST", lambda *_, **__: Fake(image))
+def test_a_prepared_data_set_has_both_splits(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "MNIST", lambda *_, **__: Fake())
     download("mnist", tmp_path / "out", tmp_path / "download")
     source = load(DataConfig(source=str(tmp_path / "out")))
     assert len(source.train) == len(source.test) == 10
@@ -92,11 +91,11 @@ def test_without_a_network_prepare_says_what_to_do(tmp_path, monkeypatch, error)
     assert not (tmp_path / "out").exists()
 
 
-def fake_pacs(path, image):
+def fake_pacs(path):
     """As on the Hub: 15 images of each of two classes in each of four domains."""
     rows = [(d, k % 2, 30 * i + k) for i, d in enumerate(DOMAINS) for k in range(30)]
     domains, labels, values = zip(*rows, strict=True)
-    images = [{"bytes": encoded(image(value)), "path": "1.jpg"} for value in values]
+    images = [{"bytes": encoded(flat(value)), "path": "1.jpg"} for value in values]
     table = pa.table({"image": images, "domain": domains, "label": labels})
     feature = {"names": ["dog", "house"], "_type": "ClassLabel"}
     about = {"info": {"features": {"label": feature}}}
@@ -105,8 +104,8 @@ def fake_pacs(path, image):
     pq.write_table(table, path)
 
 
-def test_pacs_has_few_and_other_images_of_each_domain(tmp_path, image):
-    fake_pacs(tmp_path / "downloads/pacs.parquet", image)
+def test_pacs_has_few_and_other_images_of_each_domain(tmp_path):
+    fake_pacs(tmp_path / "downloads/pacs.parquet")
     files = download("pacs", tmp_path / "out", tmp_path / "downloads")
     assert len(files) == 8
     for k, domain in enumerate(DOMAINS):

@@ -2,19 +2,20 @@
 
 import pytest
 import torch
+from reading import flat, write_images
 
 from infaug.config import DataConfig
 from infaug.data.problem import divide
 from infaug.data.source import load
 
 
-def test_classes_and_files_are_taken_in_order_of_name(tmp_path, write_images, image):
+def test_classes_and_files_are_taken_in_order_of_name(tmp_path):
     files = {
-        "dog/2.png": image(2),
-        "dog/1.png": image(1),
-        "cat/9.JPG": image(9),
+        "dog/2.png": flat(2),
+        "dog/1.png": flat(1),
+        "cat/9.JPG": flat(9),
         "cat/notes.txt": b"not named like an image",
-        ".hidden/1.png": image(7),
+        ".hidden/1.png": flat(7),
     }
     source = load(DataConfig(source=write_images(tmp_path, files)))
     assert source.train.class_names == ("cat", "dog")
@@ -23,28 +24,28 @@ def test_classes_and_files_are_taken_in_order_of_name(tmp_path, write_images, im
     assert source.test is None
 
 
-def both_splits(image, test=("cat", "dog")):
-    files = {f"train/{name}/1.png": image(1) for name in ("cat", "dog")}
-    return files | {f"test/{name}/1.png": image(2) for name in test}
+def both_splits(test=("cat", "dog")):
+    files = {f"train/{name}/1.png": flat(1) for name in ("cat", "dog")}
+    return files | {f"test/{name}/1.png": flat(2) for name in test}
 
 
-def test_train_may_be_a_class(tmp_path, write_images, image):
-    files = {"train/1.png": image(), "car/1.png": image()}
+def test_train_may_be_a_class(tmp_path):
+    files = {"train/1.png": flat(), "car/1.png": flat()}
     source = load(DataConfig(source=write_images(tmp_path, files)))
     assert source.train.class_names == ("car", "train")
 
 
-def test_folders_that_are_not_used_are_named(tmp_path, write_images, image):
-    files = both_splits(image) | {"spare/cat/1.png": image()}
+def test_folders_that_are_not_used_are_named(tmp_path):
+    files = both_splits() | {"spare/cat/1.png": flat()}
     source = load(DataConfig(source=write_images(tmp_path, files)))
     assert source.notes == ("skipped    1 file (beside the splits): spare/cat/1.png",)
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation"])
-def test_a_val_folder_drives_and_chooses(tmp_path, write_images, image, name):
-    files = both_splits(image)
+def test_a_val_folder_drives_and_chooses(tmp_path, name):
+    files = both_splits()
     held = [(each, k) for each in ("cat", "dog") for k in (1, 2)]
-    files |= {f"{name}/{each}/{k}.png": image(9 + k) for each, k in held}
+    files |= {f"{name}/{each}/{k}.png": flat(9 + k) for each, k in held}
     config = DataConfig(source=write_images(tmp_path, files))
     found = divide(load(config), config)
     assert len(found.train) == 2
@@ -54,33 +55,29 @@ def test_a_val_folder_drives_and_chooses(tmp_path, write_images, image, name):
     assert found.test.images.unique().tolist() == [2]
 
 
-def test_one_split_under_two_names_is_refused(tmp_path, write_images, image):
-    files = both_splits(image)
-    files |= {f"{name}/cat/1.png": image() for name in ("val", "valid")}
+def test_one_split_under_two_names_is_refused(tmp_path):
+    files = both_splits()
+    files |= {f"{name}/cat/1.png": flat() for name in ("val", "valid")}
     with pytest.raises(ValueError, match="has both val and valid: join them"):
         load(DataConfig(source=write_images(tmp_path, files)))
 
 
-def test_a_class_of_which_no_image_is_readable_is_refused(
-    tmp_path, write_images, image
-):
-    files = {"cat/1.png": image(), "cow/1.png": image(), "dog/1.png": b"no image"}
+def test_a_class_of_which_no_image_is_readable_is_refused(tmp_path):
+    files = {"cat/1.png": flat(), "cow/1.png": flat(), "dog/1.png": b"no image"}
     config = DataConfig(source=write_images(tmp_path, files), max_bad_images=1)
     with pytest.raises(ValueError, match=r"no training image has class 2 \('dog'\)"):
         load(config)
 
 
 @pytest.mark.parametrize("test", [("cat", "cow"), ("cat", "cow", "dog")])
-def test_a_class_of_test_that_train_lacks_is_refused(
-    tmp_path, write_images, image, test
-):
-    path = write_images(tmp_path, both_splits(image, test))
+def test_a_class_of_test_that_train_lacks_is_refused(tmp_path, test):
+    path = write_images(tmp_path, both_splits(test))
     with pytest.raises(ValueError, match=r"test split of .* has the class 'cow'"):
         load(DataConfig(source=path))
 
 
-def test_a_class_that_test_lacks_is_named(tmp_path, write_images, image):
-    path = write_images(tmp_path, both_splits(image, ("dog",)))
+def test_a_class_that_test_lacks_is_named(tmp_path):
+    path = write_images(tmp_path, both_splits(("dog",)))
     with pytest.warns(UserWarning, match="test split has no image of cat: 1 of 2"):
         source = load(DataConfig(source=path))
     assert source.test.labels.tolist() == [1]

@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from reading import CLASSES, class_folders, encoded, flat, read, values
+from reading import CLASSES, class_folders, encoded, flat, read, values, write_images
 
 from infaug.config import DataConfig
 from infaug.data.problem import positions
@@ -21,13 +21,13 @@ from infaug.data.survey import resolve_images
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def test_what_can_be_read_is_and_the_rest_is_listed(tmp_path, write_images, image):
+def test_what_can_be_read_is_and_the_rest_is_listed(tmp_path):
     jpeg, avif = (
-        encoded(image(k, mode="RGB"), kind) for k, kind in ((3, "JPEG"), (4, "AVIF"))
+        encoded(flat(k, mode="RGB"), kind) for k, kind in ((3, "JPEG"), (4, "AVIF"))
     )
-    files = {f"{c}/{k}.png": image(k, mode="RGB") for c in CLASSES for k in (1,)}
-    files |= {"cat/a/b/2.png": image(2, mode="RGB"), "cat/3.jfif": jpeg}
-    files |= {"dog/4.avif": avif, "dog/5.HEIC": b"?", "6.png": image()}
+    files = {f"{c}/{k}.png": flat(k, mode="RGB") for c in CLASSES for k in (1,)}
+    files |= {"cat/a/b/2.png": flat(2, mode="RGB"), "cat/3.jfif": jpeg}
+    files |= {"dog/4.avif": avif, "dog/5.HEIC": b"?", "6.png": flat()}
     # tensorflow/tensorflow#46595, hako-mikan/sd-webui-traintrain#26
     left = ("dog/@eaDir/4.png", "__MACOSX/dog/._4.png", "cat/Thumbs.db",
             ".ipynb_checkpoints/1.png", "cat/.ipynb_checkpoints/0.png",
@@ -57,8 +57,8 @@ def test_a_run_in_its_data_is_no_class(animals, tmp_path):
 ODD = ("50% off", "#1", "it's [x]", "a*b?", "naïve 日本", "-r", "tab\there", "a..b")
 
 
-def test_odd_names_of_classes_and_files(tmp_path, write_images, image):
-    files = {f"{name}/{name} {k}.png": image(10 * i + k)
+def test_odd_names_of_classes_and_files(tmp_path):
+    files = {f"{name}/{name} {k}.png": flat(10 * i + k)
              for i, name in enumerate(sorted(ODD)) for k in range(2)}  # fmt: skip
     train = read(write_images(tmp_path / "a b%20[c]#d", files)).train
     assert train.class_names == tuple(sorted(ODD))
@@ -74,9 +74,7 @@ def test_odd_names_of_classes_and_files(tmp_path, write_images, image):
         ({"a/image1": b""}, "no ending"),
     ],
 )
-def test_what_is_not_read_is_named_with_the_remedy(
-    tmp_path, write_images, files, remedy
-):
+def test_what_is_not_read_is_named_with_the_remedy(tmp_path, files, remedy):
     with pytest.raises(ValueError, match=f"neither Parquet nor [^~]*{remedy}"):
         read(write_images(tmp_path, files))
 
@@ -94,7 +92,7 @@ def test_a_webdataset_is_listed_with_the_reason(tmp_path, above):
         read(path)
 
 
-def test_a_page_saved_as_an_image_is_named(tmp_path, write_images):
+def test_a_page_saved_as_an_image_is_named(tmp_path):
     files = class_folders() | {"cat/9.jpg": b"<!DOCTYPE html>404"}
     with pytest.raises(ValueError, match=r"cat/9\.jpg cannot be read \(not an image"):
         read(write_images(tmp_path, files))
@@ -103,7 +101,7 @@ def test_a_page_saved_as_an_image_is_named(tmp_path, write_images):
 # Kinds of images.
 
 
-def test_rare_kinds_of_images_are_read(tmp_path, write_images):
+def test_rare_kinds_of_images_are_read(tmp_path):
     # keras-team/keras#17013, #17182, tensorflow/tensorflow#50366, Hamuko/cum#37
     kinds = {"jpe": "JPEG", "jp2": "JPEG2000", "tga": "TGA", "webp": "WEBP",
              "ppm": "PPM", "bmp": "BMP", "TIF": "TIFF", "JPG": "JPEG"}  # fmt: skip
@@ -113,7 +111,7 @@ def test_rare_kinds_of_images_are_read(tmp_path, write_images):
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "PNG", "GIF", "TIFF", "MPO"])
-def test_of_several_frames_the_first_is_read(tmp_path, write_images, kind):
+def test_of_several_frames_the_first_is_read(tmp_path, kind):
     # python-pillow/Pillow#1138
     two = {"save_all": True, "append_images": [flat(200, "RGB")]}
     two |= {"lossless": True} if kind == "WEBP" else {}
@@ -122,29 +120,29 @@ def test_of_several_frames_the_first_is_read(tmp_path, write_images, kind):
     assert values(read(write_images(tmp_path, files)).train) == [50, 50]
 
 
-def test_files_named_for_another_format(tmp_path, write_images, image):
-    jpeg = encoded(image(50, mode="RGB"), "JPEG")
-    files = {"cat/1.png": jpeg, "dog/1.jpg": encoded(image(60, mode="RGB"))}
+def test_files_named_for_another_format(tmp_path):
+    jpeg = encoded(flat(50, mode="RGB"), "JPEG")
+    files = {"cat/1.png": jpeg, "dog/1.jpg": encoded(flat(60, mode="RGB"))}
     assert values(read(write_images(tmp_path, files)).train) == [50, 60]
 
 
-def test_images_of_one_pixel_and_of_one_line(tmp_path, write_images, image):
+def test_images_of_one_pixel_and_of_one_line(tmp_path):
     sizes = ((1, 1), (10_000, 10), (10, 10_000), (8, 8))
-    files = {f"{c}/{k}.png": image(40 * k, size=size) for c in CLASSES
+    files = {f"{c}/{k}.png": flat(40 * k, size=size) for c in CLASSES
              for k, size in enumerate(sizes)}  # fmt: skip
     train = read(write_images(tmp_path, files)).train
     assert train.image_shape == (1, 9, 9), "shorter sides are 1, 8, 10 and 10"
     assert values(train) == [0, 40, 80, 120] * 2
 
 
-def test_an_image_of_many_megapixels(tmp_path, write_images, image):
-    large = image(200, size=(14_000, 14_000))
-    files = {"cat/1.png": large, "dog/1.png": image(9)}
+def test_an_image_of_many_megapixels(tmp_path):
+    large = flat(200, size=(14_000, 14_000))
+    files = {"cat/1.png": large, "dog/1.png": flat(9)}
     train = read(write_images(tmp_path, files), image_size=8).train
     assert values(train) == [200, 9]
 
 
-def test_exif_orientation_is_applied_and_counted(tmp_path, write_images):
+def test_exif_orientation_is_applied_and_counted(tmp_path):
     upright = Image.new("RGB", (12, 8), (0, 0, 0))
     upright.paste((255, 255, 255), (0, 0, 6, 8))
     sideways, exif = upright.transpose(Image.Transpose.ROTATE_90), Image.Exif()
@@ -160,13 +158,13 @@ def test_exif_orientation_is_applied_and_counted(tmp_path, write_images):
 # Pixels.
 
 
-def test_cmyk_is_read_as_its_colours(tmp_path, write_images):
+def test_cmyk_is_read_as_its_colours(tmp_path):
     red = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100)
     train = read(write_images(tmp_path, {f"{c}/1.jpg": red for c in CLASSES})).train
     assert train.images[0, :, 0, 0].sub(train.images.new_tensor([254, 0, 0])).max() < 3
 
 
-def test_what_lies_under_transparent_pixels_is_not_seen(tmp_path, write_images):
+def test_what_lies_under_transparent_pixels_is_not_seen(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (8, 8, 4), dtype=np.uint8)
     noise[..., 3] = 0
     files = {f"{c}/1.png": Image.fromarray(noise) for c in CLASSES}
@@ -176,7 +174,7 @@ def test_what_lies_under_transparent_pixels_is_not_seen(tmp_path, write_images):
     assert source.notes[0].startswith("composited 2 images on white")
 
 
-def test_a_palette_with_transparency_in_bytes_is_composited(tmp_path, write_images):
+def test_a_palette_with_transparency_in_bytes_is_composited(tmp_path):
     # imageio/imageio#475, NVIDIA/DIGITS#85: black where it is transparent
     image = Image.new("P", (8, 8), 0)
     image.putpalette([0, 0, 0, 200, 200, 200] + [0] * 762)
@@ -186,8 +184,8 @@ def test_a_palette_with_transparency_in_bytes_is_composited(tmp_path, write_imag
     assert train.images[0, 0, 0].tolist() == [255] * 4 + [200] * 4
 
 
-def test_images_that_are_all_black_are_named(tmp_path, write_images, image):
-    files = {f"{c}/{k}.png": image(0) for c in CLASSES for k in range(9)}
+def test_images_that_are_all_black_are_named(tmp_path):
+    files = {f"{c}/{k}.png": flat(0) for c in CLASSES for k in range(9)}
     config = DataConfig(
         source=write_images(tmp_path, files), target=4, test=2, drop_duplicates=True
     )
@@ -203,7 +201,7 @@ def deep(value):
 
 
 @pytest.mark.parametrize("kind", ["16-bit PNG", "int32 TIFF"])
-def test_deep_grey_is_scaled_from_the_range_of_the_set(tmp_path, write_images, kind):
+def test_deep_grey_is_scaled_from_the_range_of_the_set(tmp_path, kind):
     def stored(value):
         if kind == "16-bit PNG":
             return deep(value)
@@ -220,14 +218,14 @@ def test_deep_grey_is_scaled_from_the_range_of_the_set(tmp_path, write_images, k
     assert source.notes == ("rescaled   3 images to 8 bits, for they have more",)
 
 
-def test_small_counts_in_sixteen_bits_stay_apart(tmp_path, write_images):
+def test_small_counts_in_sixteen_bits_stay_apart(tmp_path):
     files = {f"{c}/{k}.png": deep(3 * k) for c in CLASSES for k in (0, 1)}
     config, _ = resolve_images(DataConfig(source=write_images(tmp_path, files)))
     assert values(load(config).train) == [0, 3, 0, 3]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_sixteen_bit_tiffs_are_scaled(tmp_path, write_images, order):
+def test_sixteen_bit_tiffs_are_scaled(tmp_path, order):
     # python-pillow/Pillow#274, #1108: clipped at 255
     def tiff(value):
         raw = np.full((8, 8), value, dtype=f"{order}u2").tobytes()
@@ -252,14 +250,14 @@ def deep_colour(red):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def test_colour_of_sixteen_bits(tmp_path, write_images):
+def test_colour_of_sixteen_bits(tmp_path):
     files = {"cat/1.png": deep_colour(0x10FF), "dog/1.png": deep_colour(0x8000)}
     train = read(write_images(tmp_path, files)).train
     assert train.images[:, :, 0, 0].tolist() == [[0x10, 0x7F, 0xFF], [0x80, 0x7F, 0xFF]]
 
 
 @pytest.mark.parametrize(("value", "kind"), [(-1000, np.int32), (0.5, np.float32)])
-def test_pixels_of_no_known_range_are_refused(tmp_path, write_images, value, kind):
+def test_pixels_of_no_known_range_are_refused(tmp_path, value, kind):
     # keras-team/keras-preprocessing#19; CT images were black below 0
     image = encoded(Image.fromarray(np.full((8, 8), value, dtype=kind)), "TIFF")
     with pytest.raises(ValueError, match="no known range; store 8 bits"):

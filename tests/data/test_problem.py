@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import pytest
+from reading import write_rows
 
 from infaug.config import DataConfig, ShiftConfig
 from infaug.data.digits import digits
@@ -36,7 +37,7 @@ def test_only_the_chosen_splits_are_shifted(name):
     assert shifted.unlabelled.equal(plain.unlabelled) == (name != "train")
 
 
-def test_a_test_split_of_the_source_is_used_whole(tmp_path, write_rows):
+def test_a_test_split_of_the_source_is_used_whole(tmp_path):
     write_rows(tmp_path / "train.parquet", [0, 1] * 20)
     write_rows(tmp_path / "test.parquet", [1, 0, 1])
     found = load_splits(DataConfig(source=str(tmp_path), target=10.0))

@@ -9,6 +9,7 @@ import pytest
 import torch
 from full_disk import full_disk
 from peers import together
+from reading import flat, write_rows
 
 from infaug.config import DataConfig
 from infaug.data import loader, share
@@ -25,12 +26,12 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def config(tmp_path, write_rows, image, monkeypatch):
+def config(tmp_path, monkeypatch):
     """Flat images of many greys in row groups of three; nothing is kept yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("infaug.data.problem.CHUNK", 10)
     for name, num in (("train", TRAIN), ("val", VAL), ("test", TEST)):
-        images = [image(n % 251) for n in range(num)]
+        images = [flat(n % 251) for n in range(num)]
         labels = [n % 3 for n in range(num)]
         write_rows(tmp_path / "set" / f"{name}.parquet", labels, images)
     return DataConfig(source=str(tmp_path / "set"), image_size=8, stream_above_gib=0)
@@ -115,10 +116,10 @@ def test_after_a_resize_a_process_reads_its_new_share_once(config, counts):
         assert not counts
 
 
-def test_a_file_that_was_written_anew_is_read_anew(config, write_rows, image, tmp_path):
+def test_a_file_that_was_written_anew_is_read_anew(config, tmp_path):
     start(config, 0, 1)
     labels = [n % 3 for n in range(TEST)]
-    write_rows(tmp_path / "set" / "test.parquet", labels, [image(9)] * TEST)
+    write_rows(tmp_path / "set" / "test.parquet", labels, [flat(9)] * TEST)
     *_, test = start(config, 0, 1)
     assert test.images.images.unique().tolist() == [9]
 
@@ -152,10 +153,8 @@ def test_files_that_were_not_used_for_longest_give_way(config, monkeypatch):
     assert all(file.exists() for file in others)
 
 
-def test_an_image_that_one_process_cannot_read_ends_all_of_them(
-    config, write_rows, image, tmp_path
-):
-    images = [image(0)] * (TEST - 1) + [b"no image"]
+def test_an_image_that_one_process_cannot_read_ends_all_of_them(config, tmp_path):
+    images = [flat(0)] * (TEST - 1) + [b"no image"]
     write_rows(tmp_path / "set" / "test.parquet", [n % 3 for n in range(TEST)], images)
     seen = []
 

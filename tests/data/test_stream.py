@@ -7,6 +7,7 @@ import pytest
 import reading
 import torch
 from PIL import Image
+from reading import flat, write_rows
 
 from infaug.config import DataConfig, ShiftConfig
 from infaug.data.decode import Decoder, Encoded
@@ -20,11 +21,11 @@ NUM, CLASSES = 60, 3
 
 
 @pytest.fixture
-def config(tmp_path, write_rows, image):
+def config(tmp_path):
     """Sixty flat images, each of its own grey, in two files of row groups of three."""
     for part in range(2):
         numbers = range(30 * part, 30 * part + 30)
-        images = [image(4 * n, size=(10 + n % 3, 12), mode="RGB") for n in numbers]
+        images = [flat(4 * n, size=(10 + n % 3, 12), mode="RGB") for n in numbers]
         labels = [n % CLASSES for n in numbers]
         write_rows(tmp_path / "set" / f"train-{part}.parquet", labels, images)
     return DataConfig(

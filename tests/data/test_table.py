@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from reading import flat, write_images
 
 from infaug.config import DataConfig
 from infaug.data.source import load
@@ -11,11 +12,11 @@ HEADER = "path,label"
 
 
 @pytest.fixture
-def table(tmp_path, write_images, image):
+def table(tmp_path):
     """Write a CSV beside images of values 1 to 4, in folders of their own."""
 
     def write(*lines, header=HEADER, name="all.csv"):
-        write_images(tmp_path, {f"pictures/{k}.png": image(k) for k in range(1, 5)})
+        write_images(tmp_path, {f"pictures/{k}.png": flat(k) for k in range(1, 5)})
         path = tmp_path / name
         path.write_text("\n".join([header, *lines]) + "\n")
         return str(path)

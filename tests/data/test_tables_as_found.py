@@ -19,6 +19,8 @@ from reading import (
     hub_rows,
     read,
     values,
+    write_images,
+    write_rows,
 )
 
 from infaug.config import DataConfig
@@ -39,8 +41,8 @@ pytestmark = pytest.mark.filterwarnings("ignore")
     ],
     ids=["semicolon", "tab", "case", "no header", "no ending", "backslash"],
 )
-def test_tables_as_people_write_them(tmp_path, write_images, image, text):
-    write_images(tmp_path, {f"{k}.png": image(k) for k in (1, 2)})
+def test_tables_as_people_write_them(tmp_path, text):
+    write_images(tmp_path, {f"{k}.png": flat(k) for k in (1, 2)})
     (tmp_path / "a.csv").write_text(text)
     source = load(DataConfig(source=str(tmp_path / "a.csv")))
     assert source.train.class_names == ("cat", "dog")
@@ -58,16 +60,16 @@ def test_tables_as_people_write_them(tmp_path, write_images, image, text):
     ],
     ids=["UTF-16", "Excel's text", "BOM without header", "index column", "list"],
 )
-def test_tables_as_programs_write_them(tmp_path, write_images, name, content):
+def test_tables_as_programs_write_them(tmp_path, name, content):
     # p2irc/deepplantphenomics#41, UKGovernmentBEIS/inspect_ai#5361
     write_images(tmp_path, class_folders() | {name: content})
     train = read(tmp_path / name).train
     assert (train.class_names, values(train)) == (CLASSES, [0, 10])
 
 
-def test_odd_names_in_a_table(tmp_path, write_images, image):
+def test_odd_names_in_a_table(tmp_path):
     names = ('a, "b".png', "50% #1.png", "e\u0301 日本.png")
-    write_images(tmp_path, {name: image(k) for k, name in enumerate(names)})
+    write_images(tmp_path, {name: flat(k) for k, name in enumerate(names)})
     cells = ('"a, ""b"".png",cat', "50% #1.png,dog", "e\u0301 日本.png,dog")
     (tmp_path / "a.csv").write_text("\n".join(["path,label", *cells]))
     assert values(read(tmp_path / "a.csv").train) == [0, 1, 2]
@@ -76,7 +78,7 @@ def test_odd_names_in_a_table(tmp_path, write_images, image):
 @pytest.mark.parametrize(
     "path", ["cat/0.png", "/content/drive/cat/0.png", "C:\\me\\cat\\0.png", "cat/0"]
 )
-def test_images_that_lie_elsewhere_are_found_and_counted(tmp_path, write_images, path):
+def test_images_that_lie_elsewhere_are_found_and_counted(tmp_path, path):
     # fastai/fastai#1169: the table lies beside the folder of its images
     write_images(tmp_path, class_folders("images/"))
     lines = [path, path.replace("cat", "dog")]
@@ -89,7 +91,7 @@ def test_images_that_lie_elsewhere_are_found_and_counted(tmp_path, write_images,
     assert source.notes[0].startswith("moved      2 images found below")
 
 
-def test_of_two_files_with_one_name_none_is_guessed(tmp_path, write_images):
+def test_of_two_files_with_one_name_none_is_guessed(tmp_path):
     write_images(tmp_path, class_folders("a/") | class_folders("b/"))
     (tmp_path / "a.csv").write_text("path,label\ncat/0.png,cat\ndog/0.png,dog\n")
     with pytest.raises(ValueError, match=r"line 2: cat/0.png .*is not there"):
@@ -111,7 +113,7 @@ def test_a_windows_drive_and_a_missing_file_are_told_for_what_they_are(tmp_path)
 
 @pytest.mark.parametrize("place", ["root", "split"])
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
-def test_hub_metadata_gives_labels_and_splits(tmp_path, write_images, place, kind):
+def test_hub_metadata_gives_labels_and_splits(tmp_path, place, kind):
     path = write_images(tmp_path, flat_splits())
     for split in ("train", "test"):
         folder = tmp_path / split if place == "split" else tmp_path
@@ -139,14 +141,14 @@ def test_metadata_without_labels_leave_class_folders_alone(animals, tmp_path):
     assert len(load(DataConfig(source=animals)).train) == 12
 
 
-def test_several_labels_of_an_image_are_refused(tmp_path, write_images):
+def test_several_labels_of_an_image_are_refused(tmp_path):
     line = json.dumps({"file_name": "cat/0.png", "label": ["a", "b"]})
     write_images(tmp_path, class_folders() | {"metadata.jsonl": line.encode()})
     with pytest.raises(ValueError, match=r"line 1 has label .*give one name"):
         read(tmp_path)
 
 
-def test_metadata_may_be_parquet(tmp_path, write_images):
+def test_metadata_may_be_parquet(tmp_path):
     rows = {"file_name": ["0.png", "1.png"], "label": ["dog", "cat"]}
     write_images(tmp_path, {f"{k}.png": flat(k) for k in range(2)})
     pq.write_table(pa.table(rows), tmp_path / "metadata.parquet")
@@ -157,7 +159,7 @@ def test_metadata_may_be_parquet(tmp_path, write_images):
 # Parquet.
 
 
-def test_labels_in_parquet_may_be_text(tmp_path, write_rows):
+def test_labels_in_parquet_may_be_text(tmp_path):
     rows = tmp_path / "a.parquet"
     source = load(DataConfig(source=write_rows(rows, ["dog", "cat", "dog"])))
     assert source.train.class_names == ("cat", "dog")
@@ -169,7 +171,7 @@ def test_labels_in_parquet_may_be_text(tmp_path, write_rows):
     assert again.train.labels.tolist() == [1, 0, 1]
 
 
-def test_text_labels_are_streamed_alike(tmp_path, write_rows):
+def test_text_labels_are_streamed_alike(tmp_path):
     path = write_rows(tmp_path / "a.parquet", ["dog", "cat", "dog", "cat"] * 3)
     whole = load(DataConfig(source=path, image_size=8, mode="L"))
     far = load(DataConfig(source=path, image_size=8, mode="L", stream_above_gib=0))
@@ -178,7 +180,7 @@ def test_text_labels_are_streamed_alike(tmp_path, write_rows):
     assert decoded.images.equal(whole.train.images)
 
 
-def test_a_label_may_be_a_folders(tmp_path, write_rows):
+def test_a_label_may_be_a_folders(tmp_path):
     for label, name in enumerate(("cat", "dog")):
         rows = write_rows(tmp_path / f"label={name}" / "0.parquet", [label] * 2)
         pq.write_table(pq.read_table(rows, partitioning=None).drop(["label"]), rows)
@@ -200,7 +202,7 @@ def test_each_source_has_its_own_columns(tmp_path):
     assert load(both).target is not None
 
 
-def test_rows_may_name_files_in_place_of_bytes(tmp_path, write_images):
+def test_rows_may_name_files_in_place_of_bytes(tmp_path):
     # huggingface/datasets#4987
     images = [{"bytes": None, "path": f"photos/{k}.png"} for k in range(2)]
     files = {f"photos/{k}.png": flat(k) for k in range(2)}
@@ -220,7 +222,7 @@ def test_columns_of_any_type(tmp_path, label, image):
     assert (train.class_names, train.labels.tolist()) == (("0", "1"), [0, 1, 1, 0])
 
 
-def test_shards_without_rows(tmp_path, write_rows):
+def test_shards_without_rows(tmp_path):
     write_rows(tmp_path / "train-0.parquet", [0, 1])
     empty = pq.read_table(tmp_path / "train-0.parquet").slice(0, 0)
     pq.write_table(empty, tmp_path / "train-1.parquet")

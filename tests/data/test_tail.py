@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from reading import flat, write_images
 
 from infaug.config import DataConfig, TailConfig
 from infaug.data.class_sizes import tail_sizes, thin
@@ -81,10 +82,10 @@ def test_balanced_classes_weigh_alike_and_no_image_is_lost():
 
 
 def test_classes_that_are_uneven_by_themselves_are_balanced_and_the_plan_says_so(
-    tmp_path, write_images, image
+    tmp_path,
 ):
     each = (("cat", 32), ("dog", 4))
-    files = {f"{name}/{k}.png": image(5 * k) for name, num in each for k in range(num)}
+    files = {f"{name}/{k}.png": flat(5 * k) for name, num in each for k in range(num)}
     config = DataConfig(source=write_images(tmp_path, files), target=4, test=2)
     counts = load_splits(config).train.labels.bincount().tolist()
     lines = inspect(load(config), config)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from reading import flat, write_images, write_rows
 
 from infaug.config import DataConfig
 from infaug.data.problem import divide
@@ -11,19 +12,19 @@ from infaug.data.source import load
 
 
 @pytest.fixture
-def folders(tmp_path, write_images, image):
+def folders(tmp_path):
     """Write train images below 100 and target images from 100 on, all different."""
 
     def write(target, train=("cat", "dog"), each=6, **splits):
         value = iter(range(100))
-        files = {f"{c}/{k}.png": image(next(value)) for c in train for k in range(each)}
+        files = {f"{c}/{k}.png": flat(next(value)) for c in train for k in range(each)}
         if splits:
             files = {f"train/{name}": x for name, x in files.items()}
         for split, names in splits.items():
-            files |= {f"{split}/{c}/1.png": image(next(value)) for c in names}
+            files |= {f"{split}/{c}/1.png": flat(next(value)) for c in names}
         value = iter(range(100, 250))
         used = {
-            f"{c}/{k}.png": image(next(value))
+            f"{c}/{k}.png": flat(next(value))
             for c, count in target.items()
             for k in range(count)
         }
@@ -80,10 +81,10 @@ def test_a_test_split_of_the_data_is_passed_over_unless_asked_for(folders):
     assert len(found.influence) + len(found.selection) == 8
 
 
-def test_a_test_split_of_the_target_is_the_test(folders, tmp_path, write_images, image):
+def test_a_test_split_of_the_target_is_the_test(folders, tmp_path):
     config = folders({})
-    files = {f"train/{c}/{k}.png": image(k) for c in ("cat", "dog") for k in range(3)}
-    files |= {f"test/{c}/1.png": image(9) for c in ("cat", "dog")}
+    files = {f"train/{c}/{k}.png": flat(k) for c in ("cat", "dog") for k in range(3)}
+    files |= {f"test/{c}/1.png": flat(9) for c in ("cat", "dog")}
     write_images(tmp_path / "target", files)
     found = divide(load(config), config)
     assert values(found.test) == {9}
@@ -104,14 +105,14 @@ def test_a_test_split_that_is_asked_for_must_be_there(folders):
         load(requested)
 
 
-def test_target_may_lie_beside_the_bundled_digits(tmp_path, write_images, image):
+def test_target_may_lie_beside_the_bundled_digits(tmp_path):
     of = [(label, k) for label in range(10) for k in range(3)]
-    files = {f"{c}/{k}.png": image(10 * c + k, size=(16, 16)) for c, k in of}
+    files = {f"{c}/{k}.png": flat(10 * c + k, size=(16, 16)) for c, k in of}
     config = DataConfig(source="digits", target_source=write_images(tmp_path, files))
     assert len(divide(load(config), config).test) == 10
 
 
-def test_streamed_images_may_have_a_target_in_parquet(tmp_path, write_rows):
+def test_streamed_images_may_have_a_target_in_parquet(tmp_path):
     names = {"names": ["cat", "dog"]}
     train = write_rows(tmp_path / "a.parquet", [0, 1] * 6, **names)
     target = write_rows(tmp_path / "b.parquet", [0, 1] * 4, **names)
@@ -128,11 +129,11 @@ def test_streamed_images_may_have_a_target_in_parquet(tmp_path, write_rows):
 
 
 @pytest.mark.parametrize("above_gib", [0, 4])
-def test_pooled_images_of_a_target_are_counted_on_from_the_training_images(
-    tmp_path, write_rows, image, above_gib
+def test_pooled_images_of_a_target_are_counted_on_from_training_images(
+    tmp_path, above_gib
 ):
     names = {"names": ["cat", "dog"]}
-    used = [image(100 + k) for k in range(8)]
+    used = [flat(100 + k) for k in range(8)]
     config = DataConfig(
         source=write_rows(tmp_path / "a.parquet", [0, 1] * 6, **names),
         target_source=write_rows(tmp_path / "b.parquet", [0, 1] * 4, used, **names),
