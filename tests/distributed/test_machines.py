@@ -180,7 +180,7 @@ def test_workers_whose_setup_fails_three_times_train_in_the_end(
     monkeypatch.setattr(restarts, "SETUP_PAUSE_S", 0.1)
     monkeypatch.setattr(train, "TorchConfig", Failing)
     began = time.monotonic()
-    config = replace(TINY, rows=("base",))
+    config = replace(TINY, methods=("base",))
     result = train.fit_on_workers(
         config, tmp_path / "run", CountRange(min=2, max=2), shown=False
     )
@@ -244,7 +244,7 @@ def test_no_collective_waits_for_a_slow_solver_and_the_bytes_are_the_same(
 
     config = replace(
         TINY,
-        rows=("base_learned",),
+        methods=("base_learned",),
         rounds=replace(TINY.rounds, refresh="overlap", refresh_lag=2),
     )
     marks, pool = tmp_path / "marks", train.SolverPool
