@@ -17,7 +17,6 @@ import shutil
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,17 +95,18 @@ def run_trials(
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # the ledger says it
     storage = sweep.out / "tune"
     shutil.rmtree(storage, ignore_errors=True)  # of a driver that was killed
-    is_pbt, own = sweep.how.scheduler == "pbt", asdict(capacity)
+    is_pbt = sweep.how.scheduler == "pbt"
     if is_pbt and capacity.workers > 1:
         raise ValueError("sweep.scheduler pbt: needs --workers-per-trial 1")
+    takes = {"cpu": capacity.cpus, "gpu": capacity.gpus}
     if work is None and capacity.workers > 1:
-        work, own = partial(run_together, capacity=capacity), {"cpus": 0.01, "gpus": 0}
+        work = partial(run_together, capacity=capacity)
+        takes = {"memory": 1}  # Something it must be; cores are its workers'.
     param_space, searcher, samples = space_of(sweep, ledger, waiting)
     homes = {name: tried.home for name, tried in ledger.trials.items()}
     tuner = tune.Tuner(
         tune.with_resources(
-            partial(train_trial, sweep, homes, cache, work or run_alone),
-            {"cpu": own["cpus"], "gpu": own["gpus"]},
+            partial(train_trial, sweep, homes, cache, work or run_alone), takes
         ),
         param_space=param_space,
         tune_config=tune.TuneConfig(
