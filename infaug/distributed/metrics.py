@@ -10,7 +10,7 @@ from ray.util.metrics import Counter, Gauge, Histogram
 
 from infaug.record.steps import Interval, Metrics, MetricsWriter, StepInfo
 
-LABELS = ("row", "seed", "phase", "worker")
+LABELS = ("method", "seed", "phase", "worker")
 # Seconds, from a small network on a GPU to a large batch on a few CPUs.
 BOUNDARIES = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0]
 
