@@ -28,6 +28,9 @@ ray = pytest.importorskip("ray")
 
 RAY = str(Path(sys.executable).with_name("ray"))
 FAKE_HEAD_NODE_ID = "f" * 51 + "00000"  # as Ray's fake provider has it
+FAKE_PROVIDER = (
+    "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+)
 START_S = 240.0  # half a minute on an idle machine
 
 
@@ -165,7 +168,9 @@ def growing_head(
         "upscaling_speed": 8,
         "idle_timeout_minutes": 0.1,
         "provider": {
-            "type": "fake_multinode",
+            # By its class: the defaults of "fake_multinode" are not in every wheel.
+            "type": "external",
+            "module": FAKE_PROVIDER,
             "use_node_id_as_ip": True,
             "disable_node_updaters": True,
             "disable_launch_config_check": True,

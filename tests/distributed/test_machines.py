@@ -51,7 +51,7 @@ def test_where_spot_is_refused_an_on_demand_node_comes_and_training_goes_on(tmp_
         "spot": {"resources": {"CPU": 1}, "priority": 1},
         "on_demand": {"resources": {"CPU": 1, "on_demand": 1}, "priority": 0},
     }
-    cloud = {"type": "external", "module": "fake_cloud.RefusingProvider"}
+    cloud = {"module": "fake_cloud.RefusingProvider"}
     refuses, out = tmp_path / "refuses", tmp_path / "spot"
     with growing_head(groups, refuses=str(refuses), **cloud) as cluster:
         running = start(cluster, out, most=1, await_s=300)
