@@ -98,7 +98,7 @@ def run_trials(
     is_pbt = sweep.how.scheduler == "pbt"
     if is_pbt and capacity.workers > 1:
         raise ValueError("sweep.scheduler pbt: needs --workers-per-trial 1")
-    takes = {"cpu": capacity.cpus, "gpu": capacity.gpus}
+    takes: dict[str, float] = {"cpu": capacity.cpus, "gpu": capacity.gpus}
     if work is None and capacity.workers > 1:
         work = partial(run_together, capacity=capacity)
         takes = {"memory": 1}  # Something it must be; cores are its workers'.
