@@ -2,7 +2,7 @@ r"""CIFAR-10 with ResNet-56, 10 % or all of the labels: the papers' settings.
 
 Lee et al. (ICLR 2019 submission), top-1 on test, none / heuristic / TANDA / proposed:
 66.0 / 77.5 / 81.5 / 82.1 with 10 % of the labels, 87.8 / 92.3 / 94.4 / 94.8 with all.
-Theirs are one network each; here every row has two views of each image. 5,000 images
+Theirs are one network each; here every method has two views of each image. 5,000 images
 drive the influence, 1,000 choose; batch 128; 8,000 steps on one cosine. With WRN-28-10
 and all labels the CVPR 2020 paper has 97.2 (second-hand). Not run here yet.
 
@@ -15,8 +15,9 @@ and all labels the CVPR 2020 paper has 97.2 (second-hand). Not run here yet.
         --network wrn28_10 --classifier.weight-decay 5e-4
 
 The same command continues it, so it can be run in pieces; `--workers 4` trains on four
-GPUs. Cost, all an estimate: the first command a quarter of an hour a row and seed on
-one recent GPU, so 2.5 hours for five rows and two seeds; the second eight times that.
+GPUs. Cost, all an estimate: the first command a quarter of an hour a method and seed on
+one recent GPU, so 2.5 hours for five methods and two seeds; the second eight times
+that.
 """
 
 import sys

@@ -11,8 +11,8 @@ TrivialAugmentWide 84.3). 5,000 images drive the influence, 1,000 choose; batch 
         --network wrn28_10 --classifier.weight-decay 5e-4 --workers 4
 
 The same command continues it, so it can be run in pieces; `--workers 4` trains on four
-GPUs. Cost, an estimate: the first command two hours a row and seed on one recent GPU,
-twenty hours in all; the second several times that.
+GPUs. Cost, an estimate: the first command two hours a method and seed on one recent
+GPU, twenty hours in all; the second several times that.
 """
 
 import sys

@@ -2,8 +2,8 @@
 
 scikit-learn's bundled digits at 16x16; 300 are labelled for training, 60 rotated ones
 drive and choose (42 influence, 18 selection), 539 rotated ones test. Expected: the
-learned rows far above base. Some three minutes on 2 CPU cores (an estimate; the rows
-are quick, `--controls full` adds the others); nothing is downloaded.
+learned methods far above base. Some three minutes on 2 CPU cores (an estimate;
+the methods are quick, `--controls full` adds the others); nothing is downloaded.
 
     python ray_jobs/digits.py --out runs/digits
     ray job submit --working-dir . -- python ray_jobs/digits.py --workers 2 --out /DIR

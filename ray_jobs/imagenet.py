@@ -18,7 +18,7 @@ follows the linear rule, 0.1 for each 256 images: with another batch size give
 batches, memory and hours here, and stops; a run prints the latter before it begins.
 The same command continues it. Out of GPU memory, each worker's part of a batch goes
 through F in more pieces; the batch stays. `--methods base base_learned base_tuned` adds
-controls. Cost: two rows of 270 epochs with two views are about 1,080 epochs of plain
+controls. Cost: two methods of 270 epochs with two views are about 1,080 epochs of plain
 training.
 
 `--recipe a3 | vit_small` trains F as timm's A3 does, or a ViT-S; see

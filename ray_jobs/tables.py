@@ -40,7 +40,7 @@ LABELS = {
     "base_random_final": "&nbsp;&nbsp;through the final G",
 }
 SMOKE = RoundsConfig(rounds=2, classifier_steps=10, estimator_steps=5)
-IN_DISTRIBUTION = tuple(row for row in USUAL if row != "oracle")
+IN_DISTRIBUTION = tuple(each for each in USUAL if each != "oracle")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def problem(target: int, shift: ShiftConfig) -> Column:
 
 
 def shifted(name: str, what: str, shift: ShiftConfig) -> Table:
-    """All rows on use that differs by `shift`, with few and many target images."""
+    """All methods on use that differs by `shift`, with few and many target images."""
     return Table(
         name=name,
         title=f"MNIST, 600 labels, used on images {what}; N of them labelled",
@@ -191,9 +191,9 @@ def _sentences(titles: list[str], found: list[Found], seeds: int) -> list[str]:
     lines = []
     for title, column in zip(titles, found, strict=True):
         tops = {m: tops for m, tops in tops_of(column).items() if len(tops) == seeds}
-        learned = [row for row in CONTROLS_OF if row in tops]
-        for row in learned:
-            ours = set(learned) - set(RIVALS) - {row}
+        learned = [name for name in CONTROLS_OF if name in tops]
+        for method in learned:
+            ours = set(learned) - set(RIVALS) - {method}
             others = {k: v for k, v in tops.items() if k not in ours}
             lines.append(f"- {title}: {describe(verdict(others))}.")
         values = {name: list(by_seed.values()) for name, by_seed in tops.items()}

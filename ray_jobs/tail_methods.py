@@ -91,13 +91,14 @@ def tail_training(
 
 def recorded_tail(record: Mapping[str, Any]) -> TailTraining | None:
     """The training of a line of results; None if a setting of it is gone."""
-    training = recorded_training(record)
+    if (training := recorded_training(record)) is None:
+        return None
     try:
-        method = from_dict(TailMethod, record["method"])
+        method = from_dict(TailMethod, record["tail_method"])
         git = record["git"] and from_dict(GitConfig, record["git"])
     except ValueError:
         return None
-    return None if training is None else TailTraining(method, training, git)
+    return TailTraining(method, training, git)
 
 
 def run_tail_training(
@@ -109,8 +110,8 @@ def run_tail_training(
     cut short begins again.
 
     Returns:
-        As `record_of`, and "method" and "git", which tell the training from others;
-        "sizes", training images of each class; "ekld" of each class in nats;
+        As `record_of`, and "tail_method" and "git", which tell the training from
+        others; "sizes", training images of each class; "ekld" of each class in nats;
         "git_seconds" of fitting GIT.
     """
     training, method = tail.training, tail.method
@@ -131,7 +132,7 @@ def run_tail_training(
     )  # fmt: skip
     return {
         **record_of(training, folder, source, resolved),
-        "method": to_dict(method),
+        "tail_method": to_dict(method),
         "git": to_dict(tail.git) if tail.git is not None else None,
         "sizes": sizes.tolist(),
         "git_seconds": round(git_seconds, 2),

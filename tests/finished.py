@@ -57,7 +57,7 @@ def finished_run(
         for seed, loss in enumerate(losses):
             classifier = build_classifier("allconv", channels, len(CLASSES), seed)
             weights = {"classifier": classifier.state_dict()}
-            found = {"row": row, "seed": seed, "selection_loss": loss}
+            found = {"method": row, "seed": seed, "selection_loss": loss}
             found |= {"selection_top1": 90.0, "test_top1": 100 * loss}
             if "learned" in row:
                 seeded = build_transform(config.transform, channels, 16, 16, row, seed)

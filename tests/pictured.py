@@ -41,9 +41,9 @@ def pictured_run(path: Path) -> Path:
         for seed in range(2):
             training = run / "trainings" / f"{row}-seed{seed}"
             for name, lines in (("metrics", metrics()), ("timings", timings())):
-                of_it = [x for x in lines if (x["row"], x["seed"]) == (row, seed)]
+                of_it = [x for x in lines if (x["method"], x["seed"]) == (row, seed)]
                 _write_lines(training / f"{name}.jsonl", of_it)
-            start = {"row": row, "seed": seed, "workers": 1, "after": None}
+            start = {"method": row, "seed": seed, "workers": 1, "after": None}
             _write_lines(training / "starts.jsonl", [start])
     return run
 
@@ -95,7 +95,7 @@ def unfinished_run(path: Path, finished: Path) -> Path:
     for file in (*training.glob("*.safetensors"), training / "result.json"):
         file.unlink()
     with (training / "metrics.jsonl").open("a") as file:
-        file.write('{"row": "pooled_lear')
+        file.write('{"method": "pooled_lear')
     return path
 
 
@@ -116,7 +116,7 @@ def metrics() -> list[dict]:
     for row in LOSSES:
         for seed in range(2):
             for round_ in range(2):
-                at = {"row": row, "seed": seed, "round": round_}
+                at = {"method": row, "seed": seed, "round": round_}
                 lines.append(
                     at
                     | {"phase": "classify", "step": 6, "loss": 2.0 / (1 + round_)}
@@ -144,7 +144,7 @@ def timings() -> list[dict]:
     """What `timings.jsonl` says of them."""
     parts = {"own_seconds": 1.5, "views_seconds": 0.5, "memory_gib": 1.5}
     return [
-        {"row": m["row"], "seed": m["seed"], "round": m["round"]}
+        {"method": m["method"], "seed": m["seed"], "round": m["round"]}
         | {"phase": m["phase"], "step": m["step"], "steps": 1, "seconds": 2.0}
         | (parts if m["phase"] == "classify" else {"solve_seconds": 1.25})
         for m in metrics()

@@ -65,14 +65,14 @@ class Result:
     given: Given | None = field(default=None, repr=False)
     """The module that F was made of, if it was given."""
 
-    def classifier_of(self, row: str, seed: int = 0) -> nn.Module:
+    def classifier_of(self, method: str, seed: int = 0) -> nn.Module:
         """The trained F of any method and seed, in evaluation mode.
 
         Raises:
             ValueError: if there is no such training.
         """
         with offered(self.given):
-            return finished_training(RunFolder(self.out), row, seed).classifier()
+            return finished_training(RunFolder(self.out), method, seed).classifier()
 
 
 def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Result:

@@ -1,6 +1,6 @@
 """Training images weighed by how much each helps: influence without augmentation.
 
-As the learned rows judge images they make, this judges those that are there. What helps
+As learned methods judge images they make, this judges those that are there. What helps
 counts by how much, what harms does not count; the learning rate stays what it is, since
 weights have the same mean as without.
 

@@ -194,7 +194,7 @@ def _show(args: Compare, boards: "Sequence[Board]", prog: str) -> None:
 
 def scored(record: Mapping[str, Any], name: str = "test_top1") -> str:
     """A training and how well it did, in a line."""
-    which = f"{record['row']} seed {record['seed']}"
+    which = f"{record['method']} seed {record['seed']}"
     return f"{which}: {record[name]:.2f} % in {record['seconds']:.0f} s"
 
 

@@ -106,7 +106,7 @@ def _checked(
     name, file = finished.name, run / f"influence-{finished.name}.json"
     draw_scatter(trust, f"{name}: {samples} images replaced", file.with_suffix(".png"))
     found: dict[str, Any] = {
-        "row": finished.training.method.name,
+        "method": finished.training.method.name,
         "seed": finished.training.seed,
         "samples": samples,
         "num_train": trust.num_train,

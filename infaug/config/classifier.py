@@ -50,10 +50,10 @@ class ClassifierConfig:
     """`auto`: adam for allconv and a given module, sgd with Nesterov momentum 0.9 for
     the ResNets."""
     views: int = 2
-    """Views of every image in a step: those of a row, in turn, until there are enough;
-    2 or more."""
+    """Views of every image in a step: those of a method, in turn, until there are
+    enough; 2 or more."""
     mmel_lambda: float = 1.0
-    """Rows mmel_hard and mmel_soft: views weigh softmax(loss / mmel_lambda), nats.
+    """Methods mmel_hard and mmel_soft: views weigh softmax(loss / mmel_lambda), nats.
     Large: all alike; towards 0: the worst view alone."""
     learning_rate: float | None = None
     """Peak of the schedule; None: 2e-3 for adam, 1e-3 for a given module, 0.1 for

@@ -59,7 +59,7 @@ class BackoffConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BilevelConfig:
-    """The row `bilevel_learned`: E learns through one step of all of F, not by s_val.
+    """`bilevel_learned`: E learns through one step of all of F, not by s_val.
 
     All else of it is E's: see `estimator`.
     """

@@ -18,8 +18,8 @@ class RoundsConfig:
     """Steps of E in each round, after s_val is refreshed."""
     s_val: Literal["each_round", "once"] = "each_round"
     """`each_round`: F, s_val and E take turns. `once`: s_val is that of the F which the
-    row's control ended with (`base` for `base_learned`); E takes all its steps against
-    it; then a fresh F trains with the learned view."""
+    method's control ended with (`base` for `base_learned`); E takes all its steps
+    against it; then a fresh F trains with the learned view."""
     refresh: Literal["sync", "overlap"] = "sync"
     """When s_val is solved: while F waits, or while F trains on."""
     refresh_lag: int = 40
@@ -59,9 +59,9 @@ class RoundsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TuningConfig:
-    """How the base augmentation of the row `base_tuned` is chosen.
+    """How the base augmentation of `base_tuned` is chosen.
 
-    Every candidate is trained as the row `base` is, for a part of its steps on a whole
+    Every candidate is trained as `base` is, for a part of its steps on a whole
     cosine; the best on the selection split, by accuracy and then by loss, is trained in
     full. Eight candidates for a quarter of the steps cost two trainings.
     """

@@ -35,7 +35,7 @@ class RunConfig:
     rounds: RoundsConfig = field(default_factory=RoundsConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
     controls: Controls = "auto"
-    """Rows run beside the learned ones: all (full), the closest (quick), or none.
+    """Methods run beside the learned ones: all (full), the closest (quick), or none.
     `auto`: full if a few timed steps say that it takes under half an hour, else quick.
     """
     methods: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class RunConfig:
     the best out of fold, and those that are hardly worse. 1: the best alone, which
     classifies in a sixth of the time and is most often a little worse."""
     seeds: int = 3
-    """Paired repetitions: seeds 0 .. seeds - 1, the same for every row."""
+    """Paired repetitions: seeds 0 .. seeds - 1, the same for every method."""
 
     threads: int = 0
     """Threads of each training on a CPU, part of what decides its last digits; 0: one

@@ -14,7 +14,7 @@ Image Classification", WACV 2021; the one step as in Ren et al., ICML 2018.
 
 Differs from the papers: E and G are ours, so that only what teaches them is compared;
 the step is plain gradient descent, with F in evaluation mode, and F itself is not moved
-by it: F and E take turns as in every learned row.
+by it: F and E take turns as in every learned method.
 """
 
 from collections.abc import Callable

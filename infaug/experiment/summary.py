@@ -196,7 +196,7 @@ def _seconds(folder: RunFolder) -> dict[str, float]:
     """By phase; what choosing for `base_tuned` took stands apart."""
     seconds: dict[str, float] = {}
     for line in folder.lines("timings.jsonl"):
-        phase = "tuning" if line["row"].startswith(TRIAL) else line["phase"]
+        phase = "tuning" if line["method"].startswith(TRIAL) else line["phase"]
         seconds[phase] = seconds.get(phase, 0.0) + line["seconds"]
     seconds["total"] = sum(seconds.values())
     return {phase: round(spent, 3) for phase, spent in seconds.items()}

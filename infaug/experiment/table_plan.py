@@ -101,6 +101,8 @@ def recorded_training(record: Mapping[str, Any]) -> TableTraining | None:
     A setting that the line does not name came later, and had its default: what is new
     leaves by default everything as it was.
     """
+    if "method" not in record:  # A line of an older version said row.
+        return None
     values = dict(record["config"])
     for part in GONE.keys() & values.keys():
         values[part] = dict(values[part].items() - GONE[part].items())
@@ -108,7 +110,7 @@ def recorded_training(record: Mapping[str, Any]) -> TableTraining | None:
         config = from_dict(RunConfig, values)
     except ValueError:
         return None
-    return table_training(record["row"], record["seed"], config)
+    return table_training(record["method"], record["seed"], config)
 
 
 def plan_table(

@@ -107,15 +107,15 @@ def record_of(
 ) -> Record:
     """What a finished training found, as a line of results.
 
-    "key", "row", "seed"; "config", every setting that matters to the training; "data",
-    what tells its images from others; "precision" as resolved; "device" and its
+    "key", "method", "seed"; "config", every setting that matters to the training;
+    "data", what tells its images from others; "precision" as resolved; "device" and its
     "threads"; "seconds", with "tuning_seconds" of them for choosing, and "images" drawn
     in them; losses and accuracies; what `base_tuned` chose from.
     """
     found = folder.found(training.method, training.seed)
     return {
         "key": training.key,
-        "row": training.method,
+        "method": training.method,
         "seed": training.seed,
         "config": training.settings,
         "data": source.identity,
@@ -123,7 +123,7 @@ def record_of(
         "device": pick_device().type,
         "threads": resolved.threads,
         **_spent(folder, METHODS[training.method]),
-        **{k: v for k, v in found.items() if k not in ("row", "seed")},
+        **{k: v for k, v in found.items() if k not in ("method", "seed")},
     }
 
 
@@ -162,10 +162,10 @@ def _spent(folder: RunFolder, method: Method) -> dict[str, float]:
     twice.
     """
     lines = folder.lines("timings.jsonl")
-    trials = [line for line in lines if line["row"].startswith(TRIAL)]
-    own = [line for line in lines if line["row"] == method.name]
+    trials = [line for line in lines if line["method"].startswith(TRIAL)]
+    own = [line for line in lines if line["method"] == method.name]
     if method.uses_generator:
-        own += [line for line in lines if line["row"] == GENERATOR.name]
+        own += [line for line in lines if line["method"] == GENERATOR.name]
     tuning = sum((line["seconds"] for line in trials), 0.0)
     seconds = sum((line["seconds"] for line in own), 0.0) + tuning
     images = sum(line.get("images", 0) for line in own + trials)

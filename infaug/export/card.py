@@ -118,12 +118,12 @@ def _learned(chosen: FinishedTraining) -> dict[str, Any]:
     }
 
 
-def looks_in(folder: RunFolder, row: str) -> dict[str, Any] | None:
+def looks_in(folder: RunFolder, method: str) -> dict[str, Any] | None:
     """How views of a method look beside target images, as measured at the end.
 
     With a `warning` where they moved away from use; None if the run did not look.
     """
     looks = read_json(folder.path / LOOKS_FILE)
-    if looks is None or row not in looks["rows"]:
+    if looks is None or method not in looks["methods"]:
         return None
-    return {"of_seed": looks["seed"], **looks["rows"][row]}
+    return {"of_seed": looks["seed"], **looks["methods"][method]}

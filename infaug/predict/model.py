@@ -72,7 +72,7 @@ class Model:
 
 def open_model(
     place: Path,
-    row: str | None,
+    method: str | None,
     seed: int | None,
     device: torch.device,
     *,
@@ -87,7 +87,7 @@ def open_model(
         ValueError: if `place` is neither, or has no such training.
     """
     if (place / CARD).exists():
-        if row is not None or seed is not None or folds_too:
+        if method is not None or seed is not None or folds_too:
             raise ValueError(
                 f"{place} is an export, which holds one classifier: leave out "
                 "--method, --seed and --with-folds, or give the run it came from"
@@ -98,7 +98,7 @@ def open_model(
             f"{place} is neither a run nor a folder that `infaug export` wrote: give "
             "the --out of an `infaug fit`"
         )
-    return _of_run(place, row, seed, device, folds_too)
+    return _of_run(place, method, seed, device, folds_too)
 
 
 def _of_export(place: Path, device: torch.device) -> Model:
@@ -116,13 +116,13 @@ def _of_export(place: Path, device: torch.device) -> Model:
 
 def _of_run(
     place: Path,
-    row: str | None,
+    method: str | None,
     seed: int | None,
     device: torch.device,
     folds_too: bool,
 ) -> Model:
     chosen = choose_classifier(
-        RunFolder(place), row, "best-on-selection" if seed is None else seed
+        RunFolder(place), method, "best-on-selection" if seed is None else seed
     )
     averaged = chosen.with_folds() if folds_too else chosen
     return Model(

@@ -3,20 +3,20 @@
 RUN/asked.json             the config asked for
 RUN/config.json            the same with every `auto` resolved
 RUN/data.json              which images the run is about
-RUN/trainings/ROW-seedK/   metrics, weights, result of one training, see TrainingFolder
-RUN/tensorboard/           curves, a folder for each training
-RUN/ledger/ROW-seedK/      what E did to images in each round (Parquet), docs/ledger.md
+RUN/trainings/NAME-seedK/  metrics, weights, result of a method, see TrainingFolder
 RUN/trainings/generator-seedK/  the G fitted for this seed, and how far it reaches
+RUN/tensorboard/           curves, a folder for each training
+RUN/ledger/NAME-seedK/     what E did to images in each round (Parquet), docs/ledger.md
 RUN/activations/           what frozen layers made of views; may be deleted
 RUN/*.png                  views of images, and one image from tau to tau
-RUN/influence-ROW-seedK.*  predictions against refitting (json, png), ranking (parquet)
+RUN/influence-NAME-seedK.* predictions against refitting (json, png), ranking (parquet)
 RUN/looks.json             light, contrast, colour of views, and whether they leave use
 RUN/report.html            all of it on one page
 RUN/unreadable.txt         images that were skipped, if any were
 RUN/images.txt             what was skipped, renamed or changed as images were read
 RUN/duplicates.jsonl       images that were in two splits, if any were: left out of one
 RUN/seen.json              seeds it had when it was finished, before more were added
-RUN/result.json            rows, verdict, seconds: a finished run has it
+RUN/result.json            methods, verdict, seconds: a finished run has it
 
 RUN may be a URL: the folder then lies on this machine and is copied there as it grows,
 see `record.mirror`.
@@ -40,6 +40,10 @@ from infaug.storage import is_url
 
 LOOKS_FILE = "looks.json"
 SEEN_FILE = "seen.json"
+OTHER_VERSION = (
+    "{} is of another version of infaug ({}): read it with the version that wrote it, "
+    "or train again with a new --out"
+)
 
 
 class RunFolder:
@@ -211,33 +215,38 @@ class RunFolder:
         except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is no config of infaug: {error}") from error
         except ValueError as error:
-            raise ValueError(
-                f"{self} is of another version of infaug ({error}): read it with the "
-                "version that wrote it, or train again with a new --out"
-            ) from error
+            raise ValueError(OTHER_VERSION.format(self, error)) from error
 
     def training(self, method: str, seed: int) -> TrainingFolder:
         """The folder of one training."""
         push = self.mirror.push if self.mirror else None
         return TrainingFolder(self.path, method, seed, push)
 
-    def training_result(self, row: str, seed: int) -> dict[str, Any] | None:
+    def training_result(self, method: str, seed: int) -> dict[str, Any] | None:
         """What a training found, or None while it is not finished."""
-        return self.training(row, seed).result()
+        return self.training(method, seed).result()
 
-    def found(self, row: str, seed: int) -> dict[str, Any]:
+    def found(self, method: str, seed: int) -> dict[str, Any]:
         """What a finished training found."""
-        result = self.training_result(row, seed)
-        assert result is not None, f"{row} seed {seed} is finished by now"
+        result = self.training_result(method, seed)
+        assert result is not None, f"{method} seed {seed} is finished by now"
         return result
 
-    def weights(self, row: str, seed: int, part: str) -> dict[str, Tensor]:
+    def weights(self, method: str, seed: int, part: str) -> dict[str, Tensor]:
         """What a finished training kept as `part`."""
-        return self.training(row, seed).weights(part)
+        return self.training(method, seed).weights(part)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        """See `training_folder.lines_of`."""
-        return lines_of(self.path, name)
+        """See `training_folder.lines_of`.
+
+        Raises:
+            ValueError: for lines of an older version.
+        """
+        found = lines_of(self.path, name)
+        if any("row" in line for line in found):
+            why = f"{name} says row for method"
+            raise ValueError(OTHER_VERSION.format(self, why))
+        return found
 
     @property
     def has_trained(self) -> bool:

@@ -1,8 +1,8 @@
 """The ledger: what E did to which image in which round, and what came of it.
 
-RUN/ledger/ROW-seedK/round-NNN.parquet has a line for each image. A file is a function
-of the training's state, so a round that is repeated writes the same bytes again. The
-columns are explained in docs/ledger.md and in the schema's metadata.
+RUN/ledger/METHOD-seedK/round-NNN.parquet has a line for each image. A file is a
+function of the training's state, so a round that is repeated writes the same bytes
+again. The columns are explained in docs/ledger.md and in the schema's metadata.
 """
 
 import json
@@ -24,13 +24,13 @@ def _column(name: str, kind: pa.DataType, unit: str, about: str) -> pa.Field:
 
 SCHEMA = pa.schema(
     [
-        _column("row", pa.string(), "", "row of the run's table"),
+        _column("method", pa.string(), "", "method of the training"),
         _column("seed", pa.int32(), "", "repetition"),
         _column(
             "round", pa.int32(), "", "from 0; -1: s_val is solved once, before all"
         ),
         _column("image", pa.int64(), "", "number among the images F is trained on"),
-        _column("split", pa.string(), "", "train, or influence in pooled rows"),
+        _column("split", pa.string(), "", "train, or influence in pooled methods"),
         _column(
             "source_index", pa.int64(), "",
             "among the training images; those of a target are counted on from them"
@@ -68,7 +68,7 @@ SCHEMA = pa.schema(
 )  # fmt: skip
 
 
-def ledger_name(row: str, seed: int, round_: int) -> str:
+def ledger_name(method: str, seed: int, round_: int) -> str:
     """Where in a run folder the ledger of a round lies.
 
     >>> ledger_name("base_learned", 0, 3)
@@ -77,7 +77,7 @@ def ledger_name(row: str, seed: int, round_: int) -> str:
     'ledger/learned-seed1/before.parquet'
     """
     name = f"round-{round_:03d}" if round_ >= 0 else "before"
-    return f"ledger/{row}-seed{seed}/{name}.parquet"
+    return f"ledger/{method}-seed{seed}/{name}.parquet"
 
 
 def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
@@ -85,23 +85,25 @@ def encode(columns: Mapping[str, Any], about: Mapping[str, Any]) -> bytes:
     described = {"infaug": json.dumps({"version": VERSION, **about})}
     table = pa.table(dict(columns), schema=SCHEMA.with_metadata(described))
     # Values of a line are as many as there are images: a dictionary of them is waste.
-    names = ["row", "split", "class_name"]
+    names = ["method", "split", "class_name"]
     return parquet_bytes(table, compression="zstd", use_dictionary=names)
 
 
-def read_ledger(run: Path, row: str | None = None, seed: int | None = None) -> pa.Table:
-    """All lines of a run, or of a row or seed, in order of row, seed and round.
+def read_ledger(
+    run: Path, method: str | None = None, seed: int | None = None
+) -> pa.Table:
+    """All lines of a run, or of a method or seed, in order of method, seed and round.
 
     Raises:
         ValueError: if the run has none.
     """
-    which = f"{row or '*'}-seed{'*' if seed is None else seed}"
+    which = f"{method or '*'}-seed{'*' if seed is None else seed}"
     files = sorted(run.glob(f"ledger/{which}/*.parquet"))
     if not files:
         raise ValueError(
-            f"{run} has no ledger of {which}: rows that learn have one from the "
+            f"{run} has no ledger of {which}: methods that learn have one from the "
             "first round of E on, unless --rounds.ledger-images is 0"
         )
     tables = [pq.read_table(path).replace_schema_metadata() for path in files]
-    order = [(name, "ascending") for name in ("row", "seed", "round", "image")]
+    order = [(name, "ascending") for name in ("method", "seed", "round", "image")]
     return pa.concat_tables(tables).sort_by(order)

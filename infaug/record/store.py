@@ -1,4 +1,4 @@
-"""Fitted generators by what decided them: fitted once, used by rows, seeds and runs.
+"""Fitted generators by what decided them: fitted once, used by methods, seeds and runs.
 
 STORE/KEY/generator.safetensors   the weights
 STORE/KEY/fit.json                what decided them (KEY is its hash), what was measured

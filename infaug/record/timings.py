@@ -26,7 +26,7 @@ class Timings(MetricsWriter):
     def timing(self, info: StepInfo, interval: Interval) -> None:
         """Append a line."""
         line = {
-            "row": info.method,
+            "method": info.method,
             "seed": info.seed,
             "round": info.round,
             "phase": info.phase,

@@ -69,7 +69,7 @@ class TrainingLogger:
         self.folder, self.number, self.config = folder, number, config
         self.world, self.display, self.is_leaving = world, display, is_leaving
         self.writers = writers
-        self.labels = {"row": folder.method, "seed": folder.seed}
+        self.labels = {"method": folder.method, "seed": folder.seed}
         if world.is_first:
             folder.enter()
         self.journal = Journal(folder.path) if world.is_first else None

@@ -71,14 +71,16 @@ class ExperimentData:
         Of an experiment that finished before a method existed, those it has.
         """
         if self.is_resolved:
-            names = [row.name for row in methods_of(self.config)]
+            names = [each.name for each in methods_of(self.config)]
             return [n for n in names if self.found.get(n) or not self.is_finished]
-        begun = {line["row"] for line in self.metrics}
+        begun = {line["method"] for line in self.metrics}
         return [name for name in METHODS if name in begun]
 
     def metrics_of(self, phase: str) -> list[Line]:
         """The lines of a phase, without candidates of `base_tuned` and fits of G."""
-        return [m for m in self.metrics if m["phase"] == phase and m["row"] in METHODS]
+        return [
+            m for m in self.metrics if m["phase"] == phase and m["method"] in METHODS
+        ]
 
 
 def read_experiment(path: Path, name: str) -> ExperimentData:
@@ -94,9 +96,9 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
             f"{name} is no experiment of infaug: it has neither config.json nor "
             "asked.json; give the folder that `infaug fit --out` named"
         )
-    config = folder.config(kept[0])
+    config, metrics = folder.config(kept[0]), folder.lines("metrics.jsonl")
     results = [read_json(p) for p in sorted(path.glob("trainings/*/result.json"))]
-    methods = [row.name for row in methods_of(config)] if folder.is_resolved else []
+    methods = [each.name for each in methods_of(config)] if folder.is_resolved else []
     planned = plan_trainings(config, methods_of(config), range(config.seeds))
     return ExperimentData(
         path=path,
@@ -107,7 +109,7 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
         result=folder.result(),
         images=read_json(path / "data.json") or {},
         found={method: _by_seed(results, method) for method in methods},
-        metrics=folder.lines("metrics.jsonl"),
+        metrics=metrics,
         timings=folder.lines("timings.jsonl"),
         starts=folder.lines("starts.jsonl"),
         num_done=len(results),
@@ -117,7 +119,7 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
 
 
 def _by_seed(results: Sequence[Line], method: str) -> dict[int, Line]:
-    mine = [r for r in results if r["row"] == method and r["seed"] != FINAL]
+    mine = [r for r in results if r["method"] == method and r["seed"] != FINAL]
     return {found["seed"]: found for found in sorted(mine, key=lambda r: r["seed"])}
 
 

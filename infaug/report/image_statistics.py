@@ -182,7 +182,7 @@ def write_statistics(run: Path, found: TowardTarget) -> None:
             for each in moved
         }
         methods[name] = {"warning": found.warnings.get(name), "percent": percent}
-    write_json(run / LOOKS_FILE, {"seed": found.seed, "rows": methods})
+    write_json(run / LOOKS_FILE, {"seed": found.seed, "methods": methods})
 
 
 def compare(

@@ -65,7 +65,7 @@ def curves(experiment: ExperimentData, key: str) -> Curves:
     found: dict[str, dict[int, list[tuple[float, float]]]] = {}
     for line in experiment.metrics_of("classify"):
         if key in line:
-            seeds = found.setdefault(line["row"], {})
+            seeds = found.setdefault(line["method"], {})
             at = line["round"] + line["step"] / steps
             seeds.setdefault(line["seed"], []).append((at, line[key]))
     return {
@@ -130,7 +130,7 @@ def reviews(experiment: ExperimentData) -> list[str]:
             "solved more than once"
         ]
     num_suspected = sum(bool(m.get("suspected")) for m in found)
-    last = {(m["row"], m["seed"]): m["strength"] for m in found}
+    last = {(m["method"], m["seed"]): m["strength"] for m in found}
     return [
         plural(len(found), "review"),
         f"collapse was suspected in {num_suspected or 'none'}",
@@ -154,10 +154,10 @@ def spent(experiment: ExperimentData) -> Mapping[str, Any]:
     parts: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     methods: dict[str, float] = defaultdict(float)
     for line in experiment.timings:
-        is_trial = line["row"].startswith(TRIAL)
+        is_trial = line["method"].startswith(TRIAL)
         phase = "tuning" if is_trial else line["phase"]
         phase = PHASES.get(phase, phase)
-        method = "base_tuned" if is_trial else line["row"]
+        method = "base_tuned" if is_trial else line["method"]
         phases[phase] += line["seconds"]
         methods["generator" if method == GENERATOR.name else method] += line["seconds"]
         for part, text in PARTS:
@@ -172,7 +172,7 @@ def spent(experiment: ExperimentData) -> Mapping[str, Any]:
             for name, of in parts.items()
         },
         "memory": _memory(experiment.timings),
-        "num_again": len(starts) - len({(s["row"], s["seed"]) for s in starts}),
+        "num_again": len(starts) - len({(s["method"], s["seed"]) for s in starts}),
     }
 
 
@@ -187,7 +187,7 @@ def _memory(timings: Sequence[Line]) -> list[str]:
     return [f"{memory(max(held[key]))} {where}" for key, where in kinds if held[key]]
 
 
-LABELS = ("row", "seed", "round", "phase", "step", "metrics_bytes")
+LABELS = ("method", "seed", "round", "phase", "step", "metrics_bytes")
 Points = list[tuple[str, float, int]]  # name, value, step
 
 
@@ -210,13 +210,13 @@ def trainings_of(experiment: ExperimentData) -> dict[str, LoggedTraining]:
     # A candidate of `base_tuned` has rounds of its own.
     rounds = {(each.method.name, each.seed): each.config.rounds for each in planned}
     begun = dict.fromkeys(
-        [*rounds, *((m["row"], m["seed"]) for m in experiment.metrics)]
+        [*rounds, *((m["method"], m["seed"]) for m in experiment.metrics)]
     )
     found = {}
     for method, seed in begun:
         name, axis = f"{method}-seed{seed}", rounds.get((method, seed), config.rounds)
         lines, timings = (
-            [each for each in of if (each["row"], each["seed"]) == (method, seed)]
+            [each for each in of if (each["method"], each["seed"]) == (method, seed)]
             for of in (experiment.metrics, experiment.timings)
         )
         result = folder.training_result(method, seed)
@@ -238,7 +238,7 @@ def _points(line: Line, rounds: RoundsConfig) -> Points:
 def _numbers(line: Mapping[str, Any]) -> dict[str, float]:
     """What of a line is a number.
 
-    >>> _numbers({"row": "base", "loss": 1, "status": "fine", "by_class": [1]})
+    >>> _numbers({"method": "base", "loss": 1, "status": "fine", "by_class": [1]})
     {'loss': 1.0}
     """
     return {

@@ -232,6 +232,6 @@ def _progress(experiment: ExperimentData) -> str:
         return f"{done}."
     phase = PHASES.get(last["phase"], last["phase"])
     return (
-        f"{done}; the last line written is of {last['row']} seed {last['seed']}, "
+        f"{done}; the last line written is of {last['method']} seed {last['seed']}, "
         f"round {last['round'] + 1}, {phase}, at {experiment.as_of:%Y-%m-%d %H:%M} UTC."
     )

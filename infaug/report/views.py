@@ -51,24 +51,26 @@ def draw_pictures(run: Path) -> list[Path]:
     """
     folder, splits, drawn = RunFolder(run), None, []
     config = folder.config()
-    for row in methods_of(config):
-        if not row.is_learned or folder.training_result(row.name, 0) is None:
+    for method in methods_of(config):
+        if not method.is_learned or folder.training_result(method.name, 0) is None:
             continue
-        paths = [run / f"{kind}-{row.name}.png" for kind in ("views", "interpolation")]
+        paths = [
+            run / f"{kind}-{method.name}.png" for kind in ("views", "interpolation")
+        ]
         drawn += paths
         if all(path.exists() for path in paths):
             continue
         splits = splits or load_splits(config.data)
-        transform = finished_training(folder, row.name, 0).transform()
-        _draw_views(row, splits, config, transform, paths[0])
+        transform = finished_training(folder, method.name, 0).transform()
+        _draw_views(method, splits, config, transform, paths[0])
         image = to_float(splits.train.select(torch.arange(1)).images)[0]
         taus = taus_between(transform, image, config.estimator)
-        draw_interpolation(transform, image, taus, paths[1], title=row.name)
+        draw_interpolation(transform, image, taus, paths[1], title=method.name)
     return drawn
 
 
 def _draw_views(
-    row: Method,
+    method: Method,
     splits: Splits,
     config: RunConfig,
     transform: LearnedTransform,
@@ -78,9 +80,11 @@ def _draw_views(
 
     The last line has images of the influence split: what E aims at.
     """
-    base = build_base(base_of(row, config.rounds.base))
+    base = build_base(base_of(method, config.rounds.base))
     learned = Learned(transform, config.estimator)
-    parts: tuple[Augment, ...] = (base, learned) if row.learns_on_base else (learned,)
+    parts: tuple[Augment, ...] = (
+        (base, learned) if method.learns_on_base else (learned,)
+    )
     x = to_float(some_of_each_class(splits.train, NUM_IMAGES).images)
     draws = Draws.of_size(len(x), 0, "picture")
     lines = [("training image", x)]
@@ -92,7 +96,7 @@ def _draw_views(
     for (_, images), line in zip(lines, axes, strict=True):
         for image, axis in zip(images, line, strict=False):
             show_image(axis, image)
-    _save(axes, f"{row.name}: images before and after", path)
+    _save(axes, f"{method.name}: images before and after", path)
 
 
 def some_of_each_class(images: ImageSet, num: int) -> Labelled:

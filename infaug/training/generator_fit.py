@@ -195,7 +195,7 @@ def _keep_generator(
                 "this run goes on; choose another --cache",
                 stacklevel=2,
             )
-    found = {"row": GENERATOR.name, "seed": fit.seed, **measured}
+    found = {"method": GENERATOR.name, "seed": fit.seed, **measured}
     logger.finish({GENERATOR.name: weights}, found)
     logger.say(
         f"{'found in the cache' if was_cached else 'fitted'}, "

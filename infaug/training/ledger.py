@@ -59,7 +59,7 @@ class Ledger:
         found = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         values = {name: column.cpu().numpy() for name, column in found.items()}
         where = {
-            "row": [training.method.name] * num,
+            "method": [training.method.name] * num,
             "seed": [training.seed] * num,
             "round": [round_] * num,
         }

@@ -284,7 +284,7 @@ def _pooled_evenly(splits: Splits) -> Labelled:
     """Training and influence images, these repeated until they are half of all."""
     if isinstance(splits.train, OnDisk) or isinstance(splits.influence, OnDisk):
         raise ValueError(
-            "rows: methods of which target images are half repeat them in memory, and "
+            "methods: those of which target images are half repeat them in memory, and "
             "these are streamed: raise --data.stream-above-gib"
         )
     copies = max(1, round(len(splits.train) / len(splits.influence)))

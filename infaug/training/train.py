@@ -203,7 +203,7 @@ def _judge(
     spec: TrainingSpec, training: Training, splits: Splits, inputs: Inputs
 ) -> dict[str, Any]:
     """What all processes find out about F together."""
-    found: dict[str, Any] = {"row": spec.method.name, "seed": spec.seed}
+    found: dict[str, Any] = {"method": spec.method.name, "seed": spec.seed}
     if spec.method.adapts:
         _adapt(training, splits)
     if not splits.selection_is_trained:

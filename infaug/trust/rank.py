@@ -86,7 +86,7 @@ def rank(
         scores = replace_influence(s_val, y, probs, h1, probs_aug, h1_aug)
         tables.append(_table(finished, picked, draw, scores))
     about = {
-        "row": training.method.name,
+        "method": training.method.name,
         "seed": training.seed,
         "num_train": len(training.train),
         "num_ranked": len(picked),

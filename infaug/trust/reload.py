@@ -36,12 +36,12 @@ class Finished:
 
     @property
     def name(self) -> str:
-        """ROW-seedK, as in the run's folder."""
+        """METHOD-seedK, as in the run's folder."""
         return f"{self.training.method.name}-seed{self.training.seed}"
 
 
-def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
-    """A finished training; without a row, that of the verdict's learned method.
+def reload(run: Path, method: str | None = None, seed: int = 0) -> Finished:
+    """A finished training; without a method, that of the verdict's learned method.
 
     Raises:
         ValueError: if `run` is no run, has not finished such a training, or if its
@@ -49,7 +49,7 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     """
     folder = RunFolder(run)
     config = folder.config()
-    name = _finished_row(folder, row, seed)
+    name = _finished_method(folder, method, seed)
     kind = METHODS[name]
     source = load(config.data)
     folder.match_data(source.identity)
@@ -74,13 +74,13 @@ def reload(run: Path, row: str | None = None, seed: int = 0) -> Finished:
     return Finished(training, splits, source_index)
 
 
-def _finished_row(folder: RunFolder, row: str | None, seed: int) -> str:
+def _finished_method(folder: RunFolder, method: str | None, seed: int) -> str:
     finished = [
         name for name in METHODS if folder.training_result(name, seed) is not None
     ]
-    wanted = [row] if row else [name for name in CONTROLS_OF if name in finished]
+    wanted = [method] if method else [name for name in CONTROLS_OF if name in finished]
     if not wanted or wanted[0] not in finished:
-        which = f"method {row}" if row else "a learned method"
+        which = f"method {method}" if method else "a learned method"
         raise ValueError(
             f"{folder.path} has no finished training of {which} "
             f"with seed {seed}: it has {', '.join(finished) or 'none'}"

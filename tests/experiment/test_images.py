@@ -22,7 +22,7 @@ DATA = replace(CONFIG.data, image_size=16, mode="L")
 
 def finish_a_training(results: Results, **more) -> None:
     training = table_training("base", 0, replace(CONFIG, data=DATA))
-    results.add({"row": "base", "seed": 0, "config": training.settings, **more})
+    results.add({"method": "base", "seed": 0, "config": training.settings, **more})
 
 
 def test_images_with_results_stay_and_others_are_refused(tmp_path):

@@ -31,7 +31,7 @@ def results(tmp_path) -> Results:
     for row, (tops, chosen) in FOUND.items():
         for seed, (test, selection) in enumerate(zip(tops, chosen, strict=True)):
             found.add({
-                "row": row, "seed": seed,
+                "method": row, "seed": seed,
                 "config": table_training(row, seed, CONFIG).settings,
                 "test_top1": test, "selection_top1": selection, "selection_loss": 0.5,
                 "device": "cpu", "threads": 2, "seconds": 10.0, "images": 500,

@@ -51,7 +51,11 @@ def test_differences_are_paired_by_seed(tmp_path):
         for seed, top in enumerate(tops):
             settings = changed(CONFIG, variant.changes)
             training = table_training(variant.method, seed, settings)
-            about = {"row": training.method, "seed": seed, "config": training.settings}
+            about = {
+                "method": training.method,
+                "seed": seed,
+                "config": training.settings,
+            }
             results.add({**about, "development_top1": top})
     text = ablation_table((DEFAULT, MILD), CONFIG, 2, results)
     assert "| mild | 87.0 ± 7.1 | +2.0 (+2.0 to +2.0) |" in text

@@ -143,7 +143,7 @@ def run_missing(root: Path) -> list[tuple[str, str]]:
     for training in [each for each in plan() if each not in results]:
         record = run_table_training(training, root, {}, shown=False)
         results.add(record)
-        done.append((record["row"], record["key"]))
+        done.append((record["method"], record["key"]))
     return done
 
 
@@ -157,7 +157,7 @@ def lines(root: Path) -> list[dict]:
 def test_a_finished_training_is_a_line_with_every_setting_that_matters(finished):
     found = lines(finished)
     assert len(found) == 7  # base once, three rows for each of two budgets
-    learned = next(line for line in found if line["row"] == "base_learned")
+    learned = next(line for line in found if line["method"] == "base_learned")
     assert learned["config"]["data"]["target"] == 60
     assert "target" not in found[0]["config"]["data"]
     assert 0 <= learned["test_top1"] <= 100
@@ -172,7 +172,7 @@ def test_killed_anywhere_it_continues_and_ends_with_the_same_lines(finished, tmp
         with interrupted_at(method, 0, phase, step):
             run_missing(tmp_path)
         with (tmp_path / "results.jsonl").open("a") as file:
-            file.write('{"row": "base_lea')  # a line that a kill cut short
+            file.write('{"method": "base_lea')  # a line that a kill cut short
     run_missing(tmp_path)
     assert lines(tmp_path) == lines(finished)
 
@@ -215,7 +215,7 @@ def test_a_table_says_mean_spread_verdict_gap_and_what_was_not_run(tmp_path):
     for method, values in tops.items():
         for seed, value in enumerate(values):
             results.add({
-                "row": method, "seed": seed, "base": "affine:60", "test_top1": value,
+                "method": method, "seed": seed, "base": "affine:60", "test_top1": value,
                 "config": table_training(method, seed, TINY).settings,
             })  # fmt: skip
     table = replace(TABLE, methods=(*SHOWN, "base_tuned", "oracle"))

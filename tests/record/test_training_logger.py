@@ -125,7 +125,7 @@ def test_a_cell_that_finds_the_disk_full_at_its_end_is_finished_later(open_logge
     logger = open_logger()
     follow(logger, stop=10)
     weights = {"classifier": {"x": torch.zeros(100)}}
-    found = {"row": "base", "seed": 0}
+    found = {"method": "base", "seed": 0}
     with full_disk(), pytest.raises(ValueError, match=r"cannot be written.*make room"):
         logger.finish(weights, found)
     assert logger.folder.result() is None

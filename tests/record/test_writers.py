@@ -93,7 +93,7 @@ def of_metrics(found: dict[str, dict[int, float]], out: Path) -> dict:
 
 def test_a_watcher_is_told_of_every_line_of_the_metrics(watched):
     out, told = watched
-    labels = {"row": "method", "seed": "seed", "round": "round"}
+    labels = {"method": "method", "seed": "seed", "round": "round"}
     labels |= {"phase": "phase", "step": "step"}
     said = [
         {**{key: getattr(info, name) for key, name in labels.items()}, **metrics}

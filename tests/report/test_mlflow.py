@@ -93,7 +93,7 @@ def test_a_finished_run_is_there_with_its_settings_curves_and_files(run, uri, tm
     assert kept.run.data.metrics["test_top1/base_learned"] == pytest.approx(30)
     names = {f.path for f in kept.client.list_artifacts(kept.run.info.run_id)}
     assert {"report.html", "config.json", "result.json"} <= names
-    assert set(kept.cells) == {f"{m['row']}-seed{m['seed']}" for m in metrics()}
+    assert set(kept.cells) == {f"{m['method']}-seed{m['seed']}" for m in metrics()}
     assert all(each.info.status == "FINISHED" for each in kept.cells.values())
     loss = kept.points("base_learned-seed1", "classify/loss")
     assert [value for _, value in loss] == [2.0, 1.0]
@@ -206,9 +206,9 @@ def test_every_number_is_sent_at_its_place_on_tensorboards_axis(run):
     for line in metrics():
         at = {key: line[key] for key in ("round", "phase", "step")}
         here = global_step(Position(**at), experiment.config.rounds)
-        points = sent[line["row"], line["seed"]].points
+        points = sent[line["method"], line["seed"]].points
         mine = {name: value for name, value, place in points if place == here}
-        for name in set(line) - {"row", "seed", *at}:
+        for name in set(line) - {"method", "seed", *at}:
             value = mine.get(f"{line['phase']}/{name}")
             assert value == (None if isinstance(line[name], str) else line[name])
     ended = sent["base", 1]

@@ -52,7 +52,7 @@ def test_a_learned_cell_has_a_line_for_each_image_and_round_in_which_e_learned(
     assert table.schema.equals(SCHEMA)
     rounds = CONFIG.rounds.rounds - 1  # E does not learn in the last one.
     assert len(table) == 2 * rounds * NUM
-    assert set(table["row"].to_pylist()) == {"base_learned", "pooled_learned"}
+    assert set(table["method"].to_pylist()) == {"base_learned", "pooled_learned"}
     assert len(read_ledger(finished, "base_learned", 0)) == rounds * NUM
     assert {len(tau) for tau in table["tau"].to_pylist()} == {CONFIG.transform.tau_size}
 

@@ -95,7 +95,7 @@ def test_seeds_that_are_added_give_what_all_at_once_would_have(first, tmp_path):
 
 def test_metrics_are_keyed_by_row_seed_round_phase_and_step_without_clock(finished):
     lines = RunFolder(finished).lines("metrics.jsonl")
-    keys = [(m["row"], m["seed"], m["round"], m["phase"], m["step"]) for m in lines]
+    keys = [(m["method"], m["seed"], m["round"], m["phase"], m["step"]) for m in lines]
     assert len(set(keys)) == len(keys)
     assert {m["phase"] for m in lines} == {"classify", "refresh", "estimate", "review"}
     refresh = next(m for m in lines if m["phase"] == "refresh")

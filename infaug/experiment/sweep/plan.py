@@ -76,7 +76,7 @@ class Sweep:
             ValueError: if they do not go together.
         """
         config = apply(self.config, changes)
-        return Trial(row=self.how.method, seed=self.how.seed, config=config)
+        return Trial(method=self.how.method, seed=self.how.seed, config=config)
 
     def home(self, name: str) -> Path:
         """A trial's run folder."""

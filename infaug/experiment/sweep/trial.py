@@ -42,7 +42,7 @@ LEFT_BEHIND = ("lock", "tensorboard", "config.json", "home.json")  # of a copied
 class Trial:
     """What is trained: a method that learns, with the changes applied to its config."""
 
-    row: str
+    method: str
     seed: int
     config: RunConfig
 
@@ -80,7 +80,7 @@ def run_trial(
         world.first(lambda: folder.resolve(config))
         rounds = RoundReports(trial, folder, report)
         rounds.repeat(world.first(lambda: kept_rounds(folder, trial)))
-        methods = methods_of(replace(config, methods=(trial.row,)))
+        methods = methods_of(replace(config, methods=(trial.method,)))
         plan = plan_trainings(config, methods, [trial.seed])
         run_planned(
             [replace(training, sees_test=False) for training in plan],
@@ -112,7 +112,7 @@ class RoundReports(MetricsWriter):
 
     def metrics(self, info: StepInfo, metrics: Metrics) -> None:
         """Remember what the last step of a round found."""
-        if info.method == self.trial.row and "selection_loss" in metrics:
+        if info.method == self.trial.method and "selection_loss" in metrics:
             self._found = metrics
 
     def timing(self, info: StepInfo, interval: Interval) -> None:
@@ -135,7 +135,7 @@ class RoundReports(MetricsWriter):
 def kept_rounds(folder: RunFolder, trial: Trial) -> list[dict[str, Any]]:
     """What a run folder says of the ends of rounds."""
     lines = folder.lines("metrics.jsonl")
-    return [x for x in lines if x["row"] == trial.row and "selection_loss" in x]
+    return [x for x in lines if x["method"] == trial.method and "selection_loss" in x]
 
 
 def forget(path: Path) -> None:

@@ -27,7 +27,7 @@ from infaug.record.folder import RunFolder
 from .cases import SMALL
 
 SHORT = replace(CONFIG, rounds=replace(CONFIG.rounds, rounds=3, classifier_steps=4))
-TRIAL = Trial(row="base_learned", seed=0, config=SHORT)
+TRIAL = Trial(method="base_learned", seed=0, config=SHORT)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_what_has_ended_is_said_again_without_training_or_networks(
     assert RunFolder(home).lines("timings.jsonl") == before
 
 
-GIVER = Trial(row="base_learned", seed=0, config=SMALL)
+GIVER = Trial(method="base_learned", seed=0, config=SMALL)
 RATE = replace(SMALL.estimator, learning_rate=0.01)
 TAKER = replace(GIVER, config=replace(SMALL, estimator=RATE))
 
