@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from infaug.classify.grouped_norm import grouped_batch_norm
+from infaug.classify.grouped_norm import normalise
 from infaug.world import World
 
 PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -57,9 +57,8 @@ class GroupedBatchNorm(nn.Module):
                 "a batch group has one value of each channel, which cannot be "
                 "normalised: lower --classifier.batch-groups"
             )
-        out, total, *_ = grouped_batch_norm(x, self.weight, self.bias, groups, self.eps)
+        out, total = normalise(x, self.weight, self.bias, groups, self.eps)
         # A batch may come in several parts.
-        total = total.detach()
         self.pending = total if self.pending is None else self.pending + total
         self.num_pending += groups
         return out

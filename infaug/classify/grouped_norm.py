@@ -1,13 +1,13 @@
-"""One operation that normalises all groups of a batch, forward and backward.
+"""Normalises all groups of a batch at once, forward and backward.
 
-To autograd, torch.compile and the dispatcher it is one operation however many groups
-there are. On a GPU its formula is compiled, once for all shapes of as many dimensions:
-a reduction and an elementwise kernel each way. On a CPU launches cost nothing, and
-PyTorch's own kernel runs on one group after another.
+On a CPU launches cost nothing, and PyTorch's own kernel runs on one group after
+another. Elsewhere it is one operation to autograd, torch.compile and the dispatcher,
+however many groups there are. On a GPU its formula is compiled, once for all shapes of
+as many dimensions: a reduction and an elementwise kernel each way.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
+from functools import cache, reduce
 from typing import Any
 
 import torch
@@ -17,62 +17,43 @@ Forward = tuple[Tensor, Tensor, Tensor, Tensor]
 Backward = tuple[Tensor, Tensor, Tensor]
 
 
-@torch.library.custom_op("infaug::grouped_batch_norm", mutates_args=())
-def grouped_batch_norm(
+def normalise(
     x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Rows of `x` [B C ...] normalised by the statistics of their group.
 
     out = weight (x - mean) / sqrt(var + eps) + bias, with the biased variance of each
     channel over the samples and positions of a group of neighbouring rows.
 
     Returns:
-        out; the sums over groups of mean and unbiased variance [2 C]; and each group's
-        mean and 1 / sqrt(var + eps) [G C]. Only `out` has a gradient.
+        out, and the sums over groups of mean and unbiased variance [2 C], which have no
+        gradient.
     """
+    how = group_by_group if x.device.type == "cpu" else grouped_batch_norm
+    out, total, *_ = how(x, weight, bias, num_groups, eps)
+    return out, total.detach()
+
+
+def group_by_group(
+    x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float
+) -> tuple[Tensor, Tensor]:
+    """`normalise` by PyTorch's kernel."""
     # Momentum 1 makes a call leave its statistics.
     found = bias.new_ones(num_groups, 2, bias.numel())
-    parts = [
-        torch.native_batch_norm(group, weight, bias, mean, var, True, 1.0, eps)
+    out = [
+        torch.native_batch_norm(group, weight, bias, mean, var, True, 1.0, eps)[0]
         for group, (mean, var) in zip(x.chunk(num_groups), found, strict=True)
     ]
-    out, mean, scale = zip(*parts, strict=True)
-    whole = out[0] if num_groups == 1 else torch.cat(out)
-    total = found[0].clone()
-    for more in found[1:]:
-        total += more
-    return whole, total, torch.stack(mean), torch.stack(scale)
-
-
-@torch.library.custom_op("infaug::grouped_batch_norm_backward", mutates_args=())
-def grouped_batch_norm_backward(
-    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients in x, weight and bias."""
-    groups = zip(grad.chunk(len(mean)), x.chunk(len(mean)), mean, scale, strict=True)
-    parts = [
-        torch.ops.aten.native_batch_norm_backward(
-            grad, x, weight, None, None, mean, scale, True, eps, [True, True, True]
-        )
-        for grad, x, mean, scale in groups
-    ]
-    of_x, of_weight, of_bias = zip(*parts, strict=True)
-    whole = of_x[0] if len(mean) == 1 else torch.cat(of_x)
-    return whole, _summed(of_weight), _summed(of_bias)
-
-
-def _summed(parts: Sequence[Tensor]) -> Tensor:
-    """From the last group on, as autograd adds them up."""
-    total = parts[-1].clone()
-    for part in parts[-2::-1]:
-        total += part
-    return total
+    return out[0] if num_groups == 1 else torch.cat(out), reduce(torch.add, found)
 
 
 def forward_formula(
     x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float
 ) -> Forward:
-    """`grouped_batch_norm` without a loop over groups."""
+    """`normalise` without a loop over groups; also each group's mean and scale [G C].
+
+    Its scale is 1 / sqrt(var + eps).
+    """
     rows = x.unflatten(0, (num_groups, -1)).to(weight.dtype)
     over = [1, *range(3, rows.ndim)]
     var, mean = torch.var_mean(rows, over, correction=0, keepdim=True)
@@ -91,7 +72,7 @@ def forward_formula(
 def backward_formula(
     grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor
 ) -> Backward:
-    """`grouped_batch_norm_backward` without a loop over groups."""
+    """Gradients in x, weight and bias."""
     rows = x.unflatten(0, (len(mean), -1)).to(weight.dtype)
     grads = grad.unflatten(0, (len(mean), -1)).to(weight.dtype)
     over, one = [1, *range(3, rows.ndim)], (1,) * (x.ndim - 2)
@@ -107,6 +88,14 @@ def backward_formula(
     return of_x.to(x.dtype).flatten(0, 1), of_weight, of_bias
 
 
+grouped_batch_norm = torch.library.custom_op(
+    "infaug::grouped_batch_norm", forward_formula, mutates_args=()
+)
+grouped_batch_norm_backward = torch.library.custom_op(
+    "infaug::grouped_batch_norm_backward", backward_formula, mutates_args=()
+)
+
+
 @cache
 def _compiled(formula: Callable[..., Any]) -> Callable[..., Any]:
     return torch.compile(formula, dynamic=True)
@@ -118,9 +107,7 @@ def _(x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float) -> F
 
 
 @grouped_batch_norm_backward.register_kernel("cuda")
-def _(
-    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float
-) -> Backward:
+def _(grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor) -> Backward:
     return _compiled(backward_formula)(grad, x, weight, mean, scale)
 
 
@@ -132,14 +119,12 @@ def _(x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float) -> F
 
 
 @grouped_batch_norm_backward.register_fake
-def _(
-    grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor, eps: float
-) -> Backward:
+def _(grad: Tensor, x: Tensor, weight: Tensor, mean: Tensor, scale: Tensor) -> Backward:
     return torch.empty_like(x), torch.empty_like(weight), torch.empty_like(weight)
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: Forward) -> None:
-    x, weight, _, _, ctx.eps = inputs
+    x, weight, *_ = inputs
     _, total, mean, scale = output
     ctx.mark_non_differentiable(total, mean, scale)
     ctx.save_for_backward(x, weight, mean, scale)
@@ -147,7 +132,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Forward) -> None:
 
 def _differentiate(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
     x, weight, mean, scale = ctx.saved_tensors
-    parts = grouped_batch_norm_backward(grad, x, weight, mean, scale, ctx.eps)
+    parts = grouped_batch_norm_backward(grad, x, weight, mean, scale)
     return (*parts, None, None)
 
 
