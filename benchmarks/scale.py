@@ -44,6 +44,8 @@ class Settings:
     """About as long, by the first steps."""
     steps: int | None = None
     """Steps of a turn, in place of that."""
+    batch_size: int | None = None
+    """Images of a step, in place of the problem's: 32 of resnet50 on CPUs."""
     repeats: int = 15
     """Turns that each way takes."""
     checkpoints: tuple[str, ...] = ("allconv", "resnet50")
@@ -56,13 +58,16 @@ class Settings:
     """Print one line of JSON and nothing else."""
 
 
-def paired_steps(name: str, workers: int, steps: int, repeats: int) -> dict[str, Any]:
+def paired_steps(
+    name: str, batch_size: int, workers: int, steps: int, repeats: int
+) -> dict[str, Any]:
     """One row of the table."""
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        spawn(compare, (workers, place, name, steps, repeats), nprocs=workers)
+        how = workers, place, name, batch_size, steps, repeats
+        spawn(compare, how, nprocs=workers)
         seconds = json.loads((place / "seconds.json").read_text())
-    images = PROBLEMS[name].batch_size * steps
+    images = batch_size * steps
     return {
         "problem": name,
         "workers": workers,
@@ -79,11 +84,16 @@ def paired_steps(name: str, workers: int, steps: int, repeats: int) -> dict[str,
     }
 
 
+def batch_of(settings: Settings, name: str) -> int:
+    """Images of a step of a problem."""
+    return settings.batch_size or PROBLEMS[name].batch_size
+
+
 def steps_of_turn(settings: Settings, name: str, workers: int) -> int:
     """As many as take about the seconds asked for."""
     if settings.steps is not None:
         return settings.steps
-    tried = paired_steps(name, workers, 1, 3)
+    tried = paired_steps(name, batch_of(settings, name), workers, 1, 3)
     each = statistics.median(tried["seconds"]["ddp"])
     return max(1, round(settings.seconds_a_turn / each))
 
@@ -124,7 +134,8 @@ def main(settings: Settings) -> None:
     for name in settings.problems:
         for workers in settings.workers:
             steps = steps_of_turn(settings, name, workers)
-            rows.append(paired_steps(name, workers, steps, settings.repeats))
+            size, repeats = batch_of(settings, name), settings.repeats
+            rows.append(paired_steps(name, size, workers, steps, repeats))
     num_books = settings.books_steps
     found = {
         "steps": rows,

@@ -203,7 +203,13 @@ def meet() -> None:
 
 
 def compare(
-    rank: int, size: int, place: Path, name: str, steps: int, repeats: int
+    rank: int,
+    size: int,
+    place: Path,
+    name: str,
+    batch_size: int,
+    steps: int,
+    repeats: int,
 ) -> None:
     """What each process does; the first one leaves its seconds in `place`.
 
@@ -212,6 +218,7 @@ def compare(
         size: processes.
         place: a folder that they share and that is empty.
         name: of the problem.
+        batch_size: images of a step.
         steps: in a turn.
         repeats: turns that each way takes.
     """
@@ -226,7 +233,8 @@ def compare(
         world_size=size,
     )
     try:
-        world, problem = World.joined(), PROBLEMS[name]
+        world = World.joined()
+        problem = replace(PROBLEMS[name], batch_size=batch_size)
         begun = {way: begin(problem, world) for way, begin in WAYS.items()}
         for way in begun.values():
             turn(way, steps)  # Warm up.
