@@ -6,7 +6,7 @@ finite is refused on the device, and all that follow it; the next reader finds o
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 
 import torch
@@ -129,6 +129,7 @@ def take_step(
     name: str,
     num_losses: int = 1,
     compress: bool = False,
+    beside: Callable[[], list[Tensor]] = list,
 ) -> tuple[Tensor, Tensor]:
     """Back-propagate this process's parts of a loss, sum over processes, and step.
 
@@ -143,6 +144,8 @@ def take_step(
         num_losses: how many parts this process has. While the last one is
             back-propagated, gradients are summed.
         compress: processes exchange gradients in bfloat16.
+        beside: after the last loss, other tensors that become their sums over
+            processes, in place.
 
     Returns:
         The whole loss and the norm of its gradient, on their device.
@@ -152,13 +155,14 @@ def take_step(
     total = moved[0].new_zeros(())
     if name not in guard.sums:
         guard.sums[name] = GradientSum(moved, world, compress=compress)
-    sums = guard.sums[name]
+    sums, ahead = guard.sums[name], list[Tensor]()
     for number, loss in enumerate(losses, start=1):
         total += loss.detach()
-        with sums.sending(total) if number == num_losses else nullcontext():
+        ahead = [total, *beside()] if number == num_losses else []
+        with sums.sending(ahead) if ahead else nullcontext():
             loss.backward()
     gradients = [gradient_of(p) for p in moved]
-    sums.finish(total)
+    sums.finish(ahead)
     norms = torch.ops.aten._foreach_norm(gradients, 2)
     norm = torch.linalg.vector_norm(torch.stack(norms))
     passed = guard.admit(name, total, norm)

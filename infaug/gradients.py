@@ -21,7 +21,8 @@ class GradientSum:
 
     The last parameters come first, as in a backward pass. A bucket is sent as soon as
     its gradients are there and all buckets before it are sent: in the same order by
-    every process, also where a parameter gets no gradient. The loss goes ahead.
+    every process, also where a parameter gets no gradient. The loss goes ahead, and
+    what else the forward pass has found.
 
     A pass that breaks off for lack of memory may be repeated in smaller parts: what was
     sent before is not sent again, since the other processes count on it.
@@ -42,17 +43,18 @@ class GradientSum:
         self._sent: list[tuple[Tensor, dist.Work]] = []
 
     @contextmanager
-    def sending(self, loss: Tensor) -> Iterator[None]:
+    def sending(self, ahead: Sequence[Tensor]) -> Iterator[None]:
         """Send what the backward pass inside completes, and at its end the rest.
 
         Args:
-            loss: of this process, complete as the gradients will be after the pass.
+            ahead: the loss of this process, complete as the gradients will be after
+                the pass, and others to be summed.
         """
         if not self.buckets:
             yield
             return
         if not self._sent:
-            self._send([loss])
+            self._send(ahead)
         missing = [len(bucket) for bucket in self.buckets]
         place = {
             p: number for number, bucket in enumerate(self.buckets) for p in bucket
@@ -75,9 +77,9 @@ class GradientSum:
         for bucket in self.buckets[len(self._sent) - 1 :]:
             self._send(_gradients(bucket))
 
-    def finish(self, loss: Tensor) -> None:
-        """Wait for the sums: loss and gradients are replaced by theirs, in place."""
-        received = [[loss], *map(_gradients, self.buckets)]
+    def finish(self, ahead: Sequence[Tensor]) -> None:
+        """Wait for the sums: `ahead` and gradients become theirs, in place."""
+        received = [ahead, *map(_gradients, self.buckets)]
         for tensors, (flat, work) in zip(received, self._sent, strict=False):
             with self.world.timer.time("peers"):
                 work.wait()
@@ -88,7 +90,7 @@ class GradientSum:
 
     def _send(self, tensors: Sequence[Tensor]) -> None:
         flat = torch.cat([t.detach().flatten() for t in tensors])
-        if self.compress and self._sent:  # The loss is whole.
+        if self.compress and self._sent:  # What goes ahead is whole.
             flat = flat.bfloat16()
         work = dist.all_reduce(flat, async_op=True)
         assert work is not None, "this process is in the group"

@@ -118,7 +118,7 @@ def test_buckets_are_sent_while_the_backward_pass_goes_on(sent, monkeypatch):
     x = torch.ones(1, 2, dtype=torch.float64, requires_grad=True)
     sums = GradientSum(list(net.parameters()), PAIR)
     loss = net(x).sum()
-    with sums.sending(loss.detach()):
+    with sums.sending([loss.detach()]):
         loss.backward()
     assert so_far[0] >= 3, "the loss and the last two layers"
     assert len(sent.messages) == 4

@@ -6,6 +6,8 @@ batch. Running statistics are merged from all groups after the step. (SyncBatchN
 would normalise by the whole batch, but does not run on CPUs.)
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -13,7 +15,6 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from infaug.classify.grouped_norm import normalise
-from infaug.world import World
 
 PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
@@ -52,7 +53,7 @@ class GroupedBatchNorm(nn.Module):
             return F.batch_norm(x, mean, var, self.weight, self.bias, eps=self.eps)
         groups = self.num_groups
         assert x.shape[0] % groups == 0, "groups must be equal"
-        if x[:, :1].numel() == groups:
+        if x.numel() == groups * x.shape[1]:
             raise ValueError(
                 "a batch group has one value of each channel, which cannot be "
                 "normalised: lower --classifier.batch-groups"
@@ -110,6 +111,11 @@ def _layers(model: nn.Module) -> list[GroupedBatchNorm]:
     return [part for part in model.modules() if isinstance(part, GroupedBatchNorm)]
 
 
+def _learning(model: nn.Module) -> list[GroupedBatchNorm]:
+    """Those in training, which the layers of a frozen body are not."""
+    return [layer for layer in _layers(model) if layer.training]
+
+
 def set_groups(model: nn.Module, num_groups: int) -> None:
     """Say into how many groups this process's part of a batch is cut."""
     for layer in _layers(model):
@@ -122,24 +128,36 @@ def forget_statistics(model: nn.Module) -> None:
         layer.pending, layer.num_pending = None, 0
 
 
-@torch.no_grad()
-def merge_statistics(
-    model: nn.Module, world: World, passed: Bool[Tensor, ""] | None = None
-) -> None:
-    """Move running statistics towards the mean over all groups of all processes.
+def take_statistics(model: nn.Module) -> list[Tensor]:
+    """What a step recorded in this process, in one tensor; none if no layer learns.
 
-    They stay where the step was refused: where `passed` is false.
+    The sums over groups of each layer's means and variances, then how many groups they
+    were: to be summed over processes and merged.
     """
-    # Those of a frozen body are not in training.
-    layers = [layer for layer in _layers(model) if layer.training]
+    layers = _learning(model)
     pending = [m.pending for m in layers if m.pending is not None]
     assert len(pending) == len(layers), "every layer must have seen the batch"
     if not layers:
-        return
-    # All layers in a few operations, however many there are.
+        return []
     count = torch.full_like(pending[0][:1, 0], layers[0].num_pending)
-    flat = torch.cat([*(total.flatten() for total in pending), count])
-    world.sum_([flat])
+    for layer in layers:
+        layer.pending, layer.num_pending = None, 0
+    return [torch.cat([*(total.flatten() for total in pending), count])]
+
+
+@torch.no_grad()
+def merge_statistics(
+    model: nn.Module, taken: Sequence[Tensor], passed: Bool[Tensor, ""] | None = None
+) -> None:
+    """Move running statistics towards the mean over groups, those of all processes.
+
+    They stay where the step was refused: where `passed` is false. `taken` is that of
+    `take_statistics`, summed over processes.
+    """
+    if not taken:
+        return
+    layers, (flat,) = _learning(model), taken
+    # All layers in a few operations, however many there are.
     sizes = [layer.running_mean.numel() for layer in layers for _ in range(2)]
     running = [part for m in layers for part in (m.running_mean, m.running_var)]
     mean = flat[:-1] / flat[-1]
@@ -153,7 +171,6 @@ def merge_statistics(
             [running[i] for i in chosen], [means[i] for i in chosen], rate
         )
     torch.ops.aten._foreach_add_([m.num_batches_tracked for m in layers], 1)
-    forget_statistics(model)
 
 
 @torch.no_grad()
@@ -171,6 +188,6 @@ def adapt_statistics(model: nn.Module, x: Float[Tensor, "B C H W"]) -> None:
     for layer in layers:
         layer.momentum = 1.0
     model(x)
-    merge_statistics(model, World())
+    merge_statistics(model, take_statistics(model))
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -12,7 +12,12 @@ from torch import Tensor, nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from infaug.classify.backbone import LastPart
-from infaug.classify.batchnorm import forget_statistics, merge_statistics, set_groups
+from infaug.classify.batchnorm import (
+    forget_statistics,
+    merge_statistics,
+    set_groups,
+    take_statistics,
+)
 from infaug.classify.image_classifier import ImageClassifier
 from infaug.classify.loss import LossOfViews, weighted_views_loss
 from infaug.config import ClassifierConfig
@@ -160,12 +165,19 @@ def _fitting_step(
         ValueError: if F does not fit with one group at a time.
     """
     num_groups = len(world.share(config.batch_groups))
+    statistics: list[Tensor] = []
+
+    def beside() -> list[Tensor]:
+        statistics[:] = take_statistics(classifier)
+        return statistics
+
     while True:
         parts = min(max(config.microbatches, classifier.parts_that_fit), num_groups)
         try:
             found = take_step(
                 losses(parts), optimizer, world, guard, name="classifier",
                 num_losses=parts, compress=config.bfloat16_gradients,
+                beside=beside,
             )  # fmt: skip
         except torch.OutOfMemoryError as error:
             forget_statistics(classifier)
@@ -185,7 +197,7 @@ def _fitting_step(
             )
         else:
             assert guard.passed is not None
-            merge_statistics(classifier, world, guard.passed)
+            merge_statistics(classifier, statistics, guard.passed)
             return found
 
 

@@ -7,7 +7,7 @@ as many dimensions: a reduction and an elementwise kernel each way.
 """
 
 from collections.abc import Callable
-from functools import cache, reduce
+from functools import cache
 from typing import Any
 
 import torch
@@ -38,13 +38,15 @@ def group_by_group(
     x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float
 ) -> tuple[Tensor, Tensor]:
     """`normalise` by PyTorch's kernel."""
-    # Momentum 1 makes a call leave its statistics.
-    found = bias.new_ones(num_groups, 2, bias.numel())
-    out = [
-        torch.native_batch_norm(group, weight, bias, mean, var, True, 1.0, eps)[0]
-        for group, (mean, var) in zip(x.chunk(num_groups), found, strict=True)
-    ]
-    return out[0] if num_groups == 1 else torch.cat(out), reduce(torch.add, found)
+    outs, total = [], None
+    for group in x.chunk(num_groups) if num_groups > 1 else (x,):
+        found = bias.new_ones(2, bias.numel())
+        # Momentum 1 makes a call leave its statistics.
+        out, *_ = torch.native_batch_norm(group, weight, bias, *found, True, 1.0, eps)
+        outs.append(out)
+        total = found if total is None else total + found
+    assert total is not None, "there is a group"
+    return torch.cat(outs) if num_groups > 1 else outs[0], total
 
 
 def forward_formula(

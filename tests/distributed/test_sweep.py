@@ -186,9 +186,10 @@ def test_pbt_moves_settings_and_weights_from_better_trials_to_worse(cluster, tmp
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
 def test_24_trials_killed_in_the_middle_end_once_each(tmp_path):
-    """The job as a user starts it, on two cores; SIGKILL of the driver."""
+    """The job as a user starts it, two workers a trial; SIGKILL of the driver."""
     out = tmp_path / "sweep"
     command = [sys.executable, str(JOB), "--out", str(out), "--sweep.trials", "24"]
+    command += ["--workers-per-trial", "2"]
     began = time.monotonic()
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     until = began + 900
