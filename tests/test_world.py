@@ -111,6 +111,13 @@ def test_compressed_gradients_have_half_the_bytes_and_the_loss_is_whole(sent):
     assert (loss.dtype, bucket.dtype) == (torch.float64, torch.bfloat16)
 
 
+def test_what_a_forward_pass_leaves_travels_with_the_loss(sent):
+    left = torch.tensor([3.0, 4.0], dtype=torch.float64)
+    moved_by(PAIR, num_losses=2, beside=lambda: [left])
+    assert sent.messages[0][1:].tolist() == [3, 4]
+    assert left.tolist() == [6, 8]
+
+
 def test_buckets_are_sent_while_the_backward_pass_goes_on(sent, monkeypatch):
     monkeypatch.setattr(gradients, "BUCKET_BYTES", 60)
     net, so_far = three_layers(), []
