@@ -61,8 +61,8 @@ CONFIG = in_recipe(in_mode(BEGIN, "cvpr"), "cvpr", IMAGES)
 SMOKE = replace(
     CONFIG,
     data=replace(
-        CONFIG.data, source="", labels=60, target=40, influence_share=0.5, test=20,
-        stream_above_gib=0,
+        CONFIG.data, source="", image_size=96, labels=60, target=40,
+        influence_share=0.5, test=20, stream_above_gib=0,
     ),
     classifier=replace(
         CONFIG.classifier, batch_size=4, batch_groups=2, learning_rate=1e-3
