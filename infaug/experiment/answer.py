@@ -18,7 +18,8 @@ from infaug.experiment.out_of_fold import OutOfFold, average, choose
 
 CONFIDENCE = 0.95
 MIN_FREEDOM = 4
-LEARNING_CURVE = 0.25  # power of the number of images with which errors fall
+# Power of the number of images with which errors of image classifiers fall.
+LEARNING_CURVE = 0.31
 
 
 def half_width(
@@ -26,40 +27,59 @@ def half_width(
 ) -> float:
     """Half of the 95 % interval of the mean, of images drawn and of F trained.
 
-    Images vary with the variance s^2 of their means over passes. F of one fold judges
-    many images, so its luck in training is common to them: that variance t^2 is what
-    folds differ by beyond their images (one-way analysis of variance). The square of
-    the error is s^2 / M + t^2 / (number of trainings), and Student's t has the degrees
-    of freedom of Welch and Satterthwaite. With few folds t^2 is often estimated as
+    See `_half_of_both`. With few folds the variance of trainings is often estimated as
     none, so the interval is at least that of Student's t over the trainings. Images
     account for most of what trainings differ by, so their spread is known better than
     two or three tell: that t has as many degrees of freedom as with five at least
     (benchmarks/intervals.py: less than that is too wide).
     """
-    num_images = values.shape[1]
-    image_variance = float(values.mean(axis=0).var(ddof=1))
-    between = np.mean([_between(v, f) for v, f in zip(values, fold, strict=True)])
     means = [
         v[f == k].mean()
         for v, f in zip(values, fold, strict=True)
         for k in np.unique(f)
     ]
     num = len(means)
-    parts = np.array([image_variance / num_images, float(between) / num])
+    both = _half_of_both(values, num, _variance_of_trainings([values], fold), num - 1)
+    spread = float(np.std(means, ddof=1)) / math.sqrt(num)
+    return max(both, _quantile(max(num - 1, MIN_FREEDOM)) * spread)
+
+
+def _half_of_both(
+    values: Float[np.ndarray, "R M"], num: int, variance: float, freedom: int
+) -> float:
+    """Half of the interval of a mean over images that `num` trainings have judged.
+
+    Images vary with the variance s^2 of their means over passes. F of one fold judges
+    many images, so its luck in training is common to them, with the given variance t^2,
+    known from so many degrees of freedom. The square of the error is s^2 / M + t^2 /
+    num, and Student's t has the degrees of freedom of Welch and Satterthwaite.
+    """
+    num_images = values.shape[1]
+    image_variance = float(values.mean(axis=0).var(ddof=1))
+    parts = np.array([image_variance / num_images, variance / num])
     if not parts.any():
         return 0.0
-    freedom = parts.sum() ** 2 / (parts**2 / np.array([num_images - 1, num - 1])).sum()
-    of_images = _quantile(freedom) * math.sqrt(parts.sum())
-    spread = float(np.std(means, ddof=1)) / math.sqrt(num)
-    return max(of_images, _quantile(max(num - 1, MIN_FREEDOM)) * spread)
+    each = np.array([num_images - 1, freedom])
+    whole = parts.sum() ** 2 / (parts**2 / each).sum()
+    return _quantile(whole) * math.sqrt(parts.sum())
 
 
 def _quantile(freedom: float) -> float:
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
 
 
+def _variance_of_trainings(
+    values: Sequence[Float[np.ndarray, "R M"]], fold: Int64[np.ndarray, "R M"]
+) -> float:
+    """What folds differ by beyond their images: one-way analysis of variance.
+
+    The mean over passes and over what else was judged with the same folds, 0 at least.
+    """
+    found = [_between(v, f) for each in values for v, f in zip(each, fold, strict=True)]
+    return max(0.0, float(np.mean(found)))
+
+
 def _between(values: np.ndarray, fold: np.ndarray) -> float:
-    """Variance of trainings, 0 at least."""
     groups = [values[fold == k] for k in np.unique(fold)]
     sizes = np.array([len(group) for group in groups])
     if len(groups) < 2 or len(values) <= len(groups):
@@ -69,7 +89,7 @@ def _between(values: np.ndarray, fold: np.ndarray) -> float:
     inside = sum(((g - g.mean()) ** 2).sum() for g in groups)
     inside /= len(values) - len(groups)
     typical = (sizes.sum() - (sizes**2).sum() / sizes.sum()) / (len(groups) - 1)
-    return max(0.0, float((among - inside) / typical))
+    return float((among - inside) / typical)
 
 
 @dataclass(frozen=True)
@@ -96,8 +116,8 @@ def accuracy_of_chosen(found: Mapping[str, OutOfFold], num: int) -> Interval:
     had a part in the choice.
 
     What is handed over is trained on all K folds, those that judged on K - 1 of them,
-    and errors fall with the number of images n as n^-0.07 to n^-0.35 (Hestness et al.,
-    2017). So the upper end allows for an error that is (1 - 1 / K)^0.25 of it.
+    and errors may fall with the number of images n as n^-0.31 (Hestness et al., 2017,
+    ImageNet). So the upper end allows for an error that is (1 - 1 / K)^0.31 of it.
     """
     fold = next(iter(found.values())).fold
     hit = np.zeros(fold.shape)
@@ -105,21 +125,28 @@ def accuracy_of_chosen(found: Mapping[str, OutOfFold], num: int) -> Interval:
         members = choose(found, num, fold != k)
         chosen = average([found[name] for name in members])
         hit[fold == k] = chosen.hit[fold == k]
-    made, num_folds = accuracy_interval(hit, fold), len(np.unique(fold))
+    made, num_folds = accuracy_interval(hit, found), len(np.unique(fold))
     high = 100 - (100 - made.high) * (1 - 1 / num_folds) ** LEARNING_CURVE
     return replace(made, high=high)
 
 
 def accuracy_interval(
     hit: Bool[np.ndarray, "R M"] | Float[np.ndarray, "R M"],
-    fold: Int64[np.ndarray, "R M"],
+    found: Mapping[str, OutOfFold],
 ) -> Interval:
     """Percent of images judged right, with Wilson's interval.
 
-    It is that of as many images as would give the width of `half_width`.
+    It is that of as many images as would give the width of `_half_of_both`. What
+    trainings vary by is taken from all methods that were found: that of one method is
+    hardly known from a few folds.
     """
+    fold = next(iter(found.values())).fold
+    hits = [each.hit.astype(float) for each in found.values()]
+    num = len(fold) * len(np.unique(fold))
+    variance = _variance_of_trainings(hits, fold)
+    half = _half_of_both(hit.astype(float), num, variance, len(found) * (num - 1))
     mean = float(hit.mean())
-    low, high = _wilson(mean, half_width(hit.astype(float), fold), len(hit[0]))
+    low, high = _wilson(mean, half, len(hit[0]))
     return Interval(100 * mean, 100 * low, 100 * high)
 
 

@@ -69,7 +69,7 @@ def method_results(experiment: ExperimentData) -> list[MethodResult]:
     if experiment.is_finished:
         judged = judged_by_method(RunFolder(experiment.path), experiment.config)
     intervals = {
-        name: accuracy_interval(each.hit, each.fold) for name, each in judged.items()
+        name: accuracy_interval(each.hit, judged) for name, each in judged.items()
     }
     records: dict[str, Mapping[int, Line]] = {}
     if set(experiment.methods) & set(RANDOM_METHODS):
