@@ -18,6 +18,7 @@ from infaug.data.source import load
 from infaug.experiment.run import run
 from infaug.influence.features import head_inputs
 from infaug.record.folder import RunFolder
+from infaug.report.experiment_page import write_report
 from infaug.training.alternation import assess
 from infaug.training.snapshot import inputs
 from infaug.trust.predictions import check_predictions
@@ -134,6 +135,8 @@ def test_commands_write_what_they_say(finished_run, capsys):
     assert len(found["actual"]) == 4
     with Image.open(finished_run / "influence-base_learned-seed0.png") as picture:
         assert picture.width > 300
+    page = write_report(finished_run).read_text()
+    assert "head refitted (base_learned, seed 0)" in page
     assert main(["influence", "rank", *arguments, "--top", "2"]) == 0
     assert capsys.readouterr().out.count("most helpful") == 2
     file = finished_run / "influence-base_learned-seed0.parquet"
@@ -148,7 +151,7 @@ def test_the_check_at_the_end_of_a_run_is_small_and_never_fails_it(
     assert "the head is large" in check_in_run(finished_run)[0]
 
 
-def test_a_row_that_was_not_run_is_refused(finished_run, capsys):
+def test_a_method_that_was_not_run_is_refused(finished_run, capsys):
     command = ["influence", "rank", str(finished_run), "--method", "base"]
     assert main(command) == BAD_INPUT
     assert "has no finished training of method base" in capsys.readouterr().err
