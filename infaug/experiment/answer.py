@@ -7,7 +7,7 @@ are not independent of each other.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from infaug.experiment.out_of_fold import OutOfFold, average, choose
 
 CONFIDENCE = 0.95
 MIN_FREEDOM = 4
-# Power of the number of images with which errors of image classifiers fall.
-LEARNING_CURVE = 0.31
+# Powers of the number of images with which errors fall (Hestness et al., 2017).
+SLOW, FAST = 0.07, 0.35
 
 
 def half_width(
@@ -27,41 +27,32 @@ def half_width(
 ) -> float:
     """Half of the 95 % interval of the mean, of images drawn and of F trained.
 
-    See `_half_of_both`. With few folds the variance of trainings is often estimated as
-    none, so the interval is at least that of Student's t over the trainings. Images
-    account for most of what trainings differ by, so their spread is known better than
-    two or three tell: that t has as many degrees of freedom as with five at least
-    (benchmarks/intervals.py: less than that is too wide).
+    Images vary with the variance s^2 of their means over passes. F of one fold judges
+    many images, so its luck in training is common to them: that variance t^2 is what
+    folds differ by beyond their images. The square of the error is s^2 / M + t^2 /
+    (number of trainings), and Student's t has the degrees of freedom of Welch and
+    Satterthwaite. With few folds t^2 is often estimated as none, so the interval is at
+    least that of Student's t over the trainings. Images account for most of what
+    trainings differ by, so their spread is known better than two or three tell: that t
+    has as many degrees of freedom as with five at least (benchmarks/intervals.py: less
+    than that is too wide).
     """
+    num_images = values.shape[1]
+    image_variance = float(values.mean(axis=0).var(ddof=1))
     means = [
         v[f == k].mean()
         for v, f in zip(values, fold, strict=True)
         for k in np.unique(f)
     ]
     num = len(means)
-    both = _half_of_both(values, num, _variance_of_trainings([values], fold), num - 1)
-    spread = float(np.std(means, ddof=1)) / math.sqrt(num)
-    return max(both, _quantile(max(num - 1, MIN_FREEDOM)) * spread)
-
-
-def _half_of_both(
-    values: Float[np.ndarray, "R M"], num: int, variance: float, freedom: int
-) -> float:
-    """Half of the interval of a mean over images that `num` trainings have judged.
-
-    Images vary with the variance s^2 of their means over passes. F of one fold judges
-    many images, so its luck in training is common to them, with the given variance t^2,
-    known from so many degrees of freedom. The square of the error is s^2 / M + t^2 /
-    num, and Student's t has the degrees of freedom of Welch and Satterthwaite.
-    """
-    num_images = values.shape[1]
-    image_variance = float(values.mean(axis=0).var(ddof=1))
+    variance = _variance_of_trainings([values], fold)
     parts = np.array([image_variance / num_images, variance / num])
     if not parts.any():
         return 0.0
-    each = np.array([num_images - 1, freedom])
-    whole = parts.sum() ** 2 / (parts**2 / each).sum()
-    return _quantile(whole) * math.sqrt(parts.sum())
+    freedom = parts.sum() ** 2 / (parts**2 / np.array([num_images - 1, num - 1])).sum()
+    of_images = _quantile(freedom) * math.sqrt(parts.sum())
+    spread = float(np.std(means, ddof=1)) / math.sqrt(num)
+    return max(of_images, _quantile(max(num - 1, MIN_FREEDOM)) * spread)
 
 
 def _quantile(freedom: float) -> float:
@@ -116,8 +107,9 @@ def accuracy_of_chosen(found: Mapping[str, OutOfFold], num: int) -> Interval:
     had a part in the choice.
 
     What is handed over is trained on all K folds, those that judged on K - 1 of them,
-    and errors may fall with the number of images n as n^-0.31 (Hestness et al., 2017,
-    ImageNet). So the upper end allows for an error that is (1 - 1 / K)^0.31 of it.
+    and errors fall with the number of images n as n^-0.07 to n^-0.35 (Hestness et al.,
+    2017). So the lower end is at (1 - 1 / K)^0.07 of the error that was judged there,
+    the upper end at (1 - 1 / K)^0.35 of it.
     """
     fold = next(iter(found.values())).fold
     hit = np.zeros(fold.shape)
@@ -125,9 +117,10 @@ def accuracy_of_chosen(found: Mapping[str, OutOfFold], num: int) -> Interval:
         members = choose(found, num, fold != k)
         chosen = average([found[name] for name in members])
         hit[fold == k] = chosen.hit[fold == k]
-    made, num_folds = accuracy_interval(hit, found), len(np.unique(fold))
-    high = 100 - (100 - made.high) * (1 - 1 / num_folds) ** LEARNING_CURVE
-    return replace(made, high=high)
+    made, share = accuracy_interval(hit, found), 1 - 1 / len(np.unique(fold))
+    low = 100 - (100 - made.low) * share**SLOW
+    high = 100 - (100 - made.high) * share**FAST
+    return Interval(made.value, min(low, made.value), high)
 
 
 def accuracy_interval(
@@ -136,25 +129,24 @@ def accuracy_interval(
 ) -> Interval:
     """Percent of images judged right, with Wilson's interval.
 
-    It is that of as many images as would give the width of `_half_of_both`. What
-    trainings vary by is taken from all methods that were found: that of one method is
-    hardly known from a few folds.
+    It is that of as many images as would vary by s^2 / M + t^2 / (number of trainings),
+    as in `half_width`, where t^2 is taken from all methods that were found: a few folds
+    of one method hardly tell it.
     """
-    fold = next(iter(found.values())).fold
+    fold, num_images = next(iter(found.values())).fold, hit.shape[1]
     hits = [each.hit.astype(float) for each in found.values()]
-    num = len(fold) * len(np.unique(fold))
-    variance = _variance_of_trainings(hits, fold)
-    half = _half_of_both(hit.astype(float), num, variance, len(found) * (num - 1))
-    mean = float(hit.mean())
-    low, high = _wilson(mean, half, len(hit[0]))
-    return Interval(100 * mean, 100 * low, 100 * high)
+    num_trainings = len(fold) * len(np.unique(fold))
+    share = float(hit.mean())
+    variance = float(hit.mean(axis=0).var()) / num_images
+    variance += _variance_of_trainings(hits, fold) / num_trainings
+    num = share * (1 - share) / variance if variance > 0 else num_images
+    low, high = _wilson(share, max(min(num, num_images), 1.0))
+    return Interval(100 * share, 100 * low, 100 * high)
 
 
-def _wilson(p: float, half: float, num_images: int) -> tuple[float, float]:
-    """Wilson's interval of a share whose normal interval is as wide as 2 `half`."""
+def _wilson(p: float, num: float) -> tuple[float, float]:
+    """Wilson's interval of a share of `num` images."""
     z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    num = min(num_images, p * (1 - p) * (z / half) ** 2) if half > 0 else num_images
-    num = max(num, 1.0)
     middle = (p + z * z / (2 * num)) / (1 + z * z / num)
     half = (
         z * math.sqrt(p * (1 - p) / num + z * z / (4 * num * num)) / (1 + z * z / num)
