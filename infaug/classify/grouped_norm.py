@@ -40,9 +40,11 @@ def group_by_group(
     """`normalise` by PyTorch's kernel."""
     outs, total = [], None
     for group in x.chunk(num_groups) if num_groups > 1 else (x,):
-        found = bias.new_ones(2, bias.numel())
+        mean, var = found = bias.new_ones(2, bias.numel())
         # Momentum 1 makes a call leave its statistics.
-        out, *_ = torch.native_batch_norm(group, weight, bias, *found, True, 1.0, eps)
+        out, *_ = torch.native_batch_norm(
+            group, weight, bias, mean, var, True, 1.0, eps
+        )
         outs.append(out)
         total = found if total is None else total + found
     assert total is not None, "there is a group"
