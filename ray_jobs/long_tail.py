@@ -85,7 +85,9 @@ def main() -> int:
             results,
             partial(run_tail_training, work=work, places=places),
             workers=args.workers,
-            describe=lambda r: f"{r['method']['name']}: {scored(r, 'test_balanced')}",
+            describe=lambda r: (
+                f"{r['tail_method']['name']}: {scored(r, 'test_balanced')}"
+            ),
         )
     found = {
         name: [record for each in seeds if (record := results.get(each))]

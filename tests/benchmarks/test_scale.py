@@ -30,7 +30,7 @@ def test_the_plain_network_is_f_with_torchs_batchnorm():
 
 def test_both_ways_are_timed_in_one_process_group(tmp_path):
     before = torch.get_num_threads()
-    compare(0, 1, tmp_path, "allconv", steps=1, repeats=2)
+    compare(0, 1, tmp_path, "allconv", batch_size=64, steps=1, repeats=2)
     torch.set_num_threads(before)
     found = json.loads((tmp_path / "seconds.json").read_text())
     assert found.keys() == {"infaug", "grouped", "ddp"}
