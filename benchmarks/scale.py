@@ -45,7 +45,7 @@ class Settings:
     steps: int | None = None
     """Steps of a turn, in place of that."""
     batch_size: int | None = None
-    """Images of a step, in place of the problem's: 32 of resnet50 on CPUs."""
+    """Images of a step, in place of the problem's: 16 of resnet50 on CPUs."""
     repeats: int = 15
     """Turns that each way takes."""
     checkpoints: tuple[str, ...] = ("allconv", "resnet50")

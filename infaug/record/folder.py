@@ -34,16 +34,13 @@ from torch import Tensor
 from infaug.config import RunConfig, difference, from_dict, to_dict
 from infaug.lock import locked
 from infaug.record.atomic import read_json, write_bytes, write_json, writing
+from infaug.record.journal import read_lines
 from infaug.record.mirror import BUSY, UNSHARED, Mirror
 from infaug.record.training_folder import TrainingFolder, lines_of
 from infaug.storage import is_url
 
 LOOKS_FILE = "looks.json"
 SEEN_FILE = "seen.json"
-OTHER_VERSION = (
-    "{} is of another version of infaug ({}): read it with the version that wrote it, "
-    "or train again with a new --out"
-)
 
 
 class RunFolder:
@@ -202,7 +199,8 @@ class RunFolder:
         """The resolved config of the run, or `asked.json`, the one asked for.
 
         Raises:
-            ValueError: if the file is missing or not one of infaug's.
+            ValueError: if the file is missing or not one of infaug's, or the run is of
+                another version.
         """
         path = self.path / name
         if not path.exists():
@@ -211,11 +209,19 @@ class RunFolder:
                 "--out of an `infaug fit`"
             )
         try:
-            return from_dict(RunConfig, json.loads(path.read_text()))
+            values = json.loads(path.read_text())
+            starts = next(self.path.glob("trainings/*/starts.jsonl"), None)
+            # Every file of such a run names methods otherwise.
+            if starts and any("row" in line for line in read_lines(starts)):
+                raise ValueError(f"{starts.name} says row for method")
+            return from_dict(RunConfig, values)
         except (OSError, json.JSONDecodeError, TypeError, AttributeError) as error:
             raise ValueError(f"{path} is no config of infaug: {error}") from error
         except ValueError as error:
-            raise ValueError(OTHER_VERSION.format(self, error)) from error
+            raise ValueError(
+                f"{self} is of another version of infaug ({error}): read it with the "
+                "version that wrote it, or train again with a new --out"
+            ) from error
 
     def training(self, method: str, seed: int) -> TrainingFolder:
         """The folder of one training."""
@@ -237,16 +243,8 @@ class RunFolder:
         return self.training(method, seed).weights(part)
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        """See `training_folder.lines_of`.
-
-        Raises:
-            ValueError: for lines of an older version.
-        """
-        found = lines_of(self.path, name)
-        if any("row" in line for line in found):
-            why = f"{name} says row for method"
-            raise ValueError(OTHER_VERSION.format(self, why))
-        return found
+        """See `training_folder.lines_of`."""
+        return lines_of(self.path, name)
 
     @property
     def has_trained(self) -> bool:

@@ -96,7 +96,7 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
             f"{name} is no experiment of infaug: it has neither config.json nor "
             "asked.json; give the folder that `infaug fit --out` named"
         )
-    config, metrics = folder.config(kept[0]), folder.lines("metrics.jsonl")
+    config = folder.config(kept[0])
     results = [read_json(p) for p in sorted(path.glob("trainings/*/result.json"))]
     methods = [each.name for each in methods_of(config)] if folder.is_resolved else []
     planned = plan_trainings(config, methods_of(config), range(config.seeds))
@@ -109,7 +109,7 @@ def read_experiment(path: Path, name: str) -> ExperimentData:
         result=folder.result(),
         images=read_json(path / "data.json") or {},
         found={method: _by_seed(results, method) for method in methods},
-        metrics=metrics,
+        metrics=folder.lines("metrics.jsonl"),
         timings=folder.lines("timings.jsonl"),
         starts=folder.lines("starts.jsonl"),
         num_done=len(results),

@@ -133,12 +133,14 @@ def test_a_damaged_config_is_named(tmp_path):
         RunFolder(tmp_path).config()
 
 
-def test_lines_of_an_older_version_are_answered_with_what_to_do(tmp_path):
-    folder = RunFolder(tmp_path).training("base", 0).path
-    folder.mkdir(parents=True)
-    (folder / "metrics.jsonl").write_text('{"row": "base", "seed": 0}\n')
+def test_a_run_that_says_row_for_method_is_answered_with_what_to_do(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.enter(RunConfig())
+    training = folder.training("base", 0).path
+    training.mkdir(parents=True)
+    (training / "starts.jsonl").write_text('{"row": "base", "seed": 0}\n')
     with pytest.raises(ValueError, match=r"another version.*train again with a new"):
-        RunFolder(tmp_path).lines("metrics.jsonl")
+        folder.config("asked.json")
 
 
 def test_metrics_are_cut_back_to_a_checkpoint_and_grow_again(tmp_path):
