@@ -56,7 +56,7 @@ CLASSIFIER = ClassifierConfig(
 CONFIG = RunConfig(
     classifier=CLASSIFIER,
     rounds=RoundsConfig(rounds=1, classifier_steps=200),
-    methods=("pooled", "pooled_even"),
+    methods=("pooled", "pooled_uniform"),
     seeds=1,
     threads=1,
 )

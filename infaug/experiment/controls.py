@@ -21,7 +21,7 @@ from infaug.training.methods import METHODS
 FULL_UNDER_S = 30 * 60
 MIN_STEPS = 300  # of F, in all: fewer teach it too little
 MIN_FINE_TUNING_STEPS = 200  # of a network that begins with pretrained weights
-FALLBACKS = ((3, 5), (3, 3), (2, 3), (1, 3), (1, 2))  # groups of ANSWERS, folds
+FALLBACKS = ((4, 5), (4, 3), (2, 3), (1, 3), (1, 2))  # groups of ANSWERS, folds
 
 
 def choose(

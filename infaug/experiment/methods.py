@@ -23,8 +23,9 @@ _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
 # learned method comes with the control that differs in its view alone.
 ANSWERS: tuple[tuple[str, ...], ...] = (
     ("pooled",),
+    ("pooled_uniform",),
     ("pooled_even",),
-    ("pooled_uniform", "policy_online", "pooled_policy"),
+    ("policy_online", "pooled_policy"),
     ("pooled_policy_alone", "policy_alone"),
     ("pooled_tuned", "even_tuned", "even_stretched"),
     ("base",),
