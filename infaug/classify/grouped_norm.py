@@ -1,9 +1,10 @@
 """Normalises all groups of a batch at once, forward and backward.
 
 On a CPU launches cost nothing, and PyTorch's own kernel runs on one group after
-another. Elsewhere it is one operation to autograd, torch.compile and the dispatcher,
-however many groups there are. On a GPU its formula is compiled, once for all shapes of
-as many dimensions: a reduction and an elementwise kernel each way.
+another, each writing to its place. Elsewhere it is one operation to autograd,
+torch.compile and the dispatcher, however many groups there are. On a GPU its formula is
+compiled, once for all shapes of as many dimensions: a reduction and an elementwise
+kernel each way.
 """
 
 from collections.abc import Callable
@@ -38,17 +39,54 @@ def group_by_group(
     x: Tensor, weight: Tensor, bias: Tensor, num_groups: int, eps: float
 ) -> tuple[Tensor, Tensor]:
     """`normalise` by PyTorch's kernel."""
-    outs, total = [], None
-    for group in x.chunk(num_groups) if num_groups > 1 else (x,):
-        mean, var = found = bias.new_ones(2, bias.numel())
-        # Momentum 1 makes a call leave its statistics.
-        out, *_ = torch.native_batch_norm(
-            group, weight, bias, mean, var, True, 1.0, eps
-        )
-        outs.append(out)
-        total = found if total is None else total + found
-    assert total is not None, "there is a group"
-    return torch.cat(outs) if num_groups > 1 else outs[0], total
+    found = bias.new_ones(num_groups, 4, bias.numel())
+    if num_groups > 1 and not torch.compiler.is_compiling():
+        out = _GroupByGroup.apply(x, weight, bias, found, eps)
+    else:
+        groups = zip(x.chunk(num_groups), found, strict=True)
+        outs = [
+            torch.native_batch_norm(group, weight, bias, mean, var, True, 1.0, eps)[0]
+            for group, (mean, var, *_) in groups
+        ]
+        out = torch.cat(outs) if num_groups > 1 else outs[0]
+    return out, found[:, :2].sum(0)
+
+
+class _GroupByGroup(torch.autograd.Function):
+    """Writes each group's results to their place, where autograd would copy them.
+
+    `found` [G 4 C] takes each group's mean and variance, and what the kernel keeps for
+    its gradient.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, found: Tensor, eps: float
+    ) -> Tensor:
+        out = torch.empty_like(x)
+        parts = (tensor.chunk(len(found)) for tensor in (x, out))
+        for group, place, (mean, var, *kept) in zip(*parts, found, strict=True):
+            # Momentum 1 makes a call leave its statistics.
+            torch.native_batch_norm(
+                group, weight, bias, mean, var, True, 1.0, eps, out=(place, *kept)
+            )
+        ctx.save_for_backward(x, weight, found)
+        ctx.eps = eps
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, found = ctx.saved_tensors
+        of_x, of_both = [], weight.new_zeros(2, len(weight))
+        parts = (tensor.chunk(len(found)) for tensor in (*grad_outputs, x))
+        # The last group first, as autograd adds up.
+        for grad, group, stats in reversed([*zip(*parts, found, strict=True)]):
+            own, *both = torch.ops.aten.native_batch_norm_backward(
+                grad, group, weight, *stats, True, ctx.eps, [True] * 3
+            )
+            of_x.append(own)
+            of_both = of_both + torch.stack(both)
+        return torch.cat(of_x[::-1]), *of_both, None, None
 
 
 def forward_formula(

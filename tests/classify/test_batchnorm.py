@@ -79,6 +79,14 @@ def test_the_one_operation_of_gpus_is_the_loop_over_groups(num_groups):
     torch.testing.assert_close(*found, rtol=0, atol=1e-10)
 
 
+def test_second_derivatives_go_through_the_groups():
+    weight, bias = torch.linspace(0.5, 2, 3).double(), torch.ones(3).double()
+    given = [tensor.requires_grad_() for tensor in (images(8), weight, bias)]
+    assert torch.autograd.gradgradcheck(
+        lambda *given: group_by_group(*given, 2, 1e-5)[0], given
+    )
+
+
 def test_a_group_with_one_value_a_channel_is_refused_with_the_remedy():
     layer = GroupedBatchNorm(3)
     set_groups(layer, 2)
