@@ -47,7 +47,7 @@ def snapshot_of(images: Labelled) -> Snapshot:
     weight = network.eval().head.weight
     start = torch.zeros(weight.shape[0], weight.shape[1] + 1)
     return Snapshot(
-        classifier=network, augments=(), purpose=("benchmark",), start=start
+        classifier=network, augments=(), seed_key=("benchmark",), start=start
     )
 
 

@@ -1,7 +1,8 @@
 """Random numbers that depend on what they are for, never on when or where drawn.
 
-Every generator is seeded from its purpose: (run seed, "views", round, step, ...). So
-there is no random state to save: a resumed run draws what the uninterrupted one would.
+Every generator is seeded from a key, its purpose: (run seed, "views", round, step,
+...). So there is no random state to save: a resumed run draws what the uninterrupted
+one would.
 A batch is cut into groups whose number the config fixes; each group has its own
 generator, so a sample gets the same numbers however many workers share the batch.
 Numbers are drawn on the CPU, so every device sees the same ones.
@@ -15,25 +16,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Purpose = int | str
+SeedKey = int | str
 
 
-def generator(*purpose: Purpose) -> torch.Generator:
-    """A CPU generator whose seed is a hash of its purpose.
+def generator(*seed_key: SeedKey) -> torch.Generator:
+    """A CPU generator whose seed is a hash of its key.
 
     >>> a, b = generator(0, "views", 1), generator(0, "views", 1)
     >>> bool(torch.rand(3, generator=a).equal(torch.rand(3, generator=b)))
     True
     """
-    digest = blake2b(repr(purpose).encode(), digest_size=8).digest()
+    digest = blake2b(repr(seed_key).encode(), digest_size=8).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest, "big") >> 1)
 
 
 @contextmanager
-def seeded(*purpose: Purpose) -> Iterator[None]:
+def seeded(*seed_key: SeedKey) -> Iterator[None]:
     """Torch's own generator seeded for initial weights, and put back afterwards."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(generator(*purpose).initial_seed())
+        torch.manual_seed(generator(*seed_key).initial_seed())
         yield
 
 
@@ -41,7 +42,7 @@ class Draws:
     """Independent random numbers per sample, for the groups of a batch held here.
 
     Args:
-        purpose: what the numbers are for; equal purposes give equal numbers.
+        seed_key: what the numbers are for; equal keys give equal numbers.
         groups: which of the global batch's groups are held here.
         group_size: samples per group, so B = len(groups) * group_size.
         device: where the numbers are put after they are drawn.
@@ -49,28 +50,28 @@ class Draws:
 
     def __init__(
         self,
-        *purpose: Purpose,
+        *seed_key: SeedKey,
         groups: range,
         group_size: int,
         device: torch.device | str = "cpu",
     ):
-        self.purpose = purpose
+        self.seed_key = seed_key
         self.groups = groups
         self.group_size = group_size
         self.device = device
-        self._generators = [generator(*purpose, group) for group in groups]
+        self._generators = [generator(*seed_key, group) for group in groups]
 
     @classmethod
     def of_size(
-        cls, num_samples: int, *purpose: Purpose, device: torch.device | str = "cpu"
+        cls, num_samples: int, *seed_key: SeedKey, device: torch.device | str = "cpu"
     ) -> "Draws":
         """Draws for a batch that is not shared: one group of `num_samples`."""
-        return cls(*purpose, groups=range(1), group_size=num_samples, device=device)
+        return cls(*seed_key, groups=range(1), group_size=num_samples, device=device)
 
-    def fork(self, *purpose: Purpose) -> "Draws":
+    def fork(self, *seed_key: SeedKey) -> "Draws":
         """Fresh draws for a part of the work, independent of the parent's."""
         return Draws(
-            *self.purpose, *purpose, groups=self.groups, group_size=self.group_size,
+            *self.seed_key, *seed_key, groups=self.groups, group_size=self.group_size,
             device=self.device,
         )  # fmt: skip
 

@@ -22,7 +22,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from infaug.data.dataset import to_float
 from infaug.data.shift import Images, resampled, rotation
-from infaug.randomness import Draws, Purpose
+from infaug.randomness import Draws, SeedKey
 
 
 def gaussian_noise(x: Images, deviation: float, draws: Draws) -> Images:
@@ -187,9 +187,9 @@ CORRUPTIONS = {
 
 
 def corrupt(
-    images: UInt8[Tensor, "N C H W"], name: str, severity: int, *purpose: Purpose
+    images: UInt8[Tensor, "N C H W"], name: str, severity: int, *seed_key: SeedKey
 ) -> UInt8[Tensor, "N C H W"]:
-    """All images with one corruption; equal purposes give equal ones."""
+    """All images with one corruption; equal keys give equal ones."""
     if name not in CORRUPTIONS or severity not in SEVERITIES:
         raise ValueError(
             f"there is no corruption {name!r} of severity {severity}: choose among "
@@ -199,7 +199,7 @@ def corrupt(
     amount = corruption.amounts[severity - 1]
     parts = []
     for number, part in enumerate(images.split(IMAGES_AT_ONCE)):
-        draws = Draws.of_size(len(part), *purpose, name, number)
+        draws = Draws.of_size(len(part), *seed_key, name, number)
         x = corruption.change(to_float(part), amount, draws)
         parts.append((255 * x).round().to(torch.uint8))
     return torch.cat(parts)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from infaug.config.fields import within
-from infaug.randomness import Purpose, seeded
+from infaug.randomness import SeedKey, seeded
 
 FLOOR = 1e-5  # on the variance of a constant channel
 
@@ -247,7 +247,7 @@ class Critics(nn.Module):
 
 
 def build_networks(
-    shape: tuple[int, int, int], config: GitConfig, *seed: Purpose
+    shape: tuple[int, int, int], config: GitConfig, *seed: SeedKey
 ) -> tuple[StyleTransfer, Critics]:
     """Generator and critics, their initial weights a function of `seed`.
 

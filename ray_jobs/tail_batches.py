@@ -12,17 +12,17 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from infaug.data.batches import Batch, Batches
-from infaug.randomness import Purpose, generator
+from infaug.randomness import SeedKey, generator
 
 
 def balanced_indices(
-    labels: Int64[Tensor, "N"], batch_size: int, step: int, *purpose: Purpose
+    labels: Int64[Tensor, "N"], batch_size: int, step: int, *seed_key: SeedKey
 ) -> Int64[Tensor, "B"]:
     """Positions drawn with replacement: a class, then one of its images.
 
     Classes without images are not drawn.
     """
-    numbers = generator(*purpose, "balanced", step)
+    numbers = generator(*seed_key, "balanced", step)
     sizes = labels.bincount()
     present = sizes.nonzero().squeeze(1)
     drawn = torch.randint(len(present), (batch_size,), generator=numbers)
@@ -57,7 +57,7 @@ class TailBatches(Batches):
             batches.world_groups,
             batches.device,
             batches.num_views,
-            *batches.purpose,
+            *batches.seed_key,
         )
         self.balanced_from, self.transfer = balanced_from, transfer
 
@@ -76,4 +76,4 @@ class TailBatches(Batches):
         if self.balanced_from is None or step < self.balanced_from:
             return super()._whole(step)
         labels = self.labelled.labels.cpu()
-        return balanced_indices(labels, self.batch_size, step, *self.purpose)
+        return balanced_indices(labels, self.batch_size, step, *self.seed_key)

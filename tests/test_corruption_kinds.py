@@ -23,14 +23,14 @@ def test_a_corruption_keeps_shape_and_type_and_changes_images(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_equal_purposes_give_equal_corruptions(name):
+def test_equal_keys_give_equal_corruptions(name):
     assert corrupt(DIGITS, name, 3, 0).equal(corrupt(DIGITS, name, 3, 0))
 
 
 @pytest.mark.parametrize(
     "name", [n for n in NAMES if "noise" in n or n in ("fog", "rotate", "motion_blur")]
 )
-def test_what_is_drawn_differs_by_purpose_and_image(name):
+def test_what_is_drawn_differs_by_key_and_image(name):
     assert not corrupt(DIGITS, name, 3, 0).equal(corrupt(DIGITS, name, 3, 1))
     same = DIGITS[:1].expand(8, -1, -1, -1)
     assert len(corrupt(same, name, 3, 0).flatten(1).unique(dim=0)) > 1

@@ -48,7 +48,7 @@ def test_without_a_method_they_are_the_batches_they_were():
     plain, same = batches().at(3), TailBatches(batches()).at(3)
     assert same.x.equal(plain.x)
     assert same.y.equal(plain.y)
-    assert same.draws.purpose == plain.draws.purpose
+    assert same.draws.seed_key == plain.draws.seed_key
 
 
 def test_resampling_changes_late_batches_alone():

@@ -5,14 +5,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.config import EstimatorConfig
-from infaug.estimate.learned_transform import LearnedTransform, draw_chance
+from infaug.estimate.learned_transform import LearnedTransform, draw_view
 from infaug.randomness import Draws
 from infaug.transform.fields import apply_fields
 from infaug.transform.generator import Generator
 
 
 class Learned:
-    """x_aug = G(x, keep * E(x) + noise), without gradients: what F trains on.
+    """x_aug = G(x, mask * E(x) + noise), without gradients: what F trains on.
 
     Args:
         transform: E and G.
@@ -41,16 +41,16 @@ class Learned:
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image."""
         size = self.transform.config.tau_size
-        chance = draw_chance(self.config, size, self.probability, draws)
+        drawn = draw_view(self.config, size, self.probability, draws)
         seen = x
         if self.is_shuffled:
             groups = x.unflatten(0, (-1, draws.group_size))
             seen = groups.roll(1, dims=1).flatten(0, 1)
-        fields = self.transform.unbounded(seen, chance.noise, chance.keep)
+        fields = self.transform.unbounded(seen, drawn.noise, drawn.mask)
         x_aug = self.transform.render(x, fields)
-        if chance.changed is None:
+        if drawn.changed is None:
             return x_aug
-        return torch.where(chance.changed[:, None, None, None], x_aug, x)
+        return torch.where(drawn.changed[:, None, None, None], x_aug, x)
 
 
 class RandomTau:

@@ -26,7 +26,7 @@ from infaug.classify.given import (
 from infaug.classify.named import import_network
 from infaug.classify.weights import LITE0, import_timm, load_weights
 from infaug.config import ClassifierConfig, Freeze
-from infaug.randomness import Purpose, seeded
+from infaug.randomness import SeedKey, seeded
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 CUT_SIZE = 64  # pixels; where it is best to cut hardly depends on it
@@ -150,7 +150,7 @@ def is_backbone(network: str) -> bool:
     return ":" in network or network == LITE0
 
 
-def build_backbone(network: str, num_classes: int, *seed: Purpose) -> Backbone:
+def build_backbone(network: str, num_classes: int, *seed: SeedKey) -> Backbone:
     """F with a new head and, but for `py:`, random weights that follow from `seed`.
 
     Raises:
@@ -179,7 +179,7 @@ def can_be_cut(network: str) -> bool:
 
 
 def given_by_name(
-    network: str, channels: int, num_classes: int, *seed: Purpose
+    network: str, channels: int, num_classes: int, *seed: SeedKey
 ) -> GivenClassifier:
     """F of a run that was given a module in Python, which `py:` names here."""
     with seeded(*seed, "classifier"):

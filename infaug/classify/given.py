@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from infaug.classify.batchnorm import GroupedBatchNorm, convert_batchnorm
 from infaug.classify.image_classifier import ImageClassifier
-from infaug.randomness import Purpose, generator
+from infaug.randomness import SeedKey, generator
 
 
 class GivenClassifier(ImageClassifier):
@@ -31,7 +31,7 @@ class GivenClassifier(ImageClassifier):
 
     forwards: Tensor
 
-    def __init__(self, body: nn.Module, head: nn.Linear, channels: int, *seed: Purpose):
+    def __init__(self, body: nn.Module, head: nn.Linear, channels: int, *seed: SeedKey):
         super().__init__(body, head.in_features, head.out_features, channels)
         self.head = head.requires_grad_(True)  # without it nothing might learn
         self.seed = seed
@@ -83,7 +83,7 @@ def offered(given: Given | None) -> Iterator[None]:
 
 
 def given_classifier(
-    channels: int, num_classes: int, *seed: Purpose
+    channels: int, num_classes: int, *seed: SeedKey
 ) -> GivenClassifier:
     """F made of a copy of the offered module, with the weights that it has.
 

@@ -12,11 +12,11 @@ from infaug.classify.named import named_network
 from infaug.classify.resnet_cifar import CifarResNet
 from infaug.classify.wide_resnet import WideResNet
 from infaug.config import Network
-from infaug.randomness import Purpose, seeded
+from infaug.randomness import SeedKey, seeded
 
 
 def build_classifier(
-    network: Network, channels: int, num_classes: int, *seed: Purpose
+    network: Network, channels: int, num_classes: int, *seed: SeedKey
 ) -> ImageClassifier:
     """F by name, with initial weights that are a function of `seed`.
 

@@ -14,11 +14,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from infaug.data.dataset import Labelled, to_float
-from infaug.randomness import Draws, Purpose, generator, to_device
+from infaug.randomness import Draws, SeedKey, generator, to_device
 
 
 def batch_indices(
-    num_samples: int, batch_size: int, step: int, *purpose: Purpose
+    num_samples: int, batch_size: int, step: int, *seed_key: SeedKey
 ) -> Int64[Tensor, "B"]:
     """Positions of the step-th batch in an endless stream of permuted epochs.
 
@@ -29,7 +29,7 @@ def batch_indices(
     parts, start, stop = [], step * batch_size, (step + 1) * batch_size
     while start < stop:
         epoch, offset = divmod(start, num_samples)
-        part = _permutation(num_samples, epoch, *purpose)[offset:][: stop - start]
+        part = _permutation(num_samples, epoch, *seed_key)[offset:][: stop - start]
         parts.append(part)
         start += len(part)
     return torch.cat(parts)
@@ -60,7 +60,7 @@ class Batches:
         world_groups: range,
         device: torch.device | str,
         num_views: int,
-        *purpose: Purpose,
+        *seed_key: SeedKey,
     ):
         assert len(labelled) > 0, "every split has images"
         assert batch_size % num_groups == 0, "the config refuses another"
@@ -70,7 +70,7 @@ class Batches:
         self.world_groups = world_groups
         self.device = device
         self.num_views = num_views
-        self.purpose = purpose
+        self.seed_key = seed_key
 
     def at(self, step: int) -> Batch:
         """Images, one-hot labels and draws of a step."""
@@ -89,16 +89,16 @@ class Batches:
     def draws(self, step: int) -> Draws:
         """The random numbers of a step."""
         return Draws(
-            *self.purpose, "draws", step, groups=self.world_groups,
+            *self.seed_key, "draws", step, groups=self.world_groups,
             group_size=self.batch_size // self.num_groups, device=self.device,
         )  # fmt: skip
 
     def _whole(self, step: int) -> Int64[Tensor, "B"]:
-        return batch_indices(len(self.labelled), self.batch_size, step, *self.purpose)
+        return batch_indices(len(self.labelled), self.batch_size, step, *self.seed_key)
 
 
 # Typed: 1 and True are equal as keys but seed different generators.
 @lru_cache(maxsize=8, typed=True)
-def _permutation(num_samples: int, epoch: int, *purpose: Purpose) -> Tensor:
-    draws = generator(*purpose, "epoch", epoch)
+def _permutation(num_samples: int, epoch: int, *seed_key: SeedKey) -> Tensor:
+    draws = generator(*seed_key, "epoch", epoch)
     return torch.randperm(num_samples, generator=draws)

@@ -24,7 +24,7 @@ from infaug.data.crops import (
 )
 from infaug.data.decode import Encoded, centre, channels_first, open_image
 from infaug.data.parquet import RowGroup, read_items
-from infaug.randomness import Purpose, generator
+from infaug.randomness import SeedKey, generator
 
 IMAGES_PER_CHUNK = 32
 CHUNKS_AHEAD = 4  # in memory for each thread
@@ -38,7 +38,7 @@ class ShuffleBuffer:
 
     shard: int
     """The group of the batch that they are for."""
-    key: tuple[Purpose, ...]
+    key: tuple[SeedKey, ...]
     """Seed key of its random numbers."""
     start: int
     """Images of the shard before it, over all epochs."""

@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from infaug.config import NuisanceConfig, ShiftConfig
 from infaug.data.dataset import to_float
-from infaug.randomness import Draws, Purpose
+from infaug.randomness import Draws, SeedKey
 
 IMAGES_AT_ONCE = 256
 Images = Float[Tensor, "B C H W"]  # values 0..1
@@ -79,16 +79,16 @@ def rotation(degrees: Float[Tensor, "B"]) -> Float[Tensor, "B 2 2"]:
 
 
 def apply_nuisance(
-    images: UInt8[Tensor, "N C H W"], nuisance: NuisanceConfig, *purpose: Purpose
+    images: UInt8[Tensor, "N C H W"], nuisance: NuisanceConfig, *seed_key: SeedKey
 ) -> UInt8[Tensor, "N C H W"]:
-    """Every image with a nuisance of its own; equal purposes draw equal ones.
+    """Every image with a nuisance of its own; equal keys draw equal ones.
 
     If there is none, the input itself is returned.
     """
     if nuisance.kind == "none" or len(images) == 0:
         return images
     change = {"rotation": rotated, "background": on_grey, "dilation": dilated}
-    amounts = draw_amounts(nuisance, Draws.of_size(len(images), *purpose, "nuisance"))
+    amounts = draw_amounts(nuisance, Draws.of_size(len(images), *seed_key, "nuisance"))
     parts = [
         change[nuisance.kind](to_float(x), amount)
         for x, amount in zip(

@@ -22,7 +22,7 @@ from infaug.data.crops import Crop
 from infaug.data.dataset import to_float
 from infaug.data.loader import Chunk, ShuffleBuffer
 from infaug.data.on_disk import ImageSet, OnDisk
-from infaug.randomness import Draws, Purpose, generator
+from infaug.randomness import Draws, SeedKey, generator
 
 BUFFER_SIZE = 1024  # images that are shuffled together, or a few more
 
@@ -32,7 +32,7 @@ def buffers(
     num_shards: int,
     shards: range,
     first: int,
-    *key: Purpose,
+    *key: SeedKey,
     size: int = BUFFER_SIZE,
 ) -> Iterator[ShuffleBuffer]:
     """The buffers of some shards without end, in the order in which they are needed.
@@ -76,7 +76,7 @@ def buffers(
     )
 
 
-def _shuffled(num: int, *key: Purpose) -> Int64[Tensor, "num"]:
+def _shuffled(num: int, *key: SeedKey) -> Int64[Tensor, "num"]:
     return torch.randperm(num, generator=generator(*key))
 
 
@@ -110,7 +110,7 @@ class Stream:
         world_groups: range,
         device: torch.device | str,
         crops: tuple[Crop, ...],
-        *key: Purpose,
+        *key: SeedKey,
     ):
         assert batch_size % num_groups == 0, "the config refuses another"
         self.images, self.crops, self.device = images, crops, torch.device(device)
@@ -180,7 +180,7 @@ def batches_of(
     world_groups: range,
     device: torch.device | str,
     crops: tuple[Crop, ...],
-    *key: Purpose,
+    *key: SeedKey,
 ) -> Batches | Stream:
     """Batches of a set, in memory or streamed.
 

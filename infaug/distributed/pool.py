@@ -154,7 +154,7 @@ class PoolSolver:
             ]
             gradient = gradient_of, [(ready, *shard) for shard in split]
             start = snapshot.start.cpu()
-            task = Task(sources, gradient, config, start, snapshot.purpose)
+            task = Task(sources, gradient, config, start, snapshot.seed_key)
             return self.coordinator.solve.remote(task)
 
         return InPool(self.coordinator, begin, self._shards.clear)

@@ -26,7 +26,7 @@ from infaug.influence.operator import Damped, Solution
 from infaug.influence.recursion import Plan, Recursion, plan_repeats, recursion
 from infaug.influence.sharded import ShardedHessian, in_order
 from infaug.influence.solve import solve
-from infaug.randomness import Purpose
+from infaug.randomness import SeedKey
 from infaug.training.overlap import Solved
 from infaug.training.snapshot import GradientSum, mean_of_sums
 
@@ -41,7 +41,7 @@ class Task:
     """A function of the package, and its arguments for each shard of the gradient."""
     config: InfluenceConfig
     start: Tensor
-    seed: tuple[Purpose, ...]
+    seed: tuple[SeedKey, ...]
     """For solvers that draw random numbers."""
 
 
@@ -130,7 +130,7 @@ class Coordinator:
         gradient: Tensor,
         config: InfluenceConfig,
         start: Tensor,
-        seed: tuple[Purpose, ...],
+        seed: tuple[SeedKey, ...],
     ) -> Solution:
         """What `influence.lissa` returns; every repeat is done by some actor.
 
@@ -150,7 +150,7 @@ def lissa_repeat(
     gradient: Tensor,
     config: InfluenceConfig,
     start: Tensor,
-    seed: tuple[Purpose, ...],
+    seed: tuple[SeedKey, ...],
     number: int,
 ) -> tuple[Recursion, Plan]:
     """One recursion; each repeat makes the plan anew, from the same minibatches."""

@@ -94,8 +94,8 @@ def fit_estimator(
         set_rates(optimizer, *(share * rate for rate in rates))
         x, y, draws = batch_at(step)
         noise = tau_noise(config, transform.config.tau_size, draws)
-        keep = tau_dropout(config, transform.config.tau_size, draws)
-        images = (x, y, noise, keep)
+        mask = tau_dropout(config, transform.config.tau_size, draws)
+        images = (x, y, noise, mask)
         losses = partial(_losses, transform, scores_of, step, images, config, precision)
         # A step of F ahead is a step on all images.
         most = len(x) if isinstance(scores_of, InfluenceScores) else 1
@@ -144,12 +144,12 @@ def _losses(
     parts: int,
 ) -> Iterator[Tensor]:
     """The losses of parts of a batch, which add up to that of the batch."""
-    x, y, noise, keep = images
+    x, y, noise, mask = images
     for numbers in torch.arange(len(x)).tensor_split(parts):
         rows = slice(int(numbers[0]), int(numbers[-1]) + 1)
-        kept = None if keep is None else keep[rows]
+        part = None if mask is None else mask[rows]
         with autocast(x.device, precision):
-            fields = transform.unbounded(x[rows], noise[rows], kept)
+            fields = transform.unbounded(x[rows], noise[rows], part)
             x_aug = transform.render(x[rows], fields)
         scores = scores_of(step, x_aug, y[rows])
         scores = scores + config.field_penalty * fields.square().mean((1, 2, 3))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infaug.config import EstimatorConfig, TransformConfig
-from infaug.randomness import Draws, Purpose, seeded
+from infaug.randomness import Draws, SeedKey, seeded
 from infaug.state import fill
 from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.generator import Generator
@@ -39,24 +39,24 @@ def tau_dropout(
 
 
 @dataclass(frozen=True, eq=False)
-class Chance:
+class ViewDraw:
     """All that is drawn for one view of each image."""
 
     noise: Float[Tensor, "B T"]
     """Added to tau."""
-    keep: Float[Tensor, "B T"] | None
+    mask: Float[Tensor, "B T"] | None
     """Factors on tau; None without dropout."""
     changed: Bool[Tensor, "B"] | None
     """Which images the view changes; None: all."""
 
 
-def draw_chance(
+def draw_view(
     config: EstimatorConfig, tau_size: int, probability: float, draws: Draws
-) -> Chance:
+) -> ViewDraw:
     """What `draws` say of one view of each image; each is changed by `probability`."""
-    return Chance(
+    return ViewDraw(
         noise=tau_noise(config, tau_size, draws),
-        keep=tau_dropout(config, tau_size, draws),
+        mask=tau_dropout(config, tau_size, draws),
         changed=None if probability == 1 else draws.uniform(0, 1) < probability,
     )
 
@@ -86,9 +86,9 @@ class Estimator(nn.Module):
 
 
 class LearnedTransform(nn.Module):
-    """x_aug = G(x, keep * E(x) + noise).
+    """x_aug = G(x, mask * E(x) + noise).
 
-    The caller draws both, see `draw_chance`; zero noise and no `keep` give E's mean
+    The caller draws both, see `draw_view`; zero noise and no `mask` give E's mean
     view. E and G share one size of tau; both are built for images of one size. All
     fields are multiplied by `strength`, a part of the saved state: 1, until it is
     backed off.
@@ -108,30 +108,30 @@ class LearnedTransform(nn.Module):
         self,
         x: Float[Tensor, "B C H W"],
         noise: Float[Tensor, "B T"],
-        keep: Float[Tensor, "B T"] | None = None,
+        mask: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image in [0, 1]; differentiable in E, G and x."""
-        return self.render(x, self.unbounded(x, noise, keep))
+        return self.render(x, self.unbounded(x, noise, mask))
 
     def unbounded(
         self,
         x: Float[Tensor, "B C H W"],
         noise: Float[Tensor, "B T"],
-        keep: Float[Tensor, "B T"] | None = None,
+        mask: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B F H W"]:
         """Fields of each image before tanh; zero is the identity."""
-        return self.generator.unbounded(self.tau(x, noise, keep))
+        return self.generator.unbounded(self.tau(x, noise, mask))
 
     def tau(
         self,
         x: Float[Tensor, "B C H W"],
         noise: Float[Tensor, "B T"],
-        keep: Float[Tensor, "B T"] | None = None,
+        mask: Float[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B T"]:
-        """What G is given: keep * E(x) + noise."""
+        """What G is given: mask * E(x) + noise."""
         tau = self.estimator(x)
-        if keep is not None:
-            tau = tau * keep.to(x.dtype)
+        if mask is not None:
+            tau = tau * mask.to(x.dtype)
         return tau + noise.to(x.dtype)
 
     def render(
@@ -146,7 +146,7 @@ class LearnedTransform(nn.Module):
 
 
 def build_transform(
-    config: TransformConfig, channels: int, height: int, width: int, *seed: Purpose
+    config: TransformConfig, channels: int, height: int, width: int, *seed: SeedKey
 ) -> LearnedTransform:
     """E and G with initial weights that are a function of `seed`."""
     with seeded(*seed, "transform"):
@@ -156,7 +156,7 @@ def build_transform(
     return transform
 
 
-def random_tau(tau_size: int, *seed: Purpose) -> Float[Tensor, "B T"]:
+def random_tau(tau_size: int, *seed: SeedKey) -> Float[Tensor, "B T"]:
     """The taus on which a G of this seed is calibrated."""
     return Draws.of_size(256, *seed, "calibrate").uniform(-1, 1, tau_size)
 

@@ -31,7 +31,7 @@ from infaug.data.dataset import to_float
 from infaug.data.on_disk import ImageSet, OnDisk
 from infaug.data.share import local_part, local_rows
 from infaug.influence.features import refuse_training_mode
-from infaug.randomness import Purpose
+from infaug.randomness import SeedKey
 from infaug.world import World
 
 Parameters = dict[str, Tensor]
@@ -60,14 +60,14 @@ class Lookahead:
         classifier: ImageClassifier,
         influence: ImageSet,
         config: BilevelConfig,
-        *purpose: Purpose,
+        *seed_key: SeedKey,
         batch_size: int,
         world: World,
     ):
         refuse_training_mode(classifier)
         self.network = Logits(classifier)
         self.theta = {k: p.detach() for k, p in self.network.named_parameters()}
-        self.influence, self.config, self.purpose = influence, config, purpose
+        self.influence, self.config, self.seed_key = influence, config, seed_key
         self.batch_size, self.world = batch_size, world
         weight = next(iter(self.theta.values()))
         self.dtype, self.device = weight.dtype, weight.device
@@ -114,7 +114,7 @@ class Lookahead:
         """
         total = len(self.influence)
         size = min(self.config.batch_size, total)
-        at = batch_indices(total, size, step, *self.purpose)
+        at = batch_indices(total, size, step, *self.seed_key)
         if isinstance(self.influence, OnDisk):
             rows = local_rows(self.influence, self.world)
             at = at[(at >= rows.start) & (at < rows.stop)] - rows.start

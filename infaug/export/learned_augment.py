@@ -46,7 +46,7 @@ def _like(x: Tensor, number: int) -> Tensor:
 class LearnedAugment(v2.Transform):
     """What was learned, as a transform; drawn anew for every image and every call.
 
-    With E and G, x_aug = G(x, keep * E(x) + noise); with a policy, the image after the
+    With E and G, x_aug = G(x, mask * E(x) + noise); with a policy, the image after the
     operations that it draws.
 
     Takes what transforms of `torchvision.transforms.v2` take: an image, or any nesting

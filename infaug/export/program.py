@@ -2,7 +2,7 @@
 
 Both are `LearnedTransform` at the trained size with a free batch: inputs are `x`,
 images in [0, 1], and `noise`, standard normal numbers times `estimator.tau_noise`, so
-equal inputs give equal images. Where E learned with dropout of tau, `keep` is a third.
+equal inputs give equal images. Where E learned with dropout of tau, `mask` is a third.
 The strength and probability of `LearnedAugment` are not part of them.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.export import Dim, ExportedProgram, export
 
 from infaug.config import EstimatorConfig
-from infaug.estimate.learned_transform import LearnedTransform, draw_chance
+from infaug.estimate.learned_transform import LearnedTransform, draw_view
 from infaug.randomness import Draws
 
 TOLERANCE = 1e-4
@@ -96,10 +96,10 @@ def inputs_of(
     """Inputs to try a program on: random images, and what is drawn for them."""
     channels, (height, width) = transform.generator.channels, transform.generator.size
     draws = Draws.of_size(num, "program")
-    chance = draw_chance(estimator, transform.config.tau_size, 1.0, draws)
+    drawn = draw_view(estimator, transform.config.tau_size, 1.0, draws)
     x = draws.fork("x").uniform(0, 1, channels, height, width)
-    inputs = {"x": x, "noise": chance.noise}
-    return inputs if chance.keep is None else inputs | {"keep": chance.keep}
+    inputs = {"x": x, "noise": drawn.noise}
+    return inputs if drawn.mask is None else inputs | {"mask": drawn.mask}
 
 
 @torch.no_grad()

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from infaug.config import EstimatorConfig
 from infaug.config.fields import require
-from infaug.estimate.learned_transform import LearnedTransform, draw_chance
+from infaug.estimate.learned_transform import LearnedTransform, draw_view
 from infaug.estimate.policy import Policy
 from infaug.randomness import Draws
 from infaug.transform.fields import Fields, apply_fields
@@ -89,16 +89,16 @@ class GeneratorViews(nn.Module):
         """
         transform = self.transform
         tau_size, trained = transform.config.tau_size, transform.generator.size
-        chance = draw_chance(self.config, tau_size, probability, draws)
+        drawn = draw_view(self.config, tau_size, probability, draws)
         size = (x.shape[2], x.shape[3])
         if size == trained:
-            unbounded = transform.unbounded(x, chance.noise, chance.keep)
+            unbounded = transform.unbounded(x, drawn.noise, drawn.mask)
         else:
             seen = F.interpolate(x, trained, mode="bilinear", antialias=True)
-            unbounded = transform.unbounded(seen, chance.noise, chance.keep)
+            unbounded = transform.unbounded(seen, drawn.noise, drawn.mask)
             unbounded = F.interpolate(unbounded, size, mode="bilinear")
         fields = transform.bounded(unbounded).scaled(x.new_tensor(strength))
-        return fields_view(fields, lead, transform.config.padding, chance.changed)
+        return fields_view(fields, lead, transform.config.padding, drawn.changed)
 
 
 def fields_view(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from infaug.influence.operator import Damped, Solution, finite
 from infaug.influence.recursion import Plan, Recursion, norm_of, plan_repeats, recursion
-from infaug.randomness import Purpose
+from infaug.randomness import SeedKey
 
 BATCH_SIZE = 256
 NUM_REPEATS = 2  # their spread needs two
@@ -18,7 +18,7 @@ def lissa(
     operator: Damped,
     b: Float[Tensor, "*R Y D1"],
     *,
-    seed: tuple[Purpose, ...],
+    seed: tuple[SeedKey, ...],
     rtol: float,
     max_products: int,
     x0: Float[Tensor, "*R Y D1"] | None = None,

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from infaug.influence.operator import Damped, Sampled
-from infaug.randomness import Purpose, generator
+from infaug.randomness import SeedKey, generator
 
 MARGIN = 1.25  # above the largest minibatch curvature that the search met
 SEARCH_STEPS = 20  # of power iteration, each on another minibatch
@@ -41,7 +41,7 @@ def plan_repeats(
     operator: Damped,
     b: Float[Tensor, "*R Y D1"],
     *,
-    seed: tuple[Purpose, ...],
+    seed: tuple[SeedKey, ...],
     rtol: float,
     max_products: int,
     batch_size: int,
@@ -81,7 +81,7 @@ def find_scale(
     operator: Damped,
     b: Float[Tensor, "*R Y D1"],
     *,
-    seed: tuple[Purpose, ...],
+    seed: tuple[SeedKey, ...],
     batch_size: int,
 ) -> float:
     """A scale that makes the recursion contract, from `SEARCH_STEPS` minibatches.
@@ -120,7 +120,7 @@ def recursion(
     operator: Damped,
     b: Float[Tensor, "*R Y D1"],
     *,
-    seed: tuple[Purpose, ...],
+    seed: tuple[SeedKey, ...],
     x0: Float[Tensor, "*R Y D1"],
     plan: Plan,
 ) -> Recursion:
@@ -152,7 +152,7 @@ def recursion(
 class _Minibatches:
     """Rows of every step: each epoch is a fresh permutation, its tail left out."""
 
-    def __init__(self, hessian: Sampled, seed: tuple[Purpose, ...], batch_size: int):
+    def __init__(self, hessian: Sampled, seed: tuple[SeedKey, ...], batch_size: int):
         self.num_samples = hessian.num_samples
         self.seed = seed
         self.batch_size = min(batch_size, hessian.num_samples)

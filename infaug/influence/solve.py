@@ -18,7 +18,7 @@ from infaug.influence.kronecker import KroneckerInverse
 from infaug.influence.lissa import lissa
 from infaug.influence.operator import Damped, Solution, dense
 from infaug.precision import has_fast_bfloat16
-from infaug.randomness import Purpose
+from infaug.randomness import SeedKey
 
 
 def solve(
@@ -26,7 +26,7 @@ def solve(
     gradient: Float[Tensor, "*R Y D1"],
     config: InfluenceConfig,
     start: Float[Tensor, "*R Y D1"] | None,
-    *seed: Purpose,
+    *seed: SeedKey,
 ) -> Solution:
     """(H + damping I)^-1 gradient by the solver that `config` names.
 

@@ -38,7 +38,7 @@ SCHEMA = pa.schema(
         _column("label", pa.int32(), "", "class index"),
         _column("class_name", pa.string(), "", "name of that class"),
         _column(
-            "tau", pa.list_(pa.float32()), "1", "what G was given: keep * E(x) + noise"
+            "tau", pa.list_(pa.float32()), "1", "what G was given: mask * E(x) + noise"
         ),
         _column(
             "rotation_deg", pa.float32(), "degrees", "positive: counter-clockwise"

@@ -10,7 +10,7 @@ from torch import Tensor
 from infaug.config import EstimatorConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import ImageSet
-from infaug.estimate.learned_transform import LearnedTransform, draw_chance
+from infaug.estimate.learned_transform import LearnedTransform, draw_view
 from infaug.randomness import Draws, generator
 from infaug.report.words import signed
 from infaug.transform.affine_flows import decompose, fit_affine
@@ -56,10 +56,10 @@ def drawn_fields(
     draws: Draws,
 ) -> Iterator[tuple[Float[Tensor, "B C H W"], Fields]]:
     """Images with the fields of one view each, as for training F; a chunk at a time."""
-    chance = draw_chance(config, transform.config.tau_size, 1.0, draws)
+    drawn = draw_view(config, transform.config.tau_size, 1.0, draws)
     for at in torch.arange(len(x)).split(CHUNK):
-        mask = None if chance.keep is None else chance.keep[at]
-        unbounded = transform.unbounded(x[at], chance.noise[at], mask)
+        mask = None if drawn.mask is None else drawn.mask[at]
+        unbounded = transform.unbounded(x[at], drawn.noise[at], mask)
         yield x[at], transform.bounded(unbounded)
 
 

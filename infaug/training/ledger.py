@@ -17,7 +17,7 @@ from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import Splits
 from infaug.data.share import local_part
-from infaug.estimate.learned_transform import draw_chance
+from infaug.estimate.learned_transform import draw_view
 from infaug.influence.score import replace_influence, with_bias
 from infaug.randomness import Draws
 from infaug.record.ledger_file import encode, ledger_name
@@ -108,11 +108,11 @@ class Ledger:
         training, how = self.training, self.training.config.estimator
         x = to_float(self.images.images[rows]).to(training.device, training.dtype)
         y = self.images.labels[rows].to(training.device)
-        purpose = (training.seed, "ledger", round_, rows.start)
-        draws = Draws.of_size(len(x), *purpose, device=training.device)
+        seed_key = (training.seed, "ledger", round_, rows.start)
+        draws = Draws.of_size(len(x), *seed_key, device=training.device)
         transform = training.transform
-        chance = draw_chance(how, transform.config.tau_size, 1.0, draws)
-        tau = transform.tau(x, chance.noise, chance.keep)
+        drawn = draw_view(how, transform.config.tau_size, 1.0, draws)
+        tau = transform.tau(x, drawn.noise, drawn.mask)
         fields = transform.bounded(transform.generator.unbounded(tau))
         x_aug = apply_fields(x, fields, padding=transform.config.padding)
         return {"tau": tau.float(), **shown(fields), **self._judged(x, x_aug, y)}

@@ -123,7 +123,7 @@ class HandedOver:
             training.seed, "refresh", round_, start=training.s_val,
         )  # fmt: skip
         snapshot = snapshot.to(training.device)  # a copy: E and G must not change in it
-        train = hessian_part(training.train, config, *snapshot.purpose)
+        train = hessian_part(training.train, config, *snapshot.seed_key)
         self.pending = self.solver.submit(snapshot, train, self.influence, config)
 
     def finish(self, round_: int) -> Refreshed:

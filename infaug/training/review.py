@@ -64,8 +64,8 @@ def health_of(
     transform, classifier = training.transform, training.classifier
     config, size = training.config.estimator, transform.config.tau_size
     tau = transform.estimator(x)
-    noise, keep = tau_noise(config, size, draws), tau_dropout(config, size, draws)
-    unbounded = transform.unbounded(x, noise, keep)
+    noise, mask = tau_noise(config, size, draws), tau_dropout(config, size, draws)
+    unbounded = transform.unbounded(x, noise, mask)
     logits = [
         classifier.head(classifier.features(images))
         for images in (x, transform.render(x, unbounded))

@@ -21,7 +21,7 @@ from infaug.influence.features import check_deterministic, head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.score import head_gradient_sum
 from infaug.influence.sharded import in_order
-from infaug.randomness import Draws, Purpose
+from infaug.randomness import Draws, SeedKey
 from infaug.types import Augment, Classifier
 from infaug.world import World
 
@@ -39,7 +39,7 @@ class Snapshot:
     """F; nothing of it changes while the snapshot is in use."""
     augments: tuple[Augment, ...]
     """The views H averages over; none: the originals."""
-    purpose: tuple[Purpose, ...]
+    seed_key: tuple[SeedKey, ...]
     """What the views' random numbers are for."""
     start: Float[Tensor, "Y D1"]
     """Where the solver begins, such as the last S."""
@@ -110,8 +110,8 @@ def inputs(
         part = images[first * CHUNK : (first + 1) * CHUNK]
         x = to_float(part.to(weight.device)).to(weight.dtype)
         if view is not None:
-            purpose = (*snapshot.purpose, "view", view, chunk)
-            draws = Draws.of_size(len(x), *purpose, device=x.device)
+            seed_key = (*snapshot.seed_key, "view", view, chunk)
+            draws = Draws.of_size(len(x), *seed_key, device=x.device)
             x = snapshot.augments[view](x, draws)
         new_h1, new_probs = head_inputs(snapshot.classifier, x, batch_size=CHUNK)
         h1.append(new_h1)

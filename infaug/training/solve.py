@@ -23,7 +23,7 @@ from infaug.influence.score import upweight_influence
 from infaug.influence.sharded import ShardedHessian
 from infaug.influence.solve import solve
 from infaug.influence.validate import refit_head
-from infaug.randomness import Purpose, generator
+from infaug.randomness import SeedKey, generator
 from infaug.training.snapshot import (
     Snapshot,
     rows_of_chunks,
@@ -46,21 +46,21 @@ def solve_s_val(
     influence: ImageSet,
     augments: Sequence[Augment],
     config: InfluenceConfig,
-    *purpose: Purpose,
+    *seed_key: SeedKey,
     world: World,
     start: Float[Tensor, "Y D1"],
 ) -> Solution:
     """S = (H + damping I)^-1 grad L_val.
 
     grad L_val is the mean over the influence split; H the mean over the views F is
-    trained on (one draw of each, a function of `purpose`) or over the originals, of
+    trained on (one draw of each, a function of `seed_key`) or over the originals, of
     the images that `hessian_sample` picks.
 
     Raises:
         ValueError: if F is not deterministic or not finite.
     """
-    snapshot = take_snapshot(classifier, augments, config, *purpose, start=start)
-    sample = hessian_sample(train, config, *purpose, world=world)
+    snapshot = take_snapshot(classifier, augments, config, *seed_key, start=start)
+    sample = hessian_sample(train, config, *seed_key, world=world)
     return solve_snapshot(snapshot, sample, influence, config, world)
 
 
@@ -70,7 +70,7 @@ def refit(
     train: ImageSet,
     augments: Sequence[Augment],
     config: InfluenceConfig,
-    *purpose: Purpose,
+    *seed_key: SeedKey,
     world: World,
 ) -> None:
     """Put F's head where theory assumes it, on the views that H averages over.
@@ -83,7 +83,9 @@ def refit(
     """
     head, was_training = classifier.head, classifier.training
     start = torch.cat([head.weight, head.bias[:, None]], dim=1)
-    snapshot = take_snapshot(classifier.eval(), augments, config, *purpose, start=start)
+    snapshot = take_snapshot(
+        classifier.eval(), augments, config, *seed_key, start=start
+    )
     views = [h1 for h1, _ in _train_inputs(snapshot, train, world)]
     y = torch.nn.functional.one_hot(train.labels, len(start)).to(start)
     found = refit_head(
@@ -123,22 +125,22 @@ def is_sampled(train: ImageSet, config: InfluenceConfig) -> bool:
 
 
 def hessian_sample(
-    train: ImageSet, config: InfluenceConfig, *purpose: Purpose, world: World
+    train: ImageSet, config: InfluenceConfig, *seed_key: SeedKey, world: World
 ) -> ImageSet:
     """`hessian_part`; of images on disk every process holds a part, decoded."""
-    part = hessian_part(train, config, *purpose)
+    part = hessian_part(train, config, *seed_key)
     if isinstance(part, Labelled):
         return part
     return world.each(partial(hold_for_now, part, world, CHUNK))
 
 
 def hessian_part(
-    train: ImageSet, config: InfluenceConfig, *purpose: Purpose
+    train: ImageSet, config: InfluenceConfig, *seed_key: SeedKey
 ) -> ImageSet:
     """The images H averages over: all, or `hessian_samples` drawn without return."""
     if not is_sampled(train, config):
         return train
-    draws = generator(*purpose, "hessian sample")
+    draws = generator(*seed_key, "hessian sample")
     order = torch.randperm(len(train), generator=draws)
     return train.part(order[: config.hessian_samples].sort().values)
 
@@ -150,7 +152,7 @@ def correlation_with_full(
     influence: ImageSet,
     augments: Sequence[Augment],
     config: InfluenceConfig,
-    *purpose: Purpose,
+    *seed_key: SeedKey,
     world: World,
 ) -> float:
     """Pearson of the training images' scores by `s_val` and by the full solution.
@@ -158,11 +160,11 @@ def correlation_with_full(
     Full: every view of every training image, freshly forwarded in evaluation mode. Its
     cost is that of the refresh that sampling avoids.
     """
-    snapshot = take_snapshot(classifier, augments, config, *purpose, start=s_val)
+    snapshot = take_snapshot(classifier, augments, config, *seed_key, start=s_val)
     views = _train_inputs(snapshot, train, world)
     h1, probs = (torch.cat(part) for part in zip(*views, strict=True))
     gradient = validation_gradient(snapshot, influence, world=world)
-    full = solve(LastLayerHessian(h1, probs), gradient, config, s_val, *purpose)
+    full = solve(LastLayerHessian(h1, probs), gradient, config, s_val, *seed_key)
     labels = train.labels.repeat(len(views))
     both = [scores(s, h1, probs, labels) for s in (s_val, full.value)]
     return float(torch.corrcoef(torch.stack(both).double())[0, 1])
@@ -183,12 +185,14 @@ def take_snapshot(
     classifier: Classifier,
     augments: Sequence[Augment],
     config: InfluenceConfig,
-    *purpose: Purpose,
+    *seed_key: SeedKey,
     start: Float[Tensor, "Y D1"],
 ) -> Snapshot:
     """F and the views that H averages over, as they are; nothing is copied."""
     used = tuple(augments) if config.hessian_on == "views" else ()
-    return Snapshot(classifier=classifier, augments=used, purpose=purpose, start=start)
+    return Snapshot(
+        classifier=classifier, augments=used, seed_key=seed_key, start=start
+    )
 
 
 def solve_snapshot(
@@ -211,7 +215,7 @@ def solve_snapshot(
         h1 = torch.cat([h1[rows] for h1, _ in views])
         shards.append(LastLayerHessian(h1, torch.cat([p[rows] for _, p in views])))
     hessian = ShardedHessian(shards)
-    return solve(hessian, gradient, config, snapshot.start, *snapshot.purpose)
+    return solve(hessian, gradient, config, snapshot.start, *snapshot.seed_key)
 
 
 def _train_inputs(

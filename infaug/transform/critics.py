@@ -15,7 +15,7 @@ from torch.optim import Adam, Optimizer
 
 from infaug.config import AdversarialConfig
 from infaug.descent import runs_fused
-from infaug.randomness import Purpose, seeded
+from infaug.randomness import SeedKey, seeded
 from infaug.state import State, below, learning_state, load_learning_state, under
 from infaug.transform.generator import Generator
 from infaug.transform.layers import build_stack, descend_stack, layer_table
@@ -87,7 +87,7 @@ class FeatureCritic(nn.Module):
 
 
 def image_and_flow_critics(
-    channels: int, height: int, width: int, *seed: Purpose
+    channels: int, height: int, width: int, *seed: SeedKey
 ) -> dict[str, nn.Module]:
     """The critics of the ICLR submission; initial weights are a function of `seed`."""
     with seeded(*seed, "critics"):
@@ -98,7 +98,7 @@ def image_and_flow_critics(
 
 
 def image_and_feature_critics(
-    channels: int, height: int, width: int, num_features: int, *seed: Purpose
+    channels: int, height: int, width: int, num_features: int, *seed: SeedKey
 ) -> dict[str, nn.Module]:
     """The critics of the CVPR paper; initial weights are a function of `seed`."""
     with seeded(*seed, "critics"):

@@ -119,7 +119,7 @@ def ranked_view(
     x = to_float(part.images).to(training.device, training.dtype)
     snapshot = _snapshot(finished, draw)
     draws = Draws.of_size(
-        len(x), *snapshot.purpose, "view", 0, chunk, device=training.device
+        len(x), *snapshot.seed_key, "view", 0, chunk, device=training.device
     )
     with torch.no_grad():
         x_aug = snapshot.augments[0](x, draws)
@@ -146,7 +146,7 @@ def _snapshot(finished: Finished, draw: int) -> Snapshot:
     return Snapshot(
         classifier=training.classifier,
         augments=(judged_view(training),),
-        purpose=(training.seed, "rank", draw),
+        seed_key=(training.seed, "rank", draw),
         start=training.s_val,
     )
 

@@ -24,7 +24,7 @@ def test_the_stream_is_one_permutation_after_another(num_samples, batch_size):
         assert epoch.sort().values.equal(torch.arange(num_samples))
 
 
-def test_epochs_and_purposes_have_their_own_order():
+def test_epochs_and_keys_have_their_own_order():
     first, second = (batch_indices(50, 50, step, 0, "a") for step in (0, 1))
     assert not first.equal(second)
     assert not first.equal(batch_indices(50, 50, 0, 1, "a"))

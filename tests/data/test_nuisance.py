@@ -30,7 +30,7 @@ def test_no_nuisance_returns_the_input():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_equal_purposes_draw_equal_nuisances(kind):
+def test_equal_keys_draw_equal_nuisances(kind):
     config, x = NuisanceConfig(kind=kind), images()
     first = apply_nuisance(x, config, 0, "test")
     assert first.equal(apply_nuisance(x, config, 0, "test"))

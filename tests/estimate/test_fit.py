@@ -151,10 +151,10 @@ def test_the_initial_transform_is_a_function_of_the_seed():
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean():
-    keep = tau_dropout(EstimatorConfig(tau_dropout=0.25), 200, Draws.of_size(500, "a"))
-    assert set(keep.unique().tolist()) == {0.0, torch.tensor(1 / 0.75).item()}
-    assert abs(float((keep == 0).float().mean()) - 0.25) < 0.01
-    assert abs(float(keep.mean()) - 1) < 0.01
+    mask = tau_dropout(EstimatorConfig(tau_dropout=0.25), 200, Draws.of_size(500, "a"))
+    assert set(mask.unique().tolist()) == {0.0, torch.tensor(1 / 0.75).item()}
+    assert abs(float((mask == 0).float().mean()) - 0.25) < 0.01
+    assert abs(float(mask.mean()) - 1) < 0.01
 
 
 def test_noise_is_the_same_with_and_without_dropout():
@@ -171,8 +171,8 @@ def test_use_varies_tau_as_training_does():
     config = EstimatorConfig(tau_dropout=0.5, tau_noise=0.3)
     transform = build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0)
     x, draws = torch.rand(4, 1, 16, 16), Draws.of_size(4, "step")
-    keep, noise = tau_dropout(config, 8, draws), tau_noise(config, 8, draws)
-    tau = transform.estimator(x) * keep + noise
+    mask, noise = tau_dropout(config, 8, draws), tau_noise(config, 8, draws)
+    tau = transform.estimator(x) * mask + noise
     expected = transform.render(x, transform.generator.unbounded(tau))
     used = Learned(transform, config)(x, Draws.of_size(4, "step"))
     torch.testing.assert_close(used, expected)

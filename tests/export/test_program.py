@@ -24,7 +24,7 @@ def test_torch_export_equals_the_transform(tmp_path):
     transform, estimator = transform_of(), EstimatorConfig(tau_dropout=0.5)
     about = program.write_program(transform, estimator, tmp_path / "a.pt2")
     assert about["max_difference"] <= 1e-6
-    assert "keep" in about["inputs"]
+    assert "mask" in about["inputs"]
     again = torch.export.load(tmp_path / "a.pt2").module()
     for batch in (1, 7, 65):
         inputs = program.inputs_of(transform, estimator, batch)

@@ -84,7 +84,7 @@ def test_views_enter_the_hessian_unless_it_is_restricted_to_originals(cell, spli
     assert not torch.allclose(views.value, originals.value, rtol=1e-2)
 
 
-def test_equal_purposes_give_equal_bytes(cell, splits):
+def test_equal_keys_give_equal_bytes(cell, splits):
     a, b = (solve(cell, splits, InfluenceConfig()).value for _ in range(2))
     assert a.equal(b)
 
@@ -101,7 +101,7 @@ def test_a_set_that_is_not_twice_the_sample_is_used_whole(cell, splits):
     assert not torch.allclose(part, everything, rtol=1e-2)
 
 
-def test_samples_are_a_function_of_their_purpose(cell):
+def test_samples_are_a_function_of_their_key(cell):
     config = sampled(25)
     first, again, other = (
         hessian_part(cell.train, config, 0, "refresh", round_).images

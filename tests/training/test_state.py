@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from infaug.classify.network import build_classifier
 from infaug.data.dataset import to_float
 from infaug.data.shift import apply_shift
-from infaug.estimate.learned_transform import draw_chance
+from infaug.estimate.learned_transform import draw_view
 from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
 from infaug.randomness import Draws
@@ -174,7 +174,7 @@ def test_a_diagnosis_leaves_out_h_or_what_e_sees_of_an_image(splits):
     taus = plain.transform.tau(x, still)
     draws = Draws.of_size(4, "a")
     x_aug = shuffled.views.learned(x, draws.fork())
-    noise = draw_chance(plain.config.estimator, still.shape[1], 1, draws.fork()).noise
+    noise = draw_view(plain.config.estimator, still.shape[1], 1, draws.fork()).noise
     fields = plain.transform.generator.unbounded(taus.roll(1, dims=0) + noise)
     torch.testing.assert_close(x_aug, plain.transform.render(x, fields))
     assert not plain.views.learned(x, draws.fork()).allclose(x_aug)
