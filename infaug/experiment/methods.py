@@ -19,11 +19,12 @@ _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
 }
 
 
-# What an experiment with folds runs as far as there is time, the strongest first. A
-# learned method comes with the control that differs in its view alone.
+# What an experiment with folds runs as far as there is time, the strongest first (by
+# ray_jobs/regret.py). A learned method comes with the control that differs in its view
+# alone.
 ANSWERS: tuple[tuple[str, ...], ...] = (
-    ("pooled",),
     ("pooled_uniform",),
+    ("pooled",),
     ("pooled_even",),
     ("policy_online", "pooled_policy"),
     ("pooled_policy_alone", "policy_alone"),
