@@ -66,7 +66,8 @@ def test_a_budget_is_kept_by_fewer_methods_then_steps_then_folds():
     more, why = methods_at(replace(pace, base_step=0.3), float(enough[1]))
     assert "pooled_policy" in more.methods
     assert "to compare" not in why
-    _, why = methods_at(replace(pace, base_step=50), 20)
+    only, why = methods_at(replace(pace, base_step=50), 20)
+    assert only.methods == ("pooled_uniform",), "the strongest control"
     assert "longer than --minutes 20" in why
 
 
