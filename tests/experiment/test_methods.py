@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from infaug.config import DataConfig, RunConfig, ShiftConfig, in_mode
+from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig, in_mode
 from infaug.experiment.methods import methods_of
 from infaug.experiment.plan import resolve_config
 from infaug.training.methods import METHODS, POLICY_FROM, RANDOM_METHODS, SIBLINGS
@@ -130,3 +130,11 @@ def test_on_grey_images_the_papers_crop_and_train_faster(mode, base, rate):
 def test_random_tau_through_a_frozen_g_is_run_once():
     assert "base_random_final" not in names(in_mode(RunConfig(controls="full"), "iclr"))
     assert "base_random_final" in names(in_mode(RunConfig(controls="full"), "cvpr"))
+
+
+@pytest.mark.parametrize("method", ["base_learned", "policy_online", "pooled_policy"])
+def test_what_learns_between_rounds_is_refused_where_there_is_one(method):
+    config = RunConfig(methods=("base", method), rounds=RoundsConfig(rounds=1))
+    with pytest.raises(ValueError, match="--num-rounds 2 or more"):
+        methods_of(config)
+    methods_of(replace(config, methods=("base",)))
