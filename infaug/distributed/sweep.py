@@ -115,7 +115,8 @@ def run_trials(
             num_samples=samples,
             # PBT lets all of them take turns.
             max_concurrent_trials=None if is_pbt else capacity.at_a_time,
-            reuse_actors=True,
+            # A process whose trial was stopped would still hold the trial's workers.
+            reuse_actors=capacity.workers == 1,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),

@@ -184,7 +184,7 @@ def test_pbt_moves_settings_and_weights_from_better_trials_to_worse(cluster, tmp
 
 @pytest.mark.slow
 @pytest.mark.chaos
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_24_trials_killed_in_the_middle_end_once_each(tmp_path):
     """The job as a user starts it, two workers a trial; SIGKILL of the driver."""
     out = tmp_path / "sweep"
@@ -192,7 +192,7 @@ def test_24_trials_killed_in_the_middle_end_once_each(tmp_path):
     command += ["--workers-per-trial", "2"]
     began = time.monotonic()
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    until = began + 900
+    until = began + 1800
     while len(ends_in(out)) < 8:
         assert first.poll() is None, "the sweep ended before it was killed"
         assert time.monotonic() < until, "the sweep is too slow"
