@@ -192,9 +192,10 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
         os.chdir(job["here"])
     world, context = World.joined(), ray.train.get_context()
     threads = max(usable_cores() // context.get_local_world_size(), 1)
-    loader, feed = partial(load_in_threads, num=threads), f"{threads} threads a worker"
+    loader = partial(load_in_threads, num=threads)
+    loader_name = f"{threads} threads a worker"
     if job["decodes_apart"]:
-        loader, feed = load_by_ray, "Ray Data"
+        loader, loader_name = load_by_ray, "Ray Data"
     leaving = Leaving(world)
     if context.get_local_rank() == 0:
         watch_node(drain_this_node)
@@ -208,7 +209,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
             services=Services(
                 solver=job["solver"],
                 loader=loader,
-                feed=feed,
+                loader_name=loader_name,
                 writers=[RayMetrics(context.get_world_rank())],
                 is_leaving=leaving,
             ),

@@ -14,7 +14,7 @@ from infaug.cores import usable_cores
 from infaug.data.on_disk import OnDisk
 from infaug.data.problem import FINAL, Splits, divide
 from infaug.data.source import Source, load
-from infaug.experiment.methods import methods_of
+from infaug.experiment.methods import methods_to_train
 from infaug.experiment.processes import in_processes
 from infaug.experiment.trainings import name_of, needed_by, plan_trainings, resolve
 from infaug.precision import pick_device
@@ -202,14 +202,22 @@ def _trainer_in(path: str, cache: Path | None) -> Trainer:
 
 
 def plan_of(config: RunConfig) -> list[TrainingSpec]:
-    """All trainings of a resolved config: a function of nothing else."""
-    return plan_trainings(config, methods_of(config), range(config.seeds))
+    """All trainings of a resolved config: a function of nothing else.
+
+    Raises:
+        ValueError: as `methods_to_train` does.
+    """
+    return plan_trainings(config, methods_to_train(config), range(config.seeds))
 
 
 def final_plan(config: RunConfig, methods: Sequence[str]) -> list[TrainingSpec]:
-    """The trainings of methods, and what they need, on all labelled images."""
+    """The trainings of methods, and what they need, on all labelled images.
+
+    Raises:
+        ValueError: as `methods_to_train` does.
+    """
     plan = plan_trainings(
-        config, methods_of(replace(config, methods=tuple(methods))), [FINAL]
+        config, methods_to_train(replace(config, methods=tuple(methods))), [FINAL]
     )
     needed = {name_of(spec) for spec in plan if spec.method.name in methods}
     for spec in reversed(plan):  # What a needed one needs comes before it.

@@ -1,7 +1,5 @@
 """Which methods an experiment runs: those that are named, or those of its controls."""
 
-from collections.abc import Iterable
-
 from infaug.config import Controls, RunConfig
 from infaug.training.methods import (
     FEATURES_OF,
@@ -48,8 +46,7 @@ def methods_of(config: RunConfig) -> list[Method]:
     known.
 
     Raises:
-        ValueError: if `config.methods` names a method that there is not, or one learns
-            views and there is a single round.
+        ValueError: if `config.methods` names a method that there is not.
     """
     if config.methods:
         wanted = _named(config)
@@ -64,17 +61,23 @@ def methods_of(config: RunConfig) -> list[Method]:
         wanted |= {METHODS[name].control or name for name in wanted}
     if config.adversarial.fit == "ragan":
         wanted.add(FEATURES_OF)
-    _refuse_what_cannot_learn(config, wanted)
     return [method for method in METHODS.values() if method.name in wanted]
 
 
-def _refuse_what_cannot_learn(config: RunConfig, wanted: Iterable[str]) -> None:
-    learned = sorted(name for name in wanted if METHODS[name].has_learned_view)
+def methods_to_train(config: RunConfig) -> list[Method]:
+    """`methods_of` a config that is about to be trained.
+
+    Raises:
+        ValueError: as `methods_of` does, or if views are to be learned in one round.
+    """
+    methods = methods_of(config)
+    learned = [method.name for method in methods if method.has_learned_view]
     if learned and config.rounds.rounds == 1:
         raise ValueError(
             f"rounds.rounds is 1, and views of {learned[0]} are learned between "
             "rounds: give --num-rounds 2 or more, or --methods without it"
         )
+    return methods
 
 
 def _named(config: RunConfig) -> set[str]:

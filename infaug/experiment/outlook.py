@@ -42,7 +42,7 @@ def outlook(
     workers: int,
     pace: Pace | None = None,
     at_once: int = 1,
-    feed: str = ALONE.feed,
+    loader_name: str = ALONE.loader_name,
 ) -> list[str]:
     """Lines for the user: images, workers, batches, methods, and an estimate of time.
 
@@ -59,7 +59,7 @@ def outlook(
     gib = held * torch.Size(train.image_shape).numel() / 2**30
     kept = "in memory"
     if isinstance(train, OnDisk):
-        kept, gib = f"streamed, decoded by {feed}", gib / workers
+        kept, gib = f"streamed, decoded by {loader_name}", gib / workers
     if pace is None:
         splits = _calibration_splits(config, source)
         pace = measure(_of_one_worker(config, workers), splits, device)

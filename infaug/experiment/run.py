@@ -16,7 +16,7 @@ from infaug.data.on_disk import OnDisk
 from infaug.data.source import Source, load
 from infaug.experiment.controls import choose
 from infaug.experiment.execute import Executor, final_plan, plan_of, threads_of
-from infaug.experiment.methods import methods_of
+from infaug.experiment.methods import methods_to_train
 from infaug.experiment.outlook import outlook
 from infaug.experiment.plan import begin_data, resolve, with_fewer_folds
 from infaug.experiment.summary import chosen_methods, summarise
@@ -62,7 +62,7 @@ def run(
     world = world or World.joined()
     folder = RunFolder(out)
     if config.methods:
-        methods_of(config)  # Unknown names are refused before a folder is made.
+        methods_to_train(config)  # What is wrong is said before a folder is made.
     world.first(lambda: folder.enter(config))
     if (finished := world.first(lambda: folder.result_of(config))) is not None:
         return finished
@@ -105,8 +105,10 @@ def _begin(
             )
         if shown and isinstance(source.train, OnDisk):
             # Long runs say first what they take; short ones show it as they go.
-            feed = executor.services.feed
-            lines += outlook(config, source, device, world.size, feed=feed)
+            lines += outlook(
+                config, source, device, world.size,
+                loader_name=executor.services.loader_name,
+            )  # fmt: skip
         for line in lines if shown else ():
             Console(stderr=True).print(line, highlight=False, soft_wrap=True)
     folder.resolve(config)

@@ -13,7 +13,7 @@ from infaug.data.problem import Splits, divide, positions
 from infaug.data.source import load
 from infaug.data.survey import resolve_images
 from infaug.experiment.execute import run_planned, threads_of
-from infaug.experiment.methods import methods_of
+from infaug.experiment.methods import methods_to_train
 from infaug.experiment.plan import resolve_config
 from infaug.experiment.table_plan import Record, TableTraining, reading
 from infaug.experiment.trainings import TRIAL, plan_trainings
@@ -94,7 +94,7 @@ def train_in(
         config = replace(training.config, data=training.stands_for[0])
         config = resolve_config(config, source.train.image_shape, device)
         names = [each.method for each in (training.needs, training) if each]
-        methods = methods_of(replace(config, methods=tuple(names)))
+        methods = methods_to_train(replace(config, methods=tuple(names)))
         plan = plan_trainings(config, methods, [training.seed])
         divided = partial(splits_of, source, config.data)
         with threads_of(config, World()):

@@ -51,7 +51,7 @@ class Services:
     """Solves for every S, beside training; None: this process does."""
     loader: Loader | None = None
     """Decodes images that are streamed; None: threads of this process."""
-    feed: str = "threads of this process"
+    loader_name: str = "threads of this process"
     """The loader in words."""
     writers: Sequence[MetricsWriter] = ()
     """Told of what this process does."""

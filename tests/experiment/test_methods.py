@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig, in_mode
-from infaug.experiment.methods import methods_of
+from infaug.experiment.methods import methods_of, methods_to_train
 from infaug.experiment.plan import resolve_config
 from infaug.training.methods import METHODS, POLICY_FROM, RANDOM_METHODS, SIBLINGS
 
@@ -136,5 +136,6 @@ def test_random_tau_through_a_frozen_g_is_run_once():
 def test_what_learns_between_rounds_is_refused_where_there_is_one(method):
     config = RunConfig(methods=("base", method), rounds=RoundsConfig(rounds=1))
     with pytest.raises(ValueError, match="--num-rounds 2 or more"):
-        methods_of(config)
-    methods_of(replace(config, methods=("base",)))
+        methods_to_train(config)
+    assert method in names(config), "a finished run of before is still read"
+    methods_to_train(replace(config, methods=("base",)))

@@ -21,7 +21,7 @@ from infaug.config import RunConfig, to_dict
 from infaug.data.images import Source
 from infaug.data.problem import divide
 from infaug.experiment.execute import run_planned
-from infaug.experiment.methods import methods_of
+from infaug.experiment.methods import methods_to_train
 from infaug.experiment.plan import resolve_config
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.trainings import plan_trainings
@@ -80,7 +80,7 @@ def run_trial(
         world.first(lambda: folder.resolve(config))
         rounds = RoundReports(trial, folder, report)
         rounds.repeat(world.first(lambda: kept_rounds(folder, trial)))
-        methods = methods_of(replace(config, methods=(trial.method,)))
+        methods = methods_to_train(replace(config, methods=(trial.method,)))
         plan = plan_trainings(config, methods, [trial.seed])
         run_planned(
             [replace(training, sees_test=False) for training in plan],
