@@ -19,9 +19,9 @@ _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
 }
 
 
-# What an experiment with folds runs as far as there is time, the strongest first (by
-# ray_jobs/regret.py). A learned method comes with the control that differs in its view
-# alone.
+# What an experiment with folds runs as far as there is time: the strongest of what
+# costs no more than plain training (by ray_jobs/regret.py), plain training, others. A
+# learned method comes after the control that differs in its view alone.
 ANSWERS: tuple[tuple[str, ...], ...] = (
     ("pooled_uniform",),
     ("pooled",),
@@ -74,8 +74,8 @@ def methods_to_train(config: RunConfig) -> list[Method]:
     learned = [method.name for method in methods if method.has_learned_view]
     if learned and config.rounds.rounds == 1:
         raise ValueError(
-            f"rounds.rounds is 1, and views of {learned[0]} are learned between "
-            "rounds: give --num-rounds 2 or more, or --methods without it"
+            f"rounds.rounds is 1, and {learned[0]} learns at the end of every round "
+            "but the last: give --num-rounds 2 or more, or --methods without it"
         )
     return methods
 
