@@ -77,16 +77,16 @@ class _GroupByGroup(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         x, weight, found = ctx.saved_tensors
-        of_x, of_both = [], weight.new_zeros(2, len(weight))
-        parts = (tensor.chunk(len(found)) for tensor in (*grad_outputs, x))
-        # The last group first, as autograd adds up.
-        for grad, group, stats in reversed([*zip(*parts, found, strict=True)]):
+        of_x, of_both = torch.empty_like(x), weight.new_zeros(2, len(weight))
+        (grad,), size = grad_outputs, len(x) // len(found)
+        for k in reversed(range(len(found))):  # as autograd adds up
+            rows = slice(k * size, (k + 1) * size)
             own, *both = torch.ops.aten.native_batch_norm_backward(
-                grad, group, weight, *stats, True, ctx.eps, [True] * 3
+                grad[rows], x[rows], weight, *found[k], True, ctx.eps, [True] * 3
             )
-            of_x.append(own)
+            of_x[rows] = own  # The caches still hold it; the kernel has no `out`.
             of_both = of_both + torch.stack(both)
-        return torch.cat(of_x[::-1]), *of_both, None, None
+        return of_x, *of_both, None, None
 
 
 def forward_formula(
