@@ -56,3 +56,17 @@ def ratio(over: Sequence[float], under: Sequence[float]) -> list[float]:
     """
     pairs = [a / b for a, b in zip(over, under, strict=True)]
     return [round(x, 3) for x in (statistics.median(pairs), *interval(pairs))]
+
+
+def share_of_gain(times: Mapping[str, Sequence[float]]) -> float:
+    """What two actors gain over one, of what two processes do; by medians.
+
+    >>> share_of_gain({"actors 1": [2.0], "actors 2": [1.0],
+    ...     "processes 1": [4.0], "processes 2": [1.0]})
+    0.5
+    """
+    actors, processes = (
+        statistics.median(times[f"{who} 1"]) / statistics.median(times[f"{who} 2"])
+        for who in ("actors", "processes")
+    )
+    return actors / processes

@@ -1,12 +1,12 @@
 """What does the solver pool gain, what does it cost, and where does it stop paying?
 
 Sizes are those of benchmarks/s_val.py: b has N = 20,000, D = 512, Y = 100, c has N =
-10,000, D = 2,048, Y = 1,000. Two actors are timed against one, each on one thread, runs
-interleaved; so is the gradient of L_val over 4,000 images, beside processes without
-Ray. Then: are the bytes those of the local twin, how far are other partitions, how many
-bytes does a product move, and a model of a refresh against actors, fitted to these
-measurements, at ImageNet's size on CPUs and GPUs. The model is an extrapolation; it
-says what it is made of.
+10,000, D = 2,048, Y = 1,000. Two actors are timed against one, and two processes
+without Ray against one, each on one thread, runs interleaved; so is the gradient of
+L_val over 4,000 images. Then: are the bytes those of the local twin, how far are other
+partitions, how many bytes does a product move, and a model of a refresh against actors,
+fitted to these measurements, at ImageNet's size on CPUs and GPUs. The model is an
+extrapolation; it says what it is made of.
 
     python benchmarks/pool.py            # a table
     python benchmarks/pool.py --json     # one line
@@ -25,9 +25,10 @@ import numpy as np
 import ray
 import torch
 import tyro
-from paired import ratio, take_turns
+from paired import ratio, share_of_gain, take_turns
 from pool_gradient import measure_gradient
 from pool_model import Sample, Size, fit_model, refreshes, scaling
+from pool_processes import TimedProducts, hessian_processes
 from torch import Tensor
 
 from infaug.config import InfluenceConfig
@@ -101,6 +102,7 @@ def measure(name: str, pools: dict[int, SolverPool], args: Settings) -> dict[str
     size = SIZES[name]
     h1, probs, v = problem(size)
     sources = feature_sources(f"{name}", h1, probs, args.shards)
+    whole = LastLayerHessian(h1, probs) @ v
     num_bytes, product = {}, {}
 
     def seconds(count: int) -> float:
@@ -108,12 +110,18 @@ def measure(name: str, pools: dict[int, SolverPool], args: Settings) -> dict[str
         num_bytes[count], product[count] = found[1], found[2]
         return found[0]
 
+    def alone(products: TimedProducts) -> float:
+        return products(v, args.products)[0]
+
     for pool in pools.values():
         time_products(pool, sources, v, 1)  # Warm up: features are fetched.
-    turns = take_turns({str(n): partial(seconds, n) for n in pools}, args.repeats)
-    times = {count: turns[str(count)] for count in pools}
+    with hessian_processes(h1, probs, 1) as one, hessian_processes(h1, probs, 2) as two:
+        assert all(torch.allclose(ask(v, 1)[1], whole, rtol=1e-3) for ask in (one, two))
+        ways = {f"actors {n}": partial(seconds, n) for n in pools}
+        ways |= {"processes 1": partial(alone, one), "processes 2": partial(alone, two)}
+        turns = take_turns(ways, args.repeats)
+    times = {count: turns[f"actors {count}"] for count in pools}
     expected = local_twin(h1, probs, args.shards) @ v
-    whole = LastLayerHessian(h1, probs) @ v
     middle, low, high = ratio(times[1], times[2])
     return {
         "size": name,
@@ -122,6 +130,8 @@ def measure(name: str, pools: dict[int, SolverPool], args: Settings) -> dict[str
         "ratio": middle,
         "ratio_low": low,
         "ratio_high": high,
+        "processes": ratio(turns["processes 1"], turns["processes 2"]),
+        "share_of_gain": share_of_gain(turns),
         "bytes_per_product": num_bytes,
         "same_bytes_as_local": all(p.equal(expected) for p in product.values()),
         "other_shards_error": float((product[1] - whole).norm() / whole.norm()),
@@ -203,13 +213,15 @@ def main(args: Settings) -> None:
         print(json.dumps({"settings": asdict(args), **found}))
         return
     print(
-        "size  1 actor   2 actors  ratio (95 %)          MB moved  bytes  other shards"
+        "size  1 actor   2 actors  ratio (95 %)          of processes  MB moved  "
+        "bytes  other shards"
     )
     for row in found["rows"]:
         print(
             f"{row['size']:<5} {row['one_s']:7.3f} s {row['two_s']:7.3f} s  "
             f"{row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
-            f"   {row['bytes_per_product'][2] / 1e6:8.1f}  "
+            f"   {row['share_of_gain']:12.2f}  "
+            f"{row['bytes_per_product'][2] / 1e6:8.1f}  "
             f"{'same' if row['same_bytes_as_local'] else 'DIFFER'}   "
             f"{row['other_shards_error']:.0e}"
         )

@@ -4,7 +4,6 @@ The processes know nothing of Ray: what two of them gain over one is what this m
 has to give, and what two actors gain is measured against it.
 """
 
-import math
 import pickle
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from paired import ratio, take_turns, timed
+from paired import ratio, share_of_gain, take_turns, timed
 
 from infaug.classify.network import build_classifier
 from infaug.data.dataset import Labelled
@@ -88,26 +87,17 @@ def measure_gradient(
         }
         found = {name: way() for name, way in ways.items()}  # Warm up.
         times = take_turns({name: timed(way) for name, way in ways.items()}, repeats)
-    gain = {
-        who: ratio(times[f"{who} 1"], times[f"{who} 2"])
-        for who in ("actors", "processes")
-    }
     return {
         "images": count,
         "seconds": {name: float(np.median(each)) for name, each in times.items()},
-        "gain": gain,
-        "share_of_gain": _share(times),
+        "gain": {
+            who: ratio(times[f"{who} 1"], times[f"{who} 2"])
+            for who in ("actors", "processes")
+        },
+        "share_of_gain": share_of_gain(times),
         "same_bytes": all(_are_equal(sums, here) for sums in found.values()),
         "stored_mb": sum(len(pickle.dumps(x)) for x in (snapshot, parts)) / 1e6,
     }
-
-
-def _share(times: dict[str, list[float]]) -> float:
-    """What two actors gain, of what two processes gain; 1 where neither gains."""
-    medians = {name: float(np.median(each)) for name, each in times.items()}
-    actors = medians["actors 1"] / medians["actors 2"]
-    processes = medians["processes 1"] / medians["processes 2"]
-    return actors / processes if math.isfinite(processes) else 1.0
 
 
 def _are_equal(one: Sequence[GradientSum], other: Sequence[GradientSum]) -> bool:
