@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -95,30 +96,33 @@ def importance(
 
 
 def agreements(sweep: Sweep, trials: Sequence[Tried]) -> list[dict[str, Any]]:
-    """Whether trials that lead at a "rung" lead at the last step, "later".
+    """Whether trials that lead at a "rung" lead "later": at other rungs and the end.
 
     A rung is a step at which the scheduler compares trials. Only trials that reached
-    the last one are seen, the better ones: over all trials agreement is rather higher.
-    "low" and "high" are of 95 %, by Fisher's z with Fieller's variance, 1.06 / (n - 3);
-    of too few trials nothing is said.
+    the later step are seen, the better ones: over all trials agreement is rather
+    higher. "low" and "high" are of 95 %, by Fisher's z with Fieller's variance,
+    1.06 / (n - 3); of too few trials nothing is said.
     """
-    objective = sweep.how.objective
-    whole = [t for t in trials if t.last and t.last.steps >= sweep.steps]
-    ends = [trial.rounds[-1].merit(objective) for trial in whole]
-    found = []
-    for rung in sweep.rungs if len(whole) >= MIN_AGREEING else ():
-        reports = [trial.reached(rung) for trial in whole]
-        merits = [report.merit(objective) for report in reports if report]
-        ranked: Any = spearmanr(merits, ends)
+    objective, found = sweep.how.objective, []
+    for rung, later in combinations((*sweep.rungs, sweep.steps), 2):
+        pairs = [(each.reached(rung), each.reached(later)) for each in trials]
+        merits = [
+            (first.merit(objective), last.merit(objective))
+            for first, last in pairs
+            if first and last
+        ]
+        if len(merits) < MIN_AGREEING:
+            continue
+        ranked: Any = spearmanr(*zip(*merits, strict=True))
         rho = float(ranked.statistic)
         if not math.isfinite(rho):  # all trials are alike
             continue
         z = math.atanh(np.clip(rho, -0.999, 0.999))
-        width = 1.96 * math.sqrt(1.06 / (len(whole) - 3))
+        width = 1.96 * math.sqrt(1.06 / (len(merits) - 3))
         found.append({
-            "rung": rung, "later": sweep.steps, "spearman": rho,
+            "rung": rung, "later": later, "spearman": rho,
             "low": math.tanh(z - width), "high": math.tanh(z + width),
-            "num_trials": len(whole),
+            "num_trials": len(merits),
         })  # fmt: skip
     return found
 

@@ -111,13 +111,16 @@ def test_rungs_agree_where_the_order_of_trials_stays(sign, expected, tmp_path):
     assert plan.rungs == [3, 9]
     trials = [tried(f"t{k}", [sign * k, k, k, k]) for k in range(8)]
     trials.append(tried("t8", [100.0], end="stopped"))
-    first, last = agreements(plan, trials)
-    assert first["spearman"] == pytest.approx(expected)
+    trials.append(tried("t9", [sign * 9.0, 9.0, 9.0], end="stopped"))
+    first, other, last = agreements(plan, trials)
+    steps = [(each["rung"], each["later"]) for each in (first, other, last)]
+    assert steps == [(3, 9), (3, 12), (9, 12)]
+    assert first["spearman"] == other["spearman"] == pytest.approx(expected)
     assert last["spearman"] == pytest.approx(1.0)
-    assert first["num_trials"] == 8
+    assert (first["num_trials"], last["num_trials"]) == (9, 8)
     assert -1 < first["low"] <= first["high"] < 1
     lines = describe_result({"importance": None, "agreement": [first], "confirm": None})
-    assert "step 3 with step 12: Spearman" in lines[0]
+    assert "step 3 with step 9: Spearman" in lines[0]
     assert agreements(plan, trials[:4]) == [], "too few to tell"
 
 
