@@ -103,9 +103,10 @@ class DataConfig:
     (or their own test split), or the test split of `source`."""
     labels: float | None = None
     """Labelled training images: a count, a fraction below 1, or all that remain."""
-    target: float = 200
+    target: float | None = None
     """Images held out to drive (influence) and to choose (selection); or a fraction.
-    Not looked at where a `val` split or `target_source` has them."""
+    None: 200, or a fifth if that is fewer. Not looked at where a `val` split or
+    `target_source` has them."""
     influence_share: float = 0.7
     """Part of `target` that drives the influence; the rest is for selection."""
     test: float = 0.3
@@ -117,10 +118,11 @@ class DataConfig:
     n_1, is. 0: once; 1: classes weigh alike; None: 0.5 from 3 to 1 on. Not for streamed
     images, nor by itself with a `tail`, where methods are compared."""
     folds: int | None = None
-    """Parts of the target images that repetitions judge in turn, so that each is judged
-    by F that did not see it and serves every other purpose elsewhere. None: with
-    `target_source` 5, or as many as its smallest class has images; 0: each repetition
-    draws test images of its own."""
+    """Parts of the target images (without `target_source`: of all images) that
+    repetitions judge in turn, so that each is judged by F that did not see it and
+    serves every other purpose elsewhere. 0: each repetition draws test images of its
+    own. None: 5, or as many as the smallest class has images; 0 where there is a test
+    split, or the data are changed for an experiment."""
     seed: int = 0
     """Seed of the splits; the k-th repetition draws them with seed + k."""
     image_size: int | None = None
@@ -161,6 +163,13 @@ class DataConfig:
     shift: ShiftConfig = field(default_factory=ShiftConfig)
     tail: TailConfig = field(default_factory=TailConfig)
     nuisance: NuisanceConfig = field(default_factory=NuisanceConfig)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether labels are left unused, or images changed, for an experiment."""
+        kinds = (self.tail.kind, self.nuisance.kind)
+        as_is = kinds == ("none", "none") and self.shift.is_identity
+        return self.labels is not None or not as_is
 
     @property
     def of_target(self) -> "DataConfig":

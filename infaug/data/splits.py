@@ -19,6 +19,9 @@ from infaug.data.class_sizes import rank_in_class, thin
 from infaug.randomness import generator
 from infaug.words import plural
 
+MAX_TARGET = 200  # images held out if nothing is said of it
+TO_HOLD_OUT = 2  # of each class: one to drive, one to choose
+
 
 @dataclass(frozen=True, eq=False)
 class Indices:
@@ -74,8 +77,11 @@ def split(
             test, rest = _fold(rest, labels, config.folds, fold)
         elif not test_given:
             test, rest = _take("test", config.test, rest, labels, class_names, 1)
-        # Two of each class: one to drive, one to choose.
-        target, _ = _take("target", config.target, rest, labels, class_names, 2)
+        wanted = config.target
+        if wanted is None:
+            most = max(round(len(rest) / 5), TO_HOLD_OUT * (int(labels.max()) + 1))
+            wanted = min(MAX_TARGET, most)
+        target, _ = _take("target", wanted, rest, labels, class_names, TO_HOLD_OUT)
         influence, selection = _divide(target, labels, config.influence_share)
     else:
         shuffle = generator(config.seed, "split target")

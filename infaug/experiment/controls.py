@@ -13,7 +13,7 @@ import torch
 from infaug.config import Controls, RoundsConfig, RunConfig
 from infaug.data.problem import divide
 from infaug.data.source import Source
-from infaug.experiment.methods import ANSWERS
+from infaug.experiment.methods import answers_of
 from infaug.experiment.pace import Pace, estimated_seconds, measure, sizes_of
 from infaug.experiment.plan import with_fewer_folds
 from infaug.training.methods import METHODS
@@ -21,7 +21,7 @@ from infaug.training.methods import METHODS
 FULL_UNDER_S = 30 * 60
 MIN_STEPS = 300  # of F, in all: fewer teach it too little
 MIN_FINE_TUNING_STEPS = 200  # of a network that begins with pretrained weights
-FALLBACKS = ((4, 5), (4, 3), (2, 3), (1, 3), (1, 2))  # groups of ANSWERS, folds
+FALLBACKS = ((4, 5), (4, 3), (2, 3), (1, 3), (1, 2))  # groups of answers_of, folds
 
 
 def choose(
@@ -77,8 +77,8 @@ def choose_methods(
 ) -> tuple[RunConfig, str]:
     """The config with as many methods as its minutes allow, and what was decided.
 
-    Where not even the first groups of `ANSWERS` fit, steps become fewer before methods
-    do, and with `fewer_folds` folds as well.
+    Where not even the first groups of `answers_of` fit, steps become fewer before
+    methods do, and with `fewer_folds` folds as well.
     """
     budget = 60 * config.minutes
 
@@ -88,9 +88,9 @@ def choose_methods(
 
     is_pretrained = config.classifier.weights != "none"
     fewest = MIN_FINE_TUNING_STEPS if is_pretrained else MIN_STEPS
-    smaller = config
+    smaller, answers = config, answers_of(config)
     for num_groups, folds in FALLBACKS:
-        worth = [name for group in ANSWERS[:num_groups] for name in group]
+        worth = [name for group in answers[:num_groups] for name in group]
         folded = with_fewer_folds(config, folds if fewer_folds else None)
         at, sizes = partial(_with_steps, folded), sizes_of(source, folded)
         steps = _steps_for(
@@ -99,8 +99,8 @@ def choose_methods(
         smaller = at(steps)
         if seconds(worth, smaller) <= budget:
             break
-    chosen, left = list(ANSWERS[0]), []
-    for group in ANSWERS[1:]:
+    chosen, left = list(answers[0]), []
+    for group in answers[1:]:
         fits = seconds([*chosen, *group], smaller) <= budget
         (chosen if fits else left).extend(group)
     notes = [f"no time for {', '.join(left)}"] if left else []
@@ -118,8 +118,8 @@ def choose_methods(
     if takes > budget:
         notes.append(f"longer than --minutes {config.minutes:g}: less teaches nothing")
     if not _learns(chosen):
-        first = next(k for k, of in enumerate(ANSWERS) if _learns(of))
-        compared = [name for group in ANSWERS[: first + 1] for name in group]
+        first = next(k for k, of in enumerate(answers) if _learns(of))
+        compared = [name for group in answers[: first + 1] for name in group]
         minutes = math.ceil(1.1 * seconds(compared, smaller) / 60)
         notes.append(f"to compare a learned view, --minutes {minutes}")
     return replace(smaller, methods=tuple(chosen)), (

@@ -22,7 +22,7 @@ _OF_CONTROLS: dict[Controls, tuple[str, ...]] = {
 # What an experiment with folds runs as far as there is time: the strongest of what
 # costs no more than plain training (by ray_jobs/regret.py), plain training, others. A
 # learned method comes after the control that differs in its view alone.
-ANSWERS: tuple[tuple[str, ...], ...] = (
+_FOR_A_TARGET: tuple[tuple[str, ...], ...] = (
     ("pooled_uniform",),
     ("pooled",),
     ("pooled_even",),
@@ -35,6 +35,16 @@ ANSWERS: tuple[tuple[str, ...], ...] = (
     ("pooled_trivial",),
     ("uniform_policy", "policy_learned"),
     ("late", "late_learned"),
+)
+# Where images judge that are like those trained on, these need not count for more.
+_WITHOUT_A_TARGET: tuple[tuple[str, ...], ...] = (
+    ("pooled",),
+    ("pooled_trivial",),
+    ("pooled_even", "pooled_uniform"),
+    ("policy_online", "pooled_policy"),
+    ("pooled_tuned",),
+    ("pooled_stretched",),
+    ("base",),
 )
 
 
@@ -62,6 +72,12 @@ def methods_of(config: RunConfig) -> list[Method]:
     if config.adversarial.fit == "ragan":
         wanted.add(FEATURES_OF)
     return [method for method in METHODS.values() if method.name in wanted]
+
+
+def answers_of(config: RunConfig) -> tuple[tuple[str, ...], ...]:
+    """What is trained if no methods are named, in groups, the first ones first."""
+    has_target = config.data.target_source is not None
+    return _FOR_A_TARGET if has_target else _WITHOUT_A_TARGET
 
 
 def methods_to_train(config: RunConfig) -> list[Method]:

@@ -82,9 +82,8 @@ def with_folds(config: RunConfig, source: Source) -> RunConfig:
     data, labels = config.data, (source.target or source.train).labels
     folds = data.folds
     if folds is None:
-        has_target = source.is_tested_on_target and source.test is None
-        can = has_target and not isinstance(source.train, OnDisk)
         smallest = int(labels.bincount()[labels.unique()].min())
+        can = smallest > 1 and _has_folds(config, source)
         folds = min(NUM_FOLDS, smallest) if can else 0
     if folds and isinstance(source.train, OnDisk):
         raise ValueError(
@@ -97,6 +96,15 @@ def with_folds(config: RunConfig, source: Source) -> RunConfig:
         )
     seeds = math.ceil(config.seeds / folds) * folds if folds else config.seeds
     return replace(config, data=replace(data, folds=folds), seeds=seeds)
+
+
+def _has_folds(config: RunConfig, source: Source) -> bool:
+    """Whether images judge in turn if nothing is said of it."""
+    if source.test is not None or isinstance(source.train, OnDisk):
+        return False
+    if source.target is not None:
+        return source.is_tested_on_target
+    return config.mode == "online" and not config.data.is_changed
 
 
 def with_fewer_folds(config: RunConfig, num: int | None) -> RunConfig:

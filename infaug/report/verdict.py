@@ -90,8 +90,8 @@ def describe_answer(answer: Mapping[str, Any]) -> str:
 
     >>> describe_answer({"method": "pooled", "members": ["pooled"],
     ...     "accuracy": 91.25, "low": 80.0, "high": 97.0, "num_images": 60,
-    ...     "learned_worth": None})[:33]
-    'pooled classifies 91.2 % of image'
+    ...     "learned_worth": None})[:34]
+    'pooled is right for 91.2 % of imag'
     """
     return f"{_accuracy(answer)}; {_worth(answer)}"
 
@@ -101,9 +101,9 @@ def _accuracy(answer: Mapping[str, Any]) -> str:
     if len(answer["members"]) > 1:
         by = f"the average of {by}"
     return (
-        f"{by} classifies {answer['accuracy']:.1f} % of images like those of the "
-        f"target right ({answer['low']:.1f} to {answer['high']:.1f} %: "
-        f"{plural(answer['num_images'], 'image')} judged out of fold)"
+        f"{by} is right for {answer['accuracy']:.1f} % of images like the "
+        f"{answer['num_images']:,} that were judged out of fold "
+        f"({answer['low']:.1f} to {answer['high']:.1f} %)"
     )
 
 

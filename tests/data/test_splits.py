@@ -71,6 +71,15 @@ def test_without_a_number_all_remaining_labels_are_used():
     assert len(found.unlabelled) == len(found.test) == 0
 
 
+def test_without_a_number_a_fifth_is_held_out_but_200_at_most_and_two_a_class():
+    config = DataConfig(test=0.1)
+    sizes = [
+        len(target(split(torch.arange(num) % 10, config, False)))
+        for num in (3000, 500, 100)
+    ]
+    assert sizes == [200, 90, 20]
+
+
 @BOTH
 def test_splits_keep_the_proportions_of_classes(labels):
     found = split(labels, CONFIG, False)

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy.stats import norm
 from tiny import tiny
 
-from infaug.config import DataConfig, RunConfig, TuningConfig
+from infaug.config import DataConfig, RunConfig, ShiftConfig, TuningConfig
 from infaug.data.digits import digits
 from infaug.data.problem import FINAL, divide
 from infaug.data.source import load
@@ -25,6 +25,7 @@ from infaug.experiment.run import run
 from infaug.predict.model import open_model
 from infaug.record.folder import RunFolder
 
+DIGITS = DataConfig()
 METHODS = ("base", "base_tuned", "pooled", "base_learned")
 
 
@@ -75,10 +76,20 @@ def test_folds_come_by_themselves_where_a_target_is_given(config):
     source = load(config.data)
     data = replace(config.data, folds=None)
     assert with_folds(replace(config, data=data), source).data.folds == 5
-    alone = replace(data, target_source=None)
-    assert with_folds(replace(config, data=alone), load(alone)).data.folds == 0
     with pytest.raises(ValueError, match="one fold leaves nothing"):
         with_folds(replace(config, data=replace(data, folds=1)), source)
+
+
+def test_folds_come_by_themselves_where_all_images_are_given_as_they_are():
+    def folds_of(changes: DataConfig = DIGITS, **given) -> int | None:
+        source = replace(load(DIGITS), **given)
+        return with_folds(RunConfig(data=changes), source).data.folds
+
+    some = load(DIGITS).train.select(torch.arange(20))
+    assert folds_of() == 5
+    assert folds_of(test=some) == folds_of(target=some) == 0, "its own test or val"
+    assert folds_of(replace(DIGITS, labels=300)) == 0
+    assert folds_of(replace(DIGITS, shift=ShiftConfig(rotate_deg=40))) == 0
 
 
 def test_who_chooses_nothing_by_selection_images_trains_on_them(finished):

@@ -43,10 +43,11 @@ def test_full_controls_if_they_take_under_half_an_hour_else_quick(monkeypatch):
     assert choice_at(SLOW, monkeypatch, workers=10)[0] == "full", "they take less"
 
 
-def methods_at(pace: Pace, minutes: float):
+def methods_at(pace: Pace, minutes: float, target: str | None = "elsewhere"):
     config = replace(OPEN, minutes=minutes, rounds=RoundsConfig())
     source = load(config.data)
-    config = with_folds(replace(config, data=replace(config.data, folds=5)), source)
+    data = replace(config.data, folds=5, target_source=target)
+    config = with_folds(replace(config, data=data), source)
     return choose_methods(resolved(config), source, pace, 1, fewer_folds=True)
 
 
@@ -69,6 +70,13 @@ def test_a_budget_is_kept_by_fewer_methods_then_steps_then_folds():
     only, why = methods_at(replace(pace, base_step=50), 20)
     assert only.methods == ("pooled_uniform",), "the strongest control"
     assert "longer than --minutes 20" in why
+
+
+def test_without_a_target_plain_training_comes_first():
+    only, _ = methods_at(replace(FAST, base_step=50), 20, target=None)
+    assert only.methods == ("pooled",)
+    ample, _ = methods_at(FAST, 500, target=None)
+    assert {"pooled_trivial", "pooled_policy", "base"} < set(ample.methods)
 
 
 @pytest.mark.parametrize("pace", [FAST, SLOW])

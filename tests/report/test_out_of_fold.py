@@ -53,7 +53,7 @@ def test_mistakes_show_each_image_once(experiment, judged):
 def test_the_page_leads_with_the_answer_and_says_out_of_fold(run):
     page = write_report(run).read_text()
     top, results = page.split('<section id="results"')
-    assert f"{len(NAMES) * EACH} images judged out of fold" in top
+    assert f"like the {len(NAMES) * EACH} that were judged out of fold" in top
     answer = "base classifies 66.7\N{NO-BREAK SPACE}% of images like those of the"
     worth = "is worth -5.0 points (-9.0 to -1.0: pooled_learned against base)"
     top = top.split("<h1>")[1].replace("\N{MINUS SIGN}", "-")
