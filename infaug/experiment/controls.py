@@ -117,8 +117,8 @@ def choose_methods(
     takes = seconds(chosen, smaller)
     if takes > budget:
         notes.append(f"longer than --minutes {config.minutes:g}: less teaches nothing")
-    if not _learns(chosen):
-        first = next(k for k, of in enumerate(answers) if _learns(of))
+    first = next((k for k, of in enumerate(answers) if _learns(of)), None)
+    if first is not None and not _learns(chosen):
         compared = [name for group in answers[: first + 1] for name in group]
         minutes = math.ceil(1.1 * seconds(compared, smaller) / 60)
         notes.append(f"to compare a learned view, --minutes {minutes}")

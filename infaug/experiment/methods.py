@@ -74,26 +74,42 @@ def methods_of(config: RunConfig) -> list[Method]:
     return [method for method in METHODS.values() if method.name in wanted]
 
 
-def answers_of(config: RunConfig) -> tuple[tuple[str, ...], ...]:
+def answers_of(config: RunConfig) -> list[list[str]]:
     """What is trained if no methods are named, in groups, the first ones first."""
     has_target = config.data.target_source is not None
-    return _FOR_A_TARGET if has_target else _WITHOUT_A_TARGET
+    groups = [
+        [name for name in group if not _in_vain(METHODS[name], config)]
+        for group in (_FOR_A_TARGET if has_target else _WITHOUT_A_TARGET)
+    ]
+    return [group for group in groups if group]
 
 
 def methods_to_train(config: RunConfig) -> list[Method]:
     """`methods_of` a config that is about to be trained.
 
     Raises:
-        ValueError: as `methods_of` does, or if views are to be learned in one round.
+        ValueError: as `methods_of` does, or for a method that would do nothing.
     """
     methods = methods_of(config)
-    learned = [method.name for method in methods if method.has_learned_view]
-    if learned and config.rounds.rounds == 1:
-        raise ValueError(
-            f"rounds.rounds is 1, and {learned[0]} learns at the end of every round "
-            "but the last: give --num-rounds 2 or more, or --methods without it"
-        )
+    for method in methods:
+        if why := _in_vain(method, config):
+            raise ValueError(f"methods: {method.name} {why}, or leave it out")
     return methods
+
+
+def _in_vain(method: Method, config: RunConfig) -> str:
+    """Why what is special in a method would do nothing, and what to change; or ""."""
+    if method.has_learned_view and config.rounds.rounds == 1:
+        return (
+            "learns at the end of every round but the last, and there is one "
+            "(rounds.rounds): give --num-rounds 2 or more"
+        )
+    if method.adapts and config.classifier.freeze in ("early", "body"):
+        return (
+            "changes the statistics of BatchNorm, and --freeze "
+            f"{config.classifier.freeze} keeps them: give --freeze none"
+        )
+    return ""
 
 
 def _named(config: RunConfig) -> set[str]:

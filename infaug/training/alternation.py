@@ -26,7 +26,7 @@ from infaug.training.refresher import Refresher, build_refresher, fit_head_first
 from infaug.training.review import review
 from infaug.training.solve import correlation_with_full, is_sampled
 from infaug.training.state import Training
-from infaug.training.views import late_round
+from infaug.training.views import late_step
 
 BEFORE = -1  # The round of what comes before the first.
 
@@ -56,7 +56,8 @@ def run_alternation(
         # Nothing would train on what E learned in the last round; a view that was given
         # up leaves F to what it is laid upon; and once is once.
         is_last = round_ == rounds.rounds - 1
-        has_joined = method.is_late and round_ >= late_round(rounds)
+        end = (round_ + 1) * rounds.classifier_steps
+        has_joined = method.is_late and end > late_step(rounds)
         goes_on = not (is_once or is_last or training.strength == 0 or has_joined)
         solves = method.solves_s_val and goes_on
         learns = method.is_learned and goes_on

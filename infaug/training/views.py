@@ -32,7 +32,7 @@ class TrainingViews:
     """Batches of the training images, and the augmentations of a method.
 
     E, G and the policy are used as they are at each step. `late` is what F trains on
-    from `late_round` on; None: the same images.
+    from `late_step` on; None: the same images.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class TrainingViews:
         self._late = None
         if late is not None:
             self._late = self._batches(late, size, of_f, "classify")
-        self._late_from = late_round(config.rounds) * config.rounds.classifier_steps
+        self._late_from = late_step(config.rounds)
         size, groups = config.estimator.batch_size, config.classifier.batch_groups
         if method.learns_policy:
             size = max(groups, config.policy.batch_size // groups * groups)
@@ -199,13 +199,17 @@ class TrainingViews:
         return x, y, draws
 
 
-def late_round(rounds: RoundsConfig) -> int:
-    """From which round on late images are trained on: for the last quarter.
+def late_step(rounds: RoundsConfig) -> int:
+    """From which step on late images are trained on: for the last quarter.
 
-    >>> late_round(RoundsConfig(rounds=8))
-    6
+    From four rounds on it is the first of a round.
+
+    >>> [late_step(RoundsConfig(rounds=n, classifier_steps=10)) for n in (1, 2, 4, 10)]
+    [8, 15, 30, 80]
     """
-    return rounds.rounds - max(1, rounds.rounds // 4)
+    steps, total = rounds.classifier_steps, rounds.rounds * rounds.classifier_steps
+    first = rounds.rounds - max(1, rounds.rounds // 4)
+    return max(first * steps, total - total // 4)
 
 
 def base_of(method: Method, base: str) -> str:

@@ -1,12 +1,20 @@
 """Which methods an experiment trains, and what the presets change."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 import torch
 
-from infaug.config import DataConfig, RoundsConfig, RunConfig, ShiftConfig, in_mode
-from infaug.experiment.methods import methods_of, methods_to_train
+from infaug.config import (
+    ClassifierConfig,
+    DataConfig,
+    RoundsConfig,
+    RunConfig,
+    ShiftConfig,
+    in_mode,
+)
+from infaug.experiment.methods import answers_of, methods_of, methods_to_train
 from infaug.experiment.plan import resolve_config
 from infaug.training.methods import METHODS, POLICY_FROM, RANDOM_METHODS, SIBLINGS
 
@@ -139,3 +147,21 @@ def test_what_learns_between_rounds_is_refused_where_there_is_one(method):
         methods_to_train(config)
     assert method in names(config), "a finished run of before is still read"
     methods_to_train(replace(config, methods=("base",)))
+    named = {name for group in answers_of(config) for name in group}
+    assert "pooled" in named
+    assert method not in named
+
+
+@pytest.mark.parametrize(("freeze", "can"), [("early", False), ("none", True)])
+def test_statistics_that_are_kept_are_not_adapted(freeze, can):
+    classifier = ClassifierConfig(
+        network="efficientnet_lite0", weights="default", freeze=freeze
+    )
+    config = RunConfig(
+        methods=("pooled_adapted",),
+        classifier=classifier,
+        data=DataConfig(target_source="elsewhere"),
+    )
+    assert (["pooled_adapted", "adapted"] in answers_of(config)) == can
+    with nullcontext() if can else pytest.raises(ValueError, match="--freeze early"):
+        methods_to_train(config)

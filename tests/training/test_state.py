@@ -23,7 +23,7 @@ from infaug.training.refresher import build_refresher, fit_head_first
 from infaug.training.snapshot import validation_gradient
 from infaug.training.solve import take_snapshot
 from infaug.training.state import Training, _pooled_evenly
-from infaug.training.views import late_round
+from infaug.training.views import late_step
 from infaug.world import World
 
 
@@ -254,7 +254,7 @@ def test_a_stretched_network_ignores_light_and_contrast_of_an_image():
 def test_target_images_join_late_as_half_of_each_batch(splits):
     rounds = CONFIG.rounds
     cell, base = training_of("late", splits), training_of("base", splits)
-    first = late_round(rounds) * rounds.classifier_steps
+    first = late_step(rounds)
     assert 0 < first < rounds.rounds * rounds.classifier_steps
     before, after = cell.views_at(first - 1), cell.views_at(first)
     assert before.x.equal(base.views_at(first - 1).x)
