@@ -61,7 +61,8 @@ def fit(
             transforms or Normalize; or tensors (images, labels): [N, C, H, W], uint8 or
             float in [0, 1], and class numbers.
         target: a few labelled images of where the model will be used, likewise: they
-            drive the influence, choose, and test. None: some of `train` are held out.
+            drive the influence, choose, and are judged. None: those of `train` do so in
+            turn, or, where there is a test split, some of them are held out.
         out: folder of the run; new, empty, or that of this very call.
         test: a test split that goes with `train`, if that is not a path.
         head: name of the model's last linear layer, or of a part that holds it; None:

@@ -23,11 +23,11 @@ class Fit:
     """Train a classifier, learn an augmentation for it, and compare with controls.
 
     --target PATH holds a few labelled images of where the classifier will be used. They
-    are divided into folds, and each is judged by classifiers that did not see it. The
-    answer names the best method, and up to five that are hardly worse (--members), the
-    accuracy of their average, and what learning was worth; they are then trained on all
-    images. Rerun the command to continue an interrupted experiment. The last line
-    printed is RESULT and a JSON object.
+    (without it, all images) are divided into folds, each judged by classifiers that did
+    not see it. The answer names the best method, and up to five that are hardly worse
+    (--members), the accuracy of their average, and what learning was worth; they are
+    then trained on all images. Rerun the command to continue an experiment. The last
+    line printed is RESULT and a JSON object.
     """
 
     out: str = "runs/fit"

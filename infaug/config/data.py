@@ -96,17 +96,16 @@ class DataConfig:
     """`digits` (bundled), a Parquet file, a folder of Parquet, an image folder, or a
     CSV of paths and labels. Its `val` split, if it has one, drives and chooses."""
     target_source: str | None = None
-    """A few labelled images of where the model will be used, in any such layout: they
-    drive, choose and test. --target PATH sets it, --target 200 sets `target`."""
+    """A few labelled images of where the model will be used: they drive, choose and
+    are judged. (--target PATH sets this, a number `target`.)"""
     test_from: Literal["target", "source"] = "target"
     """With `target_source`, what the last number is about: a part of the target images
     (or their own test split), or the test split of `source`."""
     labels: float | None = None
     """Labelled training images: a count, a fraction below 1, or all that remain."""
     target: float | None = None
-    """Images held out to drive (influence) and to choose (selection); or a fraction.
-    None: 200, or a fifth if that is fewer. Not looked at where a `val` split or
-    `target_source` has them."""
+    """Without those: images held out to drive (influence) and to choose (selection), or
+    a fraction; None: 200 or, if fewer, a fifth; none where there is a `val` split."""
     influence_share: float = 0.7
     """Part of `target` that drives the influence; the rest is for selection."""
     test: float = 0.3

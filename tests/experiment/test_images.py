@@ -72,7 +72,7 @@ def make_set(root: Path, files: dict[str, bytes]) -> None:
 
 
 def config(root: Path) -> RunConfig:
-    data = DataConfig(source=str(root / "set"), target=8, test=4, image_size=8)
+    data = DataConfig(source=str(root / "set"), target=8, test=4, image_size=8, folds=0)
     return tiny(data=data, controls="none")
 
 

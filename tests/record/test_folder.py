@@ -21,7 +21,7 @@ def test_other_settings_are_refused_by_name(tmp_path):
     folder = RunFolder(tmp_path)
     folder.enter(RunConfig())
     folder.resolve(RunConfig())
-    with pytest.raises(ValueError, match=r"data\.target: 200 -> 300.*another --out"):
+    with pytest.raises(ValueError, match=r"data\.target: None -> 300.*another --out"):
         folder.enter(RunConfig(data=DataConfig(target=300)))
 
 
@@ -44,7 +44,7 @@ def test_more_seeds_are_welcome_and_fewer_are_not(tmp_path):
     assert folder.config() == folder.config("asked.json") == grown
     with pytest.raises(ValueError, match="seeds: 5 -> 3"):
         folder.enter(RunConfig(seeds=3))
-    with pytest.raises(ValueError, match=r"data\.target: 200 -> 300; seeds: 5 -> 6"):
+    with pytest.raises(ValueError, match=r"data\.target: None -> 300; seeds: 5 -> 6"):
         folder.enter(RunConfig(data=DataConfig(target=300), seeds=6))
 
 

@@ -54,7 +54,7 @@ def test_the_page_leads_with_the_answer_and_says_out_of_fold(run):
     page = write_report(run).read_text()
     top, results = page.split('<section id="results"')
     assert f"like the {len(NAMES) * EACH} that were judged out of fold" in top
-    answer = "base classifies 66.7\N{NO-BREAK SPACE}% of images like those of the"
+    answer = "base is right for 66.7\N{NO-BREAK SPACE}% of images like the"
     worth = "is worth -5.0 points (-9.0 to -1.0: pooled_learned against base)"
     top = top.split("<h1>")[1].replace("\N{MINUS SIGN}", "-")
     assert top.index(answer) < top.index(worth)
