@@ -113,7 +113,8 @@ def agreements(sweep: Sweep, trials: Sequence[Tried]) -> list[dict[str, Any]]:
         ]
         if len(merits) < MIN_AGREEING:
             continue
-        ranked: Any = spearmanr(*zip(*merits, strict=True))
+        before, after = np.array(merits).T
+        ranked: Any = spearmanr(before, after)
         rho = float(ranked.statistic)
         if not math.isfinite(rho):  # all trials are alike
             continue
