@@ -131,9 +131,10 @@ def roles(source: Source, at: Indices, config: DataConfig) -> list[str]:
     held = _held_in(source, config)
     if config.folds:
         num = len((source.target or source.train).labels)
+        where = f" {held}" if source.target else ""
         return [
             _trains(source, at),
-            f"folds      {config.folds} of {plural(num, 'image')} {held}: each is "
+            f"folds      {config.folds} of {plural(num, 'image')}{where}: each is "
             "judged by classifiers that did not see it, which use all the others",
             f"in each    {len(at.influence):,} show E which views help, "
             f"{len(at.selection):,} choose, {len(at.test):,} are judged",
