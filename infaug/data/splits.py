@@ -79,8 +79,8 @@ def split(
             test, rest = _take("test", config.test, rest, labels, class_names, 1)
         wanted = config.target
         if wanted is None:
-            most = max(round(len(rest) / 5), TO_HOLD_OUT * (int(labels.max()) + 1))
-            wanted = min(MAX_TARGET, most)
+            least = TO_HOLD_OUT * (int(labels.max()) + 1)
+            wanted = max(min(MAX_TARGET, round(len(rest) / 5)), least)
         target, _ = _take("target", wanted, rest, labels, class_names, TO_HOLD_OUT)
         influence, selection = _divide(target, labels, config.influence_share)
     else:
