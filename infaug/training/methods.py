@@ -237,7 +237,11 @@ POLICIES = tuple(method.name for method in _SIBLINGS if not method.is_learned)
 RIVALS = (
     *POLICIES,
     *(method.name for method in (*_NEIGHBOURS, *_DIAGNOSTICS)),
-    *(method.name for method in _RECIPES if not method.is_learned),
+    *(
+        method.name
+        for method in (*_OPERATION_POLICIES, *_RECIPES)
+        if not method.has_learned_view
+    ),
 )
 
 # Not a method of the table: where a seed's G is fitted adversarially, before the
