@@ -253,7 +253,7 @@ def _choose(
     """
     if method is None and seed == "best-on-selection":
         answer = (folder.result() or {}).get("answer") or {"members": ()}
-        how = "chosen by folds of the target images, trained on all labelled images"
+        how = "chosen by folds, trained with no image left out to judge"
         if members := [name for name in answer["members"] if name in answers]:
             return tuple(finished_training(folder, n, FINAL, how) for n in members)
     finished = {

@@ -49,7 +49,7 @@ def judgements(experiment: ExperimentData) -> Judged:
         ValueError: without folds, or while the experiment is not finished.
     """
     if not experiment.is_folded:
-        raise ValueError("the target images were not judged in folds (--data.folds)")
+        raise ValueError("the images were not judged in folds (--data.folds)")
     if experiment.result is None:
         raise ValueError("the answer is known when the experiment is finished")
     answer, folder = experiment.result["answer"], RunFolder(experiment.path)

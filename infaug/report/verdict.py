@@ -192,7 +192,7 @@ def _compared(experiment: ExperimentData, found: Verdict) -> str:
         number(fmean(top1[name][seed] for seed in both))
         for name in (found.method, found.closest)
     )
-    images = "target images" if experiment.is_folded else "test images"
+    images = "judged images" if experiment.is_folded else "test images"
     return (
         f"With the learned augmentation {ours} % of the {images} are recognised; "
         f"with the closest control, {theirs} %."
@@ -205,7 +205,7 @@ def _why(found: Verdict, is_folded: bool) -> list[str]:
     if found.word == "no gain":
         rules_out = f"The interval rules out a gain of {MARGIN} points or more."
         return [] if is_given_up(found) else [rules_out]
-    remedy = "more target images" if is_folded else "more --seeds"
+    remedy = "more labelled images" if is_folded else "more --seeds"
     return [
         f"The interval allows both no gain and one of {MARGIN} points or more: "
         f"{remedy} would narrow it."
