@@ -1,8 +1,8 @@
 """Random numbers that depend on what they are for, never on when or where drawn.
 
-Every generator is seeded from a key, its purpose: (run seed, "views", round, step,
-...). So there is no random state to save: a resumed run draws what the uninterrupted
-one would.
+Every generator is seeded from a key that says what it is for: (run seed, "views",
+round, step, ...). So there is no random state to save: a resumed run draws what the
+uninterrupted one would.
 A batch is cut into groups whose number the config fixes; each group has its own
 generator, so a sample gets the same numbers however many workers share the batch.
 Numbers are drawn on the CPU, so every device sees the same ones.

@@ -37,12 +37,12 @@ class RoundsConfig:
     did to them and what came of it; 0: no ledger, none: all images."""
 
     def __post_init__(self):
-        most = self.classifier_steps if self.refresh == "overlap" else "inf"
+        max_lag = self.classifier_steps if self.refresh == "overlap" else "inf"
         within(
             self, "rounds", rounds=">= 1", classifier_steps=">= 1",
             estimator_steps=">= 1", log_every_steps=">= 1",
             checkpoint_every_steps=">= 1", ledger_images=">= 0",
-            refresh_lag=f"[1, {most}]",
+            refresh_lag=f"[1, {max_lag}]",
         )  # fmt: skip
 
     @property

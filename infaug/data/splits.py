@@ -19,8 +19,8 @@ from infaug.data.class_sizes import rank_in_class, thin
 from infaug.randomness import generator
 from infaug.words import plural
 
-MAX_TARGET = 200  # images held out if nothing is said of it
-TO_HOLD_OUT = 2  # of each class: one to drive, one to choose
+MAX_TARGET = 200  # influence and selection images, by default
+MIN_OF_CLASS = 2  # one influence image, one selection image
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +79,9 @@ def split(
             test, rest = _take("test", config.test, rest, labels, class_names, 1)
         wanted = config.target
         if wanted is None:
-            least = TO_HOLD_OUT * (int(labels.max()) + 1)
-            wanted = max(min(MAX_TARGET, round(len(rest) / 5)), least)
-        target, _ = _take("target", wanted, rest, labels, class_names, TO_HOLD_OUT)
+            min_target = MIN_OF_CLASS * (int(labels.max()) + 1)
+            wanted = max(min(MAX_TARGET, round(len(rest) / 5)), min_target)
+        target, _ = _take("target", wanted, rest, labels, class_names, MIN_OF_CLASS)
         influence, selection = _divide(target, labels, config.influence_share)
     else:
         shuffle = generator(config.seed, "split target")

@@ -98,9 +98,9 @@ def fit_estimator(
         images = (x, y, noise, mask)
         losses = partial(_losses, transform, scores_of, step, images, config, precision)
         # A step of F ahead is a step on all images.
-        most = len(x) if isinstance(scores_of, InfluenceScores) else 1
+        max_parts = len(x) if isinstance(scores_of, InfluenceScores) else 1
         objective, norm = _fitting_step(
-            transform, losses, most, optimizer, world, guard
+            transform, losses, max_parts, optimizer, world, guard
         )
         metrics = StepMetrics({"objective": objective, "gradient_norm": norm}, guard)
         yield step, metrics
@@ -111,14 +111,14 @@ def fit_estimator(
 def _fitting_step(
     transform: LearnedTransform,
     losses: Callable[[int], Iterator[Tensor]],
-    most: int,
+    max_parts: int,
     optimizer: Optimizer,
     world: World,
     guard: Guard,
 ) -> tuple[Tensor, Tensor]:
-    """A step in twice as many parts, up to `most`, until it fits into GPU memory."""
+    """A step in twice as many parts, `max_parts` at most, until it fits into memory."""
     while True:
-        parts = min(transform.parts_that_fit, most)
+        parts = min(transform.parts_that_fit, max_parts)
         try:
             return take_step(
                 losses(parts), optimizer, world, guard, name="estimator",
@@ -126,12 +126,12 @@ def _fitting_step(
             )  # fmt: skip
         except torch.OutOfMemoryError as error:
             torch.cuda.empty_cache()
-            if parts == most:
+            if parts == max_parts:
                 raise ValueError(
                     "GPU memory is too small for a step of E: lower "
                     "--estimator.batch-size, or use more workers"
                 ) from error
-            transform.parts_that_fit = min(2 * parts, most)
+            transform.parts_that_fit = min(2 * parts, max_parts)
 
 
 def _losses(

@@ -141,10 +141,10 @@ def _norm(a: Tensor) -> Tensor:
 
 
 def _check(curvatures: Tensor) -> None:
-    least = float(curvatures.min())
-    if least <= 0:
+    minimum = float(curvatures.min())
+    if minimum <= 0:
         raise ValueError(
-            f"curvature {least:.1e} along a direction: the operator is not "
+            f"curvature {minimum:.1e} along a direction: the operator is not "
             "positive definite; wrap it in Damped, or raise damping"
         )
     if not bool(torch.isfinite(curvatures).all()):

@@ -30,8 +30,8 @@ def draw_leaderboard(boards: Sequence[Board], path: Path) -> None:
     the best fixed policy by selection. Methods that were not run are left out.
     """
     shown = [[e for e in board.entries if e.tops][::-1] for board in boards]
-    most = max(map(len, shown), default=0)
-    size = (4.6 * len(boards), METHOD_INCHES * most + 1.2)
+    max_rows = max(map(len, shown), default=0)
+    size = (4.6 * len(boards), METHOD_INCHES * max_rows + 1.2)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(boards), squeeze=False)[0]
     for axes, board, entries in zip(panels, boards, shown, strict=True):

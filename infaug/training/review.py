@@ -190,6 +190,6 @@ def mean_and_error(harm: Float[Tensor, "M"]) -> tuple[float, float]:
 
 def weaken(training: Training) -> None:
     """Halve the view's strength; give it up after the configured number of times."""
-    least = 0.5**training.config.backoff.attempts
+    minimum = 0.5**training.config.backoff.attempts
     halved = training.strength / 2
-    training.transform.strength.fill_(halved if halved >= least else 0.0)
+    training.transform.strength.fill_(halved if halved >= minimum else 0.0)

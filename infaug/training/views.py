@@ -124,12 +124,12 @@ class TrainingViews:
         return [self.f_batches] if self._late is None else [self.f_batches, self._late]
 
     def _batches(
-        self, images: ImageSet, size: int, crops: tuple[Crop, ...], purpose: str
+        self, images: ImageSet, size: int, crops: tuple[Crop, ...], phase: str
     ) -> Batches | Stream:
         count = self.config.classifier.batch_groups
         return batches_of(
             images, size, count, self.world.share(count), self.device, crops,
-            self.seed, purpose,
+            self.seed, phase,
         )  # fmt: skip
 
     def augments_of(self, method: Method, base: str | None = None) -> list[Augment]:
