@@ -124,6 +124,9 @@ class DataConfig:
     split, or the data are changed for an experiment."""
     seed: int = 0
     """Seed of the splits; the k-th repetition draws them with seed + k."""
+    classes: int | None = None
+    """Only images of so many classes, evenly spaced in their order: a cheaper problem
+    of the same kind. None: all."""
     image_size: int | None = None
     """Resize to this square, pixels. None: as they are; chosen where they differ."""
     centre_crop: float = 1.0
@@ -186,7 +189,7 @@ class DataConfig:
             self, "data", labels="> 0", target="> 0", test="> 0",
             influence_share="(0, 1)", max_bad_images=">= 0", stream_above_gib=">= 0",
             pixel_bits="[8, 32]", balance="[0, 1]", centre_crop="(0, 1]",
-            image_size=">= 8",
+            image_size=">= 8", classes=">= 2",
         )  # fmt: skip
         given = self.target_source is not None or self.test_from == "target"
         rule = "needs data.target_source (--target PATH)"

@@ -3,6 +3,7 @@
 Images stay uint8 until a batch is gathered: a quarter of the memory of floats.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -82,6 +83,14 @@ class Labelled:
     def part(self, indices: Int64[Tensor, "n"]) -> "Labelled":
         """The same; of a set on disk a part is still encoded."""
         return self.select(indices)
+
+    def of_classes(self, chosen: Sequence[int]) -> "Labelled":
+        """The images of some classes, ascending, numbered in this order."""
+        wanted = torch.tensor(chosen)
+        part = self.select(torch.isin(self.labels, wanted).nonzero()[:, 0])
+        labels = torch.searchsorted(wanted, part.labels)
+        names = tuple(self.class_names[each] for each in chosen)
+        return Labelled(part.images, labels, names)
 
     def select_all(self) -> "Labelled":
         """Itself; a set on disk is decoded."""

@@ -65,6 +65,29 @@ class Source:
         return names[position] if names else f"{part} image {position}"
 
 
+def of_classes(source: Source, num: int) -> Source:
+    """The images of `num` of the classes, evenly spaced in their order, renumbered.
+
+    Raises:
+        ValueError: if there are fewer.
+    """
+    num_all = source.train.num_classes
+    if num > num_all:
+        raise ValueError(f"data.classes: {num} are wanted, and there are {num_all}")
+    chosen = [(2 * number + 1) * num_all // (2 * num) for number in range(num)]
+    names = {
+        part: [
+            name
+            for name, label in zip(known, source.parts[part].labels, strict=True)
+            if int(label) in chosen
+        ]
+        for part, known in source.names.items()
+        if known
+    }
+    parts: dict[str, Any] = {k: v.of_classes(chosen) for k, v in source.parts.items()}
+    return replace(source, **parts, names=names)
+
+
 class Duplicate(NamedTuple):
     """An image that is left out of a split, for its copy is in another one."""
 

@@ -4,9 +4,16 @@ All of it is a function of its arguments, so that any process can do any part of
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 import numpy as np
@@ -83,6 +90,8 @@ class Reader:
     centre_crop: float = 1.0
     class_names: tuple[str, ...] | None = None
     """None if labels are bare numbers."""
+    renumbered: Mapping[int, int] = field(default_factory=dict)
+    """What classes are called where only some of them are wanted, by their numbers."""
     device: torch.device | None = None
     """Where JPEG is decoded; None: all is decoded by Pillow, on the CPU."""
 
@@ -116,7 +125,8 @@ class Reader:
             ]
         else:
             images = self._on_device(encoded, crops, self.device)
-        labels = torch.tensor([item.label for item in encoded.items])
+        of_file = [item.label for item in encoded.items]
+        labels = torch.tensor([self.renumbered.get(each, each) for each in of_file])
         return Chunk(encoded.shard, torch.stack(images), labels)
 
     def _on_device(

@@ -93,6 +93,18 @@ class OnDisk:
         labels, positions = self.labels[indices], self.positions[indices]
         return replace(self, labels=labels, positions=positions, held=None)
 
+    def of_classes(self, chosen: Sequence[int]) -> "OnDisk":
+        """The images of some classes, ascending, numbered in this order."""
+        wanted = torch.tensor(chosen)
+        part = self.part(torch.isin(self.labels, wanted).nonzero()[:, 0])
+        numbers = {old: new for new, old in enumerate(chosen)}
+        return replace(
+            part,
+            reader=replace(self.reader, renumbered=numbers),
+            labels=torch.searchsorted(wanted, part.labels),
+            class_names=tuple(self.class_names[each] for each in chosen),
+        )
+
     def select(self, indices: Int64[Tensor, "n"]) -> Labelled:
         """The images at `indices`, in that order, decoded: centre squares."""
         indices = indices.cpu()

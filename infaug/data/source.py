@@ -21,7 +21,7 @@ from infaug.data.classes import (
 from infaug.data.dataset import Labelled
 from infaug.data.decode import Decoder, change_lines
 from infaug.data.digits import digits
-from infaug.data.images import Source
+from infaug.data.images import Source, of_classes
 from infaug.data.listing import Listed, listed
 from infaug.data.loader import Loader, load_in_threads
 from infaug.data.on_disk import must_stream, open_on_disk
@@ -37,8 +37,9 @@ def load(config: DataConfig, loader: Loader | None = None) -> Source:
     decodes them when they are needed: by default threads of this process.
 
     Raises:
-        ValueError: if the source is missing, empty or of no known layout, or if a
-            column, image, label or class is not as it must be.
+        ValueError: if the source is missing, empty or of no known layout, if a
+            column, image, label or class is not as it must be, or if there are fewer
+            than `config.classes`.
     """
     _refuse_itself(config)
     roles = _roles(config)
@@ -53,6 +54,8 @@ def load(config: DataConfig, loader: Loader | None = None) -> Source:
             source = _streamed(roles, config, decoder, loader or load_in_threads)
         else:
             source = _in_memory(roles, config, decoder)
+    if config.classes is not None:
+        source = of_classes(source, config.classes)
     _check_held_out(source, config)
     if num := len(decoder.bad):
         few = "; ".join(decoder.bad[:3]) + ("; ..." if len(decoder.bad) > 3 else "")

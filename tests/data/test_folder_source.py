@@ -1,5 +1,7 @@
 """Sources that are folders of images: layouts, and each fault's message."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from reading import flat, write_images
@@ -22,6 +24,19 @@ def test_classes_and_files_are_taken_in_order_of_name(tmp_path):
     assert source.train.labels.tolist() == [0, 1, 1]
     assert source.train.images[:, 0, 0, 0].tolist() == [9, 1, 2]
     assert source.test is None
+
+
+def test_some_of_the_classes_are_a_smaller_problem(tmp_path):
+    files = {f"train/{c}/{k}.png": flat(10 * k) for k, c in enumerate("abcde")}
+    files |= {f"test/{c}/{k}.png": flat(100 + k) for k, c in enumerate("abcde")}
+    config = DataConfig(source=write_images(tmp_path, files), classes=2)
+    source = load(config)
+    assert source.train.class_names == source.test.class_names == ("b", "d")
+    assert source.train.labels.tolist() == source.test.labels.tolist() == [0, 1]
+    assert source.train.images[:, 0, 0, 0].tolist() == [10, 30]
+    assert [name[-7:] for name in source.names["test"]] == ["b/1.png", "d/3.png"]
+    with pytest.raises(ValueError, match="data.classes: 6 are wanted, and there are 5"):
+        load(replace(config, classes=6))
 
 
 def both_splits(test=("cat", "dog")):

@@ -59,6 +59,20 @@ def test_a_stored_set_has_the_images_that_memory_has(config):
     assert stored.select(picked).labels.equal(whole.labels[picked])
 
 
+def test_some_of_the_classes_are_streamed_under_their_new_numbers(config):
+    """Classes 0 and 2 of three are left; an image's grey is 4 times its number."""
+    stored = stored_of(replace(config, classes=2))
+    assert stored.class_names == ("0", "2")
+    assert len(stored) == 40
+    batch = stream(stored).at(0)
+    old = [number % CLASSES for number in shown(batch)]
+    assert 1 not in old
+    assert batch.y.argmax(1).tolist() == [{0: 0, 2: 1}[each] for each in old]
+    few = load(replace(config, classes=2, stream_above_gib=4.0)).train
+    assert stored.select_all().images.equal(few.images)
+    assert stored.labels.equal(few.labels)
+
+
 def test_the_same_splits_are_drawn_as_in_memory(config):
     in_memory = replace(config, stream_above_gib=4.0)
     ours, theirs = (divide(load(c), c) for c in (config, in_memory))
