@@ -45,7 +45,6 @@ from infaug.data.digits import digits
 from infaug.data.download import write_parquet
 from infaug.record.folder import RunFolder
 
-INFLUENCE = 50_000
 IMAGES = 1_226_167  # those that neither drive nor choose
 
 BEGIN = RunConfig(
@@ -102,20 +101,25 @@ def forecast(
 
     Computing, and beyond it input, communication, refreshes of s_val and restarts.
     """
-    f, rounds = config.classifier, config.rounds
+    f, rounds, data = config.classifier, config.rounds, config.data
+    assert data.image_size, "images are streamed"
+    assert data.target, "some drive"
+    views_a_second *= (224 / data.image_size) ** 2
     steps_h = rounds.rounds * rounds.classifier_steps / 3600
     step_s = f.batch_size * f.views / (workers * views_a_second)
     cores = views_a_second / f.views / DECODED_A_CORE
     sent = 2 * (workers - 1) / workers * 4 * PARAMETERS
     sent_s = sent / (gigabytes_a_second * 1e9)
-    seen = INFLUENCE + (config.influence.hessian_samples or 0)
+    drive = data.target * data.influence_share
+    seen = drive + (config.influence.hessian_samples or 0)
     refresh_s = seen / (workers * FORWARD * views_a_second)
+    refreshes = 1 if rounds.s_val == "once" else rounds.rounds
     lost = interruptions_an_hour * workers * RESTART_S / 3600
     return {
         "compute": steps_h * step_s,
         "input": steps_h * step_s * max(0.0, cores / cpus - 1),
         "communication": steps_h * max(0.0, sent_s - BACKWARD_SHARE * step_s),
-        "refresh": rounds.rounds * refresh_s / 3600,
+        "refresh": refreshes * refresh_s / 3600,
         "restarts": steps_h * step_s * lost,
     }
 

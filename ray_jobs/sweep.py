@@ -1,4 +1,4 @@
-"""Settings of the learned augmentation, searched for on the selection split.
+r"""Settings of the learned augmentation, searched for on the selection split.
 
 24 trials with ASHA, then the best and the first settings on five fresh seeds of the
 selection split; the test split is looked at once, for the best. The first trial has the
@@ -6,17 +6,27 @@ settings that `infaug fit` would have. The same command again continues what was
 every trial ends exactly once. Flags are those of `infaug sweep`.
 
     python ray_jobs/sweep.py                           # digits, used rotated 40 degrees
-    python ray_jobs/sweep.py --data mnist --data.source FOLDER
-    python ray_jobs/sweep.py --data cifar10 --data.source FOLDER --gpus-per-trial 0.5
+    python ray_jobs/sweep.py mnist --data FOLDER
+    python ray_jobs/sweep.py cifar10 --data FOLDER --gpus-per-trial 0.5
+    python ray_jobs/sweep.py imagenet --plan           # GPU-hours on stated machines
+    python ray_jobs/sweep.py imagenet --data FOLDER --out /shared/sweep \
+        --workers 4 --workers-per-trial 2..8 --gpus-per-trial 1
     python ray_jobs/sweep.py --smoke                   # four trials of a few steps
+
+ImageNet is searched on a ladder: 100 classes at 64 px for 60 epochs, the same at 128
+px, all 1,000 at 224 px for 30 epochs, and then `imagenet.py`'s whole recipe. How well
+ranks on one agree with those on the next is printed; `--sweep.ladder` names other
+problems, `--sweep.worker-hours` is a budget. Not run here.
 
 Cost: digits under 15 minutes on 2 CPU cores (estimate).
 """
 
-import argparse
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import imagenet
 
 from infaug.cli.sweep import Sweep, parse_sweep, sweep
 from infaug.cli.terminal import guarded
@@ -34,12 +44,19 @@ from infaug.experiment.sweep.space import Between, Choice, Distribution
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """What trials begin from, and what is searched."""
+    """What trials begin from, what is searched, and cheaper problems."""
 
     config: RunConfig
     space: dict[str, Distribution]
+    ladder: tuple[str, ...] = ()
 
 
+# 100 classes, a tenth of everything; batches of 1,024 at the rate of the linear rule.
+FEW = (
+    "data.classes=100,data.target=5500,classifier.batch_size=1024,"
+    "classifier.batch_groups=32,classifier.learning_rate=0.4,rounds.rounds=60,"
+    "rounds.classifier_steps=119"
+)
 PROBLEMS = {
     # 480 steps of F: refreshed 16, 8 or 4 times.
     "digits": Problem(
@@ -76,27 +93,53 @@ PROBLEMS = {
             "refresh_steps": Choice((50, 100, 300)),
         },
     ),
+    "imagenet": Problem(
+        config=imagenet.CONFIG,
+        space=DEFAULT_SPACE,
+        ladder=(
+            f"data.image_size=64,{FEW}",
+            f"data.image_size=128,{FEW}",
+            "rounds.rounds=30",
+        ),
+    ),
 }
 SMOKE = RoundsConfig(rounds=4, classifier_steps=6, estimator_steps=3)
 
 
 def main() -> int:
     """Search, with the data set's own space."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--data", choices=list(PROBLEMS), default="digits")
-    parser.add_argument("--smoke", action="store_true")
-    own, argv = parser.parse_known_args()
-    problem, how, confirm = PROBLEMS[own.data], SweepConfig(), 5
+    is_named = len(sys.argv) > 1 and not sys.argv[1].startswith("-")
+    name, argv = sys.argv[1] if is_named else "digits", sys.argv[1 + is_named :]
+    if name not in PROBLEMS:
+        raise ValueError(f"there is no problem {name!r}: use {', '.join(PROBLEMS)}")
+    problem, confirm = PROBLEMS[name], 5
     config, space = problem.config, problem.space
-    if own.smoke:
+    how = SweepConfig(ladder=problem.ladder)
+    if "--smoke" in argv:
+        argv.remove("--smoke")
         config = replace(config, rounds=SMOKE)
         how, confirm = SweepConfig(trials=4), 1
         space = {k: v for k, v in space.items() if k != "refresh_steps"}
-    if config.data.source != own.data and "--data.source" not in " ".join(argv):
-        raise ValueError(f"--data.source is needed: a folder with {own.data}'s images")
-    out = Path(f"runs/sweep-{own.data}")
+    out = Path(f"runs/sweep-{name}")
     default = Sweep(out=out, run=config, sweep=how, confirm=confirm)
-    return sweep(parse_sweep(argv, default, "sweep.py"), space)
+    args = parse_sweep(argv, default, "sweep.py")
+    if args.sweep.method != how.method:
+        space = None
+    if args.plan and name == "imagenet":
+        for machines in imagenet.MACHINES:
+            print(f"{machines}:", flush=True)
+            sweep(args, space, gpu_hours(machines))
+        return 0
+    if name != "digits" and args.run.data.source == "digits" and not args.plan:
+        raise ValueError(f"--data is needed: a folder with {name}'s images")
+    return sweep(args, space)
+
+
+def gpu_hours(machines: str) -> Callable[[RunConfig], float]:
+    """What a training takes on eight at most of some machines, a GPU each."""
+    workers, *about = imagenet.MACHINES[machines]
+    few = min(workers, 8)
+    return lambda config: few * sum(imagenet.forecast(config, few, *about).values())
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ class SweepConfig:
 
     trials: int = 24
     """Settings that are tried; the first ones are those the sweep begins with."""
-    method: Literal["base_learned", "pooled_learned"] = "base_learned"
-    """What is trained in each trial."""
+    method: str = "base_learned"
+    """What is trained in each trial: a method with a learned view."""
     seed: int = 0
     """Of the splits and the training of all trials, and of what is proposed."""
     objective: Objective = "loss"
@@ -79,17 +79,40 @@ class SweepConfig:
     searcher: Literal["random", "optuna"] = "random"
     """Proposes settings: drawn independently, or by Optuna's TPE (pip install
     'infaug[optuna]')."""
-    scheduler: Literal["asha", "pbt", "none"] = "asha"
-    """asha: stops trials that lag behind others at the same step; pbt: they take over a
-    better one's weights, with settings near its own; none: all are trained in full."""
+    scheduler: Literal["asha", "hyperband", "pbt", "pb2", "none"] = "asha"
+    """asha: stops trials that lag behind others at the same step; hyperband: so, but
+    some trials only later on; pbt: they take over a better one's weights, with settings
+    near its own; pb2: with settings that a Gaussian process picks; none: all are
+    trained in full."""
     grace: float = 0.25
     """Share of F's steps before a trial may be stopped, and between two exchanges."""
     reduction: float = 3.0
-    """asha: one in so many goes on at each milestone, and milestones lie so many times
-    further apart."""
+    """One trial in so many goes on at each milestone, and to the next problem of the
+    ladder; milestones lie so many times further apart."""
+    ladder: tuple[str, ...] = ()
+    """Cheaper problems on which all trials are tried first, the cheapest one first,
+    each as name=value,name=value: data.image_size=64,data.classes=100 . The best ones
+    and the first go on to the next, and at last to the problem itself."""
+    minutes: float | None = None
+    """Time for trials in this command, shared evenly by the problems of a ladder; those
+    that are not over on the last one go on if the same command is given more."""
+    worker_hours: float | None = None
+    """The same in hours of all trials' workers, over all commands: GPU-hours where each
+    worker takes one."""
 
     def __post_init__(self):
-        within(self, "sweep", trials=">= 1", grace="(0, 1]", reduction="(1, inf)")
-        both = self.scheduler == "pbt" and self.searcher == "optuna"
-        rule = "must be random with pbt, which changes settings itself"
+        within(
+            self, "sweep", trials=">= 1", grace="(0, 1]", reduction="(1, inf)",
+            minutes="> 0", worker_hours="> 0",
+        )  # fmt: skip
+        rule = f"must be random with {self.scheduler}, which changes settings itself"
+        both = self.is_population and self.searcher == "optuna"
         require(not both, "sweep.searcher", rule, self.searcher)
+        rule = f"must be empty with {self.scheduler}, whose settings change on the way"
+        both = self.is_population and bool(self.ladder)
+        require(not both, "sweep.ladder", rule, self.ladder)
+
+    @property
+    def is_population(self) -> bool:
+        """Whether trials take over each other's weights, with changed settings."""
+        return self.scheduler in ("pbt", "pb2")

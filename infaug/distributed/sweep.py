@@ -26,6 +26,7 @@ import ray.train
 from ray import tune
 
 from infaug.distributed.local import connect
+from infaug.distributed.sweep_budget import SPENT, Budget
 from infaug.distributed.sweep_schedulers import scheduler_of, space_of
 from infaug.distributed.sweep_trial import (
     MAX_DEATHS,
@@ -60,7 +61,7 @@ def cluster_for(capacity: Capacity) -> Iterator[None]:
         ValueError: if no node has what a trial takes.
     """
     os.environ.update({k: v for k, v in SETTINGS.items() if k not in os.environ})
-    started_here = connect(capacity.at_a_time * capacity.workers * capacity.cpus)
+    started_here = connect(capacity.at_a_time * capacity.workers.max * capacity.cpus)
     try:
         nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         wanted = {"CPU": capacity.cpus, "GPU": capacity.gpus}
@@ -83,23 +84,54 @@ def run_trials(
     shown: bool,
     cache: Path | None = None,
     work: Work | None = None,
+    budget: Budget | None = None,
+    is_last: bool = True,
 ) -> None:
     """Run the trials that have not ended, on the cluster that Ray is connected to.
 
+    Where the budget is spent, trials of the last problem are left open, for the same
+    command with more of it; on cheaper ones they are stopped.
+
     Raises:
-        ValueError: if trials were left without an end.
+        ValueError: if trials were left without an end for another reason.
     """
     waiting = ledger.open_of(sweep.names)
     if not waiting:
         return
+    if budget is None or not budget.stop_all():
+        _tune(sweep, ledger, waiting, capacity, shown, cache, work, budget)
+    left = ledger.open_of(sweep.names)
+    if left and (budget is None or not budget.stop_all()):
+        have = "has" if len(left) == 1 else "have"
+        raise ValueError(
+            f"{plural(len(left), 'trial')} {have} not ended ({left[0]} first): the "
+            "same command continues them"
+        )
+    for trial in [] if is_last else ledger.named(left):
+        ledger.finish(trial.name, "stopped", SPENT)
+        forget(sweep.home(trial.home))
+
+
+def _tune(
+    sweep: Sweep,
+    ledger: Ledger,
+    waiting: list[str],
+    capacity: Capacity,
+    shown: bool,
+    cache: Path | None,
+    work: Work | None,
+    budget: Budget | None,
+) -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # the ledger says it
     storage = sweep.out / "tune"
     shutil.rmtree(storage, ignore_errors=True)  # of a driver that was killed
-    is_pbt = sweep.how.scheduler == "pbt"
-    if is_pbt and capacity.workers > 1:
-        raise ValueError("sweep.scheduler pbt: needs --workers-per-trial 1")
+    is_population, is_alone = sweep.how.is_population, capacity.workers.max == 1
+    if is_population and not is_alone:
+        raise ValueError(
+            f"sweep.scheduler {sweep.how.scheduler}: needs --workers-per-trial 1"
+        )
     takes: dict[str, float] = {"cpu": capacity.cpus, "gpu": capacity.gpus}
-    if work is None and capacity.workers > 1:
+    if work is None and not is_alone:
         work = partial(run_together, capacity=capacity)
         takes = {"memory": 1}  # Something it must be; cores are its workers'.
     param_space, searcher, samples = space_of(sweep, ledger, waiting)
@@ -113,16 +145,17 @@ def run_trials(
             scheduler=scheduler_of(sweep, ledger),
             search_alg=searcher,
             num_samples=samples,
-            # PBT lets all of them take turns.
-            max_concurrent_trials=None if is_pbt else capacity.at_a_time,
+            # A population's trials take turns, all of them.
+            max_concurrent_trials=None if is_population else capacity.at_a_time,
             # A process whose trial was stopped would still hold the trial's workers.
-            reuse_actors=capacity.workers == 1,
+            reuse_actors=is_alone,
             trial_name_creator=_name,
             trial_dirname_creator=_name,
         ),
         run_config=tune.RunConfig(
             name=uuid.uuid4().hex,
             storage_path=str(storage),
+            stop=budget,
             callbacks=[SweepLog(sweep, ledger, shown=shown)],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
             verbose=0,
@@ -130,12 +163,6 @@ def run_trials(
     )
     tuner.fit()
     shutil.rmtree(storage, ignore_errors=True)
-    if left := ledger.open_of(sweep.names):
-        have = "has" if len(left) == 1 else "have"
-        raise ValueError(
-            f"{plural(len(left), 'trial')} {have} not ended ({left[0]} first): the "
-            "same command continues them"
-        )
 
 
 def run_repeats(
@@ -188,15 +215,17 @@ class SweepLog(tune.Callback):
     def _finish(self, which: Any, end: End, why: str = "") -> None:
         self.ledger.finish(str(which), end, why)
         trial = self.ledger.trials[str(which)]
-        forget(self.sweep.home(trial.home))
+        if not self.sweep.keeps_weights:
+            forget(self.sweep.home(trial.home))
         if not self.shown:
             return
-        number = self.sweep.how.trials - len(self.ledger.open_of(self.sweep.names))
+        names = self.sweep.names
+        number = len(names) - len(self.ledger.open_of(names))
         found = trial.why
         if last := trial.last:
             steps = f"at step {last.steps} of {self.sweep.steps}"
             found = f"{steps}: loss {last.loss:.4f}, top-1 {last.top1:.2f} % {found}"
-        line = f"[{number}/{self.sweep.how.trials}] {trial.name} {end} {found}"
+        line = f"[{number}/{len(names)}] {trial.name} {end} {found}"
         print(line.rstrip(), file=sys.stderr, flush=True)
 
 

@@ -1,7 +1,7 @@
 """Tune's schedulers and searchers, with what a sweep has already found."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ from ray.tune.schedulers import (
     PopulationBasedTraining,
     TrialScheduler,
 )
+from ray.tune.schedulers.pb2 import PB2
 from ray.tune.search import Searcher
 
 from infaug.experiment.sweep.changes import DEFAULT, may_move, propose
@@ -29,8 +30,8 @@ def scheduler_of(sweep: Sweep, ledger: Ledger) -> TrialScheduler:
     grace = sweep.grace_steps
     if how.scheduler == "none":
         return FIFOScheduler()
+    moving = {name: each for name, each in sweep.space.items() if may_move(name)}
     if how.scheduler == "pbt":
-        moving = {name: each for name, each in sweep.space.items() if may_move(name)}
         return PopulationBasedTraining(
             time_attr="steps",
             perturbation_interval=grace,
@@ -38,15 +39,60 @@ def scheduler_of(sweep: Sweep, ledger: Ledger) -> TrialScheduler:
             custom_explore_fn=partial(_within, moving),
             **wanted,
         )
-    asha = AsyncHyperBandScheduler(
+    if how.scheduler == "pb2":
+        return PB2(
+            time_attr="steps",
+            perturbation_interval=grace,
+            hyperparam_bounds={name: [0.0, 1.0] for name in moving},
+            **wanted,
+        )
+    asha = Brackets(
         time_attr="steps",
         max_t=sweep.steps + 1,  # A trial ends by itself.
         grace_period=grace,
         reduction_factor=how.reduction,
+        brackets=len(sweep.rungs) + 1 if how.scheduler == "hyperband" else 1,
         **wanted,
     )
     remember(asha, ledger)
     return asha
+
+
+class Brackets(AsyncHyperBandScheduler):
+    """ASHA in one bracket; asynchronous Hyperband in several.
+
+    Both are of "A System for Massively Parallel Hyperparameter Tuning" (Li et al.,
+    MLSys 2020, algorithm 2 and section 3.3).
+
+    A bracket without the first k milestones gets so many trials that all brackets cost
+    alike, as in Hyperband (Li et al., JMLR 2018, algorithm 1). Ray's class deals them
+    out at random; here the number of a trial decides, so that a sweep that is continued
+    deals as before. Ray's synchronous HyperBandScheduler would hold trials back, and
+    forget where they stand when the driver dies.
+    """
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        """Give a trial its bracket."""
+        milestones = [[at for at, _ in each._rungs] for each in self._brackets]
+        # One at the last step stops nothing.
+        left = [sum(at < self._max_t - 1 for at in each) for each in milestones]
+        weights = [self._reduction_factor**num / (num + 1) for num in left]
+        number = int(trial.config["trial"].removeprefix("t"))
+        self._trial_info[trial.trial_id] = self._brackets[dealt(number, weights)]
+
+
+def dealt(number: int, weights: Sequence[float]) -> int:
+    """Who gets a card, where cards are dealt in proportion to weights.
+
+    >>> [dealt(number, (3.0, 1.5, 1.0)) for number in range(8)]
+    [0, 1, 0, 2, 0, 0, 1, 0]
+    """
+    have = [0] * len(weights)
+    for _ in range(number + 1):
+        # Who would still have the least for its weight.
+        taker = min(range(len(have)), key=lambda k: (have[k] + 1) / weights[k])
+        have[taker] += 1
+    return taker
 
 
 def mode_of(sweep: Sweep) -> str:
@@ -62,7 +108,8 @@ def remember(asha: AsyncHyperBandScheduler, ledger: Ledger) -> None:
     for trial in ledger.trials.values():
         if trial.end is None:
             continue
-        known: Any = SimpleNamespace(trial_id=trial.name)
+        config = {"trial": trial.name}
+        known: Any = SimpleNamespace(trial_id=trial.name, config=config)
         nobody: Any = None
         asha.on_trial_add(nobody, known)
         for each in trial.rounds:
@@ -86,6 +133,10 @@ def space_of(
                 name, propose(name, sweep.space, sweep.config, sweep.how.seed)
             )
     changes = {name: ledger.trials[name].changes for name in waiting}
+    if sweep.how.scheduler == "pb2":
+        changes = {
+            name: _as_places(sweep.space, each) for name, each in changes.items()
+        }
     values = {path: tune.sample_from(_value(changes, path)) for path in sweep.space}
     return {"trial": tune.grid_search(waiting), **values}, None, 1
 
@@ -181,6 +232,22 @@ class OptunaSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """The ledger holds everything."""
+
+
+def _as_places(space: Space, changes: dict[str, Any]) -> dict[str, Any]:
+    """What moves as its place between the bounds, 0 to 1: PB2 knows numbers alone."""
+    return {
+        name: float(space[name].place(value)) if may_move(name) else value
+        for name, value in changes.items()
+    }
+
+
+def from_places(space: Space, places: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that PB2 means."""
+    return {
+        name: space[name].at(float(value)) if may_move(name) else value
+        for name, value in places.items()
+    }
 
 
 def _mutation(distribution: Distribution) -> Any:

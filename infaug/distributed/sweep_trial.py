@@ -15,7 +15,9 @@ from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchConfig, TorchTrainer
 from ray.tune.integration.ray_train import TuneReportCallback
 
+from infaug.count_range import CountRange
 from infaug.distributed.restarts import COLLECTIVE_TIMEOUT_S
+from infaug.distributed.sweep_schedulers import from_places
 from infaug.experiment.sweep.confirm import source_of_trials
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.sweep.plan import Sweep
@@ -24,6 +26,9 @@ from infaug.record.folder import RunFolder
 from infaug.world import World
 
 MAX_DEATHS = 3  # of a trial's process or of its workers, before the trial has failed
+
+ONE = CountRange(min=1, max=1)
+RESIZE_S = 150.0  # between two times that workers MIN..MAX follow the nodes
 
 Work = Callable[..., None]
 
@@ -37,8 +42,8 @@ class Capacity:
     cpus: int = 1
     """Of each of a trial's workers, as are `gpus`."""
     gpus: float = 0.0
-    workers: int = 1
-    """Of each trial."""
+    workers: CountRange = ONE
+    """Of each trial; MIN..MAX: as many as there is room for."""
 
 
 class Reporter:
@@ -59,7 +64,7 @@ class Reporter:
             "top1": progress.top1,
             "seconds": progress.seconds,
         }
-        if self.sweep.how.scheduler != "pbt" or self._reported <= self.num_again:
+        if not self.sweep.how.is_population or self._reported <= self.num_again:
             self.send(found)
             return
         with tempfile.TemporaryDirectory() as folder:
@@ -93,6 +98,7 @@ def run_together(
         ValueError: for a mistake that the workers found.
     """
     gpus = {"GPU": capacity.gpus} if capacity.gpus else {}
+    workers = capacity.workers
     job = {"trial": trial, "path": path, "cache": cache, "report": report}
     trainer = TorchTrainer(
         _work,
@@ -101,7 +107,8 @@ def run_together(
             backend="nccl" if gpus else "gloo", timeout_s=COLLECTIVE_TIMEOUT_S
         ),
         scaling_config=ScalingConfig(
-            num_workers=capacity.workers,
+            num_workers=workers.max if workers.is_one else (workers.min, workers.max),
+            elastic_resize_monitor_interval_s=RESIZE_S,
             use_gpu=bool(gpus),
             resources_per_worker={"CPU": capacity.cpus, **gpus},
         ),
@@ -145,6 +152,8 @@ def train_trial(
     """
     name = tune.get_context().get_trial_name()
     changes = {path: config[path] for path in sweep.space}
+    if sweep.how.scheduler == "pb2":
+        changes = from_places(sweep.space, changes)
     reporter = Reporter(sweep, homes.get(name, name), changes)
     try:
         trial = sweep.trial(changes)

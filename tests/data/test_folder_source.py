@@ -35,9 +35,7 @@ def test_some_of_the_classes_are_a_smaller_problem(tmp_path):
     assert source.train.labels.tolist() == source.test.labels.tolist() == [0, 1]
     assert source.train.images[:, 0, 0, 0].tolist() == [10, 30]
     assert [name[-7:] for name in source.names["test"]] == ["b/1.png", "d/3.png"]
-    with pytest.raises(
-        ValueError, match=r"data.classes: 6 are wanted, and there are 5"
-    ):
+    with pytest.raises(ValueError, match=r"data.classes: 6 are wanted.*are 5"):
         load(replace(config, classes=6))
 
 

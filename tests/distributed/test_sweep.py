@@ -10,11 +10,14 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tiny import CONFIG
 
 from infaug.config import SweepConfig
+from infaug.count_range import CountRange
 from infaug.experiment.sweep.changes import names
 from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.space import Between, Choice
@@ -27,7 +30,7 @@ JOB = Path(__file__).parent.parent.parent / "ray_jobs" / "sweep.py"
 ROUNDS = replace(CONFIG.rounds, rounds=4, classifier_steps=3, estimator_steps=2)
 SPACE = {
     "estimator.learning_rate": Between(1e-4, 1e-2, log=True),
-    "estimator.warmup_rounds": Choice((1, 2)),
+    "estimator.warmup_rounds": Choice((0, 1, 2)),
     "transform.tau_size": Choice((4, 8)),
 }
 
@@ -95,6 +98,94 @@ def test_every_trial_ends_once_and_a_second_start_runs_only_what_is_new(
     assert set(ended(more)) == set(names(4))
 
 
+def test_hyperband_lets_some_trials_pass_the_first_milestone(tmp_path):
+    """Trials get worse, so a bracket stops all but its first at its first milestone.
+
+    Those with milestones after 3 and 6 steps, after 6 steps, and without any are dealt
+    t00, t03 and t06; t01 and t04; t02 and t05.
+    """
+    from ray.tune.schedulers import TrialScheduler
+
+    from infaug.distributed.sweep_schedulers import scheduler_of
+
+    plan = planned(
+        tmp_path / "sweep", trials=7, scheduler="hyperband", grace=0.25, reduction=2
+    )
+    nobody: Any = None
+    scheduler, reached = scheduler_of(plan, plan.ledger()), {}
+    for number, name in enumerate(plan.names):
+        trial: Any = SimpleNamespace(trial_id=name, config={"trial": name})
+        scheduler.on_trial_add(nobody, trial)
+        for steps in (3, 6, 9, 12):
+            reached[name] = steps
+            found = {"steps": steps, "loss": float(number), "top1": 0.0}
+            answer = scheduler.on_trial_result(nobody, trial, found)
+            if answer == TrialScheduler.STOP:
+                break
+    assert plan.rungs == [3, 6]
+    assert reached == {
+        "t00": 12, "t01": 12, "t02": 12, "t03": 3, "t04": 6, "t05": 12, "t06": 3,
+    }  # fmt: skip
+
+
+def test_a_spent_budget_leaves_trials_open_for_the_same_command_with_more(
+    cluster, tmp_path
+):
+    from infaug.distributed.sweep import run_trials
+    from infaug.distributed.sweep_budget import Budget
+
+    def work(trial, path, cache, report):
+        from infaug.experiment.sweep.ledger import Progress
+
+        for steps in (3, 6, 9, 12):
+            report(Progress(steps=steps, loss=1.0, top1=90.0, seconds=steps / 3))
+
+    plan = planned(tmp_path / "sweep", trials=2, scheduler="none")
+    ledger = plan.ledger()
+    second = Budget(
+        ends_at=None, worker_hours=1 / 3600, taken=lambda: ledger.seconds / 3600
+    )
+    run_trials(plan, ledger, cluster, shown=False, work=work, budget=second)
+    left = ledger.open_of(plan.names)
+    assert left
+    before = (plan.out / "sweep.jsonl").read_text()
+    run_trials(plan, ledger, cluster, shown=False, work=work, budget=second)
+    assert (plan.out / "sweep.jsonl").read_text() == before, "it is spent"
+    run_trials(plan, plan.ledger(), cluster, shown=False, work=work)
+    assert set(ended(plan).values()) == {"completed"}
+
+
+def test_a_spent_budget_stops_trials_where_others_go_on_to_the_next_problem(tmp_path):
+    from infaug.distributed.sweep import run_trials
+    from infaug.distributed.sweep_budget import SPENT, Budget
+    from infaug.distributed.sweep_trial import Capacity
+
+    plan = planned(tmp_path / "sweep", trials=3)
+    ledger = plan.ledger()
+    ledger.propose("t00", {})
+    budget = Budget(ends_at=time.monotonic(), worker_hours=None, taken=lambda: 0.0)
+    run_trials(
+        plan, ledger, Capacity(at_a_time=2), shown=False, budget=budget, is_last=False
+    )
+    assert ended(plan) == {"t00": "stopped"}, "the others have not begun"
+    assert ledger.trials["t00"].why == SPENT
+
+
+def test_an_even_share_of_a_budget_is_of_what_is_left():
+    from infaug.distributed.sweep_budget import Budget
+
+    taken = 2.0
+    whole = Budget(ends_at=None, worker_hours=11.0, taken=lambda: taken)
+    assert whole.share(3).worker_hours == 5
+    assert not whole.share(3).stop_all()
+    taken = 5.0
+    assert whole.share(1).worker_hours == 11
+    assert replace(whole, worker_hours=5.0).stop_all()
+    assert replace(whole, ends_at=time.monotonic() - 1).stop_all()
+    late = replace(whole, ends_at=time.monotonic() + 60).share(2).ends_at
+    assert late == pytest.approx(time.monotonic() + 30, abs=1)
+
+
 @pytest.mark.slow
 def test_a_killed_process_of_a_trial_is_replaced_and_the_trial_continues(
     cluster, tmp_path
@@ -153,7 +244,7 @@ def test_trials_of_two_workers_lose_one_and_go_on(cluster, tmp_path):
     log = plan.home("t00") / "trainings" / "base_learned-seed0" / "metrics.jsonl"
     killer = threading.Thread(target=kill_a_worker_after, args=(log,))
     killer.start()
-    two = replace(cluster, at_a_time=1, workers=2)
+    two = replace(cluster, at_a_time=1, workers=CountRange(min=2, max=2))
     began = time.monotonic()
     run_trials(plan, plan.ledger(), two, shown=False)
     killer.join()
@@ -167,10 +258,13 @@ def test_trials_of_two_workers_lose_one_and_go_on(cluster, tmp_path):
 
 
 @pytest.mark.slow
-def test_pbt_moves_settings_and_weights_from_better_trials_to_worse(cluster, tmp_path):
+@pytest.mark.parametrize("scheduler", ["pbt", "pb2"])
+def test_settings_and_weights_move_from_better_trials_to_worse(
+    scheduler, cluster, tmp_path
+):
     from infaug.distributed.sweep import run_trials
 
-    plan = planned(tmp_path / "sweep", trials=4, scheduler="pbt", grace=0.25)
+    plan = planned(tmp_path / "sweep", trials=4, scheduler=scheduler, grace=0.25)
     run_trials(plan, plan.ledger(), cluster, shown=False)
     assert set(ended(plan).values()) == {"completed"}
     moved = [t for t in plan.ledger().trials.values() if t.home != t.name]

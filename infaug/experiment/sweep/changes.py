@@ -17,15 +17,19 @@ import torch
 from infaug.config import Mode, RunConfig, changed, in_mode, require, value_at
 from infaug.experiment.sweep.space import Between, Choice, Distribution, Space
 from infaug.randomness import generator
+from infaug.training.methods import METHODS, Method
 
 DEFAULT = "t00"  # the first trial
 STRENGTHS = ("matrix", "offset", "filter", "bias")
 
 # Part of the networks, the images or the schedule: they stay while a trial trains.
-FIXED = ("mode", "refresh_steps", "transform.tau_size")
+FIXED = (
+    "mode", "refresh_steps", "transform.tau_size", "policy.operations",
+    "policy.num_strengths",
+)  # fmt: skip
 FIXED_PARTS = ("data", "rounds", "adversarial", "classifier")
 
-# What is tried where nothing else is said.
+# What is tried where nothing else is said: of methods with E and G, and of policies.
 DEFAULT_SPACE: dict[str, Distribution] = {
     "estimator.learning_rate": Between(1e-4, 3e-3, log=True),
     "influence.damping": Between(1e-3, 0.1, log=True),
@@ -35,6 +39,32 @@ DEFAULT_SPACE: dict[str, Distribution] = {
     "field_strength": Between(0.3, 1.2),
     "estimator.probability": Between(0.3, 1.0),
 }
+POLICY_SPACE: dict[str, Distribution] = {
+    "policy.learning_rate": Between(0.5, 10.0, log=True),
+    "policy.shrinkage": Between(2.0, 32.0, log=True),
+    "policy.decay": Between(0.001, 0.03, log=True),
+    "policy.min_entropy": Between(0.1, 0.7),
+    "policy.num_draws": Choice((1, 2, 3)),
+    "policy.num_strengths": Choice((5, 9, 15)),
+    "influence.damping": Between(1e-3, 0.1, log=True),
+}
+
+
+def learned_method(name: str) -> Method:
+    """A method that a sweep can be about.
+
+    Raises:
+        ValueError: if nothing is learned in it.
+    """
+    learned = [each for each in METHODS.values() if each.has_learned_view]
+    rule = f"must be one of {', '.join(each.name for each in learned)}"
+    require(name in (each.name for each in learned), "sweep.method", rule, name)
+    return METHODS[name]
+
+
+def space_for(method: str) -> Space:
+    """What is tried with a method where nothing else is said."""
+    return DEFAULT_SPACE if learned_method(method).is_learned else POLICY_SPACE
 
 
 def apply(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:

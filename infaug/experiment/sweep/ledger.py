@@ -52,6 +52,13 @@ class Tried:
         """Its last report."""
         return self.rounds[-1] if self.rounds else None
 
+    def rank(self, objective: Objective) -> tuple[bool, int, float]:
+        """Larger is better: those with all steps, then those that came further."""
+        if self.last is None:
+            return False, 0, 0.0
+        merit = self.last.merit(objective)
+        return self.end == "completed", self.last.steps, merit
+
     def reached(self, steps: int) -> Progress | None:
         """The first report at or after a step."""
         return next((each for each in self.rounds if each.steps >= steps), None)
@@ -101,8 +108,14 @@ class Ledger:
         return [name for name in names if name not in known or known[name].end is None]
 
     def named(self, names: Sequence[str]) -> list[Tried]:
-        """The trials of these names."""
-        return [self.trials[name] for name in names]
+        """The trials of these names, as far as they were proposed."""
+        return [self.trials[name] for name in names if name in self.trials]
+
+    @property
+    def seconds(self) -> float:
+        """Of all trials' work so far, to the last round of each."""
+        lasts = [trial.last for trial in self.trials.values()]
+        return sum((last.seconds for last in lasts if last), 0.0)
 
     def _write(self, line: dict[str, Any]) -> None:
         append_line(self.path, line)

@@ -3,6 +3,8 @@
 OUT/sweep.json         config, search space and how it is searched
 OUT/sweep.jsonl        what happened, see `sweep.ledger`
 OUT/trials/NAME/       a run folder for each trial
+OUT/control/           the control whose F drives all trials, where there is one
+OUT/ladder/K/          the same for the K-th of cheaper problems, see `sweep.ladder`
 OUT/confirm/           the best and the first settings on fresh seeds
 OUT/best.json          the best settings, for `infaug fit --config`
 OUT/trials.csv         all trials
@@ -13,19 +15,28 @@ OUT/*.png              pictures
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from infaug.config import RunConfig, SweepConfig, to_dict
-from infaug.experiment.sweep.changes import apply, check_space, may_move, names
+from infaug.experiment.methods import methods_of
+from infaug.experiment.sweep.changes import (
+    DEFAULT,
+    apply,
+    check_space,
+    learned_method,
+    may_move,
+    names,
+    values_of,
+)
 from infaug.experiment.sweep.ledger import Ledger
 from infaug.experiment.sweep.space import Space
 from infaug.experiment.sweep.trial import Trial
 from infaug.record.atomic import write_json, writing
 
-# More trials continue a sweep; everything else would make it another one.
-MAY_GROW = ("trials",)
+# More of them continues a sweep; everything else would make it another one.
+MAY_GROW = ("trials", "minutes", "worker_hours")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,17 +48,21 @@ class Sweep:
         how: trials, scheduler, searcher, objective.
         space: distributions by setting.
         out: the folder, which all nodes must see.
+        only: the trials, where some have been left behind on cheaper problems.
+        keeps_weights: whether networks stay when a trial ends.
     """
 
     config: RunConfig
     how: SweepConfig
     space: Space
     out: Path
+    only: tuple[str, ...] | None = None
+    keeps_weights: bool = False
 
     @property
     def names(self) -> list[str]:
         """Of all trials."""
-        return names(self.how.trials)
+        return names(self.how.trials) if self.only is None else list(self.only)
 
     @property
     def steps(self) -> int:
@@ -69,14 +84,33 @@ class Sweep:
             steps *= self.how.reduction
         return found
 
+    @property
+    def control(self) -> "Sweep | None":
+        """The one trial of the method whose F drives every trial, or None.
+
+        Where s_val is solved once a trial needs it; see `in_mode`.
+        """
+        needed = methods_of(replace(self.config, methods=(self.how.method,)))
+        controls = [each.name for each in needed if not each.has_learned_view]
+        if not controls or self.keeps_weights:
+            return None
+        how = replace(self.how, method=controls[-1], scheduler="none", ladder=())
+        return replace(
+            self, how=how, out=self.out / "control", only=(DEFAULT,), keeps_weights=True
+        )
+
     def trial(self, changes: Mapping[str, Any]) -> Trial:
         """What is trained with some changes.
 
         Raises:
             ValueError: if they do not go together.
         """
-        config = apply(self.config, changes)
-        return Trial(method=self.how.method, seed=self.how.seed, config=config)
+        return Trial(
+            method=self.how.method,
+            seed=self.how.seed,
+            config=apply(self.config, changes),
+            control=self.control.home(DEFAULT) if self.control else None,
+        )
 
     def home(self, name: str) -> Path:
         """A trial's run folder."""
@@ -94,11 +128,9 @@ class Sweep:
                 else or cannot be written.
         """
         check_space(self.space, self.config)
-        if self.how.scheduler == "pbt" and not any(map(may_move, self.space)):
-            raise ValueError(
-                "sweep.scheduler pbt: nothing in the search space can change while a "
-                "trial trains: add a setting of the estimator or of influence"
-            )
+        learned_method(self.how.method)
+        if self.how.is_population:
+            self._check_moving()
         path = self.out / "sweep.json"
         if not path.exists():
             self._begin(path)
@@ -109,6 +141,24 @@ class Sweep:
             raise ValueError(
                 f"{self.out} holds a sweep with another {' and another '.join(changed)}"
                 ": use the same to continue it, or another --out"
+            )
+
+    def _check_moving(self) -> None:
+        """Refuse a space in which nothing can change while a trial trains."""
+        who = f"sweep.scheduler {self.how.scheduler}"
+        moving = [name for name in self.space if may_move(name)]
+        if not moving:
+            raise ValueError(
+                f"{who}: nothing in the search space can change while a trial trains: "
+                "add a setting of the estimator, the policy or influence"
+            )
+        first = values_of(self.config, self.space)
+        outside = [name for name in moving if first[name] not in self.space[name]]
+        if self.how.scheduler == "pb2" and outside:
+            name = outside[0]
+            raise ValueError(
+                f"{who}: the sweep begins with {name} {first[name]}, which is not in "
+                f"{self.space[name]}: widen --space"
             )
 
     def _begin(self, path: Path) -> None:

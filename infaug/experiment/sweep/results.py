@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ MIN_TRIALS = 8  # for an importance
 MIN_AGREEING = 5  # trials, for a rank correlation with an interval
 NUM_TREES = 200
 NUM_SHUFFLES = 10
+ENDS = ("completed", "stopped", "failed", "open")
 
 
 def best_of(trials: Sequence[Tried], objective: Objective) -> Tried:
@@ -39,7 +40,8 @@ def best_of(trials: Sequence[Tried], objective: Objective) -> Tried:
     whole = [trial for trial in trials if trial.end == "completed"]
     if not whole:
         reasons = sorted({trial.why for trial in trials if trial.why})
-        raise ValueError(f"no trial came to its end: {'; '.join(reasons)}")
+        why = "; ".join(reasons) or "the same command continues them"
+        raise ValueError(f"no trial came to its end: {why}")
     return max(whole, key=lambda trial: trial.rounds[-1].merit(objective))
 
 
@@ -100,8 +102,7 @@ def agreements(sweep: Sweep, trials: Sequence[Tried]) -> list[dict[str, Any]]:
 
     A rung is a step at which the scheduler compares trials. Only trials that reached
     the later step are seen, the better ones: over all trials agreement is rather
-    higher. "low" and "high" are of 95 %, by Fisher's z with Fieller's variance,
-    1.06 / (n - 3); of too few trials nothing is said.
+    higher. See `rank_agreement`.
     """
     objective, found = sweep.how.objective, []
     for rung, later in combinations((*sweep.rungs, sweep.steps), 2):
@@ -111,21 +112,44 @@ def agreements(sweep: Sweep, trials: Sequence[Tried]) -> list[dict[str, Any]]:
             for first, last in pairs
             if first and last
         ]
-        if len(merits) < MIN_AGREEING:
-            continue
-        before, after = np.array(merits).T
-        ranked: Any = spearmanr(before, after)
-        rho = float(ranked.statistic)
-        if not math.isfinite(rho):  # all trials are alike
-            continue
-        z = math.atanh(np.clip(rho, -0.999, 0.999))
-        width = 1.96 * math.sqrt(1.06 / (len(merits) - 3))
-        found.append({
-            "rung": rung, "later": later, "spearman": rho,
-            "low": math.tanh(z - width), "high": math.tanh(z + width),
-            "num_trials": len(merits),
-        })  # fmt: skip
+        if ranked := rank_agreement(merits):
+            found.append({"rung": rung, "later": later, **ranked})
     return found
+
+
+def agreement_of(before: Sweep, after: Sweep) -> dict[str, Any] | None:
+    """Whether trials that lead on a problem lead on the next one of a ladder.
+
+    Seen are those that went on, ranked as they are promoted; see `rank_agreement`.
+    """
+    objective, first = before.how.objective, before.ledger().trials
+    later = [t for t in after.ledger().named(after.names) if t.rounds]
+    sides = ([first[trial.name] for trial in later], later)
+    places = []
+    for side in sides:
+        ranks = [trial.rank(objective) for trial in side]
+        places.append([sorted(ranks).index(rank) for rank in ranks])
+    return rank_agreement(list(zip(*places, strict=True)))
+
+
+def rank_agreement(merits: Sequence[tuple[float, float]]) -> dict[str, Any] | None:
+    """Spearman's correlation of two merits of some trials; None of too few.
+
+    "low" and "high" are of 95 %, by Fisher's z with Fieller's variance, 1.06 / (n - 3).
+    """
+    if len(merits) < MIN_AGREEING:
+        return None
+    before, after = np.array(merits, dtype=float).T
+    ranked: Any = spearmanr(before, after)
+    rho = float(ranked.statistic)
+    if not math.isfinite(rho):  # all trials are alike
+        return None
+    z = math.atanh(np.clip(rho, -0.999, 0.999))
+    width = 1.96 * math.sqrt(1.06 / (len(merits) - 3))
+    return {
+        "spearman": rho, "low": math.tanh(z - width), "high": math.tanh(z + width),
+        "num_trials": len(merits),
+    }  # fmt: skip
 
 
 def write_choice(sweep: Sweep, ledger: Ledger) -> Tried:
@@ -145,16 +169,23 @@ def write_choice(sweep: Sweep, ledger: Ledger) -> Tried:
 
 
 def conclude(
-    sweep: Sweep, ledger: Ledger, best: Tried, confirmed: Mapping[str, Any] | None
+    problems: Sequence[Sweep],
+    ledger: Ledger,
+    best: Tried,
+    confirmed: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Score the repeats on test images, if there are any, and keep the result.
 
-    A finished sweep is not scored again: its result is returned.
+    `problems` are those of the ladder, the sweep's own last; the other arguments are of
+    this one. A finished sweep is not scored again: its result is returned.
     """
+    sweep = problems[-1]
     path = sweep.out / "result.json"
     trials = ledger.named(sweep.names)
+    ends = [trial.end or "open" for trial in trials]
     identity = {
         "trials": len(trials),
+        "ends": {end: ends.count(end) for end in ENDS if end != "open" or end in ends},
         "best": best.name,
         "confirmed_on": confirmed["seeds"] if confirmed else [],
     }
@@ -162,17 +193,30 @@ def conclude(
         kept = json.loads(path.read_text())
         if {key: kept[key] for key in identity} == identity:
             return kept
-    ends = [trial.end for trial in trials]
     result = {
         **identity,
         "objective": sweep.how.objective,
-        "ends": {end: ends.count(end) for end in ("completed", "stopped", "failed")},
         "changes": best.changes,
         "selection": asdict(best.rounds[-1]),
         "importance": importance(trials, sweep.space, sweep.how.objective),
         "agreement": agreements(sweep, trials),
+        "ladder": [
+            {"problem": text, **_climbed(before, after)}
+            for text, (before, after) in zip(
+                sweep.how.ladder, pairwise(problems), strict=True
+            )
+        ],
         "confirm": confirmed,
         "test": score_on_test(sweep, confirmed["seeds"]) if confirmed else None,
     }
     write_json(path, result)
     return result
+
+
+def _climbed(before: Sweep, after: Sweep) -> dict[str, Any]:
+    """What a cheaper problem was good for."""
+    return {
+        "trials": len(before.names),
+        "went_on": after.names,
+        "agreement": agreement_of(before, after),
+    }

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infaug.config import RunConfig, to_dict
+from infaug.config import RunConfig, difference, to_dict
 from infaug.data.images import Source
 from infaug.data.problem import divide
 from infaug.experiment.execute import run_planned
@@ -35,6 +35,8 @@ from infaug.world import World
 
 Report = Callable[[Progress], None]
 LOCK_WAIT_S = 60.0  # for a process that a killed driver left behind
+# Parts of a config, and the list of methods, on which no control depends.
+LEARNED_PARTS = ("estimator", "transform", "influence", "policy", "methods")
 LEFT_BEHIND = ("lock", "tensorboard", "config.json", "home.json")  # of a copied folder
 
 
@@ -45,6 +47,8 @@ class Trial:
     method: str
     seed: int
     config: RunConfig
+    control: Path | None = None
+    """A run folder whose trainings are its own, if nothing they depend on changes."""
 
 
 def run_trial(
@@ -78,6 +82,7 @@ def run_trial(
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked(LOCK_WAIT_S)))
         world.first(lambda: folder.resolve(config))
+        world.first(lambda: take_trainings(trial.control, folder))
         rounds = RoundReports(trial, folder, report)
         rounds.repeat(world.first(lambda: kept_rounds(folder, trial)))
         methods = methods_to_train(replace(config, methods=(trial.method,)))
@@ -130,6 +135,26 @@ class RoundReports(MetricsWriter):
         self.report(
             Progress(steps=steps, loss=loss, top1=top1, seconds=round(self.seconds, 2))
         )
+
+
+def take_trainings(control: Path | None, folder: RunFolder) -> None:
+    """Copy the control's finished trainings, where they would be the same here."""
+    if control is None or not (control / "config.json").exists():
+        return
+    trained, wanted = RunFolder(control).config("config.json"), folder.config()
+    parts = {name: getattr(wanted, name) for name in LEARNED_PARTS}
+    if difference(replace(trained, **parts), wanted):
+        return
+    for result in sorted(control.glob("trainings/*/result.json")):
+        taken = folder.path / "trainings" / result.parent.name
+        if not taken.exists():
+            half = taken.with_name(f"half-{taken.name}")
+            shutil.rmtree(half, ignore_errors=True)
+            # Its time is the control's own.
+            shutil.copytree(
+                result.parent, half, ignore=shutil.ignore_patterns("timings.jsonl")
+            )
+            half.rename(taken)
 
 
 def kept_rounds(folder: RunFolder, trial: Trial) -> list[dict[str, Any]]:

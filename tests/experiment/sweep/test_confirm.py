@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from infaug.cli.sweep import describe_result
 from infaug.experiment.sweep import results as module
 from infaug.experiment.sweep.confirm import (
     Repeat,
@@ -14,6 +13,7 @@ from infaug.experiment.sweep.confirm import (
     score_on_test,
 )
 from infaug.experiment.sweep.results import conclude, write_choice
+from infaug.report.sweep import describe_result
 
 from .cases import progress, sweep
 from .test_results import filled
@@ -65,11 +65,11 @@ def test_test_images_are_looked_at_once_and_the_number_is_kept(tmp_path, monkeyp
     monkeypatch.setattr(module, "score_on_test", score)
     plan, ledger = filled(tmp_path)
     best = write_choice(plan, ledger)
-    assert conclude(plan, ledger, best, None)["test"] is None
+    assert conclude([plan], ledger, best, None)["test"] is None
     assert looked == []
     fresh = confirmed(plan, found_of(plan, [0.1, 0.2], [0.3, 0.5]))
     for _ in range(2):
-        result = conclude(plan, ledger, best, fresh)
+        result = conclude([plan], ledger, best, fresh)
         assert result["test"]["mean_top1"] == 90.0
     assert looked == [[1, 2]]
     json.loads((plan.out / "result.json").read_text())

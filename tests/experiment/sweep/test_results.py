@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from infaug.cli.sweep import describe_result, table
 from infaug.config import RunConfig, from_dict
 from infaug.experiment.sweep.changes import propose
 from infaug.experiment.sweep.ledger import Ledger
@@ -18,8 +17,11 @@ from infaug.experiment.sweep.results import (
 )
 from infaug.experiment.sweep.space import Choice
 from infaug.report.pictures import draw_parallel
+from infaug.report.sweep import describe_result, table
 
 from .cases import SMALL, SPACE, progress, sweep, tried
+
+RESULT = {"importance": None, "agreement": [], "ladder": [], "confirm": None}
 
 
 def test_the_best_is_chosen_among_those_with_all_steps_by_the_last_round():
@@ -100,7 +102,9 @@ def test_few_trials_say_nothing_and_noise_is_called_noise(tmp_path):
     assert found is not None
     assert (
         "take it for noise"
-        in describe_result({"importance": found, "agreement": [], "confirm": None})[0]
+        in describe_result(
+            {"importance": found, "agreement": [], "ladder": [], "confirm": None}
+        )[0]
     )
 
 
@@ -119,7 +123,9 @@ def test_rungs_agree_where_the_order_of_trials_stays(sign, expected, tmp_path):
     assert last["spearman"] == pytest.approx(1.0)
     assert (first["num_trials"], last["num_trials"]) == (9, 8)
     assert -1 < first["low"] <= first["high"] < 1
-    lines = describe_result({"importance": None, "agreement": [first], "confirm": None})
+    lines = describe_result(
+        {"importance": None, "agreement": [first], "ladder": [], "confirm": None}
+    )
     assert "step 3 with step 9: Spearman" in lines[0]
     assert agreements(plan, trials[:4]) == [], "too few to tell"
 

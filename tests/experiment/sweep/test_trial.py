@@ -24,7 +24,7 @@ from infaug.experiment.sweep.trial import (
 )
 from infaug.record.folder import RunFolder
 
-from .cases import SMALL
+from .cases import SMALL, sweep
 
 SHORT = replace(CONFIG, rounds=replace(CONFIG.rounds, rounds=3, classifier_steps=4))
 TRIAL = Trial(method="base_learned", seed=0, config=SHORT)
@@ -105,6 +105,36 @@ TAKER = replace(GIVER, config=replace(SMALL, estimator=RATE))
 
 
 @pytest.mark.slow
+def test_trials_share_a_control_and_end_as_if_each_had_trained_its_own(
+    source, tmp_path
+):
+    once = replace(SHORT, rounds=replace(SHORT.rounds, s_val="once"))
+    plan = replace(sweep(tmp_path / "sweep"), config=once)
+    assert plan.control is not None
+    assert plan.control.control is None
+    assert plan.control.how.method == "base"
+    assert sweep(tmp_path).control is None, "E learns with F, and needs no other"
+    control = plan.control.home("t00")
+    control.parent.mkdir(parents=True)
+    trained(source, control, plan.control.trial({}))
+
+    changes = {"estimator.learning_rate": 0.01}
+    trial = plan.trial(changes)
+    assert trial.control == control
+    alone = trained(source, tmp_path / "alone", replace(trial, control=None))
+    shared = trained(source, tmp_path / "shared", trial)
+    assert timeless(shared) == timeless(alone)
+    weights = "trainings/base_learned-seed0/classifier.safetensors"
+    first, second = (tmp_path / each / weights for each in ("alone", "shared"))
+    assert first.read_bytes() == second.read_bytes()
+    assert not (tmp_path / "shared/trainings/base-seed0/timings.jsonl").exists()
+
+    # Another rate of F is another control.
+    other = plan.trial({"classifier.learning_rate": 0.02})
+    trained(source, tmp_path / "other", other)
+    assert (tmp_path / "other/trainings/base-seed0/timings.jsonl").exists()
+
+
 def test_the_taker_goes_on_from_a_copy_with_its_own_settings(tmp_path):
     source = without_test(load(CONFIG.data), CONFIG.data)
     trials, told = tmp_path / "trials", []
