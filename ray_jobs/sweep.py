@@ -24,7 +24,6 @@ Cost: digits under 15 minutes on 2 CPU cores (estimate).
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import imagenet
 
@@ -120,8 +119,7 @@ def main() -> int:
         config = replace(config, rounds=SMOKE)
         how, confirm = SweepConfig(trials=4), 1
         space = {k: v for k, v in space.items() if k != "refresh_steps"}
-    out = Path(f"runs/sweep-{name}")
-    default = Sweep(out=out, run=config, sweep=how, confirm=confirm)
+    default = Sweep(out=f"runs/sweep-{name}", run=config, sweep=how, confirm=confirm)
     args = parse_sweep(argv, default, "sweep.py")
     if args.sweep.method != how.method:
         space = None
@@ -137,9 +135,13 @@ def main() -> int:
 
 def gpu_hours(machines: str) -> Callable[[RunConfig], float]:
     """What a training takes on eight at most of some machines, a GPU each."""
-    workers, *about = imagenet.MACHINES[machines]
+    workers, *_ = about = imagenet.MACHINES[machines]
     few = min(workers, 8)
-    return lambda config: few * sum(imagenet.forecast(config, few, *about).values())
+
+    def hours(config: RunConfig) -> float:
+        return few * sum(imagenet.forecast(config, few, *about[1:]).values())
+
+    return hours
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,8 +30,8 @@ class Sweep:
     --config`. The last line printed is RESULT and a JSON object.
     """
 
-    out: Path = Path("runs/sweep")
-    """Folder, which all nodes see: new, empty, or of this very sweep."""
+    out: str = "runs/sweep"
+    """Folder, which all nodes see, or URL: new, empty, or of this very sweep."""
     config: Path | None = None
     """A config.json of a run to start from; flags given beside it win."""
     space: tuple[str, ...] = ()
@@ -82,6 +83,8 @@ def sweep(
     from infaug.experiment.sweep.plan import Sweep as Plan
     from infaug.experiment.sweep.space import parse_space
     from infaug.lock import locked
+    from infaug.record.mirror import Mirror
+    from infaug.storage import is_url
 
     together = CountRange.parse(args.workers_per_trial, "--workers-per-trial")
     for name, value in (
@@ -91,18 +94,25 @@ def sweep(
     ):
         if value < 1:
             raise ValueError(f"--{name} must be >= 1, got {value}")
-    space = parse_space(args.space) or space or space_for(args.sweep.method)
-    out, config = args.out.absolute(), args.run
+    mirror = Mirror(args.out, "sweep") if is_url(args.out) else None
+    plan = Plan(
+        config=args.run,
+        how=args.sweep,
+        space=parse_space(args.space) or space or space_for(args.sweep.method),
+        out=mirror.folder if mirror else Path(args.out).absolute(),
+        url=mirror.home.url if mirror else None,
+    )
     if args.plan:
-        plan = Plan(config=config, how=args.sweep, space=space, out=out)
         from infaug.report.sweep import describe_costs
 
         print(*describe_costs(problems_of(plan), hours_of), sep="\n")
         return 0
-    data, notes = resolve_data(replace(config, data=located(config.data)))
+    data, notes = resolve_data(replace(args.run, data=located(args.run.data)))
     if not args.quiet:
         print(*notes, sep="\n", end="\n" if notes else "")
-    plan = Plan(config=replace(config, data=data), how=args.sweep, space=space, out=out)
+    if mirror:
+        mirror.bring()
+    plan = replace(plan, config=replace(args.run, data=data))
     problems = problems_of(plan)
     for problem in (plan, *problems[:-1]):
         problem.enter()
@@ -113,14 +123,20 @@ def sweep(
         gpus=args.gpus_per_trial,
     )
     refusal = f"another process is sweeping in {args.out}: wait for it"
-    with locked(plan.out / "lock", refusal):
-        result = _search(problems, capacity, args.confirm, shown=not args.quiet)
+    with locked(plan.out / "lock", refusal), mirror.held() if mirror else nullcontext():
+        push = mirror.push if mirror else None
+        result = _search(problems, capacity, args.confirm, push, shown=not args.quiet)
     print("RESULT " + json.dumps(result), flush=True)
     return 0
 
 
 def _search(
-    problems: "Sequence[Plan]", capacity: "Capacity", repeats: int, *, shown: bool
+    problems: "Sequence[Plan]",
+    capacity: "Capacity",
+    repeats: int,
+    push: Callable[[], None] | None,
+    *,
+    shown: bool,
 ) -> dict[str, Any]:
     from infaug.distributed.sweep import cluster_for, run_trials
     from infaug.distributed.sweep_budget import Budget
@@ -129,7 +145,9 @@ def _search(
     from infaug.report.pictures import draw_parallel
     from infaug.report.sweep import describe_choice, describe_result
 
-    how, cache = problems[-1].how, problems[-1].out / "cache"
+    how = problems[-1].how
+    # At a URL every trial fits its G.
+    cache = None if problems[-1].url else problems[-1].out / "cache"
     ledgers = {problem.out: problem.ledger() for problem in problems}
 
     def taken() -> float:
@@ -145,7 +163,7 @@ def _search(
             if each is None:
                 continue
             each.out.mkdir(exist_ok=True)
-            ledger = ledgers[each.out] = each.ledger()
+            ledger = ledgers[each.out] = each.ledger(push)
             run_trials(
                 each, ledger, capacity, shown=shown, cache=cache, budget=share,
                 is_last=each is not problem or left == 0,
@@ -158,11 +176,13 @@ def _search(
         best = write_choice(plan, ledger)
         if shown:
             print(*describe_choice(plan, ledger, best), sep="\n", flush=True)
-        confirmed = _confirm(plan, best, capacity, repeats) if repeats else None
+        confirmed = _confirm(plan, best, capacity, repeats, cache) if repeats else None
     trials = ledger.named(plan.names)
     result = conclude(problems, ledger, best, confirmed)
     picture, objective = plan.out / "parallel.png", plan.how.objective
     draw_parallel(trials, plan.space, objective, best.name, picture)
+    if push:
+        push()
     if shown:
         print(*describe_result(result), sep="\n")
         print("picture:", picture)
@@ -171,12 +191,11 @@ def _search(
 
 
 def _confirm(
-    plan: "Plan", best: "Tried", capacity: "Capacity", count: int
+    plan: "Plan", best: "Tried", capacity: "Capacity", count: int, cache: Path | None
 ) -> dict[str, Any]:
     from infaug.distributed.sweep import run_repeats
     from infaug.experiment.sweep.changes import DEFAULT
     from infaug.experiment.sweep.confirm import confirmed, repeats
 
     wanted = repeats(plan, count, is_default=best.name == DEFAULT)
-    cache = plan.out / "cache"
     return confirmed(plan, run_repeats(plan, best.changes, wanted, capacity, cache))

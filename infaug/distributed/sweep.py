@@ -13,7 +13,6 @@ import contextlib
 import json
 import logging
 import os
-import shutil
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +33,7 @@ from infaug.distributed.sweep_trial import (
     Work,
     run_alone,
     run_together,
+    storage_of,
     train_trial,
 )
 from infaug.distributed.tasks import in_tasks
@@ -41,6 +41,8 @@ from infaug.experiment.sweep.confirm import Repeat, run_repeat
 from infaug.experiment.sweep.ledger import End, Ledger, Progress
 from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.trial import forget
+from infaug.storage import location
+from infaug.transfer import remove
 from infaug.words import plural
 
 # Tune is to leave the working folder, the terminal and Ctrl-C alone, and to write no
@@ -123,8 +125,8 @@ def _tune(
     budget: Budget | None,
 ) -> None:
     logging.getLogger("ray.tune").setLevel(logging.ERROR)  # the ledger says it
-    storage = sweep.out / "tune"
-    shutil.rmtree(storage, ignore_errors=True)  # of a driver that was killed
+    storage = location(str(sweep.place("tune")))
+    remove(storage)  # of a driver that was killed
     is_population, is_alone = sweep.how.is_population, capacity.workers.max == 1
     if is_population and not is_alone:
         raise ValueError(
@@ -154,7 +156,7 @@ def _tune(
         ),
         run_config=tune.RunConfig(
             name=uuid.uuid4().hex,
-            storage_path=str(storage),
+            **storage_of(sweep, "tune"),
             stop=budget,
             callbacks=[SweepLog(sweep, ledger, shown=shown)],
             failure_config=tune.FailureConfig(max_failures=MAX_DEATHS),
@@ -162,7 +164,7 @@ def _tune(
         ),
     )
     tuner.fit()
-    shutil.rmtree(storage, ignore_errors=True)
+    remove(storage)
 
 
 def run_repeats(

@@ -87,7 +87,7 @@ def dealt(number: int, weights: Sequence[float]) -> int:
     >>> [dealt(number, (3.0, 1.5, 1.0)) for number in range(8)]
     [0, 1, 0, 2, 0, 0, 1, 0]
     """
-    have = [0] * len(weights)
+    have, taker = [0] * len(weights), 0
     for _ in range(number + 1):
         # Who would still have the least for its weight.
         taker = min(range(len(have)), key=lambda k: (have[k] + 1) / weights[k])

@@ -21,8 +21,16 @@ from infaug.distributed.sweep_schedulers import from_places
 from infaug.experiment.sweep.confirm import source_of_trials
 from infaug.experiment.sweep.ledger import Progress
 from infaug.experiment.sweep.plan import Sweep
-from infaug.experiment.sweep.trial import Trial, go_on, kept_rounds, pack, run_trial
+from infaug.experiment.sweep.trial import (
+    LOCK_WAIT_S,
+    Trial,
+    go_on,
+    kept_rounds,
+    pack,
+    run_trial,
+)
 from infaug.record.folder import RunFolder
+from infaug.storage import location
 from infaug.world import World
 
 MAX_DEATHS = 3  # of a trial's process or of its workers, before the trial has failed
@@ -67,8 +75,9 @@ class Reporter:
         if not self.sweep.how.is_population or self._reported <= self.num_again:
             self.send(found)
             return
+        home = Path(self.sweep.home(self.home))
         with tempfile.TemporaryDirectory() as folder:
-            packed = pack(self.sweep.home(self.home), Path(folder))
+            packed = pack(home, Path(folder))
             checkpoint = tune.Checkpoint.from_directory(str(packed))
             tune.report(found, checkpoint=checkpoint)
 
@@ -79,14 +88,22 @@ class Reporter:
         return {**worst, "steps": self._steps, "home": self.home, "changes": changes}
 
 
-def run_alone(trial: Trial, path: Path, cache: Path | None, report: Reporter) -> None:
+def run_alone(
+    trial: Trial, place: Path | str, cache: Path | None, report: Reporter
+) -> None:
     """Train a trial in this process."""
-    run_trial(trial, source_of_trials(trial.config.data), path, cache, report)
+    run_trial(trial, source_of_trials(trial.config.data), place, cache, report)
+
+
+def storage_of(sweep: Sweep, name: str) -> dict[str, Any]:
+    """Where Ray keeps its own files, as its RunConfig takes it."""
+    system, path = location(str(sweep.place(name))).opened
+    return {"storage_path": path, "storage_filesystem": system if sweep.url else None}
 
 
 def run_together(
     trial: Trial,
-    path: Path,
+    place: Path | str,
     cache: Path | None,
     report: Reporter,
     *,
@@ -99,7 +116,7 @@ def run_together(
     """
     gpus = {"GPU": capacity.gpus} if capacity.gpus else {}
     workers = capacity.workers
-    job = {"trial": trial, "path": path, "cache": cache, "report": report}
+    job = {"trial": trial, "place": place, "cache": cache, "report": report}
     trainer = TorchTrainer(
         _work,
         train_loop_config=job,
@@ -114,7 +131,7 @@ def run_together(
         ),
         run_config=RunConfig(
             name=uuid.uuid4().hex,
-            storage_path=str(report.sweep.out / "tune" / "workers"),
+            **storage_of(report.sweep, "tune/workers"),
             failure_config=FailureConfig(max_failures=MAX_DEATHS),
             callbacks=[TuneReportCallback()],
             logging_config=LoggingConfig(log_level="ERROR"),
@@ -133,7 +150,7 @@ def _work(job: dict[str, Any]) -> dict[str, Any]:
     report.send = ray.train.report
     source = source_of_trials(trial.config.data)
     try:
-        run_trial(trial, source, job["path"], job["cache"], report, World.joined())
+        run_trial(trial, source, job["place"], job["cache"], report, World.joined())
     except ValueError as error:
         return {"mistake": str(error)}
     return {}
@@ -165,8 +182,8 @@ def train_trial(
                     return  # Nothing is left to be done with other settings.
                 reporter.home = go_on(run, trial, sweep.out / "trials", name)
         home = sweep.home(reporter.home)
-        home.parent.mkdir(parents=True, exist_ok=True)
-        reporter.num_again = len(kept_rounds(RunFolder(home), trial))
+        kept = RunFolder(home).bring(LOCK_WAIT_S)
+        reporter.num_again = len(kept_rounds(kept, trial))
         work(trial, home, cache, reporter)
     except ValueError as error:
         # Raised, it would be tried again like the death of a process.

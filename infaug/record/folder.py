@@ -78,14 +78,15 @@ class RunFolder:
             remedy = "use those settings to continue it"
             self._must_equal("asked.json", requested, remedy)
 
-    def bring(self) -> "RunFolder":
+    def bring(self, wait_s: float = 0.0) -> "RunFolder":
         """The same, the folder on this machine as it is at the URL, if it has one.
 
         Raises:
-            ValueError: if that cannot be reached.
+            ValueError: if that cannot be reached, or another process is running in it,
+                also after `wait_s`.
         """
         if self.mirror:
-            self.mirror.bring()
+            self.mirror.bring(wait_s)
         return self
 
     def _begins_anew(self, requested: RunConfig) -> bool:
@@ -191,7 +192,7 @@ class RunFolder:
         Raises:
             ValueError: if another run is writing here.
         """
-        others = self.mirror.held() if self.mirror else contextlib.nullcontext()
+        others = self.mirror.held(wait_s) if self.mirror else contextlib.nullcontext()
         with locked(self.path / "lock", BUSY.format(self.path), wait_s), others:
             yield
 

@@ -1,6 +1,6 @@
-"""A run kept at a URL: a folder on this machine, copied there as it grows.
+"""A run or sweep kept at a URL: a folder on this machine, copied there as it grows.
 
-CACHE/runs/KEY/run/          the run folder; KEY is a hash of the URL
+CACHE/runs/KEY/run/          the folder; KEY is a hash of the URL
 CACHE/runs/KEY/mirror.json   what of it is at the URL, and the stamp of that state
 CACHE/runs/KEY/owner         the name this machine's processes have in the lease
 URL/...                      the same files, URL/mirror.json (stamp), URL/lease.json
@@ -20,7 +20,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 from infaug.cache import cache_folder
 from infaug.lock import locked
@@ -32,35 +32,38 @@ from infaug.transfer import PARTIAL, fetch, put, put_bytes, remove
 STAMP, LEASE = "mirror.json", "lease.json"
 # Of this machine alone: locks, and what Ray keeps while it trains.
 UNSHARED = ("lock", "ray", "activations")
+# What says whose folder it is, and folders below that are mirrored by themselves.
+MARK = {"run": "asked.json", "sweep": "sweep.json"}
+APART = {"run": (), "sweep": ("trials", "confirm", "tune")}
 BUSY = "another process is running in {}: wait for it, or use another --out"
 WAITS_S = (1.0, 4.0, 10.0)  # before an upload is tried again
 
 
 class Mirror:
-    """A run's folder here and its copy at a URL."""
+    """The folder of a run or sweep here, and its copy at a URL."""
 
-    def __init__(self, url: str):
-        self.home = location(url)
+    def __init__(self, url: str, kind: Literal["run", "sweep"] = "run"):
+        self.home, self.kind = location(url), kind
         key = blake2b(self.home.url.encode(), digest_size=10).hexdigest()
         self.kept = cache_folder() / "runs" / key
         self.folder = self.kept / "run"
         self._lease: Lease | None = None
 
-    def bring(self) -> None:
+    def bring(self, wait_s: float = 0.0) -> None:
         """Make the folder that of the URL, if it is not, or ahead of it.
 
         Raises:
-            ValueError: if the URL cannot be read, holds something else than a run, or
-                a process of this machine is running in it.
+            ValueError: if the URL cannot be read, holds something else, or a process of
+                this machine is running in it, and has not ended after `wait_s`.
         """
-        with self._locked():
+        with self._locked(wait_s):
             stamp, names = self._stamp(), self._names()
             if self._is_known(stamp, names):
                 return
-            if names and "asked.json" not in names:
+            if names and MARK[self.kind] not in names:
                 raise ValueError(
-                    f"{self.home} holds {names[0]!r} and no run of infaug: nothing was "
-                    "touched, choose an empty or new place for --out"
+                    f"{self.home} holds {names[0]!r} and no {self.kind} of infaug: "
+                    "nothing was touched, choose an empty or new place for --out"
                 )
             (self.kept / STAMP).unlink(missing_ok=True)
             self._clear()
@@ -116,14 +119,14 @@ class Mirror:
         put_bytes(json.dumps({"stamp": stamp}).encode(), self.home / STAMP)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, wait_s: float = 0.0) -> Iterator[None]:
         """Keep others out, of this machine and others; see `record.lease`.
 
         Raises:
             ValueError: if somebody is running there, or was until a moment ago, after
                 the run had been brought here.
         """
-        with self._locked(), Lease(self.home / LEASE, self._owner()) as lease:
+        with self._locked(wait_s), Lease(self.home / LEASE, self._owner()) as lease:
             if not self._is_known(self._stamp(), self._names()):
                 raise ValueError(
                     f"another process has just gone on with the run in {self.home}, "
@@ -147,12 +150,12 @@ class Mirror:
             and set(names) <= set(state["files"])
         )
 
-    def _locked(self) -> contextlib.AbstractContextManager[None]:
+    def _locked(self, wait_s: float) -> contextlib.AbstractContextManager[None]:
         what = f"{self.kept}, from where the run is copied to {self.home},"
         with writing(what, "set XDG_CACHE_HOME to a folder that can be"):
             self.kept.mkdir(parents=True, exist_ok=True)
             (self.kept / "lock").touch()
-        return locked(self.kept / "lock", BUSY.format(self.home))
+        return locked(self.kept / "lock", BUSY.format(self.home), wait_s)
 
     def _owner(self) -> str:
         path = self.kept / "owner"
@@ -166,7 +169,7 @@ class Mirror:
         return json.loads(place.read_bytes())["stamp"] if place.is_file() else None
 
     def _names(self) -> list[str]:
-        return [name for name in self.home.names_below() if _is_shared(name)]
+        return [name for name in self.home.names_below() if self._is_shared(name)]
 
     def _state(self) -> dict[str, Any] | None:
         return read_json(self.kept / STAMP)
@@ -180,24 +183,24 @@ class Mirror:
         found = {}
         for path in sorted(self.folder.rglob("*")):
             name = path.relative_to(self.folder).as_posix()
-            if path.is_file() and _is_shared(name):
+            if path.is_file() and self._is_shared(name):
                 about = path.stat()
                 found[name] = [about.st_size, about.st_mtime_ns]
         return found
+
+    def _is_shared(self, name: str) -> bool:
+        return (
+            name.partition("/")[0] not in (*UNSHARED, STAMP, LEASE)
+            and os.path.basename(name) != "lock"
+            and not name.endswith(PARTIAL)
+            and not set(APART[self.kind]).intersection(name.split("/")[:-1])
+        )
 
     def _clear(self) -> None:
         self.folder.mkdir(exist_ok=True)
         for path in self.folder.iterdir():
             if path.name not in UNSHARED:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def _is_shared(name: str) -> bool:
-    return (
-        name.partition("/")[0] not in (*UNSHARED, STAMP, LEASE)
-        and os.path.basename(name) != "lock"
-        and not name.endswith(PARTIAL)
-    )  # fmt: skip
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -207,7 +210,7 @@ def _order(name: str) -> tuple[int, str]:
     >>> sorted([*names, "data.json"], key=_order)[1:]
     ['trainings/a/result.json', 'trainings/a/checkpoints/7', 'result.json']
     """
-    if name in ("asked.json", "config.json", "data.json"):
+    if name in (*MARK.values(), "config.json", "data.json"):
         rank = 0
     elif os.path.basename(name) == "result.json":
         rank = 2 if "/" in name else 4

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -187,6 +188,40 @@ def test_an_even_share_of_a_budget_is_of_what_is_left():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_sweep_at_a_url_goes_on_on_another_machine(cluster, tmp_path, monkeypatch):
+    """Its files, and those of trials, lie there; what lies here may be lost."""
+    from infaug.distributed.sweep import run_trials
+    from infaug.record.mirror import Mirror
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    url, there = f"file://{tmp_path}/there", tmp_path / "there"
+
+    def begun(trials: int) -> tuple[Mirror, Sweep]:
+        mirror = Mirror(url, "sweep")
+        mirror.bring()
+        plan = planned(mirror.folder, trials=trials, scheduler="none")
+        return mirror, replace(plan, url=url)
+
+    mirror, plan = begun(1)
+    with mirror.held():
+        run_trials(plan, plan.ledger(mirror.push), cluster, shown=False)
+    assert ended(plan) == {"t00": "completed"}
+    assert (there / "trials" / "t00" / "trainings").is_dir()
+    assert not list(there.glob("trials/**/*.safetensors")), "it has ended"
+    shutil.rmtree(tmp_path / "cache")
+
+    mirror, plan = begun(2)
+    assert not (mirror.folder / "trials").exists(), "trials are not brought"
+    with mirror.held():
+        run_trials(plan, plan.ledger(mirror.push), cluster, shown=False)
+    assert [line["trial"] for line in read_lines(there / "sweep.jsonl")][-1] == "t01"
+    assert set(ended(plan)) == {"t00", "t01"}
+    with pytest.raises(ValueError, match="trials copy run folders"):
+        replace(plan, how=SweepConfig(scheduler="pbt")).enter()
+
+
+@pytest.mark.slow
 def test_a_killed_process_of_a_trial_is_replaced_and_the_trial_continues(
     cluster, tmp_path
 ):
@@ -241,7 +276,7 @@ def test_trials_of_two_workers_lose_one_and_go_on(cluster, tmp_path):
     groups = replace(CONFIG.classifier, batch_groups=2)
     plan = planned(tmp_path / "sweep", trials=2, scheduler="none")
     plan = replace(plan, config=replace(plan.config, classifier=groups))
-    log = plan.home("t00") / "trainings" / "base_learned-seed0" / "metrics.jsonl"
+    log = Path(plan.home("t00")) / "trainings" / "base_learned-seed0" / "metrics.jsonl"
     killer = threading.Thread(target=kill_a_worker_after, args=(log,))
     killer.start()
     two = replace(cluster, at_a_time=1, workers=CountRange(min=2, max=2))
@@ -270,7 +305,7 @@ def test_settings_and_weights_move_from_better_trials_to_worse(
     moved = [t for t in plan.ledger().trials.values() if t.home != t.name]
     assert moved, "the worst took over from the best"
     for trial in moved:
-        requested = json.loads((plan.home(trial.home) / "asked.json").read_text())
+        requested = json.loads((Path(plan.home(trial.home)) / "asked.json").read_text())
         rate = trial.changes["estimator.learning_rate"]
         assert requested["estimator"]["learning_rate"] == rate
         assert [each.steps for each in trial.rounds] == [3, 6, 9, 12]

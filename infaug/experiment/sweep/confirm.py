@@ -29,7 +29,7 @@ from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.trial import run_trial
 from infaug.experiment.verdict import Comparison, compare
 from infaug.precision import dtype_of, pick_device
-from infaug.record.folder import RunFolder
+from infaug.record.folder import RunFolder, local_copy
 
 Side = Literal["best", "default"]
 
@@ -112,9 +112,9 @@ class Repeat:
     side: Side
     seed: int
 
-    def home(self, out: Path) -> Path:
+    def home(self, sweep: Sweep) -> Path | str:
         """Its run folder."""
-        return out / "confirm" / f"{self.side}-seed{self.seed}"
+        return sweep.place(f"confirm/{self.side}-seed{self.seed}")
 
 
 def repeats(sweep: Sweep, count: int, *, is_default: bool) -> list[Repeat]:
@@ -132,11 +132,11 @@ def run_repeat(
     own = changes if repeat.side == "best" else {}
     trial = replace(sweep.trial(own), seed=repeat.seed)
     reports: list[Progress] = []
-    home = repeat.home(sweep.out)
-    home.parent.mkdir(parents=True, exist_ok=True)
+    home = repeat.home(sweep)
     source = source_of_trials(sweep.config.data)
     run_trial(trial, source, home, cache, reports.append)
-    RunFolder(home).match_data(source.identity)  # what its F is loaded with
+    with local_copy(home) as path:
+        RunFolder(path).match_data(source.identity)  # what its F is loaded with
     return reports[-1]
 
 
@@ -185,7 +185,7 @@ def score_on_test(sweep: Sweep, seeds: Sequence[int]) -> dict[str, Any]:
     images = images_of_test(_loaded(data), data).to(device)
     tops, losses = [], []
     for seed in seeds:
-        folder = RunFolder(Repeat(side="best", seed=seed).home(sweep.out))
+        folder = RunFolder(Repeat(side="best", seed=seed).home(sweep)).bring()
         training = finished_training(folder, sweep.how.method, seed)
         dtype = dtype_of(training.config.classifier.precision)
         network = training.classifier().to(device, dtype)

@@ -26,10 +26,9 @@ def problems_of(sweep: Sweep) -> list[Sweep]:
     how = replace(sweep.how, ladder=(), minutes=None, worker_hours=None)
     cheaper = [
         replace(
-            sweep,
+            sweep.below(f"ladder/{number}"),
             config=apply(sweep.config, parse_problem(text)),
             how=how,
-            out=sweep.out / "ladder" / str(number),
         )
         for number, text in enumerate(sweep.how.ladder, start=1)
     ]

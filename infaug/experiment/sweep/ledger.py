@@ -5,7 +5,7 @@ happens. A sweep that was killed continues from it: trials that ended are not ru
 others keep their names, settings and run folders. So every trial ends exactly once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -72,11 +72,15 @@ class Tried:
 class Ledger:
     """The file, and its trials by name."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, push: Callable[[], None] | None = None):
+        self.path, self._push = path, push
         self.trials: dict[str, Tried] = {}
         for line in read_lines(path):
             self._take(line)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune keeps a copy of all that it is given; that one uploads nothing."""
+        return {**self.__dict__, "_push": None}
 
     def propose(self, name: str, changes: Mapping[str, Any]) -> None:
         """A new trial."""
@@ -120,6 +124,8 @@ class Ledger:
     def _write(self, line: dict[str, Any]) -> None:
         append_line(self.path, line)
         self._take(line)
+        if self._push:
+            self._push()
 
     def _take(self, line: Mapping[str, Any]) -> None:
         name = line["trial"]

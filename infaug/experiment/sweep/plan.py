@@ -14,7 +14,7 @@ OUT/*.png              pictures
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from infaug.experiment.sweep.ledger import Ledger
 from infaug.experiment.sweep.space import Space
 from infaug.experiment.sweep.trial import Trial
 from infaug.record.atomic import write_json, writing
+from infaug.storage import location
 
 # More of them continues a sweep; everything else would make it another one.
 MAY_GROW = ("trials", "minutes", "worker_hours")
@@ -47,7 +48,8 @@ class Sweep:
         config: what every trial begins from; `data.source` as all processes find it.
         how: trials, scheduler, searcher, objective.
         space: distributions by setting.
-        out: the folder, which all nodes must see.
+        out: the folder, which all nodes must see; of a sweep at a URL this machine's.
+        url: of the sweep, if it is kept at one.
         only: the trials, where some have been left behind on cheaper problems.
         keeps_weights: whether networks stay when a trial ends.
     """
@@ -58,6 +60,7 @@ class Sweep:
     out: Path
     only: tuple[str, ...] | None = None
     keeps_weights: bool = False
+    url: str | None = None
 
     @property
     def names(self) -> list[str]:
@@ -95,9 +98,8 @@ class Sweep:
         if not controls or self.keeps_weights:
             return None
         how = replace(self.how, method=controls[-1], scheduler="none", ladder=())
-        return replace(
-            self, how=how, out=self.out / "control", only=(DEFAULT,), keeps_weights=True
-        )
+        below = self.below("control")
+        return replace(below, how=how, only=(DEFAULT,), keeps_weights=True)
 
     def trial(self, changes: Mapping[str, Any]) -> Trial:
         """What is trained with some changes.
@@ -112,13 +114,25 @@ class Sweep:
             control=self.control.home(DEFAULT) if self.control else None,
         )
 
-    def home(self, name: str) -> Path:
-        """A trial's run folder."""
-        return self.out / "trials" / name
+    def place(self, name: str) -> Path | str:
+        """A file or folder of it, as all nodes find it: a path or a URL."""
+        if self.url is None:
+            return self.out / name
+        return (location(self.url) / name).url
 
-    def ledger(self) -> Ledger:
-        """What has happened so far."""
-        return Ledger(self.out / "sweep.jsonl")
+    def home(self, name: str) -> Path | str:
+        """A trial's run folder."""
+        return self.place(f"trials/{name}")
+
+    def below(self, name: str) -> "Sweep":
+        """The same in a folder below its own."""
+        return replace(
+            self, out=self.out / name, url=str(self.place(name)) if self.url else None
+        )
+
+    def ledger(self, push: Callable[[], None] | None = None) -> Ledger:
+        """What has happened so far; `push` is called after everything that happens."""
+        return Ledger(self.out / "sweep.jsonl", push)
 
     def enter(self) -> None:
         """Begin in the folder, or check that it is this sweep that began there.
@@ -146,6 +160,8 @@ class Sweep:
     def _check_moving(self) -> None:
         """Refuse a space in which nothing can change while a trial trains."""
         who = f"sweep.scheduler {self.how.scheduler}"
+        if self.url:
+            raise ValueError(f"{who}: trials copy run folders, so --out must be one")
         moving = [name for name in self.space if may_move(name)]
         if not moving:
             raise ValueError(

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infaug.config import RunConfig, difference, to_dict
+from infaug.config import RunConfig, difference, from_dict, to_dict
 from infaug.data.images import Source
 from infaug.data.problem import divide
 from infaug.experiment.execute import run_planned
@@ -30,7 +30,9 @@ from infaug.record.atomic import write_json
 from infaug.record.folder import RunFolder
 from infaug.record.steps import Interval, Metrics, MetricsWriter, StepInfo
 from infaug.record.store import GeneratorStore
+from infaug.storage import location
 from infaug.training.train import Services
+from infaug.transfer import fetch, remove
 from infaug.world import World
 
 Report = Callable[[Progress], None]
@@ -47,14 +49,14 @@ class Trial:
     method: str
     seed: int
     config: RunConfig
-    control: Path | None = None
+    control: Path | str | None = None
     """A run folder whose trainings are its own, if nothing they depend on changes."""
 
 
 def run_trial(
     trial: Trial,
     source: Source,
-    path: Path,
+    place: Path | str,
     cache: Path | None,
     report: Report,
     world: World | None = None,
@@ -66,7 +68,7 @@ def run_trial(
     Args:
         trial: what is trained.
         source: its test split is empty; see `confirm.without_test`.
-        path: the run folder.
+        place: the run folder, a path or a URL.
         cache: where fitted generators are kept; None for none.
         report: called after each round by all who train; may raise, to end the trial.
         world: who trains together; None: this process alone.
@@ -76,8 +78,8 @@ def run_trial(
     """
     assert source.test is not None, "trials get no test images"
     assert len(source.test) == 0, "trials get no test images"
-    folder, device, world = RunFolder(path), pick_device(), world or World()
-    world.first(lambda: folder.enter(trial.config))
+    folder, device, world = RunFolder(place), pick_device(), world or World()
+    world.first(lambda: folder.bring(LOCK_WAIT_S).enter(trial.config))
     config = resolve_config(trial.config, source.train.image_shape, device)
     with contextlib.ExitStack() as stack:
         world.first(lambda: stack.enter_context(folder.locked(LOCK_WAIT_S)))
@@ -137,23 +139,27 @@ class RoundReports(MetricsWriter):
         )
 
 
-def take_trainings(control: Path | None, folder: RunFolder) -> None:
+def take_trainings(control: Path | str | None, folder: RunFolder) -> None:
     """Copy the control's finished trainings, where they would be the same here."""
-    if control is None or not (control / "config.json").exists():
+    there = location(str(control))
+    if control is None or not (there / "config.json").is_file():
         return
-    trained, wanted = RunFolder(control).config("config.json"), folder.config()
+    wanted = folder.config()
+    trained = from_dict(RunConfig, json.loads((there / "config.json").read_bytes()))
     parts = {name: getattr(wanted, name) for name in LEARNED_PARTS}
     if difference(replace(trained, **parts), wanted):
         return
-    for result in sorted(control.glob("trainings/*/result.json")):
-        taken = folder.path / "trainings" / result.parent.name
+    files = (there / "trainings").names_below()
+    for name in sorted(f.partition("/")[0] for f in files if "/result.json" in f):
+        taken = folder.path / "trainings" / name
         if not taken.exists():
-            half = taken.with_name(f"half-{taken.name}")
+            half = taken.with_name(f"half-{name}")
             shutil.rmtree(half, ignore_errors=True)
-            # Its time is the control's own.
-            shutil.copytree(
-                result.parent, half, ignore=shutil.ignore_patterns("timings.jsonl")
-            )
+            for file in files:
+                # Its time is the control's own.
+                if file.startswith(f"{name}/") and "/timings.jsonl" not in file:
+                    to = half / file.removeprefix(f"{name}/")
+                    fetch(there / f"trainings/{file}", to)
             half.rename(taken)
 
 
@@ -163,12 +169,12 @@ def kept_rounds(folder: RunFolder, trial: Trial) -> list[dict[str, Any]]:
     return [x for x in lines if x["method"] == trial.method and "selection_loss" in x]
 
 
-def forget(path: Path) -> None:
+def forget(home: Path | str) -> None:
     """Of a trial that has ended keep what it found, not its networks."""
-    for kept in path.glob("trainings/*/checkpoints"):
-        shutil.rmtree(kept, ignore_errors=True)
-    for weights in path.glob("trainings/*/*.safetensors"):
-        weights.unlink()
+    place = location(str(home))
+    for name in place.names_below():
+        if "/checkpoints/" in name or name.endswith(".safetensors"):
+            remove(place / name)
 
 
 def pack(home: Path, into: Path) -> Path:

@@ -1,6 +1,7 @@
 """Fresh seeds, and one look at test images when everything is chosen."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -86,5 +87,6 @@ def test_a_repeat_is_trained_and_its_f_is_scored_on_the_images_set_aside(tmp_pat
     scored = score_on_test(plan, [1])
     assert scored["images"] > 400
     assert 0 <= scored["mean_top1"] <= 100
-    requested = json.loads((repeat.home(tmp_path) / "asked.json").read_text())
+    asked = Path(repeat.home(plan)) / "asked.json"
+    requested = json.loads(asked.read_text())
     assert requested["estimator"]["learning_rate"] == 0.005

@@ -114,8 +114,7 @@ def test_trials_share_a_control_and_end_as_if_each_had_trained_its_own(
     assert plan.control.control is None
     assert plan.control.how.method == "base"
     assert sweep(tmp_path).control is None, "E learns with F, and needs no other"
-    control = plan.control.home("t00")
-    control.parent.mkdir(parents=True)
+    control = Path(plan.control.home("t00"))
     trained(source, control, plan.control.trial({}))
 
     changes = {"estimator.learning_rate": 0.01}
