@@ -15,7 +15,8 @@ from torchvision.transforms.functional import to_pil_image
 from infaug.augment.base import build_base, build_mixer
 from infaug.config import RunConfig
 from infaug.data.download import write_parquet
-from infaug.experiment.sweep.changes import check_space
+from infaug.experiment.sweep.changes import apply, check_space
+from infaug.experiment.sweep.ladder import parse_problem
 
 pytestmark = pytest.mark.long
 
@@ -178,10 +179,21 @@ def test_the_compare_job_smokes_on_one_problem_and_says_what_is_not_run(
     assert (tmp_path / "board" / "smoke" / "leaderboard.parquet").exists()
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "cifar10"])
+@pytest.mark.parametrize("name", ["digits", "mnist", "cifar10", "imagenet"])
 def test_the_spaces_of_the_sweep_job_can_be_searched(name):
     problem = runpy.run_path(str(JOBS / "sweep.py"))["PROBLEMS"][name]
     check_space(problem.space, problem.config)
+    for text in problem.ladder:
+        check_space(problem.space, apply(problem.config, parse_problem(text)))
+
+
+def test_the_imagenet_sweep_is_planned_in_gpu_hours(start):
+    lines = start("sweep.py", "imagenet", "--plan").out.splitlines()
+    assert sum("GPU-hours each" in line for line in lines) == 3, "kinds of machines"
+    (own, *_) = [line.split() for line in lines if "the sweep's own" in line]
+    trials, each, share, hours = map(float, own[:4])
+    assert hours == pytest.approx(trials * each * share, rel=0.02)
+    assert sum("data.image_size=64" in line for line in lines) == 3
 
 
 @pytest.mark.parametrize("name", RECIPES)

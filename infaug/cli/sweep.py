@@ -1,6 +1,7 @@
 """`infaug sweep`: settings searched for on the selection split, by Ray Tune."""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -159,6 +160,9 @@ def _search(
 
     def run(problem: "Plan", left: int) -> None:
         share = budget.share(left + 1)
+        if shown and how.ladder:
+            text = (*how.ladder, "the sweep's own")[-1 - left]
+            print(f"problem: {text}", file=sys.stderr, flush=True)
         for each in (problem.control, problem):
             if each is None:
                 continue

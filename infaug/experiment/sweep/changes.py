@@ -20,6 +20,7 @@ from infaug.randomness import generator
 from infaug.training.methods import METHODS, Method
 
 DEFAULT = "t00"  # the first trial
+CONTROL = "control"  # one whose F drives the others, see `plan.Sweep.control`
 STRENGTHS = ("matrix", "offset", "filter", "bias")
 
 # Part of the networks, the images or the schedule: they stay while a trial trains.
@@ -115,7 +116,7 @@ def propose(name: str, space: Space, config: RunConfig, seed: int) -> dict[str, 
 
     So a sweep that is continued, or asked for more trials, proposes the same again.
     """
-    if name == DEFAULT:
+    if name in (DEFAULT, CONTROL):
         return values_of(config, space)
     drawn = {
         path: float(torch.rand((), generator=generator(seed, "sweep", name, path)))

@@ -22,7 +22,7 @@ from typing import Any
 from infaug.config import RunConfig, SweepConfig, to_dict
 from infaug.experiment.methods import methods_of
 from infaug.experiment.sweep.changes import (
-    DEFAULT,
+    CONTROL,
     apply,
     check_space,
     learned_method,
@@ -97,9 +97,15 @@ class Sweep:
         controls = [each.name for each in needed if not each.has_learned_view]
         if not controls or self.keeps_weights:
             return None
-        how = replace(self.how, method=controls[-1], scheduler="none", ladder=())
+        how = replace(
+            self.how,
+            method=controls[-1],
+            scheduler="none",
+            searcher="random",
+            ladder=(),
+        )
         below = self.below("control")
-        return replace(below, how=how, only=(DEFAULT,), keeps_weights=True)
+        return replace(below, how=how, only=(CONTROL,), keeps_weights=True)
 
     def trial(self, changes: Mapping[str, Any]) -> Trial:
         """What is trained with some changes.
@@ -111,7 +117,7 @@ class Sweep:
             method=self.how.method,
             seed=self.how.seed,
             config=apply(self.config, changes),
-            control=self.control.home(DEFAULT) if self.control else None,
+            control=self.control.home(CONTROL) if self.control else None,
         )
 
     def place(self, name: str) -> Path | str:

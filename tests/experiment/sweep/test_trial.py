@@ -114,7 +114,7 @@ def test_trials_share_a_control_and_end_as_if_each_had_trained_its_own(
     assert plan.control.control is None
     assert plan.control.how.method == "base"
     assert sweep(tmp_path).control is None, "E learns with F, and needs no other"
-    control = Path(plan.control.home("t00"))
+    control = Path(plan.control.home("control"))
     trained(source, control, plan.control.trial({}))
 
     changes = {"estimator.learning_rate": 0.01}
