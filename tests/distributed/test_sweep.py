@@ -222,6 +222,21 @@ def test_a_sweep_at_a_url_goes_on_on_another_machine(cluster, tmp_path, monkeypa
 
 
 @pytest.mark.slow
+def test_a_trial_has_as_many_workers_as_there_is_room_for(cluster, tmp_path):
+    from infaug.distributed.sweep import run_trials
+
+    groups = replace(CONFIG.classifier, batch_groups=4)
+    plan = planned(tmp_path / "sweep", trials=1, scheduler="none")
+    plan = replace(plan, config=replace(plan.config, classifier=groups))
+    some = replace(cluster, at_a_time=1, workers=CountRange(min=1, max=4))
+    run_trials(plan, plan.ledger(), some, shown=False)
+    assert ended(plan) == {"t00": "completed"}
+    training = Path(plan.home("t00")) / "trainings" / "base_learned-seed0"
+    starts = read_lines(training / "starts.jsonl")
+    assert [line["workers"] for line in starts] == [2]
+
+
+@pytest.mark.slow
 def test_a_killed_process_of_a_trial_is_replaced_and_the_trial_continues(
     cluster, tmp_path
 ):

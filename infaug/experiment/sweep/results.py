@@ -40,7 +40,7 @@ def best_of(trials: Sequence[Tried], objective: Objective) -> Tried:
     whole = [trial for trial in trials if trial.end == "completed"]
     if not whole:
         reasons = sorted({trial.why for trial in trials if trial.why})
-        why = "; ".join(reasons) or "the same command continues them"
+        why = "; ".join(reasons) or "the same command with a larger budget goes on"
         raise ValueError(f"no trial came to its end: {why}")
     return max(whole, key=lambda trial: trial.rounds[-1].merit(objective))
 
