@@ -85,7 +85,7 @@ def dealt(number: int, weights: Sequence[float]) -> int:
     """Who gets a card, where cards are dealt in proportion to weights.
 
     >>> [dealt(number, (3.0, 1.5, 1.0)) for number in range(8)]
-    [0, 1, 0, 2, 0, 0, 1, 0]
+    [0, 0, 1, 0, 2, 0, 1, 0]
     """
     have, taker = [0] * len(weights), 0
     for _ in range(number + 1):
