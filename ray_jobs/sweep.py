@@ -125,7 +125,7 @@ def main() -> int:
         space = None
     if args.plan and name == "imagenet":
         for machines in imagenet.MACHINES:
-            print(f"{machines}:", flush=True)
+            print(f"{machines}, at most 8 for a trial:", flush=True)
             sweep(args, space, gpu_hours(machines))
         return 0
     if name != "digits" and args.run.data.source == "digits" and not args.plan:

@@ -191,8 +191,8 @@ def test_the_imagenet_sweep_is_planned_in_gpu_hours(start):
     lines = start("sweep.py", "imagenet", "--plan").out.splitlines()
     assert sum("GPU-hours each" in line for line in lines) == 3, "kinds of machines"
     (own, *_) = [line.split() for line in lines if "the sweep's own" in line]
-    trials, each, share, hours = map(float, own[:4])
-    assert hours == pytest.approx(trials * each * share, rel=0.02)
+    trials, each, taken, hours = (float(word.rstrip("%")) for word in own[:4])
+    assert hours == pytest.approx(trials * each * taken / 100, rel=0.02)
     assert sum("data.image_size=64" in line for line in lines) == 3
 
 

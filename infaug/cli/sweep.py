@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,7 +53,7 @@ class Sweep:
     """Fresh seeds on which the best settings and the first ones are trained; then test
     images are looked at, once, for the best."""
     plan: bool = False
-    """Print what every problem costs, and stop."""
+    """Print what the trials of every problem and --confirm cost, and stop."""
     quiet: bool = False
     """Print nothing but the last line."""
     run: Annotated[RunConfig, tyro.conf.arg(name="")] = field(default_factory=RunConfig)
@@ -106,7 +107,8 @@ def sweep(
     if args.plan:
         from infaug.report.sweep import describe_costs
 
-        print(*describe_costs(problems_of(plan), hours_of), sep="\n")
+        problems = problems_of(plan)
+        print(*describe_costs(problems, hours_of, args.confirm), sep="\n")
         return 0
     data, notes = resolve_data(replace(args.run, data=located(args.run.data)))
     if not args.quiet:
@@ -141,6 +143,7 @@ def _search(
 ) -> dict[str, Any]:
     from infaug.distributed.sweep import cluster_for, run_trials
     from infaug.distributed.sweep_budget import Budget
+    from infaug.experiment.sweep.cost import costs_of, work_of
     from infaug.experiment.sweep.ladder import climb
     from infaug.experiment.sweep.results import conclude, write_choice
     from infaug.report.pictures import draw_parallel
@@ -149,6 +152,8 @@ def _search(
     how = problems[-1].how
     # At a URL every trial fits its G.
     cache = None if problems[-1].url else problems[-1].out / "cache"
+    work = partial(work_of, whole=problems[-1].config)
+    costs = [each.all for each in costs_of(problems, work)]
     ledgers = {problem.out: problem.ledger() for problem in problems}
 
     def taken() -> float:
@@ -159,7 +164,8 @@ def _search(
     budget = Budget(ends_at=ends_at, worker_hours=how.worker_hours, taken=taken)
 
     def run(problem: "Plan", left: int) -> None:
-        share = budget.share(left + 1)
+        # What cheaper ones leave of their part is the others'.
+        share = budget.share(costs[-1 - left] / sum(costs[-1 - left :]))
         if shown and how.ladder:
             text = (*how.ladder, "the sweep's own")[-1 - left]
             print(f"problem: {text}", file=sys.stderr, flush=True)

@@ -94,11 +94,11 @@ class SweepConfig:
     each as name=value,name=value: data.image_size=64,data.classes=100 . The best ones
     and the first go on to the next, and at last to the problem itself."""
     minutes: float | None = None
-    """Time for trials in this command, shared evenly by the problems of a ladder; those
-    that are not over on the last one go on if the same command is given more."""
+    """Time for trials in each command, of which every problem of a ladder gets what its
+    part of the cost is; the same command goes on with those that are not over."""
     worker_hours: float | None = None
-    """The same in hours of all trials' workers, over all commands: GPU-hours where each
-    worker takes one."""
+    """The same in hours of all trials' workers, GPU-hours where each takes a GPU, and
+    for all commands together."""
 
     def __post_init__(self):
         within(

@@ -23,14 +23,14 @@ class Budget(tune.Stopper):
     worker_hours: float | None
     taken: Callable[[], float]
 
-    def share(self, problems: int) -> "Budget":
-        """An even share of what is left, where so many problems are to be done."""
+    def share(self, part: float) -> "Budget":
+        """A part of what is left of it, 0 to 1."""
         now, taken = time.monotonic(), self.taken()
         ends_at, hours = self.ends_at, self.worker_hours
         if ends_at is not None:
-            ends_at = now + (ends_at - now) / problems
+            ends_at = now + (ends_at - now) * part
         if hours is not None:
-            hours = taken + (hours - taken) / problems
+            hours = taken + (hours - taken) * part
         return replace(self, ends_at=ends_at, worker_hours=hours)
 
     def __call__(self, trial_id: str, result: dict) -> bool:

@@ -1,6 +1,7 @@
 """A sweep in words: what it will cost, its trials, the best settings."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import mean
 from typing import Any
 
@@ -12,23 +13,26 @@ from infaug.experiment.sweep.space import Space
 from infaug.words import plural
 
 
-def describe_costs(problems: Sequence[Sweep], hours_of: CostOf | None) -> list[str]:
-    """A table of what every problem costs, and the sum.
+def describe_costs(
+    problems: Sequence[Sweep], hours_of: CostOf | None, repeats: int
+) -> list[str]:
+    """A table of what every problem costs, the sum, and what `repeats` add to it.
 
     In GPU-hours by `hours_of`, or in trainings of the problem itself.
     """
     plan = problems[-1]
-    whole = work_of(plan.config)
-    costs = costs_of(problems, hours_of or (lambda config: work_of(config) / whole))
+    costs = costs_of(problems, hours_of or partial(work_of, whole=plan.config))
     unit = "GPU-hours" if hours_of else "trainings"
-    lines = [["trials", f"{unit} each", "share taken", unit, "problem"]]
+    lines = [["trials", f"{unit} each", "steps taken", unit, "problem"]]
     for text, c in zip((*plan.how.ladder, "the sweep's own"), costs, strict=True):
-        numbers = [f"{c.trials}", f"{c.one:.3g}", f"{c.share:.2f}", f"{c.all:.3g}"]
+        numbers = [f"{c.trials}", f"{c.one:.3g}", f"{c.share:.0%}", f"{c.all:.3g}"]
         lines.append([*numbers, text])
     total, alone = sum(c.all for c in costs), len(plan.names) * costs[-1].one
+    confirming = 2 * repeats * costs[-1].one
     return [
         *_aligned(lines),
-        f"in all {total:.4g} {unit}; all trials in full: {alone:.4g} (estimates)",
+        f"in all {total:.4g} {unit} (estimate); {alone:.4g} if all trials were trained "
+        f"in full; --confirm {repeats} adds {confirming:.4g} at most",
     ]
 
 

@@ -172,18 +172,18 @@ def test_a_spent_budget_stops_trials_where_others_go_on_to_the_next_problem(tmp_
     assert ledger.trials["t00"].why == SPENT
 
 
-def test_an_even_share_of_a_budget_is_of_what_is_left():
+def test_a_part_of_a_budget_is_of_what_is_left():
     from infaug.distributed.sweep_budget import Budget
 
     taken = 2.0
     whole = Budget(ends_at=None, worker_hours=11.0, taken=lambda: taken)
-    assert whole.share(3).worker_hours == 5
-    assert not whole.share(3).stop_all()
+    assert whole.share(1 / 3).worker_hours == 5
+    assert not whole.share(1 / 3).stop_all()
     taken = 5.0
     assert whole.share(1).worker_hours == 11
     assert replace(whole, worker_hours=5.0).stop_all()
     assert replace(whole, ends_at=time.monotonic() - 1).stop_all()
-    late = replace(whole, ends_at=time.monotonic() + 60).share(2).ends_at
+    late = replace(whole, ends_at=time.monotonic() + 60).share(0.5).ends_at
     assert late == pytest.approx(time.monotonic() + 30, abs=1)
 
 

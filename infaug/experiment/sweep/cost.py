@@ -32,42 +32,48 @@ def costs_of(problems: Sequence[Sweep], cost_of: CostOf) -> list[Cost]:
     """What every problem of a ladder costs, in the unit of `cost_of`."""
     found, trials = [], len(problems[0].names)
     for problem in problems:
-        share, one = share_taken(problem), cost_of(problem.config)
+        share, one = share_taken(problem, trials), cost_of(problem.config)
         found.append(Cost(trials=trials, share=share, one=one))
         # The first settings go on in any case: at worst they are one more.
         trials = min(ceil(trials / problem.how.reduction) + 1, trials)
     return found
 
 
-def share_taken(sweep: Sweep) -> float:
-    """Of the steps of all trials, those that will be taken: an expectation.
+def share_taken(sweep: Sweep, trials: int) -> float:
+    """Of the steps of so many trials, those that will be taken: an expectation.
 
-    One trial in `reduction` goes on at each milestone. As the first ones to arrive
-    cannot be compared with many, a small sweep takes more. Hyperband's brackets cost
-    alike, and ASHA's only one is the first of them.
+    One trial in `reduction` goes on at each milestone, and one of all in any case. As
+    the first ones to arrive cannot be compared with many, a small sweep takes more.
+    Hyperband's brackets cost alike, and ASHA's only one is the first of them.
     """
     if sweep.how.scheduler not in ("asha", "hyperband"):
         return 1.0
     milestones, reduction = [*sweep.rungs, sweep.steps], sweep.how.reduction
     brackets = range(len(milestones) if sweep.how.scheduler == "hyperband" else 1)
     weights = [reduction**left / (left + 1) for left in range(len(milestones))][::-1]
-    shares = [_of_bracket(milestones[k:], reduction) for k in brackets]
+    shares = [_of_bracket(milestones[k:], reduction, trials) for k in brackets]
     weights = weights[: len(shares)]
     taken = sum(w * share for w, share in zip(weights, shares, strict=True))
     return taken / sum(weights)
 
 
-def _of_bracket(milestones: Sequence[int], reduction: float) -> float:
+def _of_bracket(milestones: Sequence[int], reduction: float, trials: int) -> float:
     parts = [milestones[0], *(later - first for first, later in pairwise(milestones))]
-    left = (part / reduction**k for k, part in enumerate(parts))
-    return sum(left) / milestones[-1]
+    going = [max(reduction**-k, 1 / trials) for k in range(len(parts))]
+    taken = sum(part * share for part, share in zip(parts, going, strict=True))
+    return taken / milestones[-1]
 
 
-def work_of(config: RunConfig) -> float:
-    """Pixels that F is trained on: what a training costs, without a measured speed.
+def work_of(config: RunConfig, whole: RunConfig) -> float:
+    """The pixels that F is trained on, as a part of those of another training.
 
-    What the images decide, such as their size, counts as one.
+    Sizes that the images decide are taken to be alike.
     """
-    f, rounds, size = config.classifier, config.rounds, config.data.image_size or 1
-    steps = rounds.rounds * rounds.classifier_steps
-    return steps * (f.batch_size or 1) * f.views * size**2
+    sizes = [each.data.image_size or 0 for each in (config, whole)]
+    area = (sizes[0] / sizes[1]) ** 2 if all(sizes) else 1.0
+    return area * _views(config) / _views(whole)
+
+
+def _views(config: RunConfig) -> int:
+    f, rounds = config.classifier, config.rounds
+    return rounds.rounds * rounds.classifier_steps * (f.batch_size or 1) * f.views

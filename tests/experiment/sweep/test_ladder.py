@@ -99,26 +99,33 @@ def test_who_failed_stays_behind(tmp_path):
 def test_a_sweep_costs_what_its_trials_are_expected_to_take(tmp_path):
     """Milestones after 3 and 9 of 12 steps: 3 + 6 / 3 + 3 / 9 steps of 12."""
     asha = sweep(tmp_path, grace=0.25, reduction=3)
-    assert share_taken(asha) == pytest.approx((3 + 2 + 1 / 3) / 12)
-    assert share_taken(sweep(tmp_path, scheduler="pbt")) == 1
+    assert share_taken(asha, 24) == pytest.approx((3 + 2 + 1 / 3) / 12)
+    assert share_taken(asha, 3) == pytest.approx((3 + 2 + 3 / 3) / 12), "one ends"
+    assert share_taken(sweep(tmp_path, scheduler="pbt"), 24) == 1
     # Two, one and no milestone: 3, 1.5 and 1 of 5.5 trials.
     shares = (3 + 2 + 1 / 3, 9 + 1, 12)
     expected = sum(w * s for w, s in zip((3, 1.5, 1), shares, strict=True)) / 5.5 / 12
-    both = share_taken(sweep(tmp_path, scheduler="hyperband"))
+    both = share_taken(sweep(tmp_path, scheduler="hyperband"), 24)
     assert both == pytest.approx(expected)
 
     ladder = problems_of(sweep(tmp_path, trials=18, ladder=LADDER, scheduler="none"))
     costs = costs_of(ladder, lambda config: float(config.rounds.rounds))
     assert [(c.trials, c.one) for c in costs] == [(18, 1), (7, 2), (4, 4)]
-    lines = describe_costs(ladder, lambda config: float(config.rounds.rounds))
-    assert lines[-1] == "in all 48 GPU-hours; all trials in full: 72 (estimates)"
+    lines = describe_costs(ladder, lambda config: float(config.rounds.rounds), 5)
+    assert lines[-1] == (
+        "in all 48 GPU-hours (estimate); 72 if all trials were trained in full; "
+        "--confirm 5 adds 40 at most"
+    )
 
 
 def test_work_counts_pixels_steps_and_views():
     small = RunConfig()
     data = replace(small.data, image_size=32)
     large = replace(small, data=replace(data, image_size=64))
-    assert work_of(large) == 4 * work_of(replace(small, data=data))
+    assert work_of(replace(small, data=data), large) == 0.25
+    assert work_of(small, large) == 1, "as large as its images are"
+    short = replace(small, rounds=replace(small.rounds, rounds=1))
+    assert work_of(short, small) == 1 / small.rounds.rounds
 
 
 def test_a_population_has_no_ladder_and_needs_settings_that_move(tmp_path):
