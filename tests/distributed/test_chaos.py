@@ -58,7 +58,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_every_run_ends_with_the_undisturbed_bytes_whatever_is_killed(tmp_path):
     images = tmp_path / "images"
     write_digits(images, 240)
