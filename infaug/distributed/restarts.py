@@ -19,6 +19,7 @@ from ray import PlacementGroupID
 from ray.train.torch import TorchTrainer
 from ray.util.placement_group import PlacementGroup, remove_placement_group
 from ray.util.state import list_placement_groups
+from ray.util.state.exception import ServerUnavailable
 
 from infaug.distributed.ray_private import ControllerError
 from infaug.record.atomic import write_json, writing
@@ -106,15 +107,21 @@ def fit_again(build: Callable[[], TorchTrainer]) -> dict[str, Any]:
 
 
 def _reserved_here() -> set[str]:
-    """Placement groups without a name that this job holds, by their ids."""
+    """Placement groups without a name that this job holds, by their ids.
+
+    None are known of a cluster that was started without a dashboard.
+    """
     if not ray.is_initialized():
         return set()
     context = ray.get_runtime_context()
     # With its address: there may be several clusters on one machine.
-    held: Any = list_placement_groups(
-        address=context.gcs_address,
-        filters=[("creator_job_id", "=", context.get_job_id())],
-    )
+    try:
+        held: Any = list_placement_groups(
+            address=context.gcs_address,
+            filters=[("creator_job_id", "=", context.get_job_id())],
+        )
+    except ServerUnavailable:
+        return set()
     return {
         group.placement_group_id
         for group in held
