@@ -44,7 +44,7 @@ def hessian(
 def refit(
     head: Tensor, h1: Tensor, y: Tensor, weights: Tensor, damping: float
 ) -> Tensor:
-    """The head of least loss + (damping/2) |head|^2, by Newton's steps from nearby."""
+    """The head that minimises loss + (damping/2) |head|^2, by Newton's method."""
     for _ in range(5):
         slope = gradient(head, h1, y, weights) + damping * head
         head = head - solve(hessian(head, h1, y, weights), damping, slope)

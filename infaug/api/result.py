@@ -52,7 +52,7 @@ class Result:
     """See `infaug.experiment.answer.Answer`; None without folds."""
     training: str
     """The trainings that `classifier` is of: the answer's, on all labelled images;
-    without folds the one of the method of least loss on selection images."""
+    without folds the one of the method with the lowest loss on selection images."""
     classifier: nn.Module
     """F, in evaluation mode: images in [0, 1] to logits, in order of `class_names`."""
     augment: LearnedAugment | None
@@ -106,7 +106,7 @@ def result_of(found: Mapping[str, Any], out: Path, given: Given | None) -> Resul
 
 
 def _learned(folder: RunFolder) -> LearnedAugment | None:
-    """The learned transform of least selection loss; None if none was kept."""
+    """The learned transform with the lowest selection loss; None if none was kept."""
     try:
         choose_learned(folder)
     except ValueError:

@@ -2,7 +2,7 @@
 
 A name is parts joined by `+`, each with its numbers: `affine`, `affine:40` (degrees),
 `affine:40x1.5` (and strength), `crop`, `crop_flip`, `resized_crop_flip`,
-`resized_crop_flip:0.5` (least area), `randaugment:9` (magnitude), `trivial`,
+`resized_crop_flip:0.5` (smallest area), `randaugment:9` (magnitude), `trivial`,
 `autoaugment:cifar10` (the data its policy was searched on), `augmix:3` (severity),
 `erasing:0.5` (probability), `jitter:0.3` (colours, by up to that factor), `blur:1.5`
 (pixels), `flip:0.5` and `invert:0.5` (probability), `none`.

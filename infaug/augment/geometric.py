@@ -67,7 +67,7 @@ class ResizedCropFlip:
 
     def __init__(self, min_area: float = AREA[0]):
         if not 0 < min_area <= 1:
-            raise ValueError(f"the least area must lie in (0, 1], got {min_area}")
+            raise ValueError(f"the smallest area must lie in (0, 1], got {min_area}")
         self.min_area = min_area
 
     def __call__(

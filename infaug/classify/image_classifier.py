@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def stretched(x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
-    """Each image over the whole range: its least value 0, its largest 1.
+    """Each image over the whole range: its smallest value 0, its largest 1.
 
     >>> stretched(torch.tensor([0.25, 0.5, 0.75]).view(1, 1, 1, 3)).flatten().tolist()
     [0.0, 0.5, 1.0]

@@ -40,9 +40,9 @@ class Predict(Output):
     image: path, label if known, class, probability, then the next four."""
     method: str | None = None
     """Method; none: the answer, trained on all labelled images; without folds that of
-    least selection loss."""
+    lowest selection loss."""
     seed: int | None = None
-    """Which repetition, or fold; none: that of least selection loss."""
+    """Which repetition, or fold; none: that with the lowest selection loss."""
     with_folds: bool = False
     """Average the answer's classifier with those that were trained for each fold: often
     a little better, at several times the work for each image."""

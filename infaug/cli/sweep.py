@@ -150,7 +150,7 @@ def _search(
     from infaug.report.sweep import describe_choice, describe_result
 
     how = problems[-1].how
-    # At a URL every trial fits its G.
+    # Trials of all nodes share it, as a folder.
     cache = None if problems[-1].url else problems[-1].out / "cache"
     work = partial(work_of, whole=problems[-1].config)
     costs = [each.all for each in costs_of(problems, work)]

@@ -14,9 +14,9 @@ class ExportConfig:
     """What of a run is taken away, and in which forms."""
 
     method: str | None = None
-    """Learned method; none: the one of least mean selection loss."""
+    """Learned method; none: the one with the lowest mean selection loss."""
     seed: ExportSeed = "best-on-selection"
-    """Which repetition: a number, or the one of least selection loss."""
+    """Which repetition: a number, or the one with the lowest selection loss."""
     formats: tuple[ExportFormat, ...] = ("safetensors", "torch_export")
     """Weights and card are written in any case; `torch_export` adds a program that
     needs torch alone, `onnx` (pip install 'infaug[onnx]') one that needs no torch."""
@@ -75,7 +75,7 @@ class SweepConfig:
     seed: int = 0
     """Of the splits and the training of all trials, and of what is proposed."""
     objective: Objective = "loss"
-    """On the selection split: its loss (nats, least is best) or its top-1 accuracy."""
+    """On the selection split: its loss (nats, lowest is best) or its top-1 accuracy."""
     searcher: Literal["random", "optuna"] = "random"
     """Proposes settings: drawn independently, or by Optuna's TPE (pip install
     'infaug[optuna]')."""

@@ -18,6 +18,7 @@ from ray.tune.schedulers.pb2 import PB2
 from ray.tune.search import Searcher
 
 from infaug.experiment.sweep.changes import DEFAULT, may_move, propose
+from infaug.experiment.sweep.cost import bracket_weight
 from infaug.experiment.sweep.ledger import Ledger, Tried
 from infaug.experiment.sweep.plan import Sweep
 from infaug.experiment.sweep.space import Between, Distribution, Space
@@ -64,8 +65,7 @@ class Brackets(AsyncHyperBandScheduler):
     Both are of "A System for Massively Parallel Hyperparameter Tuning" (Li et al.,
     MLSys 2020, algorithm 2 and section 3.3).
 
-    A bracket without the first k milestones gets so many trials that all brackets cost
-    alike, as in Hyperband (Li et al., JMLR 2018, algorithm 1). Ray's class deals them
+    A bracket lacks the first k milestones; see `bracket_weight`. Ray's class deals them
     out at random; here the number of a trial decides, so that a sweep that is continued
     deals as before. Ray's synchronous HyperBandScheduler would hold trials back, and
     forget where they stand when the driver dies.
@@ -76,7 +76,7 @@ class Brackets(AsyncHyperBandScheduler):
         milestones = [[at for at, _ in each._rungs] for each in self._brackets]
         # One at the last step stops nothing.
         left = [sum(at < self._max_t - 1 for at in each) for each in milestones]
-        weights = [self._reduction_factor**num / (num + 1) for num in left]
+        weights = [bracket_weight(num, self._reduction_factor) for num in left]
         number = int(trial.config["trial"].removeprefix("t"))
         self._trial_info[trial.trial_id] = self._brackets[dealt(number, weights)]
 

@@ -28,7 +28,7 @@ def half_width(
     """Half of the 95 % interval of the mean, of images drawn and of F trained.
 
     Images vary with the variance s^2 of their means over passes. F of one fold judges
-    many images, so its luck in training is common to them: that variance t^2 is what
+    many images, so its noise of training is common to them: that variance t^2 is what
     folds differ by beyond their images. The square of the error is s^2 / M + t^2 /
     (number of trainings), and Student's t has the degrees of freedom of Welch and
     Satterthwaite. With few folds t^2 is often estimated as none, so the interval is at
@@ -102,9 +102,9 @@ def difference(method: OutOfFold, control: OutOfFold) -> Interval:
 def accuracy_of_chosen(found: Mapping[str, OutOfFold], num: int) -> Interval:
     """Accuracy of the `num` chosen methods, percent, corrected for having chosen.
 
-    Whoever takes the best of several takes its luck as well. So each fold is scored by
-    what the other folds choose: neither its images nor the training that judges them
-    had a part in the choice.
+    The best of several looks better than it is. So each fold is scored by what the
+    other folds choose: neither its images nor the training that judges them had a part
+    in the choice.
 
     What is handed over is trained on all K folds, those that judged on K - 1 of them,
     and errors fall with the number of images n as n^-0.07 to n^-0.35 (Hestness et al.,

@@ -193,7 +193,7 @@ def finished_training(
 def choose_learned(
     folder: RunFolder, method: str | None = None, seed: ExportSeed = "best-on-selection"
 ) -> FinishedTraining:
-    """The learned training requested; where left open, that of least selection loss.
+    """The learned training requested; else that with the lowest selection loss.
 
     Without a method, the answer's final training with a learned view, if it has one.
     Seeds have selection images of their own, so between seeds the loss also tells how
@@ -225,7 +225,8 @@ def choose_classifier(
 ) -> HandedOver:
     """What is used to classify; where left open, the final trainings of the answer.
 
-    Without folds, and so without an answer, of the method of least mean selection loss.
+    Without folds, and so without an answer, of the method with the lowest mean selection
+    loss.
 
     The oracle, which trains on images shifted as those of test, is no candidate.
 
@@ -249,7 +250,7 @@ def _choose(
 ) -> tuple[FinishedTraining, ...]:
     """What is requested; else those of the answer among `answers`, or a candidate.
 
-    Of candidates that of least mean selection loss, of its seeds that of the least.
+    Of candidates that with the lowest mean selection loss, then its best seed.
     """
     if method is None and seed == "best-on-selection":
         answer = (folder.result() or {}).get("answer") or {"members": ()}
@@ -272,7 +273,7 @@ def _choose(
     seeds = ", ".join(map(str, losses))
     if seed == "best-on-selection":
         number = min(losses, key=losses.__getitem__)
-        how = f"least selection loss of seeds {seeds}"
+        how = f"lowest selection loss of seeds {seeds}"
     elif seed in losses:
         number, how = seed, "asked for by number"
     else:
@@ -280,7 +281,8 @@ def _choose(
             f"--seed {seed} of {name} is not finished in {folder.path}: it has {seeds}"
         )
     if len(finished) > 1:
-        how = f"method of least mean selection loss among {', '.join(finished)}; {how}"
+        among = ", ".join(finished)
+        how = f"method with the lowest mean selection loss among {among}; {how}"
     return (finished_training(folder, name, number, how),)
 
 

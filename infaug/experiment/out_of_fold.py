@@ -46,9 +46,9 @@ class OutOfFold:
     def losses_where(self, kept: Bool[np.ndarray, "R M"]) -> Float[np.ndarray, "K"]:
         """-log p(label) of the K images with judgements that are kept, nats.
 
-        The mean over an image's passes. At the temperature of least loss on these
-        judgements (Guo et al., 2017), one number for all of them: methods are compared
-        by what they know, not by how sure they are.
+        The mean over an image's passes, at the temperature with the lowest loss on
+        these judgements (Guo et al., 2017), one number for all of them: methods are
+        compared by what they know, not by how sure they are.
         """
         passes, image = kept.nonzero()
         logits, at = self.log_probs[passes, image], np.arange(len(image))

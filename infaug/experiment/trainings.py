@@ -151,7 +151,7 @@ def trial_config(config: RunConfig, candidate: str) -> RunConfig:
 
 
 def choose(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """The candidate with the best accuracy on selection; of equal ones the least loss.
+    """The candidate with the best accuracy on selection; of equal ones the lowest loss.
 
     >>> results = {"a": (90, 0.5), "b": (95, 0.4), "c": (95, 0.3)}
     >>> choose({k: {"selection_top1": a, "selection_loss": l}

@@ -15,7 +15,7 @@ def test_row_and_seed_are_chosen_by_selection_and_never_by_test(grey_run):
     chosen = choose_learned(RunFolder(grey_run))
     # Mean losses: base_learned (0.4 + 0.2) / 2, pooled_learned (0.3 + 0.6) / 2.
     assert chosen.name == "base_learned-seed1"
-    assert "least mean selection loss" in chosen.how
+    assert "lowest mean selection loss" in chosen.how
     assert choose_learned(RunFolder(grey_run), "pooled_learned").seed == 0
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
+import numpy as np
+
 from infaug.config import RunConfig
 from infaug.experiment.sweep.plan import Sweep
 
@@ -49,12 +51,18 @@ def share_taken(sweep: Sweep, trials: int) -> float:
     if sweep.how.scheduler not in ("asha", "hyperband"):
         return 1.0
     milestones, reduction = [*sweep.rungs, sweep.steps], sweep.how.reduction
-    brackets = range(len(milestones) if sweep.how.scheduler == "hyperband" else 1)
-    weights = [reduction**left / (left + 1) for left in range(len(milestones))][::-1]
-    shares = [_of_bracket(milestones[k:], reduction, trials) for k in brackets]
-    weights = weights[: len(shares)]
-    taken = sum(w * share for w, share in zip(weights, shares, strict=True))
-    return taken / sum(weights)
+    skipped = range(len(milestones) if sweep.how.scheduler == "hyperband" else 1)
+    shares = [_of_bracket(milestones[k:], reduction, trials) for k in skipped]
+    weights = [bracket_weight(len(milestones) - 1 - k, reduction) for k in skipped]
+    return float(np.average(shares, weights=weights))
+
+
+def bracket_weight(num_milestones: int, reduction: float) -> float:
+    """The part of all trials that go to a bracket of Hyperband, up to a factor.
+
+    Brackets so weighted cost alike (Li et al., JMLR 2018, algorithm 1).
+    """
+    return reduction**num_milestones / (num_milestones + 1)
 
 
 def _of_bracket(milestones: Sequence[int], reduction: float, trials: int) -> float:

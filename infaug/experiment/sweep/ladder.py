@@ -5,7 +5,6 @@ time (Li et al., "Hyperband", JMLR 2018, use parts of the data so). Whether who 
 one leads on the next is measured on the way: see `sweep.results.agreement_of`.
 """
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from dataclasses import replace
 from infaug.experiment.sweep.changes import DEFAULT, apply
 from infaug.experiment.sweep.ledger import Ledger
 from infaug.experiment.sweep.plan import Sweep
+from infaug.experiment.sweep.space import parse_value
 
 Run = Callable[[Sweep, int], None]
 
@@ -40,8 +40,8 @@ def climb(problems: Sequence[Sweep], run: Run) -> list[Sweep]:
 
     Args:
         problems: the cheapest one first; their folders exist.
-        run: runs the trials of a problem that have not ended. It is told how many
-            problems follow; where one does, it leaves no trial open.
+        run: runs the trials of a problem that have not ended; its second argument is
+            the number of problems that follow. If there are any, it leaves none open.
 
     Returns:
         The problems, which know which trials came to them.
@@ -80,10 +80,7 @@ def parse_problem(text: str) -> dict[str, object]:
         name, equals, value = word.partition("=")
         if not equals:
             raise ValueError(f"--sweep.ladder {text!r}: give name=value,name=value")
-        try:
-            settings[name] = json.loads(value)
-        except json.JSONDecodeError:
-            settings[name] = value
+        settings[name] = parse_value(value)
     return settings
 
 

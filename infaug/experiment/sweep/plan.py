@@ -113,11 +113,12 @@ class Sweep:
         Raises:
             ValueError: if they do not go together.
         """
+        control = self.control
         return Trial(
             method=self.how.method,
             seed=self.how.seed,
             config=apply(self.config, changes),
-            control=self.control.home(CONTROL) if self.control else None,
+            control=control.home(CONTROL) if control else None,
         )
 
     def place(self, name: str) -> Path | str:

@@ -131,7 +131,7 @@ def parse_space(words: Sequence[str]) -> dict[str, Distribution]:
 
 def _parse(text: str, word: str) -> Distribution:
     if ".." not in text:
-        return Choice(tuple(_value(each) for each in text.split(",")))
+        return Choice(tuple(parse_value(each) for each in text.split(",")))
     *kinds, ends = text.split(":")
     low, _, high = ends.partition("..")
     try:
@@ -142,8 +142,12 @@ def _parse(text: str, word: str) -> Distribution:
         raise ValueError(f"--space {word!r}: {error}") from error
 
 
-def _value(text: str) -> Any:
-    """A JSON value, or the word itself."""
+def parse_value(text: str) -> Any:
+    """A JSON value, or the word itself.
+
+    >>> parse_value("64"), parse_value("crop_flip")
+    (64, 'crop_flip')
+    """
     try:
         return json.loads(text)
     except json.JSONDecodeError:
