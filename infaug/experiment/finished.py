@@ -225,8 +225,8 @@ def choose_classifier(
 ) -> HandedOver:
     """What is used to classify; where left open, the final trainings of the answer.
 
-    Without folds, and so without an answer, of the method with the lowest mean selection
-    loss.
+    Without folds, and so without an answer, those of the method with the lowest mean
+    selection loss.
 
     The oracle, which trains on images shifted as those of test, is no candidate.
 
