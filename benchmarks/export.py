@@ -104,7 +104,7 @@ JITTER = v2.Compose(
 
 
 def one_by_one(x: Tensor) -> Tensor:
-    """Every image with draws of its own."""
+    """Every image with random numbers of its own."""
     return torch.stack([JITTER(image) for image in x])
 
 

@@ -32,7 +32,7 @@ from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.score import with_bias
 from infaug.influence.solve import resolve_solver, solve
 from infaug.precision import pick_device
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.training.alternation import estimate
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
@@ -66,10 +66,10 @@ def streamed(problem: Problem, folder: str) -> Splits:
 
 def refresh_s(num: int = 2500, features: int = 2048, classes: int = 1000) -> float:
     """Median seconds to solve for s_val, by the solver that a run would take."""
-    device, draws = pick_device(), generator("benchmark of a refresh")
-    h1 = with_bias(torch.randn(num, features, generator=draws).relu_())
-    head = torch.randn(classes, features + 1, generator=draws) / math.sqrt(features)
-    b = torch.randn(head.shape, generator=draws)
+    device, rng = pick_device(), generator("benchmark of a refresh")
+    h1 = with_bias(torch.randn(num, features, generator=rng).relu_())
+    head = torch.randn(classes, features + 1, generator=rng) / math.sqrt(features)
+    b = torch.randn(head.shape, generator=rng)
     b = (b - b.mean(0)).to(device)
     hessian = LastLayerHessian(h1.to(device), (h1 @ head.T).softmax(1).to(device))
     config = InfluenceConfig()
@@ -95,11 +95,11 @@ def plain_steps(problem: Problem) -> Iterator[object]:
         model.compile()
     optimizer = build_optimizer(model, settings)
     base, size = build_base(config.rounds.base), settings.batch_size
-    draws = Draws.of_size(size, "plain", device=device)
+    rng = RandomNumbers.of_size(size, "plain", device=device)
     while True:
         at = torch.randint(len(train), (size,), device=device)
         x, y = to_float(train.images[at]), train.labels[at]
-        views = [base(x, draws), base(x, draws)]
+        views = [base(x, rng), base(x, rng)]
         yield plain_step(model, optimizer, views, y, settings)
 
 

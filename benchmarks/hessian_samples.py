@@ -98,8 +98,8 @@ def main(settings: Settings) -> None:
             for kind in ("all views", "one view each"):
                 found, forwards = [], num * (k if kind == "all views" else 1)
                 for repeat in range(settings.repeats):
-                    draws = generator("samples", num, repeat)
-                    order = torch.randperm(len(training.train), generator=draws)[:num]
+                    rng = generator("samples", num, repeat)
+                    order = torch.randperm(len(training.train), generator=rng)[:num]
                     picked = _picked(kind, order, len(training.train), len(views))
                     s_val = _solve(h1[picked], probs[picked], gradient, damping)
                     part = scores(s_val, h1, probs, labels)

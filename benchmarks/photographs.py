@@ -64,12 +64,12 @@ class Settings:
 
 def write(folder: Path, settings: Settings) -> None:
     """Photographs in class folders: smooth noise, which JPEG packs like a picture."""
-    draws = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for number in range(settings.images):
         first = folder / f"{number % DISTINCT % CLASSES}" / f"{number % DISTINCT}.jpg"
         if number < DISTINCT:
             first.parent.mkdir(exist_ok=True)
-            coarse = draws.integers(0, 256, (60, 60, 3), dtype=np.uint8)
+            coarse = rng.integers(0, 256, (60, 60, 3), dtype=np.uint8)
             image = Image.fromarray(coarse).resize((settings.side, settings.side))
             image.save(first, quality=90)
         else:
@@ -102,21 +102,21 @@ def features(images: Labelled, folder: Path, threads: int) -> dict[str, float]:
     classifier = build_backbone(LITE0, images.num_classes, 0).eval()
     begin_backbone(classifier, frozen)
     bare = import_timm().create_model("tf_efficientnet_lite0", num_classes=0).eval()
-    draws, seconds = frozen.frozen_views, list[tuple[float, float]]()
+    num_draws, seconds = frozen.frozen_views, list[tuple[float, float]]()
     for turn, at in enumerate(torch.arange(len(images)).chunk(TURNS)):
         part = images.select(at)
         began = time.perf_counter()
         Activations(
-            classifier, [(f"{turn}", lambda x, draws: x)], [part],
-            num_draws=draws, folder=folder, precision="float32",
+            classifier, [(f"{turn}", lambda x, rng: x)], [part],
+            num_draws=num_draws, folder=folder, precision="float32",
         )  # fmt: skip
         middle = time.perf_counter()
         with torch.no_grad():
-            for x in part.images.repeat(draws, 1, 1, 1).split(draws):
+            for x in part.images.repeat(num_draws, 1, 1, 1).split(num_draws):
                 bare((to_float(x) - 0.5) / 0.5)
         seconds.append((middle - began, time.perf_counter() - middle))
     ours, theirs = (sum(each) for each in zip(*seconds, strict=True))
-    num = draws * len(images) / threads
+    num = num_draws * len(images) / threads
     ratio = statistics.median(loop / own for own, loop in seconds)
     return {"infaug": num / ours, "bare": num / theirs, "ratio": ratio}
 

@@ -71,11 +71,11 @@ SIZES = {
 
 def problem(size: Size) -> tuple[Tensor, Tensor, Tensor]:
     """h1, p and a right-hand side: features and a head drawn at random."""
-    draws = generator("benchmark of the pool")
-    h1 = torch.randn(size.N, size.D + 1, generator=draws).relu_()
+    rng = generator("benchmark of the pool")
+    h1 = torch.randn(size.N, size.D + 1, generator=rng).relu_()
     h1[:, -1] = 1
-    head = torch.randn(size.Y, size.D + 1, generator=draws) / math.sqrt(size.D)
-    b = torch.randn(size.Y, size.D + 1, generator=draws)
+    head = torch.randn(size.Y, size.D + 1, generator=rng) / math.sqrt(size.D)
+    b = torch.randn(size.Y, size.D + 1, generator=rng)
     return h1, (2 * h1 @ head.T).softmax(1), b - b.mean(0)
 
 

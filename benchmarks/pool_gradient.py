@@ -34,9 +34,9 @@ WAIT_S = 600.0
 
 def images_of(count: int, classes: int = 10) -> Labelled:
     """Noise of MNIST's size with labels drawn at random."""
-    draws = generator("benchmark of the gradient")
-    x = torch.randint(0, 256, (count, 1, 28, 28), generator=draws, dtype=torch.uint8)
-    y = torch.randint(0, classes, (count,), generator=draws)
+    rng = generator("benchmark of the gradient")
+    x = torch.randint(0, 256, (count, 1, 28, 28), generator=rng, dtype=torch.uint8)
+    y = torch.randint(0, classes, (count,), generator=rng)
     return Labelled(x, y, tuple(map(str, range(classes))))
 
 

@@ -31,7 +31,7 @@ from infaug.data.source import load
 from infaug.estimate.policy import Policy, usable_operations
 from infaug.experiment.plan import resolve_config
 from infaug.influence.validate import agreement
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.training.alternation import assess, run_alternation
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
@@ -138,8 +138,8 @@ def rewards_of(judge: Training, splits: Splits) -> list[dict[str, float]]:
     assert isinstance(target, Labelled), "they fit in memory"
     x, y = to_float(train.images), one_hot(train.labels, 10).float()
     x_val, y_val = to_float(target.images), one_hot(target.labels, 10).float()
-    draws = Draws.of_size(len(x), judge.seed, "reward", device=judge.device)
-    views = [picks(*choice)(x, draws.fork(*choice)) for choice in CHOICES]
+    rng = RandomNumbers.of_size(len(x), judge.seed, "reward", device=judge.device)
+    views = [picks(*choice)(x, rng.fork(*choice)) for choice in CHOICES]
     found: list[dict[str, float]] = [{} for _ in CHOICES]
     for name, reward in all_rewards(judge.classifier, x, y, x_val, y_val):
         for record, view in zip(found, views, strict=True):

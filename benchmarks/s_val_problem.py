@@ -19,20 +19,20 @@ MOST = 10_000
 def build(size: str, damping: float) -> Problem:
     """The problem, a function of its name."""
     num, features, classes = SIZES[size]
-    draws = generator("s_val benchmark", size)
+    rng = generator("s_val benchmark", size)
     spectrum = torch.arange(1, features + 1).float().rsqrt()
-    turn = torch.linalg.qr(torch.randn(features, features, generator=draws))[0]
-    h = torch.randn(num, features, generator=draws).mul_(spectrum).mm(turn).relu_()
+    turn = torch.linalg.qr(torch.randn(features, features, generator=rng))[0]
+    h = torch.randn(num, features, generator=rng).mul_(spectrum).mm(turn).relu_()
     h *= math.sqrt(8) / h.square().sum(1).mean().sqrt()
     h1 = with_bias(h)
     del h
-    head = torch.randn(classes, features + 1, generator=draws)
+    head = torch.randn(classes, features + 1, generator=rng)
     head[:, -1] = 0
     mean = h1.mean(0)
     head[:, -1] = -(head @ mean)  # centred, so that classes are about equally likely
     head *= 4 / (h1[:1000] @ head.T).std()
     probs = (h1[:2000] @ head.T).softmax(1)
-    labels = torch.multinomial((h1 @ head.T).softmax(1), 1, generator=draws)[:, 0]
+    labels = torch.multinomial((h1 @ head.T).softmax(1), 1, generator=rng)[:, 0]
     y = one_hot(labels[:2000], classes).float()
     gradient = mean_head_gradient(probs, y, h1[:2000])
     return Problem(h1, head, labels, gradient, damping)

@@ -24,7 +24,7 @@ from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
 from infaug.experiment.plan import resolve_config
 from infaug.precision import autocast, pick_device
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.training.methods import METHODS
 from infaug.training.state import Training
 from infaug.world import World
@@ -50,10 +50,10 @@ class Problem:
 
     def images(self) -> Labelled:
         """Of noise: what they show costs nothing."""
-        draws = generator("benchmark of scale", self.network)
+        rng = generator("benchmark of scale", self.network)
         size = (self.num_images, *self.shape)
-        images = torch.randint(256, size, dtype=torch.uint8, generator=draws)
-        labels = torch.randint(self.num_classes, size[:1], generator=draws)
+        images = torch.randint(256, size, dtype=torch.uint8, generator=rng)
+        labels = torch.randint(self.num_classes, size[:1], generator=rng)
         names = tuple(str(number) for number in range(self.num_classes))
         return Labelled(images, labels, names)
 
@@ -120,10 +120,10 @@ def ddp_steps(problem: Problem, world: World) -> Iterator[object]:
     model = DistributedDataParallel(plain)
     optimizer = build_optimizer(plain, settings)
     base, each = build_base(config.rounds.base), settings.batch_size // world.size
-    draws = Draws.of_size(each, "ddp", world.rank, device=device)
+    rng = RandomNumbers.of_size(each, "ddp", world.rank, device=device)
     for indices in shares(len(train), settings.batch_size, world):
         x, y = to_float(train.images[indices]), train.labels[indices]
-        views = [base(x, draws), base(x, draws)]
+        views = [base(x, rng), base(x, rng)]
         yield plain_step(model, optimizer, views, y, settings)
 
 
@@ -170,9 +170,9 @@ def with_own_batchnorm(model: nn.Module) -> None:
 
 def shares(num_images: int, batch_size: int, world: World) -> Iterator[Tensor]:
     """This process's part of each batch, epoch after epoch."""
-    draws = generator("ddp", "epochs")
+    rng = generator("ddp", "epochs")
     while True:
-        order = torch.randperm(num_images, generator=draws)
+        order = torch.randperm(num_images, generator=rng)
         for batch in order.split(batch_size):
             if len(batch) == batch_size:
                 yield batch.chunk(world.size)[world.rank].to(pick_device())

@@ -38,7 +38,7 @@ from infaug.config import (
 from infaug.estimate.fit import InfluenceScores, fit_estimator
 from infaug.estimate.fit import build_optimizer as optimizer_of_transform
 from infaug.estimate.learned_transform import build_transform
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.critics import (
     Adversaries,
     build_adversaries,
@@ -180,7 +180,7 @@ def steps_of_e() -> Iterator[object]:
     scores = InfluenceScores(network, s_val, InfluenceConfig(), "float32")
     y = torch.empty(IMAGES, CLASSES, device=META)
     return fit_estimator(
-        transform, optimizer, scores, lambda step: (small_images(), y, draws(step)),
+        transform, optimizer, scores, lambda step: (small_images(), y, rng(step)),
         range(9), config, num_steps=9, precision="float32", world=World(),
     )  # fmt: skip
 
@@ -195,7 +195,7 @@ def steps_of_g() -> Iterator[object]:
     as_on_a_gpu(*state.optimizers.values())
     x = small_images()
     return fit_generator(
-        state, lambda update: Batch(x, x, draws(update)), range(9), config,
+        state, lambda update: Batch(x, x, rng(update)), range(9), config,
         world=World(),
     )  # fmt: skip
 
@@ -205,9 +205,9 @@ def small_images() -> Tensor:
     return torch.empty(IMAGES, 3, SMALL, SMALL, device=META)
 
 
-def draws(step: int) -> Draws:
+def rng(step: int) -> RandomNumbers:
     """Of all groups."""
-    return Draws(
+    return RandomNumbers(
         "benchmark", step, groups=range(GROUPS), group_size=IMAGES // GROUPS,
         device=META,
     )  # fmt: skip

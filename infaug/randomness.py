@@ -38,7 +38,7 @@ def seeded(*seed_key: SeedKey) -> Iterator[None]:
         yield
 
 
-class Draws:
+class RandomNumbers:
     """Independent random numbers per sample, for the groups of a batch held here.
 
     Args:
@@ -64,13 +64,13 @@ class Draws:
     @classmethod
     def of_size(
         cls, num_samples: int, *seed_key: SeedKey, device: torch.device | str = "cpu"
-    ) -> "Draws":
-        """Draws for a batch that is not shared: one group of `num_samples`."""
+    ) -> "RandomNumbers":
+        """Those of a batch that is not shared: one group of `num_samples`."""
         return cls(*seed_key, groups=range(1), group_size=num_samples, device=device)
 
-    def fork(self, *seed_key: SeedKey) -> "Draws":
-        """Fresh draws for a part of the work, independent of the parent's."""
-        return Draws(
+    def fork(self, *seed_key: SeedKey) -> "RandomNumbers":
+        """Fresh ones for a part of the work, independent of the parent's."""
+        return RandomNumbers(
             *self.seed_key, *seed_key, groups=self.groups, group_size=self.group_size,
             device=self.device,
         )  # fmt: skip

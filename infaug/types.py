@@ -19,7 +19,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Augment(Protocol):
     """x -> x_aug: one random view of every image of a batch.
 
     The result has the shape of `x` and values in [0, 1]. All randomness comes from
-    `draws`, so equal draws give equal views.
+    `rng`, so equal random numbers give equal views.
     """
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One view per image."""
         ...
@@ -71,11 +71,11 @@ class Mixer(Protocol):
     """(x, y) -> (x_mix, y_mix): every image of a batch and its label, with others'.
 
     Partners belong to the same batch group. Shapes stay, values stay in [0, 1] and rows
-    of y sum to one. All randomness comes from `draws`, whose groups are those of x.
+    of y sum to one. All randomness comes from `rng`, whose groups are those of x.
     """
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], rng: RandomNumbers
     ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"]]:
         """One mixed view per image, and its soft label."""
         ...

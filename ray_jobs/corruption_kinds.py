@@ -22,23 +22,23 @@ from torchvision.transforms.v2 import functional as transforms
 
 from infaug.data.dataset import to_float
 from infaug.data.shift import Images, resampled, rotation
-from infaug.randomness import Draws, SeedKey
+from infaug.randomness import RandomNumbers, SeedKey
 
 
-def gaussian_noise(x: Images, deviation: float, draws: Draws) -> Images:
+def gaussian_noise(x: Images, deviation: float, rng: RandomNumbers) -> Images:
     """Normal noise of this standard deviation is added."""
-    return (x + deviation * draws.normal(*x.shape[1:])).clamp(0, 1)
+    return (x + deviation * rng.normal(*x.shape[1:])).clamp(0, 1)
 
 
-def shot_noise(x: Images, photons: float, draws: Draws) -> Images:
+def shot_noise(x: Images, photons: float, rng: RandomNumbers) -> Images:
     """Poisson counts of mean photons * x, over photons: fewer photons, more noise."""
-    counts = poisson(photons * x, draws.uniform(0, 1, *x.shape[1:]))
+    counts = poisson(photons * x, rng.uniform(0, 1, *x.shape[1:]))
     return (counts / photons).clamp(0, 1)
 
 
-def impulse_noise(x: Images, share: float, draws: Draws) -> Images:
+def impulse_noise(x: Images, share: float, rng: RandomNumbers) -> Images:
     """This share of values is black or white, either as likely."""
-    chance = draws.uniform(0, 1, *x.shape[1:])
+    chance = rng.uniform(0, 1, *x.shape[1:])
     salted = torch.where(chance < share / 2, torch.ones_like(x), x)
     return torch.where(chance > 1 - share / 2, torch.zeros_like(x), salted)
 
@@ -62,23 +62,23 @@ UNITS_A_SIDE = 32
 TAPS = 9  # images averaged along the path of a motion
 
 
-def gaussian_blur(x: Images, deviation: float, draws: Draws) -> Images:
+def gaussian_blur(x: Images, deviation: float, rng: RandomNumbers) -> Images:
     """Convolved with a Gaussian of this standard deviation; nothing is drawn."""
     sigma = deviation * min(x.shape[2:]) / UNITS_A_SIDE
     side = 2 * min(math.ceil(3 * sigma), min(x.shape[2:]) - 1) + 1
     return transforms.gaussian_blur(x, [side, side], [sigma, sigma])
 
 
-def motion_blur(x: Images, length: float, draws: Draws) -> Images:
+def motion_blur(x: Images, length: float, rng: RandomNumbers) -> Images:
     """The mean over a straight path of this length, of random direction."""
-    angle = draws.uniform(0, math.pi)
+    angle = rng.uniform(0, math.pi)
     path = torch.stack([angle.cos(), angle.sin()], dim=1) * length / UNITS_A_SIDE
     still = torch.eye(2).expand(len(x), -1, -1)
     places = torch.linspace(-1, 1, TAPS).tolist()
     return torch.stack([resampled(x, still, at * path) for at in places]).mean(0)
 
 
-def pixelate(x: Images, share: float, draws: Draws) -> Images:
+def pixelate(x: Images, share: float, rng: RandomNumbers) -> Images:
     """As if each side had this share of its pixels; nothing is drawn."""
     height, width = x.shape[2:]
     small = max(round(share * height), 1), max(round(share * width), 1)
@@ -86,7 +86,7 @@ def pixelate(x: Images, share: float, draws: Draws) -> Images:
     return F.interpolate(coarse, size=(height, width), mode="nearest-exact")
 
 
-def jpeg(x: Images, quality: float, draws: Draws) -> Images:
+def jpeg(x: Images, quality: float, rng: RandomNumbers) -> Images:
     """Written as JPEG of this quality and read again; nothing is drawn."""
     read = []
     for image in (255 * x).round().to(torch.uint8):
@@ -96,51 +96,51 @@ def jpeg(x: Images, quality: float, draws: Draws) -> Images:
     return torch.stack(read).float() / 255
 
 
-def rotate(x: Images, degrees: float, draws: Draws) -> Images:
+def rotate(x: Images, degrees: float, rng: RandomNumbers) -> Images:
     """By this angle, to the left or to the right."""
-    return resampled(x, rotation(degrees * _sign(draws)))
+    return resampled(x, rotation(degrees * _sign(rng)))
 
 
-def translate(x: Images, share: float, draws: Draws) -> Images:
+def translate(x: Images, share: float, rng: RandomNumbers) -> Images:
     """By this share of the side, in any direction."""
-    angle = draws.uniform(0, 2 * math.pi)
+    angle = rng.uniform(0, 2 * math.pi)
     offset = 2 * share * torch.stack([angle.cos(), angle.sin()], dim=1)
     return resampled(x, torch.eye(2).expand(len(x), -1, -1), offset)
 
 
-def shear(x: Images, degrees: float, draws: Draws) -> Images:
+def shear(x: Images, degrees: float, rng: RandomNumbers) -> Images:
     """Rows slide along each other, uprights lean by this angle to either side."""
-    lean = math.tan(math.radians(degrees)) * _sign(draws)
+    lean = math.tan(math.radians(degrees)) * _sign(rng)
     matrix = torch.eye(2).repeat(len(x), 1, 1)
     matrix[:, 0, 1] = lean
     return resampled(x, matrix)
 
 
-def scale(x: Images, factor: float, draws: Draws) -> Images:
+def scale(x: Images, factor: float, rng: RandomNumbers) -> Images:
     """Larger or smaller by this factor."""
-    power = factor ** _sign(draws)
+    power = factor ** _sign(rng)
     return resampled(x, torch.eye(2) * power[:, None, None])
 
 
-def _sign(draws: Draws) -> Float[Tensor, "B"]:
-    return torch.where(draws.uniform(0, 1) < 0.5, -1.0, 1.0)
+def _sign(rng: RandomNumbers) -> Float[Tensor, "B"]:
+    return torch.where(rng.uniform(0, 1) < 0.5, -1.0, 1.0)
 
 
 OCTAVES = (2, 4, 8, 16)  # cells along a side of the noises that fog is made of
 
 
-def brightness(x: Images, added: float, draws: Draws) -> Images:
+def brightness(x: Images, added: float, rng: RandomNumbers) -> Images:
     """This is added to every value; nothing is drawn."""
     return (x + added).clamp(0, 1)
 
 
-def contrast(x: Images, factor: float, draws: Draws) -> Images:
+def contrast(x: Images, factor: float, rng: RandomNumbers) -> Images:
     """Deviations from the image's own mean are multiplied; nothing is drawn."""
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
     return (mean + factor * (x - mean)).clamp(0, 1)
 
 
-def fog(x: Images, thickness: float, draws: Draws) -> Images:
+def fog(x: Images, thickness: float, rng: RandomNumbers) -> Images:
     """(x + thickness * f) / (1 + thickness), f a cloudy noise in [0, 1] per image.
 
     The noise is a sum over octaves of smooth random fields, each half as strong as the
@@ -149,7 +149,7 @@ def fog(x: Images, thickness: float, draws: Draws) -> Images:
     size = (x.shape[2], x.shape[3])
     clouds = torch.zeros(len(x), 1, *size)
     for number, cells in enumerate(OCTAVES):
-        coarse = draws.fork(cells).uniform(0, 1, 1, cells + 1, cells + 1)
+        coarse = rng.fork(cells).uniform(0, 1, 1, cells + 1, cells + 1)
         smooth = F.interpolate(coarse, size=size, mode="bilinear", align_corners=True)
         clouds = clouds + smooth / 2**number
     clouds = clouds / sum(1 / 2**number for number in range(len(OCTAVES)))
@@ -164,7 +164,7 @@ IMAGES_AT_ONCE = 256
 class Corruption:
     """A way to change images, and how much at each severity."""
 
-    change: Callable[[Images, float, Draws], Images]
+    change: Callable[[Images, float, RandomNumbers], Images]
     amounts: tuple[float, float, float, float, float]
 
 
@@ -199,7 +199,7 @@ def corrupt(
     amount = corruption.amounts[severity - 1]
     parts = []
     for number, part in enumerate(images.split(IMAGES_AT_ONCE)):
-        draws = Draws.of_size(len(part), *seed_key, name, number)
-        x = corruption.change(to_float(part), amount, draws)
+        rng = RandomNumbers.of_size(len(part), *seed_key, name, number)
+        x = corruption.change(to_float(part), amount, rng)
         parts.append((255 * x).round().to(torch.uint8))
     return torch.cat(parts)

@@ -16,7 +16,7 @@ from torch.optim import Adam
 from infaug.data.batches import batch_indices
 from infaug.data.dataset import to_float
 from infaug.descent import cosine, descend, set_rates
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.world import World
 
 # From each critic, the scores of as many patches as it sees.
@@ -114,9 +114,9 @@ def fit_transfer(
             set_rates(optimizer, config.learning_rate * cosine(step, config.steps))
         at = batch_indices(len(images), config.batch_size, step, seed, "git")
         x = to_float(images[at])
-        draws = Draws.of_size(len(x), seed, "git", step)
-        metrics = critics_step(transfer, critics, optimizers[1], x, draws, config)
-        metrics |= generator_step(transfer, critics, optimizers[0], x, draws, config)
+        rng = RandomNumbers.of_size(len(x), seed, "git", step)
+        metrics = critics_step(transfer, critics, optimizers[1], x, rng, config)
+        metrics |= generator_step(transfer, critics, optimizers[0], x, rng, config)
         yield transfer, metrics
 
 
@@ -125,12 +125,12 @@ def critics_step(
     critics: Critics,
     optimizer: Adam,
     x: Float[Tensor, "B C H W"],
-    draws: Draws,
+    rng: RandomNumbers,
     config: GitConfig,
 ) -> dict[str, float]:
     """One update of the critics; the generator stays."""
     with torch.no_grad():
-        made = transfer(x, draws.fork("critics").normal(config.style_size))
+        made = transfer(x, rng.fork("critics").normal(config.style_size))
     loss = critics_loss(critics(x), critics(made))
     value, _ = descend([loss], optimizer, World(), name="git")
     return {"critics": value}
@@ -141,11 +141,11 @@ def generator_step(
     critics: Critics,
     optimizer: Adam,
     x: Float[Tensor, "B C H W"],
-    draws: Draws,
+    rng: RandomNumbers,
     config: GitConfig,
 ) -> dict[str, float]:
     """One update of the generator; the critics stay."""
-    style = draws.fork("generator").normal(config.style_size)
+    style = rng.fork("generator").normal(config.style_size)
     critics.requires_grad_(False)
     losses = generator_losses(transfer, critics, x, style)
     descend([losses.total(config)], optimizer, World(), name="git")
@@ -168,14 +168,14 @@ class InvarianceTransfer:
 
     @torch.no_grad()
     def __call__(
-        self, x: Float[Tensor, "B C H W"], y: Int64[Tensor, "B"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], y: Int64[Tensor, "B"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image; `y` are classes."""
-        chosen = draws.uniform(0, 1) < self.config.portion
+        chosen = rng.uniform(0, 1) < self.config.portion
         at = (chosen & self.is_small.to(y.device)[y]).nonzero().squeeze(1)
         if len(at) == 0:
             return x
-        style = draws.fork("style").normal(self.config.style_size).to(x)
+        style = rng.fork("style").normal(self.config.style_size).to(x)
         return x.index_copy(0, at, self.transfer(x[at], style[at]))
 
 

@@ -62,12 +62,12 @@ class TailBatches(Batches):
         self.balanced_from, self.transfer = balanced_from, transfer
 
     def at(self, step: int) -> Batch:
-        """What views begin from, one-hot labels and draws of a step."""
+        """What views begin from, one-hot labels and random numbers of a step."""
         batch = super().at(step)
         if self.transfer is None:
             return batch
         views = [
-            self.transfer(x, batch.y.argmax(dim=1), batch.draws.fork("git", k))
+            self.transfer(x, batch.y.argmax(dim=1), batch.rng.fork("git", k))
             for k, x in enumerate(batch.x.unbind(1))
         ]
         return batch._replace(x=torch.stack(views, dim=1))

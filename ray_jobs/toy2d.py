@@ -31,7 +31,7 @@ from infaug.influence.features import head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.operator import Damped
 from infaug.influence.score import mean_head_gradient
-from infaug.randomness import Draws, generator, seeded
+from infaug.randomness import RandomNumbers, generator, seeded
 from infaug.world import World
 
 CENTRES = ((-0.7, 0.7), (0.7, -0.7))  # the best border is y = x
@@ -193,7 +193,9 @@ def _fit_estimator(
     optimizer = Adam(estimator.parameters(), LEARNING_RATE)
     for step in range(ESTIMATOR_STEPS):
         tau = estimator(x).repeat(NUM_DRAWS, 1)
-        noise = TAU_NOISE * Draws.of_size(len(tau), seed, "toy2d tau", step).normal(2)
+        noise = TAU_NOISE * RandomNumbers.of_size(
+            len(tau), seed, "toy2d tau", step
+        ).normal(2)
         h = classifier.features(translate(x.repeat(NUM_DRAWS, 1, 1, 1), tau + noise))
         scores = influence_of(classifier, s_val, h, y, INFLUENCE) / s_val.norm()
         loss = (scores + PENALTY * tau.square().mean(dim=1)).mean()

@@ -89,8 +89,8 @@ class Case:
         return torch.eye(self.num_classes, dtype=scores.dtype)[scores.argmax(dim=1)]
 
     def _normal(self, purpose: str, *shape: int) -> Tensor:
-        draws = generator(self.name, purpose)
-        return torch.randn(*shape, generator=draws, dtype=torch.float64)
+        rng = generator(self.name, purpose)
+        return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
 
 CASES = [

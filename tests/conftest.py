@@ -1,4 +1,4 @@
-"""What holds for every test: one thread, the same draws each time, checked shapes."""
+"""What holds for every test: one thread, the same seeds each time, checked shapes."""
 
 import os
 

@@ -6,7 +6,7 @@ import torch
 from corruption_kinds import CORRUPTIONS, SEVERITIES, corrupt
 
 from infaug.data.digits import digits
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 
 DIGITS = digits().images[:300]
 COLOUR = DIGITS[:20].repeat(1, 3, 1, 1)
@@ -55,12 +55,12 @@ def test_an_unknown_corruption_is_refused():
 GREY = torch.full((64, 1, 16, 16), 0.5)
 
 
-def draws(count=64):
-    return Draws.of_size(count, "test")
+def rng(count=64):
+    return RandomNumbers.of_size(count, "test")
 
 
 def test_poisson_counts_have_their_mean_and_variance():
-    found = corruptions.shot_noise(GREY * 0.4, 50, draws()) * 50
+    found = corruptions.shot_noise(GREY * 0.4, 50, rng()) * 50
     assert float(found.mean()) == pytest.approx(10, rel=0.01)
     assert float(found.var()) == pytest.approx(10, rel=0.05)
 
@@ -73,20 +73,20 @@ def test_blur_and_pixelate_keep_the_mean_of_what_is_far_from_the_border():
         (corruptions.motion_blur, 4.0),
         (corruptions.pixelate, 0.25),
     ):
-        found = change(x, amount, draws(2))
+        found = change(x, amount, rng(2))
         assert float(found.mean()) == pytest.approx(float(x.mean()), rel=1e-2)
 
 
 def test_contrast_is_about_the_mean_of_each_image():
     x = torch.tensor([[0.2, 0.4], [0.6, 1.0]]).view(2, 1, 1, 2)
-    found = corruptions.contrast(x, 0.5, draws(2)).flatten().tolist()
+    found = corruptions.contrast(x, 0.5, rng(2)).flatten().tolist()
     assert found == pytest.approx([0.25, 0.35, 0.7, 0.9])
 
 
 def test_a_scaled_square_is_larger_or_smaller_by_the_factor():
     x = torch.zeros(64, 1, 32, 32)
     x[:, :, 11:21, 11:21] = 1
-    areas = corruptions.scale(x, 1.5, draws()).sum(dim=(1, 2, 3)) / 100
+    areas = corruptions.scale(x, 1.5, rng()).sum(dim=(1, 2, 3)) / 100
     assert len(areas.round(decimals=1).unique()) == 2
     assert float(areas.max()) == pytest.approx(2.25, rel=0.05)
     assert float(areas.min()) == pytest.approx(1 / 2.25, rel=0.05)
@@ -95,7 +95,7 @@ def test_a_scaled_square_is_larger_or_smaller_by_the_factor():
 def test_a_translated_dot_is_as_far_away_as_asked_in_any_direction():
     x = torch.zeros(64, 1, 33, 33)
     x[:, :, 15:18, 15:18] = 1
-    found = corruptions.translate(x, 0.2, draws())
+    found = corruptions.translate(x, 0.2, rng())
     at = torch.arange(33.0) - 16
     mass = found.sum(dim=(1, 2, 3))
     right = (found * at).sum(dim=(1, 2, 3)) / mass

@@ -14,7 +14,7 @@ from git_transfer import (
 )
 
 from infaug.data.digits import digits
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 
 CONFIG = GitConfig(
     learning_rate=3e-3,
@@ -120,10 +120,10 @@ def test_large_classes_are_left_alone_and_a_portion_of_small_ones_is_transformed
     sizes, y = torch.tensor([21, 20]), torch.tensor([0, 1]).repeat(300)
     x = X[:1].expand(600, -1, -1, -1)
     transfer = InvarianceTransfer(fitted[0], sizes, CONFIG)
-    found = transfer(x, y, Draws.of_size(600, "a"))
+    found = transfer(x, y, RandomNumbers.of_size(600, "a"))
     changed = (found != x).flatten(1).any(dim=1)
     assert not changed[y == 0].any()
     assert float(changed[y == 1].float().mean()) == pytest.approx(0.5, abs=0.08)
-    assert found.equal(transfer(x, y, Draws.of_size(600, "a")))
+    assert found.equal(transfer(x, y, RandomNumbers.of_size(600, "a")))
     none = InvarianceTransfer(fitted[0], sizes, replace(CONFIG, portion=0.0))
-    assert none(x, y, Draws.of_size(600, "a")).equal(x)
+    assert none(x, y, RandomNumbers.of_size(600, "a")).equal(x)

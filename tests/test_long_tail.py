@@ -48,7 +48,7 @@ def test_without_a_method_they_are_the_batches_they_were():
     plain, same = batches().at(3), TailBatches(batches()).at(3)
     assert same.x.equal(plain.x)
     assert same.y.equal(plain.y)
-    assert same.draws.seed_key == plain.draws.seed_key
+    assert same.rng.seed_key == plain.rng.seed_key
 
 
 def test_resampling_changes_late_batches_alone():
@@ -103,12 +103,12 @@ def test_what_changes_no_prediction_has_none():
 
 
 def test_each_class_has_the_mean_over_its_images_and_draws():
-    draws = [IMAGES.flip(0), IMAGES.flip(-1)]
+    flips = [IMAGES.flip(0), IMAGES.flip(-1)]
     found = expected_divergence(
-        linear, IMAGES, draws, CLASSES, dtype=torch.float64, batch_size=3
+        linear, IMAGES, rng, CLASSES, dtype=torch.float64, batch_size=3
     )
     p, *others = (
-        F.softmax(linear((x.float() / 255).double()), dim=1) for x in (IMAGES, *draws)
+        F.softmax(linear((x.float() / 255).double()), dim=1) for x in (IMAGES, *flips)
     )
     for label in (0, 1, 3):
         at = label == CLASSES

@@ -9,7 +9,7 @@ from torch.optim import SGD
 from infaug import gradients
 from infaug.descent import Guard, take_step
 from infaug.gradients import GradientSum
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.world import World
 
 
@@ -34,18 +34,18 @@ def test_more_workers_than_groups_are_refused_with_the_remedy():
 
 
 def test_a_samples_numbers_do_not_depend_on_who_holds_its_group():
-    whole = Draws("a", 1, groups=range(4), group_size=3)
-    late = Draws("a", 1, groups=range(2, 4), group_size=3)
+    whole = RandomNumbers("a", 1, groups=range(4), group_size=3)
+    late = RandomNumbers("a", 1, groups=range(2, 4), group_size=3)
     assert whole.normal(5)[6:].equal(late.normal(5))
     assert whole.uniform(0, 1)[6:].equal(late.uniform(0, 1))
 
 
 def test_forks_are_independent_of_each_other_and_of_how_much_was_drawn():
-    draws = Draws.of_size(4, "a")
-    before = draws.fork("b").normal()
-    draws.normal(100)
-    assert draws.fork("b").normal().equal(before)
-    assert not draws.fork("c").normal().equal(before)
+    rng = RandomNumbers.of_size(4, "a")
+    before = rng.fork("b").normal()
+    rng.normal(100)
+    assert rng.fork("b").normal().equal(before)
+    assert not rng.fork("c").normal().equal(before)
 
 
 PAIR = World(rank=0, size=2)

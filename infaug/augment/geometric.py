@@ -6,22 +6,24 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from infaug.data.crops import AREA, LOG_ASPECT
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.spatial import inverse_affine, warp_affine
 
 
-def flip_some(x: Float[Tensor, "B C H W"], draws: Draws) -> Float[Tensor, "B C H W"]:
+def flip_some(
+    x: Float[Tensor, "B C H W"], rng: RandomNumbers
+) -> Float[Tensor, "B C H W"]:
     """Each image mirrored left to right with probability one half."""
-    flips = (draws.uniform(0, 1) < 0.5)[:, None, None, None]
+    flips = (rng.uniform(0, 1) < 0.5)[:, None, None, None]
     return torch.where(flips, x.flip(-1), x)
 
 
 def crop_some(
-    x: Float[Tensor, "B C H W"], pad_px: int, draws: Draws
+    x: Float[Tensor, "B C H W"], pad_px: int, rng: RandomNumbers
 ) -> Float[Tensor, "B C H W"]:
     """Each image padded with zeros and cropped back to size, whole pixels apart."""
     height, width = x.shape[2:]
-    corner = draws.uniform(0, 2 * pad_px + 1, 2).floor().long()
+    corner = rng.uniform(0, 2 * pad_px + 1, 2).floor().long()
     padded = F.pad(x, (pad_px,) * 4)
     rows = corner[:, :1] + torch.arange(height, device=x.device)
     columns = corner[:, 1:] + torch.arange(width, device=x.device)
@@ -35,10 +37,10 @@ class Crop:
     """Zero-pad by a seventh (4 at 28 px), crop back to size: the papers' on MNIST."""
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One crop of each image."""
-        return crop_some(x, min(x.shape[2:]) // 7, draws)
+        return crop_some(x, min(x.shape[2:]) // 7, rng)
 
 
 class CropFlip:
@@ -48,10 +50,10 @@ class CropFlip:
     """
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One crop of each image."""
-        return flip_some(crop_some(x, 4, draws), draws.fork("flip"))
+        return flip_some(crop_some(x, 4, rng), rng.fork("flip"))
 
 
 class ResizedCropFlip:
@@ -71,18 +73,18 @@ class ResizedCropFlip:
         self.min_area = min_area
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One crop of each image, bilinear, at the images' own size."""
-        area = draws.uniform(self.min_area, AREA[1])
-        aspect = draws.uniform(-LOG_ASPECT, LOG_ASPECT).exp()
+        area = rng.uniform(self.min_area, AREA[1])
+        aspect = rng.uniform(-LOG_ASPECT, LOG_ASPECT).exp()
         extent = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()], 1)
         extent = extent.clamp(max=1)
-        centre = (1 - extent) * draws.uniform(-1, 1, 2)
+        centre = (1 - extent) * rng.uniform(-1, 1, 2)
         theta = torch.cat([torch.diag_embed(extent), centre.unsqueeze(-1)], dim=-1)
         grid = F.affine_grid(theta.to(x.dtype), list(x.shape), align_corners=False)
         crops = F.grid_sample(x, grid, "bilinear", "reflection", align_corners=False)
-        return flip_some(crops.clamp(0, 1), draws.fork("flip"))
+        return flip_some(crops.clamp(0, 1), rng.fork("flip"))
 
 
 class RandomAffine:
@@ -112,13 +114,13 @@ class RandomAffine:
         self.shear_deg = 11.0 * strength
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One random affine view of each image."""
-        angle = torch.deg2rad(draws.uniform(-self.degrees, self.degrees))
-        shear = torch.deg2rad(draws.uniform(-self.shear_deg, self.shear_deg))
-        scale = draws.uniform(*self.scale)
+        angle = torch.deg2rad(rng.uniform(-self.degrees, self.degrees))
+        shear = torch.deg2rad(rng.uniform(-self.shear_deg, self.shear_deg))
+        scale = rng.uniform(*self.scale)
         # Normalised coordinates: 2 is one image side.
-        shift = draws.uniform(-2 * self.translate, 2 * self.translate, 2)
+        shift = rng.uniform(-2 * self.translate, 2 * self.translate, 2)
         source = inverse_affine(angle, shear, scale).to(x.dtype)
         return warp_affine(x, source, shift.to(x.dtype)).clamp(0, 1)

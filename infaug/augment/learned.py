@@ -6,7 +6,7 @@ from torch import Tensor
 
 from infaug.config import EstimatorConfig
 from infaug.estimate.learned_transform import LearnedTransform, draw_view
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.fields import apply_fields
 from infaug.transform.generator import Generator
 
@@ -37,14 +37,14 @@ class Learned:
 
     @torch.no_grad()
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image."""
         size = self.transform.config.tau_size
-        drawn = draw_view(self.config, size, self.probability, draws)
+        drawn = draw_view(self.config, size, self.probability, rng)
         seen = x
         if self.is_shuffled:
-            groups = x.unflatten(0, (-1, draws.group_size))
+            groups = x.unflatten(0, (-1, rng.group_size))
             seen = groups.roll(1, dims=1).flatten(0, 1)
         fields = self.transform.unbounded(seen, drawn.noise, drawn.mask)
         x_aug = self.transform.render(x, fields)
@@ -61,9 +61,9 @@ class RandomTau:
 
     @torch.no_grad()
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image, with its own tau."""
-        tau = draws.uniform(-1, 1, self.generator.config.tau_size)
+        tau = rng.uniform(-1, 1, self.generator.config.tau_size)
         fields = self.generator(tau.to(x.dtype))
         return apply_fields(x, fields, padding=self.generator.config.padding)

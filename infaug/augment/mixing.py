@@ -5,28 +5,28 @@ from jaxtyping import Bool, Float, Int64
 from scipy.special import betaincinv
 from torch import Tensor
 
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 
 
-def partners(draws: Draws) -> Int64[Tensor, "B"]:
+def partners(rng: RandomNumbers) -> Int64[Tensor, "B"]:
     """Each image's partner: a random permutation of every batch group.
 
     Partners are never of another group, so they are the same however many workers share
     the batch. An image may be its own.
     """
-    keys = draws.uniform(0, 1).view(-1, draws.group_size)
-    first = draws.group_size * torch.arange(len(keys), device=keys.device)
+    keys = rng.uniform(0, 1).view(-1, rng.group_size)
+    first = rng.group_size * torch.arange(len(keys), device=keys.device)
     return (first[:, None] + keys.argsort(dim=1, stable=True)).flatten()
 
 
-def shares(alpha: float, draws: Draws) -> Float[Tensor, "B"]:
+def shares(alpha: float, rng: RandomNumbers) -> Float[Tensor, "B"]:
     """How much of itself each image keeps: lam from Beta(alpha, alpha), in float64.
 
     One uniform number through the inverse of the distribution function: so each image
     takes as many random numbers, and no other library's stream is relied on.
     """
-    uniform = draws.uniform(0, 1).double().cpu().numpy()
-    return torch.from_numpy(betaincinv(alpha, alpha, uniform)).to(draws.device)
+    uniform = rng.uniform(0, 1).double().cpu().numpy()
+    return torch.from_numpy(betaincinv(alpha, alpha, uniform)).to(rng.device)
 
 
 def mixed(
@@ -70,11 +70,11 @@ class MixUp:
         self.alpha = alpha
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], rng: RandomNumbers
     ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"]]:
         """Every image and its label, mixed with a partner's."""
-        lam = shares(self.alpha, draws.fork("share"))
-        j = partners(draws.fork("partner"))
+        lam = shares(self.alpha, rng.fork("share"))
+        j = partners(rng.fork("partner"))
         return mixed(x, x[j], lam), mixed(y, y[j], lam)
 
 
@@ -98,18 +98,18 @@ class CutMix:
         self.alpha = alpha
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], rng: RandomNumbers
     ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"]]:
         """Every image with a part of a partner's, and their labels."""
-        half = 0.5 * (1 - shares(self.alpha, draws.fork("share"))).sqrt()
-        centre = draws.fork("centre").uniform(0, 1, 2)
+        half = 0.5 * (1 - shares(self.alpha, rng.fork("share"))).sqrt()
+        centre = rng.fork("centre").uniform(0, 1, 2)
         rows, columns = (
             _within(centre[:, axis], half, size)
             for axis, size in enumerate(x.shape[2:])
         )
         inside = rows[:, :, None] & columns[:, None, :]
         lam = 1 - inside.double().mean(dim=(1, 2))
-        j = partners(draws.fork("partner"))
+        j = partners(rng.fork("partner"))
         return torch.where(inside[:, None], x[j], x), mixed(y, y[j], lam)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torchvision.transforms import v2
 
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 
 SEEDS = 2**24  # Uniform float32 numbers tell that many apart.
 MAGNITUDES = 31
@@ -32,10 +32,10 @@ class PerImage:
         self.transform = transform
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image."""
-        seeds = draws.uniform(0, SEEDS).long().tolist()
+        seeds = rng.uniform(0, SEEDS).long().tolist()
         stored = (255 * x).round().to(torch.uint8)
         with torch.random.fork_rng(devices=[]):
             views = []

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.types import Augment, Mixer, Views
 
 
@@ -22,23 +22,23 @@ class Mixed:
     mixer: Mixer
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """The mixed images, for whom labels do not matter, such as H."""
-        return self.labelled(x, x.new_zeros(len(x), 1), draws)[0]
+        return self.labelled(x, x.new_zeros(len(x), 1), rng)[0]
 
     def labelled(
-        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], y: Float[Tensor, "B Y"], rng: RandomNumbers
     ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"]]:
         """The mixed images and their soft labels."""
-        return self.mixer(self.augment(x, draws), y, draws.fork("mix"))
+        return self.mixer(self.augment(x, rng), y, rng.fork("mix"))
 
 
 def make_views(
     x: Float[Tensor, "B K C H W"],
     y: Float[Tensor, "B Y"],
     augments: Sequence[Augment],
-    draws: Draws,
+    rng: RandomNumbers,
 ) -> Views:
     """One view per augmentation of every image, equally weighted.
 
@@ -46,7 +46,7 @@ def make_views(
     """
     views, labels = [], []
     for k, (start, augment) in enumerate(zip(x.unbind(1), augments, strict=True)):
-        forked = draws.fork("view", k)
+        forked = rng.fork("view", k)
         if isinstance(augment, Mixed):
             view, label = augment.labelled(start, y, forked)
         else:
@@ -64,7 +64,7 @@ class Identity:
     """x_aug = x."""
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """The images themselves."""
         return x
@@ -77,9 +77,9 @@ class Compose:
         self.parts = parts
 
     def __call__(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image."""
         for index, part in enumerate(self.parts):
-            x = part(x, draws.fork(index))
+            x = part(x, rng.fork(index))
         return x

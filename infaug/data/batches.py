@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from infaug.data.dataset import Labelled, to_float
-from infaug.randomness import Draws, SeedKey, generator, to_device
+from infaug.randomness import RandomNumbers, SeedKey, generator, to_device
 
 
 def batch_indices(
@@ -41,14 +41,14 @@ class Batch(NamedTuple):
     x: Float[Tensor, "b K C H W"]
     """What each of K views begins from, in [0, 1]."""
     y: Float[Tensor, "b Y"]
-    draws: Draws
+    rng: RandomNumbers
 
 
 class Batches:
     """This worker's part of each global batch, with its random numbers.
 
     A batch of `batch_size` images is cut into `num_groups` equal groups of neighbouring
-    rows; a worker holds those in `world_groups`. A group's images and draws are the
+    rows; a worker holds those in `world_groups`. A group's images and numbers are the
     same whoever holds it.
     """
 
@@ -73,12 +73,12 @@ class Batches:
         self.seed_key = seed_key
 
     def at(self, step: int) -> Batch:
-        """Images, one-hot labels and draws of a step."""
+        """Images, one-hot labels and random numbers of a step."""
         held = self.positions(step)
         x = to_float(self.labelled.images[held])
         y = F.one_hot(self.labelled.labels[held], self.labelled.num_classes).float()
         views = x.unsqueeze(1).expand(-1, self.num_views, *x.shape[1:])
-        return Batch(views, y, self.draws(step))
+        return Batch(views, y, self.rng(step))
 
     def positions(self, step: int) -> Int64[Tensor, "b"]:
         """Where the images of a step that are held here lie among all images."""
@@ -86,9 +86,9 @@ class Batches:
         held = groups[list(self.world_groups)].flatten()
         return to_device(held, self.device)
 
-    def draws(self, step: int) -> Draws:
+    def rng(self, step: int) -> RandomNumbers:
         """The random numbers of a step."""
-        return Draws(
+        return RandomNumbers(
             *self.seed_key, "draws", step, groups=self.world_groups,
             group_size=self.batch_size // self.num_groups, device=self.device,
         )  # fmt: skip
@@ -100,5 +100,5 @@ class Batches:
 # Typed: 1 and True are equal as keys but seed different generators.
 @lru_cache(maxsize=8, typed=True)
 def _permutation(num_samples: int, epoch: int, *seed_key: SeedKey) -> Tensor:
-    draws = generator(*seed_key, "epoch", epoch)
-    return torch.randperm(num_samples, generator=draws)
+    rng = generator(*seed_key, "epoch", epoch)
+    return torch.randperm(num_samples, generator=rng)

@@ -14,7 +14,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from infaug.config import NuisanceConfig, ShiftConfig
 from infaug.data.dataset import to_float
-from infaug.randomness import Draws, SeedKey
+from infaug.randomness import RandomNumbers, SeedKey
 
 IMAGES_AT_ONCE = 256
 Images = Float[Tensor, "B C H W"]  # values 0..1
@@ -88,7 +88,9 @@ def apply_nuisance(
     if nuisance.kind == "none" or len(images) == 0:
         return images
     change = {"rotation": rotated, "background": on_grey, "dilation": dilated}
-    amounts = draw_amounts(nuisance, Draws.of_size(len(images), *seed_key, "nuisance"))
+    amounts = draw_amounts(
+        nuisance, RandomNumbers.of_size(len(images), *seed_key, "nuisance")
+    )
     parts = [
         change[nuisance.kind](to_float(x), amount)
         for x, amount in zip(
@@ -98,13 +100,13 @@ def apply_nuisance(
     return torch.cat([(255 * part).round().to(torch.uint8) for part in parts])
 
 
-def draw_amounts(nuisance: NuisanceConfig, draws: Draws) -> Float[Tensor, "N"]:
+def draw_amounts(nuisance: NuisanceConfig, rng: RandomNumbers) -> Float[Tensor, "N"]:
     """How much each image is changed: degrees, grey, or pixels (negative erodes)."""
     if nuisance.kind == "rotation":
-        return draws.uniform(-nuisance.rotate_deg, nuisance.rotate_deg)
+        return rng.uniform(-nuisance.rotate_deg, nuisance.rotate_deg)
     if nuisance.kind == "background":
-        return draws.uniform(0, nuisance.background)
-    return draws.uniform(-nuisance.erode_px, nuisance.dilate_px + 1).floor()
+        return rng.uniform(0, nuisance.background)
+    return rng.uniform(-nuisance.erode_px, nuisance.dilate_px + 1).floor()
 
 
 def rotated(x: Images, degrees: Float[Tensor, "B"]) -> Images:

@@ -22,7 +22,7 @@ from infaug.data.crops import Crop
 from infaug.data.dataset import to_float
 from infaug.data.loader import Chunk, ShuffleBuffer
 from infaug.data.on_disk import ImageSet, OnDisk
-from infaug.randomness import Draws, SeedKey, generator
+from infaug.randomness import RandomNumbers, SeedKey, generator
 
 BUFFER_SIZE = 1024  # images that are shuffled together, or a few more
 
@@ -130,7 +130,7 @@ class Stream:
         self._next, self._last = 0, -1
 
     def at(self, step: int) -> Batch:
-        """Crops in [0, 1], one-hot labels and draws of a step: b rows, held here."""
+        """Crops in [0, 1], one-hot labels, numbers of a step: b rows, held here."""
         if step not in (self._next, self._last + 1):
             alone = Assembly(self._chunks(step, step + 1), self._slots(1))
             images, labels = alone.next(is_last=True)
@@ -142,11 +142,11 @@ class Stream:
             images, labels = self._ahead.next()
         self._last = step
         y = F.one_hot(labels, self.images.num_classes).float()
-        draws = Draws(
+        rng = RandomNumbers(
             *self.key, "draws", step,
             groups=self.world_groups, group_size=self.group_size, device=self.device,
         )  # fmt: skip
-        return Batch(to_float(images), y, draws)
+        return Batch(to_float(images), y, rng)
 
     def _chunks(self, first: int, stop: int | None = None) -> Generator[Chunk]:
         """Of the steps from `first` on, or up to `stop`."""

@@ -18,11 +18,11 @@ from infaug.descent import Guard, StepMetrics, cosine, runs_fused, set_rates, ta
 from infaug.estimate.learned_transform import LearnedTransform, tau_dropout, tau_noise
 from infaug.influence.score import relative_influence, upweight_influence, with_bias
 from infaug.precision import autocast
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.types import Classifier
 from infaug.world import World
 
-Batch = tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]
+Batch = tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], RandomNumbers]
 
 # (step, x_aug, y) -> a score of each image; their mean over a global batch is to fall.
 Scores = Callable[[int, Tensor, Tensor], Float[Tensor, "B"]]
@@ -92,9 +92,9 @@ def fit_estimator(
         share = cosine(step, num_steps)
         rates = (config.learning_rate, config.generator_learning_rate)
         set_rates(optimizer, *(share * rate for rate in rates))
-        x, y, draws = batch_at(step)
-        noise = tau_noise(config, transform.config.tau_size, draws)
-        mask = tau_dropout(config, transform.config.tau_size, draws)
+        x, y, rng = batch_at(step)
+        noise = tau_noise(config, transform.config.tau_size, rng)
+        mask = tau_dropout(config, transform.config.tau_size, rng)
         images = (x, y, noise, mask)
         losses = partial(_losses, transform, scores_of, step, images, config, precision)
         # A step of F ahead is a step on all images.

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from infaug.config import EstimatorConfig, TransformConfig
-from infaug.randomness import Draws, SeedKey, seeded
+from infaug.randomness import RandomNumbers, SeedKey, seeded
 from infaug.state import fill
 from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.generator import Generator
@@ -18,14 +18,14 @@ from infaug.transform.layers import build_stack, descend_stack, layer_table
 
 
 def tau_noise(
-    config: EstimatorConfig, tau_size: int, draws: Draws
+    config: EstimatorConfig, tau_size: int, rng: RandomNumbers
 ) -> Float[Tensor, "B T"]:
     """Gaussian noise to add to tau."""
-    return config.tau_noise * draws.normal(tau_size)
+    return config.tau_noise * rng.normal(tau_size)
 
 
 def tau_dropout(
-    config: EstimatorConfig, tau_size: int, draws: Draws
+    config: EstimatorConfig, tau_size: int, rng: RandomNumbers
 ) -> Float[Tensor, "B T"] | None:
     """Factors on tau: 0 with the configured probability p, else 1 / (1 - p).
 
@@ -34,7 +34,7 @@ def tau_dropout(
     dropped = config.tau_dropout
     if dropped == 0:
         return None
-    kept = draws.fork("dropout").uniform(0, 1, tau_size) >= dropped
+    kept = rng.fork("dropout").uniform(0, 1, tau_size) >= dropped
     return kept.float() / (1 - dropped)
 
 
@@ -51,13 +51,13 @@ class ViewDraw:
 
 
 def draw_view(
-    config: EstimatorConfig, tau_size: int, probability: float, draws: Draws
+    config: EstimatorConfig, tau_size: int, probability: float, rng: RandomNumbers
 ) -> ViewDraw:
-    """What `draws` say of one view of each image; each is changed by `probability`."""
+    """What `rng` says of one view of each image; each is changed by `probability`."""
     return ViewDraw(
-        noise=tau_noise(config, tau_size, draws),
-        mask=tau_dropout(config, tau_size, draws),
-        changed=None if probability == 1 else draws.uniform(0, 1) < probability,
+        noise=tau_noise(config, tau_size, rng),
+        mask=tau_dropout(config, tau_size, rng),
+        changed=None if probability == 1 else rng.uniform(0, 1) < probability,
     )
 
 
@@ -158,7 +158,7 @@ def build_transform(
 
 def random_tau(tau_size: int, *seed: SeedKey) -> Float[Tensor, "B T"]:
     """The taus on which a G of this seed is calibrated."""
-    return Draws.of_size(256, *seed, "calibrate").uniform(-1, 1, tau_size)
+    return RandomNumbers.of_size(256, *seed, "calibrate").uniform(-1, 1, tau_size)
 
 
 def transform_of(

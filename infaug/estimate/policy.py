@@ -22,7 +22,7 @@ from torch.optim import SGD, Optimizer
 from infaug.config import PolicyConfig
 from infaug.descent import descend
 from infaug.estimate.fit import Batch, Scores
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.state import fill
 from infaug.transform.operations import (
     OF_COLOUR,
@@ -60,24 +60,24 @@ class Policy(nn.Module):
         size = len(self.names) * config.num_strengths
         self.logits = nn.Parameter(torch.zeros(config.num_draws, size))
 
-    def choose(self, draws: Draws) -> Choice:
+    def choose(self, rng: RandomNumbers) -> Choice:
         """A choice for each image, by inversion of the cumulative probabilities."""
         positions = self.config.num_draws
-        unit = draws.fork("choice").uniform(0, 1, positions)
+        unit = rng.fork("choice").uniform(0, 1, positions)
         ends = self.logits.detach().double().softmax(dim=1).cumsum(dim=1)
         ends = ends.to(unit.device)
         picked = torch.searchsorted(ends, unit.double().T.contiguous(), right=True).T
         picked = picked.clamp_max(ends.shape[1] - 1)
-        jitter = draws.fork("jitter").uniform(0, 1, positions)
+        jitter = rng.fork("jitter").uniform(0, 1, positions)
         return Choice(picked, jitter)
 
     def render(
-        self, x: Float[Tensor, "B C H W"], choice: Choice, draws: Draws
+        self, x: Float[Tensor, "B C H W"], choice: Choice, rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """The images after their operations."""
         for position in range(self.config.num_draws):
             numbers, strength = self._at(choice, position)
-            own = draws.fork("operation", position)
+            own = rng.fork("operation", position)
             x = apply_operations(x, self.names, numbers, strength, own)
         return x
 
@@ -99,10 +99,10 @@ class Policy(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, x: Float[Tensor, "B C H W"], draws: Draws
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers
     ) -> Float[Tensor, "B C H W"]:
         """One view of each image."""
-        return self.render(x, self.choose(draws), draws)
+        return self.render(x, self.choose(rng), rng)
 
     def entropy(self) -> Float[Tensor, ""]:
         """Mean over positions, as a share of the uniform policy's."""
@@ -172,10 +172,10 @@ def fit_policy(
         ValueError: if a score is not finite.
     """
     for step in steps:
-        x, y, draws = batch_at(step)
-        choice = policy.choose(draws)
+        x, y, rng = batch_at(step)
+        choice = policy.choose(rng)
         with torch.no_grad():
-            x_aug = policy.render(x, choice, draws)
+            x_aug = policy.render(x, choice, rng)
             scores = scores_of(step, x_aug, y) - scores_of(step, x, y)
         everyone, picked = world.gather(scores), world.gather(choice.picked)
         reward = (everyone.mean() - everyone) / everyone.std().clamp_min(1e-8)

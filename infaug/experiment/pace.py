@@ -224,9 +224,9 @@ def seconds_of_activations(
         own = training.seed if method.policy == "learned" or method.generator else None
         if _uses_activations(training):
             kinds |= {(view, base, method.stretches, own) for view in method.views}
-    draws = trainings[0].config.classifier.frozen_views
+    num_draws = trainings[0].config.classifier.frozen_views
     num = sizes.train + sizes.influence + sizes.selection + sizes.test
-    return len(kinds) * num * draws * pace.image / workers
+    return len(kinds) * num * num_draws * pace.image / workers
 
 
 def _uses_activations(training: TrainingSpec) -> bool:

@@ -24,7 +24,7 @@ from infaug.export.values import (
     restored,
 )
 from infaug.export.view import GeneratorViews, PolicyViews, View
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 
 _ALIVE: WeakValueDictionary[int, "LearnedAugment"] = WeakValueDictionary()
 _NUMBERS = itertools.count()
@@ -149,8 +149,8 @@ class LearnedAugment(v2.Transform):
             )
         x = self._on_this_device(pixels(flat_inputs[at[0]]))
         batch = x.reshape(-1, *x.shape[-3:])
-        draws = self.draws(len(batch), generator)
-        return {"view": self.view(batch, draws, tuple(x.shape[:-3]))}
+        rng = self.rng(len(batch), generator)
+        return {"view": self.view(batch, rng, tuple(x.shape[:-3]))}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """One input, moved by the view that was drawn."""
@@ -170,18 +170,18 @@ class LearnedAugment(v2.Transform):
         x_aug = view.render(x.reshape(-1, *x.shape[-3:]))
         return restored(x_aug.reshape(x.shape), like=inpt)
 
-    def draws(self, num: int, generator: torch.Generator | None = None) -> Draws:
+    def rng(self, num: int, generator: torch.Generator | None = None) -> RandomNumbers:
         """Random numbers for `num` images, by one number of the generator."""
         device = "cpu" if generator is None else generator.device
         seed = torch.randint(2**63 - 1, (), generator=generator, device=device)
-        return Draws.of_size(num, int(seed), "augment", device=self.device)
+        return RandomNumbers.of_size(num, int(seed), "augment", device=self.device)
 
     @torch.no_grad()
     def view(
-        self, x: Float[Tensor, "B C H W"], draws: Draws, lead: tuple[int, ...]
+        self, x: Float[Tensor, "B C H W"], rng: RandomNumbers, lead: tuple[int, ...]
     ) -> View:
-        """The view of a batch that these draws give: what training does with them."""
-        return self.views.view(x, draws, lead, self.strength, self.probability)
+        """The view of a batch that these numbers give: what training does with them."""
+        return self.views.view(x, rng, lead, self.strength, self.probability)
 
     @property
     def device(self) -> torch.device:

@@ -17,7 +17,7 @@ from torch.export import Dim, ExportedProgram, export
 
 from infaug.config import EstimatorConfig
 from infaug.estimate.learned_transform import LearnedTransform, draw_view
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 
 TOLERANCE = 1e-4
 OPSET = 20  # the first whose GridSample is stable; 16 called the modes otherwise
@@ -95,9 +95,9 @@ def inputs_of(
 ) -> dict[str, Tensor]:
     """Inputs to try a program on: random images, and what is drawn for them."""
     channels, (height, width) = transform.generator.channels, transform.generator.size
-    draws = Draws.of_size(num, "program")
-    drawn = draw_view(estimator, transform.config.tau_size, 1.0, draws)
-    x = draws.fork("x").uniform(0, 1, channels, height, width)
+    rng = RandomNumbers.of_size(num, "program")
+    drawn = draw_view(estimator, transform.config.tau_size, 1.0, rng)
+    x = rng.fork("x").uniform(0, 1, channels, height, width)
     inputs = {"x": x, "noise": drawn.noise}
     return inputs if drawn.mask is None else inputs | {"mask": drawn.mask}
 

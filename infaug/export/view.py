@@ -17,7 +17,7 @@ from infaug.config import EstimatorConfig
 from infaug.config.fields import require
 from infaug.estimate.learned_transform import LearnedTransform, draw_view
 from infaug.estimate.policy import Policy
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.fields import Fields, apply_fields
 from infaug.transform.spatial import flow_of, pixel_grid
 
@@ -75,12 +75,12 @@ class GeneratorViews(nn.Module):
     def view(
         self,
         x: Float[Tensor, "B C H W"],
-        draws: Draws,
+        rng: RandomNumbers,
         lead: tuple[int, ...],
         strength: float,
         probability: float,
     ) -> View:
-        """The view that these draws give: what training does with them.
+        """The view that these random numbers give: what training does with them.
 
         Images of another size than E and G were trained for are scaled to it for E. G's
         fields are made at the trained size and interpolated to that of the images
@@ -89,7 +89,7 @@ class GeneratorViews(nn.Module):
         """
         transform = self.transform
         tau_size, trained = transform.config.tau_size, transform.generator.size
-        drawn = draw_view(self.config, tau_size, probability, draws)
+        drawn = draw_view(self.config, tau_size, probability, rng)
         size = (x.shape[2], x.shape[3])
         if size == trained:
             unbounded = transform.unbounded(x, drawn.noise, drawn.mask)
@@ -138,21 +138,21 @@ class PolicyViews(nn.Module):
     def view(
         self,
         x: Float[Tensor, "B C H W"],
-        draws: Draws,
+        rng: RandomNumbers,
         lead: tuple[int, ...],
         strength: float,
         probability: float,
     ) -> View:
-        """The view that these draws give: what training does with them."""
+        """The view that these random numbers give: what training does with them."""
         rule = "must be 1 for a policy: set probability, the share of changed images"
         require(strength == 1, "strength", rule, strength)
-        policy, choice, size = self.policy, self.policy.choose(draws), x.shape[2:]
+        policy, choice, size = self.policy, self.policy.choose(rng), x.shape[2:]
         changed = None
         if probability < 1:
-            changed = draws.fork("changed").uniform(0, 1) < probability
+            changed = rng.fork("changed").uniform(0, 1) < probability
         return View(
             warp=partial(policy.flow, choice, *size),
-            draw=partial(policy.render, choice=choice, draws=draws),
+            draw=partial(policy.render, choice=choice, rng=rng),
             changed=changed,
             size=(size[0], size[1]),
             lead=lead,

@@ -162,9 +162,9 @@ class _Minibatches:
     def at(self, step: int) -> Int64[Tensor, "n"]:
         epoch, place = divmod(step, self.per_epoch)
         if epoch != self.epoch:
-            draws = generator(*self.seed, "lissa", epoch)
+            rng = generator(*self.seed, "lissa", epoch)
             self.epoch = epoch
-            self.order = torch.randperm(self.num_samples, generator=draws)
+            self.order = torch.randperm(self.num_samples, generator=rng)
         return self.order[place * self.batch_size : (place + 1) * self.batch_size]
 
 

@@ -17,7 +17,7 @@ from infaug.config import EstimatorConfig
 from infaug.data.dataset import to_float
 from infaug.data.on_disk import ImageSet
 from infaug.estimate.learned_transform import LearnedTransform
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.report.experiment_data import Line
 from infaug.report.figures import draw_flow
 from infaug.report.learned import drawn_fields, in_numbers, in_words
@@ -87,9 +87,12 @@ def before_and_after(
     """
     picked = some_of_each_class(images, num)
     x = to_float(picked.images)
-    draws, padding = Draws.of_size(len(x), 0, "report views"), transform.config.padding
+    rng, padding = (
+        RandomNumbers.of_size(len(x), 0, "report views"),
+        transform.config.padding,
+    )
     views = [
-        next(drawn_fields(transform, x, config, draws.fork(k)))[1]
+        next(drawn_fields(transform, x, config, rng.fork(k)))[1]
         for k in range(NUM_VIEWS)
     ]
     flow = flow_of(views[0].matrix, views[0].offset)

@@ -18,7 +18,7 @@ from infaug.config import EstimatorConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.problem import Splits
 from infaug.estimate.learned_transform import LearnedTransform
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.record.atomic import write_json
 from infaug.record.folder import LOOKS_FILE
 from infaug.report.experiment_data import ExperimentData
@@ -65,8 +65,8 @@ def statistics_of_views(
     transform: LearnedTransform, images: Labelled, config: EstimatorConfig
 ) -> Values:
     """Of one view of each image, drawn as for training F, no base before it."""
-    draws = Draws.of_size(len(images), 0, "report looks")
-    drawn = drawn_fields(transform, to_float(images.images), config, draws)
+    rng = RandomNumbers.of_size(len(images), 0, "report looks")
+    drawn = drawn_fields(transform, to_float(images.images), config, rng)
     padding = transform.config.padding
     return statistics_of(apply_fields(x, f, padding=padding) for x, f in drawn)
 

@@ -11,7 +11,7 @@ from infaug.config import EstimatorConfig, ShiftConfig
 from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import ImageSet
 from infaug.estimate.learned_transform import LearnedTransform, draw_view
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.report.words import signed
 from infaug.transform.affine_flows import decompose, fit_affine
 from infaug.transform.fields import Fields
@@ -53,10 +53,10 @@ def drawn_fields(
     transform: LearnedTransform,
     x: Float[Tensor, "N C H W"],
     config: EstimatorConfig,
-    draws: Draws,
+    rng: RandomNumbers,
 ) -> Iterator[tuple[Float[Tensor, "B C H W"], Fields]]:
     """Images with the fields of one view each, as for training F; a chunk at a time."""
-    drawn = draw_view(config, transform.config.tau_size, 1.0, draws)
+    drawn = draw_view(config, transform.config.tau_size, 1.0, rng)
     for at in torch.arange(len(x)).split(CHUNK):
         mask = None if drawn.mask is None else drawn.mask[at]
         unbounded = transform.unbounded(x[at], drawn.noise[at], mask)
@@ -80,8 +80,8 @@ def measure(
 ) -> LearnedViews:
     """One view of each image, drawn as for training F, in numbers."""
     x = to_float(images.images)
-    draws = Draws.of_size(len(x), 0, "report")
-    drawn = [in_numbers(f) for _, f in drawn_fields(transform, x, config, draws)]
+    rng = RandomNumbers.of_size(len(x), 0, "report")
+    drawn = [in_numbers(f) for _, f in drawn_fields(transform, x, config, rng)]
     return LearnedViews(
         {q.key: torch.cat([each[q.key] for each, _ in drawn]) for q in QUANTITIES},
         images.labels,

@@ -25,7 +25,7 @@ from infaug.experiment.finished import finished_training
 from infaug.experiment.methods import methods_of
 from infaug.export.learned_augment import LearnedAugment
 from infaug.export.values import pixels
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.record.atomic import write_bytes
 from infaug.record.folder import RunFolder
 from infaug.report.figures import plot_flow
@@ -86,10 +86,10 @@ def _draw_views(
         (base, learned) if method.learns_on_base else (learned,)
     )
     x = to_float(some_of_each_class(splits.train, NUM_IMAGES).images)
-    draws = Draws.of_size(len(x), 0, "picture")
+    rng = RandomNumbers.of_size(len(x), 0, "picture")
     lines = [("training image", x)]
     for name, augment in (("base", base), ("learned", Compose(*parts))):
-        lines += [(name, augment(x, draws.fork(name, k))) for k in range(NUM_VIEWS)]
+        lines += [(name, augment(x, rng.fork(name, k))) for k in range(NUM_VIEWS)]
     aims = to_float(some_of_each_class(splits.influence, NUM_IMAGES).images)
     lines.append(("influence split", aims))
     axes = _grid([name for name, _ in lines], len(x), 0.7, 0.75)
@@ -115,8 +115,8 @@ def taus_between(
 ) -> Float[Tensor, "K T"]:
     """Taus from one draw of E(x) + noise to another."""
     tau = transform.estimator(image[None])[0]
-    draws = Draws.of_size(2, 0, "interpolation")
-    start, end = config.tau_noise * draws.normal(transform.config.tau_size)
+    rng = RandomNumbers.of_size(2, 0, "interpolation")
+    start, end = config.tau_noise * rng.normal(transform.config.tau_size)
     return interpolate(tau, start, end)
 
 
@@ -229,8 +229,8 @@ def draw_preview(
     names = ["image", *(f"view {k + 1}" for k in range(num_views)), "flow of view 1"]
     axes = _grid(names, len(images), 1.05, 1.12)
     for number, ((name, image), column) in enumerate(zip(images, axes.T, strict=True)):
-        draws = generator(seed, "preview", number)
-        params = [augment.make_params([image], draws) for _ in range(num_views)]
+        rng = generator(seed, "preview", number)
+        params = [augment.make_params([image], rng) for _ in range(num_views)]
         column[0].set_title(short(name, 20), fontsize=7)
         views = [image, *(augment.transform(image, drawn) for drawn in params)]
         for axis, view in zip(column, views, strict=False):

@@ -21,7 +21,7 @@ from infaug.classify.backbone import Backbone
 from infaug.data.batches import Batches
 from infaug.data.dataset import Labelled, to_float
 from infaug.precision import autocast
-from infaug.randomness import Draws, generator, to_device
+from infaug.randomness import RandomNumbers, generator, to_device
 from infaug.types import Augment, Views
 
 FOLDER = "activations"
@@ -73,7 +73,7 @@ class Activations:
 
     def at(self, batches: Batches, step: int) -> Views:
         """The views of a step's batch: activations in place of images."""
-        positions, draws = batches.positions(step), batches.draws(step)
+        positions, rng = batches.positions(step), batches.rng(step)
         images, device = batches.labelled, batches.device
         if id(batches) not in self.found:
             rows = [self.rows[digest_of(image)] for image in images.images]
@@ -81,7 +81,7 @@ class Activations:
         rows = self.found[id(batches)][positions.cpu()]
         views = []
         for k, name in enumerate(self.names):
-            unit = draws.fork("view", k).uniform(0, 1).cpu()
+            unit = rng.fork("view", k).uniform(0, 1).cpu()
             picked = self.starts[rows] + (unit * self.counts[rows]).long()
             views.append(to_device(self.known[name][picked], device).float())
         y = F.one_hot(images.labels[positions], images.num_classes).float()
@@ -106,13 +106,13 @@ class Activations:
         for k in torch.randperm(len(images), generator=order).tolist():
             if not files[k].exists():
                 count = int(self.counts[k])
-                _save(files[k], self._draws_of(images[k], count, augment))
+                _save(files[k], self._rng_of(images[k], count, augment))
         return torch.from_numpy(np.concatenate([np.load(file) for file in files]))
 
-    def _draws_of(self, image: Tensor, count: int, augment: Augment) -> Tensor:
+    def _rng_of(self, image: Tensor, count: int, augment: Augment) -> Tensor:
         x = to_float(image[None]).expand(count, *image.shape)
-        draws = Draws.of_size(count, "draws", digest_of(image), device=x.device)
-        x = augment(x, draws)  # in float32: operations mix no precisions
+        rng = RandomNumbers.of_size(count, "draws", digest_of(image), device=x.device)
+        x = augment(x, rng)  # in float32: operations mix no precisions
         with autocast(x.device, self.precision):
             return self.classifier.first(x)
 

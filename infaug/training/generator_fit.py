@@ -22,7 +22,7 @@ from infaug.data.stream import batches_of
 from infaug.descent import StepMetrics
 from infaug.estimate.learned_transform import build_transform, random_tau
 from infaug.precision import dtype_of
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.record.store import GeneratorStore
 from infaug.record.training_logger import TrainingLogger
 from infaug.training.activations import digest_of_state
@@ -112,13 +112,13 @@ class GeneratorFit:
     def batch_at(self, update: int) -> Batch:
         """What one update sees: this process's part."""
         with self.world.timer.time("data"):
-            x, _, draws = self._batches.at(update)
+            x, _, rng = self._batches.at(update)
             x = x[:, 0].to(self.dtype)
         self.world.timer.count("images", len(x))
         real = x
         if self.config.adversarial.fit == "ragan":
-            real = self._base(x, draws.fork("base"))
-        return Batch(x, real, draws)
+            real = self._base(x, rng.fork("base"))
+        return Batch(x, real, rng)
 
     def steps(self, left: range) -> Iterator[StepMetrics]:
         """Fit for the steps that are left, yielding what each says."""
@@ -136,9 +136,9 @@ class GeneratorFit:
         """How far the flows of G as it stands reach; see `transform.objective`."""
         first = torch.arange(min(MEASURED_ON, len(self.images)))
         x = to_float(self.images.select(first).images).to(self.device, self.dtype)
-        draws = Draws.of_size(len(x), self.seed, "reach", device=self.device)
+        rng = RandomNumbers.of_size(len(x), self.seed, "reach", device=self.device)
         ranges = self.config.adversarial.affine
-        return measure_reach(self.adversaries.average, x, draws, ranges)
+        return measure_reach(self.adversaries.average, x, rng, ranges)
 
 
 def _images(splits: Splits, *, use_unlabelled: bool) -> ImageSet:

@@ -19,7 +19,7 @@ from infaug.data.problem import Splits
 from infaug.data.share import local_part
 from infaug.estimate.learned_transform import draw_view
 from infaug.influence.score import replace_influence, with_bias
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.record.ledger_file import encode, ledger_name
 from infaug.record.training_logger import TrainingLogger
 from infaug.training.state import Training
@@ -109,9 +109,9 @@ class Ledger:
         x = to_float(self.images.images[rows]).to(training.device, training.dtype)
         y = self.images.labels[rows].to(training.device)
         seed_key = (training.seed, "ledger", round_, rows.start)
-        draws = Draws.of_size(len(x), *seed_key, device=training.device)
+        rng = RandomNumbers.of_size(len(x), *seed_key, device=training.device)
         transform = training.transform
-        drawn = draw_view(how, transform.config.tau_size, 1.0, draws)
+        drawn = draw_view(how, transform.config.tau_size, 1.0, rng)
         tau = transform.tau(x, drawn.noise, drawn.mask)
         fields = transform.bounded(transform.generator.unbounded(tau))
         x_aug = apply_fields(x, fields, padding=transform.config.padding)

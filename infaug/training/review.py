@@ -23,7 +23,7 @@ from infaug.data.dataset import to_float
 from infaug.data.on_disk import ImageSet
 from infaug.data.share import local_part
 from infaug.estimate.learned_transform import tau_dropout, tau_noise
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.record.steps import Metrics
 from infaug.training.state import Training
 
@@ -58,13 +58,13 @@ def health_of(
     training: Training,
     x: Float[Tensor, "B C H W"],
     y: Float[Tensor, "B Y"],
-    draws: Draws,
+    rng: RandomNumbers,
 ) -> Health:
     """Health of E's views of this process's part of a batch; F in evaluation mode."""
     transform, classifier = training.transform, training.classifier
     config, size = training.config.estimator, transform.config.tau_size
     tau = transform.estimator(x)
-    noise, mask = tau_noise(config, size, draws), tau_dropout(config, size, draws)
+    noise, mask = tau_noise(config, size, rng), tau_dropout(config, size, rng)
     unbounded = transform.unbounded(x, noise, mask)
     logits = [
         classifier.head(classifier.features(images))
@@ -98,8 +98,8 @@ def review(
     assert selection is not None, "whoever learns has images to choose by"
     for _ in left:
         training.classifier.eval()
-        x, y, draws = training.views.estimator_batch_at(round_ * len(left))
-        health = health_of(training, x, y, draws)
+        x, y, rng = training.views.estimator_batch_at(round_ * len(left))
+        health = health_of(training, x, y, rng)
         metrics: dict[str, float | int | str] = asdict(health)
         reason = suspicion(health, training.config.backoff)
         if reason and round_ >= training.cleared_until:
@@ -135,7 +135,7 @@ def harm_of_view(
 ) -> Float[Tensor, "M"]:
     """Loss of F on selection images after `round_` with the view, minus without (nats).
 
-    The same images, draws and learning rates in both; the training is left as it was.
+    The same images, noise and learning rates in both; the training is left as it was.
     """
     state = {name: tensor.clone() for name, tensor in training.tensors().items()}
     losses = []

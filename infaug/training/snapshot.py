@@ -21,7 +21,7 @@ from infaug.influence.features import check_deterministic, head_inputs
 from infaug.influence.hessian import LastLayerHessian
 from infaug.influence.score import head_gradient_sum
 from infaug.influence.sharded import in_order
-from infaug.randomness import Draws, SeedKey
+from infaug.randomness import RandomNumbers, SeedKey
 from infaug.types import Augment, Classifier
 from infaug.world import World
 
@@ -111,8 +111,8 @@ def inputs(
         x = to_float(part.to(weight.device)).to(weight.dtype)
         if view is not None:
             seed_key = (*snapshot.seed_key, "view", view, chunk)
-            draws = Draws.of_size(len(x), *seed_key, device=x.device)
-            x = snapshot.augments[view](x, draws)
+            rng = RandomNumbers.of_size(len(x), *seed_key, device=x.device)
+            x = snapshot.augments[view](x, rng)
         new_h1, new_probs = head_inputs(snapshot.classifier, x, batch_size=CHUNK)
         h1.append(new_h1)
         probs.append(new_probs)

@@ -140,8 +140,8 @@ def hessian_part(
     """The images H averages over: all, or `hessian_samples` drawn without return."""
     if not is_sampled(train, config):
         return train
-    draws = generator(*seed_key, "hessian sample")
-    order = torch.randperm(len(train), generator=draws)
+    rng = generator(*seed_key, "hessian sample")
+    order = torch.randperm(len(train), generator=rng)
     return train.part(order[: config.hessian_samples].sort().values)
 
 

@@ -21,7 +21,7 @@ from infaug.data.stream import Stream, batches_of
 from infaug.estimate.learned_transform import LearnedTransform
 from infaug.estimate.policy import Policy
 from infaug.precision import dtype_of
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.training.activations import Activations, digest_of_state, fits_memory
 from infaug.training.methods import Method
 from infaug.types import Augment, Views
@@ -175,28 +175,28 @@ class TrainingViews:
                 views = self.activations.at(batches, step)
                 timer.count("images", len(views.y))
                 return views
-            x, y, draws = batches.at(step)
+            x, y, rng = batches.at(step)
             x, y = x.to(self.dtype), y.to(self.dtype)
         timer.count("images", len(y))
         with timer.time("views"):
-            views = make_views(x, y, self._begun, draws)
+            views = make_views(x, y, self._begun, rng)
             if self.method.is_reweighted:
-                views = reweigh(views, judge, draws.group_size)
+                views = reweigh(views, judge, rng.group_size)
             return views
 
     def estimator_batch_at(
         self, step: int
-    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], Draws]:
+    ) -> tuple[Float[Tensor, "B C H W"], Float[Tensor, "B Y"], RandomNumbers]:
         """What E trains on at `step`: this process's part of the batch."""
         timer = self.world.timer
         with timer.time("data"):
-            x, y, draws = self._estimate.at(step)
+            x, y, rng = self._estimate.at(step)
             x, y = x[:, 0].to(self.dtype), y.to(self.dtype)
         timer.count("images", len(y))
         if self.method.learns_on_base:
             with timer.time("views"):
-                x = build_base(self._base_left)(x, draws.fork("base"))
-        return x, y, draws
+                x = build_base(self._base_left)(x, rng.fork("base"))
+        return x, y, rng
 
 
 def late_step(rounds: RoundsConfig) -> int:

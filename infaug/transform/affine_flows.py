@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from infaug.config import AdversarialConfig, AffineRanges, TransformConfig
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.fields import num_field_channels
 from infaug.transform.spatial import affine_flow, affine_of, on_sides, pixel_grid
 
@@ -36,21 +36,21 @@ class AffineParameters:
 
 
 def random_affine_flows(
-    draws: Draws, ranges: AffineRanges, height: int, width: int
+    rng: RandomNumbers, ranges: AffineRanges, height: int, width: int
 ) -> Float[Tensor, "B H W 2"]:
     """The flow of one random affine map for each sample."""
-    affine = compose(random_parameters(draws, ranges), height, width)
+    affine = compose(random_parameters(rng, ranges), height, width)
     return affine_flow(affine, height, width)
 
 
-def random_parameters(draws: Draws, ranges: AffineRanges) -> AffineParameters:
+def random_parameters(rng: RandomNumbers, ranges: AffineRanges) -> AffineParameters:
     """One random affine map for each sample, its six numbers independent."""
     low, high = (math.log(limit) for limit in ranges.scale)
     return AffineParameters(
-        rotation_deg=draws.uniform(-ranges.degrees, ranges.degrees),
-        shear_deg=draws.uniform(-ranges.shear_deg, ranges.shear_deg),
-        scale=draws.uniform(low, high, 2).exp(),
-        translation=draws.uniform(-ranges.translate, ranges.translate, 2),
+        rotation_deg=rng.uniform(-ranges.degrees, ranges.degrees),
+        shear_deg=rng.uniform(-ranges.shear_deg, ranges.shear_deg),
+        scale=rng.uniform(low, high, 2).exp(),
+        translation=rng.uniform(-ranges.translate, ranges.translate, 2),
     )
 
 
@@ -133,8 +133,8 @@ def start_covariance(
     independent, with the spread of a G that is not fitted. Singular where a range or a
     strength is zero.
     """
-    draws = Draws.of_size(NUM_FLOWS, "start")
-    parameters = random_parameters(draws, adversarial.affine)
+    rng = RandomNumbers.of_size(NUM_FLOWS, "start")
+    parameters = random_parameters(rng, adversarial.affine)
     affine = compose(parameters, height, width).double()
     identity = torch.eye(2, dtype=affine.dtype)
     matrix = _shares((affine[:, :, :2] - identity).flatten(1), config.matrix_strength)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from infaug.config import AdversarialConfig
 from infaug.descent import Guard, StepMetrics, cosine, set_rates, take_step
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.state import take_average
 from infaug.transform.affine_flows import random_affine_flows
 from infaug.transform.critics import Adversaries
@@ -51,12 +51,12 @@ class Batch:
     Attributes:
         x: images that G transforms.
         real: images that critics take for real: x, or base-augmented images.
-        draws: of this update alone; makes tau, real flows and mixing shares.
+        rng: of this update alone; makes tau, real flows and mixing shares.
     """
 
     x: Float[Tensor, "B C H W"]
     real: Float[Tensor, "B C H W"]
-    draws: Draws
+    rng: RandomNumbers
 
 
 Features = Callable[[Tensor], Tensor]
@@ -136,7 +136,7 @@ def critics_step(
         fake = critic_inputs(state, *transformed(state.generator, batch), features_of)
     metrics = {}
     for name, critic in state.critics.items():
-        mix = batch.draws.fork("mix", name).uniform(0, 1).to(batch.x.dtype)
+        mix = batch.rng.fork("mix", name).uniform(0, 1).to(batch.x.dtype)
         penalty = torch.zeros_like(mix)
         if config.gradient_penalty > 0:
             penalty = gradient_penalty(critic, real[name], fake[name], mix)
@@ -213,7 +213,7 @@ def generator_step(
 def transformed(generator: Generator, batch: Batch) -> tuple[Tensor, Tensor]:
     """Images and flows of G with tau uniform in [-1, 1]^T: our choice of prior."""
     config = generator.config
-    tau = batch.draws.fork("tau").uniform(-1, 1, config.tau_size)
+    tau = batch.rng.fork("tau").uniform(-1, 1, config.tau_size)
     fields = generator(tau.to(batch.x.dtype))
     flow = flow_of(fields.matrix, fields.offset)
     return apply_fields(batch.x, fields, padding=config.padding), flow
@@ -221,8 +221,8 @@ def transformed(generator: Generator, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def real_flows(batch: Batch, config: AdversarialConfig) -> Float[Tensor, "B H W 2"]:
     """Random affine flows in the images' precision."""
-    draws, size = batch.draws.fork("affine"), batch.x.shape[2:]
-    return random_affine_flows(draws, config.affine, *size).to(batch.x.dtype)
+    rng, size = batch.rng.fork("affine"), batch.x.shape[2:]
+    return random_affine_flows(rng, config.affine, *size).to(batch.x.dtype)
 
 
 def critic_inputs(

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from infaug.config import AffineRanges
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.affine_flows import AffineParameters, decompose, fit_affine
 from infaug.transform.fields import apply_fields
 from infaug.transform.generator import Generator
@@ -132,7 +132,7 @@ BEYOND = 0.1
 def measure_reach(
     generator: Generator,
     x: Float[Tensor, "B C H W"],
-    draws: Draws,
+    rng: RandomNumbers,
     ranges: AffineRanges,
 ) -> dict[str, float]:
     """What random tau does to these images, one tau each.
@@ -145,7 +145,7 @@ def measure_reach(
         as the closest affine map.
     """
     config = generator.config
-    fields = generator(draws.uniform(-1, 1, config.tau_size).to(x.dtype))
+    fields = generator(rng.uniform(-1, 1, config.tau_size).to(x.dtype))
     flow = flow_of(fields.matrix, fields.offset)
     x_aug = apply_fields(x, fields, padding=config.padding)
     where = positions(decompose(fit_affine(flow.double()), *flow.shape[1:3]), ranges)

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as tv
 
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.spatial import affine_of, inverse_affine, warp_affine
 
 # Ranges, reached at strength 1 (and -1).
@@ -38,16 +38,16 @@ MAX_HUE = 0.5  # turns
 class RowNoise:
     """Random numbers for some images of a batch, whichever others are in the batch."""
 
-    draws: Draws
+    rng: RandomNumbers
     rows: Int64[Tensor, "b"]
 
     def normal(self, *shape: int) -> Float[Tensor, "b ..."]:
         """Standard normal."""
-        return self.draws.normal(*shape)[self.rows]
+        return self.rng.normal(*shape)[self.rows]
 
     def uniform(self, *shape: int) -> Float[Tensor, "b ..."]:
         """Uniform in [0, 1)."""
-        return self.draws.uniform(0, 1, *shape)[self.rows]
+        return self.rng.uniform(0, 1, *shape)[self.rows]
 
 
 Operation = Callable[
@@ -258,7 +258,7 @@ def apply_operations(
     names: tuple[str, ...],
     chosen: Int64[Tensor, "B"],
     strength: Float[Tensor, "B"],
-    draws: Draws,
+    rng: RandomNumbers,
 ) -> Float[Tensor, "B C H W"]:
     """Each image by its own operation, `names[chosen]`, at its own strength.
 
@@ -270,7 +270,7 @@ def apply_operations(
         rows = (chosen == number).nonzero().squeeze(1)
         if len(rows) == 0:
             continue
-        noise = RowNoise(draws.fork(name), rows)
+        noise = RowNoise(rng.fork(name), rows)
         x_aug[rows] = OPERATIONS[name](x[rows], strength[rows].to(x.dtype), noise)
     return x_aug.clamp(0, 1)
 

@@ -16,7 +16,7 @@ from infaug.data.share import CHUNK
 from infaug.influence.features import head_inputs
 from infaug.influence.score import mean_head_gradient, replace_influence
 from infaug.influence.validate import Validation, agreement, validate
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.training.refresher import refit_frozen
 from infaug.training.snapshot import shared_inputs
 from infaug.training.solve import take_snapshot
@@ -99,9 +99,9 @@ def _inputs(finished: Finished, split: ImageSet) -> tuple[Tensor, Tensor]:
 
 def _augmented(finished: Finished, picked: Labelled) -> tuple[Tensor, Tensor]:
     training = finished.training
-    draws = Draws.of_size(
+    rng = RandomNumbers.of_size(
         len(picked), training.seed, "validate", device=training.device
     )
     x = to_float(picked.images).to(training.dtype)
-    x_aug = judged_view(training)(x, draws)
+    x_aug = judged_view(training)(x, rng)
     return head_inputs(training.classifier, x_aug, batch_size=CHUNK)

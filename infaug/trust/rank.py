@@ -31,7 +31,7 @@ from infaug.data.dataset import Labelled, to_float
 from infaug.data.on_disk import OnDisk
 from infaug.data.share import CHUNK
 from infaug.influence.score import replace_influence, upweight_influence
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.record.atomic import write_bytes
 from infaug.record.table_file import parquet_bytes
 from infaug.training.snapshot import Snapshot, rows_of_chunks, shared_inputs
@@ -104,8 +104,8 @@ def ranked_images(finished: Finished, max_images: int | None) -> Int64[Tensor, "
     num = len(finished.training.train)
     if max_images is None or max_images >= num:
         return torch.arange(num)
-    draws = generator(finished.training.seed, "rank", "images")
-    return torch.randperm(num, generator=draws)[:max_images].sort().values
+    rng = generator(finished.training.seed, "rank", "images")
+    return torch.randperm(num, generator=rng)[:max_images].sort().values
 
 
 def ranked_view(
@@ -118,11 +118,11 @@ def ranked_view(
     part = _selected(finished, picked[rows_of_chunks(range(chunk, chunk + 1))])
     x = to_float(part.images).to(training.device, training.dtype)
     snapshot = _snapshot(finished, draw)
-    draws = Draws.of_size(
+    rng = RandomNumbers.of_size(
         len(x), *snapshot.seed_key, "view", 0, chunk, device=training.device
     )
     with torch.no_grad():
-        x_aug = snapshot.augments[0](x, draws)
+        x_aug = snapshot.augments[0](x, rng)
     at = place - chunk * CHUNK
     return x[at], x_aug[at]
 

@@ -30,7 +30,7 @@ from infaug.augment.policies import (
 from infaug.augment.views import Compose, Identity, Mixed, make_views
 from infaug.config import EstimatorConfig, TransformConfig
 from infaug.estimate.learned_transform import build_transform
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 
 SHAPES = [(1, 16, 16), (3, 16, 16)]
 
@@ -71,7 +71,7 @@ def images(shape, count=4):
 
 @pytest.mark.parametrize(("name", "shape"), CASES)
 def test_views_keep_shape_and_range(name, shape):
-    view = augmenters(shape)[name](images(shape), Draws.of_size(4, "a"))
+    view = augmenters(shape)[name](images(shape), RandomNumbers.of_size(4, "a"))
     assert view.shape == (4, *shape)
     assert view.dtype == torch.float32
     assert view.min() >= 0
@@ -81,7 +81,7 @@ def test_views_keep_shape_and_range(name, shape):
 @pytest.mark.parametrize(("name", "shape"), CASES)
 def test_equal_draws_give_equal_views_and_other_draws_others(name, shape):
     augment, x = augmenters(shape)[name], images(shape)
-    first, again, other = (augment(x, Draws.of_size(4, p)) for p in "aab")
+    first, again, other = (augment(x, RandomNumbers.of_size(4, p)) for p in "aab")
     assert first.equal(again)
     assert name == "identity" or not first.equal(other)
 
@@ -91,7 +91,7 @@ def test_each_image_of_a_batch_is_augmented_on_its_own(name, shape):
     x = images(shape, 1).expand(16, -1, -1, -1)
     if name in ("mixup", "cutmix"):  # Which would find nothing else in equal images.
         x = x * torch.linspace(0, 1, 16).view(-1, 1, 1, 1)
-    views = augmenters(shape)[name](x, Draws.of_size(16, "a"))
+    views = augmenters(shape)[name](x, RandomNumbers.of_size(16, "a"))
     num_different = len(views.flatten(1).unique(dim=0))
     # AutoAugment's magnitudes are fixed, and half of its operations are left out.
     few = {"auto_augment": 4, "random_flip": 2, "random_inversion": 2}
@@ -104,7 +104,7 @@ def test_the_labels_of_all_views_sum_to_one_and_change_only_where_images_mix(
     name, shape
 ):
     x, y = images(shape).unsqueeze(1), torch.eye(4)[:, [3, 2, 1, 0]]
-    views = make_views(x, y, [augmenters(shape)[name]], Draws.of_size(4, "a"))
+    views = make_views(x, y, [augmenters(shape)[name]], RandomNumbers.of_size(4, "a"))
     assert views.y.shape == (4, 1, 4)
     torch.testing.assert_close(views.y.sum(dim=2), torch.ones(4, 1))
     assert views.y[:, 0].equal(y) == (name not in ("mixup", "cutmix"))
@@ -113,9 +113,12 @@ def test_the_labels_of_all_views_sum_to_one_and_change_only_where_images_mix(
 @pytest.mark.parametrize(("name", "shape"), CASES)
 def test_two_workers_together_make_the_views_of_one(name, shape):
     augment, x = augmenters(shape, torch.float64)[name], images(shape).double()
-    whole = augment(x, Draws("a", groups=range(2), group_size=2))
+    whole = augment(x, RandomNumbers("a", groups=range(2), group_size=2))
     halves = [
-        augment(x[2 * g : 2 * g + 2], Draws("a", groups=range(g, g + 1), group_size=2))
+        augment(
+            x[2 * g : 2 * g + 2],
+            RandomNumbers("a", groups=range(g, g + 1), group_size=2),
+        )
         for g in range(2)
     ]
     torch.testing.assert_close(whole, torch.cat(halves), atol=1e-6, rtol=0)
@@ -145,8 +148,8 @@ def test_the_affine_map_turns_and_scales_as_torchvision(angle, scale):
 @pytest.mark.parametrize("size", [(28, 28), (16, 64), (20, 9)])
 def test_the_affine_augmentation_turns_images_of_any_shape_as_torchvision(size):
     x = images((1, *size), 3).double()
-    views = RandomAffine(degrees=45, strength=0)(x, Draws.of_size(3, "a"))
-    angles = Draws.of_size(3, "a").uniform(-45, 45)  # what is drawn first
+    views = RandomAffine(degrees=45, strength=0)(x, RandomNumbers.of_size(3, "a"))
+    angles = RandomNumbers.of_size(3, "a").uniform(-45, 45)  # what is drawn first
     pairs = zip(x, angles.tolist(), strict=True)
     theirs = [turned_by_torchvision(image, angle) for image, angle in pairs]
     # Angles are drawn in float32.
@@ -156,7 +159,7 @@ def test_the_affine_augmentation_turns_images_of_any_shape_as_torchvision(size):
 def test_a_crop_is_a_whole_pixel_shift_and_maybe_a_mirror():
     x = images((3, 32, 32), 1)
     padded = torch.nn.functional.pad(x, (4, 4, 4, 4))[0]
-    (view,) = CropFlip()(x, Draws.of_size(1, "a"))
+    (view,) = CropFlip()(x, RandomNumbers.of_size(1, "a"))
     candidates = [
         crop
         for i in range(9)
@@ -169,7 +172,9 @@ def test_a_crop_is_a_whole_pixel_shift_and_maybe_a_mirror():
 def test_views_stand_side_by_side_with_equal_weights():
     x, y = images((1, 28, 28)), torch.eye(4)
     both = torch.stack([x, x], dim=1)
-    views = make_views(both, y, [Identity(), RandomAffine()], Draws.of_size(4, "a"))
+    views = make_views(
+        both, y, [Identity(), RandomAffine()], RandomNumbers.of_size(4, "a")
+    )
     assert views.x.shape == (4, 2, 1, 28, 28)
     assert views.x[:, 0].equal(x)
     assert views.y.equal(torch.stack([y, y], dim=1))
@@ -182,11 +187,11 @@ def test_the_learned_view_changes_the_configured_share_of_images():
         build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0), EstimatorConfig()
     )
     learned.probability = 0.25
-    view = learned(x, Draws.of_size(400, "a"))
+    view = learned(x, RandomNumbers.of_size(400, "a"))
     same = (view == x).flatten(1).all(dim=1)
     assert 0.7 < same.float().mean() < 0.8
     learned.probability = 1.0
-    whole = learned(x, Draws.of_size(400, "a"))
+    whole = learned(x, RandomNumbers.of_size(400, "a"))
     assert view[~same].equal(whole[~same])
 
 
@@ -195,7 +200,7 @@ def test_a_transform_without_strength_leaves_images_as_they_are():
     transform = build_transform(TransformConfig(tau_size=8), 3, 16, 16, 0)
     transform.strength.fill_(0)
     torch.testing.assert_close(
-        Learned(transform, EstimatorConfig())(x, Draws.of_size(4, "a")), x
+        Learned(transform, EstimatorConfig())(x, RandomNumbers.of_size(4, "a")), x
     )
 
 
@@ -203,7 +208,7 @@ def test_the_policies_leave_torch_s_own_random_state_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
-    rand_augment()(images((3, 32, 32)), Draws.of_size(4, "a"))
+    rand_augment()(images((3, 32, 32)), RandomNumbers.of_size(4, "a"))
     assert torch.rand(3).equal(expected)
 
 
@@ -227,37 +232,42 @@ SVHN = v2.AutoAugmentPolicy.SVHN
     ],
 )
 def test_the_policies_are_torchvision_s_under_the_same_seeds(base, theirs):
-    x, draws = images((3, 16, 16), 8), Draws.of_size(8, "a")
+    x, rng = images((3, 16, 16), 8), RandomNumbers.of_size(8, "a")
     expected = []
     with torch.random.fork_rng(devices=[]):
-        for image, seed in zip(x, draws.fork().uniform(0, SEEDS), strict=True):
+        for image, seed in zip(x, rng.fork().uniform(0, SEEDS), strict=True):
             torch.manual_seed(int(seed))
             expected.append(theirs((255 * image).round().byte()))
-    views = build_base(base)(x, draws.fork())
+    views = build_base(base)(x, rng.fork())
     assert (255 * views).round().byte().equal(torch.stack(expected))
 
 
 def test_a_share_of_the_images_loses_a_rectangle_of_at_most_a_third():
     x = torch.ones(200, 1, 16, 16)
-    lost = 1 - random_erasing(0.25)(x, Draws.of_size(200, "a")).mean(dim=(1, 2, 3))
+    lost = 1 - random_erasing(0.25)(x, RandomNumbers.of_size(200, "a")).mean(
+        dim=(1, 2, 3)
+    )
     assert 0.15 < (lost > 0).float().mean() < 0.35
     assert lost.max() < 0.36  # sides are whole pixels
 
 
 def test_a_base_is_parts_with_their_numbers():
-    x, draws = images((1, 28, 28)), Draws.of_size(4, "a")
-    assert build_base("affine")(x, draws).equal(RandomAffine()(x, draws.fork()))
-    wide = build_base("affine:60x1.5")(x, draws.fork())
-    assert wide.equal(RandomAffine(60, 1.5)(x, draws.fork()))
-    both = build_base("crop_flip+randaugment:5")(x, draws.fork())
-    composed = Compose(CropFlip(), rand_augment(5))(x, draws.fork())
+    x, rng = images((1, 28, 28)), RandomNumbers.of_size(4, "a")
+    assert build_base("affine")(x, rng).equal(RandomAffine()(x, rng.fork()))
+    wide = build_base("affine:60x1.5")(x, rng.fork())
+    assert wide.equal(RandomAffine(60, 1.5)(x, rng.fork()))
+    both = build_base("crop_flip+randaugment:5")(x, rng.fork())
+    composed = Compose(CropFlip(), rand_augment(5))(x, rng.fork())
     assert both.equal(composed)
 
 
 def test_a_magnitude_of_zero_keeps_most_images_almost_as_they_are():
     x = images((3, 32, 32), 64)
     mild, strong = (
-        (rand_augment(m)(x, Draws.of_size(64, "a")) - x).abs().mean((1, 2, 3)).median()
+        (rand_augment(m)(x, RandomNumbers.of_size(64, "a")) - x)
+        .abs()
+        .mean((1, 2, 3))
+        .median()
         for m in (0, 20)
     )
     assert mild < strong / 3

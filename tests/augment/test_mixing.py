@@ -9,38 +9,40 @@ from infaug.augment.base import build_base, build_mixer
 from infaug.augment.geometric import RandomAffine
 from infaug.augment.mixing import CutMix, MixUp, partners, shares
 from infaug.augment.views import Identity, Mixed, make_views
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 
 MIXERS = [MixUp(0.4), CutMix(1.0)]
 NAMES = ["mixup", "cutmix"]
 
 
 def problem(shape=(1, 16, 16), count=8, dtype=torch.float32):
-    draws = torch.Generator().manual_seed(0)
-    y = torch.rand(count, 5, generator=draws).softmax(dim=1).to(dtype)
-    return torch.rand(count, *shape, generator=draws).to(dtype), y
+    rng = torch.Generator().manual_seed(0)
+    y = torch.rand(count, 5, generator=rng).softmax(dim=1).to(dtype)
+    return torch.rand(count, *shape, generator=rng).to(dtype), y
 
 
 @pytest.mark.parametrize("mixer", MIXERS, ids=NAMES)
 def test_every_image_is_mixed_by_a_share_of_its_own(mixer):
-    _, y_mix = mixer(torch.rand(64, 1, 16, 16), torch.eye(64), Draws.of_size(64, "a"))
+    _, y_mix = mixer(
+        torch.rand(64, 1, 16, 16), torch.eye(64), RandomNumbers.of_size(64, "a")
+    )
     assert len(y_mix.amax(dim=1).unique()) > 20
 
 
 @pytest.mark.parametrize("mixer", MIXERS, ids=NAMES)
 def test_two_workers_together_mix_labels_as_one_does(mixer):
     x, y = problem(dtype=torch.float64)
-    whole = mixer(x, y, Draws("a", groups=range(2), group_size=4))
+    whole = mixer(x, y, RandomNumbers("a", groups=range(2), group_size=4))
     for group in range(2):
         rows = slice(4 * group, 4 * group + 4)
-        draws = Draws("a", groups=range(group, group + 1), group_size=4)
-        half = mixer(x[rows], y[rows], draws)
+        rng = RandomNumbers("a", groups=range(group, group + 1), group_size=4)
+        half = mixer(x[rows], y[rows], rng)
         assert half[0].equal(whole[0][rows])
         assert half[1].equal(whole[1][rows])
 
 
 def test_partners_are_a_permutation_of_each_group():
-    found = partners(Draws("a", groups=range(3, 5), group_size=6))
+    found = partners(RandomNumbers("a", groups=range(3, 5), group_size=6))
     assert found[:6].sort().values.tolist() == list(range(6))
     assert found[6:].sort().values.tolist() == list(range(6, 12))
     assert found.tolist() != list(range(12))
@@ -48,7 +50,7 @@ def test_partners_are_a_permutation_of_each_group():
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 3.0])
 def test_shares_are_beta_distributed(alpha):
-    lam = shares(alpha, Draws.of_size(2000, "a")).numpy()
+    lam = shares(alpha, RandomNumbers.of_size(2000, "a")).numpy()
     assert stats.kstest(lam, stats.beta(alpha, alpha).cdf).pvalue > 0.01
 
 
@@ -60,7 +62,7 @@ def rolled(mixer, x, y, monkeypatch, lam: float):
     monkeypatch.setattr(
         f"{module}.shares", lambda *_: torch.full((len(x),), lam).double()
     )
-    return mixer(x, y, Draws.of_size(len(x), "a"))
+    return mixer(x, y, RandomNumbers.of_size(len(x), "a"))
 
 
 def test_mixup_is_torchvision_s_with_the_same_share_and_partners(monkeypatch):
@@ -75,7 +77,7 @@ def test_mixup_is_torchvision_s_with_the_same_share_and_partners(monkeypatch):
 def test_cutmix_is_torchvision_s_with_the_same_box_and_partners(monkeypatch, lam):
     x, y = problem((3, 16, 12), dtype=torch.float64)
     x_mix, y_mix = rolled(CutMix(1.0), x, y, monkeypatch, lam)
-    centre = Draws.of_size(len(x), "a").fork("centre").uniform(0, 1, 2)
+    centre = RandomNumbers.of_size(len(x), "a").fork("centre").uniform(0, 1, 2)
     for i in range(len(x)):
         row, column = (
             int(c * side) for c, side in zip(centre[i], (16, 12), strict=True)
@@ -92,7 +94,7 @@ def test_cutmix_is_torchvision_s_with_the_same_box_and_partners(monkeypatch, lam
 
 def test_the_label_of_cutmix_is_the_area_of_each_image():
     x = torch.arange(6.0).div(8).view(6, 1, 1, 1).expand(6, 1, 16, 16)
-    x_mix, y_mix = CutMix(1.0)(x, torch.eye(6), Draws.of_size(6, "a"))
+    x_mix, y_mix = CutMix(1.0)(x, torch.eye(6), RandomNumbers.of_size(6, "a"))
     for i, image in enumerate(x_mix):
         areas = [(image == value / 8).double().mean() for value in range(6)]
         torch.testing.assert_close(y_mix[i].double(), torch.stack(areas))
@@ -103,16 +105,16 @@ def test_a_mixed_view_is_the_augmented_view_mixed_and_has_its_own_label():
     augment, mixer = build_base("affine+mixup:0.4"), build_mixer("affine+mixup:0.4")
     assert isinstance(augment, RandomAffine)
     assert isinstance(mixer, MixUp)
-    view, draws = Mixed(augment, mixer), Draws.of_size(8, "a")
+    view, rng = Mixed(augment, mixer), RandomNumbers.of_size(8, "a")
     both = torch.stack([x, x], dim=1)
-    views = make_views(both, y, [Identity(), view], draws)
-    plain = make_views(both, y, [Identity(), augment], draws)
+    views = make_views(both, y, [Identity(), view], rng)
+    plain = make_views(both, y, [Identity(), augment], rng)
     assert views.y[:, 0].equal(y)
     assert views.x[:, 0].equal(x)
-    mixed = mixer(plain.x[:, 1], y, draws.fork("view", 1).fork("mix"))
+    mixed = mixer(plain.x[:, 1], y, rng.fork("view", 1).fork("mix"))
     assert views.x[:, 1].equal(mixed[0])
     assert views.y[:, 1].equal(mixed[1])
-    assert view(x, draws.fork("view", 1)).equal(views.x[:, 1])
+    assert view(x, rng.fork("view", 1)).equal(views.x[:, 1])
 
 
 @pytest.mark.parametrize("alpha", ["0", "-1", "inf", "nan"])

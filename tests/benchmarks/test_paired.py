@@ -18,10 +18,10 @@ def test_every_way_takes_every_turn_and_each_is_first_in_turn():
 
 
 def test_the_interval_holds_the_median_of_what_it_was_drawn_from_with_95_percent():
-    draws = random.Random(0)
+    rng = random.Random(0)
     held = 0
     for _ in range(2000):
-        low, high = interval([draws.expovariate(1) for _ in range(15)])
+        low, high = interval([rng.expovariate(1) for _ in range(15)])
         held += low <= 0.6931 <= high
     assert 0.95 <= held / 2000 <= 0.98  # 15 order statistics can do 0.965
 

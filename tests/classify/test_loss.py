@@ -50,10 +50,10 @@ def test_bfloat16_logits_are_summed_in_float32():
 
 
 def views(count=4, k=3):
-    draws = torch.Generator().manual_seed(0)
-    logits = 3 * torch.randn(count, k, 5, generator=draws, dtype=torch.float64)
-    y = torch.rand(count, k, 5, generator=draws, dtype=torch.float64).softmax(dim=2)
-    weights = torch.rand(count, k, generator=draws, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(count, k, 5, generator=rng, dtype=torch.float64)
+    y = torch.rand(count, k, 5, generator=rng, dtype=torch.float64).softmax(dim=2)
+    weights = torch.rand(count, k, generator=rng, dtype=torch.float64)
     return logits, y, weights / weights.sum(dim=1, keepdim=True)
 
 

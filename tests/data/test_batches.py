@@ -61,5 +61,5 @@ def test_the_parts_of_two_workers_are_the_whole_batch(step):
     )
     for i in (0, 1):
         assert torch.cat([left[i], right[i]]).equal(whole[i])
-    numbers = [draws.uniform(-1.0, 1.0, 3) for _, _, draws in (whole, left, right)]
+    numbers = [rng.uniform(-1.0, 1.0, 3) for _, _, rng in (whole, left, right)]
     assert torch.cat(numbers[1:]).equal(numbers[0])

@@ -20,8 +20,8 @@ def dot(row, column, side=9):
 
 
 def images(count=300):
-    draws = torch.Generator().manual_seed(0)
-    return torch.randint(256, (count, 1, 8, 8), generator=draws).to(torch.uint8)
+    rng = torch.Generator().manual_seed(0)
+    return torch.randint(256, (count, 1, 8, 8), generator=rng).to(torch.uint8)
 
 
 def test_no_nuisance_returns_the_input():

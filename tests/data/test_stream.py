@@ -150,8 +150,8 @@ def test_the_parts_of_two_workers_are_the_whole_batch(config):
         whole, left, right = (part.at(step) for part in parts)
         assert torch.cat([left.x, right.x]).equal(whole.x)
         assert torch.cat([left.y, right.y]).equal(whole.y)
-        numbers = [each.draws.uniform(0, 1) for each in (left, right)]
-        assert torch.cat(numbers).equal(whole.draws.uniform(0, 1))
+        numbers = [each.rng.uniform(0, 1) for each in (left, right)]
+        assert torch.cat(numbers).equal(whole.rng.uniform(0, 1))
 
 
 @pytest.mark.parametrize("first", [1, 5, 17])

@@ -45,10 +45,10 @@ def pool(ray):
 @pytest.fixture(scope="module")
 def features() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """h1, p and a right-hand side whose solution takes hundreds of products."""
-    draws = generator("faults")
-    h = torch.randn(4000, 65, generator=draws)
-    logits = 3 * torch.randn(4000, 20, generator=draws)
-    b = torch.randn(20, 65, generator=draws)
+    rng = generator("faults")
+    h = torch.randn(4000, 65, generator=rng)
+    logits = 3 * torch.randn(4000, 20, generator=rng)
+    b = torch.randn(20, 65, generator=rng)
     return h, logits.softmax(1), b - b.mean(0)
 
 

@@ -43,16 +43,16 @@ def classifier():
 
 @pytest.fixture(scope="module")
 def influence() -> Labelled:
-    draws = torch.Generator().manual_seed(1)
-    images = torch.randint(0, 256, (8, 1, 8, 8), generator=draws, dtype=torch.uint8)
+    rng = torch.Generator().manual_seed(1)
+    images = torch.randint(0, 256, (8, 1, 8, 8), generator=rng, dtype=torch.uint8)
     return Labelled(images, torch.arange(8) % CLASSES, ("a", "b", "c"))
 
 
 @pytest.fixture(scope="module")
 def batch() -> tuple[Tensor, Tensor]:
-    draws = torch.Generator().manual_seed(2)
-    x = torch.rand(NUM, 1, 8, 8, generator=draws, dtype=torch.float64)
-    y = torch.randn(NUM, CLASSES, generator=draws, dtype=torch.float64).softmax(dim=1)
+    rng = torch.Generator().manual_seed(2)
+    x = torch.rand(NUM, 1, 8, 8, generator=rng, dtype=torch.float64)
+    y = torch.randn(NUM, CLASSES, generator=rng, dtype=torch.float64).softmax(dim=1)
     return x, y
 
 

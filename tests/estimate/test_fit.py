@@ -21,7 +21,7 @@ from infaug.estimate.learned_transform import (
     tau_noise,
 )
 from infaug.influence.features import head_inputs
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.training.alternation import classify, refresh
 from infaug.training.refresher import Sync
 from infaug.training.state import Training
@@ -95,7 +95,7 @@ def test_extremes_win_unless_the_field_penalty_keeps_the_label(cell, splits, obj
         settings = replace(
             cell.config.estimator, learning_rate=1e-2, field_penalty=field_penalty
         )
-        x, y, draws = fresh.views.estimator_batch_at(0)
+        x, y, rng = fresh.views.estimator_batch_at(0)
         judged_by = replace(cell.config.influence, objective=objective)
         list(
             fit_estimator(
@@ -104,7 +104,7 @@ def test_extremes_win_unless_the_field_penalty_keeps_the_label(cell, splits, obj
                 InfluenceScores(
                     fresh.classifier.eval(), fresh.s_val, judged_by, "float32"
                 ),
-                lambda step: (x, y, draws),
+                lambda step: (x, y, rng),
                 range(60),
                 settings,
                 num_steps=1000,
@@ -151,7 +151,9 @@ def test_the_initial_transform_is_a_function_of_the_seed():
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean():
-    mask = tau_dropout(EstimatorConfig(tau_dropout=0.25), 200, Draws.of_size(500, "a"))
+    mask = tau_dropout(
+        EstimatorConfig(tau_dropout=0.25), 200, RandomNumbers.of_size(500, "a")
+    )
     assert set(mask.unique().tolist()) == {0.0, torch.tensor(1 / 0.75).item()}
     assert abs(float((mask == 0).float().mean()) - 0.25) < 0.01
     assert abs(float(mask.mean()) - 1) < 0.01
@@ -159,22 +161,22 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
 
 def test_noise_is_the_same_with_and_without_dropout():
     without, with_ = (
-        tau_noise(EstimatorConfig(tau_dropout=p), 8, Draws.of_size(4, "a"))
+        tau_noise(EstimatorConfig(tau_dropout=p), 8, RandomNumbers.of_size(4, "a"))
         for p in (0.0, 0.5)
     )
     assert without.equal(with_)
-    assert tau_dropout(EstimatorConfig(), 8, Draws.of_size(4, "a")) is None
+    assert tau_dropout(EstimatorConfig(), 8, RandomNumbers.of_size(4, "a")) is None
 
 
 def test_use_varies_tau_as_training_does():
-    """What F trains on is G at the tau E was trained with, for equal draws."""
+    """What F trains on is G at the tau E was trained with, for equal random numbers."""
     config = EstimatorConfig(tau_dropout=0.5, tau_noise=0.3)
     transform = build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0)
-    x, draws = torch.rand(4, 1, 16, 16), Draws.of_size(4, "step")
-    mask, noise = tau_dropout(config, 8, draws), tau_noise(config, 8, draws)
+    x, rng = torch.rand(4, 1, 16, 16), RandomNumbers.of_size(4, "step")
+    mask, noise = tau_dropout(config, 8, rng), tau_noise(config, 8, rng)
     tau = transform.estimator(x) * mask + noise
     expected = transform.render(x, transform.generator.unbounded(tau))
-    used = Learned(transform, config)(x, Draws.of_size(4, "step"))
+    used = Learned(transform, config)(x, RandomNumbers.of_size(4, "step"))
     torch.testing.assert_close(used, expected)
 
 

@@ -8,7 +8,7 @@ from infaug.estimate.policy import (
     build_policy_optimizer,
     fit_policy,
 )
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.training.alternation import first_taught
 from infaug.world import World
 
@@ -19,7 +19,7 @@ CONFIG = PolicyConfig(
 
 def batch_at(step: int):
     x = torch.full((128, 1, 6, 6), 0.2)
-    return x, torch.zeros(128, 2), Draws.of_size(128, 0, "policy", step)
+    return x, torch.zeros(128, 2), RandomNumbers.of_size(128, 0, "policy", step)
 
 
 def darkness(step: int, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -43,7 +43,7 @@ def test_a_policy_begins_uniform():
     policy = Policy(CONFIG, 1)
     assert float(policy.entropy().detach()) == pytest.approx(1)
     assert list(policy.shares().values()) == pytest.approx([0.25] * 4)
-    choice = policy.choose(Draws.of_size(4000, 0, "uniform"))
+    choice = policy.choose(RandomNumbers.of_size(4000, 0, "uniform"))
     shares = choice.picked.flatten().bincount(minlength=36) / 8000
     assert shares.min() > 0.015
     assert shares.max() < 0.045
@@ -53,7 +53,7 @@ def test_choices_follow_the_probabilities():
     policy = Policy(CONFIG, 1)
     with torch.no_grad():
         policy.logits[0, 7], policy.logits[1, 30] = 20, 20
-    choice = policy.choose(Draws.of_size(500, 0, "sure"))
+    choice = policy.choose(RandomNumbers.of_size(500, 0, "sure"))
     assert choice.picked.eq(torch.tensor([7, 30])).all()
 
 
@@ -83,8 +83,8 @@ def test_the_same_updates_give_the_same_policy_also_when_continued():
 
 def test_views_do_not_depend_on_who_holds_which_group():
     policy, x = Policy(CONFIG, 1), torch.rand(8, 1, 6, 6)
-    whole = policy(x, Draws(0, "g", groups=range(2), group_size=4))
-    second = policy(x[4:], Draws(0, "g", groups=range(1, 2), group_size=4))
+    whole = policy(x, RandomNumbers(0, "g", groups=range(2), group_size=4))
+    second = policy(x[4:], RandomNumbers(0, "g", groups=range(1, 2), group_size=4))
     torch.testing.assert_close(whole[4:], second)
 
 

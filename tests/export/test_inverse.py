@@ -7,7 +7,7 @@ from scipy.interpolate import RegularGridInterpolator
 from infaug.config import AffineRanges, TransformConfig
 from infaug.estimate.learned_transform import build_transform
 from infaug.export.inverse import TOLERANCE_PX, fold_share, invert
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.transform.affine_flows import random_affine_flows
 from infaug.transform.spatial import flow_of, pixel_grid
 
@@ -42,7 +42,9 @@ def test_inverse_agrees_with_a_dense_search_to_a_tenth_of_a_pixel():
 
 
 def test_inverse_undoes_affine_flows_everywhere_even_outside():
-    flow = random_affine_flows(Draws.of_size(16, "flow"), AffineRanges(), 12, 20)
+    flow = random_affine_flows(
+        RandomNumbers.of_size(16, "flow"), AffineRanges(), 12, 20
+    )
     points = torch.rand(16, 9, 2, generator=generator(0, "points")) * 4 - 2
     inverse = invert(flow.double(), points.double())
     assert inverse.found.all()

@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 from infaug.augment.learned import Learned
 from infaug.config import EstimatorConfig
 from infaug.export import LearnedAugment
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.transform.affine_flows import fit_affine
 
 
@@ -39,8 +39,8 @@ def test_equal_draws_give_the_bytes_that_training_saw(
     )
     trained.probability = probability
     x = grey(8, 1, 16, 16)
-    view = augment.view(x, Draws.of_size(8, "a"), (8,))
-    assert view.render(x).equal(trained(x, Draws.of_size(8, "a")))
+    view = augment.view(x, RandomNumbers.of_size(8, "a"), (8,))
+    assert view.render(x).equal(trained(x, RandomNumbers.of_size(8, "a")))
     assert not view.render(x).equal(x)
 
 
@@ -116,7 +116,9 @@ def test_other_sizes_get_the_same_affine_flow(make_augment):
     square = torch.nn.functional.interpolate(
         small, (32, 32), mode="bilinear", antialias=True
     )
-    views = [augment.view(x, Draws.of_size(2, "a"), (2,)) for x in (small, square)]
+    views = [
+        augment.view(x, RandomNumbers.of_size(2, "a"), (2,)) for x in (small, square)
+    ]
     assert views[0].size == (64, 96)
     torch.testing.assert_close(*(fit_affine(view.flow) for view in views))
     assert augment(small).shape == small.shape

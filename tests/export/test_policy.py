@@ -11,7 +11,7 @@ from infaug.experiment.finished import choose_learned
 from infaug.export import LearnedAugment
 from infaug.export.view import PolicyViews
 from infaug.export.write import augment_of, export_run
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.record.folder import RunFolder
 
 
@@ -54,8 +54,8 @@ def test_equal_draws_give_the_bytes_that_training_saw(
     augment = LearnedAugment.load(exported, probability=probability)
     x = torch.rand(8, 1, 16, 16, generator=generator("x"))
     trained = choose_learned(RunFolder(policy_run)).policy()
-    views = trained(x, Draws.of_size(8, "a"))
-    found = augment.view(x, Draws.of_size(8, "a"), (8,)).render(x)
+    views = trained(x, RandomNumbers.of_size(8, "a"))
+    found = augment.view(x, RandomNumbers.of_size(8, "a"), (8,)).render(x)
     same = (found == views).flatten(1).all(dim=1)
     assert same.all() if probability == 1 else 0 < same.sum() < 8
     assert found[~same].equal(x[~same])

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, one_hot
 
 from infaug.influence.score import with_bias
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 
 NUM_TRAIN, NUM_FEATURES = 1000, 64
 
@@ -41,9 +41,9 @@ def digits() -> Digits:
 
 def rotated_and_translated(x: Tensor) -> Tensor:
     """Each image turned by up to 40 degrees and moved by up to an eighth."""
-    draws = Draws.of_size(len(x), "rotations")
-    angle = torch.deg2rad(draws.uniform(-40.0, 40.0)).double()
-    shift = draws.uniform(-0.25, 0.25, 2).double()
+    rng = RandomNumbers.of_size(len(x), "rotations")
+    angle = torch.deg2rad(rng.uniform(-40.0, 40.0)).double()
+    shift = rng.uniform(-0.25, 0.25, 2).double()
     cos, sin = angle.cos(), angle.sin()
     matrix = torch.stack([cos, -sin, sin, cos], dim=1).view(-1, 2, 2)
     flow = affine_grid(

@@ -19,12 +19,12 @@ GENEROUS = {"rtol": 1e-2, "max_products": 10**6}
 @pytest.fixture(scope="module")
 def problem() -> tuple[LastLayerHessian, torch.Tensor]:
     """2,000 samples: ReLU features with a falling spectrum, a confident head."""
-    draws = generator("lissa")
+    rng = generator("lissa")
     spectrum = torch.arange(1, 33).float().rsqrt()
-    h1 = with_bias((torch.randn(2000, 32, generator=draws) * spectrum).relu())
-    head = 3 * torch.randn(5, 33, generator=draws)
+    h1 = with_bias((torch.randn(2000, 32, generator=rng) * spectrum).relu())
+    head = 3 * torch.randn(5, 33, generator=rng)
     probs = (h1 @ head.T).softmax(1)
-    picked = torch.multinomial(probs, 1, generator=draws)[:, 0]
+    picked = torch.multinomial(probs, 1, generator=rng)[:, 0]
     gradient = mean_head_gradient(probs[:500], torch.eye(5)[picked[:500]], h1[:500])
     return LastLayerHessian(h1, probs), gradient
 

@@ -191,14 +191,14 @@ def test_cg_to_a_thousandth_ranks_digits_as_the_dense_solution(digits):
 
 def ill_conditioned(num: int = 2000) -> tuple[LastLayerHessian, Tensor]:
     """ReLU features with a falling spectrum and a confident head, in float32."""
-    draws = generator("ill conditioned")
+    rng = generator("ill conditioned")
     spectrum = torch.arange(1, 65).float().rsqrt()
-    turn = torch.linalg.qr(torch.randn(64, 64, generator=draws))[0]
-    h = (torch.randn(num, 64, generator=draws) * spectrum @ turn).relu()
-    head = 3 * torch.randn(10, 65, generator=draws)
+    turn = torch.linalg.qr(torch.randn(64, 64, generator=rng))[0]
+    h = (torch.randn(num, 64, generator=rng) * spectrum @ turn).relu()
+    head = 3 * torch.randn(10, 65, generator=rng)
     h1 = with_bias(h)
     probs = (h1 @ head.T).softmax(1)
-    picked = torch.multinomial(probs, 1, generator=draws)[:, 0]
+    picked = torch.multinomial(probs, 1, generator=rng)[:, 0]
     b = mean_head_gradient(probs[:500], torch.eye(10)[picked[:500]], h1[:500])
     return LastLayerHessian(h1, probs), b
 

@@ -5,7 +5,7 @@ from pictured import draw_folder
 from infaug.config import AffineRanges, DataConfig, EstimatorConfig, ShiftConfig
 from infaug.data.source import load
 from infaug.estimate.learned_transform import build_transform
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.report.learned import groups_of, in_numbers, known_shift, measure
 from infaug.transform.affine_flows import compose, random_parameters
 from infaug.transform.fields import Fields
@@ -25,8 +25,8 @@ def constant_fields(affine, channels, slope, offset) -> Fields:
 
 
 def test_an_affine_view_is_told_by_its_own_numbers():
-    draws = Draws.of_size(50, "learned")
-    drawn = random_parameters(draws, AffineRanges())
+    rng = RandomNumbers.of_size(50, "learned")
+    drawn = random_parameters(rng, AffineRanges())
     for channels in (1, 3):
         fields = constant_fields(
             compose(drawn, 16, 16), channels, slope=0.4, offset=0.5
@@ -48,7 +48,7 @@ def test_an_affine_view_is_told_by_its_own_numbers():
 
 
 def test_what_no_affine_map_explains_is_left_over():
-    drawn = random_parameters(Draws.of_size(1, "none"), AffineRanges())
+    drawn = random_parameters(RandomNumbers.of_size(1, "none"), AffineRanges())
     still = compose(drawn, 16, 16)
     fields = constant_fields(still, 1, slope=1.0, offset=0.0)
     wave = torch.linspace(0, 6.28, 16).sin().expand(1, 2, 16, 16)

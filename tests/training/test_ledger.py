@@ -14,7 +14,7 @@ from tiny import CONFIG, tiny
 from infaug.config import AffineRanges
 from infaug.data.dataset import to_float
 from infaug.experiment.run import run
-from infaug.randomness import Draws, generator
+from infaug.randomness import RandomNumbers, generator
 from infaug.record.ledger_file import SCHEMA, read_ledger
 from infaug.training.ledger import Ledger, shown
 from infaug.training.state import Training
@@ -106,7 +106,7 @@ def test_losses_and_influence_are_those_of_f_and_s_at_the_images_of_the_line(
 
 
 def test_the_numbers_for_the_eye_are_those_of_the_affine_map_that_is_shown():
-    parameters = random_parameters(Draws.of_size(5, "shown"), AffineRanges())
+    parameters = random_parameters(RandomNumbers.of_size(5, "shown"), AffineRanges())
     affine = compose(parameters, 8, 8)
     matrix = (affine[:, :, :2] - torch.eye(2)).flatten(1)
     grey = torch.rand(5, 1, 1, 1, generator=generator("grey")).expand(5, 3, 8, 8)

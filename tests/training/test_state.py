@@ -14,7 +14,7 @@ from infaug.data.shift import apply_shift
 from infaug.estimate.learned_transform import draw_view
 from infaug.experiment.run import run
 from infaug.experiment.trainings import plan_trainings
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.record.folder import RunFolder
 from infaug.training import train
 from infaug.training.alternation import classify, estimate, refresh, teach_policy
@@ -172,12 +172,12 @@ def test_a_diagnosis_leaves_out_h_or_what_e_sees_of_an_image(splits):
     x = torch.rand(4, *splits.train.image_shape, generator=torch.manual_seed(0))
     still = torch.zeros(4, plain.config.transform.tau_size)
     taus = plain.transform.tau(x, still)
-    draws = Draws.of_size(4, "a")
-    x_aug = shuffled.views.learned(x, draws.fork())
-    noise = draw_view(plain.config.estimator, still.shape[1], 1, draws.fork()).noise
+    rng = RandomNumbers.of_size(4, "a")
+    x_aug = shuffled.views.learned(x, rng.fork())
+    noise = draw_view(plain.config.estimator, still.shape[1], 1, rng.fork()).noise
     fields = plain.transform.generator.unbounded(taus.roll(1, dims=0) + noise)
     torch.testing.assert_close(x_aug, plain.transform.render(x, fields))
-    assert not plain.views.learned(x, draws.fork()).allclose(x_aug)
+    assert not plain.views.learned(x, rng.fork()).allclose(x_aug)
     for training in (constant, bare):
         list(classify(training, 0, range(2), splits.selection))
         refresher = build_refresher(training, splits.influence, None)

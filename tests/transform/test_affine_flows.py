@@ -8,7 +8,7 @@ from torchvision.transforms.v2 import functional as TF
 from infaug.augment.geometric import inverse_affine
 from infaug.config import AdversarialConfig, AffineRanges, TransformConfig
 from infaug.estimate.learned_transform import build_transform, random_tau
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.affine_flows import (
     AffineParameters,
     compose,
@@ -32,7 +32,7 @@ def parameters(**values) -> AffineParameters:
 
 
 def test_parameters_survive_the_way_to_a_flow_and_back():
-    drawn = random_parameters(Draws.of_size(50, "affine"), AffineRanges())
+    drawn = random_parameters(RandomNumbers.of_size(50, "affine"), AffineRanges())
     drawn = AffineParameters(**{k: v.double() for k, v in vars(drawn).items()})
     back = decompose(fit_affine(affine_flow(compose(drawn, 9, 14), 9, 14)), 9, 14)
     for name, value in vars(drawn).items():
@@ -41,7 +41,7 @@ def test_parameters_survive_the_way_to_a_flow_and_back():
 
 def test_random_flows_fill_their_ranges_and_stay_inside():
     ranges = AffineRanges()
-    flows = random_affine_flows(Draws.of_size(2000, "affine"), ranges, 16, 16)
+    flows = random_affine_flows(RandomNumbers.of_size(2000, "affine"), ranges, 16, 16)
     found = decompose(fit_affine(flows), 16, 16)
     limits = {
         "rotation_deg": (-ranges.degrees, ranges.degrees),
@@ -99,10 +99,10 @@ def test_a_fit_begins_with_the_covariance_of_the_real_flows():
     generator.condition(
         random_tau(32, 0), start_covariance(config, settings, 1, 16, 16)
     )
-    fields = generator(Draws.of_size(1000, "tau").uniform(-1, 1, 32))
+    fields = generator(RandomNumbers.of_size(1000, "tau").uniform(-1, 1, 32))
     ours = flow_of(fields.matrix, fields.offset).detach().flatten(1)
     real = random_affine_flows(
-        Draws.of_size(1000, "real"), AffineRanges(), 16, 16
+        RandomNumbers.of_size(1000, "real"), AffineRanges(), 16, 16
     ).flatten(1)
     # tanh takes a little from the widest; correlations are those of affine maps.
     away = torch.linalg.matrix_norm(ours.T.cov() - real.T.cov())
@@ -147,7 +147,7 @@ RANGES = AffineRanges()
 
 
 def test_the_ends_of_the_ranges_stand_at_one():
-    drawn = random_parameters(Draws.of_size(4000, "reach"), RANGES)
+    drawn = random_parameters(RandomNumbers.of_size(4000, "reach"), RANGES)
     found = positions(drawn, RANGES)
     assert tuple(found) == NAMES
     where = torch.stack(tuple(found.values()), dim=1)
@@ -165,7 +165,7 @@ def test_a_wider_generator_reaches_further_and_leaves_the_ranges():
                 TransformConfig(tau_size=8, initial_spread=spread), 1, 16, 16, 0
             ).generator,
             x,
-            Draws.of_size(200, "reach"),
+            RandomNumbers.of_size(200, "reach"),
             RANGES,
         )
         for spread in (0.02, 1.0)
@@ -187,8 +187,8 @@ def test_a_wider_generator_reaches_further_and_leaves_the_ranges():
 )
 def test_what_has_no_range_is_not_measured_in_it(ranges, left):
     generator = build_transform(TransformConfig(tau_size=8), 1, 16, 16, 0).generator
-    draws = Draws.of_size(20, "reach")
-    found = measure_reach(generator, torch.rand(20, 1, 16, 16), draws, ranges)
+    rng = RandomNumbers.of_size(20, "reach")
+    found = measure_reach(generator, torch.rand(20, 1, 16, 16), rng, ranges)
     measured = {f"{name}_{end}" for name in left for end in ("low", "high")}
     assert set(found) == measured | {"inside", "flow_mse", "image_mse"}
     assert all(math.isfinite(value) for value in found.values())

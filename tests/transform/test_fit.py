@@ -15,7 +15,7 @@ from infaug.data.dataset import to_float
 from infaug.data.digits import digits
 from infaug.descent import Guard
 from infaug.estimate.learned_transform import build_transform, random_tau
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.affine_flows import start_covariance
 from infaug.transform.critics import (
     Adversaries,
@@ -33,9 +33,9 @@ CONFIG = AdversarialConfig(fit="wgan_gp", steps=40, batch_size=32, critic_steps=
 
 
 def batch_at(update: int, world: World = ALONE) -> Batch:
-    draws = Draws("fit", update, groups=world.share(4), group_size=8)
-    rows = (draws.fork("rows").uniform(0, len(IMAGES))).long()
-    return Batch(IMAGES[rows], IMAGES[rows], draws)
+    rng = RandomNumbers("fit", update, groups=world.share(4), group_size=8)
+    rows = (rng.fork("rows").uniform(0, len(IMAGES))).long()
+    return Batch(IMAGES[rows], IMAGES[rows], rng)
 
 
 def features_of(x: torch.Tensor) -> torch.Tensor:
@@ -70,7 +70,10 @@ def test_after_the_fit_gs_flows_fill_the_affine_ranges_and_stay_inside():
     state = begin(config)
     fit(state, range(config.steps), config)
     reach = measure_reach(
-        state.average, IMAGES[:1000], Draws.of_size(1000, "reach"), config.affine
+        state.average,
+        IMAGES[:1000],
+        RandomNumbers.of_size(1000, "reach"),
+        config.affine,
     )
     for name in NAMES:
         low, high = reach[f"{name}_low"], reach[f"{name}_high"]

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from infaug.config import TransformConfig
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.fields import num_field_channels
 from infaug.transform.generator import Generator, pool
 from infaug.transform.spatial import flow_of, pixel_grid, stretch
@@ -19,7 +19,7 @@ def built(channels=1, height=28, width=28, **settings) -> Generator:
 
 
 def random_tau(count: int) -> torch.Tensor:
-    return Draws.of_size(count, "tau").uniform(-1, 1, 16)
+    return RandomNumbers.of_size(count, "tau").uniform(-1, 1, 16)
 
 
 def test_layers_are_the_papers_tables():

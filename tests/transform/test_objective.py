@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from infaug.config import AffineRanges
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.affine_flows import random_affine_flows
 from infaug.transform.critics import (
     FeatureCritic,
@@ -30,8 +30,8 @@ from infaug.world import World
 
 
 def randn(*shape: int, seed: int = 0) -> torch.Tensor:
-    draws = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=draws, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=rng, dtype=torch.float64)
 
 
 def test_a_linear_critics_penalty_does_not_depend_on_the_points():
@@ -186,7 +186,7 @@ def test_every_size_has_critics(size):
 
 
 def test_a_sample_is_scored_on_its_own():
-    flows = random_affine_flows(Draws.of_size(6, "a"), AffineRanges(), 16, 16)
+    flows = random_affine_flows(RandomNumbers.of_size(6, "a"), AffineRanges(), 16, 16)
     for critic, seen in [
         (ImageCritic(1, 16, 16), torch.rand(6, 1, 16, 16)),
         (FlowCritic(16, 16), flows),

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from infaug.randomness import Draws
+from infaug.randomness import RandomNumbers
 from infaug.transform.operations import OF_COLOUR, OPERATIONS, apply_operations
 
 GREY = tuple(name for name in OPERATIONS if name not in OF_COLOUR)
@@ -16,9 +16,9 @@ def images(batch: int = 6, channels: int = 3) -> torch.Tensor:
 
 def changed(name: str, x: torch.Tensor, strength: float) -> torch.Tensor:
     chosen = torch.zeros(len(x)).long()
-    draws = Draws.of_size(len(x), 0, "test")
+    rng = RandomNumbers.of_size(len(x), 0, "test")
     strengths = torch.full((len(x),), strength)
-    return apply_operations(x, (name,), chosen, strengths, draws)
+    return apply_operations(x, (name,), chosen, strengths, rng)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
@@ -47,11 +47,13 @@ def test_the_largest_strength_changes_images(name):
 @pytest.mark.parametrize("name", GREY)
 def test_an_image_does_not_depend_on_the_others_of_its_batch(name):
     x, strength = images(channels=1), torch.linspace(-1, 1, 6)
-    draws = Draws.of_size(6, 0, "test")
+    rng = RandomNumbers.of_size(6, 0, "test")
     names = (name, "identity")
     alone = torch.tensor([1, 0, 1, 1, 1, 1])
-    together = apply_operations(x, names, 0 * alone, strength, draws)
-    one = apply_operations(x, names, alone, strength, Draws.of_size(6, 0, "test"))
+    together = apply_operations(x, names, 0 * alone, strength, rng)
+    one = apply_operations(
+        x, names, alone, strength, RandomNumbers.of_size(6, 0, "test")
+    )
     torch.testing.assert_close(one[1], together[1])
     assert one[0].equal(x[0])
 
