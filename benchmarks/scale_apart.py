@@ -65,7 +65,7 @@ def _enter(job: dict[str, str]) -> None:
         Path(job["note"]).write_text(str(time.time()))
 
 
-def learned_cell(name: str, world: World) -> Training:
+def learned_training(name: str, world: World) -> Training:
     """A training of the learned row whose optimizers have moments already."""
     problem = PROBLEMS[name]
     training = Training(
@@ -90,7 +90,7 @@ def checkpoint(name: str, repeats: int) -> dict[str, float]:
     `one_percent_s` is the step below which a checkpoint at the default interval would
     cost more than a hundredth of the training.
     """
-    training = learned_cell(name, World())
+    training = learned_training(name, World())
     with tempfile.TemporaryDirectory() as scratch:
         place = Position(round=0, phase="classify", step=1)
         folder = Path(scratch)

@@ -37,13 +37,13 @@ def pictured_run(path: Path) -> Path:
     resolved = resolve_config(requested, (1, 16, 16), torch.device("cpu"))
     write_json(run / "config.json", to_dict(resolved))
     write_json(run / "data.json", load(resolved.data).identity)
-    for row in LOSSES:
+    for method in LOSSES:
         for seed in range(2):
-            training = run / "trainings" / f"{row}-seed{seed}"
+            training = run / "trainings" / f"{method}-seed{seed}"
             for name, lines in (("metrics", metrics()), ("timings", timings())):
-                of_it = [x for x in lines if (x["method"], x["seed"]) == (row, seed)]
+                of_it = [x for x in lines if (x["method"], x["seed"]) == (method, seed)]
                 _write_lines(training / f"{name}.jsonl", of_it)
-            start = {"method": row, "seed": seed, "workers": 1, "after": None}
+            start = {"method": method, "seed": seed, "workers": 1, "after": None}
             _write_lines(training / "starts.jsonl", [start])
     return run
 
@@ -70,8 +70,8 @@ def folded_run(path: Path) -> Path:
             line[taken] = sure
         judged = {"index": splits.at.test, "labels": splits.test.labels}
         judged |= {"log_probs": probs.log()}
-        for row in LOSSES:
-            folder = RunFolder(run).training(row, seed).path
+        for method in LOSSES:
+            folder = RunFolder(run).training(method, seed).path
             save_file(judged, folder / "judged.safetensors")
     worth = {"method": "pooled_learned", "control": "base", "difference": -5.0}
     found = json.loads((run / "result.json").read_text()) | {
@@ -87,7 +87,7 @@ def folded_run(path: Path) -> Path:
 
 
 def unfinished_run(path: Path, finished: Path) -> Path:
-    """The same run while its last cell is still trained."""
+    """The same run while its last training is still trained."""
     shutil.copytree(finished, path)
     (path / "result.json").unlink()
     (path / "report.html").unlink(missing_ok=True)
@@ -111,18 +111,18 @@ def draw_folder(root: Path) -> None:
 
 
 def metrics() -> list[dict]:
-    """Two rounds of every cell, as `metrics.jsonl` has them."""
+    """Two rounds of every training, as `metrics.jsonl` has them."""
     lines = []
-    for row in LOSSES:
+    for method in LOSSES:
         for seed in range(2):
             for round_ in range(2):
-                at = {"method": row, "seed": seed, "round": round_}
+                at = {"method": method, "seed": seed, "round": round_}
                 lines.append(
                     at
                     | {"phase": "classify", "step": 6, "loss": 2.0 / (1 + round_)}
                     | {"selection_loss": 1.0, "selection_top1": 60.0 + 10 * seed}
                 )
-                if "learned" in row and round_ == 0:
+                if "learned" in method and round_ == 0:
                     lines += [at | each for each in LEARNED]
     return lines
 

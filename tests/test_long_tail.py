@@ -91,7 +91,7 @@ def linear(x):
     return x.flatten(1) @ weights
 
 
-def test_the_divergence_of_two_rows_is_that_of_the_formula():
+def test_the_divergence_of_two_methods_is_that_of_the_formula():
     p, q = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.9, 0.1]])
     expected = 0.5 * torch.tensor(0.5 / 0.9).log() + 0.5 * torch.tensor(5.0).log()
     assert float(divergence(p.log(), q.log())) == pytest.approx(float(expected))
@@ -105,7 +105,7 @@ def test_what_changes_no_prediction_has_none():
 def test_each_class_has_the_mean_over_its_images_and_draws():
     flips = [IMAGES.flip(0), IMAGES.flip(-1)]
     found = expected_divergence(
-        linear, IMAGES, rng, CLASSES, dtype=torch.float64, batch_size=3
+        linear, IMAGES, flips, CLASSES, dtype=torch.float64, batch_size=3
     )
     p, *others = (
         F.softmax(linear((x.float() / 255).double()), dim=1) for x in (IMAGES, *flips)

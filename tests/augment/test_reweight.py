@@ -61,19 +61,25 @@ def test_each_view_weighs_by_itself_and_by_its_own_label():
     torch.testing.assert_close(reweigh(views, judge, 4).weights, expected)
 
 
-def test_the_row_is_base_until_there_is_an_s_and_then_weighs_by_raw_influence(splits):
-    cell, base = training_of("reweighted", splits), training_of("base", splits)
-    assert cell.views_at(1).weights.equal(base.views_at(1).weights)
-    list(classify(cell, 0, range(6), splits.selection))
-    list(refresh(cell, 0, range(1), build_refresher(cell, splits.influence, None)))
-    views = cell.views_at(7)
+def test_the_method_is_base_until_there_is_an_s_and_then_weighs_by_raw_influence(
+    splits,
+):
+    training, base = training_of("reweighted", splits), training_of("base", splits)
+    assert training.views_at(1).weights.equal(base.views_at(1).weights)
+    list(classify(training, 0, range(6), splits.selection))
+    list(
+        refresh(
+            training, 0, range(1), build_refresher(training, splits.influence, None)
+        )
+    )
+    views = training.views_at(7)
     assert views.x.equal(base.views_at(7).x)
     with torch.no_grad():
         x, y = views.x.flatten(0, 1), views.y.flatten(0, 1)
-        h = cell.classifier.eval().features(x)
-        probs = cell.classifier.head(h).softmax(dim=1)
+        h = training.classifier.eval().features(x)
+        probs = training.classifier.head(h).softmax(dim=1)
         h1 = torch.cat([h, torch.ones(len(h), 1)], dim=1)
-        raw = upweight_influence(cell.s_val, probs, y, h1).view(8, 2)
+        raw = upweight_influence(training.s_val, probs, y, h1).view(8, 2)
     torch.testing.assert_close(views.weights, 0.5 * helpful_shares(raw, 4))
     assert views.weights.unique().numel() > 2
 
@@ -81,8 +87,8 @@ def test_the_row_is_base_until_there_is_an_s_and_then_weighs_by_raw_influence(sp
 def test_s_val_is_refreshed_each_round_but_the_last_and_nothing_else_is_learned():
     once = replace(CONFIG, rounds=replace(CONFIG.rounds, s_val="once"))
     for config in (CONFIG, once):
-        row = METHODS["reweighted"]
-        planned = TrainingSpec(method=row, seed=0, config=resolved(config))
+        method = METHODS["reweighted"]
+        planned = TrainingSpec(method=method, seed=0, config=resolved(config))
         assert planned.steps == {"classify": 12, "refresh": 1}
 
 

@@ -20,12 +20,12 @@ def test_the_plain_network_is_f_with_torchs_batchnorm():
     problem = PROBLEMS["allconv"]
     splits, x = problem.splits(), torch.rand(4, *problem.shape)
     plain = plain_classifier(problem, splits.train)
-    cell = Training(
+    training = Training(
         METHODS["base"], 0, splits, problem.config, World(), torch.device("cpu")
     )
-    plain.load_state_dict(cell.classifier.state_dict())
+    plain.load_state_dict(training.classifier.state_dict())
     assert any(isinstance(m, torch.nn.BatchNorm2d) for m in plain.modules())
-    torch.testing.assert_close(plain.eval()(x), cell.classifier.eval()(x))
+    torch.testing.assert_close(plain.eval()(x), training.classifier.eval()(x))
 
 
 def test_both_ways_are_timed_in_one_process_group(tmp_path):

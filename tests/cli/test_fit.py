@@ -15,7 +15,7 @@ from infaug.record.timings import effort_of
 pytestmark = pytest.mark.long
 
 
-def test_fit_trains_every_row_and_ends_with_a_result_line(tmp_path, capsys):
+def test_fit_trains_every_method_and_ends_with_a_result_line(tmp_path, capsys):
     out = tmp_path / "run"
     assert main(["fit", "--out", str(out), *FAST]) == 0
     captured = capsys.readouterr()
@@ -220,7 +220,7 @@ def test_a_config_file_sets_what_flags_do_not(tmp_path, capsys):
     )
 
 
-def test_a_run_without_learned_rows_ends_with_its_table(tmp_path, capsys):
+def test_a_run_without_learned_methods_ends_with_its_table(tmp_path, capsys):
     assert (
         main(["fit", *FAST, "--methods", "base", "--out", str(tmp_path / "run")]) == 0
     )

@@ -35,10 +35,15 @@ def cluster(num_cpus: int = 4, **more):
 def problem() -> tuple[Snapshot, Splits, Training]:
     """1,050 digits in five chunks, seen in two views by an untrained F."""
     splits = load_splits(SHARDED.data)
-    cell = training_of("base_learned", splits, SHARDED)
-    cell.classifier.eval()
-    influence = cell.config.influence
+    training = training_of("base_learned", splits, SHARDED)
+    training.classifier.eval()
+    influence = training.config.influence
     snapshot = take_snapshot(
-        cell.classifier, cell.augments, influence, 0, "test", start=cell.s_val
+        training.classifier,
+        training.augments,
+        influence,
+        0,
+        "test",
+        start=training.s_val,
     )
-    return snapshot, splits, cell
+    return snapshot, splits, training

@@ -48,15 +48,15 @@ def given():
 
 @pytest.fixture(scope="module")
 def local(given):
-    snapshot, splits, cell = given
-    config = cell.config.influence
-    return solve_snapshot(snapshot, cell.train, splits.influence, config, World())
+    snapshot, splits, training = given
+    config = training.config.influence
+    return solve_snapshot(snapshot, training.train, splits.influence, config, World())
 
 
 def submit(pool, given):
-    snapshot, splits, cell = given
-    config = cell.config.influence
-    return pool.solver.submit(snapshot, cell.train, splits.influence, config)
+    snapshot, splits, training = given
+    config = training.config.influence
+    return pool.solver.submit(snapshot, training.train, splits.influence, config)
 
 
 def test_two_actors_give_the_bytes_of_the_local_solution(pool, given, local):
@@ -67,21 +67,21 @@ def test_two_actors_give_the_bytes_of_the_local_solution(pool, given, local):
 
 
 def test_a_gradient_in_several_shards_has_the_bytes_of_the_local_one(pool, given):
-    snapshot, _, cell = given
-    config, split = cell.config.influence, cell.train  # more than one chunk
-    here = solve_snapshot(snapshot, cell.train, split, config, World())
-    pending = pool.solver.submit(snapshot, cell.train, split, config)
+    snapshot, _, training = given
+    config, split = training.config.influence, training.train  # more than one chunk
+    here = solve_snapshot(snapshot, training.train, split, config, World())
+    pending = pool.solver.submit(snapshot, training.train, split, config)
     assert pending.result().solution.value.equal(here.value)
 
 
 def test_images_on_disk_are_read_by_the_actors(pool, given, tmp_path, monkeypatch):
-    snapshot, splits, cell = given
+    snapshot, splits, training = given
     write_digits(tmp_path / "images", 1050)
     monkeypatch.chdir(tmp_path)  # Actors are not there.
     data = DataConfig(source="images", stream_above_gib=0, image_size=16, mode="L")
     stored = load(data).train
     assert isinstance(stored, OnDisk)
-    whole, config = stored.select_all(), cell.config.influence
+    whole, config = stored.select_all(), training.config.influence
     here = solve_snapshot(snapshot, whole, splits.influence, config, World())
     pending = pool.solver.submit(snapshot, stored, splits.influence, config)
     assert pending.result().solution.value.equal(here.value)
@@ -93,12 +93,16 @@ def test_images_on_disk_are_read_by_the_actors(pool, given, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("solver", ["cg", "pcg", "refined", "lissa"])
 def test_every_solver_gives_its_local_bytes(pool, given, solver):
-    snapshot, splits, cell = given
+    snapshot, splits, training = given
     config = replace(
-        cell.config.influence, solver=solver, rtol=1e-2, max_products=60, damping=0.1
+        training.config.influence,
+        solver=solver,
+        rtol=1e-2,
+        max_products=60,
+        damping=0.1,
     )
-    here = solve_snapshot(snapshot, cell.train, splits.influence, config, World())
-    pending = pool.solver.submit(snapshot, cell.train, splits.influence, config)
+    here = solve_snapshot(snapshot, training.train, splits.influence, config, World())
+    pending = pool.solver.submit(snapshot, training.train, splits.influence, config)
     there = pending.result().solution
     assert there.value.equal(here.value)
     assert (there.num_products, there.spread) == (here.num_products, here.spread)

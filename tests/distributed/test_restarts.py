@@ -24,7 +24,7 @@ def test_workers_that_die_at_one_place_are_given_up(folder):
         count_attempt(folder, 2)
 
 
-def test_a_new_checkpoint_or_a_finished_cell_begins_the_count_again(folder):
+def test_a_new_checkpoint_or_a_finished_training_begins_the_count_again(folder):
     for _ in range(MAX_DEATHS):
         count_attempt(folder, 2)
     training = folder.training("base", 0)

@@ -150,20 +150,20 @@ def test_a_step_that_goes_too_far_is_refused_with_the_setting(
 
 
 @pytest.fixture(scope="module")
-def cell(splits) -> Training:
+def training(splits) -> Training:
     return training_of("bilevel_learned", splits)
 
 
-def test_e_and_g_move_and_f_stays(cell):
-    f = {k: v.clone() for k, v in cell.classifier.state_dict().items()}
-    parts = cell.transform.estimator, cell.transform.generator
+def test_e_and_g_move_and_f_stays(training):
+    f = {k: v.clone() for k, v in training.classifier.state_dict().items()}
+    parts = training.transform.estimator, training.transform.generator
     before = [torch.cat([p.flatten() for p in n.parameters()]) for n in parts]
-    done = list(estimate(cell, 0, range(2)))
+    done = list(estimate(training, 0, range(2)))
     assert all(torch.tensor(m["objective"]).isfinite() for m in done)
     after = [torch.cat([p.flatten() for p in n.parameters()]) for n in parts]
     assert not any(a.equal(b) for a, b in zip(after, before, strict=True))
-    assert all(v.equal(f[k]) for k, v in cell.classifier.state_dict().items())
-    assert all(p.grad is None for p in cell.classifier.parameters())
+    assert all(v.equal(f[k]) for k, v in training.classifier.state_dict().items())
+    assert all(p.grad is None for p in training.classifier.parameters())
 
 
 @pytest.mark.parametrize("network", ["resnet56", "resnet18"])

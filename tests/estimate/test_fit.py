@@ -29,24 +29,26 @@ from infaug.world import World
 
 
 @pytest.fixture(scope="module")
-def cell(splits) -> Training:
-    """A `base_learned` cell whose F has trained a little and whose S is fresh."""
+def training(splits) -> Training:
+    """A `base_learned` training whose F has trained a little and whose S is fresh."""
     longer = replace(CONFIG.rounds, classifier_steps=80)
-    cell = training_of("base_learned", splits, replace(CONFIG, rounds=longer))
-    list(classify(cell, 0, range(80), splits.selection))
-    list(refresh(cell, 0, range(1), Sync(cell, splits.influence)))
-    return cell
+    training = training_of("base_learned", splits, replace(CONFIG, rounds=longer))
+    list(classify(training, 0, range(80), splits.selection))
+    list(refresh(training, 0, range(1), Sync(training, splits.influence)))
+    return training
 
 
-def fit(cell: Training, steps: range, s_val: torch.Tensor):
+def fit(training: Training, steps: range, s_val: torch.Tensor):
     return list(
         fit_estimator(
-            cell.transform,
-            cell.optimizers["transform"],
-            InfluenceScores(cell.classifier, s_val, cell.config.influence, "float32"),
-            lambda step: cell.views.estimator_batch_at(0),
+            training.transform,
+            training.optimizers["transform"],
+            InfluenceScores(
+                training.classifier, s_val, training.config.influence, "float32"
+            ),
+            lambda step: training.views.estimator_batch_at(0),
             steps,
-            cell.config.estimator,
+            training.config.estimator,
             num_steps=1000,
             precision="float32",
             world=World(),
@@ -54,49 +56,53 @@ def fit(cell: Training, steps: range, s_val: torch.Tensor):
     )
 
 
-def test_training_e_lowers_the_predicted_influence_and_moves_nothing_else(cell):
-    weights = {k: v.clone() for k, v in cell.classifier.state_dict().items()}
-    s_val = cell.s_val.clone()
-    done = fit(cell, range(20), cell.s_val)
+def test_training_e_lowers_the_predicted_influence_and_moves_nothing_else(training):
+    weights = {k: v.clone() for k, v in training.classifier.state_dict().items()}
+    s_val = training.s_val.clone()
+    done = fit(training, range(20), training.s_val)
     assert done[-1][1]["objective"] < done[0][1]["objective"] < 1
-    assert cell.s_val.equal(s_val)
-    assert all(v.equal(weights[k]) for k, v in cell.classifier.state_dict().items())
+    assert training.s_val.equal(s_val)
+    assert all(v.equal(weights[k]) for k, v in training.classifier.state_dict().items())
 
 
-def test_an_s_that_is_not_finite_is_refused_before_anything_moves(cell):
-    weights = [p.detach().clone() for p in cell.transform.parameters()]
+def test_an_s_that_is_not_finite_is_refused_before_anything_moves(training):
+    weights = [p.detach().clone() for p in training.transform.parameters()]
     with pytest.raises(ValueError, match="estimator: the loss is nan"):
-        fit(cell, range(1), cell.s_val * float("nan"))
-    after = cell.transform.parameters()
+        fit(training, range(1), training.s_val * float("nan"))
+    after = training.transform.parameters()
     assert all(a.equal(b) for a, b in zip(after, weights, strict=True))
 
 
-def test_the_raw_objective_is_the_influence_and_the_relative_one_is_bounded(cell):
-    x, y, _ = cell.views.estimator_batch_at(0)
-    cell.classifier.eval()
-    h = cell.classifier.features(x)
-    h1, probs = head_inputs(cell.classifier, x, batch_size=len(x))
+def test_the_raw_objective_is_the_influence_and_the_relative_one_is_bounded(training):
+    x, y, _ = training.views.estimator_batch_at(0)
+    training.classifier.eval()
+    h = training.classifier.features(x)
+    h1, probs = head_inputs(training.classifier, x, batch_size=len(x))
     raw = influence_of(
-        cell.classifier, cell.s_val, h, y, InfluenceConfig(objective="raw")
+        training.classifier, training.s_val, h, y, InfluenceConfig(objective="raw")
     )
-    expected = -torch.einsum("by,yd,bd->b", probs - y, cell.s_val, h1)
+    expected = -torch.einsum("by,yd,bd->b", probs - y, training.s_val, h1)
     torch.testing.assert_close(raw, expected)
-    relative = influence_of(cell.classifier, cell.s_val, h, y, InfluenceConfig())
-    assert relative.abs().max() <= cell.s_val.norm()
+    relative = influence_of(
+        training.classifier, training.s_val, h, y, InfluenceConfig()
+    )
+    assert relative.abs().max() <= training.s_val.norm()
 
 
 @pytest.mark.parametrize("objective", ["raw", "relative"])
-def test_extremes_win_unless_the_field_penalty_keeps_the_label(cell, splits, objective):
+def test_extremes_win_unless_the_field_penalty_keeps_the_label(
+    training, splits, objective
+):
     """Trap 4: what E makes of images is measured by F's own loss on them."""
 
     def loss_on_views(field_penalty: float) -> float:
-        fresh = training_of("base_learned", splits, cell.config)
-        fresh.load(cell.tensors())
+        fresh = training_of("base_learned", splits, training.config)
+        fresh.load(training.tensors())
         settings = replace(
-            cell.config.estimator, learning_rate=1e-2, field_penalty=field_penalty
+            training.config.estimator, learning_rate=1e-2, field_penalty=field_penalty
         )
         x, y, rng = fresh.views.estimator_batch_at(0)
-        judged_by = replace(cell.config.influence, objective=objective)
+        judged_by = replace(training.config.influence, objective=objective)
         list(
             fit_estimator(
                 fresh.transform,
@@ -180,37 +186,37 @@ def test_use_varies_tau_as_training_does():
     torch.testing.assert_close(used, expected)
 
 
-def limited(cell: Training, monkeypatch, largest: int) -> None:
+def limited(training: Training, monkeypatch, largest: int) -> None:
     """G renders so many images at a time."""
-    render = cell.transform.render
+    render = training.transform.render
 
     def rendered(x, fields):
         if len(x) > largest:
             raise torch.OutOfMemoryError("no room")
         return render(x, fields)
 
-    monkeypatch.setattr(cell.transform, "render", rendered)
-    monkeypatch.setattr(cell.transform, "parts_that_fit", 1)
+    monkeypatch.setattr(training.transform, "render", rendered)
+    monkeypatch.setattr(training.transform, "parts_that_fit", 1)
 
 
-def test_a_step_that_does_not_fit_is_taken_in_parts(cell, monkeypatch):
-    before = {name: t.clone() for name, t in cell.tensors().items()}
-    whole = fit(cell, range(2), cell.s_val)
-    expected = {name: t.clone() for name, t in cell.transform.state_dict().items()}
-    cell.load(before)
-    limited(cell, monkeypatch, 3)  # of eight
-    parted = fit(cell, range(2), cell.s_val)
-    assert cell.transform.parts_that_fit == 4, "remembered"
+def test_a_step_that_does_not_fit_is_taken_in_parts(training, monkeypatch):
+    before = {name: t.clone() for name, t in training.tensors().items()}
+    whole = fit(training, range(2), training.s_val)
+    expected = {name: t.clone() for name, t in training.transform.state_dict().items()}
+    training.load(before)
+    limited(training, monkeypatch, 3)  # of eight
+    parted = fit(training, range(2), training.s_val)
+    assert training.transform.parts_that_fit == 4, "remembered"
     for (_, ours), (_, theirs) in zip(parted, whole, strict=True):
         assert dict(ours) == pytest.approx(dict(theirs), rel=1e-4)
     for name, tensor in expected.items():
         torch.testing.assert_close(
-            cell.transform.state_dict()[name], tensor, rtol=1e-3, atol=1e-6
+            training.transform.state_dict()[name], tensor, rtol=1e-3, atol=1e-6
         )
-    cell.load(before)
+    training.load(before)
 
 
-def test_one_image_that_does_not_fit_is_told_with_the_remedy(cell, monkeypatch):
-    limited(cell, monkeypatch, 0)
+def test_one_image_that_does_not_fit_is_told_with_the_remedy(training, monkeypatch):
+    limited(training, monkeypatch, 0)
     with pytest.raises(ValueError, match=r"--estimator\.batch-size"):
-        fit(cell, range(1), cell.s_val)
+        fit(training, range(1), training.s_val)

@@ -99,10 +99,10 @@ def test_the_folder_keeps_the_choice_and_a_resumed_run_does_not_choose_again(
     )
     monkeypatch.setattr(run, "summarise", lambda *_: {})
     run.run(OPEN, tmp_path / "run", shown=False)
-    assert any(cell.candidate for cell in seen) == (chosen == "full")
+    assert any(training.candidate for training in seen) == (chosen == "full")
 
 
-def test_the_outlook_counts_images_steps_and_cells():
+def test_the_outlook_counts_images_steps_and_trainings():
     config = replace(CONFIG, methods=("base", "base_learned"), seeds=2)
     text = "\n".join(foresee(config, workers=1))
     splits, rounds = load_splits(config.data), config.rounds

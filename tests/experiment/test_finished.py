@@ -10,7 +10,7 @@ def grey_run(tmp_path_factory):
     return finished_run(tmp_path_factory.mktemp("finished") / "run")
 
 
-def test_row_and_seed_are_chosen_by_selection_and_never_by_test(grey_run):
+def test_method_and_seed_are_chosen_by_selection_and_never_by_test(grey_run):
     """In this run accuracy on test is best where the selection loss is worst."""
     chosen = choose_learned(RunFolder(grey_run))
     # Mean losses: base_learned (0.4 + 0.2) / 2, pooled_learned (0.3 + 0.6) / 2.
@@ -30,9 +30,11 @@ def test_what_was_not_run_or_learns_nothing_is_refused(grey_run):
         choose_learned(folder, "base_learned", 5)
     with pytest.raises(ValueError, match="no finished training of method learned"):
         choose_learned(folder, "learned")
-    for row in ("base", "nonsense"):
-        with pytest.raises(ValueError, match=f"--method {row} learns no augmentation"):
-            choose_learned(folder, row)
+    for method in ("base", "nonsense"):
+        with pytest.raises(
+            ValueError, match=f"--method {method} learns no augmentation"
+        ):
+            choose_learned(folder, method)
 
 
 def test_a_view_that_was_given_up_is_not_exported(tmp_path):
@@ -41,7 +43,7 @@ def test_a_view_that_was_given_up_is_not_exported(tmp_path):
         choose_learned(RunFolder(run), "base_learned")
 
 
-def test_the_classifier_of_any_row_can_be_chosen_also_where_the_view_was_given_up(
+def test_the_classifier_of_any_method_can_be_chosen_also_where_the_view_was_given_up(
     tmp_path, grey_run
 ):
     assert choose_classifier(RunFolder(grey_run)).name == "base_learned-seed1"

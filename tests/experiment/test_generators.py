@@ -31,9 +31,9 @@ def test_a_second_run_takes_g_from_the_cache_and_ends_with_the_same_weights(runs
     phases = [{t["phase"] for t in RunFolder(r).lines("timings.jsonl")} for r in runs]
     assert "adversary" in phases[0]
     assert "adversary" not in phases[1]
-    for cell in ("generator-seed0", "base_learned-seed0", "pooled_learned-seed0"):
-        for file in (runs[0] / "trainings" / cell).glob("*.safetensors"):
-            again = runs[1] / "trainings" / cell / file.name
+    for training in ("generator-seed0", "base_learned-seed0", "pooled_learned-seed0"):
+        for file in (runs[0] / "trainings" / training).glob("*.safetensors"):
+            again = runs[1] / "trainings" / training / file.name
             assert file.read_bytes() == again.read_bytes()
 
 
@@ -53,11 +53,11 @@ def test_its_seconds_and_its_reach_stand_in_the_result_and_g_in_every_training(r
 
 
 def planned(config: RunConfig) -> list[str]:
-    cells = plan_trainings(config, methods_of(config), range(config.seeds))
-    return [cell.method.name for cell in cells]
+    trainings = plan_trainings(config, methods_of(config), range(config.seeds))
+    return [training.method.name for training in trainings]
 
 
-def test_g_is_fitted_first_or_after_the_row_whose_features_a_critic_sees():
+def test_g_is_fitted_first_or_after_the_method_whose_features_a_critic_sees():
     iclr = planned(quick())
     assert iclr[0] == "generator"
     cvpr = planned(quick(fit="ragan"))

@@ -102,7 +102,7 @@ def test_with_the_images_it_began_with_it_goes_on(begun, monkeypatch):
     make_set(begun, FILES)
     seen = []
     monkeypatch.setattr(
-        execute, "run_planned", lambda cells, *_, **__: seen.extend(cells)
+        execute, "run_planned", lambda trainings, *_, **__: seen.extend(trainings)
     )
     monkeypatch.setattr(run_file, "summarise", lambda *_: {})
     run_file.run(config(begun), begun / "run", shown=False)

@@ -28,11 +28,11 @@ FOUND = {
 @pytest.fixture
 def results(tmp_path) -> Results:
     found = Results(tmp_path / "results.jsonl")
-    for row, (tops, chosen) in FOUND.items():
+    for method, (tops, chosen) in FOUND.items():
         for seed, (test, selection) in enumerate(zip(tops, chosen, strict=True)):
             found.add({
-                "method": row, "seed": seed,
-                "config": table_training(row, seed, CONFIG).settings,
+                "method": method, "seed": seed,
+                "config": table_training(method, seed, CONFIG).settings,
                 "test_top1": test, "selection_top1": selection, "selection_loss": 0.5,
                 "device": "cpu", "threads": 2, "seconds": 10.0, "images": 500,
             })  # fmt: skip

@@ -24,7 +24,7 @@ BOTH = replace(SHIFTED, shift=ShiftConfig(rotate_deg=40, splits=("train", "test"
 
 
 def names(config: RunConfig) -> list[str]:
-    return [row.name for row in methods_of(config)]
+    return [method.name for method in methods_of(config)]
 
 
 def test_full_controls_tune_the_base_and_have_an_oracle_only_where_use_is_shifted():
@@ -78,22 +78,22 @@ def test_base_random_names_both_of_its_parts():
 
 
 @pytest.mark.parametrize(
-    ("row", "message"),
+    ("method", "message"),
     [
         ("bass", "no method 'bass'"),
         ("oracle", "the oracle"),
         ("pooled_head_first", "for pretrained networks.*give --weights"),
     ],
 )
-def test_rows_that_cannot_be_run_are_refused(row, message):
+def test_methods_that_cannot_be_run_are_refused(method, message):
     with pytest.raises(ValueError, match=message):
-        methods_of(RunConfig(methods=(row,)))
+        methods_of(RunConfig(methods=(method,)))
 
 
 def test_no_method_trains_on_the_images_that_drive_its_policy():
-    drivers = [row for row in METHODS.values() if row.learns_policy]
+    drivers = [method for method in METHODS.values() if method.learns_policy]
     assert drivers
-    assert not any(row.is_pooled for row in drivers)
+    assert not any(method.is_pooled for method in drivers)
 
 
 CONFIG = RunConfig(data=DataConfig(labels=60), seeds=2)

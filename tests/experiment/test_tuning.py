@@ -28,9 +28,11 @@ def test_the_candidates_can_be_built_and_choosing_costs_at_most_two_trainings(ba
     assert len(names) * TuningConfig().fraction <= 2
 
 
-def test_candidates_come_before_the_row_that_needs_them_in_every_seed():
-    cells = plan_trainings(TUNED, [METHODS["base"], METHODS["base_tuned"]], range(2))
-    tried = [(cell.candidate, cell.seed) for cell in cells]
+def test_candidates_come_before_the_method_that_needs_them_in_every_seed():
+    trainings = plan_trainings(
+        TUNED, [METHODS["base"], METHODS["base_tuned"]], range(2)
+    )
+    tried = [(training.candidate, training.seed) for training in trainings]
     one = [None, *CANDIDATES, None]
     assert tried == [(c, 0) for c in one] + [(c, 1) for c in one]
 
@@ -42,11 +44,13 @@ def finished(tmp_path_factory) -> Path:
     return out
 
 
-def result_of(out: Path, cell: str) -> dict:
-    return json.loads((out / "trainings" / f"{cell}-seed0" / "result.json").read_text())
+def result_of(out: Path, training: str) -> dict:
+    return json.loads(
+        (out / "trainings" / f"{training}-seed0" / "result.json").read_text()
+    )
 
 
-def test_choice_and_scores_of_all_candidates_are_kept_with_cell_and_run(finished):
+def test_choice_and_scores_of_all_candidates_are_kept_with_training_and_run(finished):
     tuned = result_of(finished, "base_tuned")
     assert tuple(tuned["candidates"]) == CANDIDATES
     assert choose(tuned["candidates"]) == tuned["base"]
@@ -60,7 +64,7 @@ def test_candidates_are_never_scored_on_test_images(finished):
     assert not any("test" in name for name in trial)
 
 
-def test_the_tuned_row_is_trained_with_what_it_chose(finished, tmp_path):
+def test_the_tuned_method_is_trained_with_what_it_chose(finished, tmp_path):
     chosen = result_of(finished, "base_tuned")["base"]
     as_base = replace(
         TUNED, methods=("base",), rounds=replace(TUNED.rounds, base=chosen)

@@ -32,7 +32,7 @@ def test_weights_come_back_as_the_run_left_them(exported, grey_run):
     assert all(loaded[name].equal(trained[name]) for name in trained)
 
 
-def test_the_classifier_is_the_cells_and_classifies(exported, grey_run):
+def test_the_classifier_is_the_trainings_and_classifies(exported, grey_run):
     classifier = load_classifier(exported)
     card = read_card(exported)
     training = card["training"]

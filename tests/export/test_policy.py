@@ -18,7 +18,7 @@ from infaug.record.folder import RunFolder
 @pytest.fixture(scope="module")
 def policy_run(tmp_path_factory):
     losses = {"base": (0.5, 0.5), "base_learned": (0.4, 0.9)} | POLICIES
-    return finished_run(tmp_path_factory.mktemp("policy") / "run", rows=losses)
+    return finished_run(tmp_path_factory.mktemp("policy") / "run", methods=losses)
 
 
 @pytest.fixture(scope="module")

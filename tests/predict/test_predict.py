@@ -69,9 +69,9 @@ def test_a_trained_f_finds_on_files_what_its_run_found_on_the_test_split(
     command = ["predict", str(tmp_path / "run"), str(tmp_path / "digits")]
     assert main([*command, "--out", out, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    cell = RunFolder(tmp_path / "run").found("base", 0)
+    training = RunFolder(tmp_path / "run").found("base", 0)
     assert found["labelled"] == len(test)
-    assert found["top1"] == pytest.approx(cell["test_top1"])
+    assert found["top1"] == pytest.approx(training["test_top1"])
 
 
 def test_every_image_has_a_line_with_classes_in_order_of_probability(

@@ -120,7 +120,7 @@ def test_a_full_disk_is_told_and_what_was_saved_before_continues(open_logger):
     assert not list(again.folder.run.rglob("*.partial"))
 
 
-def test_a_cell_that_finds_the_disk_full_at_its_end_is_finished_later(open_logger):
+def test_a_training_that_finds_the_disk_full_at_its_end_is_finished_later(open_logger):
     """All processes of a run are told, which only a ValueError does."""
     logger = open_logger()
     follow(logger, stop=10)

@@ -73,7 +73,7 @@ def lines(out: Path, name: str) -> list[dict]:
 
 
 def curves(out: Path) -> dict[str, dict[int, float]]:
-    """What TensorBoard shows of a cell, by tag and step."""
+    """What TensorBoard shows of a training, by tag and step."""
     folder = out / "tensorboard" / "base_learned-seed0"
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     found = {tag: events.Scalars(tag) for tag in events.Tags()["scalars"]}
@@ -104,7 +104,7 @@ def test_a_watcher_is_told_of_every_line_of_the_metrics(watched):
     assert told.is_closed
 
 
-def test_positions_grow_as_the_cell_goes_on(watched):
+def test_positions_grow_as_the_training_goes_on(watched):
     positions = [info.global_step for info, _ in watched[1].of_metrics]
     assert positions == sorted(set(positions))
 

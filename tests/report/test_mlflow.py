@@ -52,18 +52,18 @@ class Kept:
         named = f"attributes.run_name = '{title}'"
         (self.run,) = self.client.search_runs([server.experiment], named)
         children = server.tagged("mlflow.parentRunId", self.run.info.run_id)
-        self.cells = {each.info.run_name: each for each in children}
-        assert len(self.cells) == len(children), "each cell is one run"
+        self.trainings = {each.info.run_name: each for each in children}
+        assert len(self.trainings) == len(children), "each training is one run"
 
-    def points(self, cell: str, name: str) -> list[tuple[int, float]]:
-        number = self.cells[cell].info.run_id
+    def points(self, training: str, name: str) -> list[tuple[int, float]]:
+        number = self.trainings[training].info.run_id
         history = self.client.get_metric_history(number, name)
         return [(point.step, point.value) for point in history]
 
     def all_points(self) -> dict[tuple[str, str], list[tuple[int, float]]]:
         return {
-            (cell, name): sorted(self.points(cell, name))
-            for cell, run in self.cells.items()
+            (training, name): sorted(self.points(training, name))
+            for training, run in self.trainings.items()
             for name in run.data.metrics
         }
 
@@ -93,8 +93,8 @@ def test_a_finished_run_is_there_with_its_settings_curves_and_files(run, uri, tm
     assert kept.run.data.metrics["test_top1/base_learned"] == pytest.approx(30)
     names = {f.path for f in kept.client.list_artifacts(kept.run.info.run_id)}
     assert {"report.html", "config.json", "result.json"} <= names
-    assert set(kept.cells) == {f"{m['method']}-seed{m['seed']}" for m in metrics()}
-    assert all(each.info.status == "FINISHED" for each in kept.cells.values())
+    assert set(kept.trainings) == {f"{m['method']}-seed{m['seed']}" for m in metrics()}
+    assert all(each.info.status == "FINISHED" for each in kept.trainings.values())
     loss = kept.points("base_learned-seed1", "classify/loss")
     assert [value for _, value in loss] == [2.0, 1.0]
     assert loss[0][0] == 6
@@ -142,7 +142,7 @@ def test_a_batch_of_which_it_is_unknown_whether_it_arrived_is_kept_once(
     send_run(run, "unsure", uri)
     kept = Kept(uri, "unsure")
     before = kept.all_points()
-    number = kept.cells["base-seed0"].info.run_id
+    number = kept.trainings["base-seed0"].info.run_id
     kept.client.update_run(number, status="RUNNING")
     assert "of 1 training to run" in send_run(run, "unsure", uri)
     assert Kept(uri, "unsure").all_points() == before

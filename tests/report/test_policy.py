@@ -10,7 +10,7 @@ from infaug.report.policy import draw_policy, learned_policy
 
 
 def test_the_page_shows_which_operations_a_policy_draws(tmp_path):
-    run = finished_run(tmp_path / "run", rows={"base": (0.5, 0.5)} | POLICIES)
+    run = finished_run(tmp_path / "run", methods={"base": (0.5, 0.5)} | POLICIES)
     drawn = learned_policy(read_experiment(run, "run"))
     named = re.search(r"is drawn: (.*?)\.", drawn["chart"])
     assert named

@@ -100,7 +100,7 @@ def test_the_same_experiment_gives_the_same_page(page, run):
     assert write_report(run, "my run").read_text() == page.text
 
 
-def test_verdict_interval_rows_and_what_was_not_run_are_said(page):
+def test_verdict_interval_methods_and_what_was_not_run_are_said(page):
     top = page.said.split("Results")[0]
     assert "Learning the augmentation brought nothing here." in top
     # 30 and 60 against 50 and 50: -5 points, half a width of t(0.975, 1) * 15.
@@ -167,7 +167,7 @@ def test_what_is_missing_is_said_in_its_place(page, tmp_path):
 
 def test_without_a_learned_method_the_page_has_no_sections_of_learning(tmp_path):
     run = finished_run(
-        tmp_path / "run", rows={"base": (0.5, 0.5), "pooled": (0.4, 0.2)}
+        tmp_path / "run", methods={"base": (0.5, 0.5), "pooled": (0.4, 0.2)}
     )
     anchors = re.findall(r'<section id="(\w+)"', write_report(run).read_text())
     assert anchors == ["results", "curves", "compute", "settings"]

@@ -37,15 +37,15 @@ def finished(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cell_and_ledger(splits) -> tuple[Training, Ledger]:
-    """A pooled cell with some S, nothing trained."""
-    cell = training_of("pooled_learned", splits, with_ledger(NUM))
-    cell.s_val = torch.randn(cell.s_val.shape, generator=generator(0, "some S"))
-    cell.classifier.eval()
-    return cell, Ledger(cell, splits)
+def training_and_ledger(splits) -> tuple[Training, Ledger]:
+    """A pooled training with some S, nothing trained."""
+    training = training_of("pooled_learned", splits, with_ledger(NUM))
+    training.s_val = torch.randn(training.s_val.shape, generator=generator(0, "some S"))
+    training.classifier.eval()
+    return training, Ledger(training, splits)
 
 
-def test_a_learned_cell_has_a_line_for_each_image_and_round_in_which_e_learned(
+def test_a_learned_training_has_a_line_for_each_image_and_round_in_which_e_learned(
     finished,
 ):
     table = read_ledger(finished)
@@ -81,25 +81,25 @@ def test_the_file_explains_its_columns_and_how_it_was_made(finished, splits):
 
 
 def test_losses_and_influence_are_those_of_f_and_s_at_the_images_of_the_line(
-    cell_and_ledger, tmp_path
+    training_and_ledger, tmp_path
 ):
-    cell, ledger = cell_and_ledger
+    training, ledger = training_and_ledger
     (tmp_path / "a.parquet").write_bytes(ledger.of_round(0))
     lines = pq.read_table(tmp_path / "a.parquet").to_pylist()
-    head = cell.classifier.head
+    head = training.classifier.head
     for line in lines[:2] + lines[-1:]:
-        x = to_float(cell.train.images[line["image"]][None])
-        fields = cell.transform.generator.unbounded(torch.tensor([line["tau"]]))
+        x = to_float(training.train.images[line["image"]][None])
+        fields = training.transform.generator.unbounded(torch.tensor([line["tau"]]))
         losses, slopes = [], []
-        for image in (x, cell.transform.render(x, fields)):
-            logits = head(cell.classifier.features(image))
+        for image in (x, training.transform.render(x, fields)):
+            logits = head(training.classifier.features(image))
             loss = torch.nn.functional.cross_entropy(
                 logits, torch.tensor([line["label"]])
             )
             weight, bias = torch.autograd.grad(loss, [head.weight, head.bias])
             gradient = torch.cat([weight, bias[:, None]], dim=1)
             losses.append(loss.item())
-            slopes.append(-float((cell.s_val * gradient).sum()))
+            slopes.append(-float((training.s_val * gradient).sum()))
         assert line["loss_before"] == pytest.approx(losses[0], rel=1e-4)
         assert line["loss_after"] == pytest.approx(losses[1], rel=1e-4)
         assert line["influence"] == pytest.approx(slopes[1] - slopes[0], abs=1e-4)

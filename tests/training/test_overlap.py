@@ -43,9 +43,11 @@ def overlapped(tmp_path_factory) -> Path:
 
 
 def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before(splits):
-    cell, early = (training_of("base_learned", splits, OVERLAPPED) for _ in range(2))
-    refresher = build_refresher(cell, splits.influence, None)
-    list(classify(cell, 0, range(6), splits.selection, refresher))
+    training, early = (
+        training_of("base_learned", splits, OVERLAPPED) for _ in range(2)
+    )
+    refresher = build_refresher(training, splits.influence, None)
+    list(classify(training, 0, range(6), splits.selection, refresher))
     adopted = refresher.finish(0)
     list(classify(early, 0, range(2), splits.selection))
     early.classifier.eval()
@@ -55,7 +57,7 @@ def test_s_belongs_to_f_as_it_was_refresh_lag_steps_before(splits):
     )  # fmt: skip
     assert adopted.staleness == 4
     assert adopted.solution.value.equal(expected.value)
-    assert cell.frozen is None
+    assert training.frozen is None
 
 
 def test_the_solvers_speed_does_not_change_a_byte(overlapped, tmp_path):

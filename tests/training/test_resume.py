@@ -93,7 +93,7 @@ def test_seeds_that_are_added_give_what_all_at_once_would_have(first, tmp_path):
     assert "trainings/base-seed1/result.json" in contents(tmp_path / "grown")
 
 
-def test_metrics_are_keyed_by_row_seed_round_phase_and_step_without_clock(finished):
+def test_metrics_are_keyed_by_method_seed_round_phase_and_step_without_clock(finished):
     lines = RunFolder(finished).lines("metrics.jsonl")
     keys = [(m["method"], m["seed"], m["round"], m["phase"], m["step"]) for m in lines]
     assert len(set(keys)) == len(keys)

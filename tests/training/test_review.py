@@ -43,9 +43,9 @@ def fresh(splits, **backoff) -> Training:
 @pytest.fixture(scope="module")
 def tensors(splits) -> dict[str, torch.Tensor]:
     """Of a training whose F has learned for a round."""
-    cell = fresh(splits)
-    list(classify(cell, 0, range(60), splits.selection))
-    return cell.tensors()
+    training = fresh(splits)
+    list(classify(training, 0, range(60), splits.selection))
+    return training.tensors()
 
 
 @pytest.fixture
@@ -53,18 +53,18 @@ def trained(splits, tensors):
     """Such a training, by its settings of backoff."""
 
     def trained(**backoff) -> Training:
-        cell = fresh(splits, **backoff)
-        cell.load({name: tensor.clone() for name, tensor in tensors.items()})
-        return cell
+        training = fresh(splits, **backoff)
+        training.load({name: tensor.clone() for name, tensor in tensors.items()})
+        return training
 
     return trained
 
 
-def negate(cell: Training) -> None:
+def negate(training: Training) -> None:
     """Make G turn every image into its negative: x + (-2 x + 1)."""
-    config = replace(cell.transform.config, filter_strength=2.0, bias_strength=1.0)
-    cell.transform.generator.config = config
-    out = cell.transform.generator.out
+    config = replace(training.transform.config, filter_strength=2.0, bias_strength=1.0)
+    training.transform.generator.config = config
+    out = training.transform.generator.out
     with torch.no_grad():
         out.weight.zero_()
         out.bias.zero_()
@@ -82,11 +82,11 @@ def test_collapse_is_suspected_of_lost_labels_and_of_saturation_alone():
 
 
 def test_a_view_harms_less_where_images_look_like_it(trained, splits):
-    cell = trained()
-    negate(cell)
+    training = trained()
+    negate(training)
     negatives = replace(splits.selection, images=255 - splits.selection.images)
-    alike = mean_and_error(harm_of_view(cell, 1, negatives))
-    unlike = mean_and_error(harm_of_view(cell, 1, splits.selection))
+    alike = mean_and_error(harm_of_view(training, 1, negatives))
+    unlike = mean_and_error(harm_of_view(training, 1, splits.selection))
     assert alike[0] < -2 * alike[1], "training on negatives helps on negatives"
     assert unlike[0] > alike[0] + 2 * (alike[1] + unlike[1])
 
@@ -94,14 +94,14 @@ def test_a_view_harms_less_where_images_look_like_it(trained, splits):
 def test_a_suspect_is_weakened_where_selection_images_clearly_suffer(
     trained, splits, monkeypatch
 ):
-    cell = trained()
-    negate(cell)
+    training = trained()
+    negate(training)
     suffering = torch.tensor([0.3, 0.4, 0.2, 0.1])
     monkeypatch.setattr("infaug.training.review.harm_of_view", lambda *_: suffering)
-    (found,) = review(cell, 0, range(1), splits.selection)
+    (found,) = review(training, 0, range(1), splits.selection)
     assert found["suspected"]
     assert found["harm"] == pytest.approx(0.25)
-    assert cell.strength == found["strength"] == 0.5
+    assert training.strength == found["strength"] == 0.5
 
 
 @pytest.mark.parametrize("harm", [[0.0, 0.0], [-0.3, -0.1], [-0.3, 0.4, -0.2, 0.3]])
@@ -109,38 +109,38 @@ def test_a_suspect_that_the_selection_images_clear_is_left_alone_for_a_while(
     trained, splits, monkeypatch, harm
 ):
     """Harm is given here: measured, rounding alone moves it by a standard error."""
-    cell = trained(patience_rounds=1)
-    negate(cell)
+    training = trained(patience_rounds=1)
+    negate(training)
     monkeypatch.setattr(
         "infaug.training.review.harm_of_view", lambda *_: torch.tensor(harm)
     )
-    (found,) = review(cell, 0, range(1), splits.selection)
+    (found,) = review(training, 0, range(1), splits.selection)
     assert found["suspected"]
-    assert cell.strength == found["strength"] == 1.0
-    (found,) = review(cell, 1, range(1), splits.selection)
+    assert training.strength == found["strength"] == 1.0
+    (found,) = review(training, 1, range(1), splits.selection)
     assert "suspected" not in found, "cleared for one round"
-    (found,) = review(cell, 2, range(1), splits.selection)
+    (found,) = review(training, 2, range(1), splits.selection)
     assert found["suspected"], "requested about again after that round"
 
 
 def test_a_view_that_is_the_identity_does_no_harm_at_all(trained, splits):
-    cell = trained()
-    cell.transform.strength.zero_()
-    assert harm_of_view(cell, 1, splits.selection).eq(0).all()
+    training = trained()
+    training.transform.strength.zero_()
+    assert harm_of_view(training, 1, splits.selection).eq(0).all()
 
 
-def test_the_counterfactual_leaves_the_cell_as_it_was(trained, splits):
-    cell = trained()
-    before = {k: v.clone() for k, v in cell.tensors().items()}
-    harm_of_view(cell, 1, splits.selection)
-    after = cell.tensors()
+def test_the_counterfactual_leaves_the_training_as_it_was(trained, splits):
+    training = trained()
+    before = {k: v.clone() for k, v in training.tensors().items()}
+    harm_of_view(training, 1, splits.selection)
+    after = training.tensors()
     assert all(after[k].equal(v) for k, v in before.items())
 
 
 def test_after_its_attempts_the_view_is_given_up(trained, splits):
-    cell = trained(attempts=2)
+    training = trained(attempts=2)
     strengths = []
     for _ in range(3):
-        weaken(cell)
-        strengths.append(cell.strength)
+        weaken(training)
+        strengths.append(training.strength)
     assert strengths == [0.5, 0.25, 0.0]

@@ -29,23 +29,25 @@ from infaug.world import World
 
 
 @pytest.fixture(scope="module")
-def cell(splits) -> Training:
-    cell = training_of("base_learned", splits)
-    cell.classifier.eval()
-    return cell
+def training(splits) -> Training:
+    training = training_of("base_learned", splits)
+    training.classifier.eval()
+    return training
 
 
-def solve(cell: Training, splits, config: InfluenceConfig):
+def solve(training: Training, splits, config: InfluenceConfig):
     return solve_s_val(
-        cell.classifier, cell.train, splits.influence, cell.augments, config, 0, "test",
-        world=World(), start=torch.zeros_like(cell.s_val),
+        training.classifier, training.train, splits.influence, training.augments,
+        config, 0, "test", world=World(), start=torch.zeros_like(training.s_val),
     )  # fmt: skip
 
 
-def test_on_the_originals_s_is_the_dense_solution_of_the_plain_problem(cell, splits):
+def test_on_the_originals_s_is_the_dense_solution_of_the_plain_problem(
+    training, splits
+):
     def inputs(split):
         x = to_float(split.images)
-        return head_inputs(cell.classifier, x, batch_size=len(x))
+        return head_inputs(training.classifier, x, batch_size=len(x))
 
     h1, probs = inputs(splits.train)
     val_h1, val_probs = inputs(splits.influence)
@@ -54,7 +56,7 @@ def test_on_the_originals_s_is_the_dense_solution_of_the_plain_problem(cell, spl
         Damped(LastLayerHessian(h1, probs), 0.01),
         mean_head_gradient(val_probs, y, val_h1),
     )
-    found = solve(cell, splits, InfluenceConfig(hessian_on="originals", rtol=1e-5))
+    found = solve(training, splits, InfluenceConfig(hessian_on="originals", rtol=1e-5))
     assert found.converged
     torch.testing.assert_close(found.value, expected.value, rtol=1e-3, atol=1e-4)
 
@@ -78,14 +80,14 @@ def test_the_gradients_of_shards_add_up_to_that_of_the_split(num_shards):
     torch.testing.assert_close(gradient, expected, rtol=1e-10, atol=1e-12)
 
 
-def test_views_enter_the_hessian_unless_it_is_restricted_to_originals(cell, splits):
-    views = solve(cell, splits, InfluenceConfig())
-    originals = solve(cell, splits, InfluenceConfig(hessian_on="originals"))
+def test_views_enter_the_hessian_unless_it_is_restricted_to_originals(training, splits):
+    views = solve(training, splits, InfluenceConfig())
+    originals = solve(training, splits, InfluenceConfig(hessian_on="originals"))
     assert not torch.allclose(views.value, originals.value, rtol=1e-2)
 
 
-def test_equal_keys_give_equal_bytes(cell, splits):
-    a, b = (solve(cell, splits, InfluenceConfig()).value for _ in range(2))
+def test_equal_keys_give_equal_bytes(training, splits):
+    a, b = (solve(training, splits, InfluenceConfig()).value for _ in range(2))
     assert a.equal(b)
 
 
@@ -93,18 +95,18 @@ def sampled(num: int | None, **changes) -> InfluenceConfig:
     return InfluenceConfig(hessian_samples=num, **changes)
 
 
-def test_a_set_that_is_not_twice_the_sample_is_used_whole(cell, splits):
-    everything = solve(cell, splits, sampled(None)).value
-    half = len(cell.train) // 2
-    assert solve(cell, splits, sampled(half)).value.equal(everything)
-    part = solve(cell, splits, sampled(half - 1)).value
+def test_a_set_that_is_not_twice_the_sample_is_used_whole(training, splits):
+    everything = solve(training, splits, sampled(None)).value
+    half = len(training.train) // 2
+    assert solve(training, splits, sampled(half)).value.equal(everything)
+    part = solve(training, splits, sampled(half - 1)).value
     assert not torch.allclose(part, everything, rtol=1e-2)
 
 
-def test_samples_are_a_function_of_their_key(cell):
+def test_samples_are_a_function_of_their_key(training):
     config = sampled(25)
     first, again, other = (
-        hessian_part(cell.train, config, 0, "refresh", round_).images
+        hessian_part(training.train, config, 0, "refresh", round_).images
         for round_ in (1, 1, 2)
     )
     assert first.equal(again)
@@ -112,13 +114,13 @@ def test_samples_are_a_function_of_their_key(cell):
     assert len(first) == 25
 
 
-def test_the_correlation_is_one_where_nothing_was_sampled(cell, splits):
-    s_val = solve(cell, splits, sampled(None, rtol=1e-6)).value
+def test_the_correlation_is_one_where_nothing_was_sampled(training, splits):
+    s_val = solve(training, splits, sampled(None, rtol=1e-6)).value
     noise = torch.randn(s_val.shape, generator=generator("noise")) * s_val.norm()
 
     def correlation(s: torch.Tensor) -> float:
         return correlation_with_full(
-            s, cell.classifier, cell.train, splits.influence, cell.augments,
+            s, training.classifier, training.train, splits.influence, training.augments,
             sampled(None), 0, "test",  # the same views as in `solve`
             world=World(),
         )  # fmt: skip
@@ -132,16 +134,17 @@ def test_a_sampled_refresh_reports_its_correlation_at_the_interval(
     splits, every: int, expected: list[int]
 ):
     config = replace(CONFIG, influence=sampled(25, probe_every=every))
-    cell = training_of("base_learned", splits, config)
+    training = training_of("base_learned", splits, config)
     lines = [
-        next(refresh(cell, r, range(1), Sync(cell, splits.influence))) for r in range(4)
+        next(refresh(training, r, range(1), Sync(training, splits.influence)))
+        for r in range(4)
     ]
     reported = [r for r, line in enumerate(lines) if "pearson_full" in line]
     assert reported == expected
 
 
-def test_a_classifier_that_is_not_deterministic_is_refused(cell, splits):
-    cell.classifier.train()
+def test_a_classifier_that_is_not_deterministic_is_refused(training, splits):
+    training.classifier.train()
     with pytest.raises(ValueError, match="training mode"):
-        solve(cell, splits, InfluenceConfig())
-    cell.classifier.eval()
+        solve(training, splits, InfluenceConfig())
+    training.classifier.eval()

@@ -27,48 +27,48 @@ from infaug.training.views import late_step
 from infaug.world import World
 
 
-def test_rows_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_view(
+def test_methods_of_one_seed_begin_with_the_same_networks_and_see_the_same_base_view(
     splits,
 ):
-    cells = [training_of(row, splits) for row in ("base", "base_learned")]
-    states = [c.classifier.state_dict() for c in cells]
+    trainings = [training_of(method, splits) for method in ("base", "base_learned")]
+    states = [c.classifier.state_dict() for c in trainings]
     assert all(states[0][k].equal(states[1][k]) for k in states[0])
-    views = [c.views_at(3).x[:, 0] for c in cells]
+    views = [c.views_at(3).x[:, 0] for c in trainings]
     assert views[0].equal(views[1])
 
 
 def test_the_last_layer_fits_before_the_others_learn(splits):
-    cell = training_of("pooled_head_first", splits)
-    before = {k: v.clone() for k, v in cell.classifier.state_dict().items()}
-    cell.classifier.eval()
-    x, y = to_float(cell.train.images), cell.train.labels
-    loss = cross_entropy(cell.classifier(x), y)
-    fit_head_first(cell)
-    after = cell.classifier.state_dict()
+    training = training_of("pooled_head_first", splits)
+    before = {k: v.clone() for k, v in training.classifier.state_dict().items()}
+    training.classifier.eval()
+    x, y = to_float(training.train.images), training.train.labels
+    loss = cross_entropy(training.classifier(x), y)
+    fit_head_first(training)
+    after = training.classifier.state_dict()
     assert {k for k in after if not after[k].equal(before[k])} == {
         "head.weight",
         "head.bias",
     }
-    assert cross_entropy(cell.classifier(x), y) < loss - 0.002
+    assert cross_entropy(training.classifier(x), y) < loss - 0.002
     fitted = [after[f"head.{part}"].clone() for part in ("weight", "bias")]
-    fit_head_first(cell)
-    again = [cell.classifier.head.weight, cell.classifier.head.bias]
+    fit_head_first(training)
+    again = [training.classifier.head.weight, training.classifier.head.bias]
     torch.testing.assert_close(again, fitted, rtol=1e-3, atol=1e-5)
 
 
-def test_more_views_are_those_of_the_row_in_turn(splits):
+def test_more_views_are_those_of_the_method_in_turn(splits):
     config = replace(CONFIG, classifier=replace(CONFIG.classifier, views=4))
-    cell = training_of("base_learned", splits, config)
-    more, two = cell.views_at(3), training_of("base_learned", splits).views_at(3)
-    assert more.x.shape[1] == len(cell.augments) == 4
+    training = training_of("base_learned", splits, config)
+    more, two = training.views_at(3), training_of("base_learned", splits).views_at(3)
+    assert more.x.shape[1] == len(training.augments) == 4
     assert more.x[:, :2].equal(two.x)
     assert len(more.x[0].flatten(1).unique(dim=0)) == 4
     assert more.weights.eq(0.25).all()
 
 
-def test_a_row_s_views_go_through_what_it_adds_to_the_base(splits):
-    cell, base = training_of("mixup", splits), training_of("base", splits)
-    views, plain = cell.views_at(3), base.views_at(3)
+def test_a_methods_views_go_through_what_it_adds_to_the_base(splits):
+    training, base = training_of("mixup", splits), training_of("base", splits)
+    views, plain = training.views_at(3), base.views_at(3)
     torch.testing.assert_close(views.y.sum(dim=2), torch.ones(8, 2))
     assert (plain.y.amax(dim=2) == 1).all()
     assert (views.y.amax(dim=2) < 1).any()
@@ -80,15 +80,17 @@ def test_a_row_s_views_go_through_what_it_adds_to_the_base(splits):
 
 
 def test_e_learns_on_whole_images_whatever_the_base_mixes(splits):
-    cells = [training_of(row, splits) for row in ("mixup_learned", "base_learned")]
-    (x, y, _), (x_base, y_base, _) = (c.views.estimator_batch_at(2) for c in cells)
+    trainings = [
+        training_of(method, splits) for method in ("mixup_learned", "base_learned")
+    ]
+    (x, y, _), (x_base, y_base, _) = (c.views.estimator_batch_at(2) for c in trainings)
     assert x.equal(x_base)
     assert y.equal(y_base)
 
 
 def test_mmel_soft_sees_the_original_first(splits):
-    cell, none = training_of("mmel_soft", splits), training_of("none", splits)
-    views = cell.views_at(1)
+    training, none = training_of("mmel_soft", splits), training_of("none", splits)
+    views = training.views_at(1)
     assert views.x.shape[1] == 3
     assert views.x[:, 0].equal(none.views_at(1).x[:, 0])
 
@@ -97,21 +99,21 @@ def test_mmel_soft_sees_the_original_first(splits):
     ("row", "message"),
     [("cutmix", "mixes images already"), ("mmel_soft", "its one original")],
 )
-def test_a_row_that_does_not_go_with_a_mixing_base_is_refused(row, message):
+def test_a_method_that_does_not_go_with_a_mixing_base_is_refused(method, message):
     rounds = replace(CONFIG.rounds, base="affine+mixup:0.2")
     with pytest.raises(ValueError, match=message):
         plan_trainings(
-            replace(CONFIG, rounds=rounds), [METHODS["base"], METHODS[row]], [0]
+            replace(CONFIG, rounds=rounds), [METHODS["base"], METHODS[method]], [0]
         )
 
 
-def test_pooled_rows_train_on_the_influence_split_too_and_others_never(splits):
+def test_pooled_methods_train_on_the_influence_split_too_and_others_never(splits):
     pooled, base = training_of("pooled", splits), training_of("base", splits)
     assert len(pooled.train) == len(splits.train) + len(splits.influence)
     assert len(base.train) == len(splits.train)
 
 
-def test_policy_rows_lay_operations_over_the_second_base_view(splits):
+def test_policy_methods_lay_operations_over_the_second_base_view(splits):
     views, base = (
         training_of(r, splits).views_at(3).x for r in ("uniform_policy", "base")
     )
@@ -130,22 +132,22 @@ def test_the_oracle_trains_on_images_shifted_as_the_test_images_are(splits):
 @pytest.mark.parametrize(
     "row", ["base", "base_learned", "reweighted", "bilevel_learned", "policy_online"]
 )
-def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
-    def go_on(cell: Training) -> dict[str, torch.Tensor]:
-        list(classify(cell, 1, range(4), splits.selection))
-        if cell.method.solves_s_val:
-            refresher = build_refresher(cell, splits.influence, None)
-            list(refresh(cell, 1, range(1), refresher))
-        if cell.method.is_learned:
-            list(estimate(cell, 1, range(3)))
-        if cell.method.learns_policy:
-            list(teach_policy(cell, 1, range(3)))
-        return {k: v.clone() for k, v in cell.tensors().items()}
+def test_a_loaded_training_goes_on_as_the_saved_one(method, splits):
+    def go_on(training: Training) -> dict[str, torch.Tensor]:
+        list(classify(training, 1, range(4), splits.selection))
+        if training.method.solves_s_val:
+            refresher = build_refresher(training, splits.influence, None)
+            list(refresh(training, 1, range(1), refresher))
+        if training.method.is_learned:
+            list(estimate(training, 1, range(3)))
+        if training.method.learns_policy:
+            list(teach_policy(training, 1, range(3)))
+        return {k: v.clone() for k, v in training.tensors().items()}
 
-    saved = training_of(row, splits)
+    saved = training_of(method, splits)
     go_on(saved)
     state = {k: v.clone() for k, v in saved.tensors().items()}
-    loaded = training_of(row, splits)
+    loaded = training_of(method, splits)
     loaded.load(state)
     a, b = go_on(saved), go_on(loaded)
     assert a.keys() == b.keys()
@@ -153,13 +155,13 @@ def test_a_loaded_cell_goes_on_as_the_saved_one(row, splits):
 
 
 def test_the_policy_that_is_kept_is_the_mean_of_those_after_all_updates(splits):
-    cell = training_of("policy_online", splits)
-    assert not cell.weights()["policy"]["logits"].any()  # It begins uniform.
-    cell.s_val = torch.randn(cell.s_val.shape, generator=torch.manual_seed(0))
+    training = training_of("policy_online", splits)
+    assert not training.weights()["policy"]["logits"].any()  # It begins uniform.
+    training.s_val = torch.randn(training.s_val.shape, generator=torch.manual_seed(0))
     seen = []
-    for _ in teach_policy(cell, 1, range(3)):
-        seen.append(cell.policy.logits.detach().softmax(dim=1))
-    kept = cell.weights()["policy"]["logits"].softmax(dim=1)
+    for _ in teach_policy(training, 1, range(3)):
+        seen.append(training.policy.logits.detach().softmax(dim=1))
+    kept = training.weights()["policy"]["logits"].softmax(dim=1)
     torch.testing.assert_close(kept, torch.stack(seen).mean(dim=0))
     assert not seen[0].allclose(seen[-1])
 
@@ -227,12 +229,12 @@ def test_a_compiled_f_learns_what_a_plain_one_does_through_a_whole_round(splits)
     def learned(compiled: bool) -> dict[str, torch.Tensor]:
         settings = replace(CONFIG.classifier, compile=compiled)
         config = replace(CONFIG, classifier=settings)
-        cell = training_of("base_learned", splits, config)
-        list(classify(cell, 0, range(3), splits.selection))
-        refresher = build_refresher(cell, splits.influence, None)
-        list(refresh(cell, 0, range(1), refresher))
-        list(estimate(cell, 0, range(2)))
-        return cell.classifier.state_dict()
+        training = training_of("base_learned", splits, config)
+        list(classify(training, 0, range(3), splits.selection))
+        refresher = build_refresher(training, splits.influence, None)
+        list(refresh(training, 0, range(1), refresher))
+        list(estimate(training, 0, range(2)))
+        return training.classifier.state_dict()
 
     plain, compiled = learned(False), learned(True)
     assert plain.keys() == compiled.keys()
@@ -253,10 +255,10 @@ def test_a_stretched_network_ignores_light_and_contrast_of_an_image():
 
 def test_target_images_join_late_as_half_of_each_batch(splits):
     rounds = CONFIG.rounds
-    cell, base = training_of("late", splits), training_of("base", splits)
+    training, base = training_of("late", splits), training_of("base", splits)
     first = late_step(rounds)
     assert 0 < first < rounds.rounds * rounds.classifier_steps
-    before, after = cell.views_at(first - 1), cell.views_at(first)
+    before, after = training.views_at(first - 1), training.views_at(first)
     assert before.x.equal(base.views_at(first - 1).x)
     assert not after.x.equal(base.views_at(first).x)
     half = len(_pooled_evenly(splits)) - len(splits.train)
@@ -273,7 +275,9 @@ def test_e_stands_still_once_its_images_are_trained_on(tmp_path):
 
 def test_methods_with_a_tuned_base_choose_from_the_same_candidates():
     config = resolved(CONFIG)
-    rows = [METHODS[name] for name in ("base_tuned", "pooled_tuned", "even_stretched")]
-    names = [spec.method.name for spec in plan_trainings(config, rows, [0])]
+    methods = [
+        METHODS[name] for name in ("base_tuned", "pooled_tuned", "even_stretched")
+    ]
+    names = [spec.method.name for spec in plan_trainings(config, methods, [0])]
     assert len(names) == len(set(names)) == 3 + len(config.tuning.candidates)
     assert names.index("pooled_tuned") > len(config.tuning.candidates)

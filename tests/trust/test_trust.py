@@ -48,7 +48,7 @@ def finished(finished_run):
     return reload(finished_run, "base_learned")
 
 
-def test_a_cell_is_reloaded_as_it_was_when_it_was_finished(finished_run, finished):
+def test_a_training_is_reloaded_as_it_was_when_it_was_finished(finished_run, finished):
     found = RunFolder(finished_run).found("base_learned", 0)
     again = assess(finished.training, finished.splits.test)
     assert again.loss == found["test_loss"]
