@@ -87,8 +87,17 @@ STEMS = {NETWORKS[0]: "conv1.weight", NETWORKS[1]: "patch_embed.proj.weight"}
 
 
 @pytest.mark.usefixtures("undrawn")
-@pytest.mark.parametrize("freeze", ["none", "early", "body"])
-@pytest.mark.parametrize("network", STEMS)
+@pytest.mark.parametrize(
+    ("network", "freeze"),
+    [
+        (NETWORKS[0], "none"),
+        *(
+            pytest.param(NETWORKS[0], part, marks=pytest.mark.slow)
+            for part in ("early", "body")
+        ),
+        *((NETWORKS[1], part) for part in ("none", "early", "body")),
+    ],
+)
 def test_all_layers_learn_or_the_last_ones_or_the_head_alone(
     network, freeze, weights, tmp_path
 ):

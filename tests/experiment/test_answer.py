@@ -182,8 +182,17 @@ def truths() -> list[float]:
     ]
 
 
-@pytest.mark.parametrize("num", [1, 3])
-@pytest.mark.parametrize("num_images", [30, 100, 300])
+@pytest.mark.parametrize(
+    ("num_images", "num"),
+    [
+        (30, 3),
+        (300, 1),
+        *(
+            pytest.param(*more, marks=pytest.mark.slow)
+            for more in ((30, 1), (100, 1), (100, 3), (300, 3))
+        ),
+    ],
+)
 def test_the_interval_of_what_is_chosen_covers_its_accuracy(truths, num_images, num):
     """Of methods that are equally good: the best one by luck is no better.
 
