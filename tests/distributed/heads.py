@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Head:
         command = [
             RAY, "start", f"--address={self.address}", "--block",
             f"--num-cpus={num_cpus}", f"--node-ip-address={self.address.split(':')[0]}",
-            f"--dashboard-agent-listen-port={free_port()}",
+            f"--dashboard-agent-listen-port={free_ports(1)[0]}",
         ]  # fmt: skip
         before = self.nodes()
         with (Path(self.folder) / "node.log").open("ab") as out:
@@ -99,7 +99,7 @@ def head(
     """Start a head whose clients need a token, as Ray's clusters ask by default."""
     # Sockets lie in it, and their paths may not exceed 107 bytes.
     folder = tempfile.mkdtemp(prefix="ray")
-    port, dashboard_port = free_port(), free_port()
+    port, dashboard_port, agent_port = free_ports(3)
     # This machine's own: Ray would take it in place of localhost.
     address = ray.util.get_node_ip_address()
     shared = {
@@ -114,7 +114,7 @@ def head(
         f"--dashboard-port={dashboard_port}", "--dashboard-host=127.0.0.1",
         # Left alone it takes 52365, which the cluster of a test before may still hold:
         # it would start no job.
-        f"--dashboard-agent-listen-port={free_port()}",
+        f"--dashboard-agent-listen-port={agent_port}",
     ]  # fmt: skip
     if autoscaling is not None:
         autoscaling["provider"]["gcs_address"] = f"{address}:{port}"
@@ -216,13 +216,17 @@ def children(parent: int) -> list[int]:
     return found
 
 
-def free_port() -> int:
-    """A port that nobody listens on now, and that the system gives to nobody."""
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with socket.socket() as one, suppress(OSError):
-            one.bind(("127.0.0.1", port))
-            return port
+def free_ports(num: int) -> list[int]:
+    """Different ports that nobody listens on now, and that the system gives to nobody."""
+    found: list[int] = []
+    with ExitStack() as held:
+        while len(found) < num:
+            one, port = socket.socket(), 20_000 + secrets.randbelow(12_000)
+            held.enter_context(one)
+            with suppress(OSError):
+                one.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 def _await(head: Head, process: subprocess.Popen, log: Path) -> None:
