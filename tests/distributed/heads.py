@@ -217,7 +217,7 @@ def children(parent: int) -> list[int]:
 
 
 def free_ports(num: int) -> list[int]:
-    """Different ports that nobody listens on now, and that the system gives to nobody."""
+    """Different ports that nobody listens on now and the system gives to nobody."""
     found: list[int] = []
     with ExitStack() as held:
         while len(found) < num:
