@@ -14,7 +14,7 @@ from .heads import Head, growing_head
 from .test_jobs_api import DIGITS, FOLLOW, ROOT
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 
 GONE_S = 120.0
 

@@ -8,7 +8,7 @@ from .elastic import PATIENCE_S, alone, await_workers, start, workers_of
 from .heads import head, kill_node
 
 pytest.importorskip("ray")
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.cluster]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.chaos]
 
 
 @pytest.mark.timeout(1200)
