@@ -96,7 +96,7 @@ def test_mmel_soft_sees_the_original_first(splits):
 
 
 @pytest.mark.parametrize(
-    ("row", "message"),
+    ("method", "message"),
     [("cutmix", "mixes images already"), ("mmel_soft", "its one original")],
 )
 def test_a_method_that_does_not_go_with_a_mixing_base_is_refused(method, message):
@@ -130,7 +130,7 @@ def test_the_oracle_trains_on_images_shifted_as_the_test_images_are(splits):
 
 
 @pytest.mark.parametrize(
-    "row", ["base", "base_learned", "reweighted", "bilevel_learned", "policy_online"]
+    "method", ["base", "base_learned", "reweighted", "bilevel_learned", "policy_online"]
 )
 def test_a_loaded_training_goes_on_as_the_saved_one(method, splits):
     def go_on(training: Training) -> dict[str, torch.Tensor]:
