@@ -87,7 +87,8 @@ def main() -> int:
     for learned in LEARNED:
         print("", worth_table(records, learned, CONTROLS), sep="\n")
     if not args.without_answer:
-        print("", worth_table(records, ANSWER, [UNLEARNED]), sep="\n")
+        for controls in ([UNLEARNED], CONTROLS):
+            print("", worth_table(records, ANSWER, controls), sep="\n")
     return 0
 
 
