@@ -176,19 +176,21 @@ def main(settings: Settings) -> None:
         ("cartoons", problem.target, True),
     ):
         worth = problem.worth(views, with_given=with_given)
-        by_photos = sum(problem.rewards(views, alone, half) for half in halves)
-        pairs = zip(halves, reversed(halves), strict=True)
-        by_both = sum(
+        by_photos = [problem.rewards(views, alone, half) for half in halves]
+        by_both = [
             problem.rewards(views, [*alone, *problem.given(other)], half)
-            for half, other in pairs
-        )
+            for half, other in zip(halves, reversed(halves), strict=True)
+        ]
         order = worth.argsort(descending=True).tolist()
         fitted = "photographs, cartoons" if with_given else "photographs"
         first, last = (
             ", ".join(f"{CHOICES[k][0]} {CHOICES[k][1] + 1}" for k in part)
             for part in (order[:5], order[:-6:-1])
         )
-        ranks = (f"{agreement(by, worth).spearman:.2f}" for by in (by_photos, by_both))
+        ranks = [
+            f"{agreement(torch.stack(rewards).mean(dim=0), worth).spearman:.2f}"
+            for rewards in (by_photos, by_both)
+        ]
         print(f"| {name} | {fitted} | {' | '.join(ranks)} | {first} | {last} |")
 
 
