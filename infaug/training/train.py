@@ -54,10 +54,10 @@ class Services:
     loader_name: str = "threads of this process"
     """The loader in words."""
     writers: Sequence[MetricsWriter] = ()
-    """Told of what this process does."""
+    """Each receives what this process logs."""
     is_leaving: Callable[[], bool] | None = None
     """Whether a machine of this run will be taken away soon. All processes of a run ask
-    together, and are reported alike."""
+    together, and all get the same answer."""
 
 
 ALONE = Services()
