@@ -107,12 +107,14 @@ def board(
 def is_fixed(method: str) -> bool:
     """Whether a method is a fixed policy: it learns nothing and asks for no labels.
 
-    >>> is_fixed("mixup"), is_fixed("base_learned"), is_fixed("pooled")
-    (True, False, False)
+    >>> [is_fixed(name) for name in ("mixup", "uniform_policy")]
+    [True, True]
+    >>> [is_fixed(name) for name in ("base_learned", "policy_learned", "pooled", "late")]
+    [False, False, False, False]
     """
     found = METHODS[method]
-    learns = found.uses_generator or found.is_reweighted
-    return not (learns or found.is_pooled or found.is_oracle)
+    learns = found.uses_generator or found.has_learned_view or found.is_reweighted
+    return not (learns or found.is_pooled or found.is_late or found.is_oracle)
 
 
 def best_policy(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str | None:
