@@ -42,7 +42,7 @@ class Splits:
     is_folded: bool = False
     """Whether `test` is a fold of the target images, and all others may be trained on
     where nothing is chosen by them."""
-    selection_is_trained: bool = False
+    selection_is_in_influence: bool = False
     """Whether the selection images are among `influence`, and so choose nothing."""
     counted_from: int = 0
     """What is added to positions of influence images for their numbers in the source:
@@ -59,15 +59,15 @@ class Splits:
         return _joined(self.train, self.influence)
 
     @property
-    def with_selection_trained(self) -> "Splits":
+    def with_selection_in_influence(self) -> "Splits":
         """The same for trainings in which nothing is chosen by the selection images.
 
-        Pooled methods then train on them as well.
+        Pooled methods then train on them as well, and S is of them, too.
         """
         at, both = self.at, _joined(self.influence, self.selection)
         if at is not None:
             at = replace(at, influence=torch.cat([at.influence, at.selection]))
-        return replace(self, influence=both, at=at, selection_is_trained=True)
+        return replace(self, influence=both, at=at, selection_is_in_influence=True)
 
     @property
     def with_influence_selecting(self) -> "Splits":

@@ -109,8 +109,8 @@ def is_fixed(method: str) -> bool:
 
     >>> [is_fixed(name) for name in ("mixup", "uniform_policy")]
     [True, True]
-    >>> [is_fixed(name) for name in ("base_learned", "policy_learned", "pooled", "late")]
-    [False, False, False, False]
+    >>> [is_fixed(name) for name in ("base_learned", "policy_learned", "late")]
+    [False, False, False]
     """
     found = METHODS[method]
     learns = found.uses_generator or found.has_learned_view or found.is_reweighted

@@ -101,15 +101,17 @@ class Method:
     def divided(self, splits: Splits) -> Splits:
         """The images as this method uses them.
 
-        Where folds are judged, a pooled method that chooses nothing by the selection
-        images trains on these as well, and the trial of a base, which trains on no
-        target image, chooses by all of them.
+        Where folds are judged, the trial of a base, which trains on no target image,
+        chooses by all of them. Only where E learns do selection images choose: pooled
+        methods train on them as well elsewhere, and S is of them, too.
         """
-        if splits.is_folded and self.is_trial:
+        if not splits.is_folded:
+            return splits
+        if self.is_trial:
             return splits.with_influence_selecting
-        trains_on_target = self.is_pooled or self.is_late
-        if splits.is_folded and trains_on_target and not self.learns_views:
-            return splits.with_selection_trained
+        uses_influence = self.is_pooled or self.is_late or self.solves_s_val
+        if uses_influence and not self.is_learned:
+            return splits.with_selection_in_influence
         return splits
 
     @property

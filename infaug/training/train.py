@@ -206,7 +206,7 @@ def _judge(
     found: dict[str, Any] = {"method": spec.method.name, "seed": spec.seed}
     if spec.method.adapts:
         _adapt(training, splits)
-    if not splits.selection_is_trained:
+    if not splits.selection_is_in_influence:
         found |= _scores("selection", training, splits.selection)
     if spec.sees_test and len(splits.test):
         # The only place where test images are looked at.
@@ -240,7 +240,7 @@ def _keep(
 def _adapt(training: Training, splits: Splits) -> None:
     """BatchNorm takes the statistics of the target images, without their labels."""
     parts, world = [splits.influence], training.world
-    if not splits.selection_is_trained:
+    if not splits.selection_is_in_influence:
         parts.append(splits.selection)
     every = -(-sum(map(len, parts)) // MAX_ADAPTED)  # Sets are often sorted by class.
     images, before = list[Tensor](), 0

@@ -24,9 +24,10 @@ from infaug.experiment.plan import with_folds
 from infaug.experiment.run import run
 from infaug.predict.model import open_model
 from infaug.record.folder import RunFolder
+from infaug.training.methods import METHODS
 
 DIGITS = DataConfig()
-METHODS = ("base", "base_tuned", "pooled", "base_learned")
+TRAINED = ("base", "base_tuned", "pooled", "base_learned")
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def config(tmp_path_factory) -> RunConfig:
         source=str(root / "source"), target_source=str(root / "target"), folds=3
     )
     tuning = TuningConfig(candidates=("affine:20", "affine:60"))
-    return tiny(methods=METHODS, data=data, tuning=tuning, seeds=2)
+    return tiny(methods=TRAINED, data=data, tuning=tuning, seeds=2)
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,16 @@ def test_who_chooses_nothing_by_selection_images_trains_on_them(finished):
     assert "selection_loss" in folder.found("base_learned", 0)
     assert "selection_loss" not in folder.found("pooled", 0)
     assert "selection_loss" in folder.found("base", 0)
+
+
+@pytest.mark.parametrize("method", ["policy_online", "reweighted", "late"])
+def test_who_chooses_nothing_by_selection_images_is_driven_by_all(config, method):
+    splits = divide(load(config.data), config.data, 0)
+    made = METHODS[method].divided(splits)
+    assert len(made.influence) == len(splits.influence) + len(splits.selection) == 12
+    assert not set(made.at.influence.tolist()) & set(made.at.test.tolist())
+    learned = METHODS["pooled_learned"].divided(splits)
+    assert len(learned.influence) == len(splits.influence) < 12, "reviews choose"
 
 
 def test_the_answer_is_trained_on_all_images_and_handed_over(finished):

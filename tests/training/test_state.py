@@ -208,7 +208,7 @@ def test_batchnorm_adapts_to_images_of_all_classes_however_they_are_sorted(
     monkeypatch.setattr(train, "MAX_ADAPTED", len(many) // 2)
     train._adapt(
         training_of("adapted", splits),
-        replace(splits, influence=many, selection_is_trained=True),
+        replace(splits, influence=many, selection_is_in_influence=True),
     )
     (x,) = seen
     assert len(many) // 4 <= len(x) <= len(many) // 2
