@@ -109,8 +109,9 @@ class Method:
             return splits
         if self.is_trial:
             return splits.with_influence_selecting
-        uses_influence = self.is_pooled or self.is_late or self.solves_s_val
-        if uses_influence and not self.is_learned:
+        trains_on_target = self.is_pooled or self.is_late
+        learns = self.has_learned_view or self.is_reweighted
+        if (trains_on_target or learns) and not self.is_learned:
             return splits.with_selection_in_influence
         return splits
 

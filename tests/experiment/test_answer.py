@@ -100,7 +100,9 @@ def test_who_chooses_nothing_by_selection_images_trains_on_them(finished):
     assert "selection_loss" in folder.found("base", 0)
 
 
-@pytest.mark.parametrize("method", ["policy_online", "reweighted", "late"])
+@pytest.mark.parametrize(
+    "method", ["policy_online", "policy_alone", "reweighted", "late"]
+)
 def test_who_chooses_nothing_by_selection_images_is_driven_by_all(config, method):
     splits = divide(load(config.data), config.data, 0)
     made = METHODS[method].divided(splits)
