@@ -136,8 +136,9 @@ def roles(source: Source, at: Indices, config: DataConfig) -> list[str]:
             _trains(source, at),
             f"folds      {config.folds} of {plural(num, 'image')}{where}: each is "
             "judged by classifiers that did not see it, which use all the others",
-            f"in each    {len(at.influence):,} show E which views help, "
-            f"{len(at.selection):,} choose, {len(at.test):,} are judged",
+            f"in each    {len(at.test):,} are judged, "
+            f"{len(at.influence) + len(at.selection):,} teach; where E learns, "
+            f"{len(at.selection):,} of these choose instead",
         ]
     return [
         _trains(source, at),

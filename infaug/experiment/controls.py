@@ -111,8 +111,7 @@ def choose_methods(
         parts = sizes_of(source, smaller)
         notes.append(
             f"{smaller.data.folds} folds in place of {config.data.folds}, in each "
-            f"{parts.influence} show E which views help, {parts.selection} choose, "
-            f"{parts.test} are judged"
+            f"{parts.test} are judged, {parts.influence + parts.selection} teach"
         )
     takes = seconds(chosen, smaller)
     if takes > budget:
