@@ -44,8 +44,9 @@ def run_alternation(
     """
     rounds, method = training.config.rounds, training.method
     influence = splits.influence.to(training.device)
-    is_trained = splits.selection_is_in_influence
-    selection = None if is_trained else splits.selection.to(training.device)
+    selection = None
+    if not splits.selection_is_in_influence:
+        selection = splits.selection.to(training.device)
     ledger = Ledger(training, splits) if rounds.ledger_images != 0 else None
     if is_once := method.is_learned and rounds.s_val == "once":
         learn_once(
